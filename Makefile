@@ -1,0 +1,194 @@
+# Ingot. `make help` lists the targets. Modules and their import levels stand in hack/levels; everything below
+# follows from the tree: pkg/<module>/**.c, test/unit/<module>/test_*.c, test/fuzz/fuzz_<module>_<what>.c.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+
+B := build
+CC := gcc
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+LEVELS := $(shell awk '!/^\#/ && NF {print $$1 ":" $$2}' hack/levels)
+MODULES := $(foreach m,$(LEVELS),$(lastword $(subst :, ,$m)))
+level_of = $(firstword $(subst :, ,$(filter %:$1,$(LEVELS))))
+# Modules of lower levels than $1's; the agent is a program of its own and nobody's foundation.
+below = $(filter-out agent,$(strip $(foreach m,$(MODULES),$(shell [ $(call level_of,$m) -lt $(call level_of,$1) ] && echo $m))))
+
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CPPFLAGS := -D_GNU_SOURCE -Ipkg -Itest -DINGOT_VERSION='"$(VERSION)"'
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef
+CFLAGS_release := -std=gnu17 -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE $(WARN)
+CFLAGS_san := -std=gnu17 -O1 -g $(SAN) $(WARN)
+LDFLAGS_release := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+LDFLAGS_san := $(SAN) -Wl,--as-needed
+LIBS := -luv -lcjson -lyaml -lcurl -lwebsockets -lssl -lcrypto -lsqlite3 -lfreeipmi -lgcrypt -lz -llzma -lzstd -lseccomp -lpthread -lm
+
+export INGOT_BUILD := $(B)
+
+.PHONY: all help setup
+all: $(patsubst cmd/%/main.c,$(B)/%,$(wildcard cmd/*/main.c)) ## build the programs into build/
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
+
+setup: ## install the Debian packages that building and testing need
+	@hack/setup
+
+# --- objects and archives: build/<variant>/<path>.o, build/<variant>/lib<module>.a -----------------------------
+
+sources = $(sort $(wildcard pkg/$1/*.c pkg/$1/*/*.c))
+
+define object_rule
+$(B)/$1/%.o: %.c Makefile
+	@mkdir -p $$(@D)
+	@$(CC) $(CPPFLAGS) $(CFLAGS_$1) -MMD -MP -c $$< -o $$@
+endef
+$(foreach v,release san,$(eval $(call object_rule,$v)))
+
+define module_rule
+$(B)/$1/lib$2.a: $(patsubst %.c,$(B)/$1/%.o,$(call sources,$2))
+	@mkdir -p $$(@D)
+	@rm -f $$@; ar rcs $$@ $$^
+endef
+$(foreach v,release san,$(foreach m,$(MODULES),$(eval $(call module_rule,$v,$m))))
+
+archives = $(patsubst %,$(B)/$1/lib%.a,$2)
+link = $(CC) $(LDFLAGS_$1) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+
+# --- programs ---------------------------------------------------------------------------------------------------
+
+define program_rule
+$(B)/$1: $(patsubst %.c,$(B)/release/%.o,$(wildcard cmd/$1/*.c)) $(call archives,release,$(filter-out agent,$(MODULES)) $(if $(filter ingot-agent,$1),agent))
+	@mkdir -p $$(@D)
+	@echo "  LINK $$@"
+	@$$(call link,release)
+$(B)/san/$1: $(patsubst %.c,$(B)/san/%.o,$(wildcard cmd/$1/*.c)) $(call archives,san,$(filter-out agent,$(MODULES)) $(if $(filter ingot-agent,$1),agent))
+	@mkdir -p $$(@D)
+	@$$(call link,san)
+endef
+$(foreach p,$(patsubst cmd/%/main.c,%,$(wildcard cmd/*/main.c)),$(eval $(call program_rule,$p)))
+
+# The CRDs travel inside the program.
+$(B)/gen/crds.c: hack/embed $(wildcard crds/*.yaml)
+	@mkdir -p $(@D)
+	@hack/embed embedded_crds $(wildcard crds/*.yaml) >$@
+$(B)/ingot: $(B)/release/$(B)/gen/crds.o
+$(B)/san/ingot: $(B)/san/$(B)/gen/crds.o
+
+# --- unit tests and fuzz targets ---------------------------------------------------------------------------------
+
+define unit_rule
+$(B)/test/unit/$1/%: $(B)/san/test/unit/$1/%.o $(if $(filter engine,$1),$(B)/san/test/sim/world.o) $(call archives,san,$1 $(call below,$1))
+	@mkdir -p $$(@D)
+	@$(CC) $(LDFLAGS_san) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS) -lcmocka
+.PHONY: unit-$1
+unit-$1: $(patsubst test/%.c,$(B)/test/%,$(wildcard test/unit/$1/test_*.c))
+	@hack/run-tests $$^
+endef
+$(foreach m,$(MODULES),$(eval $(call unit_rule,$m)))
+
+UNIT_TESTS := $(foreach m,$(MODULES),$(patsubst test/%.c,$(B)/test/%,$(wildcard test/unit/$m/test_*.c)))
+FUZZ := $(patsubst test/fuzz/fuzz_%.c,%,$(wildcard test/fuzz/fuzz_*.c))
+fuzz_module = $(firstword $(subst _, ,$1))
+
+# Replayed with gcc's sanitizers in `make test`; searched with clang's libFuzzer by `make fuzz`.
+define fuzz_rule
+$(B)/test/fuzz/$1: $(B)/san/test/fuzz/fuzz_$1.o $(B)/san/test/fuzz/replay.o $(call archives,san,$(call fuzz_module,$1) $(call below,$(call fuzz_module,$1)))
+	@mkdir -p $$(@D)
+	@$$(call link,san)
+$(B)/fuzz/$1: test/fuzz/fuzz_$1.c $(foreach m,$(call fuzz_module,$1) $(call below,$(call fuzz_module,$1)),$(call sources,$m))
+	@mkdir -p $$(@D)
+	@clang -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(CPPFLAGS) -o $$@ $$^ -Wl,--as-needed $(LIBS)
+endef
+$(foreach f,$(FUZZ),$(eval $(call fuzz_rule,$f)))
+
+.PHONY: test-unit fuzz-replay fuzz
+test-unit: $(UNIT_TESTS) ## unit tests (ASan, UBSan)
+	@hack/run-tests $^
+
+fuzz-replay: $(patsubst %,$(B)/test/fuzz/%,$(FUZZ)) ## replay the fuzz corpora
+	@hack/run-fuzz replay $(FUZZ)
+
+fuzz: $(patsubst %,$(B)/fuzz/%,$(FUZZ)) ## search with each fuzz target for SECONDS=60
+	@hack/run-fuzz search $(or $(SECONDS),60) $(FUZZ)
+
+# --- ramdisk, demo, lab ---------------------------------------------------------------------------------------------
+
+FLAVOUR ?= virt
+export SSH_KEY FIRMWARE
+.PHONY: ramdisk demo lab-image
+ramdisk: setup $(B)/ramdisk/$(FLAVOUR)/initramfs ## build the boot ramdisk: FLAVOUR=virt|generic [SSH_KEY=file] [FIRMWARE=none]
+
+$(B)/ramdisk/%/initramfs: $(B)/ingot-agent hack/ramdisk hack/debian.sh $(wildcard hack/ramdisk.d/*)
+	@hack/ramdisk $* $(@D) $(B)/ingot-agent
+
+lab-image: ## build the operating system image of the lab (once)
+	@hack/lab-image $(B)/lab
+
+demo: setup ## the main job: a virtual server from kubectl apply to a running operating system
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@$(MAKE) --no-print-directory $(B)/ramdisk/virt/initramfs lab-image
+	@echo "== demo"
+	@python3 test/lab/demo.py $(DEMO)
+
+# --- the simulation -------------------------------------------------------------------------------------------------
+
+define sim_rule
+$(B)/$1/sim: $(B)/$1/test/sim/sim.o $(B)/$1/test/sim/world.o $(call archives,$1,$(filter-out agent,$(MODULES)))
+	@mkdir -p $$(@D)
+	@$$(call link,$1)
+endef
+$(foreach v,release san,$(eval $(call sim_rule,$v)))
+
+.PHONY: test-sim
+test-sim: $(B)/release/sim $(B)/san/sim ## controllers, engine and API server on the virtual clock, 200 seeds
+	@hack/run-sim $(or $(SEEDS),200)
+
+# --- the test layers (docs/testing.md) --------------------------------------------------------------------------
+
+# Each layer appends "name passed failed skipped" to build/test/results; hack/totals sums them.
+.PHONY: test test-full test-lab-full test-api lint bench install
+test: setup ## the tests of the 25-minute budget, set-up included
+	@rm -f $(B)/test/results
+	@hack/test-layers test-unit fuzz-replay test-sim test-api test-lab
+
+test-api: $(B)/san/ingot ## real kubectl on the embedded API server
+	@hack/run-tests $(wildcard test/api/test_*)
+
+.PHONY: test-lab
+test-lab: all $(B)/ramdisk/virt/initramfs lab-image ## whole machines: QEMU guests as servers, ipmi_sim as BMCs
+	@hack/run-tests $(wildcard test/lab/test_*)
+
+lint: ## format, warnings, clang-tidy, cppcheck, import levels, banned functions
+	@hack/setup lint
+	@hack/lint
+
+test-full: setup ## all that 25 minutes cannot hold: more seeds, the generic ramdisk, every lab case
+	@rm -f $(B)/test/results
+	@hack/test-layers test-unit fuzz-replay test-api test-lab-full
+	@$(MAKE) --no-print-directory test-sim SEEDS=2000
+	@$(MAKE) --no-print-directory ramdisk FLAVOUR=generic
+	@hack/totals $(B)/test/results
+
+test-lab-full: all $(B)/ramdisk/virt/initramfs lab-image
+	@LAB_FULL=1 hack/run-tests $(wildcard test/lab/test_*)
+
+bench: setup all $(B)/ramdisk/virt/initramfs lab-image ## the figures, each beside its peer in the same run where there is one
+	@hack/bench
+
+PREFIX ?= /usr/local
+install: all ## programs to $(PREFIX)/bin, CRDs and the virt ramdisk (if built) to $(PREFIX)/share/ingot
+	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ingot/crds
+	@install -m 755 $(B)/ingot $(B)/ingot-agent $(DESTDIR)$(PREFIX)/bin/
+	@install -m 644 crds/*.yaml $(DESTDIR)$(PREFIX)/share/ingot/crds/
+	@for f in $(wildcard $(B)/ramdisk/*/vmlinuz $(B)/ramdisk/*/initramfs); do \
+		install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/ingot/$${f#$(B)/}; done
+
+.PHONY: clean
+clean: ## remove what was built, keep what was downloaded
+	@find $(B) -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
