@@ -1,0 +1,34 @@
+#pragma once
+/* Structured log: one line per record, `time level message key=value …`, to stderr or a sink.
+ * Secrets never come here; what a peer sent is quoted. any thread */
+
+#include <stdbool.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/macro.h"
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+
+/* Receives each finished line, without its newline. */
+typedef void (*log_sink_fn)(void *data, enum log_level level, const char *line);
+/* Microseconds since the epoch; set by the loop so that simulated time shows in the log. */
+typedef usec_t (*log_clock_fn)(void *data);
+
+void log_set_level(enum log_level level);
+int log_level_parse(const char *name, enum log_level *ret); /* -EINVAL */
+void log_set_sink(log_sink_fn sink, void *data);	    /* NULL: stderr */
+void log_set_clock(log_clock_fn clock, void *data);
+bool log_enabled(enum log_level level);
+
+/* Pairs are (const char *key, const char *value), ended by NULL; a NULL value is left out. */
+void log_write(enum log_level level, const char *message, ...) __attribute__((sentinel));
+
+#define log_debug(...)                                                                             \
+	do {                                                                                       \
+		if (log_enabled(LOG_DEBUG))                                                        \
+			log_write(LOG_DEBUG, __VA_ARGS__, NULL);                                   \
+	} while (0)
+#define log_info(...)  log_write(LOG_INFO, __VA_ARGS__, NULL)
+#define log_warn(...)  log_write(LOG_WARN, __VA_ARGS__, NULL)
+#define log_error(...) log_write(LOG_ERROR, __VA_ARGS__, NULL)

@@ -1,0 +1,14 @@
+#pragma once
+/* What pkg/http needs of OpenSSL beyond libcurl's own options, so that openssl's headers stay in
+ * this module. any thread */
+
+#include "base/err.h"
+
+/* For one connection context (an SSL_CTX *) to an old BMC: legacy renegotiation, and no complaint
+ * when the peer closes without close_notify. The security level is set by the cipher list. */
+void crypt_tls_allow_legacy(void *ssl_ctx);
+/* OpenSSL's words for a result of certificate verification: "certificate has expired". */
+const char *crypt_tls_verify_text(long result);
+/* That the key (PEM, no password) belongs to the first certificate: files that are replaced one
+ * after the other do not match for a moment. */
+int crypt_pair_check(const char *cert, const char *key, struct err *err);
