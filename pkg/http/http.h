@@ -1,0 +1,97 @@
+#pragma once
+/* HTTP client on a loop: libcurl's multi interface, so that a thousand requests need no thread.
+ * All calls on the loop's thread. Redirects are followed only where asked, never with credentials
+ * to another host. Texts of errors quote method, URL without userinfo and query, status; never
+ * bodies. */
+
+#include <stdbool.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "loop/loop.h"
+
+struct http_client;
+struct http_op;
+
+/* Who may be connected to, asked after resolution, on every connect: a numeric address. */
+typedef bool (*http_allow_fn)(void *data, const char *address, uint16_t port);
+
+struct http_client_options {
+	const char *user_agent;
+	unsigned max_connections;      /* 0: 256 */
+	unsigned max_host_connections; /* 0: 2 */
+	http_allow_fn allow;	       /* NULL: all */
+	void *allow_data;
+};
+
+/* All PEM texts; borrowed for the request's life. */
+struct http_tls {
+	const char *ca;	    /* replaces the system's roots */
+	const char *pinned; /* exactly this certificate is trusted, leaf or not; names unchecked if
+			       no_name_check */
+	const char *cert, *key;	 /* client certificate */
+	const char *server_name; /* checked instead of the URL's host, and sent as SNI */
+	bool insecure;
+	bool no_name_check;
+	bool legacy; /* old BMCs: SECLEVEL 0, legacy renegotiation, no close_notify needed */
+};
+
+struct http_response {
+	int status;
+	const char *content_type; /* "" when absent */
+	const char *location;	  /* likewise */
+	const char *etag;
+	int64_t content_length;	   /* -1: unknown */
+	int64_t retry_after_s;	   /* -1: absent */
+	const char *content_range; /* likewise "" */
+	bool accept_ranges;	   /* "bytes" was offered */
+};
+
+struct http_handlers {
+	/* Head of the final answer, before data. Optional. Non-zero aborts the operation. */
+	int (*head)(void *data, const struct http_response *r);
+	/* A piece of the body. NULL: collected and given to done. Non-zero aborts.
+	 * May call http_pause() to stop the flow. */
+	int (*body)(void *data, const char *bytes, size_t len);
+	/* Exactly once, unless cancelled. err is NULL on success; any HTTP status is success here.
+	 * `body` is the collected text ("" when streamed). */
+	void (*done)(void *data, const struct err *err, const struct http_response *r,
+		     const char *body, size_t len);
+	/* header of the answer, one call each. Optional. */
+	void (*header)(void *data, const char *name, const char *value);
+};
+
+struct http_request {
+	const char *method; /* "GET" when NULL */
+	const char *url;
+	const char *const *headers; /* "Name: value", NULL-ended; may be NULL */
+	const char *content_type;
+	const void *body; /* copied */
+	size_t body_len;
+	const char *username, *password; /* basic authentication; NULL: none */
+	const char *bearer;		 /* token; NULL: none */
+	const struct http_tls *tls;
+	const char *proxy;	/* NULL: none (the environment is not read) */
+	usec_t connect_timeout; /* 0: 10 s */
+	usec_t timeout;		/* whole operation; 0: none */
+	usec_t idle_timeout;	/* no byte for so long; 0: none */
+	unsigned max_redirects; /* 0: not followed */
+	size_t max_body_bytes;	/* of a collected body; 0: 4 MiB */
+	bool accept_gzip;
+	const char *what; /* for error texts: "image of host metal3/node-1"; may be NULL */
+};
+
+int http_client_new(struct loop *loop, const struct http_client_options *options,
+		    struct http_client **ret, struct err *err);
+/* All operations are cancelled, without callbacks. */
+struct http_client *http_client_free(struct http_client *c);
+
+/* Everything in `request` is copied but tls, which must live until done. NULL and err only for a
+ * malformed request. */
+struct http_op *http_start(struct http_client *c, const struct http_request *request,
+			   const struct http_handlers *handlers, void *data, struct err *err);
+/* No callback runs after this returns. NULL is harmless. May be called inside the op's own
+ * callbacks. Returns NULL. */
+struct http_op *http_cancel(struct http_op *op);
+void http_pause(struct http_op *op);
+void http_resume(struct http_op *op);

@@ -1,0 +1,632 @@
+/* One connection, on the service thread: requests in, answers out.
+ *
+ * libwebsockets moves the bytes and does TLS; HTTP/1.1 is ours, on a raw socket ("raw-skt"),
+ * because the library's own HTTP role (4.1.6) stops reading while an answer is under way: a peer
+ * that hangs up on a watch is never noticed, and the service loop spins on the readable socket at
+ * 100 % CPU (measured). It also drops heads over its limit without an answer and rewrites paths.
+ *
+ * The states of a connection stand in the table below; conn_enter() is their only setter and arms
+ * the state's timer. At most one request is under way; what a peer sends behind it waits in `in`,
+ * and beyond a limit in the kernel. At most one piece of output is inside lws at a time: while lws
+ * holds a rest of it (lws_partial_buffered), reading is off too, because then lws ignores POLLIN
+ * without clearing it.
+ *
+ * Every path out of a connection ends in LWS_CALLBACK_RAW_CLOSE, which frees it. */
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "web/internal.h"
+
+enum {
+	IN_MAX = 2 * WEB_PIECE, /* unread input above which the kernel must hold the rest */
+	PIECES = 4,		/* writes in one callback, for fairness */
+	SENDFILE_PIECE = 1 << 20,
+};
+
+enum conn_state {
+	CONN_IDLE,    /* between requests */
+	CONN_HEAD,    /* a head is coming in (and TLS before it) */
+	CONN_BODY,    /* its body */
+	CONN_HANDLER, /* the handler has it */
+	CONN_SENDING, /* an answer is going out */
+	CONN_STREAM,  /* an answer without end */
+	CONN_LINGER,  /* all said; waiting for the peer to close, so that no RST eats the answer */
+};
+
+#define BIT(state) (1u << (state))
+
+static const struct {
+	const char *name;
+	unsigned next;	  /* states that may follow */
+	usec_t timeout;	  /* 0: none */
+	bool on_progress; /* bytes restart the timer */
+	int status;	  /* answered at timeout; 0: just close */
+} states[] = {
+	[CONN_IDLE] = { "idle", BIT(CONN_HEAD) | BIT(CONN_LINGER), 120 * USEC_PER_SEC, false, 0 },
+	[CONN_HEAD] = { "head", BIT(CONN_BODY) | BIT(CONN_SENDING), 30 * USEC_PER_SEC, false, 408 },
+	[CONN_BODY] = { "body", BIT(CONN_HANDLER) | BIT(CONN_SENDING), 30 * USEC_PER_SEC, true,
+			408 },
+	[CONN_HANDLER] = { "handler", BIT(CONN_SENDING) | BIT(CONN_STREAM), 0, false, 0 },
+	[CONN_SENDING] = { "sending", BIT(CONN_IDLE) | BIT(CONN_LINGER), 60 * USEC_PER_SEC, true,
+			   0 },
+	[CONN_STREAM] = { "stream", BIT(CONN_SENDING), 0, false, 0 },
+	[CONN_LINGER] = { "linger", 0, 2 * USEC_PER_SEC, false, 0 },
+};
+
+struct conn {
+	struct list link; /* of its server */
+	struct web_server *server;
+	struct lws *wsi; /* NULL until lws has adopted it */
+	enum conn_state state;
+	struct strbuf in;
+	size_t scanned;	 /* of `in`, for the end of a head */
+	bool paused;	 /* reading is off */
+	bool discarding; /* what comes in is of no interest any more */
+	struct web_request *request;
+	struct chunk *out, **out_end; /* first in, first out */
+	int file;		      /* sent after `out`; -1: none */
+	uint64_t file_at, file_left;
+	bool close_after;
+	bool asked_certificate;
+	char *certificate;
+	char peer[INET6_ADDRSTRLEN];
+};
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static void format_peer(const struct sockaddr_storage *peer, char *out, size_t size)
+{
+	const struct sockaddr_in *v4 = (const void *)peer;
+	const struct sockaddr_in6 *v6 = (const void *)peer;
+	out[0] = '\0';
+	if (peer->ss_family == AF_INET)
+		inet_ntop(AF_INET, &v4->sin_addr, out, (socklen_t)size);
+	else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+		inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], out, (socklen_t)size);
+	else
+		inet_ntop(AF_INET6, &v6->sin6_addr, out, (socklen_t)size);
+}
+
+struct conn *conn_new(struct web_server *s, const struct sockaddr_storage *peer)
+{
+	struct conn *c = xcalloc(1, sizeof(*c));
+	c->server = s;
+	c->state = CONN_HEAD;
+	c->file = -1;
+	c->out_end = &c->out;
+	format_peer(peer, c->peer, sizeof(c->peer));
+	list_append(&s->conns, &c->link);
+	s->conn_count++;
+	s->web->conns++;
+	return c;
+}
+
+struct conn *conn_of(struct list *link)
+{
+	return list_entry(link, struct conn, link);
+}
+
+struct chunk *chunk_new(size_t len)
+{
+	struct chunk *k = xmalloc(sizeof(*k) + len);
+	*k = (struct chunk){ .len = len };
+	return k;
+}
+
+static void drop_first_chunk(struct conn *c)
+{
+	struct chunk *k = c->out;
+	c->out = k->next;
+	if (!c->out)
+		c->out_end = &c->out;
+	free(k);
+}
+
+static void drop_output(struct conn *c)
+{
+	while (c->out)
+		drop_first_chunk(c);
+	if (c->file >= 0)
+		close(c->file);
+	c->file = -1;
+	c->file_left = 0;
+}
+
+/* The handler may still hold the request; from now on its answer finds nobody. */
+static void drop_request(struct conn *c)
+{
+	struct web_request *r = TAKE_PTR(c->request);
+	if (!r)
+		return;
+	r->conn = NULL;
+	c->server->web->bodies -= r->body.len;
+	if (r->streaming)
+		request_stream_closed(r);
+	web_request_unref(r);
+}
+
+static void conn_free(struct conn *c)
+{
+	drop_output(c);
+	drop_request(c);
+	list_unlink(&c->link);
+	c->server->conn_count--;
+	c->server->web->conns--;
+	strbuf_done(&c->in);
+	free(c->certificate);
+	free(c);
+}
+
+static atomic_uint haste = 1;
+
+void conn_set_haste(unsigned divisor)
+{
+	atomic_store(&haste, divisor);
+}
+
+static void start_timer(struct conn *c)
+{
+	/* LWS_SET_TIMER_USEC_CANCEL fires at once in 4.1.6; so "none" is a year, and on_timeout()
+	 * knows. */
+	const usec_t year = 365 * 24 * USEC_PER_HOUR;
+	usec_t timeout = states[c->state].timeout;
+	lws_set_timer_usecs(c->wsi, (lws_usec_t)(timeout ? timeout / atomic_load(&haste) : year));
+}
+
+static void conn_enter(struct conn *c, enum conn_state next)
+{
+	assert(states[c->state].next & BIT(next));
+	log_debug("connection", "peer", c->peer, "was", states[c->state].name, "is",
+		  states[next].name);
+	c->state = next;
+	start_timer(c);
+	if (next == CONN_IDLE) { /* the list is in order of idleness */
+		list_unlink(&c->link);
+		list_append(&c->server->conns, &c->link);
+	}
+}
+
+/* A slow peer is fine, one that stands still is not. */
+static void progress(struct conn *c)
+{
+	if (states[c->state].on_progress)
+		start_timer(c);
+}
+
+void conn_cut(struct conn *c)
+{
+	lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+}
+
+bool conn_evict(struct web_server *s)
+{
+	list_for_each(l, &s->conns) {
+		struct conn *c = conn_of(l);
+		if (c->state == CONN_IDLE) {
+			conn_enter(c, CONN_LINGER); /* chosen once */
+			lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static void update_reading(struct conn *c)
+{
+	bool pause = lws_partial_buffered(c->wsi) || (!c->discarding && c->in.len > IN_MAX);
+	if (pause == c->paused)
+		return;
+	c->paused = pause;
+	lws_rx_flow_control(c->wsi, !pause);
+}
+
+static void queue(struct conn *c, struct chunk *k)
+{
+	*c->out_end = k;
+	c->out_end = &k->next;
+	lws_callback_on_writable(c->wsi);
+}
+
+/* Answers on our own account. What follows on the connection cannot be trusted to be a request. */
+static void refuse(struct conn *c, int status)
+{
+	const struct web_reply_head head = { .status = status, .content_type = "text/plain" };
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	const char *reason = reply_reason(status);
+	bool bodiless = c->request && request_is_head(c->request);
+	assert(c->server->routes);
+	reply_format(&(struct reply_text){ .head = &head,
+					   .kind = BODY_SIZED,
+					   .size = strlen(reason) + 1,
+					   .wall = loop_wall(c->server->routes[0].loop) },
+		     &text);
+	if (!bodiless)
+		strbuf_addf(&text, "%s\n", reason);
+	struct chunk *k = chunk_new(text.len);
+	memcpy(k->data, text.data, text.len);
+	c->close_after = c->discarding = true;
+	strbuf_done(&c->in);
+	drop_request(c);
+	conn_enter(c, CONN_SENDING);
+	queue(c, k);
+}
+
+/* "/v1" matches "/v1" and "/v1/x"; "/v1/" only what lies below. */
+static bool route_matches(const struct web_route *route, const char *path)
+{
+	size_t len = strlen(route->prefix);
+	if (strncmp(route->prefix, path, len) != 0)
+		return false;
+	return len > 0 && (route->prefix[len - 1] == '/' || path[len] == '\0' || path[len] == '/');
+}
+
+static const struct web_route *find_route(const struct web_server *s, const char *path)
+{
+	const struct web_route *best = NULL;
+	for (size_t i = 0; i < s->route_count; i++) {
+		const struct web_route *r = &s->routes[i];
+		if (route_matches(r, path) && (!best || strlen(r->prefix) > strlen(best->prefix)))
+			best = r;
+	}
+	return best;
+}
+
+static void identify_peer(struct conn *c, struct web_request *r)
+{
+	if (!c->asked_certificate && c->server->tls)
+		c->certificate = tls_peer_certificate(c->wsi);
+	c->asked_certificate = true;
+	r->peer_certificate = xstrdup(c->certificate);
+	memcpy(r->peer, c->peer, sizeof(r->peer));
+}
+
+static void expect_body(struct conn *c)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	conn_enter(c, CONN_BODY);
+	/* No need to encourage a peer that has begun (RFC 9110, 10.1.1). */
+	if (!c->request->head.expect_continue || !c->request->head.content_length || c->in.len)
+		return;
+	struct chunk *k = chunk_new(sizeof(go_on) - 1);
+	memcpy(k->data, go_on, k->len);
+	queue(c, k);
+}
+
+/* False: more bytes are needed. */
+static bool read_head(struct conn *c)
+{
+	size_t len = http1_head_length(c->in.data, c->in.len, &c->scanned);
+	if (!len && c->in.len <= HTTP1_HEAD_MAX)
+		return false;
+	if (!len || len > HTTP1_HEAD_MAX) {
+		refuse(c, http1_too_long(c->in.data, c->in.len));
+		return true;
+	}
+	struct web_request *r = request_new(c->server->web->box, c->in.data, len);
+	c->request = r;
+	r->conn = c;
+	strbuf_consume(&c->in, len);
+	c->scanned = 0;
+	int status = http1_parse(r->text, len, &r->head);
+	if (status) {
+		drop_request(c); /* its head was not filled in */
+		refuse(c, status);
+		return true;
+	}
+	const struct web_route *route = find_route(c->server, r->head.path);
+	if (!route || r->head.content_length > route->max_body_bytes) {
+		refuse(c, route ? 413 : 404);
+		return true;
+	}
+	r->route = *route;
+	identify_peer(c, r);
+	expect_body(c);
+	return true;
+}
+
+static bool read_body(struct conn *c)
+{
+	struct web_request *r = c->request;
+	size_t missing = (size_t)r->head.content_length - r->body.len;
+	size_t n = MIN(missing, c->in.len);
+	if (n) {
+		struct web *w = c->server->web;
+		if (n > w->bodies_max - w->bodies) {
+			refuse(c, 503);
+			return true;
+		}
+		w->bodies += n;
+		strbuf_add(&r->body, c->in.data, n);
+		strbuf_consume(&c->in, n);
+		progress(c);
+	}
+	if (n < missing)
+		return false;
+	conn_enter(c, CONN_HANDLER);
+	request_dispatch(web_request_ref(r));
+	return true;
+}
+
+/* Takes from `in` what the state allows. */
+static void advance(struct conn *c)
+{
+	bool more = true;
+	while (more) {
+		switch (c->state) {
+		case CONN_IDLE:
+			more = c->in.len > 0;
+			if (more)
+				conn_enter(c, CONN_HEAD);
+			break;
+		case CONN_HEAD:
+			more = read_head(c);
+			break;
+		case CONN_BODY:
+			more = read_body(c);
+			break;
+		case CONN_HANDLER:
+		case CONN_SENDING:
+		case CONN_STREAM:
+		case CONN_LINGER:
+			more = false;
+			break;
+		}
+	}
+	if (c->in.len == 0)
+		strbuf_done(&c->in); /* idle connections hold no buffer */
+	update_reading(c);
+}
+
+static void on_bytes(struct conn *c, const void *data, size_t len)
+{
+	lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0); /* lws's own, for the handshake */
+	if (c->discarding)
+		return;
+	strbuf_add(&c->in, data, len);
+	advance(c);
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+/* Moves as much of the queue as fits into the thread's buffer: many small watch events make one TLS
+ * record and one system call. */
+static size_t gather(struct conn *c)
+{
+	unsigned char *buffer = c->server->web->buffer + LWS_PRE;
+	size_t n = 0;
+	while (n < WEB_PIECE && c->out) {
+		struct chunk *k = c->out;
+		size_t part = MIN(k->len - k->sent, WEB_PIECE - n);
+		memcpy(buffer + n, k->data + k->sent, part);
+		n += part;
+		k->sent += part;
+		if (k->counted)
+			atomic_fetch_sub(&c->request->queued, part);
+		if (k->sent < k->len)
+			break;
+		drop_first_chunk(c);
+	}
+	return n;
+}
+
+static int write_buffer(struct conn *c, size_t len)
+{
+	return lws_write(c->wsi, c->server->web->buffer + LWS_PRE, len, LWS_WRITE_RAW) < 0 ? -1 : 1;
+}
+
+static void file_advance(struct conn *c, size_t n)
+{
+	c->file_at += n;
+	c->file_left -= n;
+	if (c->file_left > 0)
+		return;
+	close(c->file);
+	c->file = -1;
+}
+
+/* Through the kernel only; lws holds nothing, so nothing can be overtaken. */
+static int send_file_plain(struct conn *c)
+{
+	off_t at = (off_t)c->file_at;
+	size_t want = (size_t)MIN(c->file_left, (uint64_t)SENDFILE_PIECE);
+	ssize_t n = sendfile(lws_get_socket_fd(c->wsi), c->file, &at, want);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	if (n == 0) /* the file has become shorter than what the head promised */
+		return -1;
+	file_advance(c, (size_t)n);
+	return 1;
+}
+
+/* May wait for the disk; that is why files have a thread of their own (web_new). */
+static int send_file_tls(struct conn *c)
+{
+	size_t want = (size_t)MIN(c->file_left, (uint64_t)WEB_PIECE);
+	ssize_t n = pread(c->file, c->server->web->buffer + LWS_PRE, want, (off_t)c->file_at);
+	if (n <= 0)
+		return -1;
+	file_advance(c, (size_t)n);
+	return write_buffer(c, (size_t)n);
+}
+
+/* 1: something went out; 0: nothing to send or no room; -1: the connection is lost. */
+static int write_piece(struct conn *c)
+{
+	size_t n = gather(c);
+	if (n)
+		return write_buffer(c, n);
+	if (c->file < 0)
+		return 0;
+	return c->server->tls ? send_file_tls(c) : send_file_plain(c);
+}
+
+static void finish(struct conn *c)
+{
+	int fd = lws_get_socket_fd(c->wsi);
+	conn_enter(c, CONN_LINGER);
+	c->discarding = true;
+	if (c->server->tls)
+		tls_close_notify(c->wsi);
+	else
+		shutdown(fd, SHUT_WR);
+	update_reading(c);
+}
+
+static void answer_sent(struct conn *c)
+{
+	drop_request(c);
+	if (c->close_after) {
+		finish(c);
+		return;
+	}
+	conn_enter(c, CONN_IDLE);
+	advance(c);
+}
+
+static int on_writable(struct conn *c)
+{
+	for (int i = 0; i < PIECES && !lws_partial_buffered(c->wsi); i++) {
+		int r = write_piece(c);
+		if (r < 0)
+			return -1;
+		if (r == 0)
+			break;
+		progress(c);
+	}
+	if (lws_partial_buffered(c->wsi) || c->out || c->file >= 0)
+		lws_callback_on_writable(c->wsi);
+	else if (c->state == CONN_SENDING)
+		answer_sent(c);
+	update_reading(c);
+	return 0;
+}
+
+static int on_timeout(struct conn *c)
+{
+	int status = states[c->state].status;
+	if (!states[c->state].timeout) {
+		start_timer(c);
+		return 0;
+	}
+	/* Nothing at all came: a connection kept in reserve, or a scan. Nobody reads an answer. */
+	if (!status || (c->state == CONN_HEAD && c->in.len == 0))
+		return -1;
+	refuse(c, status);
+	return 0;
+}
+
+/* --- from libwebsockets ----------------------------------------------------------------------- */
+
+int conn_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t len)
+{
+	struct conn *c = lws_get_opaque_user_data(wsi);
+	(void)user;
+	switch (why) {
+	case LWS_CALLBACK_RAW_ADOPT:
+		c->wsi = wsi;
+		start_timer(c);
+		return 0;
+	case LWS_CALLBACK_RAW_RX:
+		on_bytes(c, in, len);
+		return 0;
+	case LWS_CALLBACK_RAW_WRITEABLE:
+		return on_writable(c);
+	case LWS_CALLBACK_TIMER:
+		return on_timeout(c);
+	case LWS_CALLBACK_RAW_CLOSE:
+		conn_free(c);
+		return 0;
+	default: /* lint: foreign enum */
+		return 0;
+	}
+}
+
+/* --- from the handlers ------------------------------------------------------------------------ */
+
+static void mail_free(struct mail *m)
+{
+	free(m->chunk);
+	if (m->fd >= 0)
+		close(m->fd);
+	web_request_unref(m->request);
+	free(m);
+}
+
+void conn_deliver_reply(struct mail *m)
+{
+	struct conn *c = m->request->conn;
+	if (c) {
+		conn_enter(c, CONN_SENDING);
+		c->close_after = !m->keep_alive;
+		c->file = m->fd;
+		c->file_at = m->offset;
+		c->file_left = m->length;
+		m->fd = -1;
+		queue(c, TAKE_PTR(m->chunk));
+	}
+	mail_free(m);
+}
+
+void conn_deliver_stream(struct mail *m)
+{
+	struct web_request *r = m->request;
+	struct conn *c = r->conn;
+	r->streaming = true;
+	if (!c) {
+		request_stream_closed(r);
+	} else {
+		c->close_after = !m->keep_alive;
+		/* HEAD ends where the body would begin. */
+		conn_enter(c, request_is_head(r) ? CONN_SENDING : CONN_STREAM);
+		if (request_is_head(r))
+			request_stream_closed(r);
+		queue(c, TAKE_PTR(m->chunk));
+	}
+	mail_free(m);
+}
+
+/* After the end, or after HEAD, what was on its way is dropped. */
+void conn_deliver_data(struct mail *m)
+{
+	struct web_request *r = m->request;
+	if (r->conn && r->streaming && r->conn->state == CONN_STREAM)
+		queue(r->conn, TAKE_PTR(m->chunk));
+	mail_free(m);
+}
+
+void conn_deliver_end(struct mail *m)
+{
+	struct web_request *r = m->request;
+	struct conn *c = r->conn;
+	if (r->streaming) {
+		if (c) {
+			static const char last[] = "0\r\n\r\n";
+			struct chunk *k = chunk_new(r->chunked ? sizeof(last) - 1 : 0);
+			memcpy(k->data, last, k->len);
+			conn_enter(c, CONN_SENDING);
+			queue(c, k);
+		}
+		request_stream_closed(r);
+	}
+	mail_free(m);
+}
+
+/* No last chunk: the peer must see that something is missing. */
+void conn_deliver_cut(struct mail *m)
+{
+	struct web_request *r = m->request;
+	if (r->conn && r->streaming)
+		conn_cut(r->conn);
+	mail_free(m);
+}

@@ -1,0 +1,164 @@
+#pragma once
+/* What the files of pkg/web share.
+ *
+ *   web.c      the service thread, its mailbox, servers and their listening sockets
+ *   conn.c     one connection: reading requests, writing answers (service thread)
+ *   request.c  the handler's view of a request: accessors and answers (any thread)
+ *   reply.c    heads of answers as text
+ *   tls.c      what OpenSSL must be told and asked
+ *   http1.c    request heads
+ *
+ * A request is shared by its connection and its handler and counted; all that it may touch from a
+ * foreign thread is constant after dispatch, atomic, or goes through the mailbox. */
+
+#include <libwebsockets.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/str.h"
+#include "web/http1.h"
+#include "web/web.h"
+
+struct conn;
+
+enum {
+	WEB_PIECE = 65536, /* the most that one write hands to TLS */
+	WEB_FDS = 4096,	   /* of one struct web: lws allocates its tables by this */
+};
+
+/* --- mail: how other threads reach the service thread ----------------------------------------- */
+
+struct mail {
+	struct list link;
+	/* Frees m. Runs on the service thread; or, when that has ended, on the sender's, and then
+	 * no connection exists any more. */
+	void (*deliver)(struct mail *m);
+	struct web_request *request; /* one reference; NULL for calls */
+	struct chunk *chunk;
+	bool keep_alive;
+	int fd; /* -1: none */
+	uint64_t offset, length;
+};
+
+struct mailbox {
+	atomic_uint refs;
+	pthread_mutex_t lock;
+	struct list mail;
+	struct lws_context *context; /* NULL: the thread has ended */
+};
+
+void mailbox_send(struct mailbox *box, struct mail *m); /* any thread */
+struct mailbox *mailbox_ref(struct mailbox *box);
+struct mailbox *mailbox_unref(struct mailbox *box);
+
+/* --- bytes on their way out ------------------------------------------------------------------- */
+
+struct chunk {
+	struct chunk *next;
+	size_t len, sent;
+	bool counted; /* in its request's `queued` */
+	char data[];
+};
+
+struct chunk *chunk_new(size_t len);
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+struct web_request {
+	atomic_uint refs;
+	struct mailbox *box;
+	struct web_route route;
+	struct http1_head head; /* points into text */
+	char *text;
+	struct strbuf body;
+	char peer[INET6_ADDRSTRLEN];
+	char *peer_certificate;
+
+	atomic_bool answered;
+	bool chunked;	      /* set by the answering thread, before its mail */
+	atomic_size_t queued; /* bytes of the stream that no socket has taken yet */
+	atomic_bool cut;      /* the stream is over its cap */
+	loop_fn closed;
+	void *closed_data;
+
+	struct conn *conn; /* service thread; NULL once the peer has gone */
+	bool streaming;	   /* service thread: `closed` has not been posted yet */
+};
+
+struct web_request *request_new(struct mailbox *box, const char *head, size_t len);
+bool request_is_head(const struct web_request *r);
+/* Posts the handler; takes over one reference. */
+void request_dispatch(struct web_request *r);
+/* Posts `closed`, once, and drops the handler's reference after it. Service thread. */
+void request_stream_closed(struct web_request *r);
+
+/* --- answers as text -------------------------------------------------------------------------- */
+
+enum body_kind { BODY_SIZED, BODY_CHUNKED, BODY_UNTIL_CLOSE };
+
+struct reply_text {
+	const struct web_reply_head *head;
+	enum body_kind kind;
+	uint64_t size;		  /* BODY_SIZED */
+	const char *const *extra; /* more header lines, NULL-ended */
+	bool keep_alive;
+	usec_t wall;
+};
+
+void reply_format(const struct reply_text *t, struct strbuf *out);
+const char *reply_reason(int status);
+bool reply_has_body(int status);
+
+/* --- servers and connections (service thread) ------------------------------------------------- */
+
+struct web {
+	struct mailbox *box;
+	struct lws_context *context;
+	pthread_t thread;
+	struct list servers;
+	size_t conns, conns_max;   /* of all servers */
+	size_t bodies, bodies_max; /* bytes of requests that are not answered yet */
+	bool quit;
+	unsigned char buffer[LWS_PRE + WEB_PIECE];
+};
+
+struct web_server {
+	struct list link;
+	struct web *web; /* NULL after web_free */
+	char *name;
+	int fd; /* listening; lws owns it once adopted */
+	uint16_t port;
+	struct lws_vhost *vhost;
+	struct lws *listener;
+	struct web_route *routes;
+	size_t route_count;
+	size_t conns_max;
+	size_t conn_count;
+	struct list conns; /* longest idle first */
+	bool tls;
+};
+
+struct conn *conn_new(struct web_server *s, const struct sockaddr_storage *peer);
+struct conn *conn_of(struct list *link);
+/* Closes what has waited longest for its next request; false when all are busy. */
+bool conn_evict(struct web_server *s);
+void conn_cut(struct conn *c); /* not from a callback of its own */
+/* Divides all timeouts, for tests. any thread */
+void conn_set_haste(unsigned divisor);
+int conn_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t len);
+
+void conn_deliver_reply(struct mail *m);
+void conn_deliver_stream(struct mail *m);
+void conn_deliver_data(struct mail *m);
+void conn_deliver_end(struct mail *m);
+void conn_deliver_cut(struct mail *m);
+
+/* --- TLS -------------------------------------------------------------------------------------- */
+
+int tls_setup(SSL_CTX *ctx, const struct web_server_options *options, struct err *err);
+/* PEM of the peer's certificate if it sent one and our CA stands behind it; else NULL. */
+char *tls_peer_certificate(struct lws *wsi);
+/* Says close_notify; lws itself does not, for raw sockets. */
+void tls_close_notify(struct lws *wsi);

@@ -1,0 +1,302 @@
+/* The handler's side: what a request holds, and its answers, which are formatted here, in the
+ * handler's thread, and mailed to the connection. Nothing here looks at the connection itself. */
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "web/internal.h"
+#include "wire/range.h"
+
+enum { QUEUE_DEFAULT = 16 << 20 };
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct web_request *request_new(struct mailbox *box, const char *head, size_t len)
+{
+	struct web_request *r = xcalloc(1, sizeof(*r));
+	atomic_init(&r->refs, 1);
+	r->box = mailbox_ref(box);
+	r->text = xmalloc(len + 1);
+	memcpy(r->text, head, len);
+	r->text[len] = '\0';
+	return r;
+}
+
+struct web_request *web_request_ref(struct web_request *r)
+{
+	atomic_fetch_add(&r->refs, 1);
+	return r;
+}
+
+struct web_request *web_request_unref(struct web_request *r)
+{
+	if (!r || atomic_fetch_sub(&r->refs, 1) != 1)
+		return NULL;
+	mailbox_unref(r->box);
+	strbuf_done(&r->body);
+	free(r->peer_certificate);
+	free(r->text);
+	free(r);
+	return NULL;
+}
+
+/* On the route's loop. The reference that travelled with the post is the handler's now; its answer
+ * drops it. */
+static void run_handler(void *data)
+{
+	struct web_request *r = data;
+	r->route.handler(r->route.data, r);
+}
+
+void request_dispatch(struct web_request *r)
+{
+	loop_post(r->route.loop, run_handler, r);
+}
+
+/* On the route's loop: the handler's last word with the request, whose reference ends here. */
+static void run_closed(void *data)
+{
+	struct web_request *r = data;
+	if (r->closed)
+		r->closed(r->closed_data);
+	web_request_unref(r);
+}
+
+void request_stream_closed(struct web_request *r)
+{
+	r->streaming = false;
+	loop_post(r->route.loop, run_closed, r);
+}
+
+/* --- accessors -------------------------------------------------------------------------------- */
+
+const char *web_method(const struct web_request *r)
+{
+	return r->head.method;
+}
+
+const char *web_path(const struct web_request *r)
+{
+	return r->head.path;
+}
+
+const char *web_query(const struct web_request *r)
+{
+	return r->head.query;
+}
+
+const char *web_header(const struct web_request *r, const char *name)
+{
+	return http1_header(&r->head, name);
+}
+
+const char *web_body(const struct web_request *r, size_t *ret_len)
+{
+	*ret_len = r->body.len;
+	return r->body.data ? r->body.data : "";
+}
+
+const char *web_peer_address(const struct web_request *r)
+{
+	return r->peer;
+}
+
+const char *web_peer_certificate(const struct web_request *r)
+{
+	return r->peer_certificate;
+}
+
+char *web_query_param(const struct web_request *r, const char *name)
+{
+	return http1_query_param(r->head.query, name);
+}
+
+bool request_is_head(const struct web_request *r)
+{
+	return streq(r->head.method, "HEAD");
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+/* Each mail holds the request: the handler may be done with it before the mail is read. */
+static struct mail *mail_new(struct web_request *r, void (*deliver)(struct mail *))
+{
+	struct mail *m = xcalloc(1, sizeof(*m));
+	m->deliver = deliver;
+	m->request = web_request_ref(r);
+	m->fd = -1;
+	return m;
+}
+
+/* One chunk of head and body; `body` may be NULL. */
+static struct chunk *join(const struct reply_text *t, const void *body, size_t len)
+{
+	_cleanup_(strbuf_done) struct strbuf head = { 0 };
+	reply_format(t, &head);
+	struct chunk *c = chunk_new(head.len + len);
+	memcpy(c->data, head.data, head.len);
+	if (len)
+		memcpy(c->data + head.len, body, len);
+	return c;
+}
+
+static void claim(struct web_request *r)
+{
+	bool again = atomic_exchange(&r->answered, true);
+	assert(!again); /* exactly one answer */
+	(void)again;
+}
+
+void web_reply(struct web_request *r, const struct web_reply_head *head, const void *body,
+	       size_t len)
+{
+	claim(r);
+	/* HEAD has the head that GET would have, its length included (RFC 9110, 9.3.2). */
+	bool bodiless = request_is_head(r) || !reply_has_body(head->status);
+	struct mail *m = mail_new(r, conn_deliver_reply);
+	m->keep_alive = r->head.keep_alive;
+	m->chunk = join(&(struct reply_text){ .head = head,
+					      .kind = BODY_SIZED,
+					      .size = len,
+					      .keep_alive = m->keep_alive,
+					      .wall = loop_wall(r->route.loop) },
+			body, bodiless ? 0 : len);
+	mailbox_send(r->box, m);
+	web_request_unref(r);
+}
+
+/* What of a file is to be sent, and the lines that say so. */
+struct file_plan {
+	int status;
+	struct range range;
+	char content_range[CONTENT_RANGE_MAX + 20];
+	char etag[300];
+	const char *lines[4];
+};
+
+static void plan_file(const struct web_request *r, int status, uint64_t size, const char *etag,
+		      struct file_plan *plan)
+{
+	char text[CONTENT_RANGE_MAX];
+	size_t n = 0;
+	*plan = (struct file_plan){ .status = status, .range = { 0, size } };
+	/* An entity-tag is quoted (RFC 9110, 8.8.3); callers pass a plain digest. */
+	bool bare = etag && *etag != '"';
+	if (etag)
+		snprintf(plan->etag, sizeof(plan->etag), "ETag: %s%s%s", bare ? "\"" : "", etag,
+			 bare ? "\"" : "");
+	/* Range is defined for GET only (14.2). */
+	bool may = status == 200 && streq(r->head.method, "GET") &&
+		   range_allowed(web_header(r, "if-range"), etag ? plan->etag + 6 : NULL);
+	switch (may ? range_parse(web_header(r, "range"), size, &plan->range) : RANGE_WHOLE) {
+	case RANGE_WHOLE:
+		break;
+	case RANGE_PART:
+		plan->status = 206;
+		content_range_format(&plan->range, size, text);
+		break;
+	case RANGE_UNSATISFIABLE:
+		plan->status = 416;
+		plan->range = (struct range){ 0 };
+		content_range_format(NULL, size, text);
+		break;
+	}
+	if (plan->status != status) {
+		snprintf(plan->content_range, sizeof(plan->content_range), "Content-Range: %s",
+			 text);
+		plan->lines[n++] = plan->content_range;
+	}
+	if (etag)
+		plan->lines[n++] = plan->etag;
+	plan->lines[n++] = "Accept-Ranges: bytes";
+}
+
+void web_reply_file(struct web_request *r, const struct web_reply_head *head, int fd, uint64_t size,
+		    const char *etag)
+{
+	claim(r);
+	struct file_plan plan;
+	plan_file(r, head->status, size, etag, &plan);
+	struct web_reply_head as_sent = *head;
+	as_sent.status = plan.status;
+	struct mail *m = mail_new(r, conn_deliver_reply);
+	m->keep_alive = r->head.keep_alive;
+	m->chunk = join(&(struct reply_text){ .head = &as_sent,
+					      .kind = BODY_SIZED,
+					      .size = plan.range.length,
+					      .extra = plan.lines,
+					      .keep_alive = m->keep_alive,
+					      .wall = loop_wall(r->route.loop) },
+			NULL, 0);
+	if (request_is_head(r) || plan.range.length == 0) {
+		close(fd);
+	} else {
+		m->fd = fd;
+		m->offset = plan.range.start;
+		m->length = plan.range.length;
+	}
+	mailbox_send(r->box, m);
+	web_request_unref(r);
+}
+
+void web_stream(struct web_request *r, const struct web_reply_head *head, loop_fn closed,
+		void *data)
+{
+	claim(r);
+	r->chunked = r->head.minor > 0; /* HTTP/1.0 knows no chunks */
+	r->closed = closed;
+	r->closed_data = data;
+	/* No unref: the reference stays until `closed` has run. */
+	struct mail *m = mail_new(r, conn_deliver_stream);
+	m->keep_alive = r->head.keep_alive && r->chunked;
+	m->chunk = join(&(struct reply_text){ .head = head,
+					      .kind = r->chunked ? BODY_CHUNKED : BODY_UNTIL_CLOSE,
+					      .keep_alive = m->keep_alive,
+					      .wall = loop_wall(r->route.loop) },
+			NULL, 0);
+	mailbox_send(r->box, m);
+}
+
+/* RFC 9112, 7.1; framed here, so that the service thread only copies. */
+static struct chunk *frame(const struct web_request *r, const void *data, size_t len)
+{
+	char size[24] = "";
+	size_t head = r->chunked ? (size_t)snprintf(size, sizeof(size), "%zx\r\n", len) : 0;
+	struct chunk *c = chunk_new(head + len + (r->chunked ? 2 : 0));
+	memcpy(c->data, size, head);
+	memcpy(c->data + head, data, len);
+	if (r->chunked)
+		memcpy(c->data + head + len, "\r\n", 2);
+	return c;
+}
+
+bool web_stream_send(struct web_request *r, const void *data, size_t len)
+{
+	size_t cap = r->route.max_queue_bytes ? r->route.max_queue_bytes : QUEUE_DEFAULT;
+	if (atomic_load(&r->cut))
+		return false;
+	if (len == 0) /* an empty chunk would end the body */
+		return true;
+	/* The cap holds for what lies here and in the mailbox; sockets have buffers of their own.
+	 */
+	if (atomic_load(&r->queued) + len > cap) {
+		if (!atomic_exchange(&r->cut, true))
+			mailbox_send(r->box, mail_new(r, conn_deliver_cut));
+		return false;
+	}
+	struct mail *m = mail_new(r, conn_deliver_data);
+	m->chunk = frame(r, data, len);
+	m->chunk->counted = true;
+	atomic_fetch_add(&r->queued, m->chunk->len);
+	mailbox_send(r->box, m);
+	return true;
+}
+
+void web_stream_end(struct web_request *r)
+{
+	mailbox_send(r->box, mail_new(r, conn_deliver_end));
+}

@@ -1,0 +1,100 @@
+#pragma once
+/* HTTP(S) server: libwebsockets on a thread of its own. Handlers do not run there: each route names
+ * a loop, the finished request (head and body) is posted to it, and the answer is mailed back. So a
+ * handler may take its time and touch its loop's state without locks.
+ *
+ * Guards against request smuggling stand here: any Transfer-Encoding on a request gives 411, a
+ * second Content-Length 400; HTTP/1.1 only. Every size a peer controls has a limit.
+ *
+ * At the end: close the server (nothing is posted to its routes' loops afterwards), let those loops
+ * run what was posted, free them. web_free may come at any point. An answer that nobody waits for
+ * any more is dropped. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "loop/loop.h"
+
+struct web;	   /* the thread */
+struct web_server; /* one listener */
+struct web_request;
+
+/* Borrowed for the request's life; any thread. */
+const char *web_method(const struct web_request *r);
+const char *web_path(const struct web_request *r);  /* as sent, without query */
+const char *web_query(const struct web_request *r); /* "" when absent; never logged */
+/* Lower-case name; NULL when absent. The first of several. */
+const char *web_header(const struct web_request *r, const char *name);
+const char *web_body(const struct web_request *r, size_t *ret_len);
+const char *web_peer_address(const struct web_request *r); /* numeric */
+/* PEM of the client certificate, verified against client_ca; NULL without one, or with one that
+ * does not verify (expired, another CA), which the handshake lets pass so that the answer can say
+ * why. */
+const char *web_peer_certificate(const struct web_request *r);
+/* First value of a query parameter, percent-decoded; NULL when absent. The caller frees it. */
+char *web_query_param(const struct web_request *r, const char *name);
+/* Keeps what the functions above return valid beyond the answer. unref returns NULL. */
+struct web_request *web_request_ref(struct web_request *r);
+struct web_request *web_request_unref(struct web_request *r);
+
+/* --- answers: exactly one of reply, reply_file and stream per request; any thread ------------- */
+
+struct web_reply_head {
+	int status;
+	const char *content_type;   /* NULL: none */
+	const char *const *headers; /* "Name: value", NULL-ended; may be NULL */
+};
+
+/* The request may not be touched afterwards. Body is copied. */
+void web_reply(struct web_request *r, const struct web_reply_head *head, const void *body,
+	       size_t len);
+/* Sends a file by the rules of RFC 9110 for HEAD, Range (single) and If-Range. Takes fd. `etag` is
+ * a plain digest or a quoted tag; may be NULL. */
+void web_reply_file(struct web_request *r, const struct web_reply_head *head, int fd, uint64_t size,
+		    const char *etag);
+/* Chunked answer without end. `closed` is posted to the route's loop once, when the peer has gone
+ * or web_stream_end was done; only then is the request released. */
+void web_stream(struct web_request *r, const struct web_reply_head *head, loop_fn closed,
+		void *data);
+/* False when the peer reads too slowly (over the route's queue cap): the stream is being closed. */
+bool web_stream_send(struct web_request *r, const void *data, size_t len);
+void web_stream_end(struct web_request *r);
+
+/* --- set-up ----------------------------------------------------------------------------------- */
+
+typedef void (*web_handler_fn)(void *data, struct web_request *r);
+
+struct web_route {
+	/* Of the path as sent. The longest wins; "/" takes all; "/v1" takes "/v1" and what is
+	 * below. */
+	const char *prefix;
+	struct loop *loop;
+	web_handler_fn handler;
+	void *data;
+	size_t max_body_bytes;	/* 413 above */
+	size_t max_queue_bytes; /* of a stream; 0: 16 MiB */
+};
+
+struct web_server_options {
+	const char *name;	/* for logs */
+	const char *address;	/* numeric; NULL: all */
+	uint16_t port;		/* 0: any free one, see web_server_port */
+	const char *device;	/* network device to bind to; may be NULL */
+	const char *cert, *key; /* PEM; NULL: plain HTTP */
+	const char *client_ca;	/* PEM: client certificates are asked for and verified, but not
+				   required */
+	const struct web_route *routes; /* ended by prefix NULL; copied */
+	unsigned max_connections;	/* 0: 1024 */
+};
+
+/* Starts the thread. Cheap: files are served by a struct web of their own, so that a page-cache
+ * miss holds up nobody else. */
+int web_new(struct web **ret, struct err *err);
+struct web *web_free(
+	struct web *w); /* ends it; connections are cut; servers must still be closed */
+int web_server_open(struct web *w, const struct web_server_options *options,
+		    struct web_server **ret, struct err *err);
+uint16_t web_server_port(const struct web_server *s);
+struct web_server *web_server_close(struct web_server *s);
