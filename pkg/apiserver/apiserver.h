@@ -1,0 +1,68 @@
+#pragma once
+/* Embedded Kubernetes-style API server over the store. Synchronous inside, on one loop (the store
+ * thread in `ingot standalone`, the virtual loop in the simulation): a request is handled from
+ * start to end in one transaction, so that optimistic concurrency needs no locks; answers leave
+ * after the transaction that holds them is on disk (group commit).
+ *
+ * Fronts: web (apiserver/front.h, for kubectl) and kube_transport (apiserver/transport.h, for our
+ * own controllers). */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "loop/loop.h"
+
+struct apiserver;
+struct api_exchange; /* one request under way, made by a front */
+
+/* Larger bodies get 413; a front may refuse them before it has read them. */
+enum { APISERVER_BODY_MAX = 3 * 1024 * 1024 };
+
+struct apiserver_options {
+	struct loop *loop; /* on which everything here runs */
+	const char *path;  /* SQLite file; ":memory:" for the simulation */
+	const char *const
+		*crds;	  /* JSON texts of CustomResourceDefinitions made at start, NULL-ended */
+	uint64_t log_max; /* changes kept for watches to resume from; 0: the store's default */
+	usec_t log_max_age;
+};
+
+struct api_request {
+	const char *method;
+	const char *path;	  /* as sent, without query */
+	const char *query;	  /* as sent; "" when absent */
+	const char *content_type; /* "" when absent */
+	const char *accept;
+	const char *user; /* authenticated name, "system:admin" */
+	const char *body;
+	size_t body_len;
+};
+
+/* How the answer leaves; called on the server's loop. Either reply once, or stream_* ended by
+ * stream_end. No other function may be called on the server from within these but apiserver_handle
+ * and apiserver_abort. */
+struct api_front_ops {
+	/* Optional. Before the reply: the text of a header `Warning: 299 - "text"`, to be quoted by
+	 * the front (RFC 7234, 5.5). */
+	void (*warning)(void *front, const char *text);
+	void (*reply)(void *front, int status, const char *content_type, const char *body,
+		      size_t len);
+	void (*stream_start)(void *front, const char *content_type);
+	/* False: peer too slow or gone. stream_end follows at once. */
+	bool (*stream_send)(void *front, const char *bytes, size_t len);
+	void (*stream_end)(void *front);
+};
+
+int apiserver_new(const struct apiserver_options *options, struct apiserver **ret, struct err *err);
+/* What is under way is committed and answered first, streams are ended. Not from within a front's
+ * functions. */
+struct apiserver *apiserver_free(struct apiserver *s);
+/* `request` is borrowed during the call; the answer may come before or after it returns. Returns a
+ * handle for apiserver_abort, valid until reply or stream_end was called; NULL when that has
+ * happened already. */
+struct api_exchange *apiserver_handle(struct apiserver *s, const struct api_request *request,
+				      const struct api_front_ops *ops, void *front);
+/* The peer has gone: no front function is called afterwards. A write may still be done. */
+void apiserver_abort(struct api_exchange *x);

@@ -1,0 +1,257 @@
+/* Field errors. The texts follow k8s.io/apimachinery's field package, because people search for
+ * them and scripts match them. Pure. */
+
+#include "apiserver/causes.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+static const struct {
+	const char *name, *text;
+} types[] = {
+	[CAUSE_REQUIRED] = { "FieldValueRequired", "Required value" },
+	[CAUSE_INVALID] = { "FieldValueInvalid", "Invalid value" },
+	[CAUSE_TYPE_INVALID] = { "FieldValueTypeInvalid", "Invalid value" },
+	[CAUSE_NOT_SUPPORTED] = { "FieldValueNotSupported", "Unsupported value" },
+	[CAUSE_DUPLICATE] = { "FieldValueDuplicate", "Duplicate value" },
+	[CAUSE_FORBIDDEN] = { "FieldValueForbidden", "Forbidden" },
+	[CAUSE_TOO_LONG] = { "FieldValueTooLong", "Too long" },
+	[CAUSE_TOO_MANY] = { "FieldValueTooMany", "Too many" },
+	[CAUSE_NOT_FOUND] = { "FieldValueNotFound", "Not found" },
+};
+
+/* A hostile object can be wrong in a million places; people read the first few. */
+enum { CAUSES_MAX = 100, VALUE_SHOWN_MAX = 16384 };
+
+const char *cause_type_name(enum cause_type type)
+{
+	return types[type].name;
+}
+
+void causes_truncate(struct causes *c, size_t count)
+{
+	for (; c->count > count; c->count--) {
+		free(c->items[c->count - 1].field);
+		free(c->items[c->count - 1].text);
+	}
+}
+
+void causes_done(struct causes *c)
+{
+	causes_truncate(c, 0);
+	free(c->items);
+	*c = (struct causes){ 0 };
+}
+
+static void _printf_(5, 0) add(struct causes *c, enum cause_type type, const char *field,
+			       const char *value, const char *fmt, va_list ap)
+{
+	if (c->count == CAUSES_MAX)
+		return;
+	struct strbuf text = { 0 };
+	strbuf_adds(&text, types[type].text);
+	if (value)
+		strbuf_addf(&text, ": %s", value);
+	char *detail = NULL;
+	if (vasprintf(&detail, fmt, ap) > 0)
+		strbuf_addf(&text, ": %s", detail);
+	free(detail);
+	c->items = xreallocarray(c->items, c->count + 1, sizeof(*c->items));
+	c->items[c->count++] = (struct cause){ type, xstrdup(field), strbuf_take(&text, NULL) };
+}
+
+void causes_add(struct causes *c, enum cause_type type, const char *field, const char *value,
+		const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	add(c, type, field, value, fmt, ap);
+	va_end(ap);
+}
+
+void causes_add_string(struct causes *c, enum cause_type type, const char *field, const char *value,
+		       const char *fmt, ...)
+{
+	_cleanup_(strbuf_done) struct strbuf shown = { 0 };
+	go_quote(value, &shown);
+	va_list ap;
+	va_start(ap, fmt);
+	add(c, type, field, shown.data, fmt, ap);
+	va_end(ap);
+}
+
+void causes_add_json(struct causes *c, enum cause_type type, const char *field,
+		     const struct json *value, const char *fmt, ...)
+{
+	_cleanup_(strbuf_done) struct strbuf shown = { 0 };
+	go_value(value, &shown);
+	va_list ap;
+	va_start(ap, fmt);
+	add(c, type, field, shown.data, fmt, ap);
+	va_end(ap);
+}
+
+/* Few enough to compare all. */
+static bool seen(const struct causes *c, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (streq(c->items[k].field, c->items[i].field) &&
+		    streq(c->items[k].text, c->items[i].text))
+			return true;
+	return false;
+}
+
+void causes_format(const struct causes *c, struct strbuf *out)
+{
+	size_t shown = 0, start = out->len;
+	for (size_t i = 0; i < c->count; i++) {
+		if (seen(c, i))
+			continue;
+		if (shown++ > 0)
+			strbuf_adds(out, ", ");
+		strbuf_addf(out, "%s: %s", c->items[i].field, c->items[i].text);
+	}
+	if (shown < 2)
+		return;
+	_cleanup_(freep) char *list = xstrdup(out->data + start);
+	out->len = start;
+	strbuf_addf(out, "[%s]", list);
+}
+
+/* --- values as Go prints them
+ * --------------------------------------------------------------------- */
+
+void go_quote(const char *s, struct strbuf *out)
+{
+	static const char from[] = "\a\b\f\n\r\t\v\"\\", to[] = "abfnrtv\"\\";
+	strbuf_addc(out, '"');
+	for (; s && *s; s++) {
+		const char *found = strchr(from, *s);
+		if (found)
+			strbuf_addf(out, "\\%c", to[found - from]);
+		else if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			strbuf_addf(out, "\\x%02x", (unsigned char)*s);
+		else
+			strbuf_addc(out, *s);
+	}
+	strbuf_addc(out, '"');
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	const struct json *const *x = a, *const *y = b;
+	return strcmp(json_key(*x), json_key(*y));
+}
+
+static void go_syntax(const struct json *j, struct strbuf *out);
+
+/* Go prints maps in the order of their keys. */
+static void go_map(const struct json *j, struct strbuf *out)
+{
+	size_t count = json_count(j), n = 0;
+	_cleanup_(freep) const struct json **members = xcalloc(count, sizeof(*members));
+	json_for_each(child, j)
+		members[n++] = child;
+	qsort(members, n, sizeof(*members), compare_keys);
+	strbuf_adds(out, "map[string]interface {}{");
+	for (size_t i = 0; i < n; i++) {
+		strbuf_adds(out, i ? ", " : "");
+		go_quote(json_key(members[i]), out);
+		strbuf_addc(out, ':');
+		go_syntax(members[i], out);
+	}
+	strbuf_addc(out, '}');
+}
+
+/* %#v */
+static void go_syntax(const struct json *j, struct strbuf *out)
+{
+	if (out->len > VALUE_SHOWN_MAX)
+		return;
+	if (json_is_object(j)) {
+		go_map(j, out);
+		return;
+	}
+	if (!json_is_array(j)) {
+		if (json_is_null(j))
+			strbuf_adds(out, "interface {}(nil)");
+		else
+			go_value(j, out);
+		return;
+	}
+	strbuf_adds(out, "[]interface {}{");
+	json_for_each(child, j) {
+		strbuf_adds(out, child == json_first(j) ? "" : ", ");
+		go_syntax(child, out);
+	}
+	strbuf_addc(out, '}');
+}
+
+/* field.Error prints scalars by %v, strings by %q and everything else by %#v. */
+void go_value(const struct json *j, struct strbuf *out)
+{
+	switch (json_type(j)) {
+	case JSON_NULL:
+		strbuf_adds(out, "\"null\"");
+		return;
+	case JSON_STRING:
+		go_quote(json_string(j), out);
+		return;
+	case JSON_BOOL:
+	case JSON_NUMBER:
+		json_print(j, out);
+		return;
+	case JSON_ARRAY:
+	case JSON_OBJECT:
+		go_syntax(j, out);
+		return;
+	}
+}
+
+/* --- paths
+ * ------------------------------------------------------------------------------------------ */
+
+void path_done(struct path *p)
+{
+	strbuf_done(&p->text);
+}
+
+size_t path_member(struct path *p, const char *name)
+{
+	size_t length = p->text.len;
+	if (length > 0)
+		strbuf_addc(&p->text, '.');
+	strbuf_adds(&p->text, name);
+	return length;
+}
+
+size_t path_index(struct path *p, size_t index)
+{
+	size_t length = p->text.len;
+	strbuf_addf(&p->text, "[%zu]", index);
+	return length;
+}
+
+size_t path_key(struct path *p, const char *key)
+{
+	size_t length = p->text.len;
+	strbuf_addf(&p->text, "[%s]", key);
+	return length;
+}
+
+void path_back(struct path *p, size_t length)
+{
+	p->text.len = length;
+	if (p->text.data)
+		p->text.data[length] = '\0';
+}
+
+const char *path_text(const struct path *p)
+{
+	return p->text.data ? p->text.data : "";
+}

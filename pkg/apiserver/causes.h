@@ -1,0 +1,71 @@
+#pragma once
+/* What is wrong with an object, in the words of Kubernetes' field errors: a list of (field, reason,
+ * text) that becomes the details of one Status. any thread */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/macro.h"
+#include "base/str.h"
+#include "json/json.h"
+
+enum cause_type {
+	CAUSE_REQUIRED,
+	CAUSE_INVALID,
+	CAUSE_TYPE_INVALID,
+	CAUSE_NOT_SUPPORTED,
+	CAUSE_DUPLICATE,
+	CAUSE_FORBIDDEN,
+	CAUSE_TOO_LONG,
+	CAUSE_TOO_MANY,
+	CAUSE_NOT_FOUND,
+};
+
+struct cause {
+	enum cause_type type;
+	char *field;
+	char *text; /* "Invalid value: "x": must be …" */
+};
+
+struct causes {
+	struct cause *items;
+	size_t count;
+};
+
+void causes_done(struct causes *c);
+void causes_truncate(struct causes *c, size_t count);
+/* `value` is shown between the type's name and the detail: NULL for none. No detail: CAUSE_BARE. */
+void causes_add(struct causes *c, enum cause_type type, const char *field, const char *value,
+		const char *fmt, ...) _printf_(5, 6);
+/* Value quoted as Go does it. */
+void causes_add_string(struct causes *c, enum cause_type type, const char *field, const char *value,
+		       const char *fmt, ...) _printf_(5, 6);
+void causes_add_json(struct causes *c, enum cause_type type, const char *field,
+		     const struct json *value, const char *fmt, ...) _printf_(5, 6);
+
+/* Machine-readable name: "FieldValueInvalid". */
+const char *cause_type_name(enum cause_type type);
+/* "a: Required value" or "[a: Required value, b: …]"; equal texts once. */
+void causes_format(const struct causes *c, struct strbuf *out);
+
+/* The two last arguments of the functions above when there is no detail. */
+#define CAUSE_BARE "%s", ""
+
+/* Go's strconv.Quote and %v of a value that came as JSON. */
+void go_quote(const char *s, struct strbuf *out);
+void go_value(const struct json *j, struct strbuf *out);
+
+/* --- paths of fields: "spec.bmc.address", "spec.nics[0]" -----------------------------------------
+ */
+
+struct path {
+	struct strbuf text;
+};
+
+void path_done(struct path *p);
+/* Each returns the length to go back to. */
+size_t path_member(struct path *p, const char *name);
+size_t path_index(struct path *p, size_t index);
+size_t path_key(struct path *p, const char *key); /* "data[key]" */
+void path_back(struct path *p, size_t length);
+const char *path_text(const struct path *p);

@@ -1,0 +1,487 @@
+/* CustomResourceDefinitions: the built-in kind whose objects make other kinds. A definition is
+ * checked, accepted and registered within the request that brings it, so a kind can be used as soon
+ * as the answer is there. Conversion is None: all versions share one stored form. */
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/internal.h"
+#include "apiserver/names.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define CLEANUP_FINALIZER "customresourcecleanup.apiextensions.k8s.io"
+
+const struct json *crd_version(const struct json *crd, const char *version)
+{
+	json_for_each(v, json_get_path(crd, "spec.versions"))
+		if (streq(json_get_string(v, "name"), version))
+			return v;
+	return NULL;
+}
+
+static const char *text_at(const struct json *crd, const char *path)
+{
+	return str_or(json_get_path_string(crd, path), "");
+}
+
+/* --- what the server fills in
+ * ------------------------------------------------------------------------- */
+
+static void default_names(struct json *crd)
+{
+	struct json *names = json_make_object(json_make_object(crd, "spec"), "names");
+	const char *kind = str_or(json_get_string(names, "kind"), "");
+	_cleanup_(freep) char *singular = xstrdup(kind);
+	for (char *p = singular; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	_cleanup_(freep) char *list_kind = xasprintf("%sList", kind);
+	if (str_empty(json_get_string(names, "singular")))
+		json_set_string(names, "singular", singular);
+	if (str_empty(json_get_string(names, "listKind")))
+		json_set_string(names, "listKind", list_kind);
+}
+
+static void set_condition(struct call *c, struct json *crd, const char *type, const char *status,
+			  const char *reason, const char *message)
+{
+	struct json *st = json_make_object(crd, "status");
+	if (!json_is_array(json_get(st, "conditions")))
+		json_set(st, "conditions", json_new_array());
+	struct json *list = json_get_mut(st, "conditions"), *found = NULL;
+	for (struct json *i = json_first_mut(list); i; i = json_next_mut(i))
+		if (streq(json_get_string(i, "type"), type))
+			found = i;
+	if (!found)
+		found = json_append(list, json_new_object());
+	if (!streq(json_get_string(found, "status"), status))
+		meta_set_time(found, "lastTransitionTime", loop_wall(c->s->loop));
+	json_set_string(found, "message", message);
+	json_set_string(found, "reason", reason);
+	json_set_string(found, "status", status);
+	json_set_string(found, "type", type);
+}
+
+/* Grows only: who removes a version must migrate the objects and edit this list. */
+static void note_stored_version(struct json *crd)
+{
+	struct json *st = json_make_object(crd, "status");
+	if (!json_is_array(json_get(st, "storedVersions")))
+		json_set(st, "storedVersions", json_new_array());
+	json_for_each(v, json_get_path(crd, "spec.versions")) {
+		const char *name = str_or(json_get_string(v, "name"), "");
+		bool known = !json_get_bool(v, "storage", false);
+		json_for_each(stored, json_get(st, "storedVersions"))
+			known = known || streq(json_string(stored), name);
+		if (!known)
+			json_append(json_get_mut(st, "storedVersions"), json_new_string(name));
+	}
+}
+
+/* The finalizer keeps a definition while it has objects (see do_kind in background.c). */
+static void crd_prepare(struct call *c, struct json *now, const struct json *old)
+{
+	default_names(now);
+	if (!json_get_path(now, "spec.conversion.strategy"))
+		json_set_string(json_make_object(json_get_mut(now, "spec"), "conversion"),
+				"strategy", "None");
+	json_for_each(v, json_get_path(now, "spec.versions"))
+		if (!json_get(v, "served"))
+			json_set_bool((struct json *)v, "served", false);
+	if (!old) {
+		struct json *meta = object_meta(now);
+		if (!json_is_array(json_get(meta, "finalizers")))
+			json_set(meta, "finalizers", json_new_array());
+		if (!meta_has_finalizer(now, CLEANUP_FINALIZER))
+			json_append(json_get_mut(meta, "finalizers"),
+				    json_new_string(CLEANUP_FINALIZER));
+		json_remove(now, "status");
+	}
+	json_set(json_make_object(now, "status"), "acceptedNames",
+		 json_dup(json_get_path(now, "spec.names")));
+	set_condition(c, now, "NamesAccepted", "True", "NoConflicts", "no conflicts found");
+	set_condition(c, now, "Established", "True", "InitialNamesAccepted",
+		      "the initial names have been accepted");
+	note_stored_version(now);
+}
+
+/* --- checks
+ * -------------------------------------------------------------------------------------------- */
+
+static void require(const struct json *crd, const char *field, struct causes *causes)
+{
+	if (str_empty(json_get_path_string(crd, field)))
+		causes_add(causes, CAUSE_REQUIRED, field, NULL, CAUSE_BARE);
+}
+
+static void check_name(const char *field, const char *value,
+		       bool (*valid)(const char *, struct strbuf *), struct causes *causes)
+{
+	_cleanup_(strbuf_done) struct strbuf why = { 0 };
+	if (*value && !valid(value, &why))
+		causes_add_string(causes, CAUSE_INVALID, field, value, "%s",
+				  why.data ? why.data : "");
+}
+
+static void check_names(const struct json *crd, struct causes *causes)
+{
+	const char *plural = text_at(crd, "spec.names.plural"), *group = text_at(crd, "spec.group");
+	_cleanup_(freep) char *wanted = xasprintf("%s.%s", plural, group);
+	require(crd, "spec.group", causes);
+	require(crd, "spec.names.plural", causes);
+	require(crd, "spec.names.kind", causes);
+	require(crd, "spec.scope", causes);
+	check_name("spec.group", group, name_is_dns_subdomain, causes);
+	check_name("spec.names.plural", plural, name_is_dns_label, causes);
+	check_name("spec.names.singular", text_at(crd, "spec.names.singular"), name_is_dns_label,
+		   causes);
+	if (*group && !strchr(group, '.'))
+		causes_add_string(causes, CAUSE_INVALID, "spec.group", group,
+				  "should be a domain with at least one dot");
+	if (!streq(object_name(crd), wanted))
+		causes_add_string(causes, CAUSE_INVALID, "metadata.name", object_name(crd),
+				  "must be spec.names.plural+\".\"+spec.group");
+}
+
+static void check_columns(const struct json *version, struct path *path, struct causes *causes)
+{
+	size_t length = path_member(path, "additionalPrinterColumns"), i = 0;
+	json_for_each(column, json_get(version, "additionalPrinterColumns")) {
+		struct jsonpath *compiled = NULL;
+		struct err err;
+		const char *text = str_or(json_get_string(column, "jsonPath"), "");
+		size_t at = path_index(path, i++);
+		path_member(path, "jsonPath");
+		if (jsonpath_new(text, &compiled, &err) < 0)
+			causes_add_string(causes, CAUSE_INVALID, path_text(path), text, "%s",
+					  err.text);
+		jsonpath_free(compiled);
+		path_back(path, at);
+	}
+	path_back(path, length);
+}
+
+static void check_version(const struct json *version, struct path *path, struct causes *causes)
+{
+	const struct json *source = json_get_path(version, "schema.openAPIV3Schema");
+	size_t length = path->text.len;
+	check_columns(version, path, causes);
+	path_member(path, "schema");
+	path_member(path, "openAPIV3Schema");
+	if (json_is_object(source))
+		schema_free(schema_compile(source, path, causes));
+	else
+		causes_add(causes, CAUSE_REQUIRED, path_text(path), NULL, "schemas are required");
+	path_back(path, length);
+}
+
+static void check_versions(const struct json *crd, struct causes *causes)
+{
+	const struct json *versions = json_get_path(crd, "spec.versions");
+	_cleanup_(path_done) struct path path = { 0 };
+	size_t i = 0, storage = 0;
+	path_member(&path, "spec");
+	path_member(&path, "versions");
+	json_for_each(version, versions) {
+		size_t length = path_index(&path, i++);
+		const char *name = str_or(json_get_string(version, "name"), "");
+		_cleanup_(freep) char *field = xasprintf("%s.name", path_text(&path));
+		check_name(field, name, name_is_dns_label, causes);
+		if (crd_version(crd, name) != version)
+			causes_add(causes, CAUSE_INVALID, field, NULL,
+				   "must contain unique version names");
+		check_version(version, &path, causes);
+		storage += json_get_bool(version, "storage", false);
+		path_back(&path, length);
+	}
+	if (storage != 1)
+		causes_add_json(causes, CAUSE_INVALID, "spec.versions", versions,
+				"must have exactly one version marked as storage version");
+}
+
+/* Stored objects are found by these names. */
+static void check_update(const struct json *now, const struct json *old, struct causes *causes)
+{
+	static const char *const fixed[] = { "spec.group", "spec.scope", "spec.names.plural",
+					     "spec.names.kind" };
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+		if (!streq(text_at(now, fixed[i]), text_at(old, fixed[i])))
+			causes_add_string(causes, CAUSE_INVALID, fixed[i], text_at(now, fixed[i]),
+					  "field is immutable");
+}
+
+/* Built-in kinds cannot be taken over, nor one kind by two definitions. */
+static void check_conflict(struct call *c, const struct json *crd, struct causes *causes)
+{
+	const char *kind = text_at(crd, "spec.names.kind"), *group = text_at(crd, "spec.group");
+	_cleanup_(freep) char *api_version = xasprintf("%s/", group);
+	const struct resource *r = registry_find_kind(&c->s->registry, api_version, kind);
+	if (r && !streq(r->key, object_name(crd)))
+		causes_add_string(causes, CAUSE_INVALID, "spec.names.kind", kind,
+				  "is already in use by %s", r->key);
+}
+
+/* True when some part of the schema has rules in CEL. */
+static bool has_rules(const struct json *j)
+{
+	if (json_get(j, "x-kubernetes-validations"))
+		return true;
+	json_for_each(child, j)
+		if (has_rules(child))
+			return true;
+	return false;
+}
+
+static void crd_validate(struct call *c, const struct json *now, const struct json *old,
+			 struct causes *causes)
+{
+	check_names(now, causes);
+	check_versions(now, causes);
+	if (json_get_bool(json_get(now, "spec"), "preserveUnknownFields", false))
+		causes_add(
+			causes, CAUSE_INVALID, "spec.preserveUnknownFields", "true",
+			"cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead");
+	if (!streq(text_at(now, "spec.conversion.strategy"), "None"))
+		causes_add_string(causes, CAUSE_NOT_SUPPORTED, "spec.conversion.strategy",
+				  text_at(now, "spec.conversion.strategy"),
+				  "supported values: \"None\"");
+	if (old)
+		check_update(now, old, causes);
+	check_conflict(c, now, causes);
+	if (has_rules(json_get_path(now, "spec.versions")))
+		call_warn(c, "this server does not evaluate x-kubernetes-validations");
+}
+
+/* --- registering
+ * --------------------------------------------------------------------------------------- */
+
+static void unregister(struct apiserver *s, const char *key)
+{
+	list_for_each_safe(l, &s->registry.resources) {
+		struct resource *r = list_entry(l, struct resource, link);
+		if (streq(r->key, key))
+			registry_remove(&s->registry, r);
+	}
+}
+
+static void add_column(struct resource *r, const struct json *column)
+{
+	struct jsonpath *path = NULL;
+	const char *where = str_or(json_get_string(column, "jsonPath"), "");
+	if (jsonpath_new(where, &path, NULL) < 0)
+		return;
+	const char *description = json_get_string(column, "description");
+	resource_add_column(
+		r,
+		(struct column){
+			.name = xstrdup(str_or(json_get_string(column, "name"), "")),
+			.type = xstrdup(str_or(json_get_string(column, "type"), "string")),
+			.format = xstrdup(str_or(json_get_string(column, "format"), "")),
+			.description =
+				description
+					? xstrdup(description)
+					: xasprintf(
+						  "Custom resource definition column (in JSONPath format): %s",
+						  where),
+			.priority = json_get_int(column, "priority", 0),
+			.path = path });
+}
+
+/* Name comes first whatever the definition says, and Age alone where it says nothing. */
+static void add_columns(struct resource *r, const struct json *version)
+{
+	const struct json *columns = json_get(version, "additionalPrinterColumns");
+	_cleanup_(json_freep) struct json *age = json_new_object();
+	json_set_string(age, "name", "Age");
+	json_set_string(age, "type", "date");
+	json_set_string(age, "jsonPath", ".metadata.creationTimestamp");
+	json_set_string(age, "description", "How long ago the object was made.");
+	resource_add_column(r, (struct column){ .name = xstrdup("Name"),
+						.type = xstrdup("string"),
+						.format = xstrdup("name"),
+						.description = xstrdup("Name of the object.") });
+	json_for_each(column, columns)
+		add_column(r, column);
+	if (json_count(columns) == 0)
+		add_column(r, age);
+}
+
+/* ".spec.color" in the definition, "spec.color" in a selector. */
+static struct json *selectable_fields(const struct json *version)
+{
+	struct json *list = json_new_array();
+	json_for_each(field, json_get(version, "selectableFields")) {
+		const char *path = str_or(json_get_string(field, "jsonPath"), "");
+		json_append(list, json_new_string(path + (*path == '.')));
+	}
+	return list;
+}
+
+static const char *storage_version(const struct json *crd)
+{
+	json_for_each(v, json_get_path(crd, "spec.versions"))
+		if (json_get_bool(v, "storage", false))
+			return str_or(json_get_string(v, "name"), "");
+	return "";
+}
+
+/* `since` is the version of the definition itself: objects written before it are brought in line
+ * when read, which is too often after a change of its labels, but never too seldom. */
+static struct resource *version_resource(const struct json *crd, const struct json *version)
+{
+	const struct json *names = json_get_path(crd, "status.acceptedNames");
+	struct resource *r = resource_new();
+	struct causes causes = { 0 };
+	_cleanup_(path_done) struct path path = { 0 };
+	resource_set_names(r, text_at(crd, "spec.group"), json_get_string(version, "name"),
+			   text_at(crd, "spec.names.plural"));
+	free(r->storage_api_version);
+	r->storage_api_version = xasprintf("%s/%s", r->group, storage_version(crd));
+	r->singular = xstrdup(json_get_string(names, "singular"));
+	r->kind = xstrdup(json_get_string(names, "kind"));
+	r->list_kind = xstrdup(json_get_string(names, "listKind"));
+	r->short_names = json_dup(json_get(names, "shortNames"));
+	r->categories = json_dup(json_get(names, "categories"));
+	r->flags = RESOURCE_CUSTOM | RESOURCE_GENERATION;
+	if (streq(text_at(crd, "spec.scope"), "Namespaced"))
+		r->flags |= RESOURCE_NAMESPACED;
+	if (json_get_path(version, "subresources.status"))
+		r->flags |= RESOURCE_STATUS;
+	r->terminating = object_terminating(crd);
+	parse_u64(text_at(crd, "metadata.resourceVersion"), UINT64_MAX, &r->since);
+	r->schema = schema_compile(json_get_path(version, "schema.openAPIV3Schema"), &path,
+				   &causes);
+	r->selectable = selectable_fields(version);
+	add_columns(r, version);
+	causes_done(&causes);
+	return r->schema ? r : resource_unref(r);
+}
+
+/* A kind keeps its place in discovery; versions that are no longer served go. */
+static void register_crd(struct apiserver *s, const struct json *crd)
+{
+	unregister(s, object_name(crd));
+	json_for_each(version, json_get_path(crd, "spec.versions")) {
+		if (!json_get_bool(version, "served", false))
+			continue;
+		struct resource *r = version_resource(crd, version);
+		if (r)
+			registry_add(&s->registry, r);
+		else
+			log_error("apiserver: a stored definition does not compile", "name",
+				  object_name(crd));
+	}
+}
+
+/* Watches of a kind end when it changes, so that clients list again in the new shape. */
+static int crd_written(struct call *c, struct json *now, const struct json *old)
+{
+	struct apiserver *s = c->s;
+	s->batch.kinds_changed = true;
+	if (!now) {
+		unregister(s, object_name(old));
+		watch_end_kind(s, object_name(old));
+		return 0;
+	}
+	register_crd(s, now);
+	if (old && !json_equal(json_get(now, "spec"), json_get(old, "spec")))
+		watch_end_kind(s, object_name(now));
+	if (object_terminating(now))
+		work_add(s, WORK_KIND, "", "", object_name(now));
+	return 0;
+}
+
+static int crd_deleting(struct call *c, struct json *object)
+{
+	set_condition(c, object, "Terminating", "True", "InstanceDeletionInProgress",
+		      "CustomResource deletion is in progress");
+	return 0;
+}
+
+static void crd_cells(usec_t wall, const struct json *o, struct json *cells)
+{
+	(void)wall;
+	json_append(cells, json_new_string(object_name(o)));
+	json_append(cells, json_new_string(text_at(o, "metadata.creationTimestamp")));
+}
+
+const struct resource_ops crd_ops = {
+	.prepare = crd_prepare,
+	.validate = crd_validate,
+	.written = crd_written,
+	.deleting = crd_deleting,
+	.cells = crd_cells,
+};
+
+/* --- at start
+ * --------------------------------------------------------------------------------------------- */
+
+struct loader {
+	struct apiserver *s;
+	const struct resource *r;
+};
+
+static int load_row(void *data, const struct store_row *row)
+{
+	struct loader *l = data;
+	_cleanup_(json_freep) struct json *crd = object_parse(l->r, row->data, row->len, row->rv);
+	register_crd(l->s, crd);
+	return 0;
+}
+
+/* Also after a batch that failed: memory must not know what the disk does not. */
+int crd_load_all(struct apiserver *s, struct err *err)
+{
+	struct loader l = { s, registry_find(&s->registry, "apiextensions.k8s.io", "v1",
+					     "customresourcedefinitions") };
+	list_for_each_safe(link, &s->registry.resources) {
+		struct resource *r = list_entry(link, struct resource, link);
+		if (resource_is(r, RESOURCE_CUSTOM))
+			registry_remove(&s->registry, r);
+	}
+	struct store_query q = { .resource = l.r->key };
+	return store_list(s->store, &q, load_row, &l, err);
+}
+
+/* What the server ships wins over what stands there; labels and annotations of others stay. */
+static int update_installed(struct call *c, const struct resource *r, const struct object *old,
+			    const struct json *crd)
+{
+	struct json *now = json_dup(old->tree);
+	json_set(now, "spec", json_dup(json_get(crd, "spec")));
+	json_for_each(label, json_get_path(crd, "metadata.labels"))
+		json_set_string(json_make_object(object_meta(now), "labels"), json_key(label),
+				json_string(label));
+	int result = write_update(c, r, old, &now, PART_MAIN);
+	json_free(now);
+	return result;
+}
+
+int crd_install(struct apiserver *s, const char *text, struct err *err)
+{
+	struct resource *r = registry_find(&s->registry, "apiextensions.k8s.io", "v1",
+					   "customresourcedefinitions");
+	_cleanup_(json_freep) struct json *crd = NULL;
+	int result = json_parse(text, strlen(text), &crd, err);
+	if (result < 0)
+		return err_wrap(err, "definition of a kind");
+	struct call c;
+	struct object old = { 0 };
+	call_init(&c, s, NULL);
+	c.resource = resource_ref(r);
+	schema_prune(r->schema, crd, NULL);
+	_cleanup_(freep) char *name = xstrdup(object_name(crd));
+	result = object_load(&c, r, "", name, &old);
+	if (result > 0)
+		result = update_installed(&c, r, &old, crd);
+	else if (result == 0)
+		result = write_create(&c, r, "", crd);
+	if (result < 0)
+		result = err_set(err, ERR_INVALID, "cannot install the definition %s: %s", name,
+				 c.body.data);
+	object_done(&old);
+	call_done(&c);
+	return result;
+}

@@ -1,0 +1,191 @@
+/* Bodies to objects (a front has turned protobuf into JSON before): what a client sent is parsed,
+ * checked for kind, version and the shape of its metadata, and freed of fields that nobody knows.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/internal.h"
+#include "base/mem.h"
+#include "yaml/yaml_json.h"
+
+enum { MEMBERS_MAX = 10000 };
+
+/* Without parameters such as charset. */
+static bool has_type(const struct call *c, const char *type)
+{
+	const char *given = c->request->content_type;
+	size_t len = strcspn(given, "; ");
+	return len == strlen(type) && strncasecmp(given, type, len) == 0;
+}
+
+/* Members are found by walking, here and in the tree below: a million of them would take hours. */
+static bool too_many_members(const struct json *j)
+{
+	if (json_is_object(j) && json_count(j) > MEMBERS_MAX)
+		return true;
+	json_for_each(child, j)
+		if (too_many_members(child))
+			return true;
+	return false;
+}
+
+static int check_shape(struct call *c, struct json **tree)
+{
+	bool object = json_is_object(*tree), too_many = too_many_members(*tree);
+	if (object && !too_many)
+		return 0;
+	*tree = json_free(*tree);
+	if (too_many)
+		return fail(c, 413, "RequestEntityTooLarge",
+			    "Request entity too large: an object has more than %d members",
+			    MEMBERS_MAX);
+	return fail(c, 400, "BadRequest",
+		    "the object provided is unrecognized: it is no JSON object");
+}
+
+static int parse_yaml(const struct api_request *q, struct json **ret, struct err *err)
+{
+	_cleanup_(strbuf_done) struct strbuf converted = { 0 };
+	int r = yaml_to_json(q->body, q->body_len, &converted, err);
+	return r < 0 ? r : json_parse(converted.data, converted.len, ret, err);
+}
+
+static int parse_json(const struct api_request *q, struct json **ret, struct err *err)
+{
+	return json_parse(q->body, q->body_len, ret, err);
+}
+
+static const struct {
+	const char *media;
+	int (*parse)(const struct api_request *q, struct json **ret, struct err *err);
+} readers[] = {
+	{ "application/json", parse_json },
+	{ "application/yaml", parse_yaml },
+};
+
+int decode_body(struct call *c, struct json **ret)
+{
+	struct err err;
+	size_t i = 0;
+	while (i < ARRAY_SIZE(readers) && !str_empty(c->request->content_type) &&
+	       !has_type(c, readers[i].media))
+		i++;
+	if (i == ARRAY_SIZE(readers))
+		return fail(
+			c, 415, "UnsupportedMediaType",
+			"the body of the request was in an unknown format - accepted media types include: application/json, application/yaml");
+	if (readers[i].parse(c->request, ret, &err) < 0)
+		return fail(
+			c, 400, "BadRequest",
+			"the object provided is unrecognized (must be of type %s): couldn't get version/kind; json parse error: %s",
+			c->resource ? c->resource->kind : "object", err.text);
+	return check_shape(c, ret);
+}
+
+/* Built-in kinds may leave out what the path says; custom ones may not, as upstream. */
+static int check_kind(struct call *c, const struct resource *r, struct json *tree)
+{
+	const char *version = json_get_string(tree, "apiVersion"),
+		   *kind = json_get_string(tree, "kind");
+	if (resource_is(r, RESOURCE_CUSTOM) && str_empty(kind))
+		return fail(c, 400, "BadRequest", "Object 'Kind' is missing in the request body");
+	if (resource_is(r, RESOURCE_CUSTOM) && str_empty(version))
+		return fail(c, 400, "BadRequest",
+			    "Object 'apiVersion' is missing in the request body");
+	if (!str_empty(version) && !streq(version, r->api_version))
+		return fail(
+			c, 400, "BadRequest",
+			"the API version in the data (%s) does not match the expected API version (%s)",
+			version, r->api_version);
+	if (!str_empty(kind) && !streq(kind, r->kind))
+		return fail(c, 400, "BadRequest",
+			    "the kind in the data (%s) does not match the expected kind (%s)", kind,
+			    r->kind);
+	json_set_string(tree, "apiVersion", r->api_version);
+	json_set_string(tree, "kind", r->kind);
+	return 0;
+}
+
+/* Built-in kinds are typed: a value of the wrong type is no object of the kind at all. */
+static char *type_fault(const struct resource *r, const struct json *tree)
+{
+	if (resource_is(r, RESOURCE_CUSTOM))
+		return NULL;
+	_cleanup_(path_done) struct path path = { 0 };
+	struct causes causes = { 0 };
+	char *text = NULL;
+	schema_validate(r->schema, tree, NULL, &path, &causes);
+	for (size_t i = 0; i < causes.count && !text; i++)
+		if (causes.items[i].type == CAUSE_TYPE_INVALID)
+			text = xasprintf("json: cannot unmarshal into Go struct field %s.%s: %s",
+					 r->kind, causes.items[i].field, causes.items[i].text);
+	causes_done(&causes);
+	return text;
+}
+
+/* The text of what cannot be forgiven, or NULL. */
+static char *clean(const struct resource *r, struct json *tree, struct unknown_fields *unknown)
+{
+	char *wrong = meta_clean(tree, unknown);
+	if (wrong)
+		return wrong;
+	schema_prune(r->schema, tree, unknown);
+	if (!resource_is(r, RESOURCE_CUSTOM))
+		schema_default(r->schema, tree); /* drops nulls, which Go takes for absent */
+	return type_fault(r, tree);
+}
+
+static char *strict_text(const struct unknown_fields *unknown)
+{
+	struct strbuf text = { 0 };
+	strbuf_adds(&text, "strict decoding error: ");
+	for (size_t i = 0; i < unknown->count; i++)
+		strbuf_addf(&text, "%sunknown field \"%s\"", i ? ", " : "", unknown->items[i]);
+	return strbuf_take(&text, NULL);
+}
+
+/* The default: old clients go on, and their users are told. */
+static void warn_unknown(struct call *c, const struct unknown_fields *unknown)
+{
+	for (size_t i = 0; c->query.validation == FIELDS_WARN && i < unknown->count; i++)
+		call_warn(c, "unknown field \"%s\"", unknown->items[i]);
+}
+
+int decode_object(struct call *c, const struct resource *r, struct json *tree)
+{
+	int result = check_kind(c, r, tree);
+	if (result < 0)
+		return result;
+	_cleanup_(unknown_fields_done) struct unknown_fields unknown = { 0 };
+	_cleanup_(freep) char *wrong = clean(r, tree, &unknown);
+	if (!wrong && unknown.count > 0 && c->query.validation == FIELDS_STRICT)
+		wrong = strict_text(&unknown);
+	if (wrong)
+		return fail(c, 400, "BadRequest",
+			    "%s in version \"%s\" cannot be handled as a %s: %s", r->kind,
+			    r->version, r->kind, wrong);
+	warn_unknown(c, &unknown);
+	return 0;
+}
+
+int decode_patched(struct call *c, const struct resource *r, struct json *tree)
+{
+	int result = check_kind(c, r, tree);
+	if (result < 0)
+		return result;
+	_cleanup_(freep) char *before = json_to_string(tree);
+	_cleanup_(unknown_fields_done) struct unknown_fields unknown = { 0 };
+	_cleanup_(freep) char *wrong = clean(r, tree, &unknown);
+	if (!wrong && unknown.count > 0 && c->query.validation == FIELDS_STRICT)
+		wrong = strict_text(&unknown);
+	if (wrong) {
+		struct causes causes = { 0 };
+		causes_add_string(&causes, CAUSE_INVALID, "patch", before, "%s", wrong);
+		result = fail_invalid(c, NULL, "", &causes);
+		causes_done(&causes);
+		return result;
+	}
+	warn_unknown(c, &unknown);
+	return 0;
+}

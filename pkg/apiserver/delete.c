@@ -1,0 +1,256 @@
+/* Deletion of one object and of collections. An object with finalizers is only marked; the
+ * finalizers "orphan" and "foregroundDeletion" are how a propagation policy other than Background
+ * is carried out (background.c). */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/internal.h"
+#include "base/mem.h"
+
+void delete_options_done(struct delete_options *o)
+{
+	free(o->uid);
+	free(o->resource_version);
+}
+
+static int parse_propagation(struct call *c, const char *text, enum propagation *ret)
+{
+	static const char *const names[] = { "Background", "Foreground", "Orphan" };
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (streq(text, names[i])) {
+			*ret = (enum propagation)(PROPAGATION_BACKGROUND + (int)i);
+			return 0;
+		}
+	return fail(
+		c, 422, "Invalid",
+		"DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"%s\": supported values: \"Background\", \"Foreground\", \"Orphan\"",
+		text);
+}
+
+/* gracePeriodSeconds is for pods; here there is nothing to wait for. */
+static int read_options(struct call *c, const struct json *body, struct delete_options *ret)
+{
+	const char *policy = json_get_string(body, "propagationPolicy");
+	const struct json *dry_run = json_get(body, "dryRun");
+	str_replace(&ret->uid, json_get_path_string(body, "preconditions.uid"));
+	str_replace(&ret->resource_version,
+		    json_get_path_string(body, "preconditions.resourceVersion"));
+	if (json_get_bool(body, "orphanDependents", false))
+		ret->propagation = PROPAGATION_ORPHAN;
+	if (json_count(dry_run) > 0) {
+		if (!streq(json_string(json_first(dry_run)), "All"))
+			return fail(c, 400, "BadRequest",
+				    "invalid dryRun option: supported values: \"All\"");
+		c->query.dry_run = true;
+	}
+	return policy ? parse_propagation(c, policy, &ret->propagation) : 0;
+}
+
+/* Parameters and body say the same things; the body wins. */
+static int take_options(struct call *c, struct delete_options *ret)
+{
+	_cleanup_(json_freep) struct json *body = NULL;
+	*ret = (struct delete_options){ .propagation = c->query.propagation };
+	if (c->request->body_len == 0)
+		return 0;
+	int result = decode_body(c, &body);
+	return result < 0 ? result : read_options(c, body, ret);
+}
+
+static int check_preconditions(struct call *c, const struct resource *r, const struct json *tree,
+			       const struct delete_options *o)
+{
+	const char *uid = object_uid(tree),
+		   *rv = json_get_path_string(tree, "metadata.resourceVersion");
+	if (o->uid && !streq(o->uid, uid))
+		return fail_conflict(
+			c, r, object_name(tree),
+			"the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated",
+			o->uid, uid);
+	if (o->resource_version && !streq(o->resource_version, rv))
+		return fail_conflict(
+			c, r, object_name(tree),
+			"the ResourceVersion in the precondition (%s) does not match the ResourceVersion in record (%s). The object might have been modified",
+			o->resource_version, rv);
+	return 0;
+}
+
+static void add_finalizer(struct json *tree, const char *name)
+{
+	struct json *meta = object_meta(tree);
+	if (!json_is_array(json_get(meta, "finalizers")))
+		json_set(meta, "finalizers", json_new_array());
+	if (!meta_has_finalizer(tree, name))
+		json_append(json_get_mut(meta, "finalizers"), json_new_string(name));
+}
+
+/* Foreground and orphan exclude each other; Background takes both back. */
+static void set_propagation(struct json *tree, enum propagation propagation)
+{
+	if (propagation == PROPAGATION_DEFAULT)
+		return;
+	meta_remove_finalizer(tree, "orphan");
+	meta_remove_finalizer(tree, "foregroundDeletion");
+	if (propagation == PROPAGATION_ORPHAN)
+		add_finalizer(tree, "orphan");
+	else if (propagation == PROPAGATION_FOREGROUND)
+		add_finalizer(tree, "foregroundDeletion");
+}
+
+/* The time is set once: a second deletion does not restart the clock. */
+static void mark(struct call *c, struct json *tree)
+{
+	struct json *meta = object_meta(tree);
+	if (object_terminating(tree))
+		return;
+	meta_set_time(meta, "deletionTimestamp", loop_wall(c->s->loop));
+	json_set_int(meta, "deletionGracePeriodSeconds", 0);
+	int64_t generation = json_get_int(meta, "generation", 0);
+	if (generation > 0)
+		json_set_int(meta, "generation", generation + 1);
+}
+
+/* Without finalizers an object goes at once. */
+static bool may_go(const struct resource *r, const struct json *tree)
+{
+	return json_count(json_get_path(tree, "metadata.finalizers")) == 0 &&
+	       (!r->ops || !r->ops->may_go || r->ops->may_go(tree));
+}
+
+int delete_object(struct call *c, const struct resource *r, struct object *old,
+		  const struct delete_options *options, bool *ret_gone)
+{
+	int result = check_preconditions(c, r, old->tree, options);
+	if (result < 0)
+		return result;
+	_cleanup_(json_freep) struct json *tree = json_dup(old->tree);
+	set_propagation(tree, options->propagation);
+	if (r->ops && r->ops->deleting && (result = r->ops->deleting(c, tree)) < 0)
+		return result;
+	bool gone = may_go(r, tree);
+	if (gone) {
+		result = object_erase(c, r, old, tree);
+	} else {
+		mark(c, tree);
+		result = json_equal(tree, old->tree) ? 0 : object_store(c, r, tree, old);
+	}
+	if (result < 0)
+		return result;
+	json_free(old->tree);
+	old->tree = TAKE_PTR(tree);
+	*ret_gone = gone;
+	return 0;
+}
+
+/* What stays is shown as it is now, with its deletionTimestamp. */
+static void answer_deleted(struct call *c, const struct object *o, bool gone)
+{
+	if (!gone) {
+		object_answer(c, 200, c->resource, o->tree);
+		return;
+	}
+	_cleanup_(json_freep) struct json *status = status_success(
+		c->resource, object_name(o->tree), object_uid(o->tree));
+	answer_json(c, 200, status);
+}
+
+int verb_delete(struct call *c)
+{
+	_cleanup_(delete_options_done) struct delete_options options;
+	struct object old = { 0 };
+	bool gone = false;
+	int result = take_options(c, &options);
+	if (result < 0)
+		return result;
+	result = object_load(c, c->resource, c->ns, c->name, &old);
+	if (result == 0)
+		return fail_not_found(c, c->resource, c->name);
+	if (result > 0)
+		result = delete_object(c, c->resource, &old, &options, &gone);
+	if (result == 0)
+		answer_deleted(c, &old, gone);
+	object_done(&old);
+	return result;
+}
+
+/* --- collections
+ * ------------------------------------------------------------------------------------------ */
+
+struct names {
+	struct call *c;
+	const struct selection *selection;
+	char **ns, **name;
+	size_t count;
+};
+
+static void names_done(struct names *n)
+{
+	for (size_t i = 0; i < n->count; i++) {
+		free(n->ns[i]);
+		free(n->name[i]);
+	}
+	free(n->ns);
+	free(n->name);
+}
+
+/* Names first, deletion afterwards: a walk must not change what it walks over. */
+static int collect(void *data, const struct store_row *row)
+{
+	struct names *n = data;
+	if (!selection_empty(n->selection)) {
+		_cleanup_(json_freep) struct json *tree = object_parse(n->c->resource, row->data,
+								       row->len, row->rv);
+		if (!selection_matches(n->selection, tree))
+			return 0;
+	}
+	n->ns = xreallocarray(n->ns, n->count + 1, sizeof(*n->ns));
+	n->name = xreallocarray(n->name, n->count + 1, sizeof(*n->name));
+	n->ns[n->count] = xstrdup(row->key.ns);
+	n->name[n->count++] = xstrdup(row->key.name);
+	return 0;
+}
+
+static int delete_named(struct call *c, const struct names *n, size_t i,
+			const struct delete_options *options, struct json *items)
+{
+	struct object old = { 0 };
+	bool gone;
+	int result = object_load(c, c->resource, n->ns[i], n->name[i], &old);
+	if (result > 0)
+		result = delete_object(c, c->resource, &old, options, &gone);
+	if (result == 0 && old.tree)
+		json_append(items, TAKE_PTR(old.tree));
+	object_done(&old);
+	return result;
+}
+
+static int delete_all(struct call *c, const struct names *n, const struct delete_options *options)
+{
+	_cleanup_(json_freep) struct json *list = json_new_object();
+	json_set_string(list, "kind", c->resource->list_kind);
+	json_set_string(list, "apiVersion", c->resource->api_version);
+	json_make_object(list, "metadata");
+	struct json *items = json_set(list, "items", json_new_array());
+	for (size_t i = 0; i < n->count; i++) {
+		int result = delete_named(c, n, i, options, items);
+		if (result < 0)
+			return result;
+	}
+	answer_json(c, 200, list);
+	return 0;
+}
+
+int verb_delete_collection(struct call *c)
+{
+	_cleanup_(delete_options_done) struct delete_options options;
+	_cleanup_(selection_done) struct selection selection = { 0 };
+	_cleanup_(names_done) struct names names = { .c = c, .selection = &selection };
+	struct err err;
+	if (take_options(c, &options) < 0 || selection_init(c, c->resource, &selection) < 0)
+		return ANSWERED;
+	struct store_query q = { .resource = c->resource->key, .ns = *c->ns ? c->ns : NULL };
+	if (store_list(c->s->store, &q, collect, &names, &err) < 0)
+		return fail_store(c, &err);
+	return delete_all(c, &names, &options);
+}

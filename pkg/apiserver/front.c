@@ -1,0 +1,270 @@
+/* The HTTP front. Authentication is by client certificate (verified by web against our own CA; the
+ * subject's common name is the user, as in Kubernetes) or by a bearer token of a table. Who is
+ * known may do everything; roles come later.
+ *
+ * An exchange lives from the request to its answer; a stream's until web says that it is closed,
+ * which comes exactly once, whoever ended it. Runs on the API server's loop. */
+
+#include "apiserver/front.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/protobuf.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "crypt/crypt.h"
+
+struct api_front {
+	struct apiserver *server;
+	struct api_token *tokens;
+	size_t token_count;
+	size_t exchanges; /* not over yet */
+};
+
+struct exchange {
+	struct api_front *front;
+	struct web_request *request;
+	struct api_exchange *core; /* until answered */
+	bool ended;		   /* by the server: no abort any more */
+	char **headers;		   /* NULL-ended */
+	size_t header_count;
+};
+
+#define STATUS(code, reason, message)                                                                              \
+	"{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"" message \
+	"\",\"reason\":\"" reason "\",\"code\":" #code "}\n"
+
+/* What the front answers itself, in kube-apiserver's words. */
+static const struct refusal {
+	int status;
+	const char *text;
+} unauthorized = { 401, STATUS(401, "Unauthorized", "Unauthorized") },
+  malformed = { 400, STATUS(400, "BadRequest",
+			    "the object provided is unrecognized: it is no protobuf "
+			    "message of a known shape") },
+  unknown_format = {
+	  415, STATUS(415, "UnsupportedMediaType",
+		      "the body of the request was in an unknown format - accepted media types "
+		      "include: application/json, application/yaml")
+  };
+
+static const char no_cache[] = "Cache-Control: no-cache, private";
+
+struct api_front *api_front_new(const struct api_front_options *options)
+{
+	struct api_front *f = xcalloc(1, sizeof(*f));
+	static const struct api_token none[] = { { NULL, NULL } };
+	const struct api_token *t = options->tokens ? options->tokens : none;
+	f->server = options->server;
+	while (t[f->token_count].token)
+		f->token_count++;
+	f->tokens = xcalloc(f->token_count + 1, sizeof(*f->tokens));
+	for (size_t i = 0; i < f->token_count; i++)
+		f->tokens[i] = (struct api_token){ .token = xstrdup(t[i].token),
+						   .user = xstrdup(t[i].user) };
+	return f;
+}
+
+struct api_front *api_front_free(struct api_front *f)
+{
+	if (!f)
+		return NULL;
+	assert(f->exchanges == 0);
+	for (size_t i = 0; i < f->token_count; i++) {
+		secret_free((char *)f->tokens[i].token);
+		free((char *)f->tokens[i].user);
+	}
+	free(f->tokens);
+	free(f);
+	return NULL;
+}
+
+/* --- who -------------------------------------------------------------------------------------- */
+
+static char *user_of_certificate(const char *pem)
+{
+	char *name = NULL;
+	_cleanup_(freep) char *groups = NULL;
+	if (!pem || crypt_cert_subject(pem, &name, &groups, NULL) < 0)
+		return NULL;
+	if (!str_empty(name))
+		return name;
+	free(name);
+	return NULL;
+}
+
+static char *user_of_token(const struct api_front *f, const char *authorization)
+{
+	static const char scheme[] = "Bearer ";
+	if (!authorization || !str_has_prefix(authorization, scheme))
+		return NULL;
+	const char *given = authorization + sizeof(scheme) - 1, *user = NULL;
+	/* All are compared, so that the time says nothing about which one came close. */
+	for (size_t i = 0; i < f->token_count; i++)
+		if (str_equal_secret(f->tokens[i].token, given))
+			user = f->tokens[i].user;
+	return xstrdup(user);
+}
+
+static char *identify(const struct api_front *f, const struct web_request *r)
+{
+	char *user = user_of_certificate(web_peer_certificate(r));
+	return user ? user : user_of_token(f, web_header(r, "authorization"));
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+/* Takes the line. */
+static void add_header(struct exchange *x, char *line)
+{
+	x->headers = xreallocarray(x->headers, x->header_count + 2, sizeof(*x->headers));
+	x->headers[x->header_count++] = line;
+	x->headers[x->header_count] = NULL;
+}
+
+static struct exchange *exchange_new(struct api_front *f, struct web_request *r)
+{
+	struct exchange *x = xcalloc(1, sizeof(*x));
+	x->front = f;
+	x->request = r;
+	f->exchanges++;
+	add_header(x, xstrdup(no_cache));
+	return x;
+}
+
+static void exchange_free(struct exchange *x)
+{
+	x->front->exchanges--;
+	for (size_t i = 0; i < x->header_count; i++)
+		free(x->headers[i]);
+	free(x->headers);
+	free(x);
+}
+
+/* RFC 9111, 5.5, as Kubernetes uses it: the text is a quoted string, and header lines have no room
+ * for line breaks. */
+static void warning(void *data, const char *text)
+{
+	_cleanup_(strbuf_done) struct strbuf line = { 0 };
+	strbuf_adds(&line, "Warning: 299 - \"");
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			strbuf_addc(&line, '\\');
+		strbuf_addc(&line, *text == '\r' || *text == '\n' ? ' ' : *text);
+	}
+	strbuf_addc(&line, '"');
+	add_header(data, strbuf_take(&line, NULL));
+}
+
+static void reply(void *data, int status, const char *content_type, const char *body, size_t len)
+{
+	struct exchange *x = data;
+	const struct web_reply_head head = { .status = status,
+					     .content_type = content_type,
+					     .headers = (const char *const *)x->headers };
+	web_reply(x->request, &head, body, len);
+	exchange_free(x);
+}
+
+static void stream_closed(void *data)
+{
+	struct exchange *x = data;
+	if (!x->ended && x->core)
+		apiserver_abort(x->core);
+	exchange_free(x);
+}
+
+static void stream_start(void *data, const char *content_type)
+{
+	struct exchange *x = data;
+	const struct web_reply_head head = { .status = 200,
+					     .content_type = content_type,
+					     .headers = (const char *const *)x->headers };
+	web_stream(x->request, &head, stream_closed, x);
+}
+
+static bool stream_send(void *data, const char *bytes, size_t len)
+{
+	struct exchange *x = data;
+	return web_stream_send(x->request, bytes, len);
+}
+
+static void stream_end(void *data)
+{
+	struct exchange *x = data;
+	x->ended = true;
+	web_stream_end(x->request);
+}
+
+static const struct api_front_ops ops = {
+	.warning = warning,
+	.reply = reply,
+	.stream_start = stream_start,
+	.stream_send = stream_send,
+	.stream_end = stream_end,
+};
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static void refuse(struct web_request *r, const struct refusal *why)
+{
+	const char *const headers[] = { no_cache, NULL };
+	const struct web_reply_head head = { .status = why->status,
+					     .content_type = "application/json",
+					     .headers = headers };
+	web_reply(r, &head, why->text, strlen(why->text));
+}
+
+/* The server reads JSON and YAML; a body in protobuf is turned into JSON here, in `text`. */
+static const struct refusal *convert_body(struct api_request *request, struct strbuf *text)
+{
+	if (request->body_len == 0 || !protobuf_is_type(request->content_type))
+		return NULL;
+	int r = protobuf_to_json(request->body, request->body_len, text);
+	if (r < 0)
+		return r == -EOPNOTSUPP ? &unknown_format : &malformed;
+	request->content_type = "application/json";
+	request->body = text->data;
+	request->body_len = text->len;
+	return NULL;
+}
+
+static void hand_over(struct api_front *f, const struct api_request *request, struct web_request *r)
+{
+	struct exchange *x = exchange_new(f, r);
+	/* An answer during the call releases r, and x with it; but the core may read on in
+	 * `request`. */
+	web_request_ref(r);
+	struct api_exchange *core = apiserver_handle(f->server, request, &ops, x);
+	if (core) /* not answered, so x lives */
+		x->core = core;
+	web_request_unref(r);
+}
+
+void api_front_handle(void *data, struct web_request *r)
+{
+	struct api_front *f = data;
+	_cleanup_(freep) char *user = identify(f, r);
+	if (!user) {
+		refuse(r, &unauthorized);
+		return;
+	}
+	struct api_request request = {
+		.method = web_method(r),
+		.path = web_path(r),
+		.query = web_query(r),
+		.content_type = str_or(web_header(r, "content-type"), ""),
+		.accept = str_or(web_header(r, "accept"), ""),
+		.user = user,
+	};
+	_cleanup_(strbuf_done) struct strbuf converted = { 0 };
+	request.body = web_body(r, &request.body_len);
+	const struct refusal *refusal = convert_body(&request, &converted);
+	if (refusal)
+		refuse(r, refusal);
+	else
+		hand_over(f, &request, r);
+}

@@ -1,0 +1,321 @@
+#pragma once
+/* What the files of this module share: the server, a request while it is being handled, and the
+ * steps that handle it. Functions that return int return 0, or ANSWERED when the call has been
+ * given an error as its answer. */
+
+#include "apiserver/apiserver.h"
+#include "apiserver/resource.h"
+#include "apiserver/selector.h"
+#include "base/list.h"
+#include "base/str.h"
+#include "store/store.h"
+#include "json/json.h"
+
+struct watch;
+
+enum { ANSWERED = -1 };
+
+enum {
+	OBJECT_MAX = 3 * 512 * 1024, /* as etcd */
+	TEXT_MAX = 256,
+};
+
+#define EVENT_TTL USEC_PER_HOUR
+
+extern const char json_type_text[]; /* "application/json" */
+
+/* --- a batch: what shares one commit (server.c) --------------------------------------------------
+ */
+
+/* One change, for live watches. */
+struct event {
+	uint64_t rv;
+	enum store_change_type type;
+	char *resource, *ns, *name;
+	char *now, *before; /* texts; of a deletion `now` is the last state with the new version */
+	struct json *now_tree, *before_tree; /* parsed when first asked for */
+};
+
+struct batch {
+	bool open;
+	bool kinds_changed;  /* the registry must be read again if this comes to nothing */
+	struct list answers; /* of api_exchange, in order */
+	struct event *events;
+	size_t event_count;
+	size_t bytes;
+	unsigned requests;
+};
+
+struct apiserver {
+	struct loop *loop;
+	struct store *store;
+	struct registry registry;
+	uint64_t committed; /* revision that watches may know of */
+	struct batch batch;
+	struct timer commit_timer;
+	struct list watches;
+	struct timer bookmark_timer;
+	bool delivering;  /* watches that end now are freed afterwards */
+	struct list work; /* background.c */
+	struct map work_keys;
+	struct timer work_timer;
+	struct timer sweep_timer;
+	bool freeing;
+};
+
+/* Opens the transaction of the batch if there is none. */
+int batch_open(struct apiserver *s, struct err *err);
+/* Commits now; answers and events leave. */
+void batch_commit(struct apiserver *s);
+/* Takes now and before. */
+void batch_note(struct apiserver *s, enum store_change_type type, uint64_t rv,
+		const struct store_key *key, char *now, char *before);
+void event_done(struct event *e);
+
+/* --- a request -----------------------------------------------------------------------------------
+ */
+
+enum field_validation { FIELDS_WARN, FIELDS_STRICT, FIELDS_IGNORE };
+enum propagation {
+	PROPAGATION_DEFAULT,
+	PROPAGATION_BACKGROUND,
+	PROPAGATION_FOREGROUND,
+	PROPAGATION_ORPHAN
+};
+enum rv_match { MATCH_DEFAULT, MATCH_EXACT, MATCH_NOT_OLDER };
+
+struct query {
+	char *label_selector, *field_selector, *continue_token, *resource_version, *include_object;
+	char *field_manager;
+	enum rv_match match;
+	uint64_t limit;
+	int64_t timeout_s; /* -1: absent */
+	bool watch, bookmarks, initial_events, dry_run, force, pretty;
+	enum field_validation validation;
+	enum propagation propagation; /* of DELETE */
+};
+
+enum form { FORM_OBJECT, FORM_TABLE, FORM_METADATA, FORM_DISCOVERY, FORM_DISCOVERY_BETA };
+
+struct call {
+	struct apiserver *s;
+	const struct api_request *request; /* NULL: the server's own work */
+	struct resource *resource;	   /* counted */
+	char *ns, *name, *subresource;	   /* "" when absent */
+	struct query query;
+	enum form form;
+	/* The answer. */
+	int status;
+	const char *content_type;
+	struct strbuf body;
+	struct unknown_fields warnings;
+	struct watch *watch; /* instead of a body: a stream follows */
+};
+
+void call_init(struct call *c, struct apiserver *s, const struct api_request *request);
+void call_done(struct call *c);
+/* request.c: query, Accept, one percent-decoded segment. */
+int call_parse_query(struct call *c);
+int call_parse_accept(struct call *c);
+char *url_decode(const char *s, size_t len, bool form);
+void query_done(struct query *q);
+/* handle.c */
+void call_run(struct call *c);
+
+/* --- answers (status.c)
+ * ----------------------------------------------------------------------------- */
+
+void answer_json(struct call *c, int status, const struct json *j);
+void answer_text(struct call *c, int status, const char *text);
+/* A copy of an object's text as the answer, indented when asked for. */
+void answer_object_text(struct call *c, int status, const char *text, size_t len);
+
+int fail(struct call *c, int status, const char *reason, const char *fmt, ...) _printf_(4, 5);
+/* Errors about the resource that the call names. name NULL: none. */
+int fail_named(struct call *c, int status, const char *reason, const struct resource *r,
+	       const char *name, const char *fmt, ...) _printf_(6, 7);
+int fail_not_found(struct call *c, const struct resource *r, const char *name);
+int fail_conflict(struct call *c, const struct resource *r, const char *name, const char *fmt, ...)
+	_printf_(4, 5);
+int fail_forbidden(struct call *c, const struct resource *r, const char *name, const char *fmt, ...)
+	_printf_(4, 5);
+/* r NULL: about no kind. */
+int fail_invalid(struct call *c, const struct resource *r, const char *name,
+		 const struct causes *causes);
+int fail_store(struct call *c, const struct err *err);
+int fail_expired(struct call *c, const char *continue_token, const char *fmt, ...) _printf_(3, 4);
+int fail_too_large_version(struct call *c, uint64_t wanted, uint64_t current);
+void call_warn(struct call *c, const char *fmt, ...) _printf_(2, 3);
+/* The Status of the call's failure as one compact text; the call stays as it is. */
+struct json *status_success(const struct resource *r, const char *name, const char *uid);
+
+/* --- objects (object.c)
+ * ------------------------------------------------------------------------------ */
+
+struct object {
+	struct json *tree;
+	char *text; /* as stored */
+	uint64_t rv;
+};
+
+void object_done(struct object *o);
+/* 1: found; 0: not there; negative: answered. */
+int object_load(struct call *c, const struct resource *r, const char *ns, const char *name,
+		struct object *ret);
+/* A stored row as this version shows it, appended to out. */
+void object_present(const struct resource *r, const struct store_row *row, struct strbuf *out);
+/* Likewise as a tree. */
+struct json *object_parse(const struct resource *r, const char *text, size_t len, uint64_t rv);
+/* Stores *tree (metadata complete but for resourceVersion, which is set in it). old NULL: new. */
+int object_store(struct call *c, const struct resource *r, struct json *tree,
+		 const struct object *old);
+int object_erase(struct call *c, const struct resource *r, const struct object *old,
+		 struct json *last);
+/* The tree as the answer, in the form asked for. */
+void object_answer(struct call *c, int status, const struct resource *r, const struct json *tree);
+
+const char *object_name(const struct json *o);
+const char *object_ns(const struct json *o); /* "" when absent */
+const char *object_uid(const struct json *o);
+struct json *object_meta(struct json *o);
+bool object_terminating(const struct json *o);
+
+/* --- reading the body (decode.c)
+ * ---------------------------------------------------------------------- */
+
+int decode_body(struct call *c, struct json **ret);
+/* An object of r: kind, version and metadata checked, unknown fields dropped as the query says. */
+int decode_object(struct call *c, const struct resource *r, struct json *tree);
+/* The same for the outcome of a patch, whose errors have another shape. */
+int decode_patched(struct call *c, const struct resource *r, struct json *tree);
+
+/* --- metadata (meta.c)
+ * -------------------------------------------------------------------------------- */
+
+/* Wrong types: the text of the first fault, else NULL. Unknown members go; managedFields and
+ * selfLink too. */
+char *meta_clean(struct json *tree, struct unknown_fields *unknown);
+void meta_validate(const struct resource *r, const struct json *now, struct causes *causes);
+void meta_validate_update(const struct json *now, const struct json *old, struct causes *causes);
+void meta_set_time(struct json *meta, const char *key, usec_t wall);
+/* What clients cannot set: taken from old. */
+void meta_keep(struct json *now, const struct json *old);
+bool meta_has_finalizer(const struct json *o, const char *name);
+void meta_remove_finalizer(struct json *o, const char *name);
+
+/* --- verbs
+ * -------------------------------------------------------------------------------------------- */
+
+enum part { PART_MAIN, PART_STATUS, PART_FINALIZE };
+
+int verb_get(struct call *c);
+int verb_list(struct call *c);
+int verb_watch(struct call *c);
+int verb_create(struct call *c);
+int verb_update(struct call *c);
+int verb_patch(struct call *c);
+int verb_delete(struct call *c);
+int verb_delete_collection(struct call *c);
+
+/* write.c, for patch.c, delete.c and the server's own work. *tree may be replaced. */
+int write_create(struct call *c, const struct resource *r, const char *ns, struct json *tree);
+int write_update(struct call *c, const struct resource *r, const struct object *old,
+		 struct json **tree, enum part part);
+int write_check_namespace(struct call *c, const struct resource *r, const char *ns);
+/* delete.c */
+struct delete_options {
+	char *uid, *resource_version;
+	enum propagation propagation;
+};
+void delete_options_done(struct delete_options *o);
+/* *ret_gone: it is not there any more. old->tree is changed to the last state. */
+int delete_object(struct call *c, const struct resource *r, struct object *old,
+		  const struct delete_options *options, bool *ret_gone);
+/* strategic.c */
+int strategic_merge(struct json *target, const struct json *patch, struct err *err);
+
+/* --- lists and selection (list.c)
+ * ------------------------------------------------------------------- */
+
+struct selection {
+	struct selector *labels, *fields;
+	const char *name; /* the one name that can match; NULL: any */
+};
+
+int selection_init(struct call *c, const struct resource *r, struct selection *ret);
+void selection_done(struct selection *s);
+bool selection_matches(const struct selection *s, const struct json *tree);
+bool selection_empty(const struct selection *s);
+/* "5" → 5; fails with 400. Absent: 0. */
+int parse_version(struct call *c, const char *text, uint64_t *ret);
+
+/* --- views of an object (table.c)
+ * -------------------------------------------------------------------- */
+
+struct view {
+	enum form form;
+	enum { INCLUDE_METADATA, INCLUDE_OBJECT, INCLUDE_NONE } include; /* in a table's rows */
+	usec_t wall;							 /* ages count from here */
+};
+
+int view_init(struct call *c, struct view *ret);
+struct json *table_new(const struct resource *r, const char *rv, bool headers);
+void table_add(const struct view *v, const struct resource *r, struct json *table,
+	       const struct json *object);
+/* PartialObjectMetadata of an object. */
+struct json *metadata_of(const struct json *object);
+/* How long ago, as kubectl says it. text NULL: unknown. */
+struct json *age_cell(usec_t wall, const char *text);
+/* The object in that view as a new tree. */
+struct json *view_object(const struct view *v, const struct resource *r, const struct json *object,
+			 bool headers);
+
+/* --- watches (watch.c)
+ * ------------------------------------------------------------------------------ */
+
+struct watch *watch_free(struct watch *w);
+/* The stream begins: past changes, then live. Takes w. */
+void watch_start(struct watch *w, struct api_exchange *x);
+void watch_deliver(struct apiserver *s, struct event *events, size_t count);
+/* Ends the watches of a kind that changed its shape or has gone. */
+void watch_end_kind(struct apiserver *s, const char *key);
+void watch_end_all(struct apiserver *s);
+void watch_abort(struct watch *w);
+/* server.c: the exchange of a watch that has ended. */
+void exchange_stream_ended(struct api_exchange *x);
+const struct api_front_ops *exchange_front(struct api_exchange *x, void **ret_front);
+
+/* --- documents
+ * ----------------------------------------------------------------------------------------- */
+
+/* discovery.c, openapi.c: 1 when the path is theirs. */
+int discovery_handle(struct call *c, const char *path);
+int openapi_handle(struct call *c, const char *path);
+
+/* --- custom kinds (crd.c)
+ * -------------------------------------------------------------------------------- */
+
+/* Registers all stored definitions. */
+int crd_load_all(struct apiserver *s, struct err *err);
+/* Makes or updates one from JSON text. */
+int crd_install(struct apiserver *s, const char *text, struct err *err);
+extern const struct resource_ops crd_ops;
+/* Schema of one version inside a definition. */
+const struct json *crd_version(const struct json *crd, const char *version);
+
+/* --- background work (background.c)
+ * ---------------------------------------------------------------------- */
+
+enum work_type { WORK_OWNER_GONE, WORK_CHECK, WORK_NAMESPACE, WORK_KIND };
+
+/* OWNER_GONE: uid. CHECK: object's key. NAMESPACE: name. KIND: name of the definition. */
+void work_add(struct apiserver *s, enum work_type type, const char *resource, const char *ns,
+	      const char *name);
+void work_start(struct apiserver *s);
+/* What an earlier process left half done. */
+void work_resume(struct apiserver *s);
+void work_stop(struct apiserver *s);
+void work_schedule_sweep(struct apiserver *s);
+/* After a change: whatever waits for it. */
+void work_note(struct apiserver *s, const struct resource *r, const struct json *now,
+	       const struct json *old);

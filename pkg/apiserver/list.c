@@ -1,0 +1,398 @@
+/* GET of one object and of lists. A list is a walk over the store from a key on, at a revision: the
+ * present one, or that of the first page, which the continue token carries. Text goes from the
+ * store to the answer as it is; only selectors and tables need trees. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/internal.h"
+#include "base/mem.h"
+
+int verb_get(struct call *c)
+{
+	const struct resource *r = c->resource;
+	struct err err;
+	struct store_row row;
+	int found = store_get(c->s->store, &(struct store_key){ r->key, c->ns, c->name }, &row,
+			      &err);
+	if (found < 0)
+		return fail_store(c, &err);
+	if (found == 0)
+		return fail_not_found(c, r, c->name);
+	if (c->form != FORM_OBJECT || c->query.pretty) {
+		_cleanup_(json_freep) struct json *tree = object_parse(r, row.data, row.len,
+								       row.rv);
+		object_answer(c, 200, r, tree);
+		return 0;
+	}
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	object_present(r, &row, &text);
+	answer_object_text(c, 200, text.data, text.len);
+	return 0;
+}
+
+/* --- selection ---------------------------------------------------------------------------------
+ */
+
+static bool known_field(const void *arg, const char *key)
+{
+	const struct resource *r = arg;
+	if (streq(key, "metadata.name"))
+		return true;
+	if (streq(key, "metadata.namespace"))
+		return resource_is(r, RESOURCE_NAMESPACED) || resource_is(r, RESOURCE_CUSTOM);
+	json_for_each(path, r->selectable)
+		if (streq(key, json_string(path)))
+			return true;
+	for (const char *const *f = r->ops ? r->ops->fields : NULL; f && *f; f++)
+		if (streq(key, *f))
+			return true;
+	return false;
+}
+
+int selection_init(struct call *c, const struct resource *r, struct selection *ret)
+{
+	struct err err;
+	*ret = (struct selection){ 0 };
+	if (c->query.label_selector &&
+	    selector_parse_labels(c->query.label_selector, &ret->labels, &err) < 0)
+		return fail(c, 400, "BadRequest", "%s", err.text);
+	if (c->query.field_selector &&
+	    selector_parse_fields(c->query.field_selector, &ret->fields, &err) < 0)
+		return fail(c, 400, "BadRequest", "%s", err.text);
+	const char *unknown = selector_unknown(ret->fields, known_field, r);
+	if (unknown)
+		return fail(c, 400, "BadRequest", "field label not supported: %s", unknown);
+	ret->name = selector_exact(ret->fields, "metadata.name");
+	return 0;
+}
+
+void selection_done(struct selection *s)
+{
+	selector_free(s->labels);
+	selector_free(s->fields);
+}
+
+bool selection_empty(const struct selection *s)
+{
+	return selector_empty(s->labels) && selector_empty(s->fields);
+}
+
+/* Field names are paths, but for one of Event. */
+static const char *field_value(const void *object, const char *field)
+{
+	if (streq(field, "source"))
+		field = "source.component";
+	return str_or(json_get_path_string(object, field), "");
+}
+
+bool selection_matches(const struct selection *s, const struct json *tree)
+{
+	return selector_matches_labels(s->labels, json_get_path(tree, "metadata.labels")) &&
+	       selector_matches_fields(s->fields, field_value, tree);
+}
+
+/* --- which revision, from where ------------------------------------------------------------------
+ */
+
+int parse_version(struct call *c, const char *text, uint64_t *ret)
+{
+	*ret = 0;
+	if (str_empty(text) || parse_u64(text, INT64_MAX, ret) == 0)
+		return 0;
+	struct causes causes = { 0 };
+	causes_add_string(&causes, CAUSE_INVALID, "resourceVersion", text,
+			  "must be a number that the server gave");
+	int r = fail(c, 400, "BadRequest", "resourceVersion: %s", causes.items[0].text);
+	causes_done(&causes);
+	return r;
+}
+
+struct place {
+	uint64_t at;		     /* revision to read; 0: now */
+	uint64_t shown;		     /* revision that the answer names */
+	bool inconsistent;	     /* goes on at a later revision than it began */
+	char *after_ns, *after_name; /* NULL: from the start */
+};
+
+static void place_done(struct place *p)
+{
+	free(p->after_ns);
+	free(p->after_name);
+}
+
+/* Opaque to clients; the form is upstream's, to be told apart from junk. -1: any revision will do.
+ */
+static char *make_token(int64_t rv, const char *ns, const char *name)
+{
+	_cleanup_(json_freep) struct json *j = json_new_object();
+	json_set_string(j, "v", "meta.k8s.io/v1");
+	json_set_int(j, "rv", rv);
+	_cleanup_(freep) char *start = xasprintf("%s/%s", ns, name);
+	json_set_string(j, "start", start);
+	_cleanup_(freep) char *text = json_to_string(j);
+	return base64url_encode(text, strlen(text));
+}
+
+/* Tokens come back without padding and in the URL alphabet. */
+static struct json *read_token(const char *token)
+{
+	struct strbuf text = { 0 };
+	for (const char *p = token; *p; p++)
+		strbuf_addc(&text, (char)(*p == '-' ? '+' : *p == '_' ? '/' : *p));
+	while (text.len % 4)
+		strbuf_addc(&text, '=');
+	void *bytes = NULL;
+	size_t len;
+	struct json *j = NULL;
+	if (base64_decode(text.data ? text.data : "", text.len, &bytes, &len) == 0)
+		json_parse(bytes, len, &j, NULL);
+	free(bytes);
+	strbuf_done(&text);
+	return j;
+}
+
+static int expired_token(struct call *c, const struct place *p)
+{
+	_cleanup_(freep) char *token = make_token(-1, p->after_ns, p->after_name);
+	return fail_expired(
+		c, token,
+		"The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.");
+}
+
+static int place_from_token(struct call *c, struct place *p)
+{
+	if (c->query.resource_version && !streq(c->query.resource_version, "0"))
+		return fail(c, 400, "BadRequest",
+			    "specifying resource version is not allowed when using continue");
+	_cleanup_(json_freep) struct json *j = read_token(c->query.continue_token);
+	const char *start = json_get_string(j, "start"), *slash = start ? strchr(start, '/') : NULL;
+	int64_t rv = json_get_int(j, "rv", 0);
+	if (!slash || rv == 0 || rv > (int64_t)store_revision(c->s->store))
+		return fail(c, 400, "BadRequest", "continue key is not valid");
+	p->after_ns = xstrndup(start, (size_t)(slash - start));
+	p->after_name = xstrdup(slash + 1);
+	p->inconsistent = rv < 0;
+	if (rv < 0)
+		return 0;
+	if ((uint64_t)rv < store_oldest(c->s->store))
+		return expired_token(c, p);
+	p->at = p->shown = (uint64_t)rv;
+	return 0;
+}
+
+static int place_from_version(struct call *c, struct place *p)
+{
+	uint64_t rv, current = store_revision(c->s->store);
+	const struct query *q = &c->query;
+	if (parse_version(c, q->resource_version, &rv) < 0)
+		return ANSWERED;
+	if (q->match != MATCH_DEFAULT && !q->resource_version)
+		return fail(
+			c, 400, "BadRequest",
+			"resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
+	if (q->match == MATCH_EXACT && rv == 0)
+		return fail(
+			c, 400, "BadRequest",
+			"resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"");
+	if (rv > current)
+		return fail_too_large_version(c, rv, current);
+	/* A limit with a version and no match means exactly that version, for old clients. */
+	bool exact = q->match == MATCH_EXACT || (q->match == MATCH_DEFAULT && q->limit && rv);
+	if (!exact)
+		return 0;
+	if (rv < store_oldest(c->s->store))
+		return fail_expired(c, NULL,
+				    "The resourceVersion for the provided list is too old.");
+	p->at = p->shown = rv;
+	return 0;
+}
+
+/* Reading "now" is cheaper than reading the past, so the present revision is read as now. */
+static int place_init(struct call *c, struct place *p)
+{
+	*p = (struct place){ 0 };
+	int r = c->query.continue_token ? place_from_token(c, p) : place_from_version(c, p);
+	uint64_t current = store_revision(c->s->store);
+	if (p->shown == 0)
+		p->shown = current;
+	if (p->at == current)
+		p->at = 0;
+	return r;
+}
+
+/* --- the walk
+ * -------------------------------------------------------------------------------------- */
+
+enum { LIST_FULL = 1 };
+
+struct lister {
+	struct call *c;
+	const struct resource *r;
+	struct view view;
+	struct selection selection;
+	struct place place;
+	struct json *table;
+	struct strbuf items;
+	uint64_t count;
+	bool more;
+	char *last_ns, *last_name;
+};
+
+static void lister_done(struct lister *l)
+{
+	selection_done(&l->selection);
+	place_done(&l->place);
+	json_free(l->table);
+	strbuf_done(&l->items);
+	free(l->last_ns);
+	free(l->last_name);
+}
+
+/* `tree` is there when anything but the plain text is wanted. */
+static void add_item(struct lister *l, const struct store_row *row, const struct json *tree)
+{
+	if (l->table) {
+		table_add(&l->view, l->r, l->table, tree);
+		return;
+	}
+	if (l->items.len)
+		strbuf_addc(&l->items, ',');
+	if (l->view.form == FORM_METADATA) {
+		_cleanup_(json_freep) struct json *partial = metadata_of(tree);
+		json_print(partial, &l->items);
+	} else {
+		object_present(l->r, row, &l->items);
+	}
+}
+
+/* One more than the limit is looked for, to know whether a token is due. */
+static int on_row(void *data, const struct store_row *row)
+{
+	struct lister *l = data;
+	_cleanup_(json_freep) struct json *tree = NULL;
+	if (l->selection.name && !streq(l->selection.name, row->key.name))
+		return 0;
+	if (!selection_empty(&l->selection) || l->view.form != FORM_OBJECT)
+		tree = object_parse(l->r, row->data, row->len, row->rv);
+	if (tree && !selection_matches(&l->selection, tree))
+		return 0;
+	if (l->c->query.limit && l->count == l->c->query.limit) {
+		l->more = true;
+		return LIST_FULL;
+	}
+	add_item(l, row, tree);
+	l->count++;
+	str_replace(&l->last_ns, row->key.ns);
+	str_replace(&l->last_name, row->key.name);
+	return 0;
+}
+
+static struct store_query query_of(const struct lister *l)
+{
+	return (struct store_query){ .resource = l->r->key,
+				     .ns = *l->c->ns ? l->c->ns : NULL,
+				     .after_ns = l->place.after_ns,
+				     .after_name = l->place.after_name,
+				     .at = l->place.at };
+}
+
+/* One name in one namespace is a look-up. */
+static int walk_one(struct lister *l, struct err *err)
+{
+	struct store_row row;
+	struct store_key key = { l->r->key, l->c->ns, l->selection.name };
+	int found = store_get(l->c->s->store, &key, &row, err);
+	return found > 0 ? on_row(l, &row) : found;
+}
+
+static int walk(struct lister *l)
+{
+	struct err err;
+	bool scoped = *l->c->ns || !resource_is(l->r, RESOURCE_NAMESPACED);
+	struct store_query q = query_of(l);
+	int r = l->selection.name && scoped && !q.at && !q.after_name
+			? walk_one(l, &err)
+			: store_list(l->c->s->store, &q, on_row, l, &err);
+	return r < 0 ? fail_store(l->c, &err) : 0;
+}
+
+/* How many follow the last one shown; known only without selectors. -1: unknown. */
+static int64_t count_rest(struct lister *l)
+{
+	struct store_query q = query_of(l);
+	q.after_ns = l->last_ns;
+	q.after_name = l->last_name;
+	uint64_t rest;
+	if (!selection_empty(&l->selection) || store_count(l->c->s->store, &q, &rest, NULL) < 0)
+		return -1;
+	return (int64_t)rest;
+}
+
+static struct json *list_metadata(struct lister *l)
+{
+	char rv[24];
+	struct json *meta = json_new_object();
+	snprintf(rv, sizeof(rv), "%" PRIu64, l->place.shown);
+	json_set_string(meta, "resourceVersion", rv);
+	if (!l->more)
+		return meta;
+	_cleanup_(freep) char *token = make_token(
+		l->place.inconsistent ? -1 : (int64_t)l->place.shown, l->last_ns, l->last_name);
+	json_set_string(meta, "continue", token);
+	int64_t rest = count_rest(l);
+	if (rest >= 0)
+		json_set_int(meta, "remainingItemCount", rest);
+	return meta;
+}
+
+static void answer_list(struct lister *l)
+{
+	struct call *c = l->c;
+	bool partial = l->view.form == FORM_METADATA;
+	_cleanup_(json_freep) struct json *meta = list_metadata(l);
+	struct strbuf body = { 0 };
+	strbuf_addf(&body, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":",
+		    partial ? "PartialObjectMetadataList" : l->r->list_kind,
+		    partial ? "meta.k8s.io/v1" : l->r->api_version);
+	json_print(meta, &body);
+	strbuf_adds(&body, ",\"items\":[");
+	strbuf_add(&body, l->items.data ? l->items.data : "", l->items.len);
+	strbuf_adds(&body, "]}\n");
+	strbuf_done(&l->items);
+	if (c->query.pretty) {
+		answer_object_text(c, 200, body.data, body.len);
+		strbuf_done(&body);
+		return;
+	}
+	strbuf_done(&c->body);
+	c->body = body;
+	c->status = 200;
+	c->content_type = json_type_text;
+}
+
+static void answer_table(struct lister *l)
+{
+	json_set(l->table, "metadata", list_metadata(l));
+	answer_json(l->c, 200, l->table);
+}
+
+int verb_list(struct call *c)
+{
+	_cleanup_(lister_done) struct lister l = { .c = c, .r = c->resource };
+	if (view_init(c, &l.view) < 0 || selection_init(c, l.r, &l.selection) < 0 ||
+	    place_init(c, &l.place) < 0)
+		return ANSWERED;
+	if (l.view.form == FORM_TABLE)
+		l.table = table_new(l.r, NULL, true);
+	if (walk(&l) < 0)
+		return ANSWERED;
+	if (l.table)
+		answer_table(&l);
+	else
+		answer_list(&l);
+	return 0;
+}

@@ -1,0 +1,204 @@
+/* Objects between the store and the handlers. The store holds finished text in the storage version,
+ * resourceVersion included, so that reading costs no parsing; only what was written under an older
+ * schema, or is asked for in another version, is parsed and brought in line. */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/internal.h"
+#include "base/mem.h"
+
+const char *object_name(const struct json *o)
+{
+	return str_or(json_get_path_string(o, "metadata.name"), "");
+}
+
+const char *object_ns(const struct json *o)
+{
+	return str_or(json_get_path_string(o, "metadata.namespace"), "");
+}
+
+const char *object_uid(const struct json *o)
+{
+	return str_or(json_get_path_string(o, "metadata.uid"), "");
+}
+
+struct json *object_meta(struct json *o)
+{
+	return json_make_object(o, "metadata");
+}
+
+bool object_terminating(const struct json *o)
+{
+	return json_get_path_string(o, "metadata.deletionTimestamp") != NULL;
+}
+
+void object_done(struct object *o)
+{
+	json_free(o->tree);
+	free(o->text);
+	*o = (struct object){ 0 };
+}
+
+struct json *object_parse(const struct resource *r, const char *text, size_t len, uint64_t rv)
+{
+	struct json *tree = NULL;
+	/* We wrote it: it parses, unless the disk lies. */
+	if (json_parse(text, len, &tree, NULL) < 0)
+		return json_new_object();
+	if (rv < r->since && r->schema) {
+		schema_prune(r->schema, tree, NULL);
+		schema_default(r->schema, tree);
+	}
+	json_set_string(tree, "apiVersion", r->api_version);
+	return tree;
+}
+
+void object_present(const struct resource *r, const struct store_row *row, struct strbuf *out)
+{
+	if (row->rv >= r->since && streq(r->api_version, r->storage_api_version)) {
+		strbuf_add(out, row->data, row->len);
+		return;
+	}
+	_cleanup_(json_freep) struct json *tree = object_parse(r, row->data, row->len, row->rv);
+	json_print(tree, out);
+}
+
+int object_load(struct call *c, const struct resource *r, const char *ns, const char *name,
+		struct object *ret)
+{
+	struct err err;
+	struct store_row row;
+	int found = store_get(c->s->store, &(struct store_key){ r->key, ns, name }, &row, &err);
+	if (found < 0)
+		return fail_store(c, &err);
+	if (found == 0)
+		return 0;
+	*ret = (struct object){ .rv = row.rv, .text = xstrndup(row.data, row.len) };
+	ret->tree = object_parse(r, ret->text, row.len, row.rv);
+	return 1;
+}
+
+/* --- writing
+ * ------------------------------------------------------------------------------------------- */
+
+/* Members that every object has come first: people read them first, and text stays comparable. */
+static char *storage_text(const struct resource *r, struct json *tree, size_t *ret_len)
+{
+	struct strbuf out = { 0 };
+	strbuf_adds(&out, "{\"apiVersion\":");
+	json_quote(r->storage_api_version, &out);
+	strbuf_adds(&out, ",\"kind\":");
+	json_quote(r->kind, &out);
+	json_for_each(member, tree) {
+		if (streq(json_key(member), "apiVersion") || streq(json_key(member), "kind"))
+			continue;
+		strbuf_addc(&out, ',');
+		json_quote(json_key(member), &out);
+		strbuf_addc(&out, ':');
+		json_print(member, &out);
+	}
+	strbuf_addc(&out, '}');
+	return strbuf_take(&out, ret_len);
+}
+
+/* Most objects have none, and most changes touch none. */
+static int set_owners(struct apiserver *s, const struct store_key *key, const struct json *now,
+		      const struct json *old, struct err *err)
+{
+	const struct json *owners = json_get_path(now, "metadata.ownerReferences");
+	if (json_equal(owners, json_get_path(old, "metadata.ownerReferences")))
+		return 0;
+	_cleanup_(freep) const char **uids = xcalloc(json_count(owners), sizeof(*uids));
+	size_t n = 0;
+	json_for_each(owner, owners)
+		uids[n++] = str_or(json_get_string(owner, "uid"), "");
+	return store_set_owners(s->store, key, uids, n, err);
+}
+
+static void set_version(struct json *tree, uint64_t rv)
+{
+	char text[24];
+	snprintf(text, sizeof(text), "%" PRIu64, rv);
+	json_set_string(object_meta(tree), "resourceVersion", text);
+}
+
+static int put(struct call *c, const struct resource *r, struct json *tree,
+	       const struct object *old, const char *text, size_t len)
+{
+	struct apiserver *s = c->s;
+	struct err err;
+	usec_t wall = loop_wall(s->loop);
+	struct store_row row = { .key = { r->key, object_ns(tree), object_name(tree) },
+				 .uid = object_uid(tree),
+				 .rv = store_next_revision(s->store),
+				 .data = text,
+				 .len = len };
+	usec_t expires = resource_is(r, RESOURCE_EXPIRES) ? wall + EVENT_TTL : 0;
+	int result = store_put(s->store, &row, wall, expires, &err);
+	if (result == 0)
+		result = set_owners(s, &row.key, tree, old ? old->tree : NULL, &err);
+	if (result < 0)
+		return fail_store(c, &err);
+	batch_note(s, old ? STORE_MODIFIED : STORE_ADDED, row.rv, &row.key, xstrdup(text),
+		   old ? xstrdup(old->text) : NULL);
+	return 0;
+}
+
+/* A dry run goes all the way to here, so that it fails as the real one would. */
+int object_store(struct call *c, const struct resource *r, struct json *tree,
+		 const struct object *old)
+{
+	if (c->query.dry_run) {
+		if (!old)
+			json_remove(object_meta(tree), "resourceVersion");
+		return 0;
+	}
+	set_version(tree, store_next_revision(c->s->store));
+	size_t len;
+	_cleanup_(freep) char *text = storage_text(r, tree, &len);
+	if (len > OBJECT_MAX)
+		return fail(c, 413, "RequestEntityTooLarge",
+			    "Request entity too large: the object has %zu bytes, limit is %d", len,
+			    OBJECT_MAX);
+	int result = put(c, r, tree, old, text, len);
+	if (result < 0)
+		return result;
+	work_note(c->s, r, tree, old ? old->tree : NULL);
+	return r->ops && r->ops->written ? r->ops->written(c, tree, old ? old->tree : NULL) : 0;
+}
+
+int object_erase(struct call *c, const struct resource *r, const struct object *old,
+		 struct json *last)
+{
+	if (c->query.dry_run)
+		return 0;
+	struct apiserver *s = c->s;
+	struct err err;
+	struct store_key key = { r->key, object_ns(old->tree), object_name(old->tree) };
+	uint64_t rv = store_next_revision(s->store);
+	if (store_delete(s->store, &key, rv, loop_wall(s->loop), &err) < 0)
+		return fail_store(c, &err);
+	set_version(last, rv);
+	/* Watchers see it as it was, with the version of the deletion, as replayed from the log. */
+	_cleanup_(json_freep) struct json *gone = json_dup(old->tree);
+	set_version(gone, rv);
+	size_t len;
+	batch_note(s, STORE_DELETED, rv, &key, storage_text(r, gone, &len), xstrdup(old->text));
+	work_note(s, r, NULL, old->tree);
+	return r->ops && r->ops->written ? r->ops->written(c, NULL, old->tree) : 0;
+}
+
+/* --- answering
+ * ----------------------------------------------------------------------------------------- */
+
+void object_answer(struct call *c, int status, const struct resource *r, const struct json *tree)
+{
+	struct view v;
+	if (view_init(c, &v) < 0)
+		return;
+	_cleanup_(json_freep) struct json *shown = view_object(&v, r, tree, true);
+	answer_json(c, status, shown);
+}

@@ -1,0 +1,141 @@
+/* PATCH: the present object, changed by a JSON patch, a merge patch or (built-in kinds) a strategic
+ * merge patch, is updated as if the client had sent the outcome. A resourceVersion in the patch is
+ * a condition; without one the patch applies to whatever is there. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/internal.h"
+#include "base/mem.h"
+#include "json/patch.h"
+
+enum patch_type { PATCH_JSON, PATCH_MERGE, PATCH_STRATEGIC };
+
+static const struct {
+	const char *media;
+	enum patch_type type;
+} media_types[] = {
+	{ "application/json-patch+json", PATCH_JSON },
+	{ "application/merge-patch+json", PATCH_MERGE },
+	{ "application/strategic-merge-patch+json", PATCH_STRATEGIC },
+};
+
+static int unsupported(struct call *c, bool strategic)
+{
+	return fail(
+		c, 415, "UnsupportedMediaType",
+		"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json%s",
+		strategic ? ", application/strategic-merge-patch+json" : "");
+}
+
+/* Server-side apply is refused rather than half done: without ownership of fields it would
+ * overwrite. */
+static int patch_type(struct call *c, enum patch_type *ret)
+{
+	const char *given = c->request->content_type;
+	size_t len = strcspn(given, "; ");
+	bool strategic = !resource_is(c->resource, RESOURCE_CUSTOM);
+	if (str_has_prefix(given, "application/apply-patch+"))
+		return fail(
+			c, 415, "UnsupportedMediaType",
+			"this server does not do server-side apply: use kubectl apply without --server-side, or a merge patch");
+	for (size_t i = 0; i < ARRAY_SIZE(media_types); i++) {
+		if (strlen(media_types[i].media) != len ||
+		    strncmp(given, media_types[i].media, len) != 0)
+			continue;
+		if (media_types[i].type == PATCH_STRATEGIC && !strategic)
+			break;
+		*ret = media_types[i].type;
+		return 0;
+	}
+	return unsupported(c, strategic);
+}
+
+/* Upstream ends after "request"; the reason helps. */
+static int rejected(struct call *c, const struct err *err)
+{
+	return fail(c, 422, "Invalid",
+		    "the server rejected our request due to an error in our request: %s",
+		    err->text);
+}
+
+static int apply(struct call *c, enum patch_type type, const struct json *patch, struct json **tree)
+{
+	struct err err;
+	switch (type) {
+	case PATCH_JSON:
+		if (!json_is_array(patch))
+			return fail(
+				c, 400, "BadRequest",
+				"json: cannot unmarshal the body into Go value of type jsonpatch.Patch");
+		return json_patch(tree, patch, &err) < 0 ? rejected(c, &err) : 0;
+	case PATCH_MERGE:
+	case PATCH_STRATEGIC:
+		if (!json_is_object(patch))
+			return fail(
+				c, 400, "BadRequest",
+				"json: cannot unmarshal the body into Go value of type map[string]interface {}");
+		if (type == PATCH_STRATEGIC)
+			return strategic_merge(*tree, patch, &err) < 0 ? rejected(c, &err) : 0;
+		json_merge_patch(tree, patch);
+		return 0;
+	}
+	return 0;
+}
+
+/* A patch that leaves out what names the object does not mean to rename it. */
+static int check_patched(struct call *c, const struct object *old, struct json *tree)
+{
+	if (!json_is_object(tree))
+		return fail(c, 422, "Invalid", "the patch does not leave an object");
+	int result = decode_patched(c, c->resource, tree);
+	if (result < 0)
+		return result;
+	if (!streq(object_name(tree), object_name(old->tree)))
+		return fail(c, 400, "BadRequest",
+			    "the name of the object (%s) does not match the name on the URL (%s)",
+			    object_name(tree), c->name);
+	if (!streq(object_ns(tree), object_ns(old->tree)))
+		return fail(
+			c, 400, "BadRequest",
+			"the namespace of the provided object does not match the namespace sent on the request");
+	return 0;
+}
+
+/* The patch is applied to the version that was asked for, and the outcome read like any body. */
+static int patch_object(struct call *c, enum patch_type type, const struct json *patch,
+			const struct object *old)
+{
+	_cleanup_(json_freep) struct json *tree = json_dup(old->tree);
+	int result = apply(c, type, patch, &tree);
+	if (result == 0)
+		result = check_patched(c, old, tree);
+	if (result == 0)
+		result = write_update(c, c->resource, old, &tree,
+				      streq(c->subresource, "status")	  ? PART_STATUS
+				      : streq(c->subresource, "finalize") ? PART_FINALIZE
+									  : PART_MAIN);
+	if (result == 0)
+		object_answer(c, 200, c->resource, tree);
+	return result;
+}
+
+int verb_patch(struct call *c)
+{
+	enum patch_type type = (enum patch_type)0;
+	struct err err;
+	_cleanup_(json_freep) struct json *patch = NULL;
+	int result = patch_type(c, &type);
+	if (result < 0)
+		return result;
+	if (json_parse(c->request->body, c->request->body_len, &patch, &err) < 0)
+		return fail(c, 400, "BadRequest", "error decoding patch: %s", err.text);
+	struct object old = { 0 };
+	result = object_load(c, c->resource, c->ns, c->name, &old);
+	if (result == 0)
+		return fail_not_found(c, c->resource, c->name);
+	if (result > 0)
+		result = patch_object(c, type, patch, &old);
+	object_done(&old);
+	return result;
+}

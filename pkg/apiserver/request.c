@@ -1,0 +1,312 @@
+/* What a request says beside its path: query parameters and the Accept header, made into struct
+ * call. All bytes come from the peer; what is not understood is refused, except for parameters that
+ * we do not know, which Kubernetes ignores as well. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/internal.h"
+#include "base/mem.h"
+
+void query_done(struct query *q)
+{
+	free(q->label_selector);
+	free(q->field_selector);
+	free(q->continue_token);
+	free(q->resource_version);
+	free(q->include_object);
+	free(q->field_manager);
+	*q = (struct query){ .timeout_s = -1 };
+}
+
+void call_init(struct call *c, struct apiserver *s, const struct api_request *request)
+{
+	*c = (struct call){ .s = s, .request = request, .query.timeout_s = -1 };
+}
+
+void call_done(struct call *c)
+{
+	resource_unref(c->resource);
+	free(c->ns);
+	free(c->name);
+	free(c->subresource);
+	query_done(&c->query);
+	strbuf_done(&c->body);
+	unknown_fields_done(&c->warnings);
+	watch_free(c->watch);
+}
+
+static int hex_value(char c)
+{
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
+}
+
+/* NULL when an escape is malformed or stands for NUL. */
+char *url_decode(const char *s, size_t len, bool form)
+{
+	char *out = xmalloc(len + 1), *p = out;
+	for (size_t i = 0; i < len; i++) {
+		char c = s[i];
+		if (c == '+' && form) {
+			c = ' ';
+		} else if (c == '%') {
+			int high = i + 2 < len ? hex_value(s[i + 1]) : -1;
+			int low = high >= 0 ? hex_value(s[i + 2]) : -1;
+			if (low < 0 || high * 16 + low == 0) {
+				free(out);
+				return NULL;
+			}
+			c = (char)(high * 16 + low);
+			i += 2;
+		}
+		*p++ = c;
+	}
+	*p = '\0';
+	return out;
+}
+
+/* --- parameters
+ * ------------------------------------------------------------------------------------ */
+
+static int bad_parameter(struct call *c, const char *name, const char *value)
+{
+	return fail(c, 400, "BadRequest", "invalid value \"%s\" of query parameter %s", value,
+		    name);
+}
+
+static int parse_bool(struct call *c, const char *name, const char *value, bool *ret)
+{
+	/* As Go's conversion of url.Values: absent, "", "0" and "false" are false, all else is
+	 * true. */
+	(void)c, (void)name;
+	*ret = !streq(value, "0") && strcasecmp(value, "false") != 0;
+	return 0;
+}
+
+static int parse_names(struct call *c, const char *name, const char *value,
+		       const char *const *names, int *ret)
+{
+	for (int i = 0; names[i]; i++)
+		if (streq(value, names[i])) {
+			*ret = i;
+			return 0;
+		}
+	return bad_parameter(c, name, value);
+}
+
+static int set_dry_run(struct call *c, const char *value)
+{
+	if (!streq(value, "All"))
+		return fail(c, 400, "BadRequest",
+			    "invalid dryRun option \"%s\": supported values: \"All\"", value);
+	c->query.dry_run = true;
+	return 0;
+}
+
+static int set_numbers(struct call *c, const char *name, const char *value)
+{
+	uint64_t number;
+	if (*value == '\0')
+		return 0;
+	if (parse_u64(value, INT32_MAX, &number) < 0)
+		return bad_parameter(c, name, value);
+	if (streq(name, "limit"))
+		c->query.limit = number;
+	else
+		c->query.timeout_s = (int64_t)number;
+	return 0;
+}
+
+static int set_choice(struct call *c, const char *name, const char *value)
+{
+	static const char *const matches[] = { "", "Exact", "NotOlderThan", NULL };
+	static const char *const validations[] = { "Warn", "Strict", "Ignore", NULL };
+	static const char *const propagations[] = { "", "Background", "Foreground", "Orphan",
+						    NULL };
+	int choice = 0, r = 0;
+	if (streq(name, "resourceVersionMatch")) {
+		r = parse_names(c, name, value, matches, &choice);
+		c->query.match = (enum rv_match)choice;
+	} else if (streq(name, "fieldValidation")) {
+		r = *value ? parse_names(c, name, value, validations, &choice) : 0;
+		c->query.validation = (enum field_validation)choice;
+	} else {
+		r = parse_names(c, name, value, propagations, &choice);
+		c->query.propagation = (enum propagation)choice;
+	}
+	return r;
+}
+
+static char **text_parameter(struct query *q, const char *name)
+{
+	const struct {
+		const char *name;
+		char **slot;
+	} all[] = {
+		{ "labelSelector", &q->label_selector },
+		{ "fieldSelector", &q->field_selector },
+		{ "continue", &q->continue_token },
+		{ "resourceVersion", &q->resource_version },
+		{ "includeObject", &q->include_object },
+		{ "fieldManager", &q->field_manager },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (streq(name, all[i].name))
+			return all[i].slot;
+	return NULL;
+}
+
+static bool *bool_parameter(struct query *q, const char *name)
+{
+	const struct {
+		const char *name;
+		bool *slot;
+	} all[] = {
+		{ "watch", &q->watch },
+		{ "allowWatchBookmarks", &q->bookmarks },
+		{ "sendInitialEvents", &q->initial_events },
+		{ "force", &q->force },
+		{ "pretty", &q->pretty },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (streq(name, all[i].name))
+			return all[i].slot;
+	return NULL;
+}
+
+static int set_parameter(struct call *c, const char *name, const char *value)
+{
+	char **text = text_parameter(&c->query, name);
+	if (text) {
+		str_replace(text, *value ? value : NULL);
+		return 0;
+	}
+	bool *flag = bool_parameter(&c->query, name);
+	if (flag)
+		return parse_bool(c, name, value, flag);
+	if (streq(name, "dryRun"))
+		return set_dry_run(c, value);
+	if (streq(name, "limit") || streq(name, "timeoutSeconds"))
+		return set_numbers(c, name, value);
+	if (streq(name, "resourceVersionMatch") || streq(name, "fieldValidation") ||
+	    streq(name, "propagationPolicy"))
+		return set_choice(c, name, value);
+	if (streq(name, "orphanDependents") && strcasecmp(value, "true") == 0)
+		c->query.propagation = PROPAGATION_ORPHAN;
+	return 0;
+}
+
+int call_parse_query(struct call *c)
+{
+	for (const char *p = c->request->query; *p;) {
+		size_t len = strcspn(p, "&"), name_len = strcspn(p, "=&");
+		_cleanup_(freep) char *name = url_decode(p, name_len, true);
+		_cleanup_(freep) char *value = name_len < len ? url_decode(p + name_len + 1,
+									   len - name_len - 1, true)
+							      : xstrdup("");
+		if (!name || !value)
+			return fail(c, 400, "BadRequest",
+				    "the query is not properly percent-encoded");
+		int r = set_parameter(c, name, value);
+		if (r < 0)
+			return r;
+		p += len + (p[len] == '&');
+	}
+	return 0;
+}
+
+/* --- Accept
+ * ------------------------------------------------------------------------------------------ */
+
+struct media {
+	char *type, *as, *version, *group;
+};
+
+static void media_done(struct media *m)
+{
+	free(m->type);
+	free(m->as);
+	free(m->version);
+	free(m->group);
+}
+
+static char *trimmed(const char *s, size_t len)
+{
+	while (len > 0 && strchr(" \t", s[len - 1]))
+		len--;
+	while (len > 0 && strchr(" \t", *s))
+		s++, len--;
+	return xstrndup(s, len);
+}
+
+static void parse_media(const char *s, size_t len, struct media *ret)
+{
+	const char *end = s + len;
+	size_t type_len = MIN(strcspn(s, ";"), len);
+	*ret = (struct media){ .type = trimmed(s, type_len) };
+	for (const char *p = s + type_len; p < end; p += MIN(strcspn(p, ";"), (size_t)(end - p))) {
+		p++;
+		size_t n = MIN(strcspn(p, ";"), (size_t)(end - p)), key = strcspn(p, "=");
+		char **slot = key >= n			  ? NULL
+			      : strncmp(p, "as=", 3) == 0 ? &ret->as
+			      : strncmp(p, "v=", 2) == 0  ? &ret->version
+			      : strncmp(p, "g=", 2) == 0  ? &ret->group
+							  : NULL;
+		if (slot && !*slot)
+			*slot = trimmed(p + key + 1, n - key - 1);
+	}
+}
+
+static bool is_json_type(const char *type)
+{
+	return streq(type, "application/json") || streq(type, "*/*") ||
+	       streq(type, "application/*") || streq(type, "");
+}
+
+static bool media_form(const struct media *m, enum form *ret)
+{
+	static const struct {
+		const char *as, *group, *version;
+		enum form form;
+	} forms[] = {
+		{ "Table", "meta.k8s.io", "v1", FORM_TABLE },
+		{ "PartialObjectMetadata", "meta.k8s.io", "v1", FORM_METADATA },
+		{ "PartialObjectMetadataList", "meta.k8s.io", "v1", FORM_METADATA },
+		{ "APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2", FORM_DISCOVERY },
+		{ "APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2beta1", FORM_DISCOVERY_BETA },
+	};
+	if (!is_json_type(m->type))
+		return false;
+	if (!m->as) {
+		*ret = FORM_OBJECT;
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
+		if (streq(m->as, forms[i].as) && streq(m->group, forms[i].group) &&
+		    streq(m->version, forms[i].version)) {
+			*ret = forms[i].form;
+			return true;
+		}
+	return false;
+}
+
+/* The first that we can do; quality values are ignored, as clients list in order of preference. */
+int call_parse_accept(struct call *c)
+{
+	const char *p = c->request->accept;
+	bool any = str_empty(p);
+	while (!any && *p) {
+		size_t len = strcspn(p, ",");
+		_cleanup_(media_done) struct media m;
+		parse_media(p, len, &m);
+		any = media_form(&m, &c->form);
+		p += len + (p[len] == ',');
+	}
+	if (any)
+		return 0;
+	return fail(c, 406, "NotAcceptable",
+		    "only the following media types are accepted: application/json");
+}

@@ -1,0 +1,296 @@
+/* Compiles OpenAPI v3 schemas as CRDs carry them, and refuses those that are not structural, in the
+ * words of the apiextensions server where people are likely to meet them. Pure. */
+
+#include "apiserver/schema.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/schema_internal.h"
+#include "base/mem.h"
+
+static const char *const type_names[] = {
+	[TYPE_ANY] = "",
+	[TYPE_OBJECT] = "object",
+	[TYPE_ARRAY] = "array",
+	[TYPE_STRING] = "string",
+	[TYPE_INTEGER] = "integer",
+	[TYPE_NUMBER] = "number",
+	[TYPE_BOOLEAN] = "boolean",
+	[TYPE_INT_OR_STRING] = "integer,string",
+};
+
+const char *schema_type_name(enum schema_type type)
+{
+	return type_names[type];
+}
+
+static void list_done(struct schema_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		schema_free(list->items[i]);
+	free(list->items);
+}
+
+struct schema *schema_free(struct schema *s)
+{
+	if (!s)
+		return NULL;
+	for (size_t i = 0; i < s->property_count; i++) {
+		free(s->properties[i].name);
+		schema_free(s->properties[i].schema);
+	}
+	free(s->properties);
+	json_free(s->default_value);
+	json_free(s->enum_values);
+	json_free(s->required);
+	json_free(s->map_keys);
+	free(s->format);
+	free(s->pattern_text);
+	regex_free(s->pattern);
+	schema_free(s->additional);
+	schema_free(s->items);
+	list_done(&s->all_of);
+	list_done(&s->any_of);
+	list_done(&s->one_of);
+	schema_free(s->none_of);
+	free(s);
+	return NULL;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct schema_property *x = a, *y = b;
+	return strcmp(x->name, y->name);
+}
+
+const struct schema *schema_property(const struct schema *s, const char *name)
+{
+	const struct schema_property key = { .name = (char *)name };
+	const struct schema_property *found = bsearch(&key, s->properties, s->property_count,
+						      sizeof(key), compare_names);
+	return found ? found->schema : NULL;
+}
+
+/* --- compiling -----------------------------------------------------------------------------------
+ */
+
+struct compiler {
+	struct path *path;
+	struct causes *wrong;
+	bool logical; /* inside allOf, anyOf, oneOf, not: types and structure are not said again */
+};
+
+static struct schema *compile(struct compiler *c, const struct json *source);
+
+/* Adds a fault at a keyword of the schema where the compiler stands. */
+#define WRONG(c, type, keyword, value, ...)                                                        \
+	do {                                                                                       \
+		size_t _length = path_member((c)->path, keyword);                                  \
+		causes_add((c)->wrong, type, path_text((c)->path), value, __VA_ARGS__);            \
+		path_back((c)->path, _length);                                                     \
+	} while (0)
+
+/* Inside allOf and the like the outer schema has said the type already. */
+static void compile_type(struct compiler *c, const struct json *source, struct schema *s)
+{
+	const char *text = json_get_string(source, "type");
+	if (json_get_bool(source, "x-kubernetes-int-or-string", false)) {
+		s->type = TYPE_INT_OR_STRING;
+		return;
+	}
+	if (str_empty(text)) {
+		if (!c->logical && !s->preserve_unknown)
+			WRONG(c, CAUSE_REQUIRED, "type", NULL,
+			      "must not be empty for specified object fields");
+		return;
+	}
+	for (int i = TYPE_OBJECT; i <= TYPE_BOOLEAN; i++)
+		if (streq(text, type_names[i])) {
+			s->type = (enum schema_type)i;
+			return;
+		}
+	_cleanup_(strbuf_done) struct strbuf quoted = { 0 };
+	go_quote(text, &quoted);
+	WRONG(c, CAUSE_NOT_SUPPORTED, "type", quoted.data,
+	      "supported values: \"array\", \"boolean\", \"integer\", \"number\", \"object\", \"string\"");
+}
+
+static void compile_numbers(const struct json *source, struct schema *s)
+{
+	s->has_min = json_double(json_get(source, "minimum"), &s->min);
+	s->has_max = json_double(json_get(source, "maximum"), &s->max);
+	s->has_multiple = json_double(json_get(source, "multipleOf"), &s->multiple);
+	s->exclusive_min = json_get_bool(source, "exclusiveMinimum", false);
+	s->exclusive_max = json_get_bool(source, "exclusiveMaximum", false);
+}
+
+/* One pair of limits serves all: a value has one type. */
+static void compile_sizes(const struct json *source, struct schema *s)
+{
+	const char *min = s->type == TYPE_ARRAY	   ? "minItems"
+			  : s->type == TYPE_OBJECT ? "minProperties"
+						   : "minLength";
+	const char *max = s->type == TYPE_ARRAY	   ? "maxItems"
+			  : s->type == TYPE_OBJECT ? "maxProperties"
+						   : "maxLength";
+	s->min_size = json_get_int(source, min, -1);
+	s->max_size = json_get_int(source, max, -1);
+}
+
+static void compile_text(struct compiler *c, const struct json *source, struct schema *s)
+{
+	s->format = xstrdup(json_get_string(source, "format"));
+	s->pattern_text = xstrdup(json_get_string(source, "pattern"));
+	struct err err;
+	if (!s->pattern_text || regex_new(s->pattern_text, &s->pattern, &err) == 0)
+		return;
+	_cleanup_(strbuf_done) struct strbuf quoted = { 0 };
+	go_quote(s->pattern_text, &quoted);
+	WRONG(c, CAUSE_INVALID, "pattern", quoted.data,
+	      "must be a valid regular expression, but isn't: %s", err.text);
+}
+
+/* Sorted for bsearch; JSON has no duplicate names here. */
+static void compile_properties(struct compiler *c, const struct json *source, struct schema *s)
+{
+	const struct json *properties = json_get(source, "properties");
+	size_t length = path_member(c->path, "properties");
+	s->properties = xcalloc(json_count(properties), sizeof(*s->properties));
+	json_for_each(p, properties) {
+		size_t inner = path_key(c->path, json_key(p));
+		s->properties[s->property_count++] = (struct schema_property){ xstrdup(json_key(p)),
+									       compile(c, p) };
+		path_back(c->path, inner);
+	}
+	path_back(c->path, length);
+	qsort(s->properties, s->property_count, sizeof(*s->properties), compare_names);
+}
+
+static struct schema *compile_member(struct compiler *c, const struct json *source,
+				     const char *keyword)
+{
+	const struct json *member = json_get(source, keyword);
+	if (!json_is_object(member))
+		return NULL;
+	size_t length = path_member(c->path, keyword);
+	struct schema *s = compile(c, member);
+	path_back(c->path, length);
+	return s;
+}
+
+/* Also for parts without a type: a logical branch may speak of properties alone. */
+static void compile_object(struct compiler *c, const struct json *source, struct schema *s)
+{
+	compile_properties(c, source, s);
+	s->additional = compile_member(c, source, "additionalProperties");
+	s->additional_any = json_get_bool(source, "additionalProperties", false);
+	if (s->property_count && (s->additional || s->additional_any))
+		WRONG(c, CAUSE_FORBIDDEN, "additionalProperties", NULL,
+		      "additionalProperties and properties are mutual exclusive");
+	if (json_is_array(json_get(source, "required")))
+		s->required = json_dup(json_get(source, "required"));
+}
+
+/* Atomic, the default, has no rules to check. */
+static void compile_list_type(struct compiler *c, const struct json *source, struct schema *s)
+{
+	const char *text = json_get_string(source, "x-kubernetes-list-type");
+	const struct json *keys = json_get(source, "x-kubernetes-list-map-keys");
+	s->list_type = streq(text, "map") ? LIST_MAP : streq(text, "set") ? LIST_SET : LIST_ATOMIC;
+	if (s->list_type == LIST_MAP && json_count(keys) == 0)
+		WRONG(c, CAUSE_REQUIRED, "x-kubernetes-list-map-keys", NULL,
+		      "must not be empty if x-kubernetes-list-type is map");
+	if (s->list_type == LIST_MAP && json_is_array(keys))
+		s->map_keys = json_dup(keys);
+}
+
+static void compile_array(struct compiler *c, const struct json *source, struct schema *s)
+{
+	s->items = compile_member(c, source, "items");
+	if (s->type == TYPE_ARRAY && !s->items && !c->logical)
+		WRONG(c, CAUSE_REQUIRED, "items", NULL, "must be specified");
+	compile_list_type(c, source, s);
+}
+
+static void compile_logical(struct compiler *c, const struct json *source, const char *keyword,
+			    struct schema_list *list)
+{
+	const struct json *array = json_get(source, keyword);
+	bool outer = c->logical;
+	size_t length = path_member(c->path, keyword), i = 0;
+	c->logical = true;
+	list->items = xcalloc(json_count(array), sizeof(*list->items));
+	json_for_each(item, array) {
+		size_t inner = path_index(c->path, i++);
+		list->items[list->count++] = compile(c, item);
+		path_back(c->path, inner);
+	}
+	c->logical = outer;
+	path_back(c->path, length);
+}
+
+/* What a structural schema may not have; ignoring it would check less than the author thinks. */
+static void compile_forbidden(struct compiler *c, const struct json *source)
+{
+	static const char *const keywords[] = {
+		"$ref", "definitions",	     "dependencies", "deprecated", "discriminator",
+		"id",	"patternProperties", "readOnly",     "writeOnly",  "xml"
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(keywords); i++)
+		if (json_get(source, keywords[i]))
+			WRONG(c, CAUSE_FORBIDDEN, keywords[i], NULL, "%s is not supported",
+			      keywords[i]);
+	if (json_get_bool(source, "uniqueItems", false))
+		WRONG(c, CAUSE_FORBIDDEN, "uniqueItems", NULL,
+		      "uniqueItems cannot be set to true since the runtime complexity becomes quadratic");
+}
+
+/* A default that the schema itself refuses would make every object invalid. */
+static void compile_default(struct compiler *c, const struct json *source, struct schema *s)
+{
+	const struct json *value = json_get(source, "default");
+	if (!value)
+		return;
+	s->default_value = json_dup(value);
+	schema_default(s, s->default_value);
+	size_t length = path_member(c->path, "default");
+	schema_validate(s, s->default_value, NULL, c->path, c->wrong);
+	path_back(c->path, length);
+}
+
+static struct schema *compile(struct compiler *c, const struct json *source)
+{
+	struct schema *s = xcalloc(1, sizeof(*s));
+	s->nullable = json_get_bool(source, "nullable", false);
+	s->preserve_unknown = json_get_bool(source, "x-kubernetes-preserve-unknown-fields", false);
+	s->embedded = json_get_bool(source, "x-kubernetes-embedded-resource", false);
+	compile_forbidden(c, source);
+	compile_type(c, source, s);
+	compile_numbers(source, s);
+	compile_sizes(source, s);
+	compile_text(c, source, s);
+	compile_object(c, source, s);
+	compile_array(c, source, s);
+	if (json_is_array(json_get(source, "enum")))
+		s->enum_values = json_dup(json_get(source, "enum"));
+	compile_logical(c, source, "allOf", &s->all_of);
+	compile_logical(c, source, "anyOf", &s->any_of);
+	compile_logical(c, source, "oneOf", &s->one_of);
+	bool outer = c->logical;
+	c->logical = true;
+	s->none_of = compile_member(c, source, "not");
+	c->logical = outer;
+	compile_default(c, source, s);
+	return s;
+}
+
+struct schema *schema_compile(const struct json *source, struct path *path, struct causes *wrong)
+{
+	size_t before = wrong->count;
+	struct compiler c = { .path = path, .wrong = wrong };
+	struct schema *s = compile(&c, source);
+	if (s->type != TYPE_OBJECT && wrong->count == before)
+		WRONG(&c, CAUSE_INVALID, "type", "\"\"", "must be object at the root");
+	return wrong->count > before ? schema_free(s) : s;
+}

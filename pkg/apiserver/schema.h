@@ -1,0 +1,32 @@
+#pragma once
+/* Structural schemas of CustomResourceDefinitions (and of the built-in kinds, which are written in
+ * the same form), compiled once: pruning, defaulting and validation of objects. CEL rules
+ * (x-kubernetes-validations) are accepted and not evaluated. any thread */
+
+#include "apiserver/causes.h"
+#include "json/json.h"
+
+struct schema;
+
+/* What is wrong with the schema itself goes to `wrong`, under `path`; NULL then. */
+struct schema *schema_compile(const struct json *source, struct path *path, struct causes *wrong);
+struct schema *schema_free(struct schema *s);
+
+/* Names of fields that the schema does not know, "spec.foo". */
+struct unknown_fields {
+	char **items;
+	size_t count;
+};
+
+void unknown_fields_done(struct unknown_fields *u);
+void unknown_fields_add(struct unknown_fields *u, const char *field);
+
+/* Drops what the schema does not know; `unknown` (may be NULL) gets the names. At the top
+ * apiVersion, kind and metadata stay as they are. */
+void schema_prune(const struct schema *s, struct json *object, struct unknown_fields *unknown);
+/* Fills in defaults; nulls that the schema does not allow count as absent. */
+void schema_default(const struct schema *s, struct json *object);
+/* `old` (may be NULL): what was there before. Faults in parts that did not change are let
+ * pass, so that a tightened schema does not lock objects that exist (KEP-4008). */
+void schema_validate(const struct schema *s, const struct json *value, const struct json *old,
+		     struct path *path, struct causes *causes);

@@ -1,0 +1,53 @@
+#pragma once
+/* A compiled schema: shared by the compiler and by those who walk objects with it. */
+
+#include "apiserver/regex.h"
+#include "apiserver/schema.h"
+
+enum schema_type {
+	TYPE_ANY,
+	TYPE_OBJECT,
+	TYPE_ARRAY,
+	TYPE_STRING,
+	TYPE_INTEGER,
+	TYPE_NUMBER,
+	TYPE_BOOLEAN,
+	TYPE_INT_OR_STRING,
+};
+
+enum list_type { LIST_ATOMIC, LIST_SET, LIST_MAP };
+
+struct schema_property {
+	char *name;
+	struct schema *schema;
+};
+
+struct schema_list {
+	struct schema **items;
+	size_t count;
+};
+
+struct schema {
+	enum schema_type type;
+	enum list_type list_type;
+	bool nullable, preserve_unknown, embedded, additional_any;
+	bool has_min, has_max, exclusive_min, exclusive_max, has_multiple;
+	double min, max, multiple;
+	int64_t min_size, max_size; /* of length, items or properties; -1: no limit */
+	struct json *default_value;
+	struct json *enum_values; /* array */
+	struct json *required;	  /* array of strings */
+	struct json *map_keys;	  /* likewise */
+	char *format;
+	char *pattern_text;
+	struct regex *pattern;
+	struct schema_property *properties; /* sorted by name */
+	size_t property_count;
+	struct schema *additional;
+	struct schema *items;
+	struct schema_list all_of, any_of, one_of;
+	struct schema *none_of;
+};
+
+const char *schema_type_name(enum schema_type type);
+const struct schema *schema_property(const struct schema *s, const char *name);

@@ -1,0 +1,145 @@
+/* Pruning and defaulting. Both walk the object along the schema; what the schema leaves open
+ * (x-kubernetes-preserve-unknown-fields, no type) is not entered. Pure. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/schema_internal.h"
+#include "base/mem.h"
+
+enum { UNKNOWN_MAX = 100 };
+
+void unknown_fields_done(struct unknown_fields *u)
+{
+	for (size_t i = 0; i < u->count; i++)
+		free(u->items[i]);
+	free(u->items);
+	*u = (struct unknown_fields){ 0 };
+}
+
+void unknown_fields_add(struct unknown_fields *u, const char *field)
+{
+	if (!u || u->count == UNKNOWN_MAX)
+		return;
+	u->items = xreallocarray(u->items, u->count + 1, sizeof(*u->items));
+	u->items[u->count++] = xstrdup(field);
+}
+
+struct pruner {
+	struct path path;
+	struct unknown_fields *unknown;
+};
+
+static void prune(struct pruner *p, const struct schema *s, struct json *value, bool root);
+
+/* Never pruned, at the top and in embedded resources: meta.c sees to them. */
+static bool is_resource_member(const char *key)
+{
+	return streq(key, "apiVersion") || streq(key, "kind") || streq(key, "metadata");
+}
+
+/* NULL when the schema says nothing of the member. */
+static const struct schema *member_schema(const struct schema *s, const char *key)
+{
+	const struct schema *member = schema_property(s, key);
+	return member ? member : s->additional;
+}
+
+static void prune_member(struct pruner *p, const struct schema *s, struct json *object,
+			 struct json *child, bool resource)
+{
+	const char *key = json_key(child);
+	if (resource && is_resource_member(key))
+		return;
+	const struct schema *member = member_schema(s, key);
+	size_t length = path_member(&p->path, key);
+	if (member) {
+		prune(p, member, child, false);
+	} else if (!s->preserve_unknown && !s->additional_any) {
+		unknown_fields_add(p->unknown, path_text(&p->path));
+		json_remove(object, key);
+	}
+	path_back(&p->path, length);
+}
+
+static void prune_object(struct pruner *p, const struct schema *s, struct json *object,
+			 bool resource)
+{
+	for (struct json *child = json_first_mut(object); child;) {
+		struct json *next = json_next_mut(child);
+		prune_member(p, s, object, child, resource);
+		child = next;
+	}
+}
+
+static void prune_array(struct pruner *p, const struct schema *s, struct json *array)
+{
+	size_t i = 0;
+	for (struct json *item = json_first_mut(array); item; item = json_next_mut(item)) {
+		size_t length = path_index(&p->path, i++);
+		prune(p, s->items, item, false);
+		path_back(&p->path, length);
+	}
+}
+
+/* Values of another type than the schema's are left alone: validation will say it. */
+static void prune(struct pruner *p, const struct schema *s, struct json *value, bool root)
+{
+	if (json_is_object(value) && (s->type == TYPE_OBJECT || s->property_count || s->additional))
+		prune_object(p, s, value, root || s->embedded);
+	else if (json_is_array(value) && s->items)
+		prune_array(p, s, value);
+}
+
+void schema_prune(const struct schema *s, struct json *object, struct unknown_fields *unknown)
+{
+	struct pruner p = { .unknown = unknown };
+	prune(&p, s, object, true);
+	path_done(&p.path);
+}
+
+/* --- defaults ----------------------------------------------------------------------------------
+ */
+
+/* A null that is not allowed counts as absent: the default takes its place, or nothing. */
+static void drop_nulls(const struct schema *s, struct json *object)
+{
+	for (struct json *child = json_first_mut(object); child;) {
+		struct json *next = json_next_mut(child);
+		const struct schema *member = json_is_null(child)
+						      ? member_schema(s, json_key(child))
+						      : NULL;
+		if (member && !member->nullable && member->type != TYPE_ANY)
+			json_remove(object, json_key(child));
+		child = next;
+	}
+}
+
+/* Defaults first, then into the members, so that a default object gets its own members' defaults.
+ */
+static void default_object(const struct schema *s, struct json *object)
+{
+	drop_nulls(s, object);
+	for (size_t i = 0; i < s->property_count; i++) {
+		const struct schema_property *p = &s->properties[i];
+		if (p->schema->default_value && !json_get(object, p->name))
+			json_set(object, p->name, json_dup(p->schema->default_value));
+	}
+	for (struct json *child = json_first_mut(object); child; child = json_next_mut(child)) {
+		const struct schema *member = member_schema(s, json_key(child));
+		if (member)
+			schema_default(member, child);
+	}
+}
+
+void schema_default(const struct schema *s, struct json *value)
+{
+	if (json_is_object(value)) {
+		default_object(s, value);
+		return;
+	}
+	if (!json_is_array(value) || !s->items)
+		return;
+	for (struct json *item = json_first_mut(value); item; item = json_next_mut(item))
+		schema_default(s->items, item);
+}

@@ -1,0 +1,435 @@
+/* Watches: first what the log holds after the client's position (or the present state), then each
+ * batch's changes as it is committed. A selector turns changes into other types: what begins to
+ * match is added, what stops to match is deleted. A watch is freed when its stream has ended; while
+ * events are being given out it is only marked, because a front may abort any watch from within its
+ * functions. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/internal.h"
+#include "base/mem.h"
+
+enum { TIMEOUT_MIN_S = 1800 };
+
+#define BOOKMARK_INTERVAL USEC_PER_MIN
+
+struct watch {
+	struct list link;
+	struct apiserver *s;
+	struct api_exchange *x;
+	struct resource *r;
+	char *ns; /* "": all */
+	struct selection selection;
+	struct view view;
+	uint64_t position;
+	bool present_first; /* begin with the present state, not with the log */
+	bool mark_initial;  /* and tell where it ends */
+	bool bookmarks;
+	bool headers_sent; /* of tables */
+	bool ended, aborted;
+	int64_t timeout_s;
+	struct timer timeout;
+};
+
+struct watch *watch_free(struct watch *w)
+{
+	if (!w)
+		return NULL;
+	list_unlink(&w->link);
+	timer_stop(&w->timeout);
+	selection_done(&w->selection);
+	resource_unref(w->r);
+	free(w->ns);
+	free(w);
+	return NULL;
+}
+
+/* --- asking for one
+ * ------------------------------------------------------------------------------- */
+
+static int check_initial_events(struct call *c)
+{
+	const struct query *q = &c->query;
+	if (!q->initial_events)
+		return 0;
+	if (q->match == MATCH_NOT_OLDER && q->bookmarks)
+		return 0;
+	return fail(
+		c, 422, "Invalid",
+		"ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden unless resourceVersionMatch=NotOlderThan and allowWatchBookmarks=true are given");
+}
+
+int verb_watch(struct call *c)
+{
+	uint64_t rv;
+	if (check_initial_events(c) < 0 || parse_version(c, c->query.resource_version, &rv) < 0)
+		return ANSWERED;
+	if (*c->name)
+		c->query.field_selector = c->query.field_selector
+						  ? c->query.field_selector
+						  : xasprintf("metadata.name=%s", c->name);
+	struct watch *w = xcalloc(1, sizeof(*w));
+	list_init(&w->link);
+	w->s = c->s;
+	w->r = resource_ref(c->resource);
+	w->ns = xstrdup(c->ns);
+	w->position = rv;
+	w->bookmarks = c->query.bookmarks;
+	w->present_first = rv == 0 || c->query.initial_events;
+	w->mark_initial = c->query.initial_events;
+	w->timeout_s = c->query.timeout_s;
+	if (view_init(c, &w->view) < 0 || selection_init(c, w->r, &w->selection) < 0) {
+		watch_free(w);
+		return ANSWERED;
+	}
+	c->watch = w;
+	c->status = 200;
+	return 0;
+}
+
+/* --- sending
+ * ----------------------------------------------------------------------------------------- */
+
+/* `object` is JSON text. */
+static void send_text(struct watch *w, const char *type, const char *object, size_t len)
+{
+	if (w->ended || w->aborted)
+		return;
+	void *front;
+	const struct api_front_ops *ops = exchange_front(w->x, &front);
+	struct strbuf line = { 0 };
+	strbuf_reserve(&line, len + 64);
+	strbuf_addf(&line, "{\"type\":\"%s\",\"object\":", type);
+	strbuf_add(&line, object, len);
+	strbuf_adds(&line, "}\n");
+	if (!ops->stream_send(front, line.data, line.len))
+		w->ended = true;
+	strbuf_done(&line);
+}
+
+static void send_tree(struct watch *w, const char *type, const struct json *object)
+{
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	json_print(object, &text);
+	send_text(w, type, text.data, text.len);
+}
+
+/* An error ends the stream. */
+static void send_failure(struct watch *w, struct call *c)
+{
+	send_text(w, "ERROR", c->body.data, c->body.len - 1); /* without the newline */
+	w->ended = true;
+	call_done(c);
+}
+
+static void send_bookmark(struct watch *w, bool initial_end)
+{
+	char rv[24];
+	snprintf(rv, sizeof(rv), "%" PRIu64, w->position);
+	_cleanup_(json_freep) struct json *j = json_new_object();
+	json_set_string(j, "kind", w->r->kind);
+	json_set_string(j, "apiVersion", w->r->api_version);
+	struct json *meta = json_make_object(j, "metadata");
+	json_set_string(meta, "resourceVersion", rv);
+	json_set(meta, "creationTimestamp", json_new_null());
+	if (initial_end)
+		json_set_string(json_make_object(meta, "annotations"), "k8s.io/initial-events-end",
+				"true");
+	if (w->view.form == FORM_OBJECT) {
+		send_tree(w, "BOOKMARK", j);
+		return;
+	}
+	_cleanup_(json_freep) struct json *shown = w->view.form == FORM_TABLE
+							   ? table_new(w->r, rv, false)
+							   : metadata_of(j);
+	send_tree(w, "BOOKMARK", shown);
+}
+
+/* tree NULL: text is the object in the storage version, written at rv. */
+static void send_object(struct watch *w, const char *type, const char *text,
+			const struct json *tree, uint64_t rv)
+{
+	bool as_is = w->view.form == FORM_OBJECT && text && rv >= w->r->since &&
+		     streq(w->r->api_version, w->r->storage_api_version);
+	if (as_is) {
+		send_text(w, type, text, strlen(text));
+		return;
+	}
+	_cleanup_(json_freep) struct json *parsed =
+		tree ? NULL
+		     : object_parse(w->r, text, strlen(text), // NOLINT: never NULL here
+				    rv);
+	_cleanup_(json_freep) struct json *shown = view_object(&w->view, w->r, tree ? tree : parsed,
+							       !w->headers_sent);
+	w->headers_sent = true;
+	send_tree(w, type, shown);
+}
+
+/* --- changes
+ * ------------------------------------------------------------------------------------------ */
+
+static bool concerns(const struct watch *w, const struct event *e)
+{
+	return e->rv > w->position && streq(e->resource, w->r->key) &&
+	       (*w->ns == '\0' || streq(w->ns, e->ns)) &&
+	       (!w->selection.name || streq(w->selection.name, e->name));
+}
+
+static const struct json *tree_of(const struct watch *w, const char *text, struct json **slot,
+				  uint64_t rv)
+{
+	if (!*slot && text)
+		*slot = object_parse(w->r, text, strlen(text), rv);
+	return *slot;
+}
+
+/* What stops to match is shown as it was when it matched, with the version of the change. */
+static void send_parting(struct watch *w, struct event *e)
+{
+	char rv[24];
+	snprintf(rv, sizeof(rv), "%" PRIu64, e->rv);
+	_cleanup_(json_freep) struct json *last = object_parse(w->r, e->before, strlen(e->before),
+							       e->rv);
+	json_set_string(object_meta(last), "resourceVersion", rv);
+	send_object(w, "DELETED", NULL, last, e->rv);
+}
+
+static void give_selected(struct watch *w, struct event *e)
+{
+	bool is = e->type != STORE_DELETED &&
+		  selection_matches(&w->selection, tree_of(w, e->now, &e->now_tree, e->rv));
+	const struct json *before = tree_of(w, e->before, &e->before_tree, e->rv);
+	bool was = before && selection_matches(&w->selection, before);
+	if (is)
+		send_object(w, was ? "MODIFIED" : "ADDED", e->now, NULL, e->rv);
+	else if (was && e->type == STORE_DELETED)
+		send_object(w, "DELETED", e->now, NULL, e->rv);
+	else if (was)
+		send_parting(w, e);
+}
+
+/* The position moves even if nothing was sent, so that no change is given twice. */
+static void give(struct watch *w, struct event *e)
+{
+	static const char *const types[] = {
+		[STORE_ADDED] = "ADDED", [STORE_MODIFIED] = "MODIFIED", [STORE_DELETED] = "DELETED"
+	};
+	if (!concerns(w, e))
+		return;
+	if (selection_empty(&w->selection))
+		send_object(w, types[e->type], e->now, NULL, e->rv);
+	else
+		give_selected(w, e);
+	w->position = e->rv;
+}
+
+/* --- beginning
+ * ------------------------------------------------------------------------------------------ */
+
+static int replay_row(void *data, const struct store_row *row)
+{
+	struct watch *w = data;
+	if (w->selection.name && !streq(w->selection.name, row->key.name))
+		return 0;
+	_cleanup_(json_freep) struct json *tree = NULL;
+	if (!selection_empty(&w->selection)) {
+		tree = object_parse(w->r, row->data, row->len, row->rv);
+		if (!selection_matches(&w->selection, tree))
+			return 0;
+	}
+	_cleanup_(freep) char *text = xstrndup(row->data, row->len);
+	send_object(w, "ADDED", text, tree, row->rv);
+	return w->ended || w->aborted;
+}
+
+static int replay_present(struct watch *w, struct err *err)
+{
+	struct apiserver *s = w->s;
+	struct store_query q = { .resource = w->r->key, .ns = *w->ns ? w->ns : NULL };
+	/* Somebody may be writing already in the next batch. */
+	if (store_revision(s->store) != s->committed)
+		q.at = s->committed;
+	return store_list(s->store, &q, replay_row, w, err);
+}
+
+/* The log keeps a deleted object as it was; the version of the deletion is put in here. */
+static char *deleted_text(const struct watch *w, const struct store_change *change)
+{
+	char rv[24];
+	snprintf(rv, sizeof(rv), "%" PRIu64, change->rv);
+	_cleanup_(json_freep) struct json *tree = object_parse(w->r, change->data, change->len,
+							       change->rv);
+	json_set_string(object_meta(tree), "resourceVersion", rv);
+	return json_to_string(tree);
+}
+
+static int replay_change(void *data, const struct store_change *change)
+{
+	struct watch *w = data;
+	if (change->rv > w->s->committed)
+		return 1;
+	struct event e = { .rv = change->rv,
+			   .type = change->type,
+			   .resource = xstrdup(change->key.resource),
+			   .ns = xstrdup(change->key.ns),
+			   .name = xstrdup(change->key.name) };
+	e.now = change->type == STORE_DELETED ? deleted_text(w, change)
+					      : xstrndup(change->data, change->len);
+	e.before = change->before ? xstrndup(change->before, change->before_len) : NULL;
+	give(w, &e);
+	event_done(&e);
+	return w->ended || w->aborted;
+}
+
+static void replay(struct watch *w)
+{
+	struct apiserver *s = w->s;
+	struct call c;
+	struct err err;
+	call_init(&c, s, NULL);
+	if (w->position > s->committed) {
+		fail_too_large_version(&c, w->position, s->committed);
+		send_failure(w, &c);
+		return;
+	}
+	if (!w->present_first && w->position < store_oldest(s->store)) {
+		fail_expired(&c, NULL, "too old resource version: %" PRIu64 " (%" PRIu64 ")",
+			     w->position, store_oldest(s->store));
+		send_failure(w, &c);
+		return;
+	}
+	int r = w->present_first ? replay_present(w, &err)
+				 : store_changes(s->store, w->r->key, *w->ns ? w->ns : NULL,
+						 w->position, replay_change, w, &err);
+	if (r < 0) {
+		fail_store(&c, &err);
+		send_failure(w, &c);
+		return;
+	}
+	w->position = s->committed;
+	if (w->mark_initial)
+		send_bookmark(w, true);
+	call_done(&c);
+}
+
+/* The exchange outlives the watch by one call. */
+static void finish(struct watch *w)
+{
+	struct api_exchange *x = w->x;
+	watch_free(w);
+	exchange_stream_ended(x);
+}
+
+static void on_timeout(void *data)
+{
+	struct watch *w = data;
+	w->ended = true;
+	finish(w);
+}
+
+static void on_bookmark(void *data);
+
+static void set_timers(struct watch *w)
+{
+	struct apiserver *s = w->s;
+	uint64_t seconds = w->timeout_s > 0
+				   ? (uint64_t)w->timeout_s
+				   : TIMEOUT_MIN_S + loop_random_below(s->loop, TIMEOUT_MIN_S);
+	timer_init(&w->timeout, s->loop, "watch timeout", on_timeout, w);
+	timer_set_in(&w->timeout, seconds * USEC_PER_SEC);
+	if (!w->bookmarks || timer_is_set(&s->bookmark_timer))
+		return;
+	timer_init(&s->bookmark_timer, s->loop, "watch bookmarks", on_bookmark, s);
+	timer_set_in(&s->bookmark_timer, BOOKMARK_INTERVAL);
+}
+
+void watch_start(struct watch *w, struct api_exchange *x)
+{
+	struct apiserver *s = w->s;
+	void *front;
+	w->x = x;
+	const struct api_front_ops *ops = exchange_front(x, &front);
+	bool outer = s->delivering;
+	s->delivering = true;
+	list_append(&s->watches, &w->link);
+	ops->stream_start(front, json_type_text);
+	replay(w);
+	s->delivering = outer;
+	if (w->ended || w->aborted || w->r->gone)
+		finish(w);
+	else
+		set_timers(w);
+}
+
+/* --- going on
+ * ------------------------------------------------------------------------------------------- */
+
+/* Those that ended while events were given out. */
+static void reap(struct apiserver *s)
+{
+	if (s->delivering)
+		return;
+	list_for_each_safe(l, &s->watches) {
+		struct watch *w = list_entry(l, struct watch, link);
+		if (w->ended || w->aborted)
+			finish(w);
+	}
+}
+
+void watch_deliver(struct apiserver *s, struct event *events, size_t count)
+{
+	bool outer = s->delivering;
+	s->delivering = true;
+	for (size_t i = 0; i < count; i++)
+		list_for_each(l, &s->watches)
+			give(list_entry(l, struct watch, link), &events[i]);
+	s->delivering = outer;
+	reap(s);
+}
+
+static void on_bookmark(void *data)
+{
+	struct apiserver *s = data;
+	bool any = false;
+	s->delivering = true;
+	list_for_each(l, &s->watches) {
+		struct watch *w = list_entry(l, struct watch, link);
+		if (!w->bookmarks)
+			continue;
+		any = true;
+		w->position = s->committed;
+		send_bookmark(w, false);
+	}
+	s->delivering = false;
+	reap(s);
+	if (any)
+		timer_set_in(&s->bookmark_timer, BOOKMARK_INTERVAL);
+}
+
+void watch_abort(struct watch *w)
+{
+	w->aborted = true;
+	if (!w->s->delivering)
+		finish(w);
+}
+
+void watch_end_kind(struct apiserver *s, const char *key)
+{
+	list_for_each(l, &s->watches) {
+		struct watch *w = list_entry(l, struct watch, link);
+		if (streq(w->r->key, key))
+			w->ended = true;
+	}
+}
+
+void watch_end_all(struct apiserver *s)
+{
+	list_for_each(l, &s->watches)
+		list_entry(l, struct watch, link)->ended = true;
+	timer_stop(&s->bookmark_timer);
+	reap(s);
+}

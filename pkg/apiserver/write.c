@@ -1,0 +1,389 @@
+/* Creation and update. An object goes through: decoding (decode.c), the parts that the server
+ * decides, defaults, checks, the store. An update that changes nothing writes nothing; one that
+ * leaves a deleted object without finalizers removes it. */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/internal.h"
+#include "base/id.h"
+#include "base/mem.h"
+
+enum { GENERATED_SUFFIX = 5, GENERATED_NAME_MAX = 63 - GENERATED_SUFFIX, GENERATE_TRIES = 8 };
+
+/* --- what both share
+ * ---------------------------------------------------------------------------------- */
+
+static int check(struct call *c, const struct resource *r, const struct json *now,
+		 const struct json *old)
+{
+	struct causes causes = { 0 };
+	_cleanup_(path_done) struct path path = { 0 };
+	meta_validate(r, now, &causes);
+	if (old)
+		meta_validate_update(now, old, &causes);
+	schema_validate(r->schema, now, old, &path, &causes);
+	if (r->ops && r->ops->validate)
+		r->ops->validate(c, now, old, &causes);
+	int result = causes.count ? fail_invalid(c, r, object_name(now), &causes) : 0;
+	causes_done(&causes);
+	return result;
+}
+
+/* The namespace that the path names goes into the object, which may not name another. */
+static int set_namespace(struct call *c, const struct resource *r, const char *ns,
+			 struct json *tree)
+{
+	struct json *meta = object_meta(tree);
+	const char *given = str_or(json_get_string(meta, "namespace"), "");
+	if (!resource_is(r, RESOURCE_NAMESPACED)) {
+		json_remove(meta, "namespace");
+		return 0;
+	}
+	if (*given && !streq(given, ns))
+		return fail(
+			c, 400, "BadRequest",
+			"the namespace of the provided object does not match the namespace sent on the request");
+	json_set_string(meta, "namespace", ns);
+	return 0;
+}
+
+int write_check_namespace(struct call *c, const struct resource *r, const char *ns)
+{
+	if (!resource_is(r, RESOURCE_NAMESPACED))
+		return 0;
+	const struct resource *namespaces = registry_find(&c->s->registry, "", "v1", "namespaces");
+	struct object found = { 0 };
+	int result = object_load(c, namespaces, "", ns, &found);
+	bool terminating = result > 0 && object_terminating(found.tree);
+	object_done(&found);
+	if (result < 0)
+		return result;
+	return result == 0 ? fail_not_found(c, namespaces, ns) : terminating ? 1 : 0;
+}
+
+/* --- creation
+ * ----------------------------------------------------------------------------------------- */
+
+/* The alphabet of k8s.io/apimachinery/pkg/util/rand: no vowels, no words. */
+static void random_suffix(struct loop *loop, char out[GENERATED_SUFFIX + 1])
+{
+	static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
+	for (int i = 0; i < GENERATED_SUFFIX; i++)
+		out[i] = alphabet[loop_random_below(loop, sizeof(alphabet) - 1)];
+	out[GENERATED_SUFFIX] = '\0';
+}
+
+static int exists(struct call *c, const struct resource *r, const char *ns, const char *name)
+{
+	struct err err;
+	struct store_row row;
+	int found = store_get(c->s->store, &(struct store_key){ r->key, ns, name }, &row, &err);
+	return found < 0 ? fail_store(c, &err) : found;
+}
+
+static int generate_name(struct call *c, const struct resource *r, const char *ns,
+			 struct json *meta)
+{
+	const char *base = str_or(json_get_string(meta, "generateName"), "");
+	char suffix[GENERATED_SUFFIX + 1];
+	int found = 0;
+	if (*base == '\0' || !str_empty(json_get_string(meta, "name")))
+		return 0;
+	for (int i = 0; i < GENERATE_TRIES; i++) {
+		random_suffix(c->s->loop, suffix);
+		_cleanup_(freep) char *name = xasprintf("%.*s%s", GENERATED_NAME_MAX, base, suffix);
+		json_set_string(meta, "name", name);
+		found = exists(c, r, ns, name);
+		if (found <= 0)
+			break;
+	}
+	return found < 0 ? found : 0;
+}
+
+/* Checked against the store, because a simulation that restarts with its seed draws the same again.
+ */
+static void set_uid(struct call *c, struct json *meta)
+{
+	uint8_t random[16];
+	char uid[UUID_TEXT_SIZE];
+	struct store_row row;
+	do {
+		loop_random(c->s->loop, random, sizeof(random));
+		uuid_format(random, uid);
+	} while (store_get_by_uid(c->s->store, uid, &row, NULL) > 0);
+	json_set_string(meta, "uid", uid);
+}
+
+static void stamp_new(struct call *c, const struct resource *r, struct json *tree)
+{
+	static const char *const theirs[] = { "uid",
+					      "resourceVersion",
+					      "generation",
+					      "creationTimestamp",
+					      "deletionTimestamp",
+					      "deletionGracePeriodSeconds" };
+	struct json *meta = object_meta(tree);
+	for (size_t i = 0; i < ARRAY_SIZE(theirs); i++)
+		json_remove(meta, theirs[i]);
+	set_uid(c, meta);
+	meta_set_time(meta, "creationTimestamp", loop_wall(c->s->loop));
+	if (resource_is(r, RESOURCE_GENERATION))
+		json_set_int(meta, "generation", 1);
+	if (resource_is(r, RESOURCE_STATUS) && resource_is(r, RESOURCE_CUSTOM))
+		json_remove(tree, "status");
+}
+
+static int refuse_terminating(struct call *c, const struct resource *r, const char *name,
+			      const char *ns)
+{
+	fail_forbidden(
+		c, r, name,
+		"unable to create new content in namespace %s because it is being terminated", ns);
+	struct json *status = NULL;
+	if (json_parse(c->body.data, c->body.len, &status, NULL) < 0)
+		return ANSWERED;
+	_cleanup_(freep) char *message = xasprintf("namespace %s is being terminated", ns);
+	struct json *causes = json_set(json_make_object(status, "details"), "causes",
+				       json_new_array());
+	struct json *cause = json_append(causes, json_new_object());
+	json_set_string(cause, "reason", "NamespaceTerminating");
+	json_set_string(cause, "message", message);
+	json_set_string(cause, "field", "metadata.namespace");
+	answer_json(c, 403, status);
+	json_free(status);
+	return ANSWERED;
+}
+
+/* Existence comes last: an invalid object is told so even if its name is taken. */
+static int check_new(struct call *c, const struct resource *r, const char *ns,
+		     const struct json *tree)
+{
+	const char *name = object_name(tree);
+	if (r->terminating)
+		return fail_named(
+			c, 405, "MethodNotAllowed", r, NULL,
+			"create is not supported on resources of kind \"%s\": its definition is being deleted",
+			r->key);
+	int terminating = write_check_namespace(c, r, ns);
+	if (terminating)
+		return terminating < 0 ? terminating : refuse_terminating(c, r, name, ns);
+	int result = check(c, r, tree, NULL);
+	if (result < 0)
+		return result;
+	int found = exists(c, r, ns, name);
+	if (found > 0)
+		return fail_named(c, 409, "AlreadyExists", r, name, "%s \"%s\" already exists",
+				  r->key, name);
+	return found;
+}
+
+/* Names before checks, because a generated name must pass them, too. */
+int write_create(struct call *c, const struct resource *r, const char *ns, struct json *tree)
+{
+	struct json *meta = object_meta(tree);
+	json_set_string(tree, "apiVersion", r->api_version);
+	json_set_string(tree, "kind", r->kind);
+	int result = set_namespace(c, r, ns, tree);
+	if (result == 0)
+		result = generate_name(c, r, ns, meta);
+	if (result < 0)
+		return result;
+	stamp_new(c, r, tree);
+	schema_default(r->schema, tree);
+	if (r->ops && r->ops->prepare)
+		r->ops->prepare(c, tree, NULL);
+	result = check_new(c, r, ns, tree);
+	return result < 0 ? result : object_store(c, r, tree, NULL);
+}
+
+static int create_from(struct call *c, struct json *tree)
+{
+	const char *version = json_get_path_string(tree, "metadata.resourceVersion");
+	if (!str_empty(version) && !streq(version, "0"))
+		return fail(c, 500, "",
+			    "resourceVersion should not be set on objects to be created");
+	int result = write_create(c, c->resource, c->ns, tree);
+	if (result == 0)
+		object_answer(c, 201, c->resource, tree);
+	return result;
+}
+
+int verb_create(struct call *c)
+{
+	_cleanup_(json_freep) struct json *tree = NULL;
+	int result = decode_body(c, &tree);
+	if (result == 0)
+		result = decode_object(c, c->resource, tree);
+	return result < 0 ? result : create_from(c, tree);
+}
+
+/* --- update
+ * --------------------------------------------------------------------------------------------- */
+
+static int check_preconditions(struct call *c, const struct resource *r, const struct object *old,
+			       const struct json *now)
+{
+	const char *version = str_or(json_get_path_string(now, "metadata.resourceVersion"), "");
+	const char *uid = object_uid(now), *name = object_name(old->tree);
+	bool any = *version == '\0' || streq(version, "0");
+	if (any && !resource_is(r, RESOURCE_UNCONDITIONAL_UPDATE)) {
+		struct causes causes = { 0 };
+		causes_add(&causes, CAUSE_INVALID, "metadata.resourceVersion", "0x0",
+			   "must be specified for an update");
+		int result = fail_invalid(c, r, name, &causes);
+		causes_done(&causes);
+		return result;
+	}
+	if (*uid && !streq(uid, object_uid(old->tree)))
+		return fail_conflict(
+			c, r, name,
+			"Precondition failed: UID in precondition: %s, UID in object meta: %s", uid,
+			object_uid(old->tree));
+	if (!any && !streq(version, json_get_path_string(old->tree, "metadata.resourceVersion")))
+		return fail_conflict(
+			c, r, name,
+			"the object has been modified; please apply your changes to the latest version and try again");
+	return 0;
+}
+
+static void copy_member(struct json *to, const struct json *from, const char *key)
+{
+	const struct json *value = json_get(from, key);
+	if (value)
+		json_set(to, key, json_dup(value));
+	else
+		json_remove(to, key);
+}
+
+/* The part that this request may change, on the ground of what was there. */
+static void combine(const struct resource *r, const struct object *old, struct json **tree,
+		    enum part part)
+{
+	if (part == PART_MAIN) {
+		if (resource_is(r, RESOURCE_STATUS))
+			copy_member(*tree, old->tree, "status");
+		if (resource_is(r, RESOURCE_FINALIZE))
+			copy_member(json_make_object(*tree, "spec"), json_get(old->tree, "spec"),
+				    "finalizers");
+		meta_keep(*tree, old->tree);
+		return;
+	}
+	struct json *now = json_dup(old->tree);
+	if (part == PART_STATUS)
+		copy_member(now, *tree, "status");
+	else
+		copy_member(json_make_object(now, "spec"), json_get(*tree, "spec"), "finalizers");
+	json_free(*tree);
+	*tree = now;
+}
+
+static bool same_but_for(const struct json *a, const struct json *b, bool status_apart)
+{
+	json_for_each(member, a) {
+		const char *key = json_key(member);
+		if (streq(key, "metadata") || (status_apart && streq(key, "status")))
+			continue;
+		if (!json_equal(member, json_get(b, key)))
+			return false;
+	}
+	return true;
+}
+
+/* What is wanted has changed: anything but metadata and, where it is a part of its own, status. */
+static void count_generation(const struct resource *r, struct json *now, const struct json *old)
+{
+	bool apart = resource_is(r, RESOURCE_STATUS);
+	if (!resource_is(r, RESOURCE_GENERATION))
+		return;
+	if (same_but_for(now, old, apart) && same_but_for(old, now, apart))
+		return;
+	int64_t generation = json_get_int(json_get(old, "metadata"), "generation", 0);
+	json_set_int(object_meta(now), "generation", generation + 1);
+}
+
+/* The last finalizer of a deleted object has gone. */
+static bool may_go(const struct resource *r, const struct json *tree)
+{
+	return object_terminating(tree) &&
+	       json_count(json_get_path(tree, "metadata.finalizers")) == 0 &&
+	       (!r->ops || !r->ops->may_go || r->ops->may_go(tree));
+}
+
+/* No write without a change: versions would rise, and watchers wake, for nothing. */
+static int commit_update(struct call *c, const struct resource *r, const struct object *old,
+			 struct json *tree)
+{
+	if (may_go(r, tree))
+		return object_erase(c, r, old, tree);
+	if (json_equal(tree, old->tree))
+		return 0;
+	return object_store(c, r, tree, old);
+}
+
+int write_update(struct call *c, const struct resource *r, const struct object *old,
+		 struct json **tree, enum part part)
+{
+	int result = check_preconditions(c, r, old, *tree);
+	if (result < 0)
+		return result;
+	combine(r, old, tree, part);
+	schema_default(r->schema, *tree);
+	if (r->ops && r->ops->prepare)
+		r->ops->prepare(c, *tree, old->tree);
+	result = check(c, r, *tree, old->tree);
+	if (result < 0)
+		return result;
+	if (part == PART_MAIN)
+		count_generation(r, *tree, old->tree);
+	return commit_update(c, r, old, *tree);
+}
+
+static enum part part_of(const struct call *c)
+{
+	return streq(c->subresource, "status")	   ? PART_STATUS
+	       : streq(c->subresource, "finalize") ? PART_FINALIZE
+						   : PART_MAIN;
+}
+
+static int check_name(struct call *c, struct json *tree)
+{
+	const char *name = object_name(tree);
+	if (*name == '\0')
+		json_set_string(object_meta(tree), "name", c->name);
+	else if (!streq(name, c->name))
+		return fail(c, 400, "BadRequest",
+			    "the name of the object (%s) does not match the name on the URL (%s)",
+			    name, c->name);
+	return set_namespace(c, c->resource, c->ns, tree);
+}
+
+static int update_with(struct call *c, struct json **tree)
+{
+	const struct resource *r = c->resource;
+	struct object old = { 0 };
+	int result = object_load(c, r, c->ns, c->name, &old);
+	if (result == 0) {
+		bool create = resource_is(r, RESOURCE_CREATE_ON_UPDATE) && part_of(c) == PART_MAIN;
+		return create ? create_from(c, *tree) : fail_not_found(c, r, c->name);
+	}
+	if (result > 0)
+		result = write_update(c, r, &old, tree, part_of(c));
+	object_done(&old);
+	if (result == 0)
+		object_answer(c, 200, r, *tree);
+	return result;
+}
+
+int verb_update(struct call *c)
+{
+	_cleanup_(json_freep) struct json *tree = NULL;
+	int result = decode_body(c, &tree);
+	if (result == 0)
+		result = decode_object(c, c->resource, tree);
+	if (result == 0)
+		result = check_name(c, tree);
+	return result < 0 ? result : update_with(c, &tree);
+}
