@@ -1,0 +1,149 @@
+#pragma once
+/* Baseboard controllers behind one interface. Whoever owns a host opens a `struct bmc` and submits
+ * requests; the driver (ipmi/, redfish/, fake/) does the talking.
+ *
+ * Requests to one BMC run one at a time, in order. Each completes exactly once (done, failed, timed
+ * out or cancelled), never before bmc_submit() has returned, and not later than its timeout, which
+ * counts from bmc_submit() and includes waiting in the queue. A power request is done when the BMC
+ * has accepted it; whether the power has changed is for the caller to poll.
+ *
+ * Drivers are polite on their own: sessions to one BMC keep their distance, requests that stand in
+ * the queue share a session, and after `breaker_failures` failed requests in a row the BMC is left
+ * alone for a growing time, in which requests fail at once with the last error's kind and text. */
+
+#include "bmc/address.h"
+#include "loop/loop.h"
+
+struct bmc;
+struct bmc_driver;
+
+/* --- what can be asked ----------------------------------------------------------------------- */
+
+enum bmc_op {
+	BMC_OP_GET_POWER, /* result.power */
+	BMC_OP_SET_POWER, /* request.action */
+	BMC_OP_GET_BOOT,  /* result.boot */
+	BMC_OP_SET_BOOT,  /* request.boot */
+	BMC_OP_GET_INFO,  /* result.info */
+	_BMC_OP_MAX,
+};
+
+enum bmc_power { BMC_POWER_UNKNOWN, BMC_POWER_OFF, BMC_POWER_ON };
+
+enum bmc_action {
+	BMC_ACTION_ON,
+	BMC_ACTION_OFF,	 /* hard */
+	BMC_ACTION_SOFT, /* asks the operating system to shut down */
+	BMC_ACTION_CYCLE,
+	BMC_ACTION_RESET,
+};
+
+enum bmc_device {
+	BMC_DEVICE_NONE, /* no override: the firmware's own order */
+	BMC_DEVICE_PXE,
+	BMC_DEVICE_DISK,
+	BMC_DEVICE_CDROM,
+	BMC_DEVICE_BIOS, /* into the setup screen */
+	BMC_DEVICE_UEFI_HTTP,
+	_BMC_DEVICE_MAX,
+};
+
+struct bmc_boot {
+	enum bmc_device device;
+	bool persistent; /* else for the next boot only */
+	bool uefi;	 /* boot mode of the host: IPMI tells the firmware which to use */
+};
+
+struct bmc_info {
+	char vendor[64];  /* "" when unknown */
+	char product[64]; /* BMC model or product id */
+	char version[32]; /* of the BMC's firmware */
+	char guid[37];	  /* "" when unknown */
+};
+
+struct bmc_request {
+	enum bmc_op op;
+	enum bmc_action action;
+	struct bmc_boot boot;
+	usec_t timeout; /* 0: the BMC's option */
+	/* More requests are expected within this time: keep the session so long (at most 20 s)
+	 * after this one. Without it the session ends when the queue is empty. */
+	usec_t hold;
+	/* Runs only if the request queued directly before it succeeds, else ends with
+	 * ERR_CANCELLED: "boot device, then power on" in one session, without a gap. */
+	bool after_success;
+	/* A person asks, or something changed: try even while the BMC is left alone after failures.
+	 */
+	bool urgent;
+};
+
+struct bmc_result {
+	struct err err; /* kind ERR_NONE: done, and the op's field below is valid */
+	enum bmc_power power;
+	struct bmc_boot boot;
+	struct bmc_info info;
+};
+
+/* result is valid during the call. New requests may be submitted and the BMC may be closed inside.
+ */
+typedef void (*bmc_done_fn)(void *data, const struct bmc_result *result);
+
+/* --- a BMC ----------------------------------------------------------------------------------- */
+
+struct bmc_credentials {
+	char *username; /* "" or NULL: the anonymous user */
+	char *password;
+};
+
+struct bmc_options {
+	usec_t timeout;		   /* of a request; 0: 30 s */
+	bool insecure_tls;	   /* disableCertificateVerification */
+	unsigned breaker_failures; /* failed requests in a row before the BMC is left alone; 0: 3 */
+	usec_t breaker_first;	   /* for so long, doubling; 0: 15 s */
+	usec_t breaker_max;	   /* 0: 10 min */
+};
+
+void bmc_credentials_copy(const struct bmc_credentials *from, struct bmc_credentials *ret);
+void bmc_credentials_done(struct bmc_credentials *c); /* zeroes the memory */
+bool bmc_credentials_equal(const struct bmc_credentials *a, const struct bmc_credentials *b);
+
+/* Checks address and credentials by the driver's rules (ERR_INVALID); no traffic. Address and
+ * credentials are copied. options NULL: defaults. */
+int bmc_open(struct bmc_driver *driver, const struct bmc_address *address,
+	     const struct bmc_credentials *credentials, const struct bmc_options *options,
+	     struct bmc **ret, struct err *err);
+/* What is queued or running completes with ERR_CANCELLED, from the loop. Returns NULL. */
+struct bmc *bmc_close(struct bmc *bmc);
+/* Used from the next session on; also ends the time in which the BMC is left alone. */
+int bmc_set_credentials(struct bmc *bmc, const struct bmc_credentials *credentials,
+			struct err *err);
+const struct bmc_address *bmc_get_address(const struct bmc *bmc);
+
+/* Returns a ticket, never 0. */
+uint64_t bmc_submit(struct bmc *bmc, const struct bmc_request *request, bmc_done_fn done,
+		    void *data);
+/* Completes the request with ERR_CANCELLED, from the loop; harmless when it is already done. */
+void bmc_cancel(struct bmc *bmc, uint64_t ticket);
+unsigned bmc_queued(const struct bmc *bmc); /* waiting and running */
+
+/* --- drivers --------------------------------------------------------------------------------- */
+
+/* A running driver for each kind of address; NULL: not available. A simulation puts the fake driver
+ * into all of them. */
+struct bmc_driver_set {
+	struct bmc_driver *drivers[_BMC_DRIVER_MAX];
+};
+
+/* Or NULL and ERR_UNSUPPORTED with a text for the user. */
+struct bmc_driver *bmc_driver_find(const struct bmc_driver_set *set,
+				   const struct bmc_scheme *scheme, struct err *err);
+/* All its BMCs must be closed. Accepts NULL; returns NULL. */
+struct bmc_driver *bmc_driver_free(struct bmc_driver *driver);
+const char *bmc_driver_name(const struct bmc_driver *driver);
+bool bmc_driver_supports(const struct bmc_driver *driver, enum bmc_op op);
+bool bmc_driver_boots_from(const struct bmc_driver *driver, enum bmc_device device);
+
+const char *bmc_op_name(enum bmc_op op);
+const char *bmc_power_name(enum bmc_power power);
+const char *bmc_action_name(enum bmc_action action);
+const char *bmc_device_name(enum bmc_device device);

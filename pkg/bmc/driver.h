@@ -1,0 +1,88 @@
+#pragma once
+/* For those who write a driver: the op tables, and the part of `struct bmc` that drivers see. A
+ * driver embeds `struct bmc` first in its own per-BMC struct and `struct bmc_driver` in what its
+ * BMCs share.
+ *
+ * bmc.c keeps the queue, the deadlines and the circuit breaker. It starts one request at a time;
+ * the driver ends it with bmc_complete(), from the loop and never inside the start function. */
+
+#include "base/list.h"
+#include "bmc/bmc.h"
+
+/* One request: the driver reads `request` and fills `result`. */
+struct bmc_task {
+	struct list link;
+	struct loop *loop;
+	uint64_t ticket;
+	struct bmc_request request;
+	struct bmc_result result;
+	usec_t deadline;
+	bmc_done_fn done;
+	void *data;
+};
+
+typedef void (*bmc_start_fn)(struct bmc *bmc, struct bmc_task *task);
+
+struct bmc_power_ops {
+	bmc_start_fn get, set;
+};
+
+struct bmc_boot_ops {
+	bmc_start_fn get, set;
+	unsigned devices; /* bit per enum bmc_device */
+};
+
+struct bmc_info_ops {
+	bmc_start_fn get;
+};
+
+struct bmc_ops {
+	const char *name;
+	size_t bmc_size; /* of the struct that embeds struct bmc */
+
+	/* May be NULL: everything is valid. */
+	int (*validate)(const struct bmc_address *address,
+			const struct bmc_credentials *credentials, struct err *err);
+	/* The rest of the struct is zeroed, the common part filled. May be NULL. */
+	void (*open)(struct bmc *bmc);
+	/* No request runs any more. The common part frees the memory. May be NULL. */
+	void (*close)(struct bmc *bmc);
+	/* The running request is over its deadline or cancelled: forget it. Fills `err` with what
+	 * is known of why it took so long. */
+	void (*abandon)(struct bmc *bmc, struct err *err);
+	/* The last request is done and none waits; `hold` is what it asked for. May be NULL. */
+	void (*idle)(struct bmc *bmc, usec_t hold);
+	void (*credentials_changed)(struct bmc *bmc); /* may be NULL */
+	void (*free)(struct bmc_driver *driver);
+
+	/* NULL, or a NULL member: unsupported. */
+	const struct bmc_power_ops *power;
+	const struct bmc_boot_ops *boot;
+	const struct bmc_info_ops *info;
+};
+
+struct bmc_driver {
+	const struct bmc_ops *ops;
+	struct loop *loop;
+	unsigned open_count;
+};
+
+struct bmc {
+	struct bmc_driver *driver;
+	struct bmc_address address;
+	struct bmc_credentials credentials;
+	struct bmc_options options; /* without zeros: the defaults are filled in */
+	struct list queue;	    /* of struct bmc_task */
+	struct bmc_task *running;
+	struct timer timer; /* starts requests and watches their deadlines */
+	uint64_t last_ticket;
+	usec_t alone_until; /* circuit breaker */
+	char *last_error;
+	enum err_kind last_kind;
+	unsigned failures; /* in a row */
+	bool chain_broken; /* the last request failed, and none is queued behind it */
+	bool busy, closed; /* inside a callback; closed in it */
+};
+
+/* Ends the running request with task->result. The BMC may be gone when this returns. */
+void bmc_complete(struct bmc *bmc);

@@ -1,0 +1,55 @@
+#pragma once
+/* BMCs that exist only in memory, for the deterministic simulation and for tests: machines with a
+ * power state, latencies, and faults that are drawn from the loop's random source. Runs on either
+ * kind of loop. */
+
+#include "bmc/bmc.h"
+
+struct fake_machine;
+
+/* Chances in 1000, drawn for each request. */
+struct fake_faults {
+	unsigned silent;  /* no answer until the deadline */
+	unsigned busy;	  /* ERR_BUSY */
+	unsigned refused; /* ERR_IO */
+	unsigned garbage; /* ERR_PROTOCOL */
+	unsigned ignored; /* a change is accepted, and nothing happens */
+	unsigned slow;	  /* the answer takes 20 times as long */
+};
+
+enum fake_event { FAKE_EVENT_ON, FAKE_EVENT_OFF, FAKE_EVENT_RESET };
+
+/* The machine has just changed; `boot` is what its firmware finds (an override for one boot is then
+ * used up). Called from the loop. */
+typedef void (*fake_event_fn)(void *data, struct fake_machine *machine, enum fake_event event,
+			      const struct bmc_boot *boot);
+
+/* A machine and its BMC. All fields may be read and written at any time from the loop's thread. */
+struct fake_machine {
+	char *host;		   /* as in the address: do not write */
+	char *username, *password; /* NULL: any; heap copies */
+	enum bmc_power power;
+	struct bmc_boot boot;
+	struct bmc_info info;
+	struct fake_faults faults;
+	usec_t latency;	    /* of an answer, plus up to a half */
+	usec_t power_delay; /* from the answer to the change, plus up to a half */
+	bool soft_works;    /* the operating system listens to the power button */
+	bool unreachable;   /* every request goes unanswered */
+	fake_event_fn on_event;
+	void *data;
+	/* counters, for invariants */
+	unsigned requests, power_ons, power_offs, resets, boot_changes;
+
+	struct timer change; /* private from here on */
+	enum bmc_action pending;
+	struct loop *loop;
+};
+
+/* Ended by bmc_driver_free(), which also frees the machines. */
+struct bmc_driver *fake_driver_new(struct loop *loop);
+/* Off, latency 5 ms, power delay 500 ms, no faults. The host must be new. */
+struct fake_machine *fake_machine_add(struct bmc_driver *driver, const char *host);
+struct fake_machine *fake_machine_get(struct bmc_driver *driver, const char *host); /* or NULL */
+/* As if somebody had pressed the button or pulled the plug; at once. */
+void fake_machine_set_power(struct fake_machine *machine, enum bmc_power power);

@@ -1,0 +1,122 @@
+/* What the network boot services share: the default table of loaders, checks of the configuration,
+ * names. Nothing here is owned or kept; it runs on the core thread, but touches only its arguments
+ * and the file system. */
+
+#include "boot/boot.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+/* Debian's packages ipxe, shim-signed and grub-efi-amd64-signed. Debian 12 has no iPXE for arm64:
+ * who has built one puts it here. shim asks for grubx64.efi in the root, wherever shim came from.
+ */
+const struct boot_file boot_default_files[] = {
+	{ "undionly.kpxe", "/usr/lib/ipxe/undionly.kpxe" },
+	{ "snponly.efi", "/usr/lib/ipxe/snponly.efi" },
+	{ "ipxe.efi", "/usr/lib/ipxe/ipxe.efi" },
+	{ "snponly-arm64.efi", "/usr/lib/ipxe/snponly-arm64.efi" },
+	{ "shimx64.efi", "/usr/lib/shim/shimx64.efi.signed" },
+	{ "grubx64.efi", "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed" },
+	{ NULL, NULL },
+};
+
+static uint32_t host_order(struct in_addr a)
+{
+	return ntohl(a.s_addr);
+}
+
+static int check_pool(const struct boot_pool *p, size_t index, struct err *err)
+{
+	uint32_t mask = host_order(p->netmask);
+	uint32_t start = host_order(p->start), end = host_order(p->end);
+	size_t n = index + 1;
+	/* The inverse of ones-then-zeros is one below a power of two. */
+	if (mask == 0 || (~mask & (~mask + 1)) != 0)
+		return err_set(err, ERR_INVALID,
+			       "DHCP range %zu: the netmask must be ones, then zeros, such as "
+			       "255.255.255.0",
+			       n);
+	if (start == 0 || start > end || (start & mask) != (end & mask))
+		return err_set(err, ERR_INVALID,
+			       "DHCP range %zu: start and end must lie in one subnet of the given "
+			       "netmask, start first",
+			       n);
+	if (p->gateway.s_addr && (host_order(p->gateway) & mask) != (start & mask))
+		return err_set(err, ERR_INVALID,
+			       "DHCP range %zu: the gateway is outside of the range's subnet", n);
+	return 0;
+}
+
+/* It is pasted into scripts and URLs, so that it holds nothing that ends a word there. */
+static bool url_usable(const char *url)
+{
+	return (str_has_prefix(url, "http://") || str_has_prefix(url, "https://")) &&
+	       !str_has_suffix(url, "/") && !strpbrk(url, " \t\r\n\"'$#?\\");
+}
+
+static int check_ramdisk(const struct boot_ramdisk *r, struct err *err)
+{
+	if (str_empty(r->flavour) || strpbrk(r->flavour, "/ \t\r\n\"'$#?%\\") ||
+	    str_empty(r->kernel) || str_empty(r->initramfs))
+		return err_set(
+			err, ERR_INVALID,
+			"ramdisk \"%s\": it needs a name without blanks or slashes, a kernel "
+			"and an initramfs",
+			r->flavour);
+	return 0;
+}
+
+int boot_config_check(const struct boot_config *c, struct err *err)
+{
+	if (str_empty(c->device))
+		return err_set(err, ERR_INVALID,
+			       "the provisioning network's device is not set: name one, such as "
+			       "eth1");
+	if (c->address.s_addr == 0)
+		return err_set(err, ERR_INVALID, "our address on %s is not set", c->device);
+	if (!c->http_url || !url_usable(c->http_url) || (c->file_url && !url_usable(c->file_url)))
+		return err_set(err, ERR_INVALID,
+			       "the boot URL must look like http://192.168.77.1:8080, without a "
+			       "slash at the end");
+	if (c->pool_count > BOOT_POOLS_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d DHCP ranges", BOOT_POOLS_MAX);
+	if (c->dhcp == BOOT_DHCP_SERVER && c->pool_count == 0)
+		return err_set(err, ERR_INVALID,
+			       "DHCP is on, but no range of addresses is given: name one, or "
+			       "choose proxy mode");
+	int r = 0;
+	for (size_t i = 0; r == 0 && c->dhcp == BOOT_DHCP_SERVER && i < c->pool_count; i++)
+		r = check_pool(&c->pools[i], i, err);
+	for (const struct boot_ramdisk *d = c->ramdisks; r == 0 && d && d->flavour; d++)
+		r = check_ramdisk(d, err);
+	return r;
+}
+
+const struct boot_file *boot_file_find(const struct boot_config *config, const char *name)
+{
+	const struct boot_file *f = config->files ? config->files : boot_default_files;
+	for (; f->name; f++)
+		if (streq(f->name, name))
+			/* Asked each time: a package may be installed while we run. */
+			return access(f->path, R_OK) == 0 ? f : NULL;
+	return NULL;
+}
+
+const struct boot_ramdisk *boot_ramdisk_find(const struct boot_config *config, const char *flavour)
+{
+	for (const struct boot_ramdisk *r = config->ramdisks; r && r->flavour; r++)
+		if (streq(r->flavour, flavour))
+			return r;
+	return NULL;
+}
+
+char *boot_mac_file(const struct net_mac *mac, char buf[BOOT_MAC_FILE_SIZE])
+{
+	const uint8_t *b = mac->bytes;
+	snprintf(buf, BOOT_MAC_FILE_SIZE, "%02x-%02x-%02x-%02x-%02x-%02x", b[0], b[1], b[2], b[3],
+		 b[4], b[5]);
+	return buf;
+}

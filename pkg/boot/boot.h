@@ -1,0 +1,124 @@
+#pragma once
+/* Network boot: what its services (dhcp_server.h, dhcp_relay.h, tftp_server.h,
+ * http_boot.h) are told, and what they ask of the rest of the program. All of them run on one loop,
+ * the core's, and touch nothing else. Nothing that they hand out is a secret: whoever is on the
+ * wire may read it.
+ *
+ * Only MACs that find() knows are answered; all others meet silence. Core thread. */
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "loop/loop.h"
+#include "net/net.h"
+
+enum { BOOT_POOLS_MAX = 16, BOOT_LEASE_DEFAULT_S = 3600, BOOT_MAC_FILE_SIZE = 18 };
+
+enum boot_dhcp {
+	BOOT_DHCP_OFF,	  /* somebody else's DHCP names our loaders and scripts */
+	BOOT_DHCP_SERVER, /* addresses and boot files, on port 67 */
+	BOOT_DHCP_PROXY,  /* boot files beside a site's own DHCP, on ports 67 and 4011 */
+};
+
+/* One subnet that addresses are given from. Clients on our own wire get the pool that holds our own
+ * address, relayed ones the pool that holds their relay's address. */
+struct boot_pool {
+	struct in_addr start, end; /* both inside */
+	struct in_addr netmask;
+	struct in_addr gateway; /* 0: none is announced */
+	struct in_addr dns;	/* 0: none is announced */
+};
+
+/* A file that TFTP serves under `name`, and HTTP under /boot/`name`. A row whose file does not
+ * exist is as good as absent. */
+struct boot_file {
+	const char *name;
+	const char *path;
+};
+
+struct boot_ramdisk {
+	const char *flavour; /* "virt"; a part of the URL */
+	const char *kernel;  /* paths of files */
+	const char *initramfs;
+};
+
+/* Borrowed, with all that it points to, for the life of the services. */
+struct boot_config {
+	const char *device;	/* of the provisioning network; sockets are bound to it */
+	struct in_addr address; /* ours on that device */
+	enum boot_dhcp dhcp;
+	bool tftp;
+	struct boot_pool pools[BOOT_POOLS_MAX]; /* BOOT_DHCP_SERVER */
+	size_t pool_count;
+	uint32_t lease_seconds; /* 0: BOOT_LEASE_DEFAULT_S */
+	/* Of scripts and loaders: "http://192.168.77.1:8080", without a slash at the end. */
+	const char *http_url;
+	const char *file_url; /* of kernels and ramdisks (the bulk listener); NULL: http_url */
+	const struct boot_file *files;	     /* ended by name NULL; NULL: boot_default_files */
+	const struct boot_ramdisk *ramdisks; /* ended by flavour NULL; NULL: none */
+	/* Goes to the ramdisk as /boot/ca.cpio, so that it trusts our API. NULL: none. */
+	const char *ca_pem;
+};
+
+/* undionly.kpxe, snponly.efi, ipxe.efi and, where installed, snponly-arm64.efi and signed shim and
+ * GRUB. */
+extern const struct boot_file boot_default_files[];
+
+enum boot_target {
+	BOOT_TARGET_NONE, /* an address, and word to go on to the next boot device */
+	BOOT_TARGET_RAMDISK,
+};
+
+/* Strings are borrowed until the caller returns to the loop. */
+struct boot_host {
+	const char *name; /* for logs: "namespace/name" */
+	enum boot_target target;
+	bool secure_boot; /* the firmware loads nothing unsigned: shim and GRUB instead of iPXE */
+	const char *flavour; /* of boot_config.ramdisks; NULL: the two URLs say what to load */
+	/* Absolute; from a PreprovisioningImage of somebody else's making. */
+	const char *kernel_url, *initramfs_url;
+	const char *cmdline; /* words of the kernel line, one line, no secret; NULL: none */
+};
+
+/* How far a boot has come, for people who ask why a host waits. */
+enum boot_stage {
+	BOOT_STAGE_OFFERED, /* DHCP offer sent */
+	BOOT_STAGE_LEASED,  /* DHCP address confirmed */
+	BOOT_STAGE_SCRIPT,  /* boot script fetched */
+};
+
+/* Exactly once for each slot_set, and never before that has returned. */
+typedef void (*boot_slot_done_fn)(void *data, const struct err *err);
+
+struct boot_ops {
+	/* False: not a host of ours. */
+	bool (*find)(void *data, const struct net_mac *mac, struct boot_host *ret);
+	/* The slot is the address that belongs to a MAC for as long as the host exists. */
+	bool (*slot_get)(void *data, const struct net_mac *mac, struct in_addr *ret);
+	/* Does the record of any host hold this address? */
+	bool (*slot_used)(void *data, struct in_addr address);
+	/* Stores the slot (0.0.0.0: forgets it); it is offered only after `done` came without an
+	 * error. `done` comes also when the service has been closed meanwhile. */
+	void (*slot_set)(void *data, const struct net_mac *mac, struct in_addr address,
+			 boot_slot_done_fn done, void *done_data);
+	/* May be NULL. */
+	void (*seen)(void *data, const struct net_mac *mac, enum boot_stage stage);
+};
+
+/* What every service takes; copied. */
+struct boot_env {
+	struct loop *loop;
+	const struct boot_config *config;
+	const struct boot_ops *ops;
+	void *data; /* for ops */
+};
+
+/* ERR_INVALID names the field that is wrong and says what it should be. */
+int boot_config_check(const struct boot_config *config, struct err *err);
+/* The row whose file exists, or NULL. */
+const struct boot_file *boot_file_find(const struct boot_config *config, const char *name);
+const struct boot_ramdisk *boot_ramdisk_find(const struct boot_config *config, const char *flavour);
+/* "52-54-00-77-00-01", as MACs stand in URLs and in Ironic's file names. Returns buf. */
+char *boot_mac_file(const struct net_mac *mac, char buf[BOOT_MAC_FILE_SIZE]);

@@ -1,0 +1,148 @@
+/* Builds DHCP replies, by RFC 2131 sections 4.1 and 4.3, RFC 3046 (relay option echoed), RFC 6842
+ * (client identifier echoed) and, for firmware, the PXE specification 2.1. The boot file is given
+ * both in the header and as option 67: some ROMs read only the one, some only the other. Router and
+ * DNS are left out unless configured: a provisioning network often has neither, and an installed
+ * system must not learn a dead one. Pure. */
+
+#include "boot/dhcp_reply.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/str.h"
+
+void dhcp_reply_init(const struct boot_config *config, const struct dhcp_message *request,
+		     enum dhcp_type type, struct dhcp_message *ret)
+{
+	struct dhcp_message m = { .op = DHCP_OP_REPLY,
+				  .htype = request->htype,
+				  .hlen = request->hlen,
+				  .xid = request->xid,
+				  .flags = request->flags,
+				  .giaddr = request->giaddr };
+	memcpy(m.chaddr, request->chaddr, sizeof(m.chaddr));
+	/* The relay must not unicast a NAK to an address that the client may not use (4.3.2). */
+	if (type == DHCP_NAK && request->giaddr.s_addr)
+		m.flags |= DHCP_FLAG_BROADCAST;
+	if (type == DHCP_ACK)
+		m.ciaddr = request->ciaddr;
+	dhcp_set_u8(&m, DHCP_OPT_TYPE, (uint8_t)type);
+	dhcp_set_address(&m, DHCP_OPT_SERVER, config->address);
+	dhcp_echo(&m, request, DHCP_OPT_CLIENT_ID);
+	dhcp_echo(&m, request, DHCP_OPT_RELAY);
+	if (type != DHCP_NAK)
+		dhcp_echo(&m, request, DHCP_OPT_UUID); /* the PXE specification asks for it */
+	*ret = m;
+}
+
+void dhcp_reply_lease(const struct boot_config *config, const struct boot_pool *pool,
+		      struct in_addr address, struct dhcp_message *m)
+{
+	uint32_t lease = config->lease_seconds ? config->lease_seconds : BOOT_LEASE_DEFAULT_S;
+	struct in_addr broadcast = { pool->start.s_addr | ~pool->netmask.s_addr };
+	m->yiaddr = address;
+	dhcp_set_address(m, DHCP_OPT_NETMASK, pool->netmask);
+	dhcp_set_address(m, DHCP_OPT_BROADCAST, broadcast);
+	if (pool->gateway.s_addr)
+		dhcp_set_address(m, DHCP_OPT_ROUTER, pool->gateway);
+	if (pool->dns.s_addr)
+		dhcp_set_address(m, DHCP_OPT_DNS, pool->dns);
+	if (address.s_addr == 0)
+		return;
+	dhcp_set_u32(m, DHCP_OPT_LEASE_TIME, lease);
+	dhcp_set_u32(m, DHCP_OPT_RENEW_TIME, lease / 2);
+	dhcp_set_u32(m, DHCP_OPT_REBIND_TIME, lease / 8 * 7);
+}
+
+static void set_server(const struct boot_config *config, struct dhcp_message *m)
+{
+	char text[INET_ADDRSTRLEN];
+	inet_ntop(AF_INET, &config->address, text, sizeof(text));
+	m->siaddr = config->address;
+	dhcp_set_text(m, DHCP_OPT_TFTP_SERVER, text);
+	dhcp_set_address(m, DHCP_OPT_TFTP_ADDRESS, config->address);
+}
+
+/* Vendor options of the PXE specification, table 2-1. */
+static const uint8_t vendor_take_this[] = {
+	6,
+	1,
+	8, /* PXE_DISCOVERY_CONTROL: no discovery, load the boot file of this offer */
+	255,
+};
+static const uint8_t vendor_boot_locally[] = {
+	6,   1, 3,				 /* neither broadcast nor multicast discovery */
+	9,   7, 0, 0,	4,   'd', 'i', 's', 'k', /* PXE_BOOT_MENU: type 0 is the local disk */
+	10,  5, 0, 'd', 'i', 's', 'k',		 /* PXE_MENU_PROMPT: take the first at once */
+	255,
+};
+
+static void set_pxe(const uint8_t *vendor, size_t len, struct dhcp_message *m)
+{
+	dhcp_set(m, DHCP_OPT_VENDOR_CLASS, "PXEClient", 9);
+	dhcp_set(m, DHCP_OPT_VENDOR, vendor, len);
+}
+
+/* Firmware ignores offers for HTTP boot that do not say so in option 60 (EDK2 then waits a minute),
+ * and proxy offers that do not say PXEClient. A plain PXE offer from a DHCP server goes without:
+ * with it, ROMs would look for a boot server on port 4011. */
+static void set_class(const struct loader *loader, bool proxy, struct dhcp_message *m)
+{
+	/* iPXE's "no-pxedhcp": otherwise it waits for proxy offers for three seconds. */
+	static const uint8_t no_proxy[] = { 0xb0, 1, 1 };
+	if (loader->client == LOADER_CLIENT_HTTP)
+		dhcp_set(m, DHCP_OPT_VENDOR_CLASS, "HTTPClient", 10);
+	else if (loader->kind == LOADER_LOCAL)
+		set_pxe(vendor_boot_locally, sizeof(vendor_boot_locally), m);
+	else if (proxy)
+		set_pxe(vendor_take_this, sizeof(vendor_take_this), m);
+	else if (loader->client == LOADER_CLIENT_IPXE)
+		dhcp_set(m, DHCP_OPT_IPXE, no_proxy, sizeof(no_proxy));
+}
+
+static void set_file(const struct loader *loader, struct dhcp_message *m)
+{
+	size_t len = strlen(loader->file);
+	dhcp_set_text(m, DHCP_OPT_BOOT_FILE, loader->file);
+	if (len < DHCP_FILE_SIZE)
+		memcpy(m->file, loader->file, len + 1);
+}
+
+void dhcp_reply_boot(const struct boot_config *config, const struct loader *loader, bool proxy,
+		     struct dhcp_message *m)
+{
+	if (loader->kind == LOADER_NONE)
+		return;
+	set_class(loader, proxy, m);
+	switch (loader->kind) {
+	case LOADER_TFTP:
+		set_server(config, m);
+		set_file(loader, m);
+		break;
+	case LOADER_URL:
+		m->siaddr = config->address;
+		set_file(loader, m);
+		break;
+	case LOADER_LOCAL:
+	case LOADER_NONE:
+		break;
+	}
+}
+
+void dhcp_reply_refuse(const char *why, struct dhcp_message *m)
+{
+	dhcp_set(m, DHCP_OPT_MESSAGE, why, strlen(why));
+}
+
+void dhcp_reply_target(const struct dhcp_message *request, enum dhcp_type type,
+		       struct in_addr *ret_address, uint16_t *ret_port)
+{
+	*ret_port = DHCP_CLIENT_PORT;
+	*ret_address = (struct in_addr){ INADDR_BROADCAST };
+	if (request->giaddr.s_addr) {
+		*ret_address = request->giaddr;
+		*ret_port = DHCP_SERVER_PORT;
+	} else if (type != DHCP_NAK && request->ciaddr.s_addr) {
+		*ret_address = request->ciaddr;
+	}
+}

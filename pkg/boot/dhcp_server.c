@@ -1,0 +1,371 @@
+/* DHCP server (RFC 2131) and proxyDHCP (PXE specification 2.1) for known MACs. There is no lease
+ * database: an address belongs to a MAC for as long as the host exists (slots.c), so every answer
+ * is a look-up, and a renewal needs nothing stored. Because the server decides for all MACs that it
+ * knows, it refuses (NAK) what does not match their slot; of other MACs it says nothing, so that a
+ * site's own DHCP may serve them on the same wire.
+ *
+ * Clients that have no address yet are answered by broadcast: a unicast would need a raw frame, and
+ * all firmware takes broadcasts. Relayed clients are answered through their relay; relays must
+ * reach us through the provisioning device, to which the sockets are bound.
+ *
+ * Owns its sockets and slots; runs on the core thread. A datagram costs a look-up, so the number
+ * taken per wake-up is bounded and the rest waits in the socket. */
+
+#include "boot/dhcp_server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "boot/dhcp_reply.h"
+#include "boot/router_advert.h"
+#include "boot/slots.h"
+#include "boot/udp.h"
+
+enum { RECEIVE_BURST = 32 };
+
+struct port {
+	int fd;
+	struct loop_io *io;
+	struct dhcp_server *server;
+};
+
+struct dhcp_server {
+	struct boot_env env;
+	bool active;
+	struct port main, pxe;	      /* 67, 4011 */
+	struct slots *slots;	      /* server mode only */
+	struct router_advert *advert; /* NULL: the device has no IPv6 */
+};
+
+/* A request with what was found out about its sender. */
+struct query {
+	struct dhcp_server *server;
+	const struct dhcp_message *request;
+	struct net_mac mac;
+	struct boot_host host;
+	const struct boot_pool *pool; /* server mode */
+	struct in_addr slot;	      /* 0: none */
+};
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void log_reply(const struct query *q, enum dhcp_type type, const struct dhcp_message *m,
+		      const struct loader *loader)
+{
+	char mac[NET_MAC_TEXT_SIZE], ip[NET_IP_TEXT_MAX];
+	struct net_addr a = { .v4 = { .sin_family = AF_INET, .sin_addr = m->yiaddr } };
+	log_write(loader && loader->lack ? LOG_WARN : LOG_INFO, "dhcp", "reply",
+		  dhcp_type_name(type), "host", q->host.name, "mac", net_format_mac(&q->mac, mac),
+		  "address", m->yiaddr.s_addr ? net_format_ip(&a, ip) : NULL, "file",
+		  loader && loader->file[0] ? loader->file : NULL, "error",
+		  loader ? loader->lack : NULL, NULL);
+}
+
+static void transmit(const struct query *q, const struct port *port, const struct dhcp_message *m,
+		     struct in_addr to, uint16_t to_port)
+{
+	uint8_t packet[DHCP_SIZE_MAX];
+	size_t len;
+	int r = dhcp_encode(m, dhcp_reply_max(q->request), packet, &len);
+	if (r == 0)
+		r = udp_send(port->fd, q->server->env.config->address, to, to_port, packet, len);
+	if (r == 0)
+		return;
+	struct err err;
+	char mac[NET_MAC_TEXT_SIZE];
+	err_set_errno(&err, r, "cannot send");
+	log_warn("dhcp answer lost", "host", q->host.name, "mac", net_format_mac(&q->mac, mac),
+		 "error", err.text);
+}
+
+static void seen(const struct query *q, enum boot_stage stage)
+{
+	const struct boot_env *env = &q->server->env;
+	if (env->ops->seen)
+		env->ops->seen(env->data, &q->mac, stage);
+}
+
+static void send_reply(const struct query *q, enum dhcp_type type, const struct dhcp_message *m,
+		       const struct loader *loader)
+{
+	struct in_addr to;
+	uint16_t port;
+	dhcp_reply_target(q->request, type, &to, &port);
+	transmit(q, &q->server->main, m, to, port);
+	log_reply(q, type, m, loader);
+	if (type == DHCP_OFFER)
+		seen(q, BOOT_STAGE_OFFERED);
+	else if (type == DHCP_ACK && m->yiaddr.s_addr)
+		seen(q, BOOT_STAGE_LEASED);
+}
+
+/* OFFER and ACK, the latter also for INFORM (address 0). */
+static void grant(const struct query *q, enum dhcp_type type, struct in_addr address)
+{
+	const struct boot_config *config = q->server->env.config;
+	struct dhcp_message m;
+	struct loader loader;
+	dhcp_reply_init(config, q->request, type, &m);
+	dhcp_reply_lease(config, q->pool, address, &m);
+	loader_choose(config, &q->host, q->request, &q->mac, &loader);
+	dhcp_reply_boot(config, &loader, false, &m);
+	send_reply(q, type, &m, &loader);
+}
+
+static void refuse(const struct query *q, const char *why)
+{
+	struct dhcp_message m;
+	dhcp_reply_init(q->server->env.config, q->request, DHCP_NAK, &m);
+	dhcp_reply_refuse(why, &m);
+	send_reply(q, DHCP_NAK, &m, NULL);
+}
+
+/* --- server: one function per message (RFC 2131, section 4.3) ----------------------------------
+ */
+
+static void on_discover(const struct query *q)
+{
+	if (q->slot.s_addr)
+		grant(q, DHCP_OFFER, q->slot);
+	else
+		slots_find(q->server->slots, q->pool, &q->mac, q->request);
+}
+
+static void on_request(const struct query *q)
+{
+	struct in_addr server, wanted = q->request->ciaddr; /* renewing, rebinding */
+	bool selecting = dhcp_get_address(q->request, DHCP_OPT_SERVER, &server);
+	/* By the state that the message shows: selecting names a server, rebooting an address,
+	 * renewing neither. */
+	if (selecting && server.s_addr != q->server->env.config->address.s_addr)
+		return; /* it has chosen somebody else's offer */
+	if (dhcp_has(q->request, DHCP_OPT_ADDRESS) &&
+	    !dhcp_get_address(q->request, DHCP_OPT_ADDRESS, &wanted))
+		return;
+	if (wanted.s_addr == 0)
+		return;
+	if (wanted.s_addr == q->slot.s_addr)
+		grant(q, DHCP_ACK, q->slot);
+	else
+		refuse(q, "not the address of this host");
+}
+
+static void on_decline(const struct query *q)
+{
+	struct in_addr address;
+	char mac[NET_MAC_TEXT_SIZE];
+	if (!dhcp_get_address(q->request, DHCP_OPT_ADDRESS, &address))
+		return;
+	log_warn("a host declined its address: another machine uses it", "host", q->host.name,
+		 "mac", net_format_mac(&q->mac, mac));
+	slots_decline(q->server->slots, &q->mac, address);
+}
+
+static void on_inform(const struct query *q)
+{
+	if (q->request->ciaddr.s_addr)
+		grant(q, DHCP_ACK, (struct in_addr){ 0 });
+}
+
+static void serve(struct query *q)
+{
+	const struct dhcp_server *s = q->server;
+	q->pool = slots_pool(s->env.config, q->request);
+	/* A relay or a client in a subnet that nobody has configured: not ours to serve. */
+	if (!q->pool) {
+		log_debug("dhcp: no range for the subnet of this client", "host", q->host.name);
+		return;
+	}
+	if (!slots_get(s->slots, q->pool, &q->mac, &q->slot))
+		q->slot.s_addr = 0;
+	switch (dhcp_type(q->request)) {
+	case DHCP_DISCOVER:
+		on_discover(q);
+		break;
+	case DHCP_REQUEST:
+		on_request(q);
+		break;
+	case DHCP_DECLINE:
+		on_decline(q);
+		break;
+	case DHCP_INFORM:
+		on_inform(q);
+		break;
+	case DHCP_RELEASE: /* a slot outlives leases */
+	case DHCP_OFFER:
+	case DHCP_ACK:
+	case DHCP_NAK:
+		break;
+	}
+}
+
+/* --- proxy ------------------------------------------------------------------------------------ */
+
+/* On port 67: a second offer, without an address. The REQUEST there goes to the site's DHCP. */
+static void proxy_offer(const struct query *q)
+{
+	const struct boot_config *config = q->server->env.config;
+	struct dhcp_message m;
+	struct loader loader;
+	if (dhcp_type(q->request) != DHCP_DISCOVER)
+		return;
+	loader_choose(config, &q->host, q->request, &q->mac, &loader);
+	if (loader.lack)
+		log_reply(q, DHCP_OFFER, q->request, &loader);
+	if (loader.kind == LOADER_NONE)
+		return;
+	dhcp_reply_init(config, q->request, DHCP_OFFER, &m);
+	dhcp_reply_boot(config, &loader, true, &m);
+	send_reply(q, DHCP_OFFER, &m, &loader);
+}
+
+/* On port 4011: clients that have an address by now ask for the boot file alone, and wait for the
+ * answer on the port that they asked from. */
+static void proxy_acknowledge(const struct query *q, const struct sockaddr_in *from)
+{
+	const struct boot_config *config = q->server->env.config;
+	struct dhcp_message m;
+	struct loader loader;
+	enum dhcp_type type = dhcp_type(q->request);
+	if (type != DHCP_REQUEST && type != DHCP_INFORM)
+		return;
+	loader_choose(config, &q->host, q->request, &q->mac, &loader);
+	if (loader.kind == LOADER_NONE)
+		return;
+	dhcp_reply_init(config, q->request, DHCP_ACK, &m);
+	dhcp_reply_boot(config, &loader, true, &m);
+	transmit(q, &q->server->pxe, &m, from->sin_addr, ntohs(from->sin_port));
+	log_reply(q, DHCP_ACK, &m, &loader);
+}
+
+/* --- sockets ---------------------------------------------------------------------------------- */
+
+static void take(struct port *port, const uint8_t *packet, size_t len,
+		 const struct sockaddr_in *from)
+{
+	struct dhcp_server *s = port->server;
+	struct dhcp_message m;
+	if (!s->active || dhcp_decode(packet, len, &m) < 0 || m.op != DHCP_OP_REQUEST ||
+	    m.htype != DHCP_HTYPE_ETHERNET || m.hlen != sizeof(struct net_mac))
+		return;
+	struct query q = { .server = s, .request = &m };
+	memcpy(q.mac.bytes, m.chaddr, sizeof(q.mac.bytes));
+	if (!s->env.ops->find(s->env.data, &q.mac, &q.host))
+		return;
+	if (s->advert && loader_client(&m) == LOADER_CLIENT_IPXE)
+		router_advert_expect(s->advert, &q.mac);
+	if (port == &s->pxe)
+		proxy_acknowledge(&q, from);
+	else if (s->env.config->dhcp == BOOT_DHCP_PROXY)
+		proxy_offer(&q);
+	else
+		serve(&q);
+}
+
+static void on_readable(void *data, int events)
+{
+	struct port *port = data;
+	(void)events;
+	for (int i = 0; i < RECEIVE_BURST; i++) {
+		uint8_t packet[DHCP_SIZE_MAX + 1]; /* longer ones do not decode */
+		struct sockaddr_in from;
+		ssize_t n = udp_receive(port->fd, packet, sizeof(packet), &from);
+		if (n < 0)
+			return;
+		take(port, packet, (size_t)n, &from);
+	}
+}
+
+/* A slot was found for a DISCOVER: its sender still waits. The host may have gone meanwhile. */
+static void on_slot(void *data, const struct dhcp_message *request, struct in_addr address)
+{
+	struct dhcp_server *s = data;
+	struct query q = { .server = s, .request = request };
+	memcpy(q.mac.bytes, request->chaddr, sizeof(q.mac.bytes));
+	q.pool = slots_pool(s->env.config, request);
+	if (s->active && s->env.ops->find(s->env.data, &q.mac, &q.host))
+		grant(&q, DHCP_OFFER, address);
+}
+
+static int open_port(struct dhcp_server *s, struct port *port, uint16_t number, struct err *err)
+{
+	const struct boot_config *config = s->env.config;
+	/* Beside a site's DHCP on this very machine, both hear the broadcasts. */
+	struct udp_options options = { .device = config->device,
+				       .port = number,
+				       .share = config->dhcp == BOOT_DHCP_PROXY };
+	int r = udp_open(&options, &port->fd, err);
+	if (r < 0)
+		return r;
+	return loop_io_open(s->env.loop, port->fd, LOOP_READ, "dhcp", on_readable, port, &port->io,
+			    err);
+}
+
+/* A help only: everything works without it. */
+static void open_advert(struct dhcp_server *s)
+{
+	struct err err;
+	if (router_advert_open(s->env.loop, s->env.config->device, &s->advert, &err) < 0)
+		log_info("network boots through iPXE take 13 s longer", "error", err.text);
+}
+
+static int open_all(struct dhcp_server *s, struct err *err)
+{
+	if (s->env.config->dhcp == BOOT_DHCP_OFF)
+		return 0;
+	open_advert(s);
+	int r = open_port(s, &s->main, DHCP_SERVER_PORT, err);
+	if (r == 0 && s->env.config->dhcp == BOOT_DHCP_PROXY)
+		r = open_port(s, &s->pxe, DHCP_PXE_PORT, err);
+	if (r == 0 && s->env.config->dhcp == BOOT_DHCP_SERVER)
+		r = slots_open(&s->env, on_slot, s, &s->slots, err);
+	return r;
+}
+
+int dhcp_server_open(const struct boot_env *env, struct dhcp_server **ret, struct err *err)
+{
+	int r = boot_config_check(env->config, err);
+	if (r < 0)
+		return r;
+	struct dhcp_server *s = xcalloc(1, sizeof(*s));
+	s->env = *env;
+	s->main = s->pxe = (struct port){ .fd = -1, .server = s };
+	r = open_all(s, err);
+	if (r < 0) {
+		dhcp_server_close(s);
+		return err_wrap(err, "DHCP");
+	}
+	*ret = s;
+	return 0;
+}
+
+static void close_port(struct port *port)
+{
+	if (port->io)
+		port->io = loop_io_close(port->io);
+	if (port->fd >= 0)
+		close(port->fd);
+	port->fd = -1;
+}
+
+struct dhcp_server *dhcp_server_close(struct dhcp_server *s)
+{
+	if (!s)
+		return NULL;
+	slots_close(s->slots);
+	router_advert_close(s->advert);
+	close_port(&s->main);
+	close_port(&s->pxe);
+	free(s);
+	return NULL;
+}
+
+void dhcp_server_set_active(struct dhcp_server *s, bool active)
+{
+	s->active = active;
+}

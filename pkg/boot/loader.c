@@ -1,0 +1,130 @@
+/* Which file a DHCP client is to boot, by RFC 4578 and the processor architecture numbers of IANA.
+ * snponly.efi and not ipxe.efi: it takes the firmware's own network driver and starts at once,
+ * where ipxe.efi first probes PCI for seconds. "Already iPXE" is told by option 175 or the user
+ * class, never by the architecture: iPXE sends that of the firmware below it. Pure but for the look
+ * whether a loader's file exists. */
+
+#include "boot/loader.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+
+static const struct arch_row {
+	uint16_t arch;
+	const char *file;
+	const char *signed_file; /* for Secure Boot; NULL: none is known */
+} arch_table[] = {
+	{ 0, "undionly.kpxe", NULL },	     /* BIOS */
+	{ 7, "snponly.efi", "shimx64.efi" }, /* x86-64 UEFI */
+	{ 9, "snponly.efi", "shimx64.efi" }, /* the same, in firmware that follows RFC 4578 */
+	{ 11, "snponly-arm64.efi", NULL },   /* arm64 UEFI */
+	{ 16, "snponly.efi", NULL },	     /* x86-64 UEFI, HTTP boot */
+	{ 19, "snponly-arm64.efi", NULL },   /* arm64 UEFI, HTTP boot */
+};
+
+static bool is_ipxe(const struct dhcp_message *request)
+{
+	/* RFC 3004 wants a length in front of each class, and iPXE sends none. */
+	return dhcp_has(request, DHCP_OPT_IPXE) ||
+	       dhcp_has_prefix(request, DHCP_OPT_USER_CLASS, "iPXE") ||
+	       dhcp_has_prefix(request, DHCP_OPT_USER_CLASS, "\x04iPXE");
+}
+
+enum loader_client loader_client(const struct dhcp_message *request)
+{
+	if (is_ipxe(request))
+		return LOADER_CLIENT_IPXE;
+	if (dhcp_has_prefix(request, DHCP_OPT_VENDOR_CLASS, "HTTPClient"))
+		return LOADER_CLIENT_HTTP;
+	if (dhcp_has_prefix(request, DHCP_OPT_VENDOR_CLASS, "PXEClient"))
+		return LOADER_CLIENT_PXE;
+	return LOADER_CLIENT_OS;
+}
+
+static const struct arch_row *find_arch(const struct dhcp_message *request)
+{
+	uint16_t arch = 0; /* ROMs from before RFC 4578 are BIOS */
+	(void)dhcp_get_u16(request, DHCP_OPT_ARCH, &arch);
+	for (size_t i = 0; i < ARRAY_SIZE(arch_table); i++)
+		if (arch_table[i].arch == arch)
+			return &arch_table[i];
+	return NULL;
+}
+
+static void set_url(struct loader *l, const char *base, const char *name, const char *suffix)
+{
+	int n = snprintf(l->file, sizeof(l->file), "%s/boot/%s%s", base, name, suffix);
+	l->kind = LOADER_URL;
+	if (n >= 0 && (size_t)n < sizeof(l->file))
+		return;
+	l->kind = LOADER_NONE;
+	l->file[0] = '\0';
+	l->lack = "the boot URL is too long for DHCP: shorten it";
+}
+
+static const char *loader_name(const struct boot_config *config, const struct boot_host *host,
+			       const struct dhcp_message *request, struct loader *l)
+{
+	const struct arch_row *row = find_arch(request);
+	const char *name = row && host->secure_boot ? row->signed_file : row ? row->file : NULL;
+	if (!row)
+		l->lack = "no loader is known for this architecture (DHCP option 93)";
+	else if (!name)
+		l->lack = "no signed loader works for this firmware: use PXE, virtual media, or "
+			  "switch Secure Boot off";
+	else if (!boot_file_find(config, name))
+		l->lack = "the loader's file is not installed (packages ipxe, shim-signed, "
+			  "grub-efi-amd64-signed; arm64: build snponly-arm64.efi)";
+	else if (l->client == LOADER_CLIENT_PXE && !config->tftp)
+		l->lack = "TFTP is switched off";
+	return l->lack ? NULL : name;
+}
+
+static void choose_firmware(const struct boot_config *config, const struct boot_host *host,
+			    const struct dhcp_message *request, struct loader *l)
+{
+	const char *name = loader_name(config, host, request, l);
+	if (!name)
+		return;
+	if (l->client == LOADER_CLIENT_HTTP) {
+		set_url(l, config->http_url, name, "");
+		return;
+	}
+	l->kind = LOADER_TFTP;
+	snprintf(l->file, sizeof(l->file), "%s", name);
+}
+
+/* Firmware that gets no boot file at all asks for another minute (EDK2: 69 s for PXE, 60 s for HTTP
+ * boot). So PXE is told to boot locally, and HTTP boot gets a URL that answers 404. */
+static void choose_disk(const struct boot_config *config, struct loader *l)
+{
+	if (l->client == LOADER_CLIENT_HTTP)
+		set_url(l, config->http_url, "none", "");
+	else
+		l->kind = LOADER_LOCAL;
+}
+
+void loader_choose(const struct boot_config *config, const struct boot_host *host,
+		   const struct dhcp_message *request, const struct net_mac *mac,
+		   struct loader *ret)
+{
+	struct loader l = { .client = loader_client(request) };
+	char name[BOOT_MAC_FILE_SIZE];
+	switch (l.client) {
+	case LOADER_CLIENT_OS:
+		break;
+	case LOADER_CLIENT_IPXE: /* without a target too: the script then exits to the disk */
+		set_url(&l, config->http_url, boot_mac_file(mac, name), ".ipxe");
+		break;
+	case LOADER_CLIENT_PXE:
+	case LOADER_CLIENT_HTTP:
+		if (host->target == BOOT_TARGET_RAMDISK)
+			choose_firmware(config, host, request, &l);
+		else
+			choose_disk(config, &l);
+		break;
+	}
+	*ret = l;
+}

@@ -1,0 +1,119 @@
+/* Texts that firmware's loaders run. The iPXE script for the ramdisk follows Ironic's (a loop over
+ * kernel and initrd with growing pauses), but ends by going on to the next boot device: a server
+ * that has lost its network must not sit in a loop, and the operator's deadline decides what
+ * happens then.
+ *
+ * The archive with the CA stands before the initramfs: the kernel wants uncompressed archives at a
+ * multiple of four bytes, and nobody pads between the two on UEFI. Its name on the kernel line is
+ * what UEFI kernels ask iPXE for; BIOS ignores it.
+ *
+ * GRUB serves Secure Boot, where iPXE is refused for lack of a signature. Pure. */
+
+#include "boot/script.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* iPXE splits at blanks, expands ${…} and ends a command at the words "||", "&&" and "#…". */
+static bool ipxe_word_usable(const char *word, size_t len)
+{
+	return word[0] != '#' &&
+	       !(len == 2 && (!memcmp(word, "||", 2) || !memcmp(word, "&&", 2))) &&
+	       !memmem(word, len, "${", 2);
+}
+
+/* GRUB's shell: quotes would reach the kernel with a backslash in front. */
+static bool grub_word_usable(const char *word, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (strchr("\"'\\", word[i]))
+			return false;
+	return true;
+}
+
+static bool words_usable(const char *text, bool (*usable)(const char *word, size_t len))
+{
+	for (const char *p = text; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return false;
+	for (const char *p = text + strspn(text, " "); *p; p += strspn(p, " ")) {
+		size_t len = strcspn(p, " ");
+		if (!usable(p, len))
+			return false;
+		p += len;
+	}
+	return true;
+}
+
+static bool url_usable(const char *url)
+{
+	return !str_empty(url) && !strchr(url, ' ') && words_usable(url, ipxe_word_usable);
+}
+
+int script_ipxe_ramdisk(const struct script_boot *b, struct strbuf *out)
+{
+	const char *cmdline = str_or(b->cmdline, "");
+	if (!url_usable(b->kernel_url) || !url_usable(b->initramfs_url) ||
+	    (b->ca_url && !url_usable(b->ca_url)) || !words_usable(cmdline, ipxe_word_usable))
+		return -EINVAL;
+	strbuf_adds(out, "#!ipxe\n\nset attempts:int32 10\nset i:int32 0\n\n:load\nimgfree\n");
+	strbuf_addf(out, "kernel %s %s BOOTIF=01-%s%s initrd=initramfs || goto retry\n",
+		    b->kernel_url, cmdline, b->mac, b->ca_url ? " initrd=ca.cpio" : "");
+	if (b->ca_url)
+		strbuf_addf(out, "initrd --name ca.cpio %s || goto retry\n", b->ca_url);
+	strbuf_addf(out, "initrd --name initramfs %s || goto retry\nboot || goto retry\n\n",
+		    b->initramfs_url);
+	strbuf_adds(out, ":retry\niseq ${i} ${attempts} && goto fail ||\ninc i\n"
+			 "echo No answer, trying again in ${i} seconds\nsleep ${i}\ngoto load\n\n"
+			 ":fail\necho No answer after ${attempts} attempts, going on to the next "
+			 "boot device\nexit 1\n");
+	return 0;
+}
+
+void script_ipxe_disk(struct strbuf *out)
+{
+	strbuf_adds(out,
+		    "#!ipxe\n\n"
+		    "# Nothing to load: on to the disk. BIOSes that cannot go on after a\n"
+		    "# network boot get their first disk booted from here; UEFI goes on to\n"
+		    "# its next entry when a loader ends with an error.\n"
+		    "iseq ${platform} pcbios && sanboot --no-describe --drive 0x80 || exit 1\n");
+}
+
+void script_ipxe_generic(const char *http_url, struct strbuf *out)
+{
+	strbuf_adds(out, "#!ipxe\n\nset netid:int32 -1\n:loop\ninc netid\n"
+			 "isset ${net${netid}/mac} || goto none\n");
+	strbuf_addf(out, "chain --autofree %s/boot/${net${netid}/mac:hexhyp}.ipxe || goto loop\n",
+		    http_url);
+	/* A chained script that went through means that the host is to go on to its disk. */
+	strbuf_adds(out, "exit 1\n\n:none\necho Nothing to load from the network for this "
+			 "machine\nexit 1\n");
+}
+
+void script_grub_generic(struct strbuf *out)
+{
+	/* GRUB's signed network image asks for grub/grub.cfg only; the rest is up to us. */
+	strbuf_adds(out, "configfile /grub/$net_default_mac\n");
+}
+
+void script_grub_disk(struct strbuf *out)
+{
+	strbuf_adds(out, "exit 1\n");
+}
+
+int script_grub_ramdisk(const struct script_boot *b, struct strbuf *out)
+{
+	const char *cmdline = str_or(b->cmdline, "");
+	if (!words_usable(cmdline, grub_word_usable))
+		return -EINVAL;
+	strbuf_addf(out, "linux %s", b->kernel_url);
+	for (const char *p = cmdline + strspn(cmdline, " "); *p; p += strspn(p, " ")) {
+		int len = (int)strcspn(p, " ");
+		strbuf_addf(out, " '%.*s'", len, p);
+		p += len;
+	}
+	strbuf_addf(out, " BOOTIF=01-%s\ninitrd %s %s\nboot\nexit 1\n", b->mac,
+		    b->ca_url ? b->ca_url : "", b->initramfs_url);
+	return 0;
+}

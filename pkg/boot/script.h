@@ -1,0 +1,24 @@
+#pragma once
+/* Texts that firmware's loaders run: iPXE scripts, and GRUB configurations for Secure Boot. Pure;
+ * no secret in any of them. Core thread. */
+
+#include "base/str.h"
+#include "boot/boot.h"
+
+/* What a host's boot loads, with all choices made. For GRUB the URLs are TFTP paths ("/x"). */
+struct script_boot {
+	char mac[BOOT_MAC_FILE_SIZE]; /* with hyphens */
+	const char *kernel_url, *initramfs_url;
+	const char *ca_url; /* NULL: none */
+	const char *cmdline;
+};
+
+/* -EINVAL: a URL or the kernel line has characters that would end a word or run as a command. */
+int script_ipxe_ramdisk(const struct script_boot *b, struct strbuf *out);
+int script_grub_ramdisk(const struct script_boot *b, struct strbuf *out);
+/* On to the next boot device. */
+void script_ipxe_disk(struct strbuf *out);
+void script_grub_disk(struct strbuf *out);
+/* For loaders that know nothing of the host yet: chains to its own script by the NIC's MAC. */
+void script_ipxe_generic(const char *http_url, struct strbuf *out);
+void script_grub_generic(struct strbuf *out);

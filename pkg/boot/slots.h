@@ -1,0 +1,34 @@
+#pragma once
+/* The address that belongs to a MAC: found once, probed on the wire, stored in the host's record,
+ * then always the same. Core thread. */
+
+#include "boot/boot.h"
+#include "wire/dhcp.h"
+
+struct slots;
+
+enum { SLOTS_PENDING_MAX = 256, SLOTS_QUARANTINE_S = 600 };
+
+/* The slot is stored; `request` is the newest that asked for it. */
+typedef void (*slots_ready_fn)(void *data, const struct dhcp_message *request,
+			       struct in_addr address);
+
+/* env is borrowed. */
+int slots_open(const struct boot_env *env, slots_ready_fn ready, void *data, struct slots **ret,
+	       struct err *err);
+struct slots *slots_close(struct slots *s);
+
+/* The pool that the request's subnet belongs to; NULL when there is none. */
+const struct boot_pool *slots_pool(const struct boot_config *config,
+				   const struct dhcp_message *request);
+/* Inside the range, and neither ours nor the gateway nor the subnet's first or last. */
+bool slots_fits(const struct boot_config *config, const struct boot_pool *pool,
+		struct in_addr address);
+/* False: the MAC has no slot in this pool. */
+bool slots_get(const struct slots *s, const struct boot_pool *pool, const struct net_mac *mac,
+	       struct in_addr *ret);
+/* Looks for a slot; `ready` follows later, or never: the client will ask again. */
+void slots_find(struct slots *s, const struct boot_pool *pool, const struct net_mac *mac,
+		const struct dhcp_message *request);
+/* The client met somebody else at its slot: it is forgotten, and not used for a while. */
+void slots_decline(struct slots *s, const struct net_mac *mac, struct in_addr address);

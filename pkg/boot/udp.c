@@ -1,0 +1,91 @@
+/* UDP sockets of the boot services. They are bound to the device (SO_BINDTODEVICE), so that a
+ * service on the provisioning network neither hears nor answers any other; the source address of
+ * each answer is set by IP_PKTINFO, since clients compare it with the server that they were told,
+ * and a device may have several addresses. The caller owns the descriptors. Core thread. */
+
+#include "boot/udp.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+static int set_options(int fd, const struct udp_options *o)
+{
+	const int on = 1;
+	if (setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on)) < 0)
+		return -errno;
+	if (o->share && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -errno;
+	if (o->device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, o->device,
+				    (socklen_t)strlen(o->device) + 1) < 0)
+		return -errno;
+	return 0;
+}
+
+static int bind_port(int fd, const struct udp_options *o)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_port = htons(o->port),
+				  .sin_addr = o->address };
+	return bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ? -errno : 0;
+}
+
+int udp_open(const struct udp_options *o, int *ret_fd, struct err *err)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_set_errno(err, errno, "cannot make a UDP socket");
+	const char *device = str_or(o->device, "all devices");
+	int r = set_options(fd, o);
+	if (r < 0) {
+		close(fd);
+		return err_set_errno(err, r, "cannot bind a UDP socket to %s", device);
+	}
+	r = bind_port(fd, o);
+	if (r < 0) {
+		close(fd);
+		return err_set_errno(err, r, "cannot open UDP port %u on %s%s", o->port, device,
+				     r == -EADDRINUSE ? " (stop the other server, such as dnsmasq, "
+							"or switch ours off)"
+						      : "");
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+ssize_t udp_receive(int fd, void *buf, size_t cap, struct sockaddr_in *ret_from)
+{
+	socklen_t len = sizeof(*ret_from);
+	ssize_t n = recvfrom(fd, buf, cap, 0, (struct sockaddr *)ret_from, &len);
+	return n < 0 ? -errno : n;
+}
+
+int udp_send(int fd, struct in_addr source, struct in_addr to, uint16_t port, const void *data,
+	     size_t len)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct sockaddr_in dest = { .sin_family = AF_INET,
+				    .sin_port = htons(port),
+				    .sin_addr = to };
+	struct iovec iov = { (void *)data, len };
+	struct msghdr msg = { .msg_name = &dest,
+			      .msg_namelen = sizeof(dest),
+			      .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	/* The device is the socket's; ipi_ifindex stays 0, which leaves the route to it. */
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	struct in_pktinfo info = { .ipi_spec_dst = source };
+	c->cmsg_level = IPPROTO_IP;
+	c->cmsg_type = IP_PKTINFO;
+	c->cmsg_len = CMSG_LEN(sizeof(info));
+	memcpy(CMSG_DATA(c), &info, sizeof(info));
+	return sendmsg(fd, &msg, 0) < 0 ? -errno : 0;
+}
