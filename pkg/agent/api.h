@@ -1,0 +1,40 @@
+#pragma once
+/* The HTTP API of the agent (agent-protocol, section 8): commands are taken, run one at a time on a
+ * job's thread, listed for as long as the agent lives. All calls on the loop's thread.
+ *
+ * Beyond the protocol: GET /v1/ingot/progress?agent_token=T answers
+ *   {"command": "execute_deploy_step" | null, "phase": "write", "received_bytes": n,
+ *    "total_bytes": n | null, "written_bytes": n, "elapsed_s": n, "bytes_per_s": n}
+ * with the progress of the running command; the rate counts received (or, when erasing, written)
+ * bytes since its start. */
+
+#include "agent/run.h"
+#include "loop/loop.h"
+#include "web/web.h"
+
+struct ipa_api;
+
+struct ipa_api_options {
+	struct loop *loop;
+	struct ipa_env *env;		   /* borrowed; the running command's while one runs */
+	const struct ipa_effects *effects; /* borrowed */
+	loop_fn finished;		   /* an asynchronous command has ended */
+	void *data;
+};
+
+struct ipa_api_listener {
+	struct web *web;
+	const char *address;	/* NULL: all */
+	uint16_t port;		/* 0: any */
+	const char *cert, *key; /* NULL: plain HTTP */
+};
+
+struct ipa_api *ipa_api_new(const struct ipa_api_options *options);
+/* Not while a command runs. */
+struct ipa_api *ipa_api_free(struct ipa_api *a);
+/* Calls without this token are refused; NULL refuses all. */
+void ipa_api_set_token(struct ipa_api *a, const char *token);
+int ipa_api_listen(struct ipa_api *a, const struct ipa_api_listener *l, struct err *err);
+void ipa_api_close(struct ipa_api *a); /* stops listening */
+uint16_t ipa_api_port(const struct ipa_api *a);
+bool ipa_api_busy(const struct ipa_api *a);

@@ -1,0 +1,40 @@
+#pragma once
+/* Settings of the agent: the kernel command line, in the words of ironic-python-agent
+ * (agent-protocol, section 2), so that boot scripts made for it serve us too. any thread */
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/macro.h"
+
+enum { IPA_URLS_MAX = 8 };
+
+struct ipa_urls {
+	char *items[IPA_URLS_MAX + 1]; /* NULL-ended; without slashes at their ends */
+};
+
+/* Zeroed and then ipa_config_init(). Strings are owned; NULL: not given. */
+struct ipa_config {
+	struct ipa_urls api, callbacks;
+	char *collectors;
+	char *token, *request_id, *api_version;
+	char *listen_host, *advertise_host, *network_interface;
+	char *bootif;
+	char *publisher; /* ir_pub_id */
+	char *boot_method;
+	char *ntp_server;
+	/* Times in seconds. */
+	uint64_t listen_port, advertise_port;
+	uint64_t lookup_timeout, lookup_interval, http_timeout;
+	uint64_t dhcp_wait, lldp_timeout, hardware_delay;
+	uint64_t disk_attempts, disk_delay;
+	uint64_t image_timeout, image_retries, image_interval, image_duration;
+	bool dhcp_all, insecure, debug, standalone, lldp, guard_special;
+};
+
+void ipa_config_init(struct ipa_config *c);
+void ipa_config_done(struct ipa_config *c);
+/* Sets what the line gives; words without "=" and unknown keys are passed over. A value that makes
+ * no sense leaves its default; the first such is reported, the rest of the line still counts. */
+int ipa_config_parse(struct ipa_config *c, const char *line, struct err *err);
+bool ipa_config_has_collector(const struct ipa_config *c, const char *name);

@@ -1,0 +1,538 @@
+/* The download: one transfer at a time, described by where its bytes go (a buffer, or the ring) and
+ * how far it is. An attempt is one HTTP operation; between attempts stands a timer. The loop is
+ * this object's own and runs inside the blocking calls, on the thread of the caller. When the ring
+ * is full the operation is paused; its reader's thread posts the news of free space. */
+
+#include "agent/disk/fetch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/disk/format.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum {
+	DEFAULT_TIMEOUT_S = 60,
+	DEFAULT_INTERVAL_S = 10,
+	REDIRECTS = 10,
+	/* So much in one attempt makes the count of failures start anew. */
+	PROGRESS_BYTES = 1024 * 1024,
+};
+
+struct transfer {
+	uint64_t start, want;	/* of a range; want UINT64_MAX: to the end */
+	uint64_t done;		/* bytes delivered since start */
+	uint64_t skip;		/* bytes of this answer to drop: the server sent from the start */
+	uint8_t *buffer;	/* a range goes here … */
+	struct disk_ring *ring; /* … a stream there */
+	struct strbuf held;	/* what the full ring did not take */
+	_Atomic uint64_t *received;
+	unsigned failures; /* in a row */
+	uint64_t done_at_failure;
+	bool complete, over;
+	struct err error; /* of the attempt (set before the operation is aborted), then the last */
+	bool fatal;	  /* repeating cannot help */
+};
+
+struct disk_fetch {
+	struct disk_fetch_options options;
+	struct loop *loop;
+	struct http_client *client;
+	struct http_op *op;
+	struct timer retry, deadline;
+	size_t url; /* index of the one in use */
+	struct disk_fetch_info info;
+	char *etag;	 /* of the file, from the first answer */
+	size_t etag_url; /* … of this URL */
+	struct transfer t;
+	struct strbuf text;
+	_Atomic bool aborted;
+};
+
+static void attempt(void *data);
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+static void stop_loop(void *data)
+{
+	loop_stop(data);
+}
+
+/* Ends the blocking call. Posted: a loop that is stopped inside a timer while another one is due
+ * would not come to an end. */
+static void over(struct disk_fetch *f)
+{
+	f->t.over = true;
+	loop_post(f->loop, stop_loop, f->loop);
+}
+
+static void on_deadline(void *data)
+{
+	struct disk_fetch *f = data;
+	err_set(&f->t.error, ERR_TIMEOUT, "the download took longer than %llu s",
+		(unsigned long long)(f->options.max_duration / USEC_PER_SEC));
+	over(f);
+}
+
+int disk_fetch_open(const struct disk_fetch_options *options, struct disk_fetch **ret,
+		    struct err *err)
+{
+	for (const char *const *url = options->urls; *url; url++) {
+		int r = disk_url_check(*url, err);
+		if (r < 0)
+			return r;
+	}
+	if (!options->urls[0])
+		return err_set(err, ERR_INVALID, "the image has no URL");
+	_cleanup_(disk_fetch_closep) struct disk_fetch *f = xcalloc(1, sizeof(*f));
+	f->options = *options;
+	f->info.size = -1;
+	if (!f->options.connect_timeout)
+		f->options.connect_timeout = DEFAULT_TIMEOUT_S * USEC_PER_SEC;
+	if (!f->options.retry_interval)
+		f->options.retry_interval = DEFAULT_INTERVAL_S * USEC_PER_SEC;
+	int r = loop_new(&f->loop, err);
+	if (r < 0)
+		return r;
+	timer_init(&f->retry, f->loop, "image retry", attempt, f);
+	timer_init(&f->deadline, f->loop, "image deadline", on_deadline, f);
+	const struct http_client_options client = {
+		.user_agent = "ingot-agent",
+		.allow = options->allow,
+		.allow_data = options->allow_data,
+	};
+	r = http_client_new(f->loop, &client, &f->client, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(f);
+	return 0;
+}
+
+struct disk_fetch *disk_fetch_close(struct disk_fetch *f)
+{
+	if (!f)
+		return NULL;
+	f->op = http_cancel(f->op);
+	if (f->client)
+		http_client_free(f->client);
+	if (f->loop) {
+		timer_stop(&f->retry);
+		timer_stop(&f->deadline);
+		loop_free(f->loop);
+	}
+	strbuf_done(&f->t.held);
+	strbuf_done(&f->text);
+	free(f->etag);
+	free(f);
+	return NULL;
+}
+
+void disk_fetch_closep(struct disk_fetch **f)
+{
+	*f = disk_fetch_close(*f);
+}
+
+struct disk_fetch_info disk_fetch_info(const struct disk_fetch *f)
+{
+	return f->info;
+}
+
+/* --- one answer ------------------------------------------------------------------------------ */
+
+static int refuse(struct disk_fetch *f, bool fatal)
+{
+	f->t.fatal = fatal;
+	return -1;
+}
+
+/* "bytes 5-9/100" */
+static bool parse_content_range(const char *text, uint64_t *ret_start, int64_t *ret_total)
+{
+	unsigned long long first, last, total;
+	if (sscanf(text, "bytes %llu-%llu/%llu", &first, &last, &total) == 3) {
+		*ret_total = (int64_t)MIN(total, (unsigned long long)INT64_MAX);
+	} else if (sscanf(text, "bytes %llu-%llu/*", &first, &last) == 2) {
+		*ret_total = -1;
+	} else {
+		return false;
+	}
+	*ret_start = first;
+	return first <= last;
+}
+
+/* The same file as before? What another replica calls it does not count: the checksum will tell. */
+static int check_identity(struct disk_fetch *f, const struct http_response *r, int64_t size)
+{
+	bool known = f->etag != NULL, same_url = f->etag_url == f->url;
+	if (known && same_url && !str_empty(r->etag) && *f->etag && !streq(f->etag, r->etag)) {
+		err_set(&f->t.error, ERR_CONFLICT,
+			"the image changed on the server while it was read");
+		return refuse(f, true);
+	}
+	if (f->info.size >= 0 && size >= 0 && f->info.size != size) {
+		err_set(&f->t.error, ERR_CONFLICT,
+			"the image had %lld bytes and has %lld now: it changed on the server",
+			(long long)f->info.size, (long long)size);
+		return refuse(f, true);
+	}
+	if (size >= 0)
+		f->info.size = size;
+	if (!known) {
+		f->etag = xstrdup(r->etag);
+		f->etag_url = f->url;
+	}
+	return 0;
+}
+
+static int head_partial(struct disk_fetch *f, const struct http_response *r)
+{
+	uint64_t start = 0;
+	int64_t total = -1;
+	if (!parse_content_range(r->content_range, &start, &total) ||
+	    start != f->t.start + f->t.done) {
+		err_set(&f->t.error, ERR_PROTOCOL,
+			"the server answered another range than asked for");
+		return refuse(f, true);
+	}
+	f->info.ranges = true;
+	f->t.skip = 0;
+	return check_identity(f, r, total);
+}
+
+static int head_whole(struct disk_fetch *f, const struct http_response *r)
+{
+	f->info.ranges = false;
+	if (f->t.start > 0) {
+		err_set(&f->t.error, ERR_UNSUPPORTED,
+			"the server does not serve parts of files (Range)");
+		return refuse(f, true);
+	}
+	f->t.skip = f->t.done;
+	return check_identity(f, r, r->content_length);
+}
+
+static int on_head(void *data, const struct http_response *r)
+{
+	struct disk_fetch *f = data;
+	if (r->status == 206)
+		return head_partial(f, r);
+	if (r->status == 200)
+		return head_whole(f, r);
+	enum err_kind kind = r->status == 404 || r->status == 410   ? ERR_NOT_FOUND
+			     : r->status == 401 || r->status == 403 ? ERR_DENIED
+								    : ERR_PROTOCOL;
+	err_set_code(&f->t.error, kind, r->status, "HTTP status %d", r->status);
+	return refuse(f, r->status < 500 && r->status != 408 && r->status != 429);
+}
+
+static void end(struct disk_fetch *f, bool complete)
+{
+	f->t.complete = complete;
+	f->op = http_cancel(f->op);
+	over(f);
+}
+
+static void deliver(struct disk_fetch *f, const char *bytes, size_t len)
+{
+	struct transfer *t = &f->t;
+	if (t->buffer) {
+		len = (size_t)MIN((uint64_t)len, t->want - t->done);
+		memcpy(t->buffer + t->done, bytes, len);
+	} else {
+		/* Never past bytes that already wait. */
+		size_t n = t->held.len > 0 ? 0 : disk_ring_put(t->ring, bytes, len);
+		if (n < len) {
+			strbuf_add(&t->held, bytes + n, len - n);
+			http_pause(f->op);
+		}
+	}
+	t->done += len;
+	if (t->received)
+		atomic_store(t->received, t->done);
+}
+
+static int on_body(void *data, const char *bytes, size_t len)
+{
+	struct disk_fetch *f = data;
+	size_t skip = (size_t)MIN((uint64_t)len, f->t.skip);
+	f->t.skip -= skip;
+	if (len > skip)
+		deliver(f, bytes + skip, len - skip);
+	if (f->t.done == f->t.want)
+		end(f, true);
+	return 0;
+}
+
+static void on_space(void *data)
+{
+	struct disk_fetch *f = data;
+	struct transfer *t = &f->t;
+	if (!t->ring || t->held.len == 0)
+		return;
+	strbuf_consume(&t->held, disk_ring_put(t->ring, t->held.data, t->held.len));
+	if (t->held.len > 0)
+		return;
+	if (t->complete)
+		end(f, true);
+	else if (f->op)
+		http_resume(f->op);
+}
+
+void disk_fetch_space(void *fetch)
+{
+	struct disk_fetch *f = fetch;
+	loop_post(f->loop, on_space, f);
+}
+
+static void on_abort(void *data)
+{
+	struct disk_fetch *f = data;
+	err_set(&f->t.error, ERR_CANCELLED, "the transfer was given up");
+	end(f, false);
+}
+
+void disk_fetch_abort(struct disk_fetch *f)
+{
+	if (!atomic_exchange(&f->aborted, true))
+		loop_post(f->loop, on_abort, f);
+}
+
+/* --- attempts -------------------------------------------------------------------------------- */
+
+static usec_t next_delay(struct disk_fetch *f)
+{
+	bool progress = f->t.done > f->t.done_at_failure;
+	if (f->t.done - f->t.done_at_failure >= PROGRESS_BYTES)
+		f->t.failures = 0;
+	f->t.done_at_failure = f->t.done;
+	f->t.failures++;
+	f->url++;
+	bool around = !f->options.urls[f->url];
+	if (around)
+		f->url = 0;
+	/* Another replica is tried at once, and so is a server that was in full flow a moment ago.
+	 */
+	return !around	  ? 0
+	       : progress ? MIN(f->options.retry_interval, USEC_PER_SEC)
+			  : f->options.retry_interval;
+}
+
+static bool more_urls(const struct disk_fetch *f)
+{
+	return f->options.urls[f->url + 1] != NULL;
+}
+
+static void wrap_url(struct err *err, const char *url)
+{
+	_cleanup_(freep) char *shown = disk_url_shown(url);
+	err_wrap(err, "image %.200s", shown);
+}
+
+static void failed(struct disk_fetch *f, const struct err *err)
+{
+	struct transfer *t = &f->t;
+	if (!t->error.kind)
+		t->error = *err;
+	else
+		wrap_url(&t->error, f->options.urls[f->url]);
+	/* What one replica refuses, another may have. */
+	if (!more_urls(f) && (t->fatal || t->failures >= f->options.retries)) {
+		if (t->failures > 0)
+			err_wrap(&t->error, "after %u attempts, %llu bytes received",
+				 t->failures + 1, (unsigned long long)t->done);
+		end(f, false);
+		return;
+	}
+	timer_set_in(&f->retry, next_delay(f));
+}
+
+static void on_done(void *data, const struct err *err, const struct http_response *r,
+		    const char *body, size_t len)
+{
+	struct disk_fetch *f = data;
+	(void)r, (void)body, (void)len;
+	f->op = NULL;
+	if (err) {
+		failed(f, err);
+		return;
+	}
+	uint64_t at = f->t.start + f->t.done;
+	if (f->info.size >= 0 && at < (uint64_t)f->info.size && f->t.done < f->t.want) {
+		struct err cut;
+		err_set(&cut, ERR_PROTOCOL, "the answer ended at byte %llu of %lld",
+			(unsigned long long)at, (long long)f->info.size);
+		failed(f, &cut);
+		return;
+	}
+	/* The last bytes may still wait for room in the ring. */
+	f->t.complete = true;
+	if (f->t.held.len == 0)
+		end(f, true);
+}
+
+static void range_header(const struct transfer *t, char out[80])
+{
+	uint64_t at = t->start + t->done;
+	if (t->want == UINT64_MAX)
+		snprintf(out, 80, "Range: bytes=%llu-", (unsigned long long)at);
+	else
+		snprintf(out, 80, "Range: bytes=%llu-%llu", (unsigned long long)at,
+			 (unsigned long long)(t->start + t->want - 1));
+}
+
+/* RFC 9110 13.1.5: only a strong validator of this very server may be sent. */
+static bool may_pin(const struct disk_fetch *f)
+{
+	return f->etag && f->etag_url == f->url && f->etag[0] == '"';
+}
+
+static void attempt(void *data)
+{
+	struct disk_fetch *f = data;
+	struct transfer *t = &f->t;
+	char range[80], pin[300];
+	_cleanup_(freep) char *authorization = NULL;
+	const char *headers[4] = { NULL };
+	size_t count = 0;
+	bool ranged = t->want != UINT64_MAX || t->start + t->done > 0;
+	if (ranged) {
+		range_header(t, range);
+		headers[count++] = range;
+		if (may_pin(f) && t->start + t->done > 0) {
+			snprintf(pin, sizeof(pin), "If-Range: %s", f->etag);
+			headers[count++] = pin;
+		}
+	}
+	if (f->options.authorization) {
+		authorization = xasprintf("Authorization: %s", f->options.authorization);
+		headers[count++] = authorization;
+	}
+	const struct http_request request = {
+		.url = f->options.urls[f->url],
+		.headers = headers,
+		.username = f->options.username,
+		.password = f->options.password,
+		.tls = f->options.tls,
+		.proxy = f->options.proxy,
+		.connect_timeout = f->options.connect_timeout,
+		.idle_timeout = f->options.connect_timeout,
+		.max_redirects = REDIRECTS,
+		.what = "image",
+	};
+	static const struct http_handlers handlers = { .head = on_head,
+						       .body = on_body,
+						       .done = on_done };
+	err_clear(&t->error);
+	t->fatal = false;
+	f->op = http_start(f->client, &request, &handlers, f, &t->error);
+	if (!f->op)
+		end(f, false);
+}
+
+/* Runs the transfer that stands in f->t. */
+static int run(struct disk_fetch *f, struct err *err)
+{
+	if (f->t.want == 0)
+		return 0;
+	if (!f->t.over)
+		attempt(f);
+	while (!f->t.over) /* a stop of the transfer before may still be in the loop */
+		loop_run(f->loop);
+	timer_stop(&f->retry);
+	timer_stop(&f->deadline);
+	f->op = http_cancel(f->op);
+	strbuf_done(&f->t.held);
+	if (f->t.complete)
+		return 0;
+	if (!f->t.error.kind)
+		err_set(&f->t.error, ERR_CANCELLED, "the transfer was given up");
+	return err_copy(err, &f->t.error);
+}
+
+int disk_fetch_range(struct disk_fetch *f, uint64_t offset, void *buf, size_t len, size_t *ret_len,
+		     struct err *err)
+{
+	/* Asking beyond the end would be answered by 416. */
+	if (f->info.size >= 0)
+		len = offset >= (uint64_t)f->info.size
+			      ? 0
+			      : (size_t)MIN((uint64_t)len, (uint64_t)f->info.size - offset);
+	f->t = (struct transfer){ .start = offset, .want = len, .buffer = buf };
+	int r = run(f, err);
+	if (r == 0)
+		*ret_len = (size_t)f->t.done;
+	return r;
+}
+
+int disk_fetch_stream(struct disk_fetch *f, struct disk_ring *ring, _Atomic uint64_t *received,
+		      struct err *err)
+{
+	struct err local = { 0 };
+	f->t = (struct transfer){ .want = UINT64_MAX, .ring = ring, .received = received };
+	if (f->options.max_duration)
+		timer_set_in(&f->deadline, f->options.max_duration);
+	int r = run(f, &local);
+	f->t.ring = NULL;
+	disk_ring_end(ring, r < 0 ? &local : NULL);
+	return r < 0 ? err_copy(err, &local) : 0;
+}
+
+/* --- small files ----------------------------------------------------------------------------- */
+
+static void on_text(void *data, const struct err *err, const struct http_response *r,
+		    const char *body, size_t len)
+{
+	struct disk_fetch *f = data;
+	f->op = NULL;
+	if (err)
+		f->t.error = *err;
+	else if (r->status != 200)
+		err_set_code(&f->t.error, r->status == 404 ? ERR_NOT_FOUND : ERR_PROTOCOL,
+			     r->status, "HTTP status %d", r->status);
+	else
+		strbuf_add(&f->text, body, len);
+	f->t.complete = f->t.error.kind == ERR_NONE;
+	end(f, f->t.complete);
+}
+
+int disk_fetch_text(struct disk_fetch *f, const char *url, size_t max, char **ret, size_t *ret_len,
+		    struct err *err)
+{
+	const struct http_request request = {
+		.url = url,
+		.username = f->options.username,
+		.password = f->options.password,
+		.tls = f->options.tls,
+		.proxy = f->options.proxy,
+		.connect_timeout = f->options.connect_timeout,
+		.idle_timeout = f->options.connect_timeout,
+		.max_redirects = REDIRECTS,
+		.max_body_bytes = max,
+	};
+	static const struct http_handlers handlers = { .done = on_text };
+	int r = disk_url_check(url, err);
+	for (unsigned tries = 0; r == 0; tries++) {
+		f->t = (struct transfer){ .want = 1 };
+		strbuf_clear(&f->text);
+		f->op = http_start(f->client, &request, &handlers, f, err);
+		if (!f->op)
+			return err_value(err);
+		while (!f->t.over)
+			loop_run(f->loop);
+		f->op = http_cancel(f->op);
+		if (f->t.complete)
+			break;
+		bool again = err_kind_info(f->t.error.kind)->retry && f->t.error.code != 404;
+		if (again && tries < MIN(f->options.retries, 2u))
+			continue;
+		if (f->t.error.code)
+			wrap_url(&f->t.error, url);
+		r = err_copy(err, &f->t.error);
+	}
+	if (r == 0)
+		*ret = strbuf_take(&f->text, ret_len);
+	return r;
+}

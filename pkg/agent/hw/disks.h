@@ -1,0 +1,43 @@
+#pragma once
+/* The disks of the machine, from sysfs alone: no udev, no ioctl. What udev would compute (WWN,
+ * by-path names) is computed here by its rules. any thread */
+
+#include <stdbool.h>
+
+#include "agent/disk/hints.h"
+#include "json/json.h"
+
+struct hw_disk {
+	char *name; /* "/dev/sda" */
+	char *model, *vendor, *serial;
+	char *wwn, *wwn_with_extension, *wwn_vendor_extension;
+	char *hctl, *by_path, *by_path_compat;
+	const char *tran;
+	uint64_t size;
+	uint32_t logical, physical; /* sector sizes */
+	bool rotational;
+	bool read_only;
+	bool member; /* of an array or a multipath device: not to be used itself */
+	bool media;  /* optical, or removable and small: what we may have been booted from */
+};
+
+struct hw_disks {
+	struct hw_disk *items;
+	size_t count;
+};
+
+/* Also those marked member or media; optical drives are left out. */
+struct hw_disks hw_disks_read(const char *root);
+void hw_disks_done(struct hw_disks *d);
+/* May it be written to: neither member nor media nor read-only. */
+bool hw_disk_usable(const struct hw_disk *d);
+/* Borrows the strings. */
+struct disk_facts hw_disk_facts(const struct hw_disk *d);
+/* The disk that root device hints name among the usable ones; NULL with err. */
+const struct hw_disk *hw_disks_root(const struct hw_disks *d, const struct json *hints,
+				    struct err *err);
+struct json *hw_disk_json(const struct hw_disk *d);
+
+/* "pci-0000:00:1f.2-ata-1.0" from the path in sysfs (below /sys/devices); NULL where udev makes
+ * none. New strings; *ret_compat may be NULL. */
+char *hw_disk_by_path(const char *root, const char *devpath, char **ret_compat);

@@ -1,0 +1,354 @@
+/* The agents' side: who is it that calls, and may it?
+ *
+ * A machine is believed to be the host when it asks with the host's MAC during a boot that we
+ * started (the record's nonce). It then gets the boot's token, once: the fact is stored before the
+ * answer leaves. Until the first heartbeat proves that the token arrived, the same source may ask
+ * again, because answers get lost; anybody else who asks for a boot whose token is out ends the
+ * operation and gets nothing. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agentapi/messages.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "crypt/crypt.h"
+#include "engine/internal.h"
+
+static void refuse(engine_answer_fn answer, void *data, int status, const char *text)
+{
+	_cleanup_(json_freep) struct json *body = agent_fault(status, text);
+	answer(data, status, body);
+}
+
+static bool lower_mac(const char *from, size_t len, char out[18])
+{
+	if (len != 17)
+		return false;
+	for (size_t i = 0; i < 17; i++)
+		out[i] = (char)(from[i] >= 'A' && from[i] <= 'F' ? from[i] | 0x20 : from[i]);
+	out[17] = '\0';
+	return true;
+}
+
+/* The host that all known MACs of the list belong to; NULL if there is none, or more than one. */
+static struct node *by_addresses(const struct engine *e, const char *addresses)
+{
+	struct node *found = NULL;
+	unsigned count = 0;
+	for (const char *p = addresses; *p && count < AGENT_MACS_MAX; count++) {
+		size_t len = strcspn(p, ",");
+		char mac[18];
+		struct node *n = lower_mac(p, len, mac) ? map_get(&e->macs, mac) : NULL;
+		if (n && found && n != found)
+			return NULL;
+		found = n ? n : found;
+		p += len + (p[len] == ',');
+	}
+	return found;
+}
+
+/* --- lookup
+ * ------------------------------------------------------------------------------------------- */
+
+static void answer_lookup(struct node *n, bool with_token, engine_answer_fn answer, void *data)
+{
+	char token[64];
+	node_token(n, token);
+	struct agent_lookup_answer a = { .node_uuid = n->uid,
+					 .token = with_token ? token : NULL,
+					 .root_device = n->root_hints };
+	_cleanup_(json_freep) struct json *body = agent_lookup_answer(&a);
+	secret_zero(token, sizeof(token));
+	answer(data, 200, body);
+}
+
+/* Somebody else holds or wants the token of this boot: nothing that runs there can be trusted. */
+static void intruder(struct node *n, const char *source)
+{
+	node_event(n, true, "AgentLookupConflict",
+		   "a second machine (%s) asked for the agent token of this boot, which %s had; "
+		   "the operation is stopped and the machine switched off",
+		   source, n->record.boot.source_address);
+	struct err err;
+	err_set(&err, ERR_DENIED,
+		"host %s: a second machine (%s) asked for the agent token of %s; the machine was switched off",
+		n->key, source, n->record.boot.source_address);
+	if (n->op.kind != OP_NONE)
+		op_fail(n, &err);
+	node_no_boot(n);
+	node_save(n);
+	op_start(n, OP_POWER_OFF);
+	n->op.hard = true;
+}
+
+static void on_token_stored(void *data, struct node *n)
+{
+	struct pending_answer *p = data;
+	if (n)
+		answer_lookup(n, true, p->fn, p->data);
+	else
+		refuse(p->fn, p->data, 409, "the host is busy, ask again");
+	free(p);
+}
+
+static void issue_token(struct node *n, const char *source, engine_answer_fn answer, void *data)
+{
+	struct pending_answer *p = xmalloc(sizeof(*p));
+	*p = (struct pending_answer){ answer, data };
+	n->record.boot.token_issued = true;
+	str_replace(&n->record.boot.source_address, source);
+	node_save_for(n, on_token_stored, p);
+}
+
+void engine_agent_lookup(struct engine *e, const char *addresses, const char *node_uuid,
+			 const char *source, engine_answer_fn answer, void *data)
+{
+	struct node *n = node_uuid ? map_get(&e->uids, node_uuid) : by_addresses(e, addresses);
+	if (!n || n->lost || !n->record.boot.nonce) {
+		refuse(answer, data, 404, "no host waits for an agent with these addresses");
+		return;
+	}
+	if (n->saving) {
+		refuse(answer, data, 409, "the host is busy, ask again");
+		return;
+	}
+	if (!n->record.boot.token_issued) {
+		log_info("agent looked up", "host", n->key, "source", source);
+		issue_token(n, source, answer, data);
+		return;
+	}
+	bool same = streq(n->record.boot.source_address, source);
+	if (same && !n->record.agent.url) {
+		answer_lookup(n, true, answer, data);
+		return;
+	}
+	answer_lookup(n, false, answer, data);
+	if (!same) {
+		intruder(n, source);
+	} else if (!node_uuid) {
+		/* An agent that runs names its node; this is a fresh start in the middle of our
+		 * boot. */
+		n->agent_rebooted = true;
+		op_advance(n);
+	}
+}
+
+/* --- heartbeat
+ * ------------------------------------------------------------------------------------------ */
+
+static int check_heartbeat(struct node *n, const struct agent_heartbeat *h, const char *source,
+			   struct err *err)
+{
+	char token[64], host[64];
+	node_token(n, token);
+	bool good = *token && str_equal_secret(token, h->token);
+	secret_zero(token, sizeof(token));
+	if (!good)
+		return err_set(err, ERR_INVALID, "heartbeat: the token is not that of this boot");
+	int r = agent_callback_parse(h->callback_url, n->engine->options.allow_http_agents, host,
+				     err);
+	if (r < 0)
+		return r;
+	if (!streq(host, source))
+		return err_set(err, ERR_INVALID,
+			       "heartbeat: callback_url must name the address that it comes from");
+	/* Both are fixed for the boot: another certificate is another agent. */
+	if (n->record.agent.url && !streq(n->record.agent.url, h->callback_url))
+		return err_set(err, ERR_INVALID,
+			       "heartbeat: callback_url changed during this boot");
+	if (n->record.agent.url && !streq(n->record.agent.certificate, h->certificate))
+		return err_set(err, ERR_INVALID,
+			       "heartbeat: the certificate changed during this boot");
+	if (str_has_prefix(h->callback_url, "https:") && !h->certificate)
+		return err_set(err, ERR_INVALID, "heartbeat: agent_verify_ca is missing");
+	return 0;
+}
+
+static void take_heartbeat(struct node *n, const struct agent_heartbeat *h)
+{
+	n->agent_seen = node_now(n);
+	n->record.agent.seen_at = node_wall(n);
+	n->op.not_before = 0; /* agents beat when a command has ended */
+	if (!n->record.agent.url) {
+		log_info("agent is there", "host", n->key, "url", h->callback_url, "version",
+			 str_or(h->version, "?"));
+		str_replace(&n->record.agent.url, h->callback_url);
+		str_replace(&n->record.agent.certificate, h->certificate);
+		str_replace(&n->record.agent.version, h->version);
+		node_save(n);
+		return;
+	}
+	/* Look at the command list next, whatever else was to be asked. */
+	n->op.progress_turn = false;
+	if (op_info(n->op.kind)->counts)
+		node_save(
+			n); /* the time of the heartbeat; the operation goes on when it is stored */
+	else
+		op_advance(n);
+}
+
+void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struct json *body,
+			    const char *source, engine_answer_fn answer, void *data)
+{
+	struct node *n = map_get(&e->uids, node_uuid);
+	struct agent_heartbeat h;
+	struct err err = { 0 };
+	if (!n || n->lost) {
+		refuse(answer, data, 404, "no such node");
+		return;
+	}
+	if (agent_heartbeat_parse(body, &h, &err) < 0 || check_heartbeat(n, &h, source, &err) < 0) {
+		log_warn("heartbeat refused", "host", n->key, "source", source, "error", err.text);
+		refuse(answer, data, 400, err.text);
+		return;
+	}
+	if (n->saving && !n->record.agent.url) {
+		refuse(answer, data, 409, "the host is busy, ask again");
+		return;
+	}
+	answer(data, 202, NULL);
+	take_heartbeat(n, &h);
+}
+
+/* --- inspection
+ * ------------------------------------------------------------------------------------------- */
+
+struct mac_search {
+	struct engine *engine;
+	struct node *found;
+	bool ambiguous;
+};
+
+static void search_mac(void *data, const char *mac)
+{
+	struct mac_search *s = data;
+	struct node *n = map_get(&s->engine->macs, mac);
+	if (n && s->found && s->found != n)
+		s->ambiguous = true;
+	s->found = n ? n : s->found;
+}
+
+static void keep_mac(void *data, const char *mac)
+{
+	node_add_mac(data, mac);
+}
+
+void node_release_inspection(struct node *n, int status)
+{
+	if (!n->inspection.fn)
+		return;
+	struct pending_answer p = n->inspection;
+	n->inspection = (struct pending_answer){ 0 };
+	timer_stop(&n->inspection_timer);
+	if (status != 202) {
+		refuse(p.fn, p.data, status, "the inspection could not be stored, post it again");
+		return;
+	}
+	_cleanup_(json_freep) struct json *body = json_new_object();
+	json_set_string(body, "uuid", n->uid);
+	p.fn(p.data, 202, body);
+}
+
+static void take_inspection(struct node *n, struct json *body, engine_answer_fn answer, void *data)
+{
+	log_info("inventory received", "host", n->key);
+	node_release_inspection(n, 409);
+	json_free(n->inventory);
+	n->inventory = body;
+	agent_inspection_macs(body, keep_mac, n);
+	n->inspection = (struct pending_answer){ answer, data };
+	/* Agents wait 30 s for an answer. */
+	timer_set_in(&n->inspection_timer, 20 * USEC_PER_SEC);
+	n->op.not_before = 0;
+	op_advance(n);
+}
+
+void engine_agent_inspection(struct engine *e, struct json *body, const char *source,
+			     engine_answer_fn answer, void *data)
+{
+	_cleanup_(json_freep) struct json *owned = body;
+	struct mac_search s = { .engine = e };
+	struct err err = { 0 };
+	if (agent_inspection_check(body, &err) < 0) {
+		log_warn("inspection refused", "source", source, "error", err.text);
+		refuse(answer, data, 400, err.text);
+		return;
+	}
+	agent_inspection_macs(body, search_mac, &s);
+	struct node *n = s.ambiguous ? NULL : s.found;
+	if (!n || n->lost || !n->record.boot.nonce || n->op.kind == OP_DEPLOY ||
+	    n->op.kind == OP_UNDEPLOY) {
+		/* Not waited for: agents that boot for another purpose post as well, and go on
+		 * after a refusal. */
+		refuse(answer, data, 404, "no host with these addresses waits for inspection data");
+		return;
+	}
+	take_inspection(n, TAKE_PTR(owned), answer, data);
+}
+
+/* --- boot services
+ * ------------------------------------------------------------------------------------------ */
+
+bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boot *ret)
+{
+	const struct node *n = map_get(&e->macs, mac);
+	if (!n)
+		return false;
+	*ret = (struct engine_boot){
+		.key = n->key,
+		.ramdisk = n->record.boot.nonce != NULL && !n->saving && !n->lost,
+		.inspect = streq(n->record.boot.purpose, op_info(OP_INSPECT)->name),
+		.uefi = n->boot_mode != BOOT_LEGACY
+	};
+	return true;
+}
+
+const char *engine_slot_get(const struct engine *e, const char *mac)
+{
+	const struct node *n = map_get(&e->macs, mac);
+	bool known = n && streq(n->record.dhcp.mac, mac) && !str_empty(n->record.dhcp.address);
+	return known ? n->record.dhcp.address : NULL;
+}
+
+bool engine_slot_used(const struct engine *e, const char *address)
+{
+	map_for_each(&e->nodes, i) {
+		const struct node *n = e->nodes.entries[i].value;
+		if (streq(n->record.dhcp.address, address))
+			return true;
+	}
+	return false;
+}
+
+struct slot_answer {
+	engine_saved_fn done;
+	void *data;
+};
+
+static void on_slot_stored(void *data, struct node *n)
+{
+	struct slot_answer *a = data;
+	struct err err;
+	if (!n)
+		err_set(&err, ERR_BUSY, "the host's record could not be stored");
+	a->done(a->data, n ? NULL : &err);
+	free(a);
+}
+
+void engine_slot_set(struct engine *e, const char *mac, const char *address, engine_saved_fn done,
+		     void *data)
+{
+	struct node *n = map_get(&e->macs, mac);
+	struct err err;
+	if (!n || n->lost || n->saving) {
+		err_set(&err, ERR_BUSY, "the host's record is not at hand now");
+		done(data, &err);
+		return;
+	}
+	struct slot_answer *a = xmalloc(sizeof(*a));
+	*a = (struct slot_answer){ done, data };
+	str_replace(&n->record.dhcp.mac, mac);
+	str_replace(&n->record.dhcp.address, str_empty(address) ? NULL : address);
+	node_save_for(n, on_slot_stored, a);
+}

@@ -1,0 +1,149 @@
+/* From requests of agents to the engine's functions and back. Runs on the core loop; the web thread
+ * only carries. Query strings hold MAC addresses and tokens and are never logged. */
+
+#include "engine/agent_routes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agentapi/messages.h"
+#include "base/mem.h"
+
+struct agent_routes {
+	struct engine *engine;
+	struct loop *loop;
+	char *base_url;
+};
+
+/* Agents take the lowest and highest version that we speak from these. */
+static const char *const version_headers[] = { "X-OpenStack-Ironic-API-Minimum-Version: 1.1",
+					       "X-OpenStack-Ironic-API-Maximum-Version: 1.68",
+					       "X-OpenStack-Ironic-API-Version: 1.68", NULL };
+
+static void reply(void *data, int status, const struct json *body)
+{
+	struct web_request *r = data;
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	struct web_reply_head head = { .status = status,
+				       .content_type = body ? "application/json" : NULL,
+				       .headers = version_headers };
+	if (body)
+		json_print(body, &text);
+	web_reply(r, &head, text.data, text.len);
+}
+
+static void fault(struct web_request *r, int status, const char *text)
+{
+	_cleanup_(json_freep) struct json *body = agent_fault(status, text);
+	reply(r, status, body);
+}
+
+static int parse_body(struct web_request *r, struct json **ret)
+{
+	size_t len;
+	struct err err = { 0 };
+	const char *body = web_body(r, &len);
+	/* Nesting depth 25 is the reference server's limit for these bodies. */
+	if (json_parse_depth(body, len, 25, ret, &err) == 0)
+		return 0;
+	fault(r, 400, err.text);
+	return -1;
+}
+
+static void root(struct agent_routes *a, struct web_request *r, const char *rest)
+{
+	(void)rest;
+	_cleanup_(json_freep) struct json *body = agent_root_answer(a->base_url);
+	reply(r, 200, body);
+}
+
+static void v1(struct agent_routes *a, struct web_request *r, const char *rest)
+{
+	(void)rest;
+	_cleanup_(json_freep) struct json *body = agent_v1_answer(a->base_url);
+	reply(r, 200, body);
+}
+
+static void lookup(struct agent_routes *a, struct web_request *r, const char *rest)
+{
+	(void)rest;
+	_cleanup_(freep) char *addresses = web_query_param(r, "addresses");
+	_cleanup_(freep) char *uuid = web_query_param(r, "node_uuid");
+	if (str_empty(addresses) && str_empty(uuid)) {
+		fault(r, 400, "lookup needs addresses or node_uuid");
+		return;
+	}
+	engine_agent_lookup(a->engine, str_or(addresses, ""), uuid, web_peer_address(r), reply, r);
+}
+
+static void heartbeat(struct agent_routes *a, struct web_request *r, const char *rest)
+{
+	_cleanup_(json_freep) struct json *body = NULL;
+	_cleanup_(freep) char *uuid = xstrndup(rest, strcspn(rest, "/"));
+	if (parse_body(r, &body) == 0)
+		engine_agent_heartbeat(a->engine, uuid, body, web_peer_address(r), reply, r);
+}
+
+static void inspection(struct agent_routes *a, struct web_request *r, const char *rest)
+{
+	(void)rest;
+	struct json *body = NULL;
+	if (parse_body(r, &body) == 0)
+		engine_agent_inspection(a->engine, body, web_peer_address(r), reply, r);
+}
+
+static const struct {
+	const char *method, *path;
+	bool prefix; /* the rest of the path is an argument */
+	void (*handler)(struct agent_routes *a, struct web_request *r, const char *rest);
+} rows[] = {
+	{ "GET", "/", false, root },
+	{ "GET", "/v1", false, v1 },
+	{ "GET", "/v1/", false, v1 },
+	{ "GET", "/v1/lookup", false, lookup },
+	{ "GET", "/v1/lookup/", false, lookup },
+	{ "POST", "/v1/heartbeat/", true, heartbeat },
+	{ "POST", "/v1/continue_inspection", false, inspection },
+	{ "POST", "/v1/continue_inspection/", false, inspection },
+};
+
+static void dispatch(void *data, struct web_request *r)
+{
+	struct agent_routes *a = data;
+	const char *path = web_path(r);
+	bool known = false;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		bool match = rows[i].prefix ? str_has_prefix(path, rows[i].path)
+					    : streq(path, rows[i].path);
+		known |= match;
+		if (match && streq(web_method(r), rows[i].method)) {
+			rows[i].handler(a, r, path + strlen(rows[i].path));
+			return;
+		}
+	}
+	fault(r, known ? 405 : 404, known ? "method not allowed" : "not found");
+}
+
+struct agent_routes *agent_routes_new(struct engine *e, struct loop *loop, const char *base_url)
+{
+	struct agent_routes *a = xcalloc(1, sizeof(*a));
+	*a = (struct agent_routes){ e, loop, xstrdup(base_url) };
+	return a;
+}
+
+struct agent_routes *agent_routes_free(struct agent_routes *a)
+{
+	if (a)
+		free(a->base_url);
+	free(a);
+	return NULL;
+}
+
+struct web_route agent_routes_row(struct agent_routes *a)
+{
+	return (struct web_route){ .prefix = "/",
+				   .loop = a->loop,
+				   .handler = dispatch,
+				   .data = a,
+				   .max_body_bytes = AGENT_BODY_MAX };
+}

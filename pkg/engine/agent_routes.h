@@ -1,0 +1,13 @@
+#pragma once
+/* The agents' part of the Ironic API as routes of a web server: GET /, GET /v1, GET /v1/lookup,
+ * POST /v1/heartbeat/<uuid>, POST /v1/continue_inspection. */
+
+#include "engine/engine.h"
+#include "web/web.h"
+
+struct agent_routes;
+
+/* `base_url`: what clients are told. The row stays valid as long as the object. */
+struct agent_routes *agent_routes_new(struct engine *e, struct loop *loop, const char *base_url);
+struct agent_routes *agent_routes_free(struct agent_routes *r);
+struct web_route agent_routes_row(struct agent_routes *r);

@@ -1,0 +1,160 @@
+/* Asking the agent, and what it is told: its token, the node, root device hints. One question per
+ * node at a time; the step that asked sees the answer in n->agent_ask and n->agent_answer when it
+ * runs again. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agentapi/messages.h"
+#include "base/mem.h"
+#include "crypt/crypt.h"
+#include "engine/internal.h"
+
+void node_token(const struct node *n, char out[64])
+{
+	/* HMAC(engine key, purpose, host UID, nonce): nothing to store, and each boot has
+	 * its own. */
+	uint8_t mac[32];
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	out[0] = '\0';
+	if (!n->record.boot.nonce)
+		return;
+	strbuf_addf(&text, "agent-token\n%s\n%s", n->uid, n->record.boot.nonce);
+	hmac_sha256(n->engine->options.secret, n->engine->options.secret_len, text.data, text.len,
+		    mac);
+	_cleanup_(freep) char *encoded = base64url_encode(mac, sizeof(mac));
+	snprintf(out, 64, "%s", encoded);
+	secret_zero(mac, sizeof(mac));
+}
+
+void node_forget_agent(struct node *n)
+{
+	if (n->agent_call)
+		n->engine->options.link->ops->cancel(TAKE_PTR(n->agent_call));
+	n->agent_answer = json_free(n->agent_answer);
+	n->agent_ask = (struct node_ask){ 0 };
+}
+
+static void on_answer(void *data, const struct err *err, const struct json *answer)
+{
+	struct node *n = data;
+	n->agent_call = NULL;
+	n->agent_answer = json_free(n->agent_answer);
+	n->agent_ask.state = err ? ASK_FAILED : ASK_ANSWERED;
+	if (err)
+		n->agent_ask.err = *err;
+	else
+		n->agent_answer = json_dup(answer);
+	/* A refusal, which has an HTTP status for its code, is a sign of life as well. */
+	if (!err || err->code >= 200)
+		n->agent_seen = node_now(n);
+	op_advance(n);
+}
+
+void node_ask_agent(struct node *n, const char *method, const char *path, struct json *body,
+		    usec_t timeout)
+{
+	_cleanup_(json_freep) struct json *owned = body;
+	char token[64];
+	node_forget_agent(n);
+	node_token(n, token);
+	struct agent_endpoint endpoint = { n->record.agent.url, n->record.agent.certificate,
+					   token };
+	struct agent_link *link = n->engine->options.link;
+	n->agent_ask = (struct node_ask){ ASK_RUNNING, 0, { 0 } };
+	/* The call is cancelled before the node goes, so it may carry the pointer. */
+	n->agent_call = link->ops->request(link, &endpoint, method, path, owned, timeout, on_answer,
+					   n);
+	secret_zero(token, sizeof(token));
+}
+
+struct json *node_for_agent(const struct node *n)
+{
+	struct json *node = json_new_object();
+	json_set_string(node, "uuid", n->uid);
+	json_set_string(node, "name", n->key);
+	struct json *properties = json_make_object(node, "properties");
+	if (n->root_hints)
+		json_set(properties, "root_device", json_dup(n->root_hints));
+	json_make_object(node, "instance_info");
+	json_make_object(node, "driver_internal_info");
+	json_make_object(node, "driver_info");
+	json_make_object(node, "extra");
+	json_set_string(node, "provision_state", node_state_info(n->state)->name);
+	json_set(node, "traits", json_new_array());
+	return node;
+}
+
+/* --- root device hints
+ * ---------------------------------------------------------------------------- */
+
+enum hint_match { HINT_EXACT, HINT_SUBSTRING, HINT_AT_LEAST, HINT_BOOL, HINT_DEVICE };
+
+/* baremetalhost-api: which operator each hint is handed to the agent with. */
+static const struct {
+	const char *key, *agent_key;
+	enum hint_match match;
+} hints[] = {
+	{ "deviceName", NULL, HINT_DEVICE },
+	{ "hctl", "hctl", HINT_EXACT },
+	{ "model", "model", HINT_SUBSTRING },
+	{ "vendor", "vendor", HINT_SUBSTRING },
+	{ "serialNumber", "serial", HINT_EXACT },
+	{ "minSizeGigabytes", "size", HINT_AT_LEAST },
+	{ "wwn", "wwn", HINT_EXACT },
+	{ "wwnWithExtension", "wwn_with_extension", HINT_EXACT },
+	{ "wwnVendorExtension", "wwn_vendor_extension", HINT_EXACT },
+	{ "rotational", "rotational", HINT_BOOL },
+};
+
+static void set_hint(struct json *out, const char *key, const char *op, const char *value)
+{
+	_cleanup_(freep) char *text = xasprintf("%s %s", op, value);
+	json_set_string(out, key, text);
+}
+
+static void add_hint(struct json *out, size_t row, const struct json *value)
+{
+	const char *text = json_string(value), *key = hints[row].agent_key;
+	int64_t number = 0;
+	bool flag;
+	switch (hints[row].match) {
+	case HINT_DEVICE:
+		if (!str_empty(text))
+			set_hint(out,
+				 str_has_prefix(text, "/dev/disk/by-path/") ? "by_path" : "name",
+				 "s==", text);
+		break;
+	case HINT_EXACT:
+		if (!str_empty(text))
+			set_hint(out, key, "s==", text);
+		break;
+	case HINT_SUBSTRING:
+		if (!str_empty(text))
+			set_hint(out, key, "<in>", text);
+		break;
+	case HINT_AT_LEAST:
+		if (json_int(value, &number) && number > 0) {
+			char digits[24];
+			snprintf(digits, sizeof(digits), "%lld", (long long)number);
+			set_hint(out, key, ">=", digits);
+		}
+		break;
+	case HINT_BOOL:
+		if (json_bool(value, &flag))
+			json_set_string(out, key, flag ? "true" : "false");
+		break;
+	}
+}
+
+struct json *hints_for_agent(const struct json *spec)
+{
+	struct json *out = json_new_object();
+	for (size_t i = 0; i < ARRAY_SIZE(hints); i++) {
+		const struct json *value = json_get(spec, hints[i].key);
+		if (!json_is_null(value))
+			add_hint(out, i, value);
+	}
+	return json_count(out) > 0 ? out : json_free(out);
+}

@@ -1,0 +1,105 @@
+#pragma once
+/* The engine: takes hosts through inspection, cleaning, deployment and power changes by their BMC
+ * and the agent in the boot ramdisk. It has no store of its own: what must survive a restart is one
+ * record per host, which the environment keeps (in Ingot: the HostRecord object), saved before the
+ * effect that it describes.
+ *
+ * Three sides: controllers come by the provisioner interface, agents by the engine_agent_*
+ * functions (routes stand in engine/agent_routes.h), the boot services ask engine_boot_find(). Core
+ * thread. */
+
+#include "agentapi/link.h"
+#include "bmc/bmc.h"
+#include "engine/provisioner.h"
+#include "loop/loop.h"
+#include "json/json.h"
+
+struct engine;
+
+/* err NULL: stored. ERR_CONFLICT: somebody else wrote the record; the engine then drops what it
+ * believed. */
+typedef void (*engine_saved_fn)(void *data, const struct err *err);
+
+/* What the engine asks of the program around it. */
+struct engine_env {
+	/* Stores the host's record on condition that it is the one last loaded or saved; exactly
+	 * one answer. */
+	void (*save)(void *data, const char *key, const char *uid, const struct json *record,
+		     engine_saved_fn done, void *done_data);
+	/* Something changed: ask the provisioner again. */
+	void (*kick)(void *data, const char *key);
+	void (*event)(void *data, const char *key, bool warning, const char *reason,
+		      const char *message);
+	/* Is it (still) allowed to act on hardware? (leader election) */
+	bool (*may_act)(void *data);
+	void *data;
+};
+
+struct engine_timeouts {   /* 0: default */
+	usec_t boot;	   /* power on → agent; 20 min */
+	usec_t power;	   /* command → state changed; 120 s */
+	usec_t soft_off;   /* before the hard one; 180 s */
+	usec_t silence;	   /* of an agent at work; 180 s */
+	usec_t step;	   /* cleaning or writing, as long as the agent answers; 24 h */
+	usec_t power_poll; /* idle hosts; 60 s */
+};
+
+struct engine_options {
+	struct loop *loop;
+	const struct bmc_driver_set *drivers; /* outlives the engine */
+	struct agent_link *link;	      /* likewise */
+	const void *secret;		      /* the installation's key, for agent tokens; copied */
+	size_t secret_len;		      /* at least 32 */
+	struct engine_timeouts timeouts;
+	unsigned capacity;	/* hosts in busy states at a time; 0: 20 */
+	unsigned boot_attempts; /* 0: 2 */
+	bool allow_http_agents; /* callbacks without TLS (old ramdisks) */
+	struct engine_env env;
+};
+
+struct engine *engine_new(const struct engine_options *options);
+struct engine *engine_free(struct engine *e);
+struct provisioner *engine_provisioner(struct engine *e);
+
+/* Before the first call for a host (and after ERR_CONFLICT): its record, or NULL when there is
+ * none. */
+void engine_load(struct engine *e, const char *key, const char *uid, const struct json *record);
+bool engine_knows(const struct engine *e, const char *key);
+
+/* --- agents ----------------------------------------------------------------------------------- */
+
+/* Exactly once, perhaps much later: body NULL = empty. */
+typedef void (*engine_answer_fn)(void *data, int status, const struct json *body);
+
+/* addresses: MACs with commas between; node_uuid may be NULL; source: the peer's numeric address.
+ */
+void engine_agent_lookup(struct engine *e, const char *addresses, const char *node_uuid,
+			 const char *source, engine_answer_fn answer, void *data);
+void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struct json *body,
+			    const char *source, engine_answer_fn answer, void *data);
+/* Takes body. The answer leaves when the controller has stored the data: an agent that gets none
+ * posts again. */
+void engine_agent_inspection(struct engine *e, struct json *body, const char *source,
+			     engine_answer_fn answer, void *data);
+
+/* --- boot services ---------------------------------------------------------------------------- */
+
+struct engine_boot {
+	const char *key; /* borrowed */
+	bool ramdisk;	 /* boot the deploy ramdisk; else go on to the disk */
+	bool inspect;	 /* the ramdisk shall post its inventory */
+	bool uefi;
+};
+
+/* By lower-case MAC; false for unknown ones. */
+bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boot *ret);
+
+/* The DHCP address that belongs to a host's MAC, in its record. */
+const char *engine_slot_get(const struct engine *e, const char *mac); /* NULL when none; borrowed */
+bool engine_slot_used(const struct engine *e, const char *address);
+/* address "": forgets it. `done` exactly once, perhaps before this returns. */
+void engine_slot_set(struct engine *e, const char *mac, const char *address, engine_saved_fn done,
+		     void *data);
+
+/* State, operation, step and their times of one host, for people; NULL when unknown. */
+struct json *engine_describe(const struct engine *e, const char *key);

@@ -1,0 +1,129 @@
+/* Asking the BMC. One question per node at a time; the step that asked sees the answer in
+ * n->bmc_ask when it runs again. Between operations the same slot serves the idle poll of the power
+ * state. */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/internal.h"
+
+/* Steps come back soon: "boot device, power on, look" shall share one session. */
+#define SESSION_HOLD (3 * USEC_PER_SEC)
+
+int node_open_bmc(struct node *n, struct err *err)
+{
+	struct bmc_address address = { 0 };
+	int r = bmc_address_parse(str_or(n->bmc_address, ""), &address, err);
+	if (r < 0)
+		return r;
+	struct bmc_driver *driver = bmc_driver_find(n->engine->options.drivers, address.scheme,
+						    err);
+	struct bmc_credentials credentials = { n->username, n->password };
+	struct bmc_options options = { .insecure_tls = n->bmc_insecure };
+	struct bmc *bmc = NULL;
+	if (!driver || bmc_open(driver, &address, &credentials, &options, &bmc, err) < 0)
+		r = err_value(err);
+	bmc_address_done(&address);
+	if (r < 0)
+		return r;
+	bmc_close(n->bmc);
+	n->bmc = bmc;
+	return 0;
+}
+
+static void power_read(struct node *n, enum bmc_power power)
+{
+	enum prov_power before = n->power;
+	bool faulty = n->read_failures >= 3;
+	n->power = power == BMC_POWER_ON    ? PROV_POWER_ON
+		   : power == BMC_POWER_OFF ? PROV_POWER_OFF
+					    : PROV_POWER_UNKNOWN;
+	n->power_fresh = true;
+	n->read_failures = 0;
+	if (n->op.kind == OP_NONE && (before != n->power || faulty))
+		node_kick(n);
+}
+
+static void read_failed(struct node *n)
+{
+	if (n->op.kind == OP_NONE && ++n->read_failures == 3)
+		node_kick(n);
+}
+
+static void on_answer(void *data, const struct bmc_result *result)
+{
+	uint64_t serial;
+	struct node *n = node_ticket_take(data, &serial);
+	if (!n || serial != n->bmc_ask.serial || n->bmc_ask.state != ASK_RUNNING)
+		return;
+	bool ok = result->err.kind == ERR_NONE;
+	n->bmc_ask.state = ok ? ASK_ANSWERED : ASK_FAILED;
+	n->bmc_ask.err = result->err;
+	n->bmc_result = *result;
+	if (ok && result->power != BMC_POWER_UNKNOWN)
+		power_read(n, result->power);
+	else if (!ok)
+		read_failed(n);
+	if (n->op.kind != OP_NONE)
+		op_advance(n);
+	else
+		node_schedule_poll(n);
+}
+
+static void ask(struct node *n, const struct bmc_request *request)
+{
+	n->bmc_ask = (struct node_ask){ ASK_RUNNING, ++n->engine->next_serial, { 0 } };
+	bmc_submit(n->bmc, request, on_answer, node_ticket_new(n, n->bmc_ask.serial));
+}
+
+void node_ask_power(struct node *n, bool urgent)
+{
+	ask(n, &(struct bmc_request){ .op = BMC_OP_GET_POWER,
+				      .urgent = urgent,
+				      .hold = n->op.kind == OP_NONE || n->op.kind == OP_VERIFY
+						      ? 0
+						      : SESSION_HOLD });
+}
+
+void node_ask_action(struct node *n, enum bmc_action action)
+{
+	n->power_fresh = false;
+	log_info("power command", "host", n->key, "action", bmc_action_name(action));
+	ask(n, &(struct bmc_request){ .op = BMC_OP_SET_POWER,
+				      .action = action,
+				      .hold = SESSION_HOLD,
+				      .urgent = true });
+}
+
+void node_ask_boot(struct node *n, enum bmc_device device, bool persistent)
+{
+	struct bmc_boot boot = { .device = device,
+				 .persistent = persistent,
+				 .uefi = n->boot_mode != BOOT_LEGACY };
+	log_info("boot device", "host", n->key, "device", bmc_device_name(device));
+	ask(n, &(struct bmc_request){
+		       .op = BMC_OP_SET_BOOT, .boot = boot, .hold = SESSION_HOLD, .urgent = true });
+}
+
+static bool idle(const struct node *n)
+{
+	return n->op.kind == OP_NONE && n->bmc && n->verified && !n->lost;
+}
+
+void node_poll_power(struct node *n)
+{
+	if (idle(n) && n->bmc_ask.state != ASK_RUNNING)
+		node_ask_power(n, false);
+}
+
+void node_schedule_poll(struct node *n)
+{
+	if (!idle(n))
+		return;
+	usec_t period = n->engine->options.timeouts.power_poll;
+	/* Jittered, so that a thousand hosts do not knock at once after a start. */
+	usec_t jitter = loop_random_below(n->engine->options.loop, period / 4 + 1);
+	timer_set_in(&n->wake, period - period / 8 + jitter);
+}

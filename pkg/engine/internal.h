@@ -1,0 +1,262 @@
+#pragma once
+/* The engine's inside: one struct node per host, one operation at a time on it. Not for other
+ * modules.
+ *
+ * node.c      nodes, their table, saving of records, kicks
+ * state.c     the node state machine
+ * op.c        operations: rows of steps, and the runner
+ * steps.c     what each step does
+ * hardware.c  asking the BMC
+ * agent.c     agents' side: lookup, heartbeat, inspection
+ * command.c   asking the agent
+ * provision.c the provisioner interface
+ */
+
+#include "base/map.h"
+#include "engine/engine.h"
+#include "engine/record.h"
+
+struct node;
+struct node_ticket;
+
+/* n NULL: what was to be stored never will be. */
+typedef void (*node_saved_fn)(void *data, struct node *n);
+
+enum node_state {
+	NODE_ENROLL,
+	NODE_MANAGEABLE,
+	NODE_INSPECTING,
+	NODE_INSPECT_FAILED,
+	NODE_AVAILABLE,
+	NODE_DEPLOYING,
+	NODE_DEPLOY_FAILED,
+	NODE_ACTIVE,
+	NODE_DELETING,
+	NODE_ERROR, /* deprovisioning failed */
+	_NODE_STATE_MAX,
+};
+
+enum op_kind {
+	OP_NONE,
+	OP_VERIFY,
+	OP_INSPECT,
+	OP_DEPLOY,
+	OP_UNDEPLOY,
+	OP_POWER_ON,
+	OP_POWER_OFF,
+	_OP_MAX
+};
+
+enum step_result { STEP_DONE, STEP_WAIT, STEP_FAILED };
+
+struct step {
+	const char *name;
+	/* Before the record is saved for this step: what is about to be. Not called when the step
+	 * is resumed. */
+	void (*enter)(struct node *n);
+	/* Looks what is the case and does what is missing; called again whenever something changed.
+	 */
+	enum step_result (*run)(struct node *n, struct err *err);
+	bool (*skip)(const struct node *n); /* may be NULL */
+	size_t timeout_offset;		    /* of a usec_t in struct engine_timeouts */
+	const char *waits_for;		    /* for the message of a time-out */
+	const char *retry_from; /* after a time-out go back to this step, boot_attempts times */
+};
+
+/* A question to the BMC or the agent, and its answer. */
+enum ask_state { ASK_IDLE, ASK_RUNNING, ASK_ANSWERED, ASK_FAILED };
+
+struct node_op {
+	enum op_kind kind;
+	size_t index;	   /* of the step */
+	bool entered;	   /* the step's record is saved */
+	usec_t deadline;   /* of the step, monotonic */
+	usec_t not_before; /* the step rests until then */
+	unsigned failures; /* of BMC or agent in this step, in a row */
+	unsigned polls;
+	bool commanded; /* this step has sent its command */
+	usec_t commanded_at;
+	int64_t attempt;
+	bool agent_found; /* a running agent serves: no boot needed */
+	bool progress_turn, progress_unknown;
+	bool hard;	 /* power off without asking the operating system */
+	struct err last; /* the last passing trouble, for the message of a time-out */
+};
+
+struct node_ask {
+	enum ask_state state;
+	uint64_t serial; /* answers to earlier questions are dropped */
+	struct err err;
+};
+
+struct pending_answer {
+	engine_answer_fn fn;
+	void *data;
+};
+
+struct node {
+	struct engine *engine;
+	char *key;
+	char *uid;
+
+	/* settings, from the latest call */
+	char *bmc_address, *username, *password;
+	bool bmc_insecure;
+	char *boot_mac;
+	enum boot_mode boot_mode;
+	enum prov_cleaning cleaning;
+	struct json *root_hints;   /* in the agent's grammar */
+	struct json *config_drive; /* member names → texts; while a deployment runs */
+
+	struct bmc *bmc;
+	bool verified;		 /* the BMC has answered with these settings */
+	struct err verify_error; /* the last verification failed with it */
+	enum prov_power power;
+	bool power_fresh;	/* read in this step */
+	unsigned read_failures; /* of the idle poll, in a row */
+	struct err power_error; /* a power operation failed, not yet told */
+
+	enum node_state state;
+	struct node_record record;
+	bool saving, save_again, lost; /* lost: another writer; wait for engine_load */
+	uint64_t save_serial;
+	unsigned save_failures;
+	struct timer save_timer;
+	struct {
+		node_saved_fn fn;
+		void *data;
+	} saved_waiter; /* at most one: lookups are refused while a record is being saved */
+
+	struct node_op op;
+	struct timer wake; /* deadline or rest of the step; idle: the power poll */
+
+	struct node_ask bmc_ask;
+	struct bmc_result bmc_result;
+	struct node_ask agent_ask;
+	struct agent_call *agent_call;
+	struct json *agent_answer;
+	usec_t agent_seen;   /* monotonic; 0: not in this life of the process */
+	bool agent_rebooted; /* the machine looked itself up like a new one in the middle of a boot
+			      */
+
+	struct json *inventory;
+	struct pending_answer inspection; /* held until the controller has stored the data */
+	struct timer inspection_timer;
+	struct prov_progress progress;
+	usec_t progress_stored;
+};
+
+/* Outlives the engine while answers to its questions are under way. */
+struct engine_anchor {
+	struct engine *engine; /* NULL: gone */
+	unsigned refs;
+};
+
+struct engine {
+	struct provisioner base;
+	struct engine_anchor *anchor;
+	struct engine_options options;
+	struct map nodes; /* key → struct node */
+	struct map macs;  /* lower-case MAC → struct node */
+	struct map uids;  /* UID → struct node */
+	unsigned busy;	  /* nodes in an operation that counts for capacity */
+	uint64_t next_serial;
+};
+
+/* --- node.c ----------------------------------------------------------------------------------- */
+
+struct node *node_find(const struct engine *e, const char *key);
+struct node *node_make(struct engine *e, const char *key, const char *uid);
+struct node *node_free(struct node *n);
+/* What an asynchronous question carries instead of a pointer to the node. */
+struct node_ticket *node_ticket_new(struct node *n, uint64_t serial);
+/* The node, if it is still the same one, else NULL. Frees the ticket. */
+struct node *node_ticket_take(struct node_ticket *t, uint64_t *ret_serial);
+/* Saves the record; op_advance() runs when it is stored. */
+void node_save(struct node *n);
+/* The same, and tells fn. */
+void node_save_for(struct node *n, node_saved_fn fn, void *data);
+void node_kick(struct node *n);
+void node_event(struct node *n, bool warning, const char *reason, const char *fmt, ...)
+	_printf_(4, 5);
+void node_add_mac(struct node *n, const char *mac);
+usec_t node_now(const struct node *n);
+usec_t node_wall(const struct node *n);
+
+/* --- state.c ---------------------------------------------------------------------------------- */
+
+struct node_state_info {
+	const char *name; /* as Ironic calls it */
+	enum op_kind op;  /* the operation that runs in it; OP_NONE: resting */
+	unsigned next;	  /* bits of allowed next states */
+};
+
+const struct node_state_info *node_state_info(enum node_state s);
+int node_state_parse(const char *name, enum node_state *ret); /* -EINVAL */
+/* The only way to change n->state: checks, stamps, logs. Does not save. */
+void node_set_state(struct node *n, enum node_state next);
+
+/* --- op.c ------------------------------------------------------------------------------------- */
+
+struct op_info {
+	const char *name;
+	const char *busy_name;		       /* for people: "inspecting" */
+	enum node_state during, after, failed; /* _NODE_STATE_MAX: state stays */
+	bool counts;			       /* for capacity */
+	const struct step *const *steps;       /* NULL-ended */
+};
+
+const struct op_info *op_info(enum op_kind kind);
+const struct step *op_step(const struct node *n); /* the running one, or NULL */
+void op_start(struct node *n, enum op_kind kind);
+/* After a restart: goes on with the step of the record; from its beginning if that is not known. */
+void op_resume(struct node *n, enum op_kind kind);
+void op_abort(struct node *n); /* without any effect on hardware */
+/* Ends the running operation with an error. */
+void op_fail(struct node *n, const struct err *err);
+void op_advance(struct node *n);
+/* Steps: come again after so long. */
+enum step_result step_rest(struct node *n, usec_t delay);
+/* Steps: a passing failure; rests with growing delays, or fails when repeating cannot help. */
+enum step_result step_trouble(struct node *n, const struct err *trouble, struct err *err);
+
+/* --- steps.c ---------------------------------------------------------------------------------- */
+
+extern const struct step step_verify, step_power_off, step_boot_network, step_power_on,
+	step_wait_inventory, step_find_agent, step_ram_power_off, step_ram_boot_network,
+	step_ram_power_on, step_wait_agent, step_clean, step_write, step_boot_entry, step_boot_disk,
+	step_agent_off, step_start_disk, step_clean_power_off, step_clean_boot_network,
+	step_clean_power_on, step_clean_wait_agent, step_final_off, step_user_power_on,
+	step_user_power_off;
+
+/* The record names no boot any more: the ramdisk, if one runs, is about to end and its token with
+ * it. */
+void node_no_boot(struct node *n);
+
+/* --- hardware.c ------------------------------------------------------------------------------- */
+
+/* Opens or re-opens the BMC by the node's settings. */
+int node_open_bmc(struct node *n, struct err *err);
+void node_ask_power(struct node *n, bool urgent);
+void node_ask_action(struct node *n, enum bmc_action action);
+void node_ask_boot(struct node *n, enum bmc_device device, bool persistent);
+/* Idle hosts: read the power state now; some time from now. */
+void node_poll_power(struct node *n);
+void node_schedule_poll(struct node *n);
+
+/* --- command.c -------------------------------------------------------------------------------- */
+
+void node_ask_agent(struct node *n, const char *method, const char *path, struct json *body,
+		    usec_t timeout);
+void node_forget_agent(struct node *n);
+/* Agent token of the boot that the record names; "" when none. 43 characters. */
+void node_token(const struct node *n, char out[64]);
+/* The `node` that commands carry. */
+struct json *node_for_agent(const struct node *n);
+/* Root device hints of a BareMetalHost in the agent's grammar; NULL for none. */
+struct json *hints_for_agent(const struct json *hints);
+
+/* --- provision.c ------------------------------------------------------------------------------ */
+
+extern const struct provisioner_ops engine_provisioner_ops;
+void node_release_inspection(struct node *n, int status);

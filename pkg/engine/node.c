@@ -1,0 +1,339 @@
+/* Nodes: their tables, and the saving of their records. A node lives from the first call of a
+ * controller to `remove`. What comes late for a node that is gone is dropped, because answers carry
+ * the key and a serial, never a pointer. */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/internal.h"
+
+struct node_ticket {
+	struct engine_anchor *anchor;
+	char *key, *uid;
+	uint64_t serial;
+};
+
+static void anchor_unref(struct engine_anchor *a)
+{
+	if (--a->refs == 0)
+		free(a);
+}
+
+struct node_ticket *node_ticket_new(struct node *n, uint64_t serial)
+{
+	struct node_ticket *t = xmalloc(sizeof(*t));
+	*t = (struct node_ticket){ n->engine->anchor, xstrdup(n->key), xstrdup(n->uid), serial };
+	t->anchor->refs++;
+	return t;
+}
+
+struct node *node_ticket_take(struct node_ticket *t, uint64_t *ret_serial)
+{
+	struct node *n = t->anchor->engine ? node_find(t->anchor->engine, t->key) : NULL;
+	if (n && !streq(n->uid, t->uid))
+		n = NULL;
+	*ret_serial = t->serial;
+	anchor_unref(t->anchor);
+	free(t->key), free(t->uid), free(t);
+	return n;
+}
+
+usec_t node_now(const struct node *n)
+{
+	return loop_now(n->engine->options.loop);
+}
+
+usec_t node_wall(const struct node *n)
+{
+	return loop_wall(n->engine->options.loop);
+}
+
+struct node *node_find(const struct engine *e, const char *key)
+{
+	return map_get(&e->nodes, key);
+}
+
+static void on_wake(void *data)
+{
+	struct node *n = data;
+	if (n->op.kind != OP_NONE)
+		op_advance(n);
+	else
+		node_poll_power(n);
+}
+
+static void on_save_timer(void *data)
+{
+	node_save(data);
+}
+
+static void on_inspection_timer(void *data)
+{
+	/* Not stored in time: the agent's own time-out is near, and a refusal makes it post again.
+	 */
+	node_release_inspection(data, 503);
+}
+
+struct node *node_make(struct engine *e, const char *key, const char *uid)
+{
+	struct node *n = xcalloc(1, sizeof(*n));
+	n->engine = e;
+	n->key = xstrdup(key);
+	n->uid = xstrdup(uid);
+	timer_init(&n->wake, e->options.loop, "node", on_wake, n);
+	timer_init(&n->save_timer, e->options.loop, "node save", on_save_timer, n);
+	timer_init(&n->inspection_timer, e->options.loop, "inspection", on_inspection_timer, n);
+	map_set(&e->nodes, key, n);
+	map_set(&e->uids, uid, n);
+	return n;
+}
+
+static void tell_waiter(struct node *n, bool stored);
+
+static void forget_macs(struct node *n)
+{
+	struct map *macs = &n->engine->macs;
+	map_for_each(macs, i)
+		if (macs->entries[i].value == n)
+			map_remove(macs, macs->entries[i].key);
+}
+
+struct node *node_free(struct node *n)
+{
+	if (!n)
+		return NULL;
+	struct engine *e = n->engine;
+	op_abort(n);
+	node_release_inspection(n, 404);
+	tell_waiter(n, false);
+	timer_stop(&n->wake);
+	timer_stop(&n->save_timer);
+	forget_macs(n);
+	map_remove(&e->nodes, n->key);
+	if (map_get(&e->uids, n->uid) == n)
+		map_remove(&e->uids, n->uid);
+	bmc_close(n->bmc);
+	record_release(&n->record);
+	json_free(n->root_hints);
+	json_free(n->config_drive);
+	json_free(n->inventory);
+	json_free(n->agent_answer);
+	secret_free(n->password);
+	free(n->bmc_address), free(n->username), free(n->boot_mac);
+	free(n->uid), free(n->key);
+	free(n);
+	return NULL;
+}
+
+void node_kick(struct node *n)
+{
+	const struct engine_env *env = &n->engine->options.env;
+	env->kick(env->data, n->key);
+}
+
+void node_event(struct node *n, bool warning, const char *reason, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	const struct engine_env *env = &n->engine->options.env;
+	env->event(env->data, n->key, warning, reason, text);
+}
+
+void node_add_mac(struct node *n, const char *mac)
+{
+	/* A MAC belongs to the host that named it first; register tells the other one so. */
+	if (!str_empty(mac) && !map_get(&n->engine->macs, mac))
+		map_set(&n->engine->macs, mac, n);
+}
+
+/* --- saving ------------------------------------------------------------------------------------
+ */
+
+static void tell_waiter(struct node *n, bool stored)
+{
+	node_saved_fn fn = n->saved_waiter.fn;
+	n->saved_waiter.fn = NULL;
+	if (fn)
+		fn(n->saved_waiter.data, stored ? n : NULL);
+}
+
+static void after_save_error(struct node *n, const struct err *err)
+{
+	if (err->kind == ERR_CONFLICT || err->kind == ERR_NOT_FOUND) {
+		/* Another writer: what this node believes may be wrong. Nothing more is done to the
+		 * hardware until the controller has loaded the record anew. */
+		log_warn("record was changed by somebody else; reading it again", "host", n->key,
+			 "error", err->text);
+		op_abort(n);
+		n->lost = true;
+		tell_waiter(n, false);
+		node_kick(n);
+		return;
+	}
+	usec_t delay = USEC_PER_SEC << MIN(n->save_failures, 5u);
+	n->save_failures++;
+	log_warn("cannot store the record; trying again", "host", n->key, "error", err->text);
+	timer_set_in(&n->save_timer, delay);
+}
+
+static void on_saved(void *data, const struct err *err)
+{
+	uint64_t serial;
+	struct node *n = node_ticket_take(data, &serial);
+	if (!n || serial != n->save_serial)
+		return;
+	n->saving = false;
+	if (err) {
+		after_save_error(n, err);
+		return;
+	}
+	n->save_failures = 0;
+	if (n->save_again) {
+		node_save(n);
+		return;
+	}
+	tell_waiter(n, true);
+	if (n->op.kind == OP_NONE)
+		node_kick(n); /* who asked meanwhile was told to wait for this */
+	else
+		op_advance(n);
+}
+
+void node_save_for(struct node *n, node_saved_fn fn, void *data)
+{
+	tell_waiter(n, false);
+	n->saved_waiter.fn = fn;
+	n->saved_waiter.data = data;
+	node_save(n);
+}
+
+void node_save(struct node *n)
+{
+	if (n->lost)
+		return;
+	if (n->saving) {
+		n->save_again = true;
+		return;
+	}
+	n->saving = true;
+	n->save_again = false;
+	timer_stop(&n->save_timer);
+	str_replace(&n->record.host_uid, n->uid);
+	n->record.schema_version = RECORD_SCHEMA_VERSION;
+	n->save_serial = ++n->engine->next_serial;
+	const struct engine_env *env = &n->engine->options.env;
+	_cleanup_(json_freep) struct json *record = record_save(&n->record);
+	env->save(env->data, n->key, n->uid, record, on_saved, node_ticket_new(n, n->save_serial));
+}
+
+/* --- the engine --------------------------------------------------------------------------------
+ */
+
+static void set_defaults(struct engine_options *o)
+{
+	struct {
+		usec_t *field;
+		usec_t value;
+	} rows[] = {
+		{ &o->timeouts.boot, 20 * USEC_PER_MIN },
+		{ &o->timeouts.power, 120 * USEC_PER_SEC },
+		{ &o->timeouts.soft_off, 180 * USEC_PER_SEC },
+		{ &o->timeouts.silence, 180 * USEC_PER_SEC },
+		{ &o->timeouts.step, 24 * USEC_PER_HOUR },
+		{ &o->timeouts.power_poll, USEC_PER_MIN },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (*rows[i].field == 0)
+			*rows[i].field = rows[i].value;
+	if (o->capacity == 0)
+		o->capacity = 20;
+	if (o->boot_attempts == 0)
+		o->boot_attempts = 2;
+}
+
+struct engine *engine_new(const struct engine_options *options)
+{
+	struct engine *e = xcalloc(1, sizeof(*e));
+	e->base.ops = &engine_provisioner_ops;
+	e->anchor = xcalloc(1, sizeof(*e->anchor));
+	*e->anchor = (struct engine_anchor){ .engine = e, .refs = 1 };
+	e->options = *options;
+	e->options.secret = xmemdup(options->secret, options->secret_len);
+	set_defaults(&e->options);
+	return e;
+}
+
+struct engine *engine_free(struct engine *e)
+{
+	if (!e)
+		return NULL;
+	map_for_each(&e->nodes, i) {
+		/* Agents post again to whoever comes after us. */
+		node_release_inspection(e->nodes.entries[i].value, 503);
+		node_free(e->nodes.entries[i].value);
+	}
+	map_done(&e->nodes);
+	map_done(&e->macs);
+	map_done(&e->uids);
+	e->anchor->engine = NULL;
+	anchor_unref(e->anchor);
+	secret_zero((void *)e->options.secret, e->options.secret_len);
+	free((void *)e->options.secret);
+	free(e);
+	return NULL;
+}
+
+struct provisioner *engine_provisioner(struct engine *e)
+{
+	return &e->base;
+}
+
+bool engine_knows(const struct engine *e, const char *key)
+{
+	const struct node *n = node_find(e, key);
+	return n && !n->lost;
+}
+
+void engine_load(struct engine *e, const char *key, const char *uid, const struct json *record)
+{
+	struct node *n = node_find(e, key);
+	if (n && streq(n->uid, uid) && !n->lost)
+		return;
+	node_free(n);
+	n = node_make(e, key, uid);
+	struct err err = { 0 };
+	/* A record of another host of that name says nothing about this one. */
+	if (!record || !streq(json_get_string(record, "hostUID"), uid))
+		return;
+	if (record_load(record, &n->record, &err) < 0 ||
+	    node_state_parse(str_or(n->record.node.state, "enroll"), &n->state) < 0) {
+		log_error("record cannot be used; the host is taken as unknown", "host", key,
+			  "error", err.text);
+		record_release(&n->record);
+		n->state = NODE_ENROLL;
+	}
+}
+
+struct json *engine_describe(const struct engine *e, const char *key)
+{
+	const struct node *n = node_find(e, key);
+	if (!n)
+		return NULL;
+	struct json *j = record_save(&n->record);
+	json_remove(json_get_mut(j, "agent"), "certificate");
+	json_set_string(j, "operation", op_info(n->op.kind)->name);
+	const struct step *step = op_step(n);
+	json_set_string(j, "waitsFor", step ? step->waits_for : NULL);
+	json_set_string(j, "trouble", n->op.last.kind != ERR_NONE ? n->op.last.text : NULL);
+	struct json *progress = json_make_object(j, "progress");
+	json_set_int(progress, "bytesDone", (int64_t)n->progress.bytes_done);
+	json_set_int(progress, "bytesTotal", (int64_t)n->progress.bytes_total);
+	json_set_int(progress, "bytesPerSecond", (int64_t)n->progress.bytes_per_second);
+	return j;
+}

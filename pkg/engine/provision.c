@@ -1,0 +1,546 @@
+/* The provisioner interface. Each call compares what the controller wants with the state of the
+ * node, starts the operation that is missing, and tells how far it is. After a restart the node
+ * knows only its record: the first call of the controller then resumes the operation that the
+ * record names. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/internal.h"
+
+static struct engine *engine_of(struct provisioner *p)
+{
+	return container_of(p, struct engine, base);
+}
+
+static void done(struct prov_result *ret)
+{
+	*ret = (struct prov_result){ .outcome = PROV_DONE };
+}
+
+/* The engine kicks when it goes on; asking again now and then keeps a lost kick from costing more
+ * than minutes. */
+static void running(struct prov_result *ret, bool started)
+{
+	*ret = (struct prov_result){ .outcome = PROV_RUNNING,
+				     .started = started,
+				     .requeue = 5 * USEC_PER_MIN };
+}
+
+static void failed(struct prov_result *ret, const char *text)
+{
+	*ret = (struct prov_result){ .outcome = PROV_FAILED };
+	snprintf(ret->error, sizeof(ret->error), "%s", text);
+}
+
+/* Nothing goes on with a node whose record was changed by somebody else: the controller loads it
+ * first. */
+static struct node *usable(struct provisioner *p, const struct prov_host *host,
+			   struct prov_result *ret)
+{
+	struct node *n = node_find(engine_of(p), host->key);
+	if (n && !n->lost)
+		return n;
+	running(ret, false);
+	ret->requeue = USEC_PER_SEC;
+	return NULL;
+}
+
+/* --- registration
+ * ----------------------------------------------------------------------------------- */
+
+static bool take_string(char **slot, const char *s)
+{
+	if (streq(*slot, s))
+		return false;
+	str_replace(slot, s);
+	return true;
+}
+
+/* True when the BMC has to be asked again. */
+static bool take_bmc_settings(struct node *n, const struct prov_host *host)
+{
+	bool changed = take_string(&n->bmc_address, host->bmc_address);
+	changed |= n->bmc_insecure != host->bmc_insecure;
+	n->bmc_insecure = host->bmc_insecure;
+	if (!host->username || !host->password)
+		return changed;
+	changed |= take_string(&n->username, host->username);
+	if (!streq(n->password, host->password)) {
+		n->password = secret_free(n->password);
+		n->password = xstrdup(host->password);
+		changed = true;
+	}
+	return changed;
+}
+
+static void take_settings(struct node *n, const struct prov_host *host)
+{
+	n->boot_mode = host->boot_mode;
+	n->cleaning = host->cleaning;
+	json_free(n->root_hints);
+	n->root_hints = hints_for_agent(host->root_hints);
+	take_string(&n->boot_mac, str_or(host->boot_mac, ""));
+	node_add_mac(n, n->boot_mac);
+}
+
+static int check_host(const struct node *n, const struct prov_host *host, struct err *err)
+{
+	const struct node *owner = str_empty(host->boot_mac)
+					   ? NULL
+					   : map_get(&n->engine->macs, host->boot_mac);
+	if (owner && owner != n)
+		return err_set(err, ERR_CONFLICT, "MAC address %s conflicts with existing node %s",
+			       host->boot_mac, owner->key);
+	struct bmc_address address = { 0 };
+	int r = bmc_address_parse(str_or(host->bmc_address, ""), &address, err);
+	if (r < 0)
+		return r;
+	const struct bmc_scheme *s = address.scheme;
+	bool needs_mac = s->needs_mac || (s->boot == BMC_BOOT_NETWORK && str_empty(host->boot_mac));
+	if (needs_mac && str_empty(host->boot_mac))
+		r = err_set(
+			err, ERR_INVALID,
+			"BMC driver %s requires a boot MAC address: set spec.bootMACAddress to the NIC that "
+			"boots from the network",
+			s->name);
+	else if (host->boot_mode == BOOT_UEFI_SECURE && !s->secure_boot)
+		r = err_set(err, ERR_INVALID, "BMC driver %s does not support secure boot",
+			    s->name);
+	bmc_address_done(&address);
+	return r;
+}
+
+static void start_verify(struct node *n, struct prov_result *ret)
+{
+	struct err err = { 0 };
+	n->verified = false;
+	n->verify_error = (struct err){ 0 };
+	if (node_open_bmc(n, &err) < 0) {
+		n->verify_error = err;
+		failed(ret, err.text);
+		return;
+	}
+	op_start(n, OP_VERIFY);
+	running(ret, true);
+}
+
+static bool retry_verify(const struct node *n, const struct prov_register *params, bool changed)
+{
+	bool told = n->verify_error.kind != ERR_NONE && !params->retry &&
+		    !params->credentials_changed;
+	return changed || (!n->verified && !told);
+}
+
+static void register_host(struct provisioner *p, const struct prov_host *host,
+			  const struct prov_register *params, const char **ret_node_id,
+			  struct prov_result *ret)
+{
+	struct node *n = usable(p, host, ret);
+	if (!n)
+		return;
+	struct err err = { 0 };
+	*ret_node_id = n->uid;
+	if (check_host(n, host, &err) < 0) {
+		failed(ret, err.text);
+		return;
+	}
+	bool changed = take_bmc_settings(n, host);
+	take_settings(n, host);
+	if (n->op.kind == OP_VERIFY && !changed) {
+		running(ret, false);
+		return;
+	}
+	bool busy = n->op.kind != OP_NONE && n->op.kind != OP_VERIFY;
+	if (retry_verify(n, params, changed) && !busy) {
+		start_verify(n, ret);
+		return;
+	}
+	if (busy && changed && node_open_bmc(n, &err) < 0) {
+		failed(ret, err.text);
+		return;
+	}
+	if (n->verify_error.kind != ERR_NONE && !n->verified)
+		failed(ret, n->verify_error.text);
+	else
+		done(ret);
+}
+
+/* --- inspection
+ * --------------------------------------------------------------------------------------- */
+
+/* A ramdisk of ours that was started for inspection lately may still post, so there is no need to
+ * boot it again. */
+static bool inspection_under_way(const struct node *n)
+{
+	usec_t limit = n->engine->options.timeouts.boot;
+	return n->record.boot.nonce && streq(n->record.boot.purpose, op_info(OP_INSPECT)->name) &&
+	       !n->record.agent.url && node_wall(n) < n->record.boot.started_at + limit;
+}
+
+static void start_inspection(struct node *n, struct prov_result *ret)
+{
+	n->inventory = json_free(n->inventory);
+	node_event(n, false, "InspectionStarted", "Hardware inspection started");
+	op_start(n, OP_INSPECT);
+	running(ret, true);
+}
+
+static void inspect(struct provisioner *p, const struct prov_host *host,
+		    const struct prov_inspect *params, const struct json **ret_inventory,
+		    struct prov_result *ret)
+{
+	struct node *n = usable(p, host, ret);
+	*ret_inventory = NULL;
+	if (!n)
+		return;
+	if (n->op.kind == OP_INSPECT && !params->force_reboot) {
+		running(ret, false);
+		return;
+	}
+	if (n->state == NODE_INSPECTING && n->op.kind == OP_NONE && !params->force_reboot) {
+		op_resume(n, OP_INSPECT);
+		running(ret, false);
+		return;
+	}
+	if (n->state == NODE_INSPECT_FAILED && !params->retry) {
+		failed(ret, str_or(n->record.node.last_error, "inspection failed"));
+		return;
+	}
+	if (n->inventory && n->state == NODE_MANAGEABLE && !params->refresh) {
+		*ret_inventory = n->inventory;
+		done(ret);
+		return;
+	}
+	if (n->state == NODE_MANAGEABLE && inspection_under_way(n) && !params->refresh) {
+		node_set_state(n, NODE_INSPECTING);
+		str_replace(&n->record.step.operation, op_info(OP_INSPECT)->name);
+		str_replace(&n->record.step.name, step_wait_inventory.name);
+		op_resume(n, OP_INSPECT);
+		running(ret, false);
+		return;
+	}
+	start_inspection(n, ret);
+}
+
+/* --- preparing
+ * ---------------------------------------------------------------------------------------- */
+
+static void prepare(struct provisioner *p, const struct prov_host *host,
+		    const struct prov_prepare *params, struct prov_result *ret)
+{
+	(void)params;
+	struct node *n = usable(p, host, ret);
+	if (!n)
+		return;
+	/* The controller is past inspecting: the inventory is stored. */
+	node_release_inspection(n, 202);
+	n->inventory = json_free(n->inventory);
+	if (n->state == NODE_ENROLL || n->state == NODE_INSPECT_FAILED)
+		node_set_state(n, NODE_MANAGEABLE);
+	if (n->state == NODE_MANAGEABLE) {
+		node_set_state(n, NODE_AVAILABLE);
+		node_save(n);
+	}
+	if (n->saving)
+		running(ret, true);
+	else
+		done(ret);
+}
+
+/* --- provisioning
+ * --------------------------------------------------------------------------------------- */
+
+static bool same_image(const struct node *n, const struct prov_image *image)
+{
+	const struct node_record *r = &n->record;
+	return streq(str_or(r->image.url, ""), str_or(image->url, "")) &&
+	       streq(str_or(r->image.checksum, ""), str_or(image->checksum, ""));
+}
+
+static void take_image(struct node *n, const struct prov_image *image)
+{
+	struct node_record *r = &n->record;
+	str_replace(&r->image.url, image->url);
+	str_replace(&r->image.checksum, image->checksum);
+	str_replace(&r->image.checksum_type, image->checksum_type);
+	str_replace(&r->image.format, image->format);
+	r->image.written_at = 0;
+}
+
+static void take_config_drive(struct node *n, const struct prov_config_drive *drive)
+{
+	json_free(n->config_drive);
+	n->config_drive = json_new_object();
+	json_set_string(n->config_drive, "meta_data", drive->meta_data);
+	json_set_string(n->config_drive, "user_data", drive->user_data);
+	json_set_string(n->config_drive, "network_data", drive->network_data);
+}
+
+static const struct {
+	const char *what, *value, *advice;
+} refused_images[] = {
+	{ "format", "vdi", "convert it with \"qemu-img convert -O qcow2\" or use raw" },
+	{ "format", "vmdk", "convert it with \"qemu-img convert -O qcow2\" or use raw" },
+	{ "scheme", "ftp://", "serve it by http or https" },
+	{ "scheme", "gopher://", "serve it by http or https" },
+	{ "scheme", "oci://", "serve it by http or https" },
+};
+
+static int check_image(const struct prov_image *image, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(refused_images); i++) {
+		const char *value = refused_images[i].value;
+		bool format = streq(refused_images[i].what, "format");
+		if (format ? streq(image->format, value) : str_has_prefix(image->url, value))
+			return err_set(err, ERR_UNSUPPORTED,
+				       "images of %s %s are not supported: %s",
+				       refused_images[i].what, value, refused_images[i].advice);
+	}
+	if (!str_has_prefix(image->url, "http://") && !str_has_prefix(image->url, "https://"))
+		return err_set(err, ERR_INVALID, "image URL %s: only http and https are supported",
+			       image->url);
+	if (str_empty(image->checksum))
+		return err_set(err, ERR_INVALID,
+			       "Validation failed: checksum is required for normal images");
+	return 0;
+}
+
+static void deploy_failed_text(const struct node *n, struct prov_result *ret)
+{
+	const struct node_record *r = &n->record;
+	const char *why = str_or(r->node.last_error, "unknown error");
+	*ret = (struct prov_result){ .outcome = PROV_FAILED };
+	if (str_empty(r->image.checksum))
+		snprintf(ret->error, sizeof(ret->error), "Image provisioning failed (url: %s): %s",
+			 r->image.url, why);
+	else
+		snprintf(ret->error, sizeof(ret->error),
+			 "Image provisioning failed (url: %s, checksum: %s): %s", r->image.url,
+			 r->image.checksum, why);
+}
+
+static void start_deploy(struct node *n, const struct prov_provision *params,
+			 struct prov_result *ret)
+{
+	struct err err = { 0 };
+	if (check_image(&params->image, &err) < 0) {
+		failed(ret, err.text);
+		return;
+	}
+	op_abort(n);
+	take_image(n, &params->image);
+	take_config_drive(n, &params->config_drive);
+	node_event(n, false, "ProvisioningStarted", "Image provisioning started for %s",
+		   params->image.url);
+	/* An agent that was at work on another image is not to be trusted with the disk as it is.
+	 */
+	if (n->state == NODE_DEPLOYING || n->state == NODE_DEPLOY_FAILED)
+		str_replace(&n->record.agent.url, NULL);
+	op_start(n, OP_DEPLOY);
+	running(ret, true);
+}
+
+static void provision(struct provisioner *p, const struct prov_host *host,
+		      const struct prov_provision *params, struct prov_result *ret)
+{
+	struct node *n = usable(p, host, ret);
+	if (!n)
+		return;
+	node_release_inspection(n, 202);
+	bool same = same_image(n, &params->image);
+	if (n->state == NODE_ACTIVE && same) {
+		n->config_drive = json_free(n->config_drive);
+		if (n->saving)
+			running(ret, false);
+		else
+			done(ret);
+		return;
+	}
+	if (n->state == NODE_DEPLOYING && same && !params->force_reboot) {
+		if (n->op.kind != OP_DEPLOY) {
+			take_config_drive(n, &params->config_drive);
+			op_resume(n, OP_DEPLOY);
+		}
+		running(ret, false);
+		return;
+	}
+	if (n->state == NODE_DEPLOY_FAILED && same && !params->retry) {
+		deploy_failed_text(n, ret);
+		return;
+	}
+	if (n->state == NODE_ENROLL || n->state == NODE_INSPECT_FAILED)
+		prepare(p, host, &(struct prov_prepare){ 0 }, ret);
+	start_deploy(n, params, ret);
+}
+
+static void deprovision(struct provisioner *p, const struct prov_host *host,
+			const struct prov_deprovision *params, struct prov_result *ret)
+{
+	struct node *n = usable(p, host, ret);
+	if (!n)
+		return;
+	node_release_inspection(n, 202);
+	if (n->op.kind == OP_UNDEPLOY) {
+		running(ret, false);
+		return;
+	}
+	if (n->state == NODE_AVAILABLE) {
+		if (n->saving)
+			running(ret, false);
+		else
+			done(ret);
+		return;
+	}
+	if (n->state == NODE_DELETING) {
+		op_resume(n, OP_UNDEPLOY);
+		running(ret, false);
+		return;
+	}
+	if (n->state == NODE_ERROR && !params->retry) {
+		failed(ret, str_or(n->record.node.last_error, "deprovisioning failed"));
+		return;
+	}
+	n->config_drive = json_free(n->config_drive);
+	node_event(n, false, "DeprovisioningStarted", "Image deprovisioning started");
+	op_start(n, OP_UNDEPLOY);
+	running(ret, true);
+}
+
+static void adopt(struct provisioner *p, const struct prov_host *host, bool retry,
+		  struct prov_result *ret)
+{
+	(void)retry;
+	struct node *n = usable(p, host, ret);
+	if (!n)
+		return;
+	if (n->op.kind == OP_DEPLOY)
+		op_abort(n); /* the controller has seen its end; only the record has not */
+	switch (n->state) {
+	case NODE_ENROLL:
+	case NODE_MANAGEABLE:
+	case NODE_AVAILABLE:
+	case NODE_DEPLOYING:
+		node_set_state(n, NODE_ACTIVE);
+		node_save(n);
+		break;
+	case NODE_INSPECTING:
+	case NODE_INSPECT_FAILED:
+		op_abort(n);
+		node_set_state(n, NODE_MANAGEABLE);
+		node_set_state(n, NODE_ACTIVE);
+		node_save(n);
+		break;
+	case NODE_ACTIVE:
+	case NODE_DEPLOY_FAILED:
+	case NODE_DELETING:
+	case NODE_ERROR:
+	case _NODE_STATE_MAX:
+		break;
+	}
+	if (n->saving)
+		running(ret, true);
+	else
+		done(ret);
+}
+
+static void remove_host(struct provisioner *p, const struct prov_host *host, bool force,
+			struct prov_result *ret)
+{
+	(void)force;
+	node_free(node_find(engine_of(p), host->key));
+	done(ret);
+}
+
+/* --- power
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static enum prov_power power(struct provisioner *p, const struct prov_host *host, bool *ret_fault)
+{
+	struct node *n = node_find(engine_of(p), host->key);
+	*ret_fault = n && n->read_failures >= 3;
+	return n ? n->power : PROV_POWER_UNKNOWN;
+}
+
+static void change_power(struct provisioner *p, const struct prov_host *host, enum op_kind kind,
+			 bool hard, bool force, struct prov_result *ret)
+{
+	struct node *n = usable(p, host, ret);
+	if (!n)
+		return;
+	enum prov_power want = kind == OP_POWER_ON ? PROV_POWER_ON : PROV_POWER_OFF;
+	if (n->op.kind == kind && n->op.hard == hard) {
+		running(ret, false);
+		return;
+	}
+	bool power_op = n->op.kind == OP_POWER_ON || n->op.kind == OP_POWER_OFF;
+	if (n->op.kind != OP_NONE && !power_op) {
+		running(ret, false);
+		ret->requeue = 3 * USEC_PER_SEC;
+		return;
+	}
+	if (n->power_error.kind != ERR_NONE && !force) {
+		failed(ret, n->power_error.text);
+		n->power_error = (struct err){ 0 };
+		return;
+	}
+	n->power_error = (struct err){ 0 };
+	if (!power_op && n->power == want) {
+		done(ret);
+		return;
+	}
+	if (kind == OP_POWER_OFF && n->record.boot.nonce) {
+		node_no_boot(n);
+		node_save(n);
+	}
+	op_start(n, kind);
+	n->op.hard = hard;
+	node_event(n, false, kind == OP_POWER_ON ? "PowerOn" : "PowerOff", "Host %s powered %s",
+		   hard || kind == OP_POWER_ON ? "is" : "is softly",
+		   kind == OP_POWER_ON ? "on" : "off");
+	running(ret, true);
+}
+
+static void power_on(struct provisioner *p, const struct prov_host *host, bool force,
+		     struct prov_result *ret)
+{
+	change_power(p, host, OP_POWER_ON, false, force, ret);
+}
+
+static void power_off(struct provisioner *p, const struct prov_host *host, bool hard, bool force,
+		      struct prov_result *ret)
+{
+	change_power(p, host, OP_POWER_OFF, hard, force, ret);
+}
+
+static bool has_capacity(struct provisioner *p, const struct prov_host *host)
+{
+	struct engine *e = engine_of(p);
+	const struct node *n = node_find(e, host->key);
+	return e->busy < e->options.capacity || (n && op_info(n->op.kind)->counts);
+}
+
+static void progress(struct provisioner *p, const char *key, struct prov_progress *ret)
+{
+	const struct node *n = node_find(engine_of(p), key);
+	*ret = n ? n->progress : (struct prov_progress){ 0 };
+}
+
+const struct provisioner_ops engine_provisioner_ops = {
+	.register_host = register_host,
+	.inspect = inspect,
+	.prepare = prepare,
+	.provision = provision,
+	.deprovision = deprovision,
+	.adopt = adopt,
+	.remove = remove_host,
+	.power = power,
+	.power_on = power_on,
+	.power_off = power_off,
+	.has_capacity = has_capacity,
+	.progress = progress,
+};

@@ -1,0 +1,132 @@
+/* The record of a host, bound to JSON by tables. Pure. */
+
+#include "engine/record.h"
+
+#include <stddef.h>
+
+#define FIELD(json, c, member)                                                                     \
+	{                                                                                          \
+		.key = (json), .type = (c), .offset = offsetof(struct node_record, member)         \
+	}
+
+/* Sub-tables count offsets from the start of the whole record, because its parts have no struct
+ * names: their objects lie at offset 0 and have no size of their own to be zeroed. */
+#define OBJECT(json, table)                                                                        \
+	{                                                                                          \
+		.key = (json), .type = BIND_OBJECT, .offset = 0, .sub = &(table)                   \
+	}
+#define TABLE(name) static const struct bind_struct name##_struct = { 0, name##_fields }
+
+static const struct bind_field node_fields[] = {
+	FIELD("state", BIND_STRING, node.state),
+	FIELD("lastError", BIND_STRING, node.last_error),
+	FIELD("since", BIND_TIME, node.since),
+	FIELD("cleanedAt", BIND_TIME, node.cleaned_at),
+	FIELD("deployAttempts", BIND_INT, node.deploy_attempts),
+	{ 0 },
+};
+TABLE(node);
+
+static const struct bind_field boot_fields[] = {
+	FIELD("nonce", BIND_STRING, boot.nonce),
+	FIELD("purpose", BIND_STRING, boot.purpose),
+	FIELD("startedAt", BIND_TIME, boot.started_at),
+	FIELD("tokenIssued", BIND_BOOL, boot.token_issued),
+	FIELD("sourceAddress", BIND_STRING, boot.source_address),
+	{ 0 },
+};
+TABLE(boot);
+
+static const struct bind_field agent_fields[] = {
+	FIELD("url", BIND_STRING, agent.url),
+	FIELD("certificate", BIND_STRING, agent.certificate),
+	FIELD("version", BIND_STRING, agent.version),
+	FIELD("lastHeartbeat", BIND_TIME, agent.seen_at),
+	{ 0 },
+};
+TABLE(agent);
+
+static const struct bind_field step_fields[] = {
+	FIELD("operation", BIND_STRING, step.operation),
+	FIELD("name", BIND_STRING, step.name),
+	FIELD("startedAt", BIND_TIME, step.started_at),
+	FIELD("attempt", BIND_INT, step.attempt),
+	{ 0 },
+};
+TABLE(step);
+
+static const struct bind_field image_fields[] = {
+	FIELD("url", BIND_STRING, image.url),
+	FIELD("checksum", BIND_STRING, image.checksum),
+	FIELD("checksumType", BIND_STRING, image.checksum_type),
+	FIELD("format", BIND_STRING, image.format),
+	FIELD("writtenAt", BIND_TIME, image.written_at),
+	{ 0 },
+};
+TABLE(image);
+
+static const struct bind_field progress_fields[] = {
+	FIELD("bytesDone", BIND_INT, progress.bytes_done),
+	FIELD("bytesTotal", BIND_INT, progress.bytes_total),
+	FIELD("bytesPerSecond", BIND_INT, progress.bytes_per_second),
+	FIELD("secondsLeft", BIND_INT, progress.seconds_left),
+	FIELD("percent", BIND_INT, progress.percent),
+	{ 0 },
+};
+TABLE(progress);
+
+static const struct bind_field dhcp_fields[] = {
+	FIELD("mac", BIND_STRING, dhcp.mac),
+	FIELD("slot", BIND_INT, dhcp.slot),
+	FIELD("address", BIND_STRING, dhcp.address),
+	{ 0 },
+};
+TABLE(dhcp);
+
+static const struct bind_field bmc_fields[] = {
+	FIELD("address", BIND_STRING, bmc.address),
+	FIELD("vendor", BIND_STRING, bmc.vendor),
+	{ 0 },
+};
+TABLE(bmc);
+
+static const struct bind_field record_fields[] = {
+	FIELD("hostUID", BIND_STRING, host_uid),
+	FIELD("schemaVersion", BIND_INT, schema_version),
+	OBJECT("node", node_struct),
+	OBJECT("boot", boot_struct),
+	OBJECT("agent", agent_struct),
+	OBJECT("step", step_struct),
+	OBJECT("image", image_struct),
+	OBJECT("progress", progress_struct),
+	OBJECT("dhcp", dhcp_struct),
+	OBJECT("bmc", bmc_struct),
+	{ 0 },
+};
+const struct bind_struct record_struct = { sizeof(struct node_record), record_fields };
+
+int record_load(const struct json *j, struct node_record *ret, struct err *err)
+{
+	int64_t version = json_get_int(j, "schemaVersion", RECORD_SCHEMA_VERSION);
+	if (version > RECORD_SCHEMA_VERSION)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "the HostRecord has schema version %lld, this Ingot knows %d: "
+			       "run the newer release again, or one after it",
+			       (long long)version, RECORD_SCHEMA_VERSION);
+	struct node_record r = { 0 };
+	int n = bind_from_json(&record_struct, j, &r, err);
+	if (n < 0)
+		return err_wrap(err, "HostRecord");
+	*ret = r;
+	return 0;
+}
+
+struct json *record_save(const struct node_record *r)
+{
+	return bind_to_json(&record_struct, r);
+}
+
+void record_release(struct node_record *r)
+{
+	bind_release(&record_struct, r);
+}

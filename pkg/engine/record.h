@@ -1,0 +1,66 @@
+#pragma once
+/* What must survive a restart, of one host: HostRecord.spec without Kubernetes around it. Strings
+ * are heap copies. */
+
+#include "base/clock.h"
+#include "json/bind.h"
+
+enum { RECORD_SCHEMA_VERSION = 1 };
+
+struct node_record {
+	char *host_uid;
+	int64_t schema_version;
+	struct {
+		char *state; /* names of the state table */
+		char *last_error;
+		usec_t since;
+		usec_t cleaned_at; /* 0: a tenant has been here since, or never cleaned */
+		int64_t deploy_attempts;
+	} node;
+	struct {
+		char *nonce; /* 128 bits in hex: names one boot of the ramdisk; NULL: none is meant
+				to run */
+		char *purpose;
+		usec_t started_at;
+		bool token_issued;
+		char *source_address;
+	} boot;
+	struct {
+		char *url;
+		char *certificate;
+		char *version;
+		usec_t seen_at; /* last heartbeat */
+	} agent;
+	struct {
+		char *operation;
+		char *name;
+		usec_t started_at;
+		int64_t attempt;
+	} step;
+	struct {
+		char *url;
+		char *checksum;
+		char *checksum_type;
+		char *format;
+		usec_t written_at;
+	} image;
+	struct {
+		int64_t bytes_done, bytes_total, bytes_per_second, seconds_left, percent;
+	} progress; /* of the write under way; stored now and then */
+	struct {
+		char *mac;
+		int64_t slot;
+		char *address;
+	} dhcp;
+	struct {
+		char *address;
+		char *vendor;
+	} bmc;
+};
+
+extern const struct bind_struct record_struct;
+
+/* ERR_UNSUPPORTED for a record of a newer schema: it is never rewritten. */
+int record_load(const struct json *j, struct node_record *ret, struct err *err);
+struct json *record_save(const struct node_record *r);
+void record_release(struct node_record *r);

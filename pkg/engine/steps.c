@@ -1,0 +1,657 @@
+/* What each step does. A step function looks at what is known, asks for what is not, and does what
+ * is missing; it never assumes that it runs for the first time (op.c says why). All waiting is done
+ * by returning STEP_WAIT. */
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agentapi/messages.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "engine/internal.h"
+#include "wire/configdrive.h"
+
+#define TIMEOUT(name)	   offsetof(struct engine_timeouts, name)
+#define AGENT_CALL_TIMEOUT (60 * USEC_PER_SEC)
+
+/* --- power
+ * --------------------------------------------------------------------------------------------- */
+
+static usec_t poll_delay(struct node *n)
+{
+	return USEC_PER_SEC << MIN(n->op.polls++, 3u);
+}
+
+/* Takes the answer of the last BMC question away; STEP_DONE means: nothing pending, go on. */
+static enum step_result bmc_settle(struct node *n, struct err *err)
+{
+	switch (n->bmc_ask.state) {
+	case ASK_RUNNING:
+		return STEP_WAIT;
+	case ASK_FAILED:
+		n->bmc_ask.state = ASK_IDLE;
+		n->op.commanded = false; /* it may not have arrived: look, then say it again */
+		err_wrap(&n->bmc_ask.err, "host %s", n->key);
+		return step_trouble(n, &n->bmc_ask.err, err);
+	case ASK_IDLE:
+	case ASK_ANSWERED:
+		break;
+	}
+	n->bmc_ask.state = ASK_IDLE;
+	n->op.failures = 0;
+	return STEP_DONE;
+}
+
+/* Gives up when the BMC said yes long ago and nothing happened. */
+static bool power_overdue(const struct node *n, usec_t limit)
+{
+	return n->op.commanded && node_now(n) >= n->op.commanded_at + limit;
+}
+
+static enum step_result power_reach(struct node *n, enum prov_power want, enum bmc_action action,
+				    struct err *err)
+{
+	enum step_result r = bmc_settle(n, err);
+	if (r != STEP_DONE)
+		return r;
+	if (!n->power_fresh) {
+		node_ask_power(n, true);
+		return STEP_WAIT;
+	}
+	if (n->power == want)
+		return STEP_DONE;
+	if (!n->op.commanded) {
+		n->op.commanded = true;
+		n->op.commanded_at = node_now(n);
+		node_ask_action(n, action);
+		return STEP_WAIT;
+	}
+	if (power_overdue(n, n->engine->options.timeouts.power)) {
+		err_set(err, ERR_TIMEOUT,
+			"host %s: the BMC accepted \"power %s\" but the power did not change; "
+			"look at the machine and its BMC",
+			n->key, bmc_action_name(action));
+		return STEP_FAILED;
+	}
+	n->power_fresh = false;
+	return step_rest(n, poll_delay(n));
+}
+
+static enum step_result run_power_off(struct node *n, struct err *err)
+{
+	return power_reach(n, PROV_POWER_OFF, BMC_ACTION_OFF, err);
+}
+
+static enum step_result run_power_on(struct node *n, struct err *err)
+{
+	return power_reach(n, PROV_POWER_ON, BMC_ACTION_ON, err);
+}
+
+static enum step_result run_user_power_off(struct node *n, struct err *err)
+{
+	if (n->bmc_ask.state == ASK_FAILED && n->bmc_ask.err.kind == ERR_UNSUPPORTED) {
+		log_info("the BMC knows no soft power off; switching off hard", "host", n->key);
+		n->bmc_ask.state = ASK_IDLE;
+		n->op.commanded = false;
+		n->op.hard = true;
+	}
+	if (n->op.hard)
+		return run_power_off(n, err);
+	if (power_overdue(n, n->engine->options.timeouts.soft_off)) {
+		err_set(err, ERR_TIMEOUT,
+			"host %s: the operating system did not shut down when asked to", n->key);
+		return STEP_FAILED;
+	}
+	/* The BMC's own limit does not hold for an operating system that closes its files. */
+	if (n->op.commanded && n->power_fresh && n->power != PROV_POWER_OFF) {
+		n->power_fresh = false;
+		return step_rest(n, poll_delay(n));
+	}
+	return power_reach(n, PROV_POWER_OFF, BMC_ACTION_SOFT, err);
+}
+
+/* Registration: does this BMC answer with these credentials? */
+static enum step_result run_verify(struct node *n, struct err *err)
+{
+	if (n->bmc_ask.state == ASK_FAILED) {
+		/* A hiccup is looked over; what lasts is said soon, and repeated by the controller
+		 * with growing distance. */
+		usec_t began = n->op.deadline - n->engine->options.timeouts.power;
+		n->bmc_ask.state = ASK_IDLE;
+		if (node_now(n) < began + 20 * USEC_PER_SEC)
+			return step_trouble(n, &n->bmc_ask.err, err);
+		err_copy(err, &n->bmc_ask.err);
+		return STEP_FAILED;
+	}
+	if (n->bmc_ask.state == ASK_IDLE)
+		node_ask_power(n, true);
+	if (n->bmc_ask.state == ASK_RUNNING)
+		return STEP_WAIT;
+	n->verified = true;
+	return STEP_DONE;
+}
+
+/* --- boot
+ * ---------------------------------------------------------------------------------------------- */
+
+void node_no_boot(struct node *n)
+{
+	/* The ramdisk that may run is about to end, and its token with it. */
+	str_replace(&n->record.boot.nonce, NULL);
+	str_replace(&n->record.boot.purpose, NULL);
+	str_replace(&n->record.boot.source_address, NULL);
+	n->record.boot.token_issued = false;
+	str_replace(&n->record.agent.url, NULL);
+	str_replace(&n->record.agent.certificate, NULL);
+	n->agent_rebooted = false;
+}
+
+static void new_boot(struct node *n)
+{
+	uint8_t random[16];
+	char nonce[33];
+	node_no_boot(n);
+	loop_random(n->engine->options.loop, random, sizeof(random));
+	hex_encode(random, sizeof(random), nonce);
+	str_replace(&n->record.boot.nonce, nonce);
+	str_replace(&n->record.boot.purpose, op_info(n->op.kind)->name);
+	n->record.boot.started_at = node_wall(n);
+}
+
+static enum step_result set_device(struct node *n, enum bmc_device device, bool persistent,
+				   struct err *err)
+{
+	enum step_result r = bmc_settle(n, err);
+	if (r != STEP_DONE || n->op.commanded)
+		return r;
+	n->op.commanded = true;
+	node_ask_boot(n, device, persistent);
+	return STEP_WAIT;
+}
+
+static enum step_result run_boot_network(struct node *n, struct err *err)
+{
+	return set_device(n, BMC_DEVICE_PXE, false, err);
+}
+
+static enum step_result run_boot_disk(struct node *n, struct err *err)
+{
+	return set_device(n, BMC_DEVICE_DISK, true, err);
+}
+
+static enum step_result run_wait_inventory(struct node *n, struct err *err)
+{
+	(void)err;
+	if (n->inventory)
+		return STEP_DONE;
+	if (!n->record.agent.url)
+		return STEP_WAIT;
+	/* The agent is past its inspection, whose result was lost on the way: nothing more will
+	 * come from this boot. */
+	if (n->op.commanded_at == 0)
+		n->op.commanded_at = node_now(n);
+	if (node_now(n) < n->op.commanded_at + 30 * USEC_PER_SEC)
+		return step_rest(n, 30 * USEC_PER_SEC);
+	n->op.deadline = node_now(n);
+	return STEP_WAIT;
+}
+
+static enum step_result run_wait_agent(struct node *n, struct err *err)
+{
+	(void)err;
+	return n->record.agent.url && n->record.boot.nonce ? STEP_DONE : STEP_WAIT;
+}
+
+/* --- the agent at work
+ * ------------------------------------------------------------------------------------- */
+
+/* An inspection has just ended: its ramdisk goes on to look itself up, and beats a moment later. */
+static bool agent_is_coming(struct node *n)
+{
+	if (n->record.agent.url || !n->record.boot.nonce || n->power == PROV_POWER_OFF)
+		return false;
+	if (n->op.commanded_at == 0)
+		n->op.commanded_at = node_now(n);
+	return node_now(n) < n->op.commanded_at + USEC_PER_MIN;
+}
+
+static enum step_result run_find_agent(struct node *n, struct err *err)
+{
+	(void)err;
+	switch (n->agent_ask.state) {
+	case ASK_IDLE:
+		if (agent_is_coming(n))
+			return step_rest(n, 5 * USEC_PER_SEC);
+		if (!n->record.agent.url || !n->record.boot.nonce)
+			return STEP_DONE;
+		node_ask_agent(n, "GET", "/v1/commands/", NULL, 10 * USEC_PER_SEC);
+		return STEP_WAIT;
+	case ASK_RUNNING:
+		return STEP_WAIT;
+	case ASK_ANSWERED:
+		/* One that has written (or tried to) is not used again: its disk is no longer as
+		 * cleaned. */
+		n->op.agent_found = agent_command_find(n->agent_answer, "execute_deploy_step", NULL,
+						       NULL, 0) == AGENT_COMMAND_ABSENT;
+		return STEP_DONE;
+	case ASK_FAILED:
+		break;
+	}
+	log_info("the agent of the last phase is gone; booting a new one", "host", n->key, "error",
+		 n->agent_ask.err.text);
+	return STEP_DONE;
+}
+
+static bool skip_boot(const struct node *n)
+{
+	return n->op.agent_found;
+}
+
+static bool skip_clean(const struct node *n)
+{
+	return n->cleaning == PROV_CLEAN_DISABLED || n->record.node.cleaned_at != 0;
+}
+
+static bool skip_clean_boot(const struct node *n)
+{
+	return n->cleaning == PROV_CLEAN_DISABLED;
+}
+
+/* Has there been no sign of life for too long? In this life of the process by the answers and
+ * heartbeats themselves; else by the last heartbeat on record, so that a process that is restarted
+ * often does not wait for ever. */
+static bool too_silent(const struct node *n)
+{
+	usec_t limit = n->engine->options.timeouts.silence;
+	const struct node_record *r = &n->record;
+	if (n->agent_seen)
+		return node_now(n) >= MAX(n->agent_seen, n->op.commanded_at) + limit;
+	usec_t beat = AGENT_HEARTBEAT_TIMEOUT_S * 6 / 10 * USEC_PER_SEC;
+	return node_wall(n) >= MAX(r->agent.seen_at, r->step.started_at) + beat + limit;
+}
+
+static enum step_result silent(struct node *n, const char *what, struct err *err)
+{
+	if (!too_silent(n)) {
+		n->op.last = n->agent_ask.err;
+		return step_rest(n, 5 * USEC_PER_SEC);
+	}
+	err_set(err, ERR_TIMEOUT,
+		"host %s: the agent fell silent while %s (%s): the machine has crashed, was switched off or "
+		"lost its network",
+		n->key, what, n->agent_ask.err.text);
+	return STEP_FAILED;
+}
+
+static enum step_result take_command_state(struct node *n, const char *command, const char *what,
+					   struct err *err)
+{
+	char text[400] = "";
+	switch (agent_command_find(n->agent_answer, command, NULL, text, sizeof(text))) {
+	case AGENT_COMMAND_SUCCEEDED:
+		return STEP_DONE;
+	case AGENT_COMMAND_FAILED:
+		err_set(err, ERR_IO, "%s", text);
+		return STEP_FAILED;
+	case AGENT_COMMAND_VERSION_MISMATCH:
+		err_set(err, ERR_PROTOCOL, "host %s: the agent changed its version while %s",
+			n->key, what);
+		return STEP_FAILED;
+	case AGENT_COMMAND_RUNNING:
+		n->op.commanded = true;
+		break;
+	case AGENT_COMMAND_ABSENT:
+		break;
+	}
+	n->agent_ask.state = ASK_IDLE;
+	return STEP_WAIT;
+}
+
+/* Brings one agent command to its end: looks whether it was started (perhaps by a process before
+ * us), starts it, and then looks again at each heartbeat and now and then. `params` builds what is
+ * sent. */
+static enum step_result run_command(struct node *n, const char *extension, const char *command,
+				    const char *what,
+				    struct json *(*params)(struct node *n, struct err *err),
+				    struct err *err)
+{
+	if (n->agent_rebooted) {
+		err_set(err, ERR_IO, "host %s: the machine restarted while %s", n->key, what);
+		return STEP_FAILED;
+	}
+	if (n->agent_ask.state == ASK_RUNNING)
+		return STEP_WAIT;
+	if (n->agent_ask.state == ASK_FAILED) {
+		bool refused = n->agent_ask.err.code >= 400 && n->agent_ask.err.code < 500 &&
+			       n->agent_ask.err.code != 409;
+		n->agent_ask.state = ASK_IDLE;
+		if (refused) {
+			err_copy(err, &n->agent_ask.err);
+			err_wrap(err, "host %s: the agent refused a command while %s", n->key,
+				 what);
+			return STEP_FAILED;
+		}
+		return silent(n, what, err);
+	}
+	if (n->agent_ask.state == ASK_IDLE) {
+		node_ask_agent(n, "GET", "/v1/commands/", NULL, AGENT_CALL_TIMEOUT);
+		return STEP_WAIT;
+	}
+	enum step_result r = take_command_state(n, command, what, err);
+	if (r != STEP_WAIT)
+		return r;
+	if (n->op.commanded)
+		return step_rest(n, 10 * USEC_PER_SEC);
+	struct json *p = params(n, err);
+	if (!p)
+		return STEP_FAILED;
+	_cleanup_(freep) char *name = xasprintf("%s.%s", extension, command);
+	node_ask_agent(n, "POST", "/v1/commands/?wait=false", agent_command(name, p),
+		       AGENT_CALL_TIMEOUT);
+	return STEP_WAIT;
+}
+
+static struct json *clean_params(struct node *n, struct err *err)
+{
+	(void)err;
+	_cleanup_(json_freep) struct json *node = node_for_agent(n);
+	return agent_step_params("deploy", "erase_devices_metadata", 10, NULL, node);
+}
+
+static enum step_result run_clean(struct node *n, struct err *err)
+{
+	enum step_result r = run_command(n, "clean", "execute_clean_step", "cleaning its disks",
+					 clean_params, err);
+	if (r == STEP_DONE)
+		n->record.node.cleaned_at = node_wall(n);
+	else if (r == STEP_FAILED)
+		err_wrap(err, "Cleaning failed");
+	return r;
+}
+
+/* --- image
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static const char *last_part(const char *url)
+{
+	const char *slash = strrchr(url, '/');
+	return slash && slash[1] ? slash + 1 : url;
+}
+
+static struct json *image_info(const struct node *n)
+{
+	const struct node_record *r = &n->record;
+	struct json *info = json_new_object();
+	json_set_string(info, "id", last_part(r->image.url));
+	json_append(json_set(info, "urls", json_new_array()), json_new_string(r->image.url));
+	if (!str_empty(r->image.format))
+		json_set_string(info, "disk_format", r->image.format);
+	bool url = str_has_prefix(r->image.checksum, "http://") ||
+		   str_has_prefix(r->image.checksum, "https://");
+	bool named = !str_empty(r->image.checksum_type) && !streq(r->image.checksum_type, "auto");
+	/* A literal with a named algorithm goes as the pair, all else for the agent to tell apart.
+	 */
+	json_set_string(info, "checksum", r->image.checksum);
+	if (named)
+		json_set_string(info, "os_hash_algo", r->image.checksum_type);
+	if (named && !url)
+		json_set_string(info, "os_hash_value", r->image.checksum);
+	json_set_string(info, "node_uuid", n->uid);
+	json_set_bool(info, "stream_raw_images", true);
+	json_set_string(info, "image_type", "whole-disk");
+	json_set_string(info, "deploy_boot_mode", n->boot_mode == BOOT_LEGACY ? "bios" : "uefi");
+	return info;
+}
+
+static int config_drive(const struct node *n, char **ret, struct err *err)
+{
+	const char *user_data = json_get_string(n->config_drive, "user_data");
+	struct configdrive_files files = {
+		.meta_data = json_get_string(n->config_drive, "meta_data"),
+		.user_data = user_data,
+		.user_data_len = user_data ? strlen(user_data) : 0,
+		.network_data = json_get_string(n->config_drive, "network_data"),
+	};
+	int r = configdrive_build_text(&files, node_wall(n), ret, err);
+	return r < 0 ? err_wrap(err, "host %s: config drive", n->key) : 0;
+}
+
+static struct json *write_params(struct node *n, struct err *err)
+{
+	struct json *args = json_new_object();
+	struct json *info = json_set(args, "image_info", image_info(n));
+	_cleanup_(freep) char *drive = NULL;
+	if (config_drive(n, &drive, err) < 0) {
+		json_free(args);
+		return NULL;
+	}
+	json_set_string(args, "configdrive", drive);
+	json_set_string(info, "configdrive", drive);
+	_cleanup_(json_freep) struct json *node = node_for_agent(n);
+	return agent_step_params("deploy", "write_image", 80, args, node);
+}
+
+static void enter_write(struct node *n)
+{
+	/* From here on there is a tenant: the next deployment has to clean first. */
+	n->record.node.cleaned_at = 0;
+	n->record.node.deploy_attempts++;
+	n->record.image.written_at = 0;
+	memset(&n->record.progress, 0, sizeof(n->record.progress));
+}
+
+static void record_progress(struct node *n)
+{
+	const struct prov_progress *p = &n->progress;
+	uint64_t rate = p->bytes_per_second,
+		 left = p->bytes_total > p->bytes_done ? p->bytes_total - p->bytes_done : 0;
+	n->record.progress.bytes_done = (int64_t)p->bytes_done;
+	n->record.progress.bytes_total = (int64_t)p->bytes_total;
+	n->record.progress.bytes_per_second = (int64_t)rate;
+	n->record.progress.seconds_left = rate ? (int64_t)(left / rate) : 0;
+	n->record.progress.percent = p->bytes_total
+					     ? (int64_t)(p->bytes_done * 100 / p->bytes_total)
+					     : 0;
+	n->progress_stored = node_now(n);
+	node_save(n);
+}
+
+/* At most every 30 s or 10 %: each time is a write to the API. */
+static void take_progress(struct node *n)
+{
+	struct prov_progress *p = &n->progress;
+	uint64_t before = p->bytes_done,
+		 total = (uint64_t)json_get_int(n->agent_answer, "total_bytes", 0);
+	p->step = op_step(n)->name;
+	p->bytes_done = (uint64_t)json_get_int(n->agent_answer, "received_bytes", 0);
+	p->bytes_total = total;
+	p->bytes_per_second = (uint64_t)json_get_int(n->agent_answer, "bytes_per_s", 0);
+	bool tenth = total > 0 && before / (total / 10 + 1) != p->bytes_done / (total / 10 + 1);
+	if (tenth || node_now(n) >= n->progress_stored + 30 * USEC_PER_SEC)
+		record_progress(n);
+}
+
+/* While the write runs, every other question is for its progress. An agent that is not ours knows
+ * no such thing: then never again in this step. */
+static bool ask_progress(struct node *n)
+{
+	if (n->agent_ask.state == ASK_ANSWERED && json_get(n->agent_answer, "received_bytes")) {
+		take_progress(n);
+		n->agent_ask.state = ASK_IDLE;
+		n->op.progress_turn = false;
+		step_rest(n, 5 * USEC_PER_SEC);
+		return true;
+	}
+	if (n->agent_ask.state == ASK_FAILED && n->agent_ask.err.code == 404) {
+		n->op.progress_unknown = true;
+		n->agent_ask.state = ASK_IDLE;
+	}
+	if (!n->op.commanded || n->agent_ask.state != ASK_IDLE || n->op.progress_unknown ||
+	    !n->op.progress_turn)
+		return false;
+	node_ask_agent(n, "GET", "/v1/ingot/progress", NULL, 10 * USEC_PER_SEC);
+	return true;
+}
+
+static enum step_result run_write(struct node *n, struct err *err)
+{
+	if (ask_progress(n))
+		return STEP_WAIT;
+	n->op.progress_turn = true;
+	enum step_result r = run_command(n, "deploy", "execute_deploy_step", "writing the image",
+					 write_params, err);
+	if (r == STEP_DONE)
+		n->record.image.written_at = node_wall(n);
+	if (r != STEP_WAIT)
+		memset(&n->record.progress, 0, sizeof(n->record.progress));
+	return r;
+}
+
+static bool skip_boot_entry(const struct node *n)
+{
+	return n->boot_mode == BOOT_LEGACY;
+}
+
+static struct json *bootloader_params(struct node *n, struct err *err)
+{
+	(void)n, (void)err;
+	struct json *params = json_new_object();
+	/* A whole-disk image: the agent finds the EFI system partition itself. */
+	json_set(params, "root_uuid", json_new_null());
+	json_set(params, "efi_system_part_uuid", json_new_null());
+	json_set(params, "prep_boot_part_uuid", json_new_null());
+	json_set_string(params, "target_boot_mode", "uefi");
+	return params;
+}
+
+static enum step_result run_boot_entry(struct node *n, struct err *err)
+{
+	return run_command(n, "image", "install_bootloader", "making the UEFI boot entry",
+			   bootloader_params, err);
+}
+
+/* --- the end of the agent
+ * ---------------------------------------------------------------------------------------- */
+
+/* Asks the agent to switch off, which flushes the disks, and switches off hard if it does not do so
+ * in time. */
+static enum step_result run_agent_off(struct node *n, struct err *err)
+{
+	enum step_result r = bmc_settle(n, err);
+	if (r != STEP_DONE)
+		return r;
+	if (n->agent_ask.state == ASK_RUNNING)
+		return STEP_WAIT;
+	if (!n->power_fresh) {
+		node_ask_power(n, true);
+		return STEP_WAIT;
+	}
+	if (n->power == PROV_POWER_OFF)
+		return STEP_DONE;
+	if (!n->op.commanded) {
+		n->op.commanded = true;
+		n->op.commanded_at = node_now(n);
+		node_ask_agent(n, "POST", "/v1/commands/?wait=false",
+			       agent_command("standby.power_off", NULL), AGENT_CALL_TIMEOUT);
+		return STEP_WAIT;
+	}
+	n->power_fresh = false;
+	/* The agent may well be gone before it has answered, so a failed call is no reason to hurry
+	 * much. */
+	usec_t patience = n->agent_ask.state == ASK_FAILED ? 10 * USEC_PER_SEC
+							   : n->engine->options.timeouts.power / 2;
+	if (!power_overdue(n, patience))
+		return step_rest(n, poll_delay(n));
+	log_info("the agent did not switch the machine off; the BMC does", "host", n->key);
+	n->agent_ask.state = ASK_IDLE;
+	n->op.commanded_at = node_now(n);
+	node_ask_action(n, BMC_ACTION_OFF);
+	return STEP_WAIT;
+}
+
+/* --- rows
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+static const char power_words[] = "the BMC to change the power state";
+static const char boot_words[] = "the BMC to set the boot device";
+static const char ramdisk_words[] =
+	"the boot ramdisk to report (see the machine's console; check that it boots from the network on the NIC of "
+	"bootMACAddress)";
+
+const struct step step_verify = { "verify", NULL,	    run_verify,
+				  NULL,	    TIMEOUT(power), "the BMC to answer",
+				  NULL };
+
+/* The same three steps start every ramdisk; their names differ so that a record tells them apart.
+ */
+const struct step step_power_off = { "power off",   node_no_boot, run_power_off, NULL,
+				     TIMEOUT(boot), power_words,  NULL };
+const struct step step_boot_network = {
+	"boot from network", new_boot, run_boot_network, NULL, TIMEOUT(boot), boot_words, NULL
+};
+const struct step step_power_on = { "power on",	   NULL,	run_power_on, NULL,
+				    TIMEOUT(boot), power_words, NULL };
+const struct step step_wait_inventory = { "wait for inventory", NULL,
+					  run_wait_inventory,	NULL,
+					  TIMEOUT(boot),	ramdisk_words,
+					  "power off" };
+
+const struct step step_find_agent = { "find agent", NULL,	   run_find_agent,
+				      NULL,	    TIMEOUT(boot), "the agent to answer",
+				      NULL };
+const struct step step_ram_power_off = { "power off",	node_no_boot, run_power_off, skip_boot,
+					 TIMEOUT(boot), power_words,  NULL };
+const struct step step_ram_boot_network = {
+	"boot from network", new_boot, run_boot_network, skip_boot, TIMEOUT(boot), boot_words, NULL
+};
+const struct step step_ram_power_on = { "power on",    NULL,	    run_power_on, skip_boot,
+					TIMEOUT(boot), power_words, NULL };
+const struct step step_wait_agent = { "wait for agent", NULL,	       run_wait_agent, skip_boot,
+				      TIMEOUT(boot),	ramdisk_words, "power off" };
+const struct step step_clean = { "clean metadata",
+				 NULL,
+				 run_clean,
+				 skip_clean,
+				 TIMEOUT(step),
+				 "the agent to clean the disks",
+				 NULL };
+const struct step step_write = { "write image", enter_write,   run_write,
+				 NULL,		TIMEOUT(step), "the agent to write the image",
+				 NULL };
+const struct step step_boot_entry = { "boot entry",
+				      NULL,
+				      run_boot_entry,
+				      skip_boot_entry,
+				      TIMEOUT(boot),
+				      "the agent to make the UEFI boot entry",
+				      NULL };
+const struct step step_boot_disk = { "boot from disk", NULL,	   run_boot_disk, NULL,
+				     TIMEOUT(boot),    boot_words, NULL };
+const struct step step_agent_off = { "agent power off", NULL,	     run_agent_off, NULL,
+				     TIMEOUT(boot),	power_words, NULL };
+const struct step step_start_disk = { "start from disk", node_no_boot, run_power_on, NULL,
+				      TIMEOUT(boot),	 power_words,  NULL };
+
+const struct step step_clean_power_off = {
+	"power off", node_no_boot, run_power_off, skip_clean_boot, TIMEOUT(boot), power_words, NULL
+};
+const struct step step_clean_boot_network = {
+	"boot from network", new_boot, run_boot_network, skip_clean_boot, TIMEOUT(boot),
+	boot_words,	     NULL
+};
+const struct step step_clean_power_on = { "power on",	 NULL,	      run_power_on, skip_clean_boot,
+					  TIMEOUT(boot), power_words, NULL };
+const struct step step_clean_wait_agent = { "wait for agent", NULL,	     run_wait_agent,
+					    skip_clean_boot,  TIMEOUT(boot), ramdisk_words,
+					    "power off" };
+const struct step step_final_off = { "final power off", node_no_boot, run_power_off, NULL,
+				     TIMEOUT(boot),	power_words,  NULL };
+const struct step step_user_power_on = { "power on",	NULL,	     run_power_on, NULL,
+					 TIMEOUT(boot), power_words, NULL };
+const struct step step_user_power_off = { "power off", NULL,	      run_user_power_off,
+					  NULL,	       TIMEOUT(boot), power_words,
+					  NULL };
