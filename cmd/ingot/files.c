@@ -1,0 +1,158 @@
+/* Files that hold secrets (see files.h). A file is written beside its place, synced, renamed, and
+ * the directory synced, so that a crash leaves the old one or the new one. */
+
+#include "files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+static void closep(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+static int check_owner(const char *path, const struct stat *st, const char *mode, struct err *err)
+{
+	if (st->st_uid != geteuid())
+		return err_set(
+			err, ERR_DENIED,
+			"%s belongs to user %u, and this process runs as %u; it holds keys: run as "
+			"its owner, or chown it",
+			path, (unsigned)st->st_uid, (unsigned)geteuid());
+	if (st->st_mode & 077)
+		return err_set(err, ERR_DENIED,
+			       "%s is open to others (mode %04o) and holds keys: run `chmod %s %s`",
+			       path, (unsigned)st->st_mode & 07777, mode, path);
+	return 0;
+}
+
+/* Never loosened or tightened by us: a mode that somebody set is a decision, and secrets may have
+ * been read already. */
+int files_prepare_directory(const char *path, struct err *err)
+{
+	if (mkdir(path, 0700) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return err_set_errno(err, errno, "cannot make the directory %s", path);
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return err_set_errno(err, errno, "%s", path);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, ERR_INVALID, "%s is not a directory", path);
+	return check_owner(path, &st, "0700", err);
+}
+
+static int read_all(int fd, size_t size, char **ret, const char *path, struct err *err)
+{
+	if (size > FILE_MAX)
+		return err_set(err, ERR_LIMIT, "%s is larger than %d bytes", path, FILE_MAX);
+	char *text = xcalloc(1, size + 1);
+	for (size_t done = 0; done < size;) {
+		ssize_t n = read(fd, text + done, size - done);
+		if (n <= 0) {
+			secret_free(text);
+			return err_set_errno(err, n < 0 ? errno : EIO, "cannot read %s", path);
+		}
+		done += (size_t)n;
+	}
+	*ret = text;
+	return 0;
+}
+
+static int read_file(const char *path, bool secret, char **ret, struct err *err)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_set_errno(err, errno, "cannot read %s", path);
+	if (secret) {
+		int r = check_owner(path, &st, "0600", err);
+		if (r < 0)
+			return r;
+	}
+	return read_all(fd, (size_t)st.st_size, ret, path, err);
+}
+
+int files_read_secret(const char *path, char **ret, struct err *err)
+{
+	return read_file(path, true, ret, err);
+}
+
+int files_read(const char *path, char **ret, struct err *err)
+{
+	return read_file(path, false, ret, err);
+}
+
+static int write_all(int fd, const char *text)
+{
+	for (size_t len = strlen(text); len > 0;) {
+		ssize_t n = write(fd, text, len);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			text += n;
+			len -= (size_t)n;
+		}
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int sync_parent(const char *path)
+{
+	_cleanup_(freep) char *copy = xstrdup(path);
+	_cleanup_(closep) int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+static int replace(const char *path, const char *text)
+{
+	_cleanup_(freep) char *beside = xasprintf("%s.new", path);
+	_cleanup_(closep) int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	/* What a crash left behind may have another mode. */
+	int r = fchmod(fd, 0600) < 0 ? -errno : write_all(fd, text);
+	if (r == 0 && rename(beside, path) < 0)
+		r = -errno;
+	return r < 0 ? r : sync_parent(path);
+}
+
+int files_write_secret(const char *path, const char *text, struct err *err)
+{
+	int r = replace(path, text);
+	return r < 0 ? err_set_errno(err, r, "cannot write %s", path) : 0;
+}
+
+bool files_exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+/* flock, because it ends with the process however that ends. */
+int files_lock(const char *directory, int *ret_fd, struct err *err)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/lock", directory);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_set_errno(err, errno, "cannot open %s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		int r = errno == EWOULDBLOCK
+				? err_set(err, ERR_BUSY, "another ingot runs on %s", directory)
+				: err_set_errno(err, errno, "cannot lock %s", path);
+		close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}

@@ -1,0 +1,567 @@
+/* Wiring of controllers, engine and boot services. The start has one step that waits for the API:
+ * the Secret with the installation's key and CA is read, or made. All else follows from it.
+ *
+ * The CA signs our certificate on the provisioning network and goes to the ramdisk, so that agents
+ * trust us and nobody else. */
+
+#include "manager.h"
+
+#include <arpa/inet.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agentapi/http_link.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "bmc/ipmi/ipmi.h"
+#include "boot/dhcp_server.h"
+#include "boot/http_boot.h"
+#include "boot/tftp_server.h"
+#include "crypt/crypt.h"
+#include "ctrl/host_controller.h"
+#include "ctrl/secret.h"
+#include "engine/agent_routes.h"
+#include "engine/engine.h"
+#include "http/http.h"
+#include "net/net.h"
+#include "web/web.h"
+
+#define SECRET_NAME "ingot-engine"
+#define TEN_YEARS   (3650 * 24 * USEC_PER_HOUR)
+
+struct manager {
+	struct loop *loop;
+	const struct manager_options *options;
+	void (*failed)(void *data, const struct err *err);
+	void *failed_data;
+	struct kube_client *client, *event_client;
+	struct kube_recorder *recorder;
+	struct host_controller *controller;
+	struct bmc_driver *ipmi;
+	struct bmc_driver_set drivers;
+	struct http_client *http;
+	struct agent_link *link;
+	struct engine *engine;
+	struct agent_routes *routes;
+	uint8_t key[32];
+	struct crypt_pair ca, cert;
+	struct boot_config boot;
+	struct boot_ramdisk ramdisks[2];
+	char *kernel, *initramfs, *http_url, *agent_url, *cmdline;
+	struct http_boot *http_boot;
+	struct dhcp_server *dhcp;
+	struct tftp_server *tftp;
+	struct web *web, *bulk;
+	struct web_server *agent_server, *boot_server;
+	struct timer retry;
+	struct kube_op *op;
+};
+
+static const struct kube_resource namespaces = { "", "v1", "namespaces", "Namespace", false };
+static const struct kube_resource secrets = { "", "v1", "secrets", "Secret", true };
+
+static void give_up(struct manager *m, const struct err *err)
+{
+	m->failed(m->failed_data, err);
+}
+
+/* --- boot services: what they ask
+ * -------------------------------------------------------------------- */
+
+static bool boot_find(void *data, const struct net_mac *mac, struct boot_host *ret)
+{
+	struct manager *m = data;
+	struct engine_boot boot;
+	char text[NET_MAC_TEXT_SIZE];
+	if (!m->engine || !engine_boot_find(m->engine, net_format_mac(mac, text), &boot))
+		return false;
+	free(m->cmdline);
+	/* Nothing secret: whoever is on the wire may read it. */
+	m->cmdline = xasprintf("%s ipa-api-url=%s%s%s%s", m->options->kernel_args, m->agent_url,
+			       boot.inspect ? " ipa-inspection-callback-url=" : "",
+			       boot.inspect ? m->agent_url : "",
+			       boot.inspect ? "/v1/continue_inspection" : "");
+	*ret = (struct boot_host){ .name = boot.key,
+				   .target = boot.ramdisk ? BOOT_TARGET_RAMDISK : BOOT_TARGET_NONE,
+				   .flavour = "ramdisk",
+				   .cmdline = m->cmdline };
+	return true;
+}
+
+static bool slot_get(void *data, const struct net_mac *mac, struct in_addr *ret)
+{
+	const struct manager *m = data;
+	char text[NET_MAC_TEXT_SIZE];
+	const char *address = engine_slot_get(m->engine, net_format_mac(mac, text));
+	return address && inet_pton(AF_INET, address, ret) == 1;
+}
+
+static bool slot_used(void *data, struct in_addr address)
+{
+	const struct manager *m = data;
+	char text[INET_ADDRSTRLEN];
+	return engine_slot_used(m->engine, inet_ntop(AF_INET, &address, text, sizeof(text)));
+}
+
+/* The answer must not come before the question has returned. */
+struct slot_answer {
+	boot_slot_done_fn done;
+	void *data;
+	struct err err;
+};
+
+static void answer_slot(void *data)
+{
+	struct slot_answer *a = data;
+	a->done(a->data, a->err.kind != ERR_NONE ? &a->err : NULL);
+	free(a);
+}
+
+struct slot_question {
+	struct manager *manager;
+	struct slot_answer *answer;
+};
+
+static void on_slot_stored(void *data, const struct err *err)
+{
+	struct slot_question *q = data;
+	if (err)
+		q->answer->err = *err;
+	loop_post(q->manager->loop, answer_slot, q->answer);
+	free(q);
+}
+
+static void slot_set(void *data, const struct net_mac *mac, struct in_addr address,
+		     boot_slot_done_fn done, void *done_data)
+{
+	struct manager *m = data;
+	char text[NET_MAC_TEXT_SIZE], ip[INET_ADDRSTRLEN] = "";
+	struct slot_question *q = xmalloc(sizeof(*q));
+	*q = (struct slot_question){ m, xcalloc(1, sizeof(struct slot_answer)) };
+	q->answer->done = done;
+	q->answer->data = done_data;
+	if (address.s_addr)
+		inet_ntop(AF_INET, &address, ip, sizeof(ip));
+	engine_slot_set(m->engine, net_format_mac(mac, text), ip, on_slot_stored, q);
+}
+
+static const struct boot_ops boot_ops = {
+	.find = boot_find, .slot_get = slot_get, .slot_used = slot_used, .slot_set = slot_set
+};
+
+/* --- boot services: set-up
+ * ------------------------------------------------------------------------------ */
+
+static const struct {
+	const char *name;
+	enum boot_dhcp mode;
+} dhcp_modes[] = { { "server", BOOT_DHCP_SERVER },
+		   { "proxy", BOOT_DHCP_PROXY },
+		   { "off", BOOT_DHCP_OFF } };
+
+static int parse_dhcp_mode(struct manager *m, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(dhcp_modes); i++)
+		if (streq(m->options->dhcp, dhcp_modes[i].name)) {
+			m->boot.dhcp = dhcp_modes[i].mode;
+			return 0;
+		}
+	return err_set(err, ERR_INVALID, "--dhcp: \"%s\" is none of server, proxy, off",
+		       m->options->dhcp);
+}
+
+/* "192.168.77.10-192.168.77.99/24" */
+static int parse_range(struct manager *m, struct err *err)
+{
+	char first[32], last[32];
+	unsigned bits = 0;
+	const char *text = str_or(m->options->dhcp_range, "");
+	struct boot_pool *p = &m->boot.pools[0];
+	if (sscanf(text, "%31[0-9.]-%31[0-9.]/%2u", first, last, &bits) != 3 || bits == 0 ||
+	    bits > 32 || inet_pton(AF_INET, first, &p->start) != 1 ||
+	    inet_pton(AF_INET, last, &p->end) != 1)
+		return err_set(
+			err, ERR_INVALID,
+			"--dhcp-range: \"%s\" is not of the form 192.168.77.10-192.168.77.99/24",
+			text);
+	p->netmask.s_addr = htonl(UINT32_MAX << (32 - bits));
+	m->boot.pool_count = 1;
+	return 0;
+}
+
+static int boot_settings(struct manager *m, struct err *err)
+{
+	const struct manager_options *o = m->options;
+	if (str_empty(o->address) || inet_pton(AF_INET, o->address, &m->boot.address) != 1)
+		return err_set(err, ERR_INVALID,
+			       "--provisioning-address: \"%s\" is not an IPv4 address",
+			       str_or(o->address, ""));
+	if (str_empty(o->ramdisk))
+		return err_set(err, ERR_INVALID,
+			       "--ramdisk: name the directory with vmlinuz and initramfs");
+	m->kernel = xasprintf("%s/vmlinuz", o->ramdisk);
+	m->initramfs = xasprintf("%s/initramfs", o->ramdisk);
+	m->ramdisks[0] = (struct boot_ramdisk){ "ramdisk", m->kernel, m->initramfs };
+	m->http_url = xasprintf("http://%s:%s", o->address, o->http_port);
+	m->agent_url = xasprintf("https://%s:%s", o->address, o->agent_port);
+	m->boot.device = o->interface;
+	m->boot.tftp = true;
+	m->boot.http_url = m->http_url;
+	m->boot.ramdisks = m->ramdisks;
+	int r = parse_dhcp_mode(m, err);
+	if (r == 0 && m->boot.dhcp == BOOT_DHCP_SERVER)
+		r = parse_range(m, err);
+	return r;
+}
+
+static int parse_port(const char *option, const char *text, uint16_t *ret, struct err *err)
+{
+	uint64_t port;
+	if (parse_u64(text, 65535, &port) < 0 || port == 0)
+		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not a port", option, text);
+	*ret = (uint16_t)port;
+	return 0;
+}
+
+static int open_agent_server(struct manager *m, struct err *err)
+{
+	const struct manager_options *o = m->options;
+	m->routes = agent_routes_new(m->engine, m->loop, m->agent_url);
+	const struct web_route rows[] = { agent_routes_row(m->routes), { .prefix = NULL } };
+	struct web_server_options w = { .name = "agents",
+					.address = o->address,
+					.device = o->interface,
+					.cert = m->cert.cert,
+					.key = m->cert.key,
+					.routes = rows };
+	int r = parse_port("agent-port", o->agent_port, &w.port, err);
+	return r < 0 ? r : web_server_open(m->web, &w, &m->agent_server, err);
+}
+
+/* One listener for both tables: scripts are small, and downloads have the bulk thread to
+ * themselves. */
+static int open_boot_server(struct manager *m, struct err *err)
+{
+	struct web_route rows[16] = { { .prefix = NULL } };
+	size_t count = 0;
+	const struct web_route *tables[] = { http_boot_small_routes(m->http_boot),
+					     http_boot_bulk_routes(m->http_boot) };
+	for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
+		for (const struct web_route *row = tables[t];
+		     row->prefix && count < ARRAY_SIZE(rows) - 1; row++)
+			rows[count++] = *row;
+	struct web_server_options w = { .name = "boot",
+					.address = m->options->address,
+					.device = m->options->interface,
+					.routes = rows };
+	int r = parse_port("http-port", m->options->http_port, &w.port, err);
+	return r < 0 ? r : web_server_open(m->bulk, &w, &m->boot_server, err);
+}
+
+static int open_boot(struct manager *m, struct err *err)
+{
+	struct boot_env env = { m->loop, &m->boot, &boot_ops, m };
+	m->boot.ca_pem = m->ca.cert;
+	int r = boot_config_check(&m->boot, err);
+	if (r == 0)
+		r = web_new(&m->web, err);
+	if (r == 0)
+		r = web_new(&m->bulk, err);
+	if (r < 0)
+		return r;
+	m->http_boot = http_boot_new(&env);
+	r = open_boot_server(m, err);
+	if (r == 0)
+		r = open_agent_server(m, err);
+	if (r == 0 && m->boot.dhcp != BOOT_DHCP_OFF)
+		r = dhcp_server_open(&env, &m->dhcp, err);
+	if (r == 0)
+		r = tftp_server_open(&env, &m->tftp, err);
+	return r;
+}
+
+/* --- engine and controller
+ * ------------------------------------------------------------------------------- */
+
+static int make_certificate(struct manager *m, struct err *err)
+{
+	const char *addresses[] = { m->options->address, NULL };
+	usec_t now = loop_wall(m->loop);
+	struct crypt_cert_spec spec = {
+		.common_name = "ingot",
+		.addresses = addresses,
+		.not_before = now - 24 * USEC_PER_HOUR, /* clocks of ramdisks are often wrong */
+		.not_after = now + TEN_YEARS,
+		.server = true,
+	};
+	return crypt_make_cert(&spec, &m->ca, &m->cert, err);
+}
+
+static int start_engine(struct manager *m, struct err *err)
+{
+	uint64_t seconds;
+	int r = parse_u64(m->options->boot_timeout, 86400, &seconds);
+	if (r < 0)
+		return err_set(err, ERR_INVALID,
+			       "--boot-timeout: \"%s\" is not a number of seconds",
+			       m->options->boot_timeout);
+	r = ipmi_driver_new(m->loop, NULL, &m->ipmi, err);
+	if (r == 0)
+		r = http_client_new(
+			m->loop,
+			&(struct http_client_options){ .user_agent = "ingot/" INGOT_VERSION },
+			&m->http, err);
+	if (r < 0)
+		return r;
+	m->drivers.drivers[BMC_DRIVER_IPMI] = m->ipmi;
+	m->link = agent_http_link_new(m->http);
+	struct engine_options o = { .loop = m->loop,
+				    .drivers = &m->drivers,
+				    .link = m->link,
+				    .secret = m->key,
+				    .secret_len = sizeof(m->key),
+				    .timeouts = { .boot = seconds * USEC_PER_SEC } };
+	host_controller_env(m->controller, &o.env);
+	m->engine = engine_new(&o);
+	return 0;
+}
+
+static void run(struct manager *m)
+{
+	struct err err = { 0 };
+	int r = start_engine(m, &err);
+	if (r == 0 && m->options->interface) {
+		r = make_certificate(m, &err);
+		if (r == 0)
+			r = open_boot(m, &err);
+	}
+	if (r < 0) {
+		give_up(m, &err);
+		return;
+	}
+	if (!m->options->interface)
+		log_warn(
+			"no --provisioning-interface: hosts can be registered and switched, but not booted");
+	host_controller_start(m->controller, m->engine);
+	if (m->dhcp)
+		dhcp_server_set_active(m->dhcp, true);
+	if (m->tftp)
+		tftp_server_set_active(m->tftp, true);
+	log_info("controllers started");
+}
+
+/* --- the installation's Secret
+ * ---------------------------------------------------------------------------- */
+
+static void look_for_secret(void *data);
+
+static void again(struct manager *m, const struct err *err)
+{
+	log_warn("cannot read the installation's Secret; trying again", "secret", SECRET_NAME,
+		 "error", err->text);
+	timer_set_in(&m->retry, 2 * USEC_PER_SEC);
+}
+
+static int take_secret(struct manager *m, const struct json *secret, struct err *err)
+{
+	_cleanup_(secret_freep) char *key = secret_value(secret, "key");
+	m->ca.cert = secret_value(secret, "ca.crt");
+	m->ca.key = secret_value(secret, "ca.key");
+	if (!m->ca.cert || !m->ca.key || !key || hex_decode(key, m->key, sizeof(m->key)) < 0)
+		return err_set(
+			err, ERR_INVALID,
+			"Secret %s/%s is damaged: it needs key (64 hex digits), ca.crt and ca.key; delete it to have "
+			"a new one made (machines that run a ramdisk now must then be booted again)",
+			m->options->namespace_own, SECRET_NAME);
+	return 0;
+}
+
+static void on_made(void *data, const struct err *err, struct json **answer)
+{
+	struct manager *m = data;
+	(void)answer;
+	m->op = NULL;
+	/* In any case read it back: another replica may have been first. */
+	if (err && err->kind != ERR_EXISTS)
+		again(m, err);
+	else
+		look_for_secret(m);
+}
+
+static int new_secret(struct manager *m, struct json **ret, struct err *err)
+{
+	uint8_t key[32];
+	char hex[65];
+	struct crypt_pair ca = { 0 };
+	usec_t now = loop_wall(m->loop);
+	struct crypt_cert_spec spec = { .common_name = "Ingot agents",
+					.not_before = now - 24 * USEC_PER_HOUR,
+					.not_after = now + TEN_YEARS,
+					.is_ca = true };
+	int r = crypt_make_cert(&spec, NULL, &ca, err);
+	if (r < 0)
+		return r;
+	loop_random(m->loop, key, sizeof(key));
+	hex_encode(key, sizeof(key), hex);
+	struct json *o = json_new_object();
+	json_set_string(o, "apiVersion", "v1");
+	json_set_string(o, "kind", "Secret");
+	struct json *meta = json_make_object(o, "metadata");
+	json_set_string(meta, "name", SECRET_NAME);
+	json_set_string(meta, "namespace", m->options->namespace_own);
+	struct json *data = json_make_object(o, "data");
+	const struct {
+		const char *name, *value;
+	} rows[] = { { "key", hex }, { "ca.crt", ca.cert }, { "ca.key", ca.key } };
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(secret_freep) char *encoded = base64_encode(rows[i].value,
+								      strlen(rows[i].value));
+		json_set_string(data, rows[i].name, encoded);
+	}
+	secret_zero(key, sizeof(key));
+	secret_zero(hex, sizeof(hex));
+	crypt_pair_release(&ca);
+	*ret = o;
+	return 0;
+}
+
+static void make_secret(struct manager *m)
+{
+	_cleanup_(json_freep) struct json *secret = NULL;
+	struct err err = { 0 };
+	if (new_secret(m, &secret, &err) < 0)
+		give_up(m, &err);
+	else
+		m->op = kube_create(m->client, &secrets, secret, on_made, m);
+}
+
+static void on_namespace(void *data, const struct err *err, struct json **answer)
+{
+	struct manager *m = data;
+	(void)answer;
+	m->op = NULL;
+	if (err && err->kind != ERR_EXISTS)
+		again(m, err);
+	else
+		make_secret(m);
+}
+
+static void make_namespace(struct manager *m)
+{
+	_cleanup_(json_freep) struct json *o = json_new_object();
+	json_set_string(o, "apiVersion", "v1");
+	json_set_string(o, "kind", "Namespace");
+	json_set_string(json_make_object(o, "metadata"), "name", m->options->namespace_own);
+	m->op = kube_create(m->client, &namespaces, o, on_namespace, m);
+}
+
+static void on_secret(void *data, const struct err *err, struct json **answer)
+{
+	struct manager *m = data;
+	struct err own = { 0 };
+	m->op = NULL;
+	if (err && err->kind == ERR_NOT_FOUND)
+		make_namespace(m);
+	else if (err)
+		again(m, err);
+	else if (take_secret(m, *answer, &own) < 0)
+		give_up(m, &own);
+	else
+		run(m);
+}
+
+static void look_for_secret(void *data)
+{
+	struct manager *m = data;
+	m->op = kube_get(m->client, &secrets, m->options->namespace_own, SECRET_NAME, on_secret, m);
+}
+
+/* --- life
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static struct kube_client *client(struct manager *m, struct kube_transport *transport)
+{
+	return kube_client_new(
+		&(struct kube_client_options){ .loop = m->loop, .transport = transport });
+}
+
+static int check(struct manager *m, struct err *err)
+{
+	uint64_t retries;
+	int r = m->options->interface ? boot_settings(m, err) : 0;
+	if (r == 0 && parse_u64(m->options->retries, 1000, &retries) < 0)
+		r = err_set(err, ERR_INVALID, "--max-provisioning-retries: \"%s\" is not a number",
+			    m->options->retries);
+	return r;
+}
+
+int manager_new(struct loop *loop, struct kube_transport *transport,
+		const struct manager_options *options,
+		void (*failed)(void *data, const struct err *err), void *data, struct manager **ret,
+		struct err *err)
+{
+	struct manager *m = xcalloc(1, sizeof(*m));
+	*m = (struct manager){
+		.loop = loop, .options = options, .failed = failed, .failed_data = data
+	};
+	timer_init(&m->retry, loop, "installation secret", look_for_secret, m);
+	int r = check(m, err);
+	if (r < 0) {
+		manager_free(m);
+		return r;
+	}
+	m->client = client(m, transport);
+	/* Events have a throttle of their own: a flood of them must not delay work. */
+	m->event_client = client(m, transport);
+	m->recorder = kube_recorder_new(&(struct kube_recorder_options){
+		.client = m->event_client,
+		.component = "metal3-baremetal-controller",
+		.reporting_controller = "metal3.io/baremetal-controller" });
+	uint64_t retries = 0;
+	parse_u64(options->retries, 1000, &retries);
+	m->controller = host_controller_new(
+		&(struct host_controller_options){ .loop = loop,
+						   .client = m->client,
+						   .recorder = m->recorder,
+						   .ns = options->namespace_watched,
+						   .max_provisioning_retries = (unsigned)retries });
+	look_for_secret(m);
+	*ret = m;
+	return 0;
+}
+
+struct manager *manager_free(struct manager *m)
+{
+	if (!m)
+		return NULL;
+	timer_stop(&m->retry);
+	kube_cancel(m->op);
+	web_server_close(m->agent_server);
+	web_server_close(m->boot_server);
+	dhcp_server_close(m->dhcp);
+	tftp_server_close(m->tftp);
+	engine_free(m->engine);
+	host_controller_free(m->controller);
+	if (m->link)
+		m->link->ops->free(m->link);
+	http_client_free(m->http);
+	bmc_driver_free(m->ipmi);
+	kube_recorder_free(m->recorder);
+	kube_client_free(m->event_client);
+	kube_client_free(m->client);
+	http_boot_free(m->http_boot);
+	agent_routes_free(m->routes);
+	web_free(m->web);
+	web_free(m->bulk);
+	crypt_pair_release(&m->ca);
+	crypt_pair_release(&m->cert);
+	secret_zero(m->key, sizeof(m->key));
+	free(m->kernel), free(m->initramfs), free(m->http_url), free(m->agent_url),
+		free(m->cmdline);
+	free(m);
+	return NULL;
+}

@@ -1,0 +1,131 @@
+/* `ingot operator`: controllers, engine and boot services against a Kubernetes cluster. Everything
+ * runs on the main thread's loop; the web threads belong to the manager. Wiring only. */
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "commands.h"
+#include "kube/http_transport.h"
+#include "manager.h"
+
+struct operator_options {
+	struct manager_options manager;
+	const char *kubeconfig, *context, *log_level;
+};
+
+#define ROW(n, arg, def, text, field)                                                              \
+	{                                                                                          \
+		.name = (n), .argument = (arg), .standard = (def), .help = (text),                 \
+		.kind = OPTION_STRING, .offset = offsetof(struct operator_options, field)          \
+	}
+
+static const struct option_row rows[] = {
+	ROW("kubeconfig", "FILE", NULL,
+	    "cluster to work on; else $KUBECONFIG, the pod's account, ~/.kube/config", kubeconfig),
+	ROW("context", "NAME", NULL, "context of the kubeconfig", context),
+	ROW("log-level", "LEVEL", "info", "debug, info, warn or error", log_level),
+	MANAGER_OPTION_ROWS,
+	{ .name = NULL },
+};
+
+struct operator
+{
+	struct loop *loop;
+	struct loop_signal *signals[2];
+	struct kube_transport *transport;
+	struct manager *manager;
+	bool failed;
+};
+
+static usec_t log_clock(void *data)
+{
+	return loop_wall(data);
+}
+
+static void on_signal(void *data)
+{
+	struct operator* o = data;
+	log_info("stopping");
+	loop_stop(o->loop);
+}
+
+static void manager_failed(void *data, const struct err *err)
+{
+	struct operator* o = data;
+	fprintf(stderr, "ingot operator: %s\n", err->text);
+	o->failed = true;
+	loop_stop(o->loop);
+}
+
+static int connect_cluster(struct operator* o, const struct operator_options *options,
+			   struct err *err)
+{
+	struct kube_config config = { 0 };
+	int r = kube_config_load(options->kubeconfig, options->context, &config, err);
+	if (r < 0)
+		return r;
+	log_info("cluster", "server", config.server);
+	r = kube_http_transport_new(o->loop, &config, "ingot/" INGOT_VERSION " (linux/amd64)",
+				    &o->transport, err);
+	kube_config_release(&config);
+	return r;
+}
+
+static int start(struct operator* o, const struct operator_options *options, struct err *err)
+{
+	static const int numbers[] = { SIGTERM, SIGINT };
+	enum log_level level;
+	if (log_level_parse(options->log_level, &level) < 0)
+		return err_set(err, ERR_INVALID,
+			       "--log-level: \"%s\" is none of debug, info, warn, error",
+			       options->log_level);
+	log_set_level(level);
+	int r = loop_new(&o->loop, err);
+	if (r < 0)
+		return r;
+	log_set_clock(log_clock, o->loop);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers) && r == 0; i++)
+		r = loop_signal_open(o->loop, numbers[i], on_signal, o, &o->signals[i], err);
+	if (r == 0)
+		r = connect_cluster(o, options, err);
+	return r < 0 ? r
+		     : manager_new(o->loop, o->transport, &options->manager, manager_failed, o,
+				   &o->manager, err);
+}
+
+static void stop(struct operator* o)
+{
+	manager_free(o->manager);
+	if (o->transport)
+		o->transport->ops->free(o->transport);
+	for (size_t i = 0; i < ARRAY_SIZE(o->signals); i++)
+		loop_signal_close(o->signals[i]);
+	log_set_clock(NULL, NULL);
+	loop_free(o->loop);
+}
+
+static int run(void *data)
+{
+	struct operator o = { 0 };
+	struct err err;
+	int r = start(&o, data, &err);
+	if (r < 0)
+		fprintf(stderr, "ingot operator: %s\n", err.text);
+	else
+		loop_run(o.loop);
+	stop(&o);
+	return r < 0 || o.failed ? EXIT_FAILED : EXIT_OK;
+}
+
+const struct command operator_command = {
+	.name = "operator",
+	.summary = "controllers against a Kubernetes cluster",
+	.options = rows,
+	.options_size = sizeof(struct operator_options),
+	.run = run,
+};

@@ -1,0 +1,18 @@
+#pragma once
+/* The certificates of `ingot standalone`: its own CA, a server certificate, an administrator's.
+ * Kept in a directory, made when absent, renewed when they end soon. Main thread, at start. */
+
+#include "base/clock.h"
+#include "crypt/crypt.h"
+
+struct pki {
+	struct crypt_pair ca, server, admin;
+};
+
+/* `address`: what the server listens on, to be named in its certificate beside localhost and the
+ * host's name. */
+int pki_open(const char *directory, const char *address, usec_t wall, struct pki *ret,
+	     struct err *err);
+void pki_done(struct pki *p);
+/* A kubeconfig with the administrator's certificate in it; the caller frees it with secret_free. */
+char *pki_kubeconfig(const struct pki *p, const char *url);

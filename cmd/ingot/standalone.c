@@ -1,0 +1,375 @@
+/* `ingot standalone`: controllers and engine with an embedded API server on an SQLite file, for
+ * kubectl, with its own certificates. Wiring only.
+ *
+ *   main thread    the core loop: controllers, engine, boot services, signals
+ *   store thread   a loop with the API server and its store, which block
+ *   web thread     connections; its one route leads to the store's loop
+ *
+ * The end comes in this order: the web server closes and posts no more; the store's loop runs what
+ * was posted and stops; what lived on it is freed; then the web thread. */
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "apiserver/front.h"
+#include "apiserver/transport.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "commands.h"
+#include "crds.h"
+#include "files.h"
+#include "manager.h"
+#include "net/net.h"
+#include "pki.h"
+
+enum { API_PORT = 6443 };
+
+struct standalone_options {
+	struct manager_options manager;
+	bool api_only;
+	const char *data_dir;
+	const char *api_bind;
+	struct option_list crds;
+	const char *log_level;
+};
+
+static const struct option_row rows[] = {
+	{ .name = "data-dir",
+	  .argument = "DIR",
+	  .help = "where everything is kept; made when absent, closed to others",
+	  .kind = OPTION_STRING,
+	  .offset = offsetof(struct standalone_options, data_dir),
+	  .required = true },
+	{ .name = "api-bind",
+	  .argument = "ADDRESS[:PORT]",
+	  .standard = "127.0.0.1:6443",
+	  .help = "where the API listens; port 0: any",
+	  .kind = OPTION_STRING,
+	  .offset = offsetof(struct standalone_options, api_bind) },
+	{ .name = "crds",
+	  .argument = "DIR",
+	  .help = "more CustomResourceDefinitions; may be repeated",
+	  .kind = OPTION_LIST,
+	  .offset = offsetof(struct standalone_options, crds) },
+	{ .name = "log-level",
+	  .argument = "LEVEL",
+	  .standard = "info",
+	  .help = "debug, info, warn or error",
+	  .kind = OPTION_STRING,
+	  .offset = offsetof(struct standalone_options, log_level) },
+	{ .name = "api-only",
+	  .help = "serve the API, run no controllers",
+	  .kind = OPTION_FLAG,
+	  .offset = offsetof(struct standalone_options, api_only) },
+	MANAGER_OPTION_ROWS,
+	{ .name = NULL },
+};
+
+struct standalone {
+	const struct standalone_options *options;
+	struct loop *loop; /* of the main thread */
+	struct loop_signal *signals[2];
+	int lock;
+	struct net_addr bind;
+	struct pki pki;
+	struct loop *store_loop;
+	pthread_t store_thread;
+	bool store_runs;
+	struct apiserver *api;
+	struct api_front *front;
+	struct web *web;
+	struct web_server *server;
+	struct kube_transport *transport;
+	struct manager *manager;
+	bool failed;
+};
+
+static void freep_path(char **path)
+{
+	free(*path);
+}
+
+static char *in_data_dir(const struct standalone *s, const char *name)
+{
+	return xasprintf("%s/%s", s->options->data_dir, name);
+}
+
+/* --- what must hold before anything runs ------------------------------------------------------ */
+
+static int check_options(struct standalone *s, struct err *err)
+{
+	enum log_level level;
+	if (log_level_parse(s->options->log_level, &level) < 0)
+		return err_set(err, ERR_INVALID,
+			       "--log-level: \"%s\" is none of debug, info, warn, error",
+			       s->options->log_level);
+	log_set_level(level);
+	if (net_parse(s->options->api_bind, API_PORT, &s->bind) < 0)
+		return err_set(err, ERR_INVALID, "--api-bind: \"%s\" is not a numeric address",
+			       s->options->api_bind);
+	return 0;
+}
+
+static usec_t log_clock(void *data)
+{
+	return loop_wall(data);
+}
+
+/* Watches and agents hold connections; the usual soft limit of 1024 is for programs that use
+ * select. */
+static void raise_file_limit(void)
+{
+	struct rlimit rl;
+	if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
+		return;
+	rl.rlim_cur = MIN(rl.rlim_max, (rlim_t)65536);
+	setrlimit(RLIMIT_NOFILE, &rl);
+}
+
+static int prepare(struct standalone *s, struct err *err)
+{
+	raise_file_limit();
+	int r = loop_new(&s->loop, err);
+	if (r < 0)
+		return r;
+	log_set_clock(log_clock, s->loop);
+	r = files_prepare_directory(s->options->data_dir, err);
+	return r < 0 ? r : files_lock(s->options->data_dir, &s->lock, err);
+}
+
+/* --- the API server --------------------------------------------------------------------------- */
+
+static int start_api(struct standalone *s, struct err *err)
+{
+	struct crd_list crds = { 0 };
+	_cleanup_(freep_path) char *path = in_data_dir(s, "store.db");
+	int r = loop_new(&s->store_loop, err);
+	if (r == 0)
+		r = crds_load(&s->options->crds, &crds, err);
+	if (r == 0)
+		r = apiserver_new(
+			&(struct apiserver_options){ .loop = s->store_loop,
+						     .path = path,
+						     .crds = (const char *const *)crds.json },
+			&s->api, err);
+	crds_done(&crds);
+	if (r < 0)
+		return r;
+	s->front = api_front_new(&(struct api_front_options){ .server = s->api });
+	return 0;
+}
+
+static void *run_store(void *data)
+{
+	loop_run(data);
+	return NULL;
+}
+
+static int start_store_thread(struct standalone *s, struct err *err)
+{
+	sigset_t all, before;
+	sigfillset(&all); /* signals are the main loop's */
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	int r = pthread_create(&s->store_thread, NULL, run_store, s->store_loop);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r)
+		return err_set_errno(err, r, "store thread");
+	pthread_setname_np(s->store_thread, "store");
+	s->store_runs = true;
+	return 0;
+}
+
+static int start_web(struct standalone *s, struct err *err)
+{
+	char address[NET_IP_TEXT_MAX];
+	const struct web_route routes[] = {
+		{ .prefix = "/",
+		  .loop = s->store_loop,
+		  .handler = api_front_handle,
+		  .data = s->front,
+		  .max_body_bytes = APISERVER_BODY_MAX },
+		{ .prefix = NULL },
+	};
+	const struct web_server_options options = {
+		.name = "api",
+		.address = net_format_ip(&s->bind, address),
+		.port = net_port(&s->bind),
+		.cert = s->pki.server.cert,
+		.key = s->pki.server.key,
+		.client_ca = s->pki.ca.cert,
+		.routes = routes,
+	};
+	int r = web_new(&s->web, err);
+	return r < 0 ? r : web_server_open(s->web, &options, &s->server, err);
+}
+
+/* --- telling the world ------------------------------------------------------------------------ */
+
+/* The address a client on this machine uses; "all addresses" is none. */
+static char *api_url(const struct standalone *s)
+{
+	struct net_addr to = s->bind;
+	char text[NET_TEXT_MAX];
+	if (net_is_unspecified(&to))
+		net_parse_ip(net_family(&to) == AF_INET ? "127.0.0.1" : "::1", &to);
+	net_set_port(&to, web_server_port(s->server));
+	return xasprintf("https://%s", net_format(&to, text));
+}
+
+/* Readiness for systemd (sd_notify(3)), without its library. */
+static void notify_ready(void)
+{
+	static const char message[] = "READY=1";
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	size_t len = path ? strlen(path) : 0;
+	if (len == 0 || len >= sizeof(to.sun_path))
+		return;
+	memcpy(to.sun_path, path, len);
+	if (path[0] == '@')
+		to.sun_path[0] = '\0';
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+	if (sendto(fd, message, sizeof(message) - 1, MSG_NOSIGNAL, (struct sockaddr *)&to, size) <
+	    0)
+		log_warn("NOTIFY_SOCKET does not answer", "socket", path);
+	close(fd);
+}
+
+static int announce(struct standalone *s, struct err *err)
+{
+	_cleanup_(freep_path) char *url = api_url(s), *path = in_data_dir(s, "kubeconfig");
+	_cleanup_(secret_freep) char *text = pki_kubeconfig(&s->pki, url);
+	int r = files_write_secret(path, text, err);
+	if (r < 0)
+		return r;
+	printf("API server ready at %s; kubectl --kubeconfig %s get bmh\n", url, path);
+	fflush(stdout);
+	notify_ready();
+	return 0;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static void on_signal(void *data)
+{
+	struct standalone *s = data;
+	log_info("stopping");
+	loop_stop(s->loop);
+}
+
+static int catch_signals(struct standalone *s, struct err *err)
+{
+	static const int numbers[] = { SIGTERM, SIGINT };
+	int r = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(numbers) && r == 0; i++)
+		r = loop_signal_open(s->loop, numbers[i], on_signal, s, &s->signals[i], err);
+	return r;
+}
+
+static void stop_loop(void *data)
+{
+	loop_stop(data);
+}
+
+static void stop(struct standalone *s)
+{
+	web_server_close(s->server);
+	manager_free(s->manager);
+	if (s->transport)
+		s->transport->ops->free(s->transport);
+	if (s->store_runs) {
+		loop_post(s->store_loop, stop_loop, s->store_loop);
+		pthread_join(s->store_thread, NULL);
+	}
+	apiserver_free(s->api);
+	api_front_free(s->front);
+	loop_free(s->store_loop);
+	web_free(s->web);
+	pki_done(&s->pki);
+	for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
+		loop_signal_close(s->signals[i]);
+	log_set_clock(NULL, NULL);
+	loop_free(s->loop);
+	if (s->lock >= 0)
+		close(s->lock);
+}
+
+/* The start of the manager goes on after announce(); this is its bad end. */
+static void manager_failed(void *data, const struct err *err)
+{
+	struct standalone *s = data;
+	fprintf(stderr, "ingot standalone: %s\n", err->text);
+	s->failed = true;
+	loop_stop(s->loop);
+}
+
+static int start_manager(struct standalone *s, struct err *err)
+{
+	if (s->options->api_only)
+		return 0;
+	s->transport = apiserver_transport_new(&(struct apiserver_transport_options){
+		.loop = s->loop, .server_loop = s->store_loop, .server = s->api });
+	return manager_new(s->loop, s->transport, &s->options->manager, manager_failed, s,
+			   &s->manager, err);
+}
+
+static int start(struct standalone *s, struct err *err)
+{
+	char address[NET_IP_TEXT_MAX];
+	_cleanup_(freep_path) char *pki = in_data_dir(s, "pki");
+	int r = prepare(s, err);
+	if (r == 0)
+		r = pki_open(pki, net_format_ip(&s->bind, address), loop_wall(s->loop), &s->pki,
+			     err);
+	if (r == 0)
+		r = catch_signals(s, err);
+	if (r == 0)
+		r = start_api(s, err);
+	if (r == 0)
+		r = start_store_thread(s, err);
+	if (r == 0)
+		r = start_web(s, err);
+	if (r == 0)
+		r = announce(s, err);
+	return r < 0 ? r : start_manager(s, err);
+}
+
+static int run(void *data)
+{
+	struct standalone_options *options = data;
+	struct standalone s = { .options = options, .lock = -1 };
+	struct err err;
+	if (check_options(&s, &err) < 0) {
+		fprintf(stderr, "ingot standalone: %s\n", err.text);
+		return EXIT_USAGE;
+	}
+	int r = start(&s, &err);
+	if (r < 0)
+		fprintf(stderr, "ingot standalone: %s\n", err.text);
+	else
+		loop_run(s.loop);
+	stop(&s);
+	option_list_done(&options->crds);
+	return r < 0 || s.failed ? EXIT_FAILED : EXIT_OK;
+}
+
+const struct command standalone_command = {
+	.name = "standalone",
+	.summary = "controllers and an API server of their own, no cluster needed",
+	.options = rows,
+	.options_size = sizeof(struct standalone_options),
+	.run = run,
+};

@@ -1,0 +1,134 @@
+/* From Secrets to the texts of the config drive. userData goes through as it is; networkData and
+ * metaData are JSON or YAML and leave as JSON. metaData is laid over what the host itself gives.
+ * Pure. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ctrl/internal.h"
+#include "yaml/yaml_json.h"
+
+void config_drive_texts_done(struct config_drive_texts *t)
+{
+	secret_free(t->meta_data);
+	secret_free(t->user_data);
+	secret_free(t->network_data);
+	*t = (struct config_drive_texts){ 0 };
+}
+
+static const struct {
+	const char *key, *field;
+	bool key_required;
+} uses[_SECRET_USE_MAX] = {
+	[SECRET_USER_DATA] = { "userData", "spec.userData", true },
+	[SECRET_META_DATA] = { "metaData", "spec.metaData", true },
+	[SECRET_NETWORK_DATA] = { "networkData", "spec.networkData", false },
+};
+
+static bool foreign_namespace(const struct pass *p, const struct bmh_secret_ref *ref)
+{
+	return ref && !str_empty(ref->ns) && !streq(ref->ns, p->host.meta.ns);
+}
+
+/* *ret stays NULL when the host names no such Secret, or one that may be empty is. */
+static int read_secret(const struct pass *p, enum host_secret_use use,
+		       const struct bmh_secret_ref *ref, const char *name, char **ret,
+		       struct err *err)
+{
+	const struct host_secret *s = &p->facts->secrets[use];
+	if (foreign_namespace(p, ref))
+		return err_set(err, ERR_INVALID,
+			       "%s: the Secret must be in the host's namespace %s, not in %s",
+			       uses[use].field, p->host.meta.ns, ref->ns);
+	if (str_empty(name))
+		return 0;
+	switch (s->state) {
+	case SECRET_FAILED:
+		return err_copy(err, &s->err);
+	case SECRET_MISSING:
+	case SECRET_NOT_ASKED:
+		return err_set(err, ERR_NOT_FOUND, "%s: the Secret %s/%s does not exist",
+			       uses[use].field, p->host.meta.ns, name);
+	case SECRET_FOUND:
+		break;
+	}
+	*ret = secret_value(s->object, uses[use].key);
+	if (!*ret)
+		*ret = secret_value(s->object, "value");
+	if (!*ret && uses[use].key_required)
+		return err_set(err, ERR_INVALID,
+			       "%s: the Secret %s/%s has neither the key %s nor value",
+			       uses[use].field, p->host.meta.ns, name, uses[use].key);
+	return 0;
+}
+
+static int to_json(const struct pass *p, enum host_secret_use use, const char *text,
+		   struct json **ret, struct err *err)
+{
+	_cleanup_(strbuf_done) struct strbuf json = { 0 };
+	int r = yaml_to_json(text, strlen(text), &json, err); // NOLINT: never NULL here
+	if (r == 0)
+		r = json_parse(json.data, json.len, ret, err);
+	secret_zero(json.data, json.len);
+	if (r == 0 && !json_is_object(*ret))
+		r = err_set(err, ERR_INVALID, "not a map");
+	return r < 0 ? err_wrap(err, "%s of host %s is neither JSON nor YAML", uses[use].field,
+				p->key)
+		     : 0;
+}
+
+static int meta_data(const struct pass *p, struct config_drive_texts *ret, struct err *err)
+{
+	const struct bmh_secret_ref *ref = p->host.spec.meta_data;
+	const struct api_meta *m = &p->host.meta;
+	_cleanup_(secret_freep) char *text = NULL;
+	_cleanup_(json_freep) struct json *data = json_new_object(), *given = NULL;
+	int r = read_secret(p, SECRET_META_DATA, ref, ref ? ref->name : NULL, &text, err);
+	if (r < 0 || (text && (r = to_json(p, SECRET_META_DATA, text, &given, err)) < 0))
+		return r;
+	json_set_string(data, "uuid", m->uid);
+	json_set_string(data, "metal3-namespace", m->ns);
+	json_set_string(data, "metal3-name", m->name);
+	json_set_string(data, "local-hostname", m->name);
+	json_set_string(data, "local_hostname", m->name);
+	json_set_string(data, "name", m->name);
+	json_for_each(member, given) {
+		json_set(data, json_key(member), json_dup(member));
+	}
+	ret->meta_data = json_to_string(data);
+	return 0;
+}
+
+static int network_data(const struct pass *p, struct config_drive_texts *ret, struct err *err)
+{
+	const struct bmh_secret_ref *ref = p->host.spec.network_data;
+	const char *name = ref ? ref->name : p->host.spec.network_data_name;
+	_cleanup_(secret_freep) char *text = NULL;
+	_cleanup_(json_freep) struct json *data = NULL;
+	int r = read_secret(p, SECRET_NETWORK_DATA, ref, name, &text, err);
+	if (r < 0 || str_empty(text))
+		return r;
+	r = to_json(p, SECRET_NETWORK_DATA, text, &data, err);
+	/* An empty network_data.json keeps cloud-init from configuring anything. */
+	if (r == 0 && json_count(data) > 0)
+		ret->network_data = json_to_string(data);
+	return r;
+}
+
+int pass_config_drive(const struct pass *p, struct config_drive_texts *ret, struct err *err)
+{
+	struct config_drive_texts t = { 0 };
+	const struct bmh_secret_ref *user = p->host.spec.user_data;
+	int r = read_secret(p, SECRET_USER_DATA, user, user ? user->name : NULL, &t.user_data, err);
+	if (r == 0)
+		r = meta_data(p, &t, err);
+	if (r == 0)
+		r = network_data(p, &t, err);
+	if (r < 0) {
+		config_drive_texts_done(&t);
+		return r;
+	}
+	*ret = t;
+	return 0;
+}

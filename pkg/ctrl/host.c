@@ -1,0 +1,427 @@
+/* The order of one reconcile, after baremetalhost-api: pause, restore, import of hardware data,
+ * finalizer, credentials, state machine, conditions, status. At most one kind of change is made to
+ * the host's spec or metadata per pass; the watch brings the next. Pure. */
+
+#include "ctrl/host.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ctrl/internal.h"
+#include "json/patch.h"
+
+/* --- writes and events
+ * ---------------------------------------------------------------------------------- */
+
+void pass_write(struct pass *p, enum host_write_kind kind, const char *name, struct json *body)
+{
+	struct host_result *out = p->out;
+	out->writes = xreallocarray(out->writes, out->write_count + 1, sizeof(out->writes[0]));
+	out->writes[out->write_count++] = (struct host_write){ kind, xstrdup(name), body };
+}
+
+void pass_event(struct pass *p, bool warning, const char *reason, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	struct host_result *out = p->out;
+	out->events = xreallocarray(out->events, out->event_count + 1, sizeof(out->events[0]));
+	out->events[out->event_count++] = (struct host_event){ warning, reason, xstrdup(text) };
+}
+
+void host_result_release(struct host_result *r)
+{
+	for (size_t i = 0; i < r->write_count; i++) {
+		free(r->writes[i].name);
+		json_free(r->writes[i].body);
+	}
+	for (size_t i = 0; i < r->event_count; i++)
+		free(r->events[i].message);
+	free(r->writes);
+	free(r->events);
+	*r = (struct host_result){ 0 };
+}
+
+struct json *pass_locked_patch(const struct pass *p)
+{
+	struct json *patch = json_new_object();
+	json_set_string(json_make_object(patch, "metadata"), "resourceVersion",
+			p->host.meta.resource_version);
+	return patch;
+}
+
+void pass_remove_annotation(struct pass *p, const char *key)
+{
+	/* Only our key is named, so nobody else's change can be lost and no lock is needed. */
+	struct json *patch = json_new_object();
+	json_set(json_make_object(json_make_object(patch, "metadata"), "annotations"), key,
+		 json_new_null());
+	pass_write(p, HOST_PATCH, NULL, patch);
+	json_remove(p->host.meta.annotations, key);
+}
+
+struct json *finalizers_without(const struct json *finalizers, const char *finalizer)
+{
+	struct json *left = json_new_array();
+	json_for_each(f, finalizers) {
+		if (!streq(json_string(f), finalizer))
+			json_append(left, json_dup(f));
+	}
+	return left;
+}
+
+/* --- errors
+ * -----------------------------------------------------------------------------------------------
+ */
+
+usec_t host_backoff(int64_t error_count, double random)
+{
+	unsigned n = error_count < 0 ? 0 : error_count > 9 ? 9 : (unsigned)error_count;
+	usec_t longest = USEC_PER_MIN << n;
+	return longest - (usec_t)((double)longest * random / 2);
+}
+
+static void set_error(struct pass *p, enum bmh_error error, const char *reason, const char *text)
+{
+	struct bmh_status *s = &p->host.status;
+	s->operational = BMH_OP_ERROR;
+	s->error = (int)error;
+	str_replace(&s->error_message, text);
+	s->error_count++;
+	pass_event(p, true, reason, "%s", text);
+}
+
+struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	set_error(p, error, bmh_error_reason(error), text);
+	return (struct action){ ACT_FAILED,
+				host_backoff(p->host.status.error_count, p->facts->random) };
+}
+
+struct action pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay, const char *reason,
+			     const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	const struct bmh_status *s = &p->host.status;
+	if (s->error != (int)error || !streq(s->error_message, text))
+		set_error(p, error, reason, text);
+	return (struct action){ ACT_CONTINUE, delay };
+}
+
+bool pass_clear_error(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	bool dirty = s->operational != BMH_OP_OK || s->error != BMH_ERROR_NONE ||
+		     !str_empty(s->error_message);
+	s->operational = BMH_OP_OK;
+	s->error = BMH_ERROR_NONE;
+	str_replace(&s->error_message, "");
+	return dirty;
+}
+
+/* --- the steps before the state machine: each true when the pass ends with it
+ * -------------------------------- */
+
+static bool held(const struct pass *p)
+{
+	const struct api_meta *m = &p->host.meta;
+	return api_annotation(m, BMH_PAUSED) || api_annotation(m, BMH_DELETE_FOR_MOVE);
+}
+
+static void release_hardware_data(struct pass *p)
+{
+	const struct json *finalizers = json_get_path(p->facts->hardware_data,
+						      "metadata.finalizers");
+	bool ours = false;
+	json_for_each(f, finalizers) {
+		ours |= streq(json_string(f), HARDWARE_FINALIZER);
+	}
+	if (!ours)
+		return;
+	struct json *patch = json_new_object();
+	struct json *meta = json_make_object(patch, "metadata");
+	json_set(meta, "finalizers", finalizers_without(finalizers, HARDWARE_FINALIZER));
+	json_set_string(meta, "resourceVersion",
+			json_get_path_string(p->facts->hardware_data, "metadata.resourceVersion"));
+	pass_write(p, HOST_HARDWARE_PATCH, NULL, patch);
+}
+
+/* Cluster API's move carries the status in an annotation, because status does not move. */
+static bool restore_status(struct pass *p)
+{
+	const char *text = api_annotation(&p->host.meta, BMH_STATUS);
+	if (!text)
+		return false;
+	_cleanup_(json_freep) struct json *j = NULL;
+	struct bmh_status restored = { 0 };
+	if (p->host.status.last_updated == 0 && json_parse(text, strlen(text), &j, NULL) == 0 &&
+	    bind_from_json(&bmh_status_struct, j, &restored, NULL) == 0) {
+		bind_release(&bmh_status_struct, &p->host.status);
+		p->host.status = restored;
+		const struct json *hardware = json_get_path(p->facts->hardware_data,
+							    "spec.hardware");
+		if (hardware) {
+			json_free(p->host.status.hardware);
+			p->host.status.hardware = json_dup(hardware);
+		}
+		return true;
+	}
+	pass_remove_annotation(p, BMH_STATUS);
+	return true;
+}
+
+static bool fill_architecture(struct pass *p)
+{
+	const char *arch = json_get_path_string(p->facts->hardware_data, "spec.hardware.cpu.arch");
+	if (!str_empty(p->host.spec.architecture) || str_empty(arch))
+		return false;
+	struct json *patch = json_new_object();
+	json_set_string(json_make_object(patch, "spec"), "architecture", arch);
+	pass_write(p, HOST_PATCH, NULL, patch);
+	return true;
+}
+
+static bool inspection_disabled(const struct bmh *h)
+{
+	return streq(h->spec.inspection, "disabled") ||
+	       streq(api_annotation(&h->meta, BMH_INSPECT), "disabled");
+}
+
+static int parse_details(struct pass *p, const char *text, struct json **ret)
+{
+	struct err err = { 0 };
+	int r = json_parse(text, strlen(text), ret, &err);
+	if (r == 0 && !json_is_object(*ret))
+		r = err_set(&err, ERR_INVALID, "not an object");
+	if (r < 0)
+		pass_event(p, true, "InvalidAnnotationValue", "annotation %s: %s",
+			   BMH_HARDWARE_DETAILS, err.text);
+	return r;
+}
+
+static bool import_hardware(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	const char *annotation = api_annotation(&p->host.meta, BMH_HARDWARE_DETAILS);
+	const struct json *wanted = NULL;
+	_cleanup_(json_freep) struct json *parsed = NULL;
+	if (!s->hardware || inspection_disabled(&p->host)) {
+		wanted = json_get_path(p->facts->hardware_data, "spec.hardware");
+		if (!wanted && annotation && parse_details(p, annotation, &parsed) == 0)
+			wanted = parsed;
+	}
+	bool import = wanted && !json_equal(wanted, s->hardware);
+	if (import) {
+		json_free(s->hardware);
+		s->hardware = json_dup(wanted);
+		pass_event(p, false, "UpdateHardwareDetails", "Set hardware details from %s",
+			   wanted == parsed ? "annotation" : "HardwareData");
+	}
+	if (annotation) {
+		if (!import)
+			pass_event(p, false, "RemoveAnnotation",
+				   "Hardware details annotation removed");
+		pass_remove_annotation(p, BMH_HARDWARE_DETAILS);
+	}
+	return import;
+}
+
+static bool add_finalizer(struct pass *p)
+{
+	const struct api_meta *m = &p->host.meta;
+	if (m->deleted_at || api_has_finalizer(m, BMH_FINALIZER))
+		return false;
+	struct json *patch = pass_locked_patch(p);
+	struct json *list = finalizers_without(m->finalizers, BMH_FINALIZER);
+	json_append(list, json_new_string(BMH_FINALIZER));
+	json_set(json_get_mut(patch, "metadata"), "finalizers", list);
+	pass_write(p, HOST_PATCH, NULL, patch);
+	return true;
+}
+
+static bool prepare_object(struct pass *p)
+{
+	if (p->host.meta.deleted_at)
+		release_hardware_data(p);
+	return restore_status(p) || fill_architecture(p) || import_hardware(p) || add_finalizer(p);
+}
+
+/* --- the pass
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+void host_secrets_wanted(const struct bmh *h, const char *names[_SECRET_USE_MAX])
+{
+	const struct bmh_spec *s = &h->spec;
+	for (size_t i = 0; i < _SECRET_USE_MAX; i++)
+		names[i] = NULL;
+	if (s->bmc && !str_empty(s->bmc->credentials_name))
+		names[SECRET_BMC] = s->bmc->credentials_name;
+	if (h->status.provisioning.state != BMH_PROVISIONING)
+		return;
+	names[SECRET_USER_DATA] = s->user_data ? s->user_data->name : NULL;
+	names[SECRET_META_DATA] = s->meta_data ? s->meta_data->name : NULL;
+	/* networkData falls back to what the ramdisk was given. */
+	names[SECRET_NETWORK_DATA] = s->network_data ? s->network_data->name : s->network_data_name;
+}
+
+static enum boot_mode boot_mode(const struct bmh *h)
+{
+	if (streq(h->spec.boot_mode, "legacy"))
+		return BOOT_LEGACY;
+	return streq(h->spec.boot_mode, "UEFISecureBoot") ? BOOT_UEFI_SECURE : BOOT_UEFI;
+}
+
+static const char *architecture(const struct pass *p)
+{
+	const char *known = json_get_path_string(p->host.status.hardware, "cpu.arch");
+	return str_or(p->host.spec.architecture, str_or(known, p->facts->default_arch));
+}
+
+static void lower(char *s)
+{
+	for (; s && *s; s++)
+		if (*s >= 'A' && *s <= 'Z')
+			*s |= 0x20;
+}
+
+static void describe_host(struct pass *p)
+{
+	struct bmh *h = &p->host;
+	lower(h->spec.boot_mac);
+	p->prov = (struct prov_host){
+		.key = p->key,
+		.uid = h->meta.uid,
+		.node_id = str_or(h->status.provisioning.id, ""),
+		.bmc_address = h->spec.bmc ? str_or(h->spec.bmc->address, "") : "",
+		.bmc_insecure = h->spec.bmc && h->spec.bmc->insecure,
+		.boot_mac = str_or(h->spec.boot_mac, ""),
+		.boot_mode = boot_mode(h),
+		.arch = architecture(p),
+		.cleaning = streq(h->spec.cleaning, "disabled") ? PROV_CLEAN_DISABLED
+								: PROV_CLEAN_METADATA,
+		.disable_power_off = h->spec.disable_power_off,
+		.inspection_disabled = inspection_disabled(h),
+		.root_hints = h->status.provisioning.root_hints,
+	};
+}
+
+static void conclude(struct pass *p, struct action a)
+{
+	struct host_result *out = p->out;
+	out->requeue = a.delay;
+	switch (a.kind) {
+	case ACT_CONTINUE:
+		out->verdict = HOST_WAIT;
+		break;
+	case ACT_COMPLETE:
+		out->verdict = HOST_AGAIN;
+		break;
+	case ACT_DELAYED:
+		out->verdict = HOST_WAIT;
+		out->requeue = USEC_PER_MIN + (usec_t)(p->facts->random * (double)USEC_PER_MIN);
+		break;
+	case ACT_FAILED:
+		out->verdict = HOST_WAIT;
+		out->backoff = true;
+		break;
+	case ACT_ERROR:
+		out->verdict = HOST_RETRY;
+		break;
+	case ACT_GONE:
+		out->verdict = HOST_GONE;
+		break;
+	}
+}
+
+/* From what is stored to what shall be: members that we do not know stay, required ones that are
+ * not stored yet come along. */
+static struct json *status_diff(const struct pass *p, const struct json *now)
+{
+	const struct json *stored = json_get(p->facts->object, "status");
+	_cleanup_(json_freep) struct json *empty = json_new_object();
+	_cleanup_(json_freep) struct json *change = json_merge_diff(p->status_before, now);
+	_cleanup_(json_freep) struct json *target = json_dup(stored ? stored : empty);
+	json_merge_patch(&target, change);
+	json_merge_patch(&target, now);
+	return json_merge_diff(stored ? stored : empty, target);
+}
+
+/* The status write goes before any other write to the host: state first, then what follows from it.
+ */
+static void write_status(struct pass *p)
+{
+	_cleanup_(json_freep) struct json *now = bmh_status_json(&p->host.status);
+	if (json_equal(now, p->status_before))
+		return;
+	p->host.status.last_updated = p->facts->now;
+	now = json_free(now);
+	now = bmh_status_json(&p->host.status);
+	struct json *patch = pass_locked_patch(p);
+	json_set(patch, "status", status_diff(p, now));
+	pass_write(p, HOST_PATCH_STATUS, NULL, patch);
+	struct host_write *w = p->out->writes;
+	struct host_write status = w[p->out->write_count - 1];
+	size_t at = 0;
+	while (at < p->out->write_count - 1 && w[at].kind != HOST_PATCH)
+		at++;
+	memmove(&w[at + 1], &w[at], (p->out->write_count - 1 - at) * sizeof(w[0]));
+	w[at] = status;
+}
+
+static struct action run(struct pass *p)
+{
+	struct action a = { ACT_COMPLETE, 0 };
+	if (prepare_object(p))
+		return a;
+	describe_host(p);
+	enum bmh_state state = p->state;
+	bool managed = state != BMH_NONE && state != BMH_UNMANAGED;
+	p->examined = true;
+	p->have_credentials = managed && pass_credentials(p, &a);
+	if (managed && !p->have_credentials && !p->host.meta.deleted_at)
+		return a;
+	return machine_run(p);
+}
+
+void host_reconcile(const struct host_facts *facts, struct host_result *ret)
+{
+	struct pass p = { .facts = facts, .out = ret };
+	*ret = (struct host_result){ 0 };
+	if (bmh_parse(facts->object, &p.host, &ret->err) < 0) {
+		ret->verdict = HOST_RETRY;
+		return;
+	}
+	if (!held(&p)) {
+		p.state = (enum bmh_state)p.host.status.provisioning.state;
+		p.key = xasprintf("%s/%s", p.host.meta.ns, p.host.meta.name);
+		p.status_before = bmh_status_json(&p.host.status);
+		struct action a = run(&p);
+		if (a.kind != ACT_ERROR && a.kind != ACT_GONE) {
+			if (p.examined)
+				pass_conditions(&p);
+			write_status(&p);
+		}
+		conclude(&p, a);
+	}
+	json_free(p.status_before);
+	bmh_release(&p.host);
+	secret_free(p.password);
+	free(p.username);
+	free(p.key);
+}

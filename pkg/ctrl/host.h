@@ -1,0 +1,92 @@
+#pragma once
+/* One reconcile of a BareMetalHost, as a pure function: the object and the facts around it go in,
+ * writes, events and a time to come back come out. Hardware is reached only through the
+ * provisioner, whose calls never block. The shell that gathers the facts and makes the writes is
+ * host_controller.c. */
+
+#include "api/bmh.h"
+#include "engine/provisioner.h"
+
+/* --- in
+ * -----------------------------------------------------------------------------------------------
+ */
+
+enum secret_state { SECRET_NOT_ASKED, SECRET_FOUND, SECRET_MISSING, SECRET_FAILED };
+
+struct host_secret {
+	enum secret_state state;
+	const struct json *object; /* SECRET_FOUND */
+	struct err err;		   /* SECRET_FAILED */
+};
+
+/* Which Secrets a pass wants to see; names are borrowed from the host, NULL: not this one. */
+enum host_secret_use {
+	SECRET_BMC,
+	SECRET_USER_DATA,
+	SECRET_META_DATA,
+	SECRET_NETWORK_DATA,
+	_SECRET_USE_MAX
+};
+
+struct host_facts {
+	const struct json *object;	  /* the BareMetalHost */
+	const struct json *hardware_data; /* HardwareData of the same name; NULL: none */
+	struct host_secret secrets[_SECRET_USE_MAX];
+	struct provisioner *provisioner;
+	usec_t now;			   /* wall */
+	double random;			   /* uniform in [0, 1): jitter of back-offs */
+	unsigned max_provisioning_retries; /* 0: unlimited */
+	const char *default_arch;
+};
+
+/* --- out
+ * ------------------------------------------------------------------------------------------------
+ */
+
+enum host_write_kind {
+	HOST_PATCH_STATUS, /* merge patch of the host's status, with its resourceVersion */
+	HOST_PATCH,	   /* merge patch of the host */
+	HOST_SECRET_PATCH, /* merge patch of a Secret of the host's namespace */
+	HOST_HARDWARE_CREATE,
+	HOST_HARDWARE_PATCH,
+	HOST_HARDWARE_DELETE,
+};
+
+struct host_write {
+	enum host_write_kind kind;
+	char *name;	   /* of the Secret */
+	struct json *body; /* NULL for a deletion */
+};
+
+struct host_event {
+	bool warning;
+	const char *reason; /* static */
+	char *message;
+};
+
+enum host_verdict {
+	HOST_WAIT,  /* come back after requeue (0: only when something happens) */
+	HOST_AGAIN, /* at once */
+	HOST_RETRY, /* a passing failure: with the queue's back-off; see err */
+	HOST_GONE,  /* the last finalizer goes: forget the host */
+};
+
+struct host_result {
+	struct host_write *writes; /* in this order */
+	size_t write_count;
+	struct host_event *events;
+	size_t event_count;
+	enum host_verdict verdict;
+	usec_t requeue;
+	bool backoff; /* the requeue is a back-off: nothing but a change of the host or its Secrets
+			 cuts it short */
+	struct err err;
+};
+
+/* Fills names with what the pass will look at; to be fetched before. */
+void host_secrets_wanted(const struct bmh *h, const char *names[_SECRET_USE_MAX]);
+void host_reconcile(const struct host_facts *facts, struct host_result *ret);
+void host_result_release(struct host_result *r);
+
+/* The wait after the n-th failure in a row: 2^min(n,9) minutes, less up to a half of it. */
+usec_t host_backoff(int64_t error_count, double random);

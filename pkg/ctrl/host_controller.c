@@ -1,0 +1,606 @@
+/* The shell around host_reconcile(): for one key it gathers the facts (caches first, Secrets that
+ * are not cached by a request), runs the pure function, makes the writes in their order, and tells
+ * the queue when to come back. At most one run per host is under way; a write that meets a conflict
+ * ends it, and the next run decides again from fresh facts. */
+
+#include "ctrl/host_controller.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "ctrl/resources.h"
+#include "engine/engine.h"
+
+const struct kube_resource resource_host = { API_GROUP, "v1alpha1", "baremetalhosts",
+					     "BareMetalHost", true };
+const struct kube_resource resource_hardware_data = { API_GROUP, "v1alpha1", "hardwaredata",
+						      "HardwareData", true };
+const struct kube_resource resource_record = { "ingot.dev", "v1alpha1", "hostrecords", "HostRecord",
+					       true };
+const struct kube_resource resource_secret = { "", "v1", "secrets", "Secret", true };
+
+struct run;
+
+/* What is remembered of a host between runs, in memory only. */
+struct host_memory {
+	usec_t backoff_until; /* monotonic; 0: none */
+	char *signature;      /* what the back-off holds for */
+	struct run *run;      /* under way */
+};
+
+struct host_controller {
+	struct host_controller_options options;
+	struct engine *engine;
+	struct kube_informer *hosts, *hardware, *secrets, *records_informer;
+	struct records *records;
+	struct kube_queue *queue;
+	struct map memories; /* key → struct host_memory */
+};
+
+struct secret_fetch {
+	struct run *run;
+	enum host_secret_use use;
+	struct kube_op *op;
+};
+
+struct run {
+	struct host_controller *controller;
+	char *key;
+	struct json *object, *hardware;
+	struct json *secrets[_SECRET_USE_MAX];
+	struct host_facts facts;
+	struct secret_fetch fetches[_SECRET_USE_MAX];
+	unsigned waiting; /* fetches under way, plus one while they are being started */
+	struct host_result result;
+	size_t next_write;
+	struct kube_op *op;
+	char *signature;
+};
+
+/* --- runs
+ * -----------------------------------------------------------------------------------------------------
+ */
+
+static struct host_memory *memory_of(struct host_controller *c, const char *key)
+{
+	struct host_memory *m = map_get(&c->memories, key);
+	if (!m) {
+		m = xcalloc(1, sizeof(*m));
+		map_set(&c->memories, key, m);
+	}
+	return m;
+}
+
+static void memory_free(struct host_memory *m)
+{
+	if (m)
+		free(m->signature);
+	free(m);
+}
+
+static void run_free(struct run *r)
+{
+	for (size_t i = 0; i < _SECRET_USE_MAX; i++) {
+		kube_cancel(r->fetches[i].op);
+		json_free(r->secrets[i]);
+	}
+	kube_cancel(r->op);
+	host_result_release(&r->result);
+	json_free(r->object);
+	json_free(r->hardware);
+	free(r->signature);
+	free(r->key);
+	free(r);
+}
+
+static void finish(struct run *r, enum kube_verdict verdict, usec_t again)
+{
+	struct host_controller *c = r->controller;
+	struct host_memory *m = memory_of(c, r->key);
+	_cleanup_(freep) char *key = TAKE_PTR(r->key);
+	m->run = NULL;
+	m->backoff_until = 0;
+	if (verdict == KUBE_DONE && r->result.backoff) {
+		m->backoff_until = loop_now(c->options.loop) + again;
+		free(m->signature);
+		m->signature = TAKE_PTR(r->signature);
+	}
+	if (r->result.verdict == HOST_GONE)
+		memory_free(map_remove(&c->memories, key));
+	run_free(r);
+	kube_queue_finish(c->queue, key, verdict, again);
+}
+
+static void retry(struct run *r, const struct err *err)
+{
+	if (err->kind == ERR_CONFLICT)
+		log_debug("host changed meanwhile; again", "host", r->key);
+	else
+		log_warn("reconcile failed; again later", "host", r->key, "error", err->text);
+	r->result.backoff = false;
+	finish(r, KUBE_RETRY, 0);
+}
+
+/* --- after the writes
+ * ------------------------------------------------------------------------------------------- */
+
+static void publish(struct host_controller *c, const struct json *object, bool warning,
+		    const char *reason, const char *message)
+{
+	const struct json *consumer = json_get_path(object, "spec.consumerRef");
+	struct kube_event_ref about = {
+		.api_version = API_VERSION,
+		.kind = "BareMetalHost",
+		.ns = kube_namespace(object),
+		.name = kube_name(object),
+		.uid = kube_uid(object),
+	};
+	struct kube_event_ref related = {
+		.api_version = json_get_string(consumer, "apiVersion"),
+		.kind = json_get_string(consumer, "kind"),
+		.ns = json_get_string(consumer, "namespace"),
+		.name = json_get_string(consumer, "name"),
+		.uid = json_get_string(consumer, "uid"),
+	};
+	kube_event_related(c->options.recorder, &about, related.name ? &related : NULL,
+			   warning ? "Warning" : "Normal", reason, message);
+}
+
+static void conclude(struct run *r)
+{
+	struct host_controller *c = r->controller;
+	for (size_t i = 0; i < r->result.event_count; i++)
+		publish(c, r->object, r->result.events[i].warning, r->result.events[i].reason,
+			r->result.events[i].message);
+	switch (r->result.verdict) {
+	case HOST_WAIT:
+		finish(r, KUBE_DONE, r->result.requeue);
+		break;
+	case HOST_AGAIN:
+		kube_queue_add(c->queue, r->key);
+		finish(r, KUBE_DONE, 0);
+		break;
+	case HOST_RETRY:
+		retry(r, &r->result.err);
+		break;
+	case HOST_GONE:
+		finish(r, KUBE_DONE, 0);
+		break;
+	}
+}
+
+/* --- writes
+ * -------------------------------------------------------------------------------------------------------
+ */
+
+static struct kube_op *start_write(struct run *r, const struct host_write *w, kube_done_fn done)
+{
+	struct kube_client *client = r->controller->options.client;
+	const char *ns = kube_namespace(r->object), *name = kube_name(r->object);
+	switch (w->kind) {
+	case HOST_PATCH_STATUS:
+		return kube_patch(client, &resource_host, ns, name, "status", KUBE_PATCH_MERGE,
+				  w->body, done, r);
+	case HOST_PATCH:
+		return kube_patch(client, &resource_host, ns, name, NULL, KUBE_PATCH_MERGE, w->body,
+				  done, r);
+	case HOST_SECRET_PATCH:
+		return kube_patch(client, &resource_secret, ns, w->name, NULL, KUBE_PATCH_MERGE,
+				  w->body, done, r);
+	case HOST_HARDWARE_CREATE:
+		return kube_create(client, &resource_hardware_data, w->body, done, r);
+	case HOST_HARDWARE_PATCH:
+		return kube_patch(client, &resource_hardware_data, ns, name, NULL, KUBE_PATCH_MERGE,
+				  w->body, done, r);
+	case HOST_HARDWARE_DELETE:
+		return kube_delete(client, &resource_hardware_data, ns, name, NULL, done, r);
+	}
+	return NULL;
+}
+
+/* The object may be gone, which is what was to be reached. */
+static bool harmless(const struct run *r, const struct host_write *w, const struct err *err)
+{
+	if (err->kind != ERR_NOT_FOUND)
+		return false;
+	return w->kind == HOST_HARDWARE_PATCH || w->kind == HOST_HARDWARE_DELETE ||
+	       r->result.verdict == HOST_GONE;
+}
+
+static void next_write(struct run *r);
+
+static void note_written(struct run *r, const struct host_write *w, const struct json *answer)
+{
+	struct host_controller *c = r->controller;
+	switch (w->kind) {
+	case HOST_PATCH_STATUS:
+	case HOST_PATCH:
+		kube_informer_note_written(c->hosts, answer);
+		break;
+	case HOST_SECRET_PATCH:
+		kube_informer_note_written(c->secrets, answer);
+		break;
+	case HOST_HARDWARE_CREATE:
+	case HOST_HARDWARE_PATCH:
+		kube_informer_note_written(c->hardware, answer);
+		break;
+	case HOST_HARDWARE_DELETE:
+		break;
+	}
+}
+
+static void on_written(void *data, const struct err *err, struct json **answer)
+{
+	struct run *r = data;
+	const struct host_write *w = &r->result.writes[r->next_write];
+	r->op = NULL;
+	if (err && !harmless(r, w, err)) {
+		retry(r, err);
+		return;
+	}
+	/* With the last finalizer the object goes; the answer is its last state, not a new one. */
+	if (!err && *answer && r->result.verdict != HOST_GONE)
+		note_written(r, w, *answer);
+	r->next_write++;
+	next_write(r);
+}
+
+static void next_write(struct run *r)
+{
+	if (r->next_write == r->result.write_count) {
+		conclude(r);
+		return;
+	}
+	r->op = start_write(r, &r->result.writes[r->next_write], on_written);
+}
+
+/* --- facts
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+static double random_fraction(struct loop *loop)
+{
+	return (double)loop_random_below(loop, UINT64_C(1) << 53) / (double)(UINT64_C(1) << 53);
+}
+
+/* What a person or another program may have changed: a back-off holds only as long as this stays
+ * the same. */
+static char *signature_of(const struct run *r)
+{
+	_cleanup_(strbuf_done) struct strbuf s = { 0 };
+	const struct json *meta = json_get(r->object, "metadata");
+	strbuf_addf(&s, "%lld|%d|", (long long)json_get_int(meta, "generation", 0),
+		    json_get(meta, "deletionTimestamp") != NULL);
+	json_print(json_get(meta, "annotations"), &s);
+	for (size_t i = 0; i < _SECRET_USE_MAX; i++)
+		strbuf_addf(&s, "|%s", str_or(kube_resource_version(r->secrets[i]), "-"));
+	return strbuf_take(&s, NULL);
+}
+
+static bool backing_off(struct run *r)
+{
+	struct host_controller *c = r->controller;
+	const struct host_memory *m = memory_of(c, r->key);
+	usec_t now = loop_now(c->options.loop), until = m->backoff_until;
+	if (until <= now || !streq(m->signature, r->signature))
+		return false;
+	r->result.backoff = true; /* it goes on */
+	finish(r, KUBE_DONE, until - now);
+	return true;
+}
+
+static void reconcile(struct run *r)
+{
+	struct host_controller *c = r->controller;
+	r->signature = signature_of(r);
+	if (backing_off(r))
+		return;
+	const char *uid = kube_uid(r->object);
+	if (!engine_knows(c->engine, r->key)) {
+		_cleanup_(json_freep) struct json *record = records_get(c->records, r->key);
+		engine_load(c->engine, r->key, uid, record);
+	} else {
+		engine_load(c->engine, r->key, uid, NULL); /* another host of that name? */
+	}
+	struct host_facts *f = &r->facts;
+	f->object = r->object;
+	f->hardware_data = r->hardware;
+	f->provisioner = engine_provisioner(c->engine);
+	f->now = loop_wall(c->options.loop);
+	f->random = random_fraction(c->options.loop);
+	f->max_provisioning_retries = c->options.max_provisioning_retries;
+	f->default_arch = "x86_64";
+	host_reconcile(f, &r->result);
+	next_write(r);
+}
+
+static void fetched(struct run *r)
+{
+	if (--r->waiting == 0)
+		reconcile(r);
+}
+
+static void on_secret(void *data, const struct err *err, struct json **answer)
+{
+	struct secret_fetch *fetch = data;
+	struct run *r = fetch->run;
+	struct host_secret *s = &r->facts.secrets[fetch->use];
+	fetch->op = NULL;
+	if (err && err->kind == ERR_NOT_FOUND) {
+		s->state = SECRET_MISSING;
+	} else if (err) {
+		s->state = SECRET_FAILED;
+		s->err = *err;
+	} else {
+		r->secrets[fetch->use] = TAKE_PTR(*answer);
+		s->object = r->secrets[fetch->use];
+		s->state = SECRET_FOUND;
+	}
+	fetched(r);
+}
+
+/* The cache holds labelled Secrets only; others are asked for, and labelled when they are claimed.
+ */
+static void want_secret(struct run *r, enum host_secret_use use, const char *name)
+{
+	struct host_controller *c = r->controller;
+	const char *ns = kube_namespace(r->object);
+	const struct kube_object *cached = kube_informer_get(c->secrets, ns, name);
+	if (cached) {
+		r->secrets[use] = kube_object_parse(cached);
+		r->facts.secrets[use] = (struct host_secret){ SECRET_FOUND,
+							      r->secrets[use],
+							      { 0 } };
+		return;
+	}
+	r->waiting++;
+	r->fetches[use] = (struct secret_fetch){ r, use, NULL };
+	r->fetches[use].op = kube_get(c->options.client, &resource_secret, ns, name, on_secret,
+				      &r->fetches[use]);
+}
+
+static void want_secrets(struct run *r)
+{
+	struct bmh host;
+	const char *names[_SECRET_USE_MAX];
+	struct err err = { 0 };
+	if (bmh_parse(r->object, &host, &err) < 0)
+		return; /* the pass will say so */
+	host_secrets_wanted(&host, names);
+	for (size_t i = 0; i < _SECRET_USE_MAX; i++)
+		if (names[i])
+			want_secret(r, (enum host_secret_use)i, names[i]);
+	bmh_release(&host);
+}
+
+static void host_vanished(struct host_controller *c, const char *key)
+{
+	struct prov_host host = { .key = key };
+	struct prov_result result;
+	struct provisioner *p = engine_provisioner(c->engine);
+	p->ops->remove(p, &host, true, &result);
+	memory_free(map_remove(&c->memories, key));
+	kube_queue_forget(c->queue, key);
+	kube_queue_finish(c->queue, key, KUBE_DONE, 0);
+}
+
+static void start_run(void *data, const char *key)
+{
+	struct host_controller *c = data;
+	const struct kube_object *o = kube_informer_get_key(c->hosts, key);
+	if (!o) {
+		host_vanished(c, key);
+		return;
+	}
+	struct run *r = xcalloc(1, sizeof(*r));
+	r->controller = c;
+	r->key = xstrdup(key);
+	r->object = kube_object_parse(o);
+	const struct kube_object *hardware = kube_informer_get_key(c->hardware, key);
+	r->hardware = hardware ? kube_object_parse(hardware) : NULL;
+	memory_of(c, key)->run = r;
+	r->waiting = 1;
+	want_secrets(r);
+	fetched(r);
+}
+
+/* --- triggers
+ * --------------------------------------------------------------------------------------------------------
+ */
+
+static void on_host(void *data, struct kube_object *o)
+{
+	struct host_controller *c = data;
+	kube_queue_add(c->queue, o->key);
+}
+
+/* Our own status writes must not wake us again: only what others change counts (generation,
+ * finalizers, annotations). */
+static void on_host_update(void *data, struct kube_object *before, struct kube_object *now)
+{
+	struct host_controller *c = data;
+	if (before->generation == now->generation && before->deleting == now->deleting) {
+		_cleanup_(json_freep) struct json *a = kube_object_parse(before);
+		_cleanup_(json_freep) struct json *b = kube_object_parse(now);
+		if (json_equal(json_get_path(a, "metadata.annotations"),
+			       json_get_path(b, "metadata.annotations")) &&
+		    json_equal(json_get_path(a, "metadata.finalizers"),
+			       json_get_path(b, "metadata.finalizers")))
+			return;
+	}
+	kube_queue_add(c->queue, now->key);
+}
+
+static void hosts_by_secret(const struct json *host, kube_emit_fn emit, void *arg)
+{
+	static const char *const paths[] = { "spec.bmc.credentialsName", "spec.userData.name",
+					     "spec.metaData.name", "spec.networkData.name",
+					     "spec.preprovisioningNetworkDataName" };
+	const char *ns = kube_namespace(host);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		const char *name = json_get_path_string(host, paths[i]);
+		if (str_empty(name))
+			continue;
+		_cleanup_(freep) char *key = xasprintf("%s/%s", ns, name);
+		emit(arg, key);
+	}
+}
+
+static int kick_host(void *data, struct kube_object *o)
+{
+	struct host_controller *c = data;
+	kube_queue_add(c->queue, o->key);
+	return 0;
+}
+
+static void on_secret_event(void *data, struct kube_object *o)
+{
+	struct host_controller *c = data;
+	kube_informer_each_indexed(c->hosts, "secret", o->key, kick_host, c);
+}
+
+static void on_secret_update(void *data, struct kube_object *before, struct kube_object *now)
+{
+	(void)before;
+	on_secret_event(data, now);
+}
+
+bool host_controller_ready(const struct host_controller *c)
+{
+	return kube_informer_synced(c->hosts) && kube_informer_synced(c->hardware) &&
+	       kube_informer_synced(c->secrets) && kube_informer_synced(c->records_informer);
+}
+
+/* Before anything runs the engine knows all records: which addresses are given out, which boots are
+ * its own. */
+static int preload(void *data, struct kube_object *o)
+{
+	struct host_controller *c = data;
+	_cleanup_(json_freep) struct json *record = records_get(c->records, o->key);
+	engine_load(c->engine, o->key, o->uid, record);
+	return 0;
+}
+
+static void on_synced(void *data)
+{
+	struct host_controller *c = data;
+	if (!host_controller_ready(c))
+		return;
+	kube_informer_each(c->hosts, preload, c);
+	kube_queue_start(c->queue);
+}
+
+/* --- engine
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+static void env_save(void *data, const char *key, const char *uid, const struct json *record,
+		     engine_saved_fn done, void *done_data)
+{
+	struct host_controller *c = data;
+	records_save(c->records, key, uid, record, done, done_data);
+}
+
+static void env_kick(void *data, const char *key)
+{
+	struct host_controller *c = data;
+	kube_queue_add(c->queue, key);
+}
+
+static void env_event(void *data, const char *key, bool warning, const char *reason,
+		      const char *message)
+{
+	struct host_controller *c = data;
+	const struct kube_object *o = kube_informer_get_key(c->hosts, key);
+	if (!o)
+		return;
+	_cleanup_(json_freep) struct json *object = kube_object_parse(o);
+	publish(c, object, warning, reason, message);
+}
+
+void host_controller_env(struct host_controller *c, struct engine_env *ret)
+{
+	*ret = (struct engine_env){
+		.save = env_save, .kick = env_kick, .event = env_event, .data = c
+	};
+}
+
+/* --- life
+ * --------------------------------------------------------------------------------------------------------------
+ */
+
+static struct kube_informer *informer(struct host_controller *c,
+				      const struct kube_resource *resource, const char *selector)
+{
+	return kube_informer_new(
+		c->options.client,
+		&(struct kube_informer_options){ .watch = { .resource = resource,
+							    .ns = c->options.ns,
+							    .label_selector = selector } });
+}
+
+struct host_controller *host_controller_new(const struct host_controller_options *options)
+{
+	struct host_controller *c = xcalloc(1, sizeof(*c));
+	c->options = *options;
+	c->hosts = informer(c, &resource_host, NULL);
+	c->hardware = informer(c, &resource_hardware_data, NULL);
+	c->records_informer = informer(c, &resource_record, NULL);
+	c->secrets = informer(c, &resource_secret, SECRET_LABEL "=" SECRET_LABEL_VALUE);
+	c->records = records_new(options->client, c->records_informer);
+	c->queue = kube_queue_new(&(struct kube_queue_options){
+		.loop = options->loop,
+		.name = "baremetalhost",
+		.max_runs = options->concurrency ? options->concurrency : 8,
+		/* An API server that is away for a minute must not cost five. */
+		.backoff_max = 30 * USEC_PER_SEC,
+		.run = start_run,
+		.data = c });
+	kube_informer_index(c->hosts, "secret", hosts_by_secret);
+	static const struct kube_informer_handlers host_handlers = {
+		.add = on_host, .update = on_host_update, .remove = on_host, .synced = on_synced
+	};
+	static const struct kube_informer_handlers secret_handlers = { .add = on_secret_event,
+								       .update = on_secret_update,
+								       .remove = on_secret_event,
+								       .synced = on_synced };
+	static const struct kube_informer_handlers other_handlers = { .synced = on_synced };
+	kube_informer_handle(c->hosts, &host_handlers, c);
+	kube_informer_handle(c->secrets, &secret_handlers, c);
+	kube_informer_handle(c->hardware, &other_handlers, c);
+	kube_informer_handle(c->records_informer, &other_handlers, c);
+	return c;
+}
+
+void host_controller_start(struct host_controller *c, struct engine *engine)
+{
+	c->engine = engine;
+	kube_informer_start(c->hosts);
+	kube_informer_start(c->secrets);
+	kube_informer_start(c->hardware);
+	kube_informer_start(c->records_informer);
+}
+
+struct host_controller *host_controller_free(struct host_controller *c)
+{
+	if (!c)
+		return NULL;
+	map_for_each(&c->memories, i) {
+		struct host_memory *m = c->memories.entries[i].value;
+		if (m->run)
+			run_free(m->run);
+		memory_free(m);
+	}
+	map_done(&c->memories);
+	kube_queue_free(c->queue);
+	records_free(c->records);
+	kube_informer_free(c->hosts);
+	kube_informer_free(c->secrets);
+	kube_informer_free(c->hardware);
+	kube_informer_free(c->records_informer);
+	free(c);
+	return NULL;
+}

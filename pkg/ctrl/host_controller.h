@@ -1,0 +1,31 @@
+#pragma once
+/* The BareMetalHost controller: watches hosts, their HardwareData, Secrets and records, and
+ * reconciles each host that something happened to. The same for a cluster and for standalone. Core
+ * thread. */
+
+#include "ctrl/host.h"
+#include "ctrl/records.h"
+#include "kube/events.h"
+#include "kube/informer.h"
+#include "kube/queue.h"
+
+struct host_controller;
+
+struct host_controller_options {
+	struct loop *loop;
+	struct kube_client *client; /* borrowed, as all below */
+	struct kube_recorder *recorder;
+	const char *ns;	      /* watched namespace; NULL: all */
+	unsigned concurrency; /* 0: 8 */
+	unsigned max_provisioning_retries;
+	/* The engine is made after the controller, because it needs the controller's records and
+	 * kicks. */
+};
+
+struct host_controller *host_controller_new(const struct host_controller_options *options);
+struct host_controller *host_controller_free(struct host_controller *c);
+/* What the engine's environment needs: `data` of all its functions is the controller. */
+void host_controller_env(struct host_controller *c, struct engine_env *ret);
+/* Begins to watch; reconciles start when all caches are filled. */
+void host_controller_start(struct host_controller *c, struct engine *engine);
+bool host_controller_ready(const struct host_controller *c);

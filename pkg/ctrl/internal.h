@@ -1,0 +1,128 @@
+#pragma once
+/* The inside of a host's reconcile. Not for other modules.
+ *
+ * host.c        the order of a pass, writes and events
+ * machine.c     the state machine: rows, transitions, deletion, detachment
+ * states.c      the work of each state
+ * register.c    credentials and registration
+ * power.c       power management and reboot annotations
+ * conditions.c  status.conditions
+ * config.c      Secrets to config drive
+ * hardware.c    the agent's inventory to HardwareDetails
+ */
+
+#include "ctrl/host.h"
+#include "ctrl/secret.h"
+
+enum action_kind {
+	ACT_CONTINUE, /* still at it: come back after delay, or when kicked */
+	ACT_COMPLETE, /* a step is done: at once again */
+	ACT_DELAYED,  /* no capacity */
+	ACT_FAILED,   /* after the back-off */
+	ACT_ERROR,    /* passing, nothing to show: the queue's back-off */
+	ACT_GONE,
+};
+
+struct action {
+	enum action_kind kind;
+	usec_t delay;
+};
+
+struct pass {
+	const struct host_facts *facts;
+	struct host_result *out;
+	struct bmh host;
+	struct json *status_before;
+	enum bmh_state state; /* at the start; the next one is host.status.provisioning.state */
+	struct prov_host prov;
+	char *key;
+	char *username, *password;
+	bool examined; /* the state machine, or at least the credentials, were looked at */
+	bool have_credentials;
+	bool credentials_tried_changed;
+};
+
+/* --- host.c
+ * ------------------------------------------------------------------------------------------- */
+
+void pass_event(struct pass *p, bool warning, const char *reason, const char *fmt, ...)
+	_printf_(4, 5);
+/* Takes body. */
+void pass_write(struct pass *p, enum host_write_kind kind, const char *name, struct json *body);
+/* {"metadata": {"resourceVersion": …}} of the host, to be filled. */
+struct json *pass_locked_patch(const struct pass *p);
+void pass_remove_annotation(struct pass *p, const char *key);
+/* Sets error type, message and count; the event; ACT_FAILED. */
+struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, ...) _printf_(3, 4);
+/* Errors that repeat unchanged until somebody edits something are counted and told once. */
+struct action pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay, const char *reason,
+			     const char *fmt, ...) _printf_(5, 6);
+bool pass_clear_error(struct pass *p);
+/* For HostRecord, HardwareData and the like. */
+struct json *finalizers_without(const struct json *finalizers, const char *finalizer);
+
+/* --- machine.c
+ * ------------------------------------------------------------------------------------------ */
+
+struct action machine_run(struct pass *p);
+void machine_go(struct pass *p, enum bmh_state next);
+bool host_wants_provisioning(const struct bmh *h);
+bool host_provisioning_cancelled(const struct bmh *h);
+
+/* --- states.c
+ * ---------------------------------------------------------------------------------------------- */
+
+struct action state_none(struct pass *p);
+struct action state_unmanaged(struct pass *p);
+struct action state_registering(struct pass *p);
+struct action state_inspecting(struct pass *p);
+struct action state_match_profile(struct pass *p);
+struct action state_preparing(struct pass *p);
+struct action state_available(struct pass *p);
+struct action state_provisioning(struct pass *p);
+struct action state_provisioned(struct pass *p);
+struct action state_externally_provisioned(struct pass *p);
+struct action state_deprovisioning(struct pass *p);
+struct action state_powering_off(struct pass *p);
+struct action state_deleting(struct pass *p);
+
+/* --- register.c
+ * ---------------------------------------------------------------------------------------------- */
+
+/* Fills username and password. False: *ret says why and what then. */
+bool pass_credentials(struct pass *p, struct action *ret);
+/* False: *ret is the outcome of the pass. */
+bool pass_register(struct pass *p, struct action *ret);
+void pass_release_secrets(struct pass *p);
+
+/* --- power.c
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+struct action pass_power(struct pass *p, bool provisioned);
+/* Any reboot annotation with force. */
+bool pass_force_reboot(const struct pass *p);
+
+/* --- conditions.c
+ * --------------------------------------------------------------------------------------------------
+ */
+
+void pass_conditions(struct pass *p);
+
+/* --- config.c
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+struct config_drive_texts {
+	char *meta_data, *user_data, *network_data;
+};
+
+int pass_config_drive(const struct pass *p, struct config_drive_texts *ret, struct err *err);
+void config_drive_texts_done(struct config_drive_texts *t);
+
+/* --- hardware.c
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+/* HardwareDetails from the body that an agent posted; a new tree. */
+struct json *hardware_details(const struct json *inspection);

@@ -1,0 +1,127 @@
+/* HostRecords: see records.h. A save is one create or update; its answer goes back to the engine,
+ * conflicts included. */
+
+#include "ctrl/records.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/meta.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "ctrl/resources.h"
+
+struct records {
+	struct kube_client *client;
+	struct kube_informer *informer;
+	struct list saves;
+};
+
+struct save {
+	struct list link;
+	struct records *records;
+	struct kube_op *op;
+	engine_saved_fn done;
+	void *data;
+};
+
+struct records *records_new(struct kube_client *client, struct kube_informer *informer)
+{
+	struct records *r = xcalloc(1, sizeof(*r));
+	r->client = client;
+	r->informer = informer;
+	list_init(&r->saves);
+	return r;
+}
+
+static void save_free(struct save *s)
+{
+	list_unlink(&s->link);
+	kube_cancel(s->op);
+	free(s);
+}
+
+struct records *records_free(struct records *r)
+{
+	if (!r)
+		return NULL;
+	list_for_each_safe(l, &r->saves)
+		save_free(list_entry(l, struct save, link));
+	free(r);
+	return NULL;
+}
+
+struct json *records_get(const struct records *r, const char *key)
+{
+	const struct kube_object *o = kube_informer_get_key(r->informer, key);
+	if (!o)
+		return NULL;
+	_cleanup_(json_freep) struct json *object = kube_object_parse(o);
+	return json_take(object, "spec");
+}
+
+static void on_saved(void *data, const struct err *err, struct json **answer)
+{
+	struct save *s = data;
+	engine_saved_fn done = s->done;
+	void *done_data = s->data;
+	struct err conflict;
+	s->op = NULL;
+	if (!err && *answer)
+		kube_informer_note_written(s->records->informer, *answer);
+	if (err && err->kind == ERR_EXISTS) {
+		/* Somebody else made it since we looked: the same as a conflict. */
+		conflict = *err;
+		conflict.kind = ERR_CONFLICT;
+		err = &conflict;
+	}
+	save_free(s);
+	done(done_data, err);
+}
+
+static struct json *new_object(const char *key, const char *uid)
+{
+	const char *slash = strchr(key, '/');
+	_cleanup_(freep) char *ns = xstrndup(key, (size_t)(slash - key));
+	struct json *o = json_new_object();
+	json_set_string(o, "apiVersion", API_OWN_VERSION);
+	json_set_string(o, "kind", "HostRecord");
+	struct json *meta = json_make_object(o, "metadata");
+	json_set_string(meta, "name", slash + 1);
+	json_set_string(meta, "namespace", ns);
+	json_append(json_set(meta, "ownerReferences", json_new_array()),
+		    api_owner_reference(API_VERSION, "BareMetalHost", slash + 1, uid, false));
+	return o;
+}
+
+/* Members of the spec that this release does not know stay as they are. */
+static void merge_spec(struct json *object, const struct json *record, const char *uid)
+{
+	struct json *spec = json_make_object(object, "spec");
+	if (!streq(json_get_string(spec, "hostUID"), uid))
+		spec = json_set(object, "spec", json_new_object());
+	json_for_each(member, record) {
+		json_set(spec, json_key(member), json_dup(member));
+	}
+}
+
+void records_save(void *records, const char *key, const char *uid, const struct json *record,
+		  engine_saved_fn done, void *done_data)
+{
+	struct records *r = records;
+	struct save *s = xcalloc(1, sizeof(*s));
+	*s = (struct save){ .records = r, .done = done, .data = done_data };
+	list_append(&r->saves, &s->link);
+	const struct kube_object *known = kube_informer_get_key(r->informer, key);
+	_cleanup_(json_freep) struct json *object = known ? kube_object_parse(known)
+							  : new_object(key, uid);
+	if (known && !streq(json_get_path_string(object, "spec.hostUID"), uid)) {
+		/* Left over from a host of the same name that is gone. */
+		_cleanup_(json_freep) struct json *fresh = new_object(key, uid);
+		struct json *owners = json_take(json_get_mut(fresh, "metadata"), "ownerReferences");
+		json_set(json_get_mut(object, "metadata"), "ownerReferences", owners);
+	}
+	merge_spec(object, record, uid);
+	s->op = known ? kube_update(r->client, &resource_record, object, on_saved, s)
+		      : kube_create(r->client, &resource_record, object, on_saved, s);
+}

@@ -1,0 +1,17 @@
+#pragma once
+/* Keeps the engine's records as HostRecord objects: one per host, of its name, owned by it. A save
+ * is conditional on the version that was last read or written, so that two engines can never both
+ * believe themselves in charge. Core thread. */
+
+#include "engine/engine.h"
+#include "kube/informer.h"
+
+struct records;
+
+struct records *records_new(struct kube_client *client, struct kube_informer *informer);
+struct records *records_free(struct records *r); /* saves under way are dropped unanswered */
+/* The record of a host, a new tree; NULL when there is none. */
+struct json *records_get(const struct records *r, const char *key);
+/* For struct engine_env. */
+void records_save(void *records, const char *key, const char *uid, const struct json *record,
+		  engine_saved_fn done, void *done_data);

@@ -1,0 +1,269 @@
+/* Credentials and registration: the steps that every managed state takes before its own work. Pure
+ * but for the provisioner. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ctrl/internal.h"
+
+char *secret_value(const struct json *secret, const char *key)
+{
+	const char *encoded = json_get_string(json_get(secret, "data"), key);
+	void *value;
+	size_t len;
+	if (!encoded || base64_decode(encoded, strlen(encoded), &value, &len) < 0)
+		return NULL;
+	return value;
+}
+
+static char *trimmed(char *s)
+{
+	if (!s)
+		return NULL;
+	size_t start = strspn(s, " \t\r\n"), len = strlen(s);
+	while (len > start && strchr(" \t\r\n", s[len - 1]))
+		len--;
+	memmove(s, s + start, len - start);
+	s[len - start] = '\0';
+	return s;
+}
+
+/* --- claiming the Secret
+ * -------------------------------------------------------------------------------------- */
+
+static bool has_label(const struct api_meta *m)
+{
+	return streq(api_label(m, SECRET_LABEL), SECRET_LABEL_VALUE);
+}
+
+/* Label (to be watched), owner (to be moved and collected with the host), finalizer (to outlive it
+ * until it is let go). */
+static void claim_secret(struct pass *p, const struct json *secret)
+{
+	struct api_meta m = { 0 };
+	if (bind_from_json(&api_meta_struct, json_get(secret, "metadata"), &m, NULL) < 0)
+		return;
+	bool finalizer = p->state != BMH_DELETING && !m.deleted_at;
+	bool owned = api_owned_by(&m, p->host.meta.uid);
+	if (has_label(&m) && owned && (!finalizer || api_has_finalizer(&m, SECRET_FINALIZER))) {
+		bind_release(&api_meta_struct, &m);
+		return;
+	}
+	struct json *patch = json_new_object();
+	struct json *meta = json_make_object(patch, "metadata");
+	json_set_string(meta, "resourceVersion", m.resource_version);
+	json_set_string(json_make_object(meta, "labels"), SECRET_LABEL, SECRET_LABEL_VALUE);
+	struct json *owners = json_set(meta, "ownerReferences",
+				       m.owners ? json_dup(m.owners) : json_new_array());
+	if (!owned)
+		json_append(owners,
+			    api_owner_reference(API_VERSION, "BareMetalHost", p->host.meta.name,
+						p->host.meta.uid, false));
+	if (finalizer) {
+		struct json *list = json_set(meta, "finalizers",
+					     finalizers_without(m.finalizers, SECRET_FINALIZER));
+		json_append(list, json_new_string(SECRET_FINALIZER));
+	}
+	pass_write(p, HOST_SECRET_PATCH, m.name, patch);
+	bind_release(&api_meta_struct, &m);
+}
+
+void pass_release_secrets(struct pass *p)
+{
+	const struct json *secret = p->facts->secrets[SECRET_BMC].object;
+	const struct json *finalizers = json_get_path(secret, "metadata.finalizers");
+	bool ours = false;
+	json_for_each(f, finalizers) {
+		ours |= streq(json_string(f), SECRET_FINALIZER);
+	}
+	if (!ours)
+		return;
+	struct json *patch = json_new_object();
+	struct json *meta = json_make_object(patch, "metadata");
+	json_set_string(meta, "resourceVersion",
+			json_get_path_string(secret, "metadata.resourceVersion"));
+	json_set(meta, "finalizers", finalizers_without(finalizers, SECRET_FINALIZER));
+	pass_write(p, HOST_SECRET_PATCH, json_get_path_string(secret, "metadata.name"), patch);
+}
+
+/* --- credentials
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static struct action credential_error(struct pass *p, usec_t delay, const char *text)
+{
+	return pass_fail_once(p, BMH_ERROR_REGISTRATION, delay, "BMCCredentialError", "%s", text);
+}
+
+static bool missing_details(struct pass *p, struct action *ret)
+{
+	const struct bmh_bmc *bmc = p->host.spec.bmc;
+	if (!bmc || str_empty(bmc->credentials_name))
+		*ret = credential_error(
+			p, 0,
+			"The BMC secret reference is empty: set spec.bmc.credentialsName to a Secret "
+			"with the keys username and password");
+	else if (str_empty(bmc->address))
+		*ret = credential_error(p, 0, "The BMC address is empty: set spec.bmc.address");
+	else
+		return false;
+	return true;
+}
+
+static bool secret_absent(struct pass *p, struct action *ret)
+{
+	const struct host_secret *s = &p->facts->secrets[SECRET_BMC];
+	char text[600];
+	if (s->state == SECRET_FOUND)
+		return false;
+	if (s->state == SECRET_FAILED) {
+		p->out->err = s->err;
+		*ret = (struct action){ ACT_ERROR, 0 };
+		return true;
+	}
+	snprintf(text, sizeof(text), "The BMC secret %s/%s does not exist", p->host.meta.ns,
+		 p->host.spec.bmc->credentials_name);
+	*ret = credential_error(p, 10 * USEC_PER_SEC, text);
+	return true;
+}
+
+bool pass_credentials(struct pass *p, struct action *ret)
+{
+	if (missing_details(p, ret) || secret_absent(p, ret))
+		return false;
+	const struct json *secret = p->facts->secrets[SECRET_BMC].object;
+	claim_secret(p, secret);
+	p->username = trimmed(secret_value(secret, "username"));
+	p->password = trimmed(secret_value(secret, "password"));
+	if (!str_empty(p->username) && !str_empty(p->password)) {
+		p->prov.username = p->username;
+		p->prov.password = p->password;
+		return true;
+	}
+	char text[600];
+	snprintf(text, sizeof(text), "The BMC secret %s/%s has no %s, or an empty one",
+		 p->host.meta.ns, p->host.spec.bmc->credentials_name,
+		 str_empty(p->username) ? "username" : "password");
+	*ret = credential_error(p, 0, text);
+	return false;
+}
+
+static bool same_credentials(const struct pass *p, const struct bmh_credentials *c)
+{
+	const struct json *secret = p->facts->secrets[SECRET_BMC].object;
+	return streq(c->ref.name, json_get_path_string(secret, "metadata.name")) &&
+	       streq(c->ref.ns, json_get_path_string(secret, "metadata.namespace")) &&
+	       streq(c->version, json_get_path_string(secret, "metadata.resourceVersion"));
+}
+
+static void store_credentials(const struct pass *p, struct bmh_credentials *c)
+{
+	const struct json *secret = p->facts->secrets[SECRET_BMC].object;
+	str_replace(&c->ref.name, json_get_path_string(secret, "metadata.name"));
+	str_replace(&c->ref.ns, json_get_path_string(secret, "metadata.namespace"));
+	str_replace(&c->version, json_get_path_string(secret, "metadata.resourceVersion"));
+}
+
+/* --- profile
+ * --------------------------------------------------------------------------------------------------------
+ */
+
+/* Deprecated hardware profiles: nothing but root device hints by another name. */
+static const struct {
+	const char *name, *device, *hctl;
+} profiles[] = {
+	{ "unknown", "/dev/sda", NULL },   { "libvirt", "/dev/vda", NULL },
+	{ "openstack", "/dev/vdb", NULL }, { "dell", NULL, "0:0:0:0" },
+	{ "dell-raid", NULL, "0:2:0:0" },  { "empty", NULL, NULL },
+};
+
+static const char *choose_profile(const struct bmh *h)
+{
+	const char *address = h->spec.bmc ? str_or(h->spec.bmc->address, "") : "";
+	const char *otherwise = str_has_prefix(address, "libvirt") ? "libvirt" : "unknown";
+	return str_or(h->status.hardware_profile, str_or(h->spec.hardware_profile, otherwise));
+}
+
+/* Hints in effect before *preparing* has stored the spec's: those of the profile. */
+static bool match_profile(struct pass *p, struct action *ret)
+{
+	struct bmh_status *s = &p->host.status;
+	const char *name = choose_profile(&p->host);
+	size_t i = 0;
+	while (i < ARRAY_SIZE(profiles) && !streq(profiles[i].name, name))
+		i++;
+	if (i == ARRAY_SIZE(profiles)) {
+		*ret = pass_fail(p, BMH_ERROR_REGISTRATION,
+				 "unknown hardware profile %s: leave spec.hardwareProfile empty "
+				 "and use spec.rootDeviceHints",
+				 name);
+		return false;
+	}
+	if (!streq(s->hardware_profile, name)) {
+		str_replace(&s->hardware_profile, name);
+		pass_event(p, false, "ProfileSet", "Hardware profile set: %s", name);
+	}
+	return true;
+}
+
+/* --- registration
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static void node_known(struct pass *p, const char *node_id)
+{
+	struct bmh_provisioning *s = &p->host.status.provisioning;
+	if (streq(str_or(s->id, ""), str_or(node_id, "")))
+		return;
+	str_replace(&s->id, node_id);
+	if (p->state == BMH_REGISTERING)
+		pass_event(p, false, "Registered", "Registered new host");
+}
+
+static void registered(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	if (!same_credentials(p, &s->good)) {
+		store_credentials(p, &s->good);
+		pass_event(p, false, "BMCAccessValidated", "Verified access to BMC");
+	}
+	if (s->error == BMH_ERROR_REGISTRATION || p->credentials_tried_changed)
+		pass_clear_error(p);
+	else if (s->operational == BMH_OP_UNSET || s->operational == BMH_OP_DISCOVERED)
+		s->operational = BMH_OP_OK;
+}
+
+bool pass_register(struct pass *p, struct action *ret)
+{
+	struct bmh_status *s = &p->host.status;
+	struct provisioner *pr = p->facts->provisioner;
+	struct prov_result r;
+	const char *node_id = NULL;
+	if (p->have_credentials && !same_credentials(p, &s->tried)) {
+		store_credentials(p, &s->tried);
+		p->credentials_tried_changed = true;
+	}
+	struct prov_register params = { .credentials_changed = p->credentials_tried_changed,
+					.retry = s->error == BMH_ERROR_REGISTRATION };
+	pr->ops->register_host(pr, &p->prov, &params, &node_id, &r);
+	if (r.outcome == PROV_FAILED) {
+		*ret = pass_fail(p, BMH_ERROR_REGISTRATION, "%s", r.error);
+		return false;
+	}
+	node_known(p, node_id);
+	if (r.outcome == PROV_RUNNING) {
+		/* Only its own error: that of a failed deployment must survive a restart of ours,
+		 * or nobody cleans up. */
+		if (r.started &&
+		    (s->error == BMH_ERROR_REGISTRATION || s->operational == BMH_OP_UNSET))
+			pass_clear_error(p);
+		*ret = (struct action){ ACT_CONTINUE, r.requeue };
+		return false;
+	}
+	if (!match_profile(p, ret))
+		return false;
+	registered(p);
+	return true;
+}

@@ -1,0 +1,386 @@
+/* The work of each state. Every function may run again and again: it asks the provisioner for what
+ * the state is about and moves on when that is done. Pure but for those calls. */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "ctrl/internal.h"
+
+static struct provisioner *prov(const struct pass *p)
+{
+	return p->facts->provisioner;
+}
+
+static struct action go(struct pass *p, enum bmh_state next)
+{
+	machine_go(p, next);
+	return (struct action){ ACT_COMPLETE, 0 };
+}
+
+/* Under way: work has been resumed, so an old error is no longer the news. */
+static struct action wait(struct pass *p, const struct prov_result *r)
+{
+	pass_clear_error(p);
+	return (struct action){ ACT_CONTINUE, r->requeue };
+}
+
+struct action state_none(struct pass *p)
+{
+	const struct bmh_bmc *bmc = p->host.spec.bmc;
+	if (bmc && (!str_empty(bmc->address) || !str_empty(bmc->credentials_name)))
+		return go(p, BMH_REGISTERING);
+	pass_event(p, false, "Discovered", "Discovered host with no BMC details");
+	p->host.status.operational = BMH_OP_DISCOVERED;
+	return go(p, BMH_UNMANAGED);
+}
+
+struct action state_unmanaged(struct pass *p)
+{
+	const struct bmh_bmc *bmc = p->host.spec.bmc;
+	if (bmc && (!str_empty(bmc->address) || !str_empty(bmc->credentials_name)))
+		return go(p, BMH_REGISTERING);
+	return (struct action){ ACT_CONTINUE, 10 * USEC_PER_MIN };
+}
+
+struct action state_registering(struct pass *p)
+{
+	/* Registration itself has been done on the way here. */
+	p->host.status.error_count = 0;
+	if (p->host.spec.externally_provisioned)
+		return go(p, BMH_EXTERNALLY_PROVISIONED);
+	return go(p, p->prov.inspection_disabled ? BMH_PREPARING : BMH_INSPECTING);
+}
+
+/* --- inspecting
+ * --------------------------------------------------------------------------------------------- */
+
+static struct json *hardware_data(const struct pass *p, const struct json *details)
+{
+	struct json *o = json_new_object();
+	json_set_string(o, "apiVersion", API_VERSION);
+	json_set_string(o, "kind", "HardwareData");
+	struct json *meta = json_make_object(o, "metadata");
+	json_set_string(meta, "name", p->host.meta.name);
+	json_set_string(meta, "namespace", p->host.meta.ns);
+	json_append(json_set(meta, "finalizers", json_new_array()),
+		    json_new_string(HARDWARE_FINALIZER));
+	json_append(json_set(meta, "ownerReferences", json_new_array()),
+		    api_owner_reference(API_VERSION, "BareMetalHost", p->host.meta.name,
+					p->host.meta.uid, true));
+	json_set(json_make_object(o, "spec"), "hardware", json_dup(details));
+	return o;
+}
+
+/* HardwareData is made anew with each inspection, so that nothing of an earlier one is left in it.
+ */
+static void store_hardware(struct pass *p, const struct json *inventory)
+{
+	struct json *details = hardware_details(inventory);
+	if (p->facts->hardware_data) {
+		struct json *patch = json_new_object();
+		json_set(json_make_object(patch, "metadata"), "finalizers", json_new_null());
+		pass_write(p, HOST_HARDWARE_PATCH, NULL, patch);
+		pass_write(p, HOST_HARDWARE_DELETE, NULL, NULL);
+	}
+	if (!p->host.meta.deleted_at)
+		pass_write(p, HOST_HARDWARE_CREATE, NULL, hardware_data(p, details));
+	json_free(p->host.status.hardware);
+	p->host.status.hardware = details;
+}
+
+struct action state_inspecting(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	const char *refresh = api_annotation(&p->host.meta, BMH_INSPECT);
+	struct prov_inspect params = {
+		.retry = s->error == BMH_ERROR_INSPECTION,
+		.refresh = refresh && !streq(refresh, "disabled"),
+		.force_reboot = pass_force_reboot(p),
+	};
+	struct prov_result r;
+	const struct json *inventory = NULL;
+	if (p->prov.inspection_disabled) {
+		pass_event(p, false, "InspectionSkipped",
+			   "disabled by spec.inspectionMode or annotation");
+		s->error_count = 0;
+		return go(p, BMH_PREPARING);
+	}
+	prov(p)->ops->inspect(prov(p), &p->prov, &params, &inventory, &r);
+	if (r.outcome == PROV_FAILED)
+		return pass_fail(p, BMH_ERROR_INSPECTION, "%s", r.error);
+	if (r.started && params.refresh)
+		pass_remove_annotation(p, BMH_INSPECT);
+	if (r.started && params.force_reboot)
+		pass_remove_annotation(p, BMH_REBOOT);
+	if (r.outcome == PROV_RUNNING)
+		return wait(p, &r);
+	store_hardware(p, inventory);
+	pass_event(p, false, "InspectionComplete", "Hardware inspection completed");
+	pass_clear_error(p);
+	s->error_count = 0;
+	return go(p, BMH_PREPARING);
+}
+
+struct action state_match_profile(struct pass *p)
+{
+	return go(p, BMH_PREPARING); /* an old state, only left */
+}
+
+/* --- preparing, available
+ * --------------------------------------------------------------------------------------- */
+
+/* Hints in effect are those of the spec at this time; they stay until the next preparing. */
+static void save_settings(struct pass *p)
+{
+	struct bmh_provisioning *s = &p->host.status.provisioning;
+	json_free(s->root_hints);
+	s->root_hints = p->host.spec.root_hints ? json_dup(p->host.spec.root_hints) : NULL;
+}
+
+struct action state_preparing(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	struct prov_prepare params = { .retry = s->error == BMH_ERROR_PREPARATION };
+	struct prov_result r;
+	prov(p)->ops->prepare(prov(p), &p->prov, &params, &r);
+	if (r.outcome == PROV_FAILED)
+		return pass_fail(p, BMH_ERROR_PREPARATION, "%s", r.error);
+	if (r.outcome == PROV_RUNNING)
+		return wait(p, &r);
+	save_settings(p);
+	pass_clear_error(p);
+	s->error_count = 0;
+	return go(p, BMH_AVAILABLE);
+}
+
+static bool settings_differ(const struct pass *p)
+{
+	return !json_equal(p->host.spec.root_hints, p->host.status.provisioning.root_hints) &&
+	       !(json_is_null(p->host.spec.root_hints) &&
+		 json_is_null(p->host.status.provisioning.root_hints));
+}
+
+/* Unlimited when the limit is 0; a changed image starts anew. */
+static bool retries_exhausted(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	if (!bmh_image_equal(p->host.spec.image, s->last_attempted))
+		s->fail_count = 0;
+	unsigned limit = p->facts->max_provisioning_retries;
+	return limit > 0 && s->fail_count >= limit;
+}
+
+static bool wants_custom_deploy(const struct bmh *h)
+{
+	return h->spec.custom_deploy && !str_empty(h->spec.custom_deploy->method);
+}
+
+static struct action custom_deploy_refused(struct pass *p)
+{
+	return pass_fail_once(p, BMH_ERROR_PROVISIONING, 10 * USEC_PER_MIN, "ProvisioningError",
+			      "spec.customDeploy is not supported yet: use spec.image");
+}
+
+struct action state_available(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	const char *refresh = api_annotation(&p->host.meta, BMH_INSPECT);
+	if (p->host.spec.externally_provisioned) {
+		json_free(s->provisioning.root_hints);
+		s->provisioning.root_hints = NULL;
+		return go(p, BMH_EXTERNALLY_PROVISIONED);
+	}
+	if (refresh && !streq(refresh, "disabled"))
+		return go(p, BMH_INSPECTING);
+	if (settings_differ(p))
+		return go(p, BMH_PREPARING);
+	if (bmh_image_empty(p->host.spec.image) && !p->host.spec.custom_deploy) {
+		s->fail_count = 0;
+		s->last_attempted = bmh_image_free(s->last_attempted);
+	}
+	if (!host_wants_provisioning(&p->host))
+		return pass_power(p, false);
+	if (wants_custom_deploy(&p->host))
+		return custom_deploy_refused(p);
+	if (!retries_exhausted(p))
+		return go(p, BMH_PROVISIONING);
+	return pass_fail_once(
+		p, BMH_ERROR_PROVISIONING, host_backoff(s->error_count, p->facts->random),
+		"ProvisioningError",
+		"Provisioning of this image failed %lld times in a row, the limit is %u: change spec.image "
+		"(or clear it and set it again) to start anew",
+		(long long)s->fail_count, p->facts->max_provisioning_retries);
+}
+
+/* --- provisioning
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static void provisioned(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	bmh_image_assign(&s->provisioning.image, p->host.spec.image);
+	pass_clear_error(p);
+	s->error_count = s->fail_count = 0;
+	pass_event(p, false, "ProvisioningComplete", "Image provisioning completed for %s",
+		   p->host.spec.image ? p->host.spec.image->url : "");
+	machine_go(p, BMH_PROVISIONED);
+}
+
+static struct action provision(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	const struct bmh_image *image = p->host.spec.image;
+	struct config_drive_texts texts = { 0 };
+	struct prov_result r;
+	struct err err = { 0 };
+	if (pass_config_drive(p, &texts, &err) < 0)
+		return pass_fail_once(p, BMH_ERROR_PROVISIONING, 10 * USEC_PER_SEC,
+				      "ProvisioningError", "%s", err.text);
+	struct prov_provision params = {
+		.image = { image->url, str_or(image->checksum, ""),
+			   str_or(image->checksum_type, ""), str_or(image->format, "") },
+		.config_drive = { texts.meta_data, texts.user_data, texts.network_data },
+		.retry = false,
+		.force_reboot = pass_force_reboot(p),
+	};
+	prov(p)->ops->provision(prov(p), &p->prov, &params, &r);
+	config_drive_texts_done(&texts);
+	if (r.outcome == PROV_FAILED)
+		return pass_fail(p, BMH_ERROR_PROVISIONING, "%s", r.error);
+	if (r.started && params.force_reboot)
+		pass_remove_annotation(p, BMH_REBOOT);
+	if (r.outcome == PROV_RUNNING)
+		return wait(p, &r);
+	provisioned(p);
+	s->powered_on = true;
+	return (struct action){ ACT_COMPLETE, 0 };
+}
+
+struct action state_provisioning(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	/* A failed deployment leaves a disk in an unknown state: it is cleaned before the next
+	 * attempt. The error of a missing Secret has touched nothing and goes away by itself. */
+	bool attempted = s->last_attempted &&
+			 bmh_image_equal(s->last_attempted, p->host.spec.image);
+	if (s->error == BMH_ERROR_PROVISIONING && attempted) {
+		s->fail_count++;
+		return go(p, BMH_DEPROVISIONING);
+	}
+	if (host_provisioning_cancelled(&p->host))
+		return go(p, BMH_DEPROVISIONING);
+	if (wants_custom_deploy(&p->host))
+		return custom_deploy_refused(p);
+	struct config_drive_texts texts = { 0 };
+	struct err err = { 0 };
+	if (!attempted && pass_config_drive(p, &texts, &err) == 0) {
+		config_drive_texts_done(&texts);
+		s->last_attempted = bmh_image_free(s->last_attempted);
+		s->last_attempted = bmh_image_dup(p->host.spec.image);
+		pass_clear_error(p);
+		return (struct action){ ACT_COMPLETE, 0 }; /* stored before the attempt begins */
+	}
+	return provision(p);
+}
+
+/* Tells the engine of a host that runs its image; does nothing when it knows. False: *ret is the
+ * outcome. */
+static bool adopt(struct pass *p, struct action *ret)
+{
+	struct prov_result r;
+	bool retry = p->host.status.error == BMH_ERROR_PROVISIONED_REGISTRATION;
+	prov(p)->ops->adopt(prov(p), &p->prov, retry, &r);
+	if (r.outcome == PROV_DONE) {
+		if (retry)
+			pass_clear_error(p);
+		return true;
+	}
+	if (r.outcome == PROV_FAILED)
+		*ret = pass_fail(p, BMH_ERROR_PROVISIONED_REGISTRATION, "%s", r.error);
+	else
+		*ret = (struct action){ ACT_CONTINUE, r.requeue };
+	return false;
+}
+
+struct action state_provisioned(struct pass *p)
+{
+	struct action a;
+	if (host_provisioning_cancelled(&p->host))
+		return go(p, BMH_DEPROVISIONING);
+	return adopt(p, &a) ? pass_power(p, true) : a;
+}
+
+struct action state_externally_provisioned(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	struct action a;
+	if (p->host.spec.externally_provisioned)
+		return adopt(p, &a) ? pass_power(p, true) : a;
+	bmh_image_assign(&s->provisioning.image, p->host.spec.image);
+	return go(p, BMH_PROVISIONED);
+}
+
+/* --- the way out
+ * -------------------------------------------------------------------------------------------------------
+ */
+
+static struct action deprovisioned(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	bmh_image_assign(&s->provisioning.image, NULL);
+	if (s->provisioning.custom_deploy)
+		free(s->provisioning.custom_deploy->method);
+	free(s->provisioning.custom_deploy);
+	s->provisioning.custom_deploy = NULL;
+	pass_clear_error(p);
+	s->error_count = 0;
+	pass_event(p, false, "DeprovisioningComplete", "Image deprovisioning completed");
+	return go(p, p->host.meta.deleted_at ? BMH_POWERING_OFF : BMH_AVAILABLE);
+}
+
+struct action state_deprovisioning(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	struct prov_deprovision params = { .retry = s->error == BMH_ERROR_PROVISIONING };
+	struct prov_result r;
+	prov(p)->ops->deprovision(prov(p), &p->prov, &params, &r);
+	if (r.outcome == PROV_DONE)
+		return deprovisioned(p);
+	if (r.outcome == PROV_RUNNING)
+		return wait(p, &r);
+	if (p->host.meta.deleted_at && s->error_count > 3)
+		return go(p, BMH_POWERING_OFF);
+	return pass_fail(p, BMH_ERROR_PROVISIONING, "%s", r.error);
+}
+
+struct action state_powering_off(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	struct prov_result r;
+	if (p->host.spec.disable_power_off)
+		return go(p, BMH_DELETING);
+	prov(p)->ops->power_off(prov(p), &p->prov, true, s->error == BMH_ERROR_POWER, &r);
+	if (r.outcome == PROV_RUNNING)
+		return wait(p, &r);
+	if (r.outcome == PROV_FAILED && s->error_count <= 3)
+		return pass_fail(p, BMH_ERROR_POWER, "%s", r.error);
+	s->powered_on = r.outcome == PROV_FAILED && s->powered_on;
+	s->error_count = 0;
+	return go(p, BMH_DELETING);
+}
+
+struct action state_deleting(struct pass *p)
+{
+	struct prov_result r;
+	prov(p)->ops->remove(prov(p), &p->prov, false, &r);
+	if (r.outcome == PROV_RUNNING)
+		return (struct action){ ACT_CONTINUE, r.requeue };
+	pass_release_secrets(p);
+	struct json *patch = pass_locked_patch(p);
+	json_set(json_get_mut(patch, "metadata"), "finalizers",
+		 finalizers_without(p->host.meta.finalizers, BMH_FINALIZER));
+	pass_write(p, HOST_PATCH, NULL, patch);
+	return (struct action){ ACT_GONE, 0 };
+}
