@@ -1,0 +1,21 @@
+/* A kernel command line. */
+
+#include <stdlib.h>
+
+#include "agent/config.h"
+#include "base/mem.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *line = xstrndup((const char *)data, size);
+	struct ipa_config c = { 0 };
+	struct err err;
+	ipa_config_init(&c);
+	(void)ipa_config_parse(&c, line, &err);
+	(void)ipa_config_has_collector(&c, "logs");
+	ipa_config_done(&c);
+	free(line);
+	return 0;
+}

@@ -1,0 +1,190 @@
+"""A site for tests: the lab's namespace with an Ingot, an image server and servers in it, driven by kubectl.
+
+What a person does is done as a person would: YAML through kubectl. What is claimed is held against what the lab saw.
+"""
+import base64
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import time
+
+import watch
+from lab import Lab
+
+ADDRESS = "10.77.0.1"
+IMAGE_PORT = 8180
+
+
+class Site:
+    def __init__(self, directory, images, program="build/ingot", ramdisk="build/ramdisk/virt", options=()):
+        self.dir = os.path.abspath(directory)
+        self.images = os.path.abspath(images)
+        self.program, self.ramdisk, self.options = os.path.abspath(program), os.path.abspath(ramdisk), list(options)
+        self.lab = Lab(os.path.join(self.dir, "lab"), router=True)
+        self.ingot = self._watch = None
+        self.data = os.path.join(self.dir, "data")
+        self.log = os.path.join(self.dir, "ingot.log")
+
+    def __enter__(self):
+        shutil.rmtree(self.dir, ignore_errors=True)
+        os.makedirs(self.dir)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.images, "fault.json"))
+        self.lab.__enter__()
+        here = os.path.dirname(os.path.abspath(__file__))
+        self.lab.popen(["python3", os.path.join(here, "images.py"), ADDRESS, str(IMAGE_PORT), self.images],
+                       log=os.path.join(self.dir, "images.log"))
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        self.lab.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.images, "fault.json"))
+
+    # --- Ingot ---
+
+    def start(self):
+        argv = [self.program, "standalone", "--data-dir", self.data, "--api-bind", "127.0.0.1:6443",
+                "--provisioning-interface", "br0", "--provisioning-address", ADDRESS,
+                "--dhcp-range", "10.77.0.100-10.77.0.199/24", "--ramdisk", self.ramdisk, *self.options]
+        with open(self.log, "ab") as log:
+            self.ingot = self.lab.popen(argv, stdout=subprocess.PIPE, stderr=log)
+        line = self.ingot.stdout.readline().decode()
+        if "ready" not in line:
+            raise RuntimeError(f"Ingot did not start; end of its log:\n{self.log_end()}")
+
+    def pid(self):
+        """Of Ingot itself: `ip netns exec` and setpriv have become it by exec."""
+        return self.ingot.pid
+
+    def kill(self):
+        self.ingot.kill()
+        self.ingot.wait()
+
+    def stop(self):
+        if self.ingot and self.ingot.poll() is None:
+            self.ingot.terminate()
+            self.ingot.wait(30)
+
+    def log_end(self, size=3000):
+        with open(self.log, "rb") as log:
+            return log.read()[-size:].decode(errors="replace")
+
+    def wait_log(self, pattern, deadline):
+        """Until Ingot's log has a line that matches."""
+        def look():
+            with open(self.log, errors="replace") as log:
+                return re.search(pattern, log.read())
+        return watch.until(self.log, look, deadline, f"Ingot's log has no {pattern!r}")
+
+    def memory(self):
+        """Resident and anonymous bytes of Ingot, from smaps_rollup."""
+        with open(f"/proc/{self.pid()}/smaps_rollup") as file:
+            text = file.read()
+        value = {key: int(number) * 1024 for key, number in re.findall(r"^(\w+):\s+(\d+) kB", text, re.M)}
+        return value["Rss"], value["Anonymous"]
+
+    # --- kubectl ---
+
+    def kubectl(self, *arguments, stdin=None, deadline=60):
+        argv = self.lab.inside_argv(["kubectl", "--kubeconfig", f"{self.data}/kubeconfig", *arguments])
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=deadline)
+        if done.returncode != 0:
+            raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def apply(self, *objects):
+        return self.kubectl("apply", "-f", "-", stdin="\n".join(map(json.dumps, objects)))
+
+    def host(self, name):
+        return json.loads(self.kubectl("get", "bmh", name, "-o", "json"))
+
+    def watch(self, name):
+        """Yields (seconds since the call, host) for each change that the API shows, for ever."""
+        argv = self.lab.inside_argv(["kubectl", "--kubeconfig", f"{self.data}/kubeconfig", "get", "bmh", name, "-w",
+                                     "-o", "jsonpath-as-json={@}"])
+        process = self._watch = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        began, text = time.monotonic(), ""
+        try:
+            for line in process.stdout:
+                text += line
+                if line.startswith("]"):
+                    yield time.monotonic() - began, json.loads(text)[0]
+                    text = ""
+        finally:
+            process.kill()
+            process.wait()
+
+    def end_watch(self):
+        """From another thread: the watch ends, as if the server had ended it."""
+        self._watch.kill()
+
+    # --- the image server ---
+
+    def image_fault(self, **fault):
+        """What is wrong with it from now on (images.py); nothing: all is well."""
+        path = os.path.join(self.images, "fault.json")
+        if not fault:
+            os.unlink(path)
+            return
+        with open(path + ".new", "w") as file:
+            json.dump(fault, file)
+        os.rename(path + ".new", path)
+
+    def wait_image_log(self, condition, deadline=120):
+        path = os.path.join(self.dir, "images.log")
+
+        def look():
+            with open(path) as file:
+                return next((True for line in file if line.startswith("{") and condition(json.loads(line))), None)
+        watch.until(path, look, deadline, "the image server's log does not say so")
+
+    # --- objects ---
+
+    def credentials(self, server, password=None):
+        return secret(f"{server.name}-bmc", username=server.bmc_user, password=password or server.bmc_password)
+
+    def bare_metal_host(self, server, image=None, user_data=None, **spec):
+        body = {"online": True, "bootMACAddress": server.mac, "bootMode": "legacy" if server.firmware == "bios" else "UEFI",
+                "bmc": {"address": server.bmc_url, "credentialsName": f"{server.name}-bmc"}, **spec}
+        if image:
+            body["image"] = image
+        if user_data:
+            body["userData"] = {"name": user_data}
+        return {"apiVersion": "metal3.io/v1alpha1", "kind": "BareMetalHost",
+                "metadata": {"name": server.name, "namespace": "default"}, "spec": body}
+
+    def image(self, name, **more):
+        with open(os.path.join(self.images, name + ".sha256")) as file:
+            checksum = file.read().split()[0]
+        return {"url": f"http://{ADDRESS}:{IMAGE_PORT}/{name}", "checksum": checksum, "checksumType": "sha256",
+                "format": "qcow2" if name.endswith(".qcow2") else "raw", **more}
+
+
+def secret(name, **values):
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "default"}, "stringData": values}
+
+
+class Tenant:
+    """What a tenant puts on its server, random per run: it must come back on the server's own console."""
+
+    def __init__(self, name):
+        self.nonce = secrets.token_hex(8)
+        self.hostname = f"{name}-{secrets.token_hex(3)}"
+        blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + secrets.token_bytes(32)
+        self.key = "ssh-ed25519 " + base64.b64encode(blob).decode()
+
+    def objects(self, prefix):
+        cloud_config = f"#cloud-config\nbootcmd:\n- [lab-report, {self.nonce}]\n"
+        meta = json.dumps({"hostname": self.hostname, "local-hostname": self.hostname, "local_hostname": self.hostname,
+                           "name": self.hostname, "public_keys": {"demo": self.key}})
+        return [secret(f"{prefix}-user-data", userData=cloud_config), secret(f"{prefix}-meta-data", metaData=meta)]
+
+    def pattern(self, firmware):
+        return (rf"LAB-REPORT nonce={self.nonce} host={self.hostname} firmware={firmware} .*"
+                rf"key={re.escape(self.key)}")

@@ -1,0 +1,65 @@
+#pragma once
+/* The simulated world outside Ingot: machines with disks, boot ramdisks with agents, and the
+ * network between them and the engine. It outlives the engine, which may die and be started again
+ * at any moment. What must never happen is counted here, by the machines themselves: they are the
+ * oracle of the simulation. */
+
+#include "agentapi/link.h"
+#include "bmc/fake/fake.h"
+#include "engine/engine.h"
+
+enum disk_state { DISK_BLANK, DISK_FOREIGN, DISK_HALF, DISK_WRITTEN };
+enum machine_run { RUN_OFF, RUN_FIRMWARE, RUN_RAMDISK, RUN_OS, RUN_NOTHING };
+
+/* Chances in 1000. */
+struct world_faults {
+	unsigned call_lost;   /* a call to an agent does not arrive */
+	unsigned answer_lost; /* it is carried out, but the answer gets lost; likewise agents' posts
+			       */
+	unsigned boot_fails;  /* the ramdisk never reports */
+	unsigned write_fails; /* wrong checksum and the like */
+	unsigned agent_dies;  /* the machine hangs in the middle of a write */
+};
+
+struct world;
+
+struct machine {
+	struct world *world;
+	struct list link;
+	char *mac, *address, *url;
+	struct fake_machine *bmc;
+	enum machine_run run;
+	struct timer timer; /* next thing that the machine does by itself */
+	struct timer work;  /* end of the running command */
+	enum { AGENT_POST, AGENT_LOOKUP, AGENT_BEAT, AGENT_IDLE } next;
+	unsigned posts;	      /* tries */
+	uint64_t boot_serial; /* answers to an earlier boot are not for this one */
+	char *token, *node_uuid;
+	bool inspect;
+	struct json *commands; /* of this boot */
+	enum disk_state disk;
+	char *image; /* checksum of what is on the disk */
+	char *writing;
+	bool cleaned;
+	/* counted; os_boots: of a written image */
+	unsigned ramdisk_boots, os_boots, writes_begun, writes_done, cleans, boot_entries;
+};
+
+struct world {
+	struct loop *loop;
+	struct bmc_driver *driver;
+	struct bmc_driver_set drivers;
+	struct agent_link link;
+	struct engine *engine; /* NULL: Ingot is dead */
+	struct list machines;
+	struct world_faults faults;
+	void (*on_ramdisk)(struct world *w, struct machine *m); /* a ramdisk starts; may be NULL */
+	usec_t boot_time, write_time, clean_time;
+	char broken[256]; /* the first violation; "" = none */
+};
+
+void world_init(struct world *w, struct loop *loop);
+void world_done(struct world *w);
+/* Number n gets MAC 52:54:00:00:hh:ll, BMC host "10.1.h.l", agent address "10.2.h.l". */
+struct machine *world_add(struct world *w, unsigned n);
+void world_break(struct world *w, const char *fmt, ...) _printf_(2, 3);

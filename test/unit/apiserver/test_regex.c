@@ -1,0 +1,166 @@
+/* Regular expressions of schemas. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "apiserver/regex.h"
+#include "base/macro.h"
+#include "base/str.h"
+
+static void check(const char *pattern, const char *text, bool expected)
+{
+	struct regex *re = NULL;
+	struct err err;
+	if (regex_new(pattern, &re, &err) < 0)
+		fail_msg("%s: %s", pattern, err.text);
+	bool found = regex_search(re, text, strlen(text));
+	regex_free(re);
+	if (found != expected)
+		fail_msg("\"%s\" on \"%s\" gave %d", pattern, text, found);
+}
+
+static void test_matching(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *pattern, *text;
+		bool expected;
+	} cases[] = {
+		{ "abc", "xxabcx", true },
+		{ "^abc$", "abc", true },
+		{ "^abc$", "xabc", false },
+		{ "^a*$", "", true },
+		{ "^(a|b)+c?$", "ababc", true },
+		{ "^(a|b)+c?$", "ababcc", false },
+		{ "a||b", "", true },
+		{ "^x+?$", "xxx", true },
+		{ "^.$", "\xc3\xa9", true },
+		{ "^.$", "\n", false },
+		{ "(?s)^.$", "\n", true },
+		{ "(?i)^abc$", "aBC", true },
+		{ "^(?:\\d+|[[:alpha:]]+)$", "123", true },
+		{ "^(?:\\d+|[[:alpha:]]+)$", "12a", false },
+		{ "^\\w[\\w\\-.]*$", "a-b.c", true },
+		{ "^[^a-c]+$", "def", true },
+		{ "^[^a-c]+$", "dcf", false },
+		{ "^[]a]+$", "a]", true },
+		{ "^\\x41\\.\\n$", "A.\n", true },
+		{ "\\bfoo\\b", "a foo b", true },
+		{ "\\bfoo\\b", "afoo b", false },
+		{ "^\\S+\\s\\D$", "ab c", true },
+		{ "^a{,2}$", "a{,2}", true },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		check(cases[i].pattern, cases[i].text, cases[i].expected);
+}
+
+static void test_counts(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *pattern;
+		size_t min, max; /* lengths that match, of 0 to 8 */
+	} cases[] = {
+		{ "^x{2,4}$", 2, 4 }, { "^x{2,}$", 2, 8 },	 { "^x{0,2}$", 0, 2 },
+		{ "^x{1}$", 1, 1 },   { "^x{1,3}$", 1, 3 },	 { "^x{3,}$", 3, 8 },
+		{ "^x{0}$", 0, 0 },   { "^x?$", 0, 1 },		 { "^x+$", 1, 8 },
+		{ "^x*$", 0, 8 },     { "^(x{1,2}){2}$", 2, 4 }, { "^x{5}$", 5, 5 },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (size_t n = 0; n <= 8; n++) {
+			char text[9] = { 0 };
+			memset(text, 'x', n);
+			check(cases[i].pattern, text, n >= cases[i].min && n <= cases[i].max);
+		}
+}
+
+static void test_patterns_of_real_schemas(void **state)
+{
+	(void)state;
+	static const char mac[] = "^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$";
+	static const char ip[] =
+		"^((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])$";
+	static const char domain[] =
+		"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+	check(mac, "00:11:22:33:44:5f", true);
+	check(mac, "00:11:22:33:44", false);
+	check(ip, "192.168.1.254", true);
+	check(ip, "192.168.1.256", false);
+	check(domain, "foo.bar-baz", true);
+	check(domain, "foo.bar-", false);
+}
+
+/* What makes backtracking matchers hang. */
+static void test_linear_time(void **state)
+{
+	(void)state;
+	char text[20001];
+	memset(text, 'a', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	check("^(a+)+$", text, true);
+	text[sizeof(text) - 2] = 'b';
+	check("^(a+)+$", text, false);
+	check("^(a|a?)+$", text, false);
+}
+
+static void test_many_alternatives(void **state)
+{
+	(void)state;
+	struct strbuf pattern = { 0 };
+	strbuf_adds(&pattern, "^((w0");
+	for (int i = 1; i < 1500; i++)
+		strbuf_addf(&pattern, "|w%d", i);
+	strbuf_adds(&pattern, ")-?)+$");
+	check(pattern.data, "w0", true);
+	check(pattern.data, "w1499-w7-w700", true);
+	check(pattern.data, "w1500", false);
+	strbuf_done(&pattern);
+}
+
+static void test_refused(void **state)
+{
+	(void)state;
+	static const char *const patterns[] = {
+		"(",
+		"a)",
+		"[",
+		"[b-a]",
+		"*",
+		"a**",
+		"x{3,2}",
+		"x{1001}",
+		"\\p{L}",
+		"(?<a>b)",
+		"\\",
+		"[[:odd:]",
+		"((((((x{1000}){1000}){1000}){1000}){1000}){1000})",
+		"((((){1000}){1000}){1000}){1000}",
+		"\\xZZ",
+		"(?P<a",
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(patterns); i++) {
+		struct regex *re = NULL;
+		struct err err;
+		if (regex_new(patterns[i], &re, &err) == 0)
+			fail_msg("%s was taken", patterns[i]);
+		assert_non_null(strstr(err.text, "invalid regular expression"));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_matching),
+		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_patterns_of_real_schemas),
+		cmocka_unit_test(test_linear_time),
+		cmocka_unit_test(test_many_alternatives),
+		cmocka_unit_test(test_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,467 @@
+/* What all drivers share: queue, deadlines, chains, cancellation, circuit breaker. On the virtual
+ * loop with the fake driver, which is tested along the way. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macro.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "bmc/fake/fake.h"
+
+enum { HOUR = 3600 };
+
+struct bench {
+	struct loop *loop;
+	struct bmc_driver *driver;
+	struct fake_machine *machine;
+	struct bmc *bmc;
+	char trace[512]; /* one word per completed request */
+	struct bmc_result last;
+	struct bmc_request again; /* submitted from the next callback */
+	bool submit_again, close_inside;
+	unsigned events[3];
+	struct bmc_boot booted;
+};
+
+static void on_event(void *data, struct fake_machine *machine, enum fake_event event,
+		     const struct bmc_boot *boot)
+{
+	struct bench *t = data;
+	(void)machine;
+	t->events[event]++;
+	t->booted = *boot;
+}
+
+static void on_done(void *data, const struct bmc_result *result)
+{
+	struct bench *t = data;
+	size_t n = strlen(t->trace);
+	snprintf(t->trace + n, sizeof(t->trace) - n, "%s ",
+		 result->err.kind == ERR_NONE ? "ok" : err_kind_info(result->err.kind)->name);
+	t->last = *result;
+	if (t->submit_again) {
+		t->submit_again = false;
+		bmc_submit(t->bmc, &t->again, on_done, t);
+	}
+	if (t->close_inside) {
+		t->close_inside = false;
+		t->bmc = bmc_close(t->bmc);
+	}
+}
+
+static void open_bmc(struct bench *t, const char *text, const struct bmc_options *options)
+{
+	struct bmc_address address;
+	struct bmc_credentials c = { "admin", "secret" };
+	assert_int_equal(bmc_address_parse(text, &address, NULL), 0);
+	assert_int_equal(bmc_open(t->driver, &address, &c, options, &t->bmc, NULL), 0);
+	bmc_address_done(&address);
+}
+
+static int setup(void **state)
+{
+	struct bench *t = xcalloc(1, sizeof(*t));
+	t->loop = loop_new_virtual(11, 1700000000 * USEC_PER_SEC);
+	t->driver = fake_driver_new(t->loop);
+	t->machine = fake_machine_add(t->driver, "10.0.0.1");
+	t->machine->on_event = on_event;
+	t->machine->data = t;
+	open_bmc(t, "ipmi://10.0.0.1", NULL);
+	*state = t;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bench *t = *state;
+	bmc_close(t->bmc);
+	loop_run(t->loop);
+	bmc_driver_free(t->driver);
+	loop_free(t->loop);
+	free(t);
+	return 0;
+}
+
+static uint64_t ask(struct bench *t, const struct bmc_request *request)
+{
+	return bmc_submit(t->bmc, request, on_done, t);
+}
+
+static uint64_t get_power(struct bench *t)
+{
+	return ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER });
+}
+
+static uint64_t act(struct bench *t, enum bmc_action action)
+{
+	return ask(t, &(struct bmc_request){ .op = BMC_OP_SET_POWER, .action = action });
+}
+
+static void expect(struct bench *t, const char *trace)
+{
+	loop_run(t->loop);
+	assert_string_equal(t->trace, trace);
+	t->trace[0] = '\0';
+}
+
+static void test_power(void **state)
+{
+	struct bench *t = *state;
+	get_power(t);
+	assert_string_equal(t->trace, ""); /* never before submit has returned */
+	expect(t, "ok ");
+	assert_int_equal(t->last.power, BMC_POWER_OFF);
+	act(t, BMC_ACTION_ON);
+	expect(t, "ok ");
+	get_power(t);
+	expect(t, "ok ");
+	assert_int_equal(t->last.power, BMC_POWER_ON);
+	act(t, BMC_ACTION_RESET);
+	act(t, BMC_ACTION_SOFT);
+	expect(t, "ok ok ");
+	get_power(t);
+	expect(t, "ok ");
+	assert_int_equal(t->last.power, BMC_POWER_OFF);
+	assert_int_equal(t->events[FAKE_EVENT_ON], 1);
+	assert_int_equal(t->events[FAKE_EVENT_OFF], 1);
+}
+
+/* Accepted is not done: the power changes later, and callers poll. */
+static void test_power_is_not_instant(void **state)
+{
+	struct bench *t = *state;
+	act(t, BMC_ACTION_ON);
+	get_power(t);
+	loop_run_until(t->loop, loop_now(t->loop) + 100 * USEC_PER_MSEC);
+	assert_string_equal(t->trace, "ok ok ");
+	assert_int_equal(t->last.power, BMC_POWER_OFF);
+	loop_run(t->loop);
+	assert_int_equal(t->machine->power, BMC_POWER_ON);
+}
+
+static void test_boot_once_is_used_up(void **state)
+{
+	struct bench *t = *state;
+	struct bmc_request pxe = { .op = BMC_OP_SET_BOOT, .boot.device = BMC_DEVICE_PXE };
+	pxe.boot.uefi = true;
+	ask(t, &pxe);
+	act(t, BMC_ACTION_ON);
+	expect(t, "ok ok ");
+	assert_int_equal(t->booted.device, BMC_DEVICE_PXE);
+	assert_true(t->booted.uefi);
+	act(t, BMC_ACTION_RESET);
+	expect(t, "ok ");
+	assert_int_equal(t->booted.device, BMC_DEVICE_NONE);
+	pxe.boot = (struct bmc_boot){ .device = BMC_DEVICE_DISK, .persistent = true };
+	ask(t, &pxe);
+	act(t, BMC_ACTION_CYCLE);
+	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_BOOT });
+	expect(t, "ok ok ok ");
+	assert_int_equal(t->booted.device, BMC_DEVICE_DISK);
+	assert_int_equal(t->last.boot.device, BMC_DEVICE_DISK);
+	assert_true(t->last.boot.persistent);
+	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_INFO });
+	expect(t, "ok ");
+	assert_string_equal(t->last.info.vendor, "Ingot");
+}
+
+static void test_one_at_a_time_in_order(void **state)
+{
+	struct bench *t = *state;
+	for (int i = 0; i < 5; i++)
+		get_power(t);
+	assert_int_equal(bmc_queued(t->bmc), 5);
+	/* One answer takes at least 5 ms. */
+	loop_run_until(t->loop, loop_now(t->loop) + 9 * USEC_PER_MSEC);
+	assert_string_equal(t->trace, "ok ");
+	assert_int_equal(bmc_queued(t->bmc), 4);
+	expect(t, "ok ok ok ok ok ");
+}
+
+static void test_deadline(void **state)
+{
+	struct bench *t = *state;
+	t->machine->unreachable = true;
+	usec_t start = loop_now(t->loop);
+	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 2 * USEC_PER_SEC });
+	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = USEC_PER_SEC });
+	expect(t, "timeout timeout ");
+	assert_int_equal(loop_now(t->loop) - start, 2 * USEC_PER_SEC);
+	assert_non_null(strstr(t->last.err.text, "does not answer"));
+	/* The second never ran: that must not count as a failure of the BMC. */
+	t->machine->unreachable = false;
+	get_power(t);
+	expect(t, "ok ");
+}
+
+static void test_default_deadline(void **state)
+{
+	struct bench *t = *state;
+	t->machine->faults.silent = 1000;
+	usec_t start = loop_now(t->loop);
+	get_power(t);
+	expect(t, "timeout ");
+	assert_int_equal(loop_now(t->loop) - start, 30 * USEC_PER_SEC);
+}
+
+static void test_chain(void **state)
+{
+	struct bench *t = *state;
+	struct bmc_request on = { .op = BMC_OP_SET_POWER, .action = BMC_ACTION_ON };
+	on.after_success = true;
+	t->machine->faults.refused = 1000;
+	ask(t, &(struct bmc_request){ .op = BMC_OP_SET_BOOT });
+	ask(t, &on);
+	ask(t, &on);
+	get_power(t); /* not part of the chain */
+	expect(t, "io cancelled cancelled io ");
+	assert_int_equal(t->machine->power, BMC_POWER_OFF);
+	/* Submitted after the failure is known: still behind a failed request. */
+	ask(t, &on);
+	expect(t, "cancelled ");
+	assert_non_null(strstr(t->last.err.text, "change power state not tried"));
+	t->machine->faults.refused = 0;
+	ask(t, &(struct bmc_request){ .op = BMC_OP_SET_BOOT });
+	ask(t, &on);
+	expect(t, "ok ok ");
+	ask(t, &on);
+	expect(t, "ok ");
+	assert_int_equal(t->machine->power, BMC_POWER_ON);
+}
+
+static void test_cancel(void **state)
+{
+	struct bench *t = *state;
+	struct bmc_request after = { .op = BMC_OP_GET_POWER, .after_success = true };
+	get_power(t);
+	uint64_t second = get_power(t);
+	ask(t, &after);
+	bmc_cancel(t->bmc, second);
+	assert_string_equal(t->trace, ""); /* not from inside the call */
+	expect(t, "cancelled cancelled ok ");
+	uint64_t first = get_power(t);
+	loop_run_until(t->loop, loop_now(t->loop) + USEC_PER_MSEC);
+	bmc_cancel(t->bmc, first); /* it runs */
+	get_power(t);
+	expect(t, "cancelled ok ");
+	bmc_cancel(t->bmc, first); /* long done */
+	bmc_cancel(t->bmc, 0);
+	expect(t, "");
+}
+
+static void test_close_cancels(void **state)
+{
+	struct bench *t = *state;
+	get_power(t);
+	get_power(t);
+	loop_run_until(t->loop, loop_now(t->loop) + USEC_PER_MSEC);
+	t->bmc = bmc_close(t->bmc);
+	assert_string_equal(t->trace, "");
+	expect(t, "cancelled cancelled ");
+}
+
+static void test_close_inside_callback(void **state)
+{
+	struct bench *t = *state;
+	get_power(t);
+	get_power(t);
+	t->close_inside = true;
+	expect(t, "ok cancelled ");
+	assert_null(t->bmc);
+}
+
+static void test_submit_inside_callback(void **state)
+{
+	struct bench *t = *state;
+	t->submit_again = true;
+	t->again = (struct bmc_request){ .op = BMC_OP_GET_INFO };
+	get_power(t);
+	expect(t, "ok ok ");
+	assert_string_equal(t->last.info.product, "fake");
+}
+
+static void test_unsupported(void **state)
+{
+	struct bench *t = *state;
+	assert_true(bmc_driver_supports(t->driver, BMC_OP_SET_BOOT));
+	assert_true(bmc_driver_boots_from(t->driver, BMC_DEVICE_UEFI_HTTP));
+	struct bmc_driver_set set = { .drivers[BMC_DRIVER_IPMI] = t->driver };
+	struct bmc_address a;
+	struct err err = { 0 };
+	assert_ptr_equal(bmc_driver_find(&set, bmc_get_address(t->bmc)->scheme, &err), t->driver);
+	assert_int_equal(bmc_address_parse("redfish://10.0.0.1", &a, NULL), 0);
+	assert_null(bmc_driver_find(&set, a.scheme, &err));
+	assert_int_equal(err.kind, ERR_UNSUPPORTED);
+	assert_non_null(strstr(err.text, "'redfish'"));
+	bmc_address_done(&a);
+}
+
+static void test_open_wants_a_host(void **state)
+{
+	struct bench *t = *state;
+	struct bmc_address a;
+	struct bmc *bmc = NULL;
+	struct err err = { 0 };
+	assert_int_equal(bmc_address_parse("ipmi://", &a, NULL), 0);
+	assert_true(bmc_open(t->driver, &a, &(struct bmc_credentials){ 0 }, NULL, &bmc, &err) < 0);
+	assert_null(bmc);
+	assert_int_equal(err.kind, ERR_INVALID);
+	bmc_address_done(&a);
+}
+
+/* Ten minutes of polling a dead BMC every 10 s: how many attempts reach it? */
+static void test_breaker_leaves_a_dead_bmc_alone(void **state)
+{
+	struct bench *t = *state;
+	t->machine->faults.garbage = 1000;
+	unsigned failed_at_once = 0;
+	for (int i = 0; i < 60; i++) {
+		unsigned before = t->machine->requests;
+		t->trace[0] = '\0';
+		get_power(t);
+		loop_run(t->loop);
+		assert_string_equal(t->trace, "protocol ");
+		failed_at_once += t->machine->requests == before;
+		loop_run_until(t->loop, loop_now(t->loop) + 10 * USEC_PER_SEC);
+	}
+	/* 3 before it opens, then after 15, 30, 60, 120, 240 s and a bit. */
+	assert_in_range(t->machine->requests, 6, 8);
+	assert_int_equal(failed_at_once + t->machine->requests, 60);
+	assert_non_null(strstr(t->last.err.text, "talks garbage"));
+	assert_non_null(strstr(t->last.err.text, "failures in a row, next try in"));
+	/* Hours later the interval has its bound. */
+	for (int i = 0; i < 24 * HOUR / 600; i++) {
+		get_power(t);
+		loop_run_until(t->loop, loop_now(t->loop) + 600 * USEC_PER_SEC);
+		t->trace[0] = '\0';
+	}
+	assert_in_range(t->machine->requests, 60, 160);
+}
+
+static void fail_thrice(struct bench *t)
+{
+	t->machine->password = xstrdup("other");
+	for (int i = 0; i < 3; i++)
+		get_power(t);
+	expect(t, "denied denied denied ");
+	get_power(t);
+	expect(t, "denied ");
+	assert_int_equal(t->machine->requests, 3);
+}
+
+static void test_breaker_and_new_credentials(void **state)
+{
+	struct bench *t = *state;
+	fail_thrice(t);
+	struct bmc_credentials good = { "admin", "other" };
+	assert_int_equal(bmc_set_credentials(t->bmc, &good, NULL), 0);
+	get_power(t);
+	expect(t, "ok ");
+	assert_int_equal(t->machine->requests, 4);
+}
+
+static void test_breaker_and_urgency(void **state)
+{
+	struct bench *t = *state;
+	fail_thrice(t);
+	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .urgent = true });
+	expect(t, "denied ");
+	assert_int_equal(t->machine->requests, 4);
+	/* One good answer closes the circuit. */
+	t->machine->password = secret_free(t->machine->password);
+	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .urgent = true });
+	get_power(t);
+	expect(t, "ok ok ");
+}
+
+/* A refusal is an answer: the BMC is well. */
+static void test_breaker_ignores_refusals(void **state)
+{
+	struct bench *t = *state;
+	t->machine->faults.refused = 1000;
+	for (int i = 0; i < 10; i++)
+		get_power(t);
+	loop_run(t->loop);
+	assert_int_equal(t->machine->requests, 10);
+}
+
+/* The same seed gives the same faults. */
+static void run_faulty(uint64_t seed, char out[512])
+{
+	struct bench t = { 0 };
+	t.loop = loop_new_virtual(seed, 0);
+	t.driver = fake_driver_new(t.loop);
+	t.machine = fake_machine_add(t.driver, "10.0.0.1");
+	t.machine->faults = (struct fake_faults){ 100, 100, 100, 100, 100, 100 };
+	open_bmc(&t, "ipmi://10.0.0.1", &(struct bmc_options){ .breaker_failures = 1000 });
+	for (int i = 0; i < 40; i++) {
+		act(&t, i % 2 ? BMC_ACTION_OFF : BMC_ACTION_ON);
+		loop_run(t.loop);
+	}
+	memcpy(out, t.trace, sizeof(t.trace));
+	bmc_close(t.bmc);
+	bmc_driver_free(t.driver);
+	loop_free(t.loop);
+}
+
+static void test_fake_is_deterministic(void **state)
+{
+	(void)state;
+	char a[512], b[512], c[512];
+	run_faulty(1, a);
+	run_faulty(1, b);
+	run_faulty(2, c);
+	assert_string_equal(a, b);
+	assert_string_not_equal(a, c);
+	assert_non_null(strstr(a, "timeout"));
+	assert_non_null(strstr(a, "busy"));
+	assert_non_null(strstr(a, "protocol"));
+}
+
+static void test_names(void **state)
+{
+	(void)state;
+	for (enum bmc_op op = 0; op < _BMC_OP_MAX; op++)
+		assert_false(str_empty(bmc_op_name(op)));
+	for (enum bmc_device d = 0; d < _BMC_DEVICE_MAX; d++)
+		assert_false(str_empty(bmc_device_name(d)));
+	assert_string_equal(bmc_action_name(BMC_ACTION_RESET), "reset");
+	assert_string_equal(bmc_power_name(BMC_POWER_ON), "on");
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_power),
+		CASE(test_power_is_not_instant),
+		CASE(test_boot_once_is_used_up),
+		CASE(test_one_at_a_time_in_order),
+		CASE(test_deadline),
+		CASE(test_default_deadline),
+		CASE(test_chain),
+		CASE(test_cancel),
+		CASE(test_close_cancels),
+		CASE(test_close_inside_callback),
+		CASE(test_submit_inside_callback),
+		CASE(test_unsupported),
+		CASE(test_open_wants_a_host),
+		CASE(test_breaker_leaves_a_dead_bmc_alone),
+		CASE(test_breaker_and_new_credentials),
+		CASE(test_breaker_and_urgency),
+		CASE(test_breaker_ignores_refusals),
+		cmocka_unit_test(test_fake_is_deterministic),
+		cmocka_unit_test(test_names),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

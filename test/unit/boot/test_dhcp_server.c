@@ -1,0 +1,854 @@
+/* The DHCP server, proxy and relay over real sockets: clients are scripts in a namespace of their
+ * own. That somebody is not answered shows by what comes next: the answer to a later question. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "boot/dhcp_relay.h"
+#include "boot/dhcp_server.h"
+#include "unit/boot/netns.h"
+#include "unit/boot/rows.h"
+#include "unit/boot/solicit.h"
+
+enum { HOSTS = 8, STEPS_MAX = 64 };
+
+static const uint8_t known_mac[6] = { 0x52, 0x54, 0x00, 0x77, 0x00, 0x01 };
+static const uint8_t other_mac[6] = { 0x52, 0x54, 0x00, 0x77, 0x00, 0x02 };
+static const uint8_t unknown_mac[6] = { 0x52, 0x54, 0x00, 0x99, 0x00, 0x01 };
+
+static const struct boot_file files[] = {
+	{ "undionly.kpxe", "/proc/self/exe" },
+	{ "snponly.efi", "/proc/self/exe" },
+	{ NULL, NULL },
+};
+
+/* --- the rest of the program, as the server sees it --------------------------------------------
+ */
+
+struct world {
+	struct netns clients;
+	struct loop *loop;
+	struct boot_config config;
+	struct boot_env env;
+	struct boot_host host;
+	struct dhcp_server *server;
+	struct {
+		struct net_mac mac;
+		struct in_addr slot;
+	} records[HOSTS];
+	bool refuse_slots; /* slot_set fails */
+	unsigned stored;   /* slots written */
+	unsigned offered_before_stored;
+	unsigned stages[3];
+	/* The client's side. */
+	int client, source;
+	const char *failed; /* what went wrong in its script */
+};
+
+static bool find(void *data, const struct net_mac *mac, struct boot_host *ret)
+{
+	struct world *w = data;
+	*ret = w->host;
+	return mac->bytes[3] == 0x77;
+}
+
+static struct in_addr *record(struct world *w, const struct net_mac *mac)
+{
+	size_t i = 0;
+	while (i < HOSTS - 1 && w->records[i].mac.bytes[0] &&
+	       !net_mac_equal(&w->records[i].mac, mac))
+		i++;
+	w->records[i].mac = *mac;
+	return &w->records[i].slot;
+}
+
+static bool slot_get(void *data, const struct net_mac *mac, struct in_addr *ret)
+{
+	*ret = *record(data, mac);
+	return ret->s_addr != 0;
+}
+
+static bool slot_used(void *data, struct in_addr address)
+{
+	struct world *w = data;
+	for (size_t i = 0; i < HOSTS; i++)
+		if (w->records[i].slot.s_addr == address.s_addr)
+			return true;
+	return false;
+}
+
+struct write {
+	struct world *world;
+	struct net_mac mac;
+	struct in_addr slot;
+	boot_slot_done_fn done;
+	void *data;
+};
+
+static void write_end(void *data)
+{
+	struct write *x = data;
+	struct err err = { 0 };
+	if (x->world->refuse_slots) {
+		err_set(&err, ERR_CONFLICT, "the record changed meanwhile");
+		x->world->refuse_slots = false;
+	} else {
+		*record(x->world, &x->mac) = x->slot;
+		x->world->stored++;
+	}
+	x->done(x->data, &err);
+	free(x);
+}
+
+static void slot_set(void *data, const struct net_mac *mac, struct in_addr address,
+		     boot_slot_done_fn done, void *done_data)
+{
+	struct write *x = xcalloc(1, sizeof(*x));
+	struct world *w = data;
+	*x = (struct write){ w, *mac, address, done, done_data };
+	loop_post(w->loop, write_end, x);
+}
+
+static void seen(void *data, const struct net_mac *mac, enum boot_stage stage)
+{
+	struct world *w = data;
+	w->stages[stage]++;
+	if (stage == BOOT_STAGE_OFFERED && w->config.dhcp == BOOT_DHCP_SERVER &&
+	    record(w, mac)->s_addr == 0)
+		w->offered_before_stored++;
+}
+
+static const struct boot_ops ops = { find, slot_get, slot_used, slot_set, seen };
+
+static int set_up(void **state)
+{
+	if (netns_unusable())
+		return 0;
+	struct world *w = xcalloc(1, sizeof(*w));
+	struct err err;
+	*state = w;
+	if (!netns_pair(&w->clients) || loop_new(&w->loop, &err) < 0)
+		return -1;
+	w->config = (struct boot_config){
+		.device = "srv0",
+		.address = ip("10.77.0.1"),
+		.dhcp = BOOT_DHCP_SERVER,
+		.tftp = true,
+		.pools = { { .start = ip("10.77.0.50"),
+			     .end = ip("10.77.0.51"),
+			     .netmask = ip("255.255.255.0") } },
+		.pool_count = 1,
+		.http_url = "http://10.77.0.1:8080",
+		.files = files,
+	};
+	w->host = (struct boot_host){ .name = "metal3/node-0", .target = BOOT_TARGET_RAMDISK };
+	w->env = (struct boot_env){ w->loop, &w->config, &ops, w };
+	w->client = client_socket(&w->clients, "cli0", "0.0.0.0", DHCP_CLIENT_PORT);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct world *w = *state;
+	if (!w)
+		return 0;
+	dhcp_server_close(w->server);
+	close(w->client);
+	loop_free(w->loop);
+	netns_free(&w->clients);
+	free(w);
+	return 0;
+}
+
+static struct world *world(void **state)
+{
+	const char *why = netns_unusable();
+	if (why) {
+		print_message("skipped: %s\n", why);
+		skip();
+	}
+	return *state;
+}
+
+static void start(struct world *w)
+{
+	struct err err = { 0 };
+	if (dhcp_server_open(&w->env, &w->server, &err) < 0)
+		fail_msg("%s", err.text);
+	dhcp_server_set_active(w->server, true);
+}
+
+/* --- the client ---------------------------------------------------------------------------------
+ */
+
+/* A script that has failed does nothing more; the test then fails with the reason. */
+#define EXPECT(w, condition)                                                                       \
+	do {                                                                                       \
+		if (!(w)->failed && !(condition))                                                  \
+			(w)->failed = #condition;                                                  \
+	} while (0)
+
+static void send_to(struct world *w, int fd, const struct dhcp_message *m, const char *to,
+		    uint16_t port)
+{
+	uint8_t packet[DHCP_SIZE_MAX];
+	size_t len;
+	struct sockaddr_in dest = { .sin_family = AF_INET,
+				    .sin_port = htons(port),
+				    .sin_addr = ip(to) };
+	EXPECT(w, dhcp_encode(m, 0, packet, &len) == 0);
+	if (!w->failed)
+		EXPECT(w, sendto(fd, packet, len, 0, (struct sockaddr *)&dest, sizeof(dest)) ==
+				  (ssize_t)len);
+}
+
+static struct dhcp_message receive(struct world *w, int fd)
+{
+	uint8_t packet[2048];
+	struct dhcp_message m = { 0 };
+	struct sockaddr_in from = { 0 };
+	socklen_t len = sizeof(from);
+	if (w->failed)
+		return m;
+	ssize_t n = recvfrom(fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &len);
+	EXPECT(w, n > 0);
+	EXPECT(w, dhcp_decode(packet, n > 0 ? (size_t)n : 0, &m) == 0);
+	EXPECT(w, m.op == DHCP_OP_REPLY);
+	w->source = ntohs(from.sin_port);
+	return m;
+}
+
+static struct dhcp_message ask(struct world *w, struct dhcp_message *m)
+{
+	static uint32_t xid = 100;
+	m->xid = ++xid;
+	send_to(w, w->client, m, "255.255.255.255", DHCP_SERVER_PORT);
+	struct dhcp_message reply = receive(w, w->client);
+	EXPECT(w, reply.xid == m->xid);
+	return reply;
+}
+
+static const struct client_row *linux_row(void)
+{
+	return &client_rows[ARRAY_SIZE(client_rows) - 1];
+}
+
+static struct dhcp_message message(enum dhcp_type type, const uint8_t mac[6])
+{
+	return row_message(linux_row(), type, mac);
+}
+
+static struct dhcp_message request_for(const uint8_t mac[6], struct in_addr address, bool selecting)
+{
+	struct dhcp_message m = message(DHCP_REQUEST, mac);
+	dhcp_set_address(&m, DHCP_OPT_ADDRESS, address);
+	if (selecting)
+		dhcp_set_address(&m, DHCP_OPT_SERVER, ip("10.77.0.1"));
+	return m;
+}
+
+static void finish(struct world *w)
+{
+	if (w->failed)
+		fail_msg("the client's script: %s", w->failed);
+	assert_int_equal(w->offered_before_stored, 0);
+}
+
+/* --- server -------------------------------------------------------------------------------------
+ */
+
+static void lease(struct world *w, const struct client_row *row)
+{
+	struct dhcp_message m = row_message(row, DHCP_DISCOVER, known_mac);
+	struct dhcp_message offer = ask(w, &m);
+	EXPECT(w, dhcp_type(&offer) == DHCP_OFFER);
+	EXPECT(w, offer.yiaddr.s_addr == ip("10.77.0.50").s_addr ||
+			  offer.yiaddr.s_addr == ip("10.77.0.51").s_addr);
+	EXPECT(w, streq(offer.file, str_or(row->file, "")));
+	EXPECT(w, dhcp_has(&offer, DHCP_OPT_BOOT_FILE) == (row->file != NULL));
+	m = row_message(row, DHCP_REQUEST, known_mac);
+	dhcp_set_address(&m, DHCP_OPT_ADDRESS, offer.yiaddr);
+	dhcp_set_address(&m, DHCP_OPT_SERVER, ip("10.77.0.1"));
+	struct dhcp_message ack = ask(w, &m);
+	EXPECT(w, dhcp_type(&ack) == DHCP_ACK);
+	EXPECT(w, ack.yiaddr.s_addr == offer.yiaddr.s_addr);
+	EXPECT(w, streq(ack.file, offer.file));
+	EXPECT(w, dhcp_has(&ack, DHCP_OPT_LEASE_TIME));
+	EXPECT(w, w->source == DHCP_SERVER_PORT);
+}
+
+static void every_client(void *data)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(client_rows); i++)
+		lease(data, &client_rows[i]);
+}
+
+static void test_every_client(void **state)
+{
+	struct world *w = world(state);
+	start(w);
+	run_script(w->loop, every_client, w);
+	finish(w);
+	assert_int_equal(w->stored, 1); /* the slot is found once */
+	assert_int_equal(w->stages[BOOT_STAGE_LEASED], ARRAY_SIZE(client_rows));
+}
+
+/* From an earlier boot, so that every DISCOVER would be answered at once. */
+static void give_slot(struct world *w)
+{
+	struct net_mac mac;
+	memcpy(mac.bytes, known_mac, 6);
+	*record(w, &mac) = ip("10.77.0.50");
+}
+
+static void silence(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DISCOVER, unknown_mac);
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = request_for(unknown_mac, ip("10.77.0.50"), true);
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = request_for(unknown_mac, ip("10.99.0.50"), false);
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	/* A known MAC, but not what a client sends. */
+	m = message(DHCP_OFFER, known_mac);
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = message(DHCP_DISCOVER, known_mac);
+	m.op = DHCP_OP_REPLY;
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = message(DHCP_DISCOVER, known_mac);
+	m.hlen = 8;
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	/* Another server was chosen. */
+	m = message(DHCP_REQUEST, known_mac);
+	dhcp_set_address(&m, DHCP_OPT_ADDRESS, ip("10.77.0.50"));
+	dhcp_set_address(&m, DHCP_OPT_SERVER, ip("10.77.0.9"));
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = message(DHCP_DISCOVER, known_mac);
+	struct dhcp_message reply = ask(w, &m); /* checks that it is the answer to this one */
+	EXPECT(w, dhcp_type(&reply) == DHCP_OFFER);
+	EXPECT(w, memcmp(reply.chaddr, known_mac, 6) == 0);
+}
+
+static void test_silence(void **state)
+{
+	struct world *w = world(state);
+	give_slot(w);
+	start(w);
+	run_script(w->loop, silence, w);
+	finish(w);
+}
+
+static void inactive(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DISCOVER, known_mac);
+	m.xid = 1;
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+}
+
+static void active(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DISCOVER, known_mac);
+	struct dhcp_message reply = ask(w, &m);
+	EXPECT(w, dhcp_type(&reply) == DHCP_OFFER);
+}
+
+/* The follower's socket takes and drops what comes, so that a new leader does not answer the past.
+ */
+static void test_only_the_leader_answers(void **state)
+{
+	struct world *w = world(state);
+	give_slot(w);
+	start(w);
+	dhcp_server_set_active(w->server, false);
+	run_script(w->loop, inactive, w);
+	struct timer turn;
+	timer_init(&turn, w->loop, "turn", (loop_fn)loop_stop, w->loop);
+	timer_set_in(&turn, 1000);
+	loop_run(w->loop);
+	dhcp_server_set_active(w->server, true);
+	run_script(w->loop, active, w);
+	finish(w);
+}
+
+static void no_target(void *data)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(client_rows); i++) {
+		struct client_row row = client_rows[i];
+		row.file = disk_file(&row)[0] ? disk_file(&row) : NULL;
+		lease(data, &row);
+	}
+}
+
+static void test_host_that_boots_its_disk(void **state)
+{
+	struct world *w = world(state);
+	w->host.target = BOOT_TARGET_NONE;
+	start(w);
+	run_script(w->loop, no_target, w);
+	finish(w);
+}
+
+/* RFC 2131, section 4.3.2, state by state. */
+static void requests(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DISCOVER, known_mac), reply = ask(w, &m);
+	struct in_addr slot = reply.yiaddr, wrong = ip("10.77.0.70");
+	m = request_for(known_mac, slot, false); /* init-reboot */
+	reply = ask(w, &m);
+	EXPECT(w, dhcp_type(&reply) == DHCP_ACK);
+	m = request_for(known_mac, wrong, false);
+	reply = ask(w, &m);
+	EXPECT(w, dhcp_type(&reply) == DHCP_NAK);
+	EXPECT(w, reply.yiaddr.s_addr == 0 && !dhcp_has(&reply, DHCP_OPT_NETMASK));
+	m = request_for(other_mac, slot, true); /* somebody else's */
+	reply = ask(w, &m);
+	EXPECT(w, dhcp_type(&reply) == DHCP_NAK);
+	m = message(DHCP_REQUEST, known_mac); /* renewing with a wrong address, by broadcast */
+	m.ciaddr = wrong;
+	reply = ask(w, &m);
+	EXPECT(w, dhcp_type(&reply) == DHCP_NAK);
+	m = message(DHCP_RELEASE, known_mac);
+	m.ciaddr = slot;
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = message(DHCP_DISCOVER, known_mac);
+	reply = ask(w, &m);
+	EXPECT(w, reply.yiaddr.s_addr == slot.s_addr);
+}
+
+static void test_requests(void **state)
+{
+	struct world *w = world(state);
+	start(w);
+	run_script(w->loop, requests, w);
+	finish(w);
+	assert_int_equal(w->stored, 1);
+}
+
+static void unicast(void *data)
+{
+	struct world *w = data;
+	int fd = client_socket(&w->clients, "cli0", "10.77.0.50", DHCP_CLIENT_PORT);
+	struct dhcp_message m = message(DHCP_REQUEST, known_mac);
+	m.ciaddr = ip("10.77.0.50");
+	m.xid = 7;
+	send_to(w, fd, &m, "10.77.0.1", DHCP_SERVER_PORT);
+	struct dhcp_message reply = receive(w, fd);
+	EXPECT(w, reply.xid == 7 && dhcp_type(&reply) == DHCP_ACK);
+	EXPECT(w, reply.ciaddr.s_addr == m.ciaddr.s_addr && reply.yiaddr.s_addr == m.ciaddr.s_addr);
+	m = message(DHCP_INFORM, known_mac);
+	m.ciaddr = ip("10.77.0.50");
+	m.xid = 8;
+	send_to(w, fd, &m, "10.77.0.1", DHCP_SERVER_PORT);
+	reply = receive(w, fd);
+	EXPECT(w, reply.xid == 8 && dhcp_type(&reply) == DHCP_ACK);
+	EXPECT(w, reply.yiaddr.s_addr == 0 && !dhcp_has(&reply, DHCP_OPT_LEASE_TIME));
+	EXPECT(w, dhcp_has(&reply, DHCP_OPT_NETMASK));
+	close(fd);
+}
+
+static void test_renewal_and_inform(void **state)
+{
+	struct world *w = world(state);
+	give_slot(w);
+	assert_true(run("nsenter -t %d -n ip addr add 10.77.0.50/24 dev cli0", w->clients.keeper));
+	start(w);
+	run_script(w->loop, unicast, w);
+	finish(w);
+}
+
+/* --- slots --------------------------------------------------------------------------------------
+ */
+
+static void conflict(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DISCOVER, other_mac);
+	dhcp_set_address(&m, DHCP_OPT_ADDRESS, ip("10.77.0.50"));
+	struct dhcp_message reply = ask(w, &m);
+	EXPECT(w, reply.yiaddr.s_addr == ip("10.77.0.51").s_addr);
+	m = message(DHCP_DISCOVER,
+		    known_mac); /* .50 is in quarantine, .51 taken: nothing is left */
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = message(DHCP_DISCOVER, other_mac);
+	reply = ask(w, &m);
+	EXPECT(w, reply.yiaddr.s_addr == ip("10.77.0.51").s_addr);
+}
+
+/* Somebody sits on an address of the range. It answers neither ping, only ARP. */
+static void test_address_in_use(void **state)
+{
+	struct world *w = world(state);
+	assert_true(run("nsenter -t %d -n sh -c 'ip addr add 10.77.0.50/24 dev cli0; "
+			"echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_all'",
+			w->clients.keeper));
+	start(w);
+	run_script(w->loop, conflict, w);
+	finish(w);
+}
+
+static void own_address(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DISCOVER, known_mac);
+	dhcp_set_address(&m, DHCP_OPT_ADDRESS, ip("10.77.0.51"));
+	struct dhcp_message reply = ask(w, &m);
+	EXPECT(w, reply.yiaddr.s_addr == ip("10.77.0.51").s_addr);
+}
+
+/* The record is lost, but the host still uses its address: it gets it again. */
+static void test_own_address_is_no_conflict(void **state)
+{
+	struct world *w = world(state);
+	assert_true(run("nsenter -t %d -n ip addr add 10.77.0.51/24 dev cli0", w->clients.keeper));
+	start(w);
+	run_script(w->loop, own_address, w);
+	finish(w);
+}
+
+static void decline(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DISCOVER, known_mac), reply = ask(w, &m);
+	struct in_addr first = reply.yiaddr;
+	m = request_for(known_mac, ip("10.77.0.77"), true); /* not its slot: without effect */
+	m.options.bytes[m.options.slots[DHCP_OPT_TYPE].at] = DHCP_DECLINE;
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = message(DHCP_DISCOVER, known_mac);
+	reply = ask(w, &m);
+	EXPECT(w, reply.yiaddr.s_addr == first.s_addr);
+	m = request_for(known_mac, first, true);
+	m.options.bytes[m.options.slots[DHCP_OPT_TYPE].at] = DHCP_DECLINE;
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = message(DHCP_DISCOVER, known_mac);
+	reply = ask(w, &m);
+	EXPECT(w, reply.yiaddr.s_addr != 0 && reply.yiaddr.s_addr != first.s_addr);
+}
+
+static void test_decline(void **state)
+{
+	struct world *w = world(state);
+	start(w);
+	run_script(w->loop, decline, w);
+	finish(w);
+}
+
+static void two_hosts(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message a = message(DHCP_DISCOVER, known_mac),
+			    b = message(DHCP_DISCOVER, other_mac);
+	a.xid = 1;
+	b.xid = 2;
+	dhcp_set_address(&a, DHCP_OPT_ADDRESS, ip("10.77.0.50"));
+	dhcp_set_address(&b, DHCP_OPT_ADDRESS, ip("10.77.0.50"));
+	/* Both ask, for the same, before either is settled, and ask again while the probe runs. */
+	send_to(w, w->client, &a, "255.255.255.255", DHCP_SERVER_PORT);
+	send_to(w, w->client, &b, "255.255.255.255", DHCP_SERVER_PORT);
+	a.xid = 3;
+	send_to(w, w->client, &a, "255.255.255.255", DHCP_SERVER_PORT);
+	struct dhcp_message x = receive(w, w->client), y = receive(w, w->client);
+	EXPECT(w, x.yiaddr.s_addr != y.yiaddr.s_addr);
+	EXPECT(w, x.xid + y.xid == 5); /* the newest of each, once */
+}
+
+static void test_two_hosts_at_once(void **state)
+{
+	struct world *w = world(state);
+	start(w);
+	run_script(w->loop, two_hosts, w);
+	finish(w);
+	assert_int_equal(w->stored, 2);
+}
+
+static void refused_write(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DISCOVER, known_mac), reply;
+	m.xid = 1;
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	/* Not offered. A later DISCOVER may find the search still open, so ask until it is not. */
+	struct timeval soon = { 0, 200000 }, patience = { 5, 0 };
+	uint8_t packet[2048];
+	setsockopt(w->client, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
+	for (int i = 0; i < 25 && __atomic_load_n(&w->stored, __ATOMIC_SEQ_CST) == 0; i++) {
+		m.xid = 2;
+		send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+		if (recv(w->client, packet, sizeof(packet), MSG_PEEK) > 0)
+			break;
+	}
+	setsockopt(w->client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	reply = receive(w, w->client);
+	EXPECT(w, reply.xid == 2 && dhcp_type(&reply) == DHCP_OFFER);
+}
+
+static void test_not_offered_unless_stored(void **state)
+{
+	struct world *w = world(state);
+	w->refuse_slots = true;
+	start(w);
+	run_script(w->loop, refused_write, w);
+	finish(w);
+	assert_false(w->refuse_slots);
+}
+
+static void ask_and_leave(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DISCOVER, known_mac);
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+}
+
+static void close_server(void *data)
+{
+	struct world *w = data;
+	w->server = dhcp_server_close(w->server);
+	loop_stop(w->loop);
+}
+
+/* ASan watches what the write's end still touches. */
+static void test_closed_while_probing_or_storing(void **state)
+{
+	struct world *w = world(state);
+	static const usec_t after[] = { 50 * USEC_PER_MSEC, 500 * USEC_PER_MSEC };
+	for (size_t i = 0; i < ARRAY_SIZE(after); i++) {
+		struct timer t;
+		start(w);
+		run_script(w->loop, ask_and_leave, w);
+		timer_init(&t, w->loop, "close", close_server, w);
+		timer_set_in(&t, after[i]);
+		loop_run(w->loop);
+	}
+	loop_post(w->loop, (loop_fn)loop_stop, w->loop);
+	loop_run(w->loop);
+	finish(w);
+}
+
+/* --- proxy --------------------------------------------------------------------------------------
+ */
+
+static void proxy(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DISCOVER,
+					known_mac); /* an operating system: silence */
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = row_message(&client_rows[0], DHCP_DISCOVER, unknown_mac);
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = row_message(&client_rows[0], DHCP_REQUEST, known_mac); /* is for the site's DHCP */
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	for (size_t i = 0; i < ARRAY_SIZE(client_rows); i++) {
+		const struct client_row *row = &client_rows[i];
+		if (!row->file)
+			continue;
+		m = row_message(row, DHCP_DISCOVER, known_mac);
+		struct dhcp_message offer = ask(w, &m);
+		EXPECT(w, dhcp_type(&offer) == DHCP_OFFER && offer.yiaddr.s_addr == 0);
+		EXPECT(w, streq(offer.file, row->file));
+		EXPECT(w, dhcp_has_prefix(&offer, DHCP_OPT_VENDOR_CLASS, row->proxy_class));
+		EXPECT(w, !dhcp_has(&offer, DHCP_OPT_LEASE_TIME));
+	}
+}
+
+/* With an address from the site's DHCP, from a port of its own. */
+static void proxy_4011(void *data)
+{
+	struct world *w = data;
+	int fd = client_socket(&w->clients, "cli0", "10.77.0.200", 4011);
+	struct dhcp_message m = row_message(&client_rows[5], DHCP_REQUEST, unknown_mac);
+	send_to(w, fd, &m, "10.77.0.1", DHCP_PXE_PORT);
+	m = row_message(&client_rows[5], DHCP_REQUEST, known_mac);
+	m.ciaddr = ip("10.77.0.200");
+	m.xid = 9;
+	send_to(w, fd, &m, "10.77.0.1", DHCP_PXE_PORT);
+	struct dhcp_message reply = receive(w, fd);
+	EXPECT(w, reply.xid == 9 && dhcp_type(&reply) == DHCP_ACK);
+	EXPECT(w, streq(reply.file, "snponly.efi"));
+	EXPECT(w, w->source == DHCP_PXE_PORT);
+	close(fd);
+}
+
+static void test_proxy(void **state)
+{
+	struct world *w = world(state);
+	w->config.dhcp = BOOT_DHCP_PROXY;
+	w->config.pool_count = 0;
+	assert_true(run("nsenter -t %d -n ip addr add 10.77.0.200/24 dev cli0", w->clients.keeper));
+	start(w);
+	run_script(w->loop, proxy, w);
+	run_script(w->loop, proxy_4011, w);
+	finish(w);
+	assert_int_equal(w->stored, 0);
+}
+
+/* --- relay --------------------------------------------------------------------------------------
+ */
+
+static void relayed(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = row_message(&client_rows[5], DHCP_DISCOVER, known_mac);
+	struct dhcp_message reply = ask(w, &m);
+	EXPECT(w, dhcp_type(&reply) == DHCP_OFFER);
+	EXPECT(w, reply.giaddr.s_addr == ip("10.88.0.1").s_addr);
+	EXPECT(w, reply.yiaddr.s_addr == ip("10.88.0.50").s_addr);
+	EXPECT(w, streq(reply.file, "snponly.efi"));
+	m = message(DHCP_DISCOVER, known_mac);
+	dhcp_set(&m, DHCP_OPT_RELAY, "\1\1x", 3); /* a client that poses as a relay: dropped */
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = message(DHCP_DISCOVER, known_mac);
+	m.hops = 16; /* has gone around in a circle */
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = request_for(known_mac, reply.yiaddr, true);
+	reply = ask(w, &m);
+	EXPECT(w, dhcp_type(&reply) == DHCP_ACK);
+	m = request_for(known_mac, ip("10.77.0.50"), false); /* came from another subnet */
+	reply = ask(w, &m);
+	EXPECT(w, dhcp_type(&reply) == DHCP_NAK && reply.flags == DHCP_FLAG_BROADCAST);
+}
+
+/* clients (cli0) -- down0 relay up0 -- srv0 server */
+static bool wire_up_relay(struct world *w, const struct netns *middle)
+{
+	pid_t relay = middle->keeper, clients = w->clients.keeper;
+	return run("ip link del srv0 && ip link add srv0 type veth peer name up0 && "
+		   "ip link set up0 netns %d && ip addr add 10.77.0.1/24 dev srv0 && "
+		   "ip link set srv0 up",
+		   relay) &&
+	       run("nsenter -t %d -n sh -c 'ip link set up0 up && ip addr add 10.77.0.2/24 dev up0 "
+		   "&& ip link add down0 type veth peer name cli0 && ip link set cli0 netns %d && "
+		   "ip addr add 10.88.0.1/24 dev down0 && ip link set down0 up'",
+		   relay, clients) &&
+	       run("nsenter -t %d -n ip link set cli0 up", clients) &&
+	       run("ip route add 10.88.0.0/24 via 10.77.0.2") && netns_link_up(getpid(), "srv0") &&
+	       netns_link_up(relay, "up0") && netns_link_up(relay, "down0") &&
+	       netns_link_up(clients, "cli0");
+}
+
+static void test_relay(void **state)
+{
+	struct world *w = world(state);
+	struct netns middle = { .fd = -1 };
+	struct err err = { 0 };
+	struct dhcp_relay *relay = NULL;
+	struct dhcp_relay_options options = { "down0", ip("10.88.0.1"), ip("10.77.0.1") };
+	assert_true(netns_new(&middle));
+	assert_true(wire_up_relay(w, &middle));
+	close(w->client);
+	w->client = client_socket(&w->clients, "cli0", "0.0.0.0", DHCP_CLIENT_PORT);
+	w->config.pools[1] = (struct boot_pool){ .start = ip("10.88.0.50"),
+						 .end = ip("10.88.0.50"),
+						 .netmask = ip("255.255.255.0") };
+	w->config.pool_count = 2;
+	start(w);
+	int old = netns_enter(&middle);
+	if (dhcp_relay_open(w->loop, &options, &relay, &err) < 0)
+		fail_msg("%s", err.text);
+	netns_back(old);
+	dhcp_relay_set_active(relay, true);
+	run_script(w->loop, relayed, w);
+	dhcp_relay_close(relay);
+	netns_free(&middle);
+	finish(w);
+}
+
+/* --- IPv6 router ---------------------------------------------------------------------------------
+ */
+
+static void router(void *data)
+{
+	struct world *w = data;
+	uint8_t advert[64];
+	int fd = solicit_socket(&w->clients);
+	solicit(fd, 1); /* nobody has asked for an address yet */
+	struct dhcp_message m = message(DHCP_DISCOVER, known_mac);
+	(void)ask(w, &m);
+	solicit(fd, 1); /* an operating system */
+	m = row_message(&client_rows[5], DHCP_DISCOVER, known_mac);
+	(void)ask(w, &m);
+	solicit(fd, 1); /* firmware */
+	/* The answer shows that the solicitation has been read: it waits in another socket, and
+	 * must not be read after the DISCOVER of iPXE. */
+	m = message(DHCP_DISCOVER, known_mac);
+	(void)ask(w, &m);
+	m = row_message(&client_rows[0], DHCP_DISCOVER, unknown_mac);
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = row_message(&client_rows[0], DHCP_DISCOVER, known_mac);
+	(void)ask(w, &m);
+	EXPECT(w, recv(fd, advert, sizeof(advert), MSG_DONTWAIT) < 0);
+	solicit(fd, 1); /* iPXE */
+	EXPECT(w, recv(fd, advert, sizeof(advert), 0) == sizeof(struct nd_router_advert));
+	EXPECT(w, recv(fd, advert, sizeof(advert), MSG_DONTWAIT) < 0);
+	close(fd);
+}
+
+static void test_only_ipxe_hears_of_no_router(void **state)
+{
+	struct world *w = world(state);
+	if (solicit_unusable()) {
+		print_message("skipped: %s\n", solicit_unusable());
+		skip();
+	}
+	give_slot(w);
+	assert_true(solicit_wire_up(&w->clients));
+	start(w);
+	run_script(w->loop, router, w);
+	finish(w);
+}
+
+/* --- start --------------------------------------------------------------------------------------
+ */
+
+static void test_port_in_use(void **state)
+{
+	struct world *w = world(state);
+	struct dhcp_server *second;
+	struct err err = { 0 };
+	start(w);
+	assert_true(dhcp_server_open(&w->env, &second, &err) < 0);
+	assert_non_null(strstr(err.text, "67 on srv0"));
+	assert_non_null(strstr(err.text, "dnsmasq"));
+	w->server = dhcp_server_close(w->server);
+	w->config.device = "nosuch0";
+	assert_true(dhcp_server_open(&w->env, &second, &err) < 0);
+	assert_non_null(strstr(err.text, "nosuch0"));
+	w->config.dhcp = BOOT_DHCP_OFF; /* nothing is bound */
+	assert_int_equal(dhcp_server_open(&w->env, &w->server, &err), 0);
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_every_client),
+		TEST(test_silence),
+		TEST(test_only_the_leader_answers),
+		TEST(test_host_that_boots_its_disk),
+		TEST(test_requests),
+		TEST(test_renewal_and_inform),
+		TEST(test_address_in_use),
+		TEST(test_own_address_is_no_conflict),
+		TEST(test_decline),
+		TEST(test_two_hosts_at_once),
+		TEST(test_not_offered_unless_stored),
+		TEST(test_closed_while_probing_or_storing),
+		TEST(test_proxy),
+		TEST(test_relay),
+		TEST(test_only_ipxe_hears_of_no_router),
+		TEST(test_port_in_use),
+	};
+	log_set_level(LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,353 @@
+/* Golden cases of the host state machine: test/golden/<name>.json holds the facts of one pass
+ * (`given`) and all that came out of it (`expect`). INGOT_GOLDEN_UPDATE=1 writes what came out into
+ * the files, to be read before it is committed.
+ *
+ * `engine` scripts the provisioner: per call an outcome, and what it gives back; a call that is not
+ * scripted is done. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "ctrl/host.h"
+
+static const char dir[] = "test/golden";
+
+/* --- the scripted engine
+ * ----------------------------------------------------------------------------------------- */
+
+struct scripted {
+	struct provisioner base;
+	const struct json *script;
+	struct json *calls;
+};
+
+static struct scripted *of(struct provisioner *p)
+{
+	return container_of(p, struct scripted, base);
+}
+
+static const struct json *answer(struct provisioner *p, const char *name, const char *detail,
+				 struct prov_result *ret)
+{
+	struct scripted *s = of(p);
+	const struct json *row = json_get(s->script, name);
+	const char *outcome = str_or(json_get_string(row, "outcome"), "done");
+	_cleanup_(freep) char *call = xasprintf("%s%s%s", name, *detail ? ": " : "", detail);
+	json_append(s->calls, json_new_string(call));
+	*ret = (struct prov_result){ .outcome = streq(outcome, "done")	    ? PROV_DONE
+						: streq(outcome, "running") ? PROV_RUNNING
+									    : PROV_FAILED,
+				     .started = json_get_bool(row, "started", false) };
+	snprintf(ret->error, sizeof(ret->error), "%s", str_or(json_get_string(row, "error"), ""));
+	return row;
+}
+
+static const char *flags(char *buf, size_t size, const char *const names[], const bool values[],
+			 size_t count)
+{
+	buf[0] = '\0';
+	for (size_t i = 0; i < count; i++)
+		if (values[i])
+			snprintf(buf + strlen(buf), size - strlen(buf), "%s%s", *buf ? " " : "",
+				 names[i]);
+	return buf;
+}
+
+static void reg(struct provisioner *p, const struct prov_host *host,
+		const struct prov_register *params, const char **ret_node_id,
+		struct prov_result *ret)
+{
+	char buf[200];
+	const char *names[] = { "changed", "retry", "password" };
+	bool values[] = { params->credentials_changed, params->retry, host->password != NULL };
+	const struct json *row = answer(p, "register", flags(buf, sizeof(buf), names, values, 3),
+					ret);
+	*ret_node_id = str_or(json_get_string(row, "node_id"), host->uid);
+}
+
+static void inspect(struct provisioner *p, const struct prov_host *host,
+		    const struct prov_inspect *params, const struct json **ret_inventory,
+		    struct prov_result *ret)
+{
+	(void)host;
+	char buf[200];
+	const char *names[] = { "retry", "refresh", "force" };
+	bool values[] = { params->retry, params->refresh, params->force_reboot };
+	const struct json *row = answer(p, "inspect", flags(buf, sizeof(buf), names, values, 3),
+					ret);
+	*ret_inventory = json_get(row, "inventory");
+}
+
+static void prepare(struct provisioner *p, const struct prov_host *host,
+		    const struct prov_prepare *params, struct prov_result *ret)
+{
+	(void)host;
+	answer(p, "prepare", params->retry ? "retry" : "", ret);
+}
+
+static void provision(struct provisioner *p, const struct prov_host *host,
+		      const struct prov_provision *params, struct prov_result *ret)
+{
+	(void)host;
+	_cleanup_(freep) char *text = xasprintf(
+		"%s %s %s meta=%s user=%s network=%s%s", params->image.url, params->image.checksum,
+		params->image.format, str_or(params->config_drive.meta_data, "-"),
+		str_or(params->config_drive.user_data, "-"),
+		str_or(params->config_drive.network_data, "-"),
+		params->force_reboot ? " force" : "");
+	answer(p, "provision", text, ret);
+}
+
+static void deprovision(struct provisioner *p, const struct prov_host *host,
+			const struct prov_deprovision *params, struct prov_result *ret)
+{
+	char buf[200];
+	const char *names[] = { "retry", "no-cleaning" };
+	bool values[] = { params->retry, host->cleaning == PROV_CLEAN_DISABLED };
+	answer(p, "deprovision", flags(buf, sizeof(buf), names, values, 2), ret);
+}
+
+static void adopt(struct provisioner *p, const struct prov_host *host, bool retry,
+		  struct prov_result *ret)
+{
+	(void)host;
+	answer(p, "adopt", retry ? "retry" : "", ret);
+}
+
+static void remove_host(struct provisioner *p, const struct prov_host *host, bool force,
+			struct prov_result *ret)
+{
+	(void)host;
+	answer(p, "remove", force ? "force" : "", ret);
+}
+
+static enum prov_power power(struct provisioner *p, const struct prov_host *host, bool *ret_fault)
+{
+	(void)host;
+	const char *state = json_get_string(of(p)->script, "power");
+	*ret_fault = json_get_bool(of(p)->script, "fault", false);
+	return streq(state, "on")    ? PROV_POWER_ON
+	       : streq(state, "off") ? PROV_POWER_OFF
+				     : PROV_POWER_UNKNOWN;
+}
+
+static void power_on(struct provisioner *p, const struct prov_host *host, bool force,
+		     struct prov_result *ret)
+{
+	(void)host;
+	answer(p, "power_on", force ? "force" : "", ret);
+}
+
+static void power_off(struct provisioner *p, const struct prov_host *host, bool hard, bool force,
+		      struct prov_result *ret)
+{
+	(void)host;
+	char buf[200];
+	const char *names[] = { "hard", "force" };
+	bool values[] = { hard, force };
+	answer(p, "power_off", flags(buf, sizeof(buf), names, values, 2), ret);
+}
+
+static bool has_capacity(struct provisioner *p, const struct prov_host *host)
+{
+	(void)host;
+	return json_get_bool(of(p)->script, "capacity", true);
+}
+
+static const struct provisioner_ops ops = {
+	.register_host = reg,
+	.inspect = inspect,
+	.prepare = prepare,
+	.provision = provision,
+	.deprovision = deprovision,
+	.adopt = adopt,
+	.remove = remove_host,
+	.power = power,
+	.power_on = power_on,
+	.power_off = power_off,
+	.has_capacity = has_capacity,
+};
+
+/* --- one case
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static void take_secret(struct host_facts *f, enum host_secret_use use, const struct json *secrets,
+			const char *name)
+{
+	const struct json *s = name ? json_get(secrets, name) : NULL;
+	if (!name)
+		return;
+	f->secrets[use].state = s ? SECRET_FOUND : SECRET_MISSING;
+	f->secrets[use].object = s;
+	const char *error = json_get_string(s, "error");
+	if (error) {
+		f->secrets[use].state = SECRET_FAILED;
+		err_set(&f->secrets[use].err, ERR_UNREACHABLE, "%s", error);
+	}
+}
+
+static void take_secrets(struct host_facts *f, const struct json *secrets)
+{
+	struct bmh host;
+	const char *names[_SECRET_USE_MAX];
+	if (bmh_parse(f->object, &host, NULL) < 0)
+		return;
+	host_secrets_wanted(&host, names);
+	for (size_t i = 0; i < _SECRET_USE_MAX; i++)
+		take_secret(f, (enum host_secret_use)i, secrets, names[i]);
+	bmh_release(&host);
+}
+
+static struct json *writes_json(const struct host_result *r)
+{
+	static const char *const kinds[] = {
+		[HOST_PATCH_STATUS] = "status",
+		[HOST_PATCH] = "host",
+		[HOST_SECRET_PATCH] = "secret",
+		[HOST_HARDWARE_CREATE] = "create hardwaredata",
+		[HOST_HARDWARE_PATCH] = "hardwaredata",
+		[HOST_HARDWARE_DELETE] = "delete hardwaredata",
+	};
+	struct json *list = json_new_array();
+	for (size_t i = 0; i < r->write_count; i++) {
+		struct json *w = json_append(list, json_new_object());
+		json_set_string(w, "kind", kinds[r->writes[i].kind]);
+		json_set_string(w, "name", r->writes[i].name);
+		if (r->writes[i].body)
+			json_set(w, "body", json_dup(r->writes[i].body));
+	}
+	return list;
+}
+
+static struct json *outcome(const struct host_result *r, struct json *calls)
+{
+	static const char *const verdicts[] = { [HOST_WAIT] = "wait",
+						[HOST_AGAIN] = "again",
+						[HOST_RETRY] = "retry",
+						[HOST_GONE] = "gone" };
+	struct json *out = json_new_object();
+	json_set(out, "calls", calls);
+	json_set(out, "writes", writes_json(r));
+	struct json *events = json_set(out, "events", json_new_array());
+	for (size_t i = 0; i < r->event_count; i++) {
+		_cleanup_(freep) char *text = xasprintf("%s %s: %s",
+							r->events[i].warning ? "Warning" : "Normal",
+							r->events[i].reason, r->events[i].message);
+		json_append(events, json_new_string(text));
+	}
+	json_set_string(out, "verdict", verdicts[r->verdict]);
+	json_set_int(out, "requeue_seconds", (int64_t)(r->requeue / USEC_PER_SEC));
+	if (r->backoff)
+		json_set_bool(out, "backoff", true);
+	return out;
+}
+
+static struct json *run(const struct json *given)
+{
+	struct scripted engine = { .base.ops = &ops,
+				   .script = json_get(given, "engine"),
+				   .calls = json_new_array() };
+	struct host_facts f = {
+		.object = json_get(given, "host"),
+		.hardware_data = json_get(given, "hardware_data"),
+		.provisioner = &engine.base,
+		.now = UINT64_C(1767225600) * USEC_PER_SEC, /* 2026-01-01 */
+		.random = 0.5,
+		.max_provisioning_retries = (unsigned)json_get_int(given, "retries", 5),
+		.default_arch = "x86_64",
+	};
+	struct host_result r;
+	take_secrets(&f, json_get(given, "secrets"));
+	host_reconcile(&f, &r);
+	struct json *out = outcome(&r, engine.calls);
+	host_result_release(&r);
+	return out;
+}
+
+static struct json *load(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	assert_non_null(f);
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	char buf[4096];
+	for (size_t n; (n = fread(buf, 1, sizeof(buf), f)) > 0;)
+		strbuf_add(&text, buf, n);
+	fclose(f);
+	struct json *j = NULL;
+	struct err err = { 0 };
+	if (json_parse(text.data, text.len, &j, &err) < 0)
+		fail_msg("%s: %s", path, err.text);
+	return j;
+}
+
+static void store(const char *path, const struct json *j)
+{
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	json_print_pretty(j, &text);
+	strbuf_addc(&text, '\n');
+	FILE *f = fopen(path, "we");
+	assert_non_null(f);
+	assert_int_equal(fwrite(text.data, 1, text.len, f), text.len);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void golden(void **state)
+{
+	const char *path = *state;
+	_cleanup_(json_freep) struct json *j = load(path);
+	struct json *got = run(json_get(j, "given"));
+	if (getenv("INGOT_GOLDEN_UPDATE")) {
+		json_set(j, "expect", got);
+		store(path, j);
+		return;
+	}
+	bool same = json_equal(got, json_get(j, "expect"));
+	if (!same) {
+		_cleanup_(strbuf_done) struct strbuf text = { 0 };
+		json_print_pretty(got, &text);
+		print_message("%s: got\n%s\n", path, text.data);
+	}
+	json_free(got);
+	assert_true(same);
+}
+
+static int is_case(const struct dirent *d)
+{
+	return str_has_suffix(d->d_name, ".json");
+}
+
+int main(void)
+{
+	struct dirent **names;
+	int count = scandir(dir, &names, is_case, alphasort);
+	if (count <= 0) {
+		fprintf(stderr, "no cases in %s\n", dir);
+		return 1;
+	}
+	struct CMUnitTest *tests = xcalloc((size_t)count, sizeof(*tests));
+	for (int i = 0; i < count; i++) {
+		char *path = xasprintf("%s/%s", dir, names[i]->d_name);
+		tests[i] = (struct CMUnitTest){ .name = path,
+						.test_func = golden,
+						.initial_state = path };
+		free(names[i]);
+	}
+	free(names);
+	int failed = _cmocka_run_group_tests("golden", tests, (size_t)count, NULL, NULL);
+	for (int i = 0; i < count; i++)
+		free((char *)tests[i].name);
+	free(tests);
+	return failed;
+}

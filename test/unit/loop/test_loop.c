@@ -1,0 +1,341 @@
+/* Both back ends of the loop by one set of cases, and what only one of them promises. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "loop/loop.h"
+
+static struct loop *real(void)
+{
+	struct loop *loop;
+	struct err err = { 0 };
+	assert_int_equal(loop_new(&loop, &err), 0);
+	return loop;
+}
+
+static struct loop *simulated(void)
+{
+	return loop_new_virtual(7, 1700000000 * USEC_PER_SEC);
+}
+
+struct trace {
+	struct loop *loop;
+	char text[64];
+	struct timer timer;
+	unsigned left;
+};
+
+static void mark(struct trace *t, char c)
+{
+	size_t n = strlen(t->text);
+	t->text[n] = c;
+	t->text[n + 1] = '\0';
+}
+
+static void mark_a(void *data)
+{
+	mark(data, 'a');
+}
+
+static void mark_b(void *data)
+{
+	mark(data, 'b');
+}
+
+static void mark_end(void *data)
+{
+	struct trace *t = data;
+	mark(t, '.');
+	loop_stop(t->loop);
+}
+
+static void post_again(void *data)
+{
+	struct trace *t = data;
+	mark(t, 'p');
+	loop_post(t->loop, mark_end, t);
+}
+
+static void check_order(struct loop *loop)
+{
+	struct trace t = { .loop = loop };
+	struct timer late, early, same;
+	timer_init(&late, loop, "late", post_again, &t);
+	timer_init(&early, loop, "early", mark_a, &t);
+	timer_init(&same, loop, "same", mark_b, &t);
+	timer_set_in(&late, 3000);
+	usec_t at = loop_now(loop) + 1000;
+	timer_set_at(&early, at);
+	timer_set_at(&same, at);
+	loop_post(loop, mark_b, &t);
+	assert_string_equal(t.text, ""); /* nothing runs inside the calls above */
+	loop_run(loop);
+	assert_string_equal(t.text, "babp.");
+	assert_false(timer_is_set(&early));
+	loop_free(loop);
+}
+
+static void test_order_real(void **state)
+{
+	(void)state;
+	check_order(real());
+}
+
+static void test_order_virtual(void **state)
+{
+	(void)state;
+	check_order(simulated());
+}
+
+static void test_timer_replace_and_stop(void **state)
+{
+	(void)state;
+	struct loop *loop = simulated();
+	struct trace t = { .loop = loop };
+	struct timer a, b;
+	timer_init(&a, loop, "a", mark_a, &t);
+	timer_init(&b, loop, "b", mark_b, &t);
+	usec_t now = loop_now(loop);
+	timer_set_at(&a, now + 50);
+	timer_set_before(&a, now + 90); /* the earlier stays */
+	timer_set_at(&b, now + 10);
+	timer_stop(&b);
+	timer_stop(&b);
+	loop_run(loop);
+	assert_string_equal(t.text, "a");
+	assert_int_equal(loop_now(loop), now + 50);
+	loop_free(loop);
+}
+
+static void rearm_now(void *data)
+{
+	struct trace *t = data;
+	mark(t, 'r');
+	if (--t->left > 0)
+		timer_set_in(&t->timer, 0);
+	else
+		loop_stop(t->loop);
+}
+
+static void test_timer_cannot_starve_posts(void **state)
+{
+	(void)state;
+	struct loop *loop = simulated();
+	struct trace t = { .loop = loop, .left = 3 };
+	timer_init(&t.timer, loop, "again", rearm_now, &t);
+	timer_set_in(&t.timer, 0);
+	loop_post(loop, mark_a, &t);
+	loop_run(loop);
+	assert_string_equal(t.text, "arrr");
+	loop_free(loop);
+}
+
+static void test_virtual_clock_jumps(void **state)
+{
+	(void)state;
+	struct loop *loop = simulated();
+	struct trace t = { .loop = loop };
+	struct timer a;
+	timer_init(&a, loop, "a", mark_a, &t);
+	usec_t start = loop_now(loop);
+	timer_set_in(&a, 8 * USEC_PER_HOUR);
+	loop_run_until(loop, start + USEC_PER_HOUR);
+	assert_string_equal(t.text, "");
+	assert_int_equal(loop_now(loop), start + USEC_PER_HOUR);
+	loop_run(loop);
+	assert_string_equal(t.text, "a");
+	assert_int_equal(loop_now(loop), start + 8 * USEC_PER_HOUR);
+	assert_int_equal(loop_wall(loop), 1700000000 * USEC_PER_SEC + 8 * USEC_PER_HOUR);
+	loop_free(loop);
+}
+
+static void test_virtual_random_is_seeded(void **state)
+{
+	(void)state;
+	uint64_t a[4], b[4], c[4];
+	struct loop *x = loop_new_virtual(1, USEC_PER_HOUR),
+		    *y = loop_new_virtual(1, USEC_PER_HOUR),
+		    *z = loop_new_virtual(2, USEC_PER_HOUR);
+	loop_random(x, a, sizeof(a));
+	loop_random(y, b, sizeof(b));
+	loop_random(z, c, sizeof(c));
+	assert_memory_equal(a, b, sizeof(a));
+	assert_memory_not_equal(a, c, sizeof(a));
+	for (int i = 0; i < 1000; i++)
+		assert_true(loop_random_below(x, 7) < 7);
+	loop_free(x), loop_free(y), loop_free(z);
+}
+
+struct job {
+	struct trace *trace;
+	pthread_t main, worker;
+};
+
+static void work(void *data)
+{
+	((struct job *)data)->worker = pthread_self();
+}
+
+static void work_done(void *data)
+{
+	struct job *j = data;
+	assert_true(pthread_equal(j->main, pthread_self()));
+	mark_end(j->trace);
+}
+
+static void check_job(struct loop *loop, bool other_thread)
+{
+	struct trace t = { .loop = loop };
+	struct job j = { .trace = &t, .main = pthread_self() };
+	loop_job(loop, work, work_done, &j);
+	assert_string_equal(t.text, "");
+	loop_run(loop);
+	assert_string_equal(t.text, ".");
+	assert_int_equal(!pthread_equal(j.worker, j.main), other_thread);
+	loop_free(loop);
+}
+
+static void test_jobs(void **state)
+{
+	(void)state;
+	check_job(real(), true);
+	check_job(simulated(), false);
+}
+
+struct pipe_case {
+	struct loop *loop;
+	struct loop_io *io;
+	int fds[2];
+	int events;
+};
+
+static void on_readable(void *data, int events)
+{
+	struct pipe_case *c = data;
+	c->events = events;
+	c->io = loop_io_close(c->io); /* inside its own callback */
+	close(c->fds[0]);
+	loop_stop(c->loop);
+}
+
+static void test_io(void **state)
+{
+	(void)state;
+	struct pipe_case c = { .loop = real() };
+	assert_int_equal(pipe2(c.fds, O_CLOEXEC), 0);
+	struct err err = { 0 };
+	assert_int_equal(
+		loop_io_open(c.loop, c.fds[0], LOOP_READ, "pipe", on_readable, &c, &c.io, &err), 0);
+	assert_int_equal(write(c.fds[1], "x", 1), 1);
+	loop_run(c.loop);
+	assert_int_equal(c.events, LOOP_READ);
+	close(c.fds[1]);
+	loop_free(c.loop);
+}
+
+static void test_io_refused_on_virtual(void **state)
+{
+	(void)state;
+	struct loop *loop = simulated();
+	struct loop_io *io = NULL;
+	struct err err = { 0 };
+	assert_true(loop_io_open(loop, 0, LOOP_READ, "stdin", on_readable, NULL, &io, &err) < 0);
+	assert_int_equal(err.kind, ERR_UNSUPPORTED);
+	loop_free(loop);
+}
+
+static void count_down(void *data)
+{
+	struct trace *t = data;
+	if (--t->left == 0)
+		loop_stop(t->loop);
+}
+
+static void *count_poster(void *data)
+{
+	struct trace *t = data;
+	for (int i = 0; i < 1000; i++)
+		loop_post(t->loop, count_down, t);
+	return NULL;
+}
+
+static void test_posts_from_threads(void **state)
+{
+	(void)state;
+	struct trace t = { .loop = real(), .left = 4000 };
+	pthread_t threads[4];
+	for (size_t i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, count_poster, &t);
+	loop_run(t.loop);
+	for (size_t i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(t.left, 0);
+	loop_free(t.loop);
+}
+
+static void spin(void *data)
+{
+	timer_set_in(&((struct trace *)data)->timer, 0);
+}
+
+static void test_timer_cannot_starve_io(void **state)
+{
+	(void)state;
+	struct pipe_case c = { .loop = real() };
+	struct trace t = { .loop = c.loop };
+	struct err err = { 0 };
+	assert_int_equal(pipe2(c.fds, O_CLOEXEC), 0);
+	timer_init(&t.timer, c.loop, "spin", spin, &t);
+	timer_set_in(&t.timer, 0);
+	assert_int_equal(
+		loop_io_open(c.loop, c.fds[0], LOOP_READ, "pipe", on_readable, &c, &c.io, &err), 0);
+	assert_int_equal(write(c.fds[1], "x", 1), 1);
+	loop_run(c.loop); /* ends only when the descriptor is served, and although the timer is due
+			   */
+	timer_stop(&t.timer);
+	close(c.fds[1]);
+	loop_free(c.loop);
+}
+
+static void test_signal(void **state)
+{
+	(void)state;
+	struct trace t = { .loop = real() };
+	struct loop_signal *s;
+	struct err err = { 0 };
+	assert_int_equal(loop_signal_open(t.loop, SIGUSR1, mark_end, &t, &s, &err), 0);
+	kill(getpid(), SIGUSR1);
+	loop_run(t.loop);
+	assert_string_equal(t.text, ".");
+	loop_signal_close(s);
+	loop_free(t.loop);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_order_real),
+		cmocka_unit_test(test_order_virtual),
+		cmocka_unit_test(test_timer_replace_and_stop),
+		cmocka_unit_test(test_timer_cannot_starve_posts),
+		cmocka_unit_test(test_virtual_clock_jumps),
+		cmocka_unit_test(test_virtual_random_is_seeded),
+		cmocka_unit_test(test_jobs),
+		cmocka_unit_test(test_io),
+		cmocka_unit_test(test_io_refused_on_virtual),
+		cmocka_unit_test(test_posts_from_threads),
+		cmocka_unit_test(test_timer_cannot_starve_io),
+		cmocka_unit_test(test_signal),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,252 @@
+/* Addresses, prefixes, MAC addresses and the policy for outgoing connections. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/macro.h"
+#include "net/policy.h"
+
+static struct net_addr ip(const char *text)
+{
+	struct net_addr a;
+	assert_int_equal(net_parse_ip(text, &a), 0);
+	return a;
+}
+
+static void test_parse_ip(void **state)
+{
+	(void)state;
+	static const char *const good[] = { "10.0.0.1", "0.0.0.0",   "255.255.255.255",
+					    "::",	"fe80::1%7", "2001:db8::a:b" };
+	static const char *const bad[] = { "",		 "10.0.0",	  "010.0.0.1",
+					   "10.0.0.1 ",	 "10.0.0.256",	  "[::1]",
+					   "::1%",	 "::1%nonesuch0", "1.2.3.4:5",
+					   "fe80::1%-1", "10.0.0.1%1",	  "::1%0",
+					   ":::",	 "g::1" };
+	char buf[NET_IP_TEXT_MAX];
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		struct net_addr a = ip(good[i]);
+		assert_string_equal(net_format_ip(&a, buf), good[i]);
+	}
+	struct net_addr untouched = ip("192.0.2.1");
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(net_parse_ip(bad[i], &untouched), -EINVAL);
+	assert_string_equal(net_format_ip(&untouched, buf), "192.0.2.1");
+	struct net_addr lo = ip("fe80::1%lo");
+	assert_int_equal(lo.v6.sin6_scope_id, 1);
+}
+
+static void test_parse_with_port(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *want; /* NULL: refused */
+	} cases[] = {
+		{ "10.0.0.1", "10.0.0.1:623" },
+		{ "10.0.0.1:80", "10.0.0.1:80" },
+		{ "[fe80::1]", "[fe80::1]:623" },
+		{ "[fe80::1%3]:6230", "[fe80::1%3]:6230" },
+		{ "fe80::1", NULL },
+		{ "[10.0.0.1]", NULL },
+		{ "10.0.0.1:", NULL },
+		{ "10.0.0.1:65536", NULL },
+		{ "10.0.0.1:-1", NULL },
+		{ "[::1", NULL },
+		{ "[::1]x", NULL },
+		{ "name:80", NULL },
+		{ "", NULL },
+		{ "1111111111111111111111111111111111111111111111111111111111111111111111111111",
+		  NULL },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct net_addr a;
+		char buf[NET_TEXT_MAX];
+		int r = net_parse(cases[i].text, 623, &a);
+		assert_int_equal(r, cases[i].want ? 0 : -EINVAL);
+		if (r == 0)
+			assert_string_equal(net_format(&a, buf), cases[i].want);
+	}
+	struct net_addr none = { 0 };
+	char buf[NET_TEXT_MAX];
+	assert_string_equal(net_format(&none, buf), "?:0");
+}
+
+static void test_from_sockaddr(void **state)
+{
+	(void)state;
+	struct net_addr a = ip("2001:db8::1"), b;
+	assert_int_equal(net_from_sockaddr(&a.sa, net_len(&a), &b), 0);
+	assert_int_equal(net_compare(&a, &b), 0);
+	assert_int_equal(net_from_sockaddr(&a.sa, sizeof(struct sockaddr_in), &b), -EINVAL);
+	struct sockaddr other = { .sa_family = AF_UNIX };
+	assert_int_equal(net_from_sockaddr(&other, sizeof(other), &b), -EINVAL);
+}
+
+static void test_compare(void **state)
+{
+	(void)state;
+	struct net_addr a = ip("10.0.0.1"), b = ip("10.0.0.2"), six = ip("::1");
+	assert_true(net_compare(&a, &b) < 0 && net_compare(&b, &a) > 0);
+	assert_true(net_compare(&a, &six) < 0);
+	b = a;
+	net_set_port(&b, 1);
+	assert_true(net_compare(&a, &b) < 0);
+	assert_true(net_same_ip(&a, &b));
+	struct net_addr one = ip("fe80::1%1"), two = ip("fe80::1%2");
+	assert_false(net_same_ip(&one, &two));
+	struct net_addr mapped = ip("::ffff:10.0.0.1"), plain = net_unmap(&mapped);
+	assert_true(net_same_ip(&plain, &a));
+}
+
+static void test_classes(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool unspecified, loopback, link_local, multicast;
+	} cases[] = {
+		{ "0.0.0.0", 1, 0, 0, 0 },
+		{ "0.1.2.3", 1, 0, 0, 0 },
+		{ "127.255.0.1", 0, 1, 0, 0 },
+		{ "169.254.169.254", 0, 0, 1, 0 },
+		{ "224.0.0.1", 0, 0, 0, 1 },
+		{ "255.255.255.255", 0, 0, 0, 1 },
+		{ "10.0.0.1", 0, 0, 0, 0 },
+		{ "::", 1, 0, 0, 0 },
+		{ "::1", 0, 1, 0, 0 },
+		{ "fe80::1", 0, 0, 1, 0 },
+		{ "febf::1", 0, 0, 1, 0 },
+		{ "fec0::1", 0, 0, 0, 0 },
+		{ "ff02::1", 0, 0, 0, 1 },
+		{ "2001:db8::1", 0, 0, 0, 0 },
+		{ "::ffff:127.0.0.1", 0, 1, 0, 0 },
+		{ "::ffff:169.254.1.1", 0, 0, 1, 0 },
+		{ "::ffff:0.0.0.0", 1, 0, 0, 0 },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct net_addr a = ip(cases[i].text);
+		assert_int_equal(net_is_unspecified(&a), cases[i].unspecified);
+		assert_int_equal(net_is_loopback(&a), cases[i].loopback);
+		assert_int_equal(net_is_link_local(&a), cases[i].link_local);
+		assert_int_equal(net_is_multicast(&a), cases[i].multicast);
+	}
+}
+
+static void test_prefix(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *prefix, *ip;
+		int want; /* -1: the prefix is refused */
+	} cases[] = {
+		{ "10.0.0.0/8", "10.255.0.1", 1 },
+		{ "10.0.0.0/8", "11.0.0.0", 0 },
+		{ "10.0.0.0/9", "10.127.0.1", 1 },
+		{ "10.0.0.0/9", "10.128.0.1", 0 },
+		{ "0.0.0.0/0", "8.8.8.8", 1 },
+		{ "0.0.0.0/0", "::1", 0 },
+		{ "::/0", "2001:db8::1", 1 },
+		{ "::/0", "10.0.0.1", 0 },
+		{ "10.0.0.1", "10.0.0.1", 1 },
+		{ "10.0.0.1", "10.0.0.2", 0 },
+		{ "2001:db8::/61", "2001:db8:0:7::1", 1 },
+		{ "2001:db8::/61", "2001:db8:0:8::1", 0 },
+		{ "10.0.0.0/8", "::ffff:10.1.1.1", 1 },
+		{ "10.0.0.1/8", "10.0.0.1", -1 },
+		{ "10.0.0.0/33", "10.0.0.1", -1 },
+		{ "10.0.0.0/", "10.0.0.1", -1 },
+		{ "10.0.0.0/08x", "10.0.0.1", -1 },
+		{ "fe80::%1/64", "fe80::1", -1 },
+		{ "x/8", "10.0.0.1", -1 },
+		{ "", "10.0.0.1", -1 },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct net_prefix p;
+		struct net_addr a = ip(cases[i].ip);
+		assert_int_equal(net_parse_prefix(cases[i].prefix, &p),
+				 cases[i].want < 0 ? -EINVAL : 0);
+		if (cases[i].want >= 0)
+			assert_int_equal(net_prefix_contains(&p, &a), cases[i].want);
+	}
+	struct net_prefix p;
+	char buf[NET_PREFIX_TEXT_MAX];
+	assert_int_equal(net_parse_prefix("2001:db8::/32", &p), 0);
+	assert_string_equal(net_format_prefix(&p, buf), "2001:db8::/32");
+}
+
+static void test_mac(void **state)
+{
+	(void)state;
+	struct net_mac mac, other;
+	char buf[NET_MAC_TEXT_SIZE];
+	assert_int_equal(net_parse_mac("52:54:00:AB:cd:01", &mac), 0);
+	assert_string_equal(net_format_mac(&mac, buf), "52:54:00:ab:cd:01");
+	assert_int_equal(net_parse_mac("52:54:00:ab:cd:01", &other), 0);
+	assert_true(net_mac_equal(&mac, &other));
+	assert_false(net_mac_is_multicast(&mac));
+	assert_int_equal(net_parse_mac("01:00:5e:00:00:01", &other), 0);
+	assert_true(net_mac_is_multicast(&other));
+	static const char *const bad[] = { "",
+					   "52:54:00:ab:cd",
+					   "52-54-00-ab-cd-01",
+					   "52:54:00:ab:cd:0g",
+					   "52:54:00:ab:cd:01:",
+					   "5254.00ab.cd01",
+					   "52:54:00:ab:cd 01" };
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(net_parse_mac(bad[i], &other), -EINVAL);
+}
+
+static void check_policy(const struct net_policy *policy, const char *text, const char *why)
+{
+	struct net_addr a = ip(text);
+	struct err err = { 0 };
+	int r = net_policy_check(policy, &a, &err);
+	assert_int_equal(r, why ? -err_kind_info(ERR_INVALID)->errno_value : 0);
+	if (why)
+		assert_non_null(strstr(err.text, why));
+}
+
+static void test_policy(void **state)
+{
+	(void)state;
+	struct net_policy policy = { 0 };
+	check_policy(NULL, "127.0.0.1", NULL);
+	check_policy(&policy, "10.0.0.1", NULL);
+	check_policy(&policy, "127.0.0.1", "loopback");
+	check_policy(&policy, "::ffff:127.0.0.1", "loopback");
+	check_policy(&policy, "169.254.169.254", "link-local");
+	check_policy(&policy, "0.0.0.0", "no address of a machine");
+	check_policy(&policy, "ff02::1", "multicast");
+	assert_int_equal(net_prefixes_parse(&policy.allow, "127.0.0.0/8", NULL), 0);
+	assert_int_equal(net_prefixes_parse(&policy.refuse, "10.96.0.0/12,fd00::/8", NULL), 0);
+	assert_int_equal(net_prefixes_parse(&policy.only, "10.0.0.0/8", NULL), 0);
+	check_policy(&policy, "127.0.0.1", NULL);
+	check_policy(&policy, "10.96.0.1", "belongs to Ingot");
+	check_policy(&policy, "192.0.2.1", "--bmc-networks");
+	check_policy(&policy, "10.1.0.1", NULL);
+	struct err err = { 0 };
+	assert_int_equal(net_prefixes_parse(&policy.only, "10.0.0.0/8,10.0.0.1/8", &err),
+			 -err_kind_info(ERR_INVALID)->errno_value);
+	assert_non_null(strstr(err.text, "\"10.0.0.1/8\""));
+	net_policy_done(&policy);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parse_ip),      cmocka_unit_test(test_parse_with_port),
+		cmocka_unit_test(test_from_sockaddr), cmocka_unit_test(test_compare),
+		cmocka_unit_test(test_classes),	      cmocka_unit_test(test_prefix),
+		cmocka_unit_test(test_mac),	      cmocka_unit_test(test_policy),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
