@@ -34,6 +34,16 @@ static inline const char *netns_unusable(void)
 	return NULL;
 }
 
+/* For a thread whose packets must arrive in the order of its sends: each CPU has a queue of its own. */
+static inline void stay_on_this_cpu(void)
+{
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	CPU_SET((size_t)sched_getcpu(), &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		abort();
+}
+
 /* False: cmocka's fail() belongs to the caller. */
 static inline bool netns_new(struct netns *ret)
 {
