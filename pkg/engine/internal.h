@@ -69,8 +69,9 @@ enum ask_state { ASK_IDLE, ASK_RUNNING, ASK_ANSWERED, ASK_FAILED };
 struct node_op {
 	enum op_kind kind;
 	size_t index;	   /* of the step */
-	bool entered;	   /* the step's record is saved */
-	usec_t deadline;   /* of the step, monotonic */
+	bool entered;	   /* the step's record is written, perhaps not stored yet */
+	bool resumed;	   /* another process began the step */
+	usec_t deadline;   /* of the step, monotonic; 0: it has not run yet */
 	usec_t not_before; /* the step rests until then */
 	unsigned failures; /* of BMC or agent in this step, in a row */
 	unsigned polls;
@@ -118,7 +119,8 @@ struct node {
 
 	enum node_state state;
 	struct node_record record;
-	bool saving, save_again, lost; /* lost: another writer; wait for engine_load */
+	bool saving; /* the record is not stored as it is now; nothing goes on until it is */
+	bool save_again, lost; /* lost: another writer; wait for engine_load */
 	uint64_t save_serial;
 	unsigned save_failures;
 	struct timer save_timer;

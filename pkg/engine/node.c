@@ -67,7 +67,9 @@ static void on_wake(void *data)
 
 static void on_save_timer(void *data)
 {
-	node_save(data);
+	struct node *n = data;
+	n->saving = false;
+	node_save(n);
 }
 
 static void on_inspection_timer(void *data)
@@ -171,11 +173,13 @@ static void after_save_error(struct node *n, const struct err *err)
 		log_warn("record was changed by somebody else; reading it again", "host", n->key,
 			 "error", err->text);
 		op_abort(n);
+		n->saving = false;
 		n->lost = true;
 		tell_waiter(n, false);
 		node_kick(n);
 		return;
 	}
+	/* `saving` stays: a timer of the step before must not start one that is not on record. */
 	usec_t delay = USEC_PER_SEC << MIN(n->save_failures, 5u);
 	n->save_failures++;
 	log_warn("cannot store the record; trying again", "host", n->key, "error", err->text);
@@ -188,11 +192,11 @@ static void on_saved(void *data, const struct err *err)
 	struct node *n = node_ticket_take(data, &serial);
 	if (!n || serial != n->save_serial)
 		return;
-	n->saving = false;
 	if (err) {
 		after_save_error(n, err);
 		return;
 	}
+	n->saving = false;
 	n->save_failures = 0;
 	if (n->save_again) {
 		node_save(n);

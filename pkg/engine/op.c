@@ -110,8 +110,9 @@ void op_resume(struct node *n, enum op_kind kind)
 		if (!streq(steps[i]->name, n->record.step.name))
 			continue;
 		n->op.index = i;
-		n->op.entered = true;
+		n->op.entered = n->op.resumed = true;
 		n->op.attempt = n->record.step.attempt;
+		n->power_fresh = false;
 		log_info("operation resumed", "host", n->key, "operation", ops[kind].name, "step",
 			 steps[i]->name);
 		break;
@@ -200,16 +201,17 @@ static void to_step(struct node *n, size_t index)
 	n->op.entered = false;
 }
 
-static void clear_step(struct node *n, const struct step *s)
+static void clear_step(struct node *n)
 {
 	struct node_op *op = &n->op;
 	op->entered = true;
+	op->resumed = false;
 	op->commanded = false;
 	op->commanded_at = 0;
 	op->failures = op->polls = 0;
 	op->not_before = 0;
 	op->last = (struct err){ 0 };
-	op->deadline = node_now(n) + step_timeout(n, s);
+	op->deadline = 0;
 	n->power_fresh = false;
 	drop_asks(n);
 }
@@ -217,7 +219,7 @@ static void clear_step(struct node *n, const struct step *s)
 /* Writes down what is about to be done. The step runs when that is stored. */
 static void enter(struct node *n, const struct step *s)
 {
-	clear_step(n, s);
+	clear_step(n);
 	if (!recorded(n))
 		return;
 	if (s->enter)
@@ -291,14 +293,14 @@ static bool run_step(struct node *n, const struct step *s)
 	return false;
 }
 
-/* The deadline is that of the process that began the step, or a host could wait for ever under one
- * that is restarted often. */
-static void resume_step(struct node *n, const struct step *s)
+/* The time of a step runs from the moment at which it is on record: a storage that is away must not
+ * look like a machine that does not answer. That of a step which another process began runs from
+ * there, or a host could wait for ever under one that is restarted often. */
+static void start_clock(struct node *n, const struct step *s)
 {
 	usec_t began = n->record.step.started_at, wall = node_wall(n), limit = step_timeout(n, s);
-	usec_t spent = wall > began ? MIN(wall - began, limit) : 0;
-	clear_step(n, s);
-	n->op.deadline -= spent;
+	usec_t spent = n->op.resumed && wall > began ? MIN(wall - began, limit) : 0;
+	n->op.deadline = node_now(n) + limit - spent;
 }
 
 static bool may_act(const struct node *n)
@@ -324,7 +326,7 @@ void op_advance(struct node *n)
 			continue;
 		}
 		if (n->op.deadline == 0)
-			resume_step(n, s);
+			start_clock(n, s);
 		if (!run_step(n, s))
 			return;
 	}

@@ -448,6 +448,26 @@ static void test_storage_away(void **state)
 	rig_free(rig);
 }
 
+/* The timer of the step that has ended still stands when the record of the next cannot be stored.
+ */
+static void test_storage_goes_away(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(17);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, 15 * USEC_PER_MSEC);
+	assert_int_equal(rig->saves, 1);
+	rig->storage_away = true;
+	unsigned ons = rig->machine->bmc->power_ons;
+	advance(rig, 2 * USEC_PER_HOUR);
+	assert_int_equal(rig->machine->bmc->boot_changes, 0);
+	assert_int_equal(rig->machine->bmc->power_ons, ons);
+	rig->storage_away = false;
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
 static void test_storage_conflict(void **state)
 {
 	(void)state;
@@ -652,6 +672,7 @@ int main(void)
 		cmocka_unit_test(test_image_replaced_in_write),
 		cmocka_unit_test(test_images_refused),
 		cmocka_unit_test(test_storage_away),
+		cmocka_unit_test(test_storage_goes_away),
 		cmocka_unit_test(test_storage_conflict),
 		cmocka_unit_test(test_killed_all_along),
 		cmocka_unit_test(test_lossy_world),
