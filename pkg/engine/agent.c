@@ -109,7 +109,8 @@ void engine_agent_lookup(struct engine *e, const char *addresses, const char *no
 		refuse(answer, data, 404, "no host waits for an agent with these addresses");
 		return;
 	}
-	if (n->saving) {
+	/* Without its BMC (the host is not registered again yet) nobody could be stopped. */
+	if (n->saving || !n->bmc) {
 		refuse(answer, data, 409, "the host is busy, ask again");
 		return;
 	}

@@ -121,6 +121,7 @@ struct node {
 	struct node_record record;
 	bool saving; /* the record is not stored as it is now; nothing goes on until it is */
 	bool save_again, lost; /* lost: another writer; wait for engine_load */
+	struct err unreadable; /* lost because of its record, which must not be written over */
 	uint64_t save_serial;
 	unsigned save_failures;
 	struct timer save_timer;
@@ -182,6 +183,7 @@ void node_kick(struct node *n);
 void node_event(struct node *n, bool warning, const char *reason, const char *fmt, ...)
 	_printf_(4, 5);
 void node_add_mac(struct node *n, const char *mac);
+void node_drop_mac(struct node *n, const char *mac);
 usec_t node_now(const struct node *n);
 usec_t node_wall(const struct node *n);
 
@@ -195,6 +197,7 @@ struct node_state_info {
 
 const struct node_state_info *node_state_info(enum node_state s);
 int node_state_parse(const char *name, enum node_state *ret); /* -EINVAL */
+bool node_may_go(const struct node *n, enum node_state next);
 /* The only way to change n->state: checks, stamps, logs. Does not save. */
 void node_set_state(struct node *n, enum node_state next);
 

@@ -154,6 +154,12 @@ void node_add_mac(struct node *n, const char *mac)
 		map_set(&n->engine->macs, mac, n);
 }
 
+void node_drop_mac(struct node *n, const char *mac)
+{
+	if (!str_empty(mac) && map_get(&n->engine->macs, mac) == n)
+		map_remove(&n->engine->macs, mac);
+}
+
 /* --- saving ------------------------------------------------------------------------------------
  */
 
@@ -304,6 +310,20 @@ bool engine_knows(const struct engine *e, const char *key)
 	return n && !n->lost;
 }
 
+static int load_record(struct node *n, const struct json *record, struct err *err)
+{
+	int r = record_load(record, &n->record, err);
+	if (r < 0)
+		return r;
+	const char *state = str_or(n->record.node.state, node_state_info(NODE_ENROLL)->name);
+	if (node_state_parse(state, &n->state) < 0)
+		return err_set(err, ERR_INVALID,
+			       "node.state is \"%s\", which is no state: "
+			       "delete the record to have the host looked at anew",
+			       state);
+	return 0;
+}
+
 void engine_load(struct engine *e, const char *key, const char *uid, const struct json *record)
 {
 	struct node *n = node_find(e, key);
@@ -311,16 +331,14 @@ void engine_load(struct engine *e, const char *key, const char *uid, const struc
 		return;
 	node_free(n);
 	n = node_make(e, key, uid);
-	struct err err = { 0 };
 	/* A record of another host of that name says nothing about this one. */
 	if (!record || !streq(json_get_string(record, "hostUID"), uid))
 		return;
-	if (record_load(record, &n->record, &err) < 0 ||
-	    node_state_parse(str_or(n->record.node.state, "enroll"), &n->state) < 0) {
-		log_error("record cannot be used; the host is taken as unknown", "host", key,
-			  "error", err.text);
-		record_release(&n->record);
-		n->state = NODE_ENROLL;
+	if (load_record(n, record, &n->unreadable) < 0) {
+		err_wrap(&n->unreadable,
+			 "host %s: nothing is done to it, because its HostRecord cannot be used",
+			 key);
+		n->lost = true;
 	}
 }
 

@@ -311,7 +311,12 @@ static bool may_act(const struct node *n)
 
 void op_advance(struct node *n)
 {
-	while (n->op.kind != OP_NONE && !n->saving && !n->lost && may_act(n)) {
+	while (n->op.kind != OP_NONE && !n->saving && !n->lost) {
+		if (!may_act(n)) {
+			/* Nobody tells when it may again. */
+			timer_set_in(&n->wake, USEC_PER_SEC);
+			return;
+		}
 		const struct step *s = op_step(n);
 		if (!s) {
 			finish(n);

@@ -44,9 +44,28 @@ static struct node *usable(struct provisioner *p, const struct prov_host *host,
 	struct node *n = node_find(engine_of(p), host->key);
 	if (n && !n->lost)
 		return n;
+	if (n && n->unreadable.kind != ERR_NONE) {
+		failed(ret, n->unreadable.text);
+		return NULL;
+	}
 	running(ret, false);
 	ret->requeue = USEC_PER_SEC;
 	return NULL;
+}
+
+/* Controller and record can be at odds: a status that was wiped by hand, a record that was edited.
+ * That is an error of this host, and no reason to do anything to it. */
+static bool may_start(const struct node *n, enum op_kind kind, struct prov_result *ret)
+{
+	struct err err;
+	if (node_may_go(n, op_info(kind)->during))
+		return true;
+	err_set(&err, ERR_CONFLICT,
+		"host %s is asked for \"%s\", but is \"%s\" by its HostRecord: if the record is wrong, "
+		"delete it",
+		n->key, op_info(kind)->name, node_state_info(n->state)->name);
+	failed(ret, err.text);
+	return false;
 }
 
 /* --- registration
@@ -83,6 +102,8 @@ static void take_settings(struct node *n, const struct prov_host *host)
 	n->cleaning = host->cleaning;
 	json_free(n->root_hints);
 	n->root_hints = hints_for_agent(host->root_hints);
+	if (!streq(n->boot_mac, host->boot_mac))
+		node_drop_mac(n, n->boot_mac);
 	take_string(&n->boot_mac, str_or(host->boot_mac, ""));
 	node_add_mac(n, n->boot_mac);
 }
@@ -183,6 +204,8 @@ static bool inspection_under_way(const struct node *n)
 
 static void start_inspection(struct node *n, struct prov_result *ret)
 {
+	if (!may_start(n, OP_INSPECT, ret))
+		return;
 	n->inventory = json_free(n->inventory);
 	node_event(n, false, "InspectionStarted", "Hardware inspection started");
 	op_start(n, OP_INSPECT);
@@ -239,7 +262,10 @@ static void prepare(struct provisioner *p, const struct prov_host *host,
 	/* The controller is past inspecting: the inventory is stored. */
 	node_release_inspection(n, 202);
 	n->inventory = json_free(n->inventory);
-	if (n->state == NODE_ENROLL || n->state == NODE_INSPECT_FAILED)
+	if (n->state == NODE_INSPECTING)
+		op_abort(n); /* inspection was disabled while it ran */
+	if (n->state == NODE_ENROLL || n->state == NODE_INSPECTING ||
+	    n->state == NODE_INSPECT_FAILED)
 		node_set_state(n, NODE_MANAGEABLE);
 	if (n->state == NODE_MANAGEABLE) {
 		node_set_state(n, NODE_AVAILABLE);
@@ -332,6 +358,10 @@ static void start_deploy(struct node *n, const struct prov_provision *params,
 		return;
 	}
 	op_abort(n);
+	if (n->state == NODE_INSPECTING)
+		node_set_state(n, NODE_MANAGEABLE);
+	if (!may_start(n, OP_DEPLOY, ret))
+		return;
 	take_image(n, &params->image);
 	take_config_drive(n, &params->config_drive);
 	node_event(n, false, "ProvisioningStarted", "Image provisioning started for %s",
@@ -372,8 +402,6 @@ static void provision(struct provisioner *p, const struct prov_host *host,
 		deploy_failed_text(n, ret);
 		return;
 	}
-	if (n->state == NODE_ENROLL || n->state == NODE_INSPECT_FAILED)
-		prepare(p, host, &(struct prov_prepare){ 0 }, ret);
 	start_deploy(n, params, ret);
 }
 
@@ -410,6 +438,13 @@ static void deprovision(struct provisioner *p, const struct prov_host *host,
 	running(ret, true);
 }
 
+static void take_over(struct node *n)
+{
+	node_set_state(n, NODE_ACTIVE);
+	n->record.node.cleaned_at = 0; /* there is a tenant, whatever was cleaned before */
+	node_save(n);
+}
+
 static void adopt(struct provisioner *p, const struct prov_host *host, bool retry,
 		  struct prov_result *ret)
 {
@@ -417,22 +452,21 @@ static void adopt(struct provisioner *p, const struct prov_host *host, bool retr
 	struct node *n = usable(p, host, ret);
 	if (!n)
 		return;
-	if (n->op.kind == OP_DEPLOY)
-		op_abort(n); /* the controller has seen its end; only the record has not */
 	switch (n->state) {
-	case NODE_ENROLL:
-	case NODE_MANAGEABLE:
-	case NODE_AVAILABLE:
-	case NODE_DEPLOYING:
-		node_set_state(n, NODE_ACTIVE);
-		node_save(n);
-		break;
 	case NODE_INSPECTING:
 	case NODE_INSPECT_FAILED:
 		op_abort(n);
 		node_set_state(n, NODE_MANAGEABLE);
-		node_set_state(n, NODE_ACTIVE);
-		node_save(n);
+		take_over(n);
+		break;
+	case NODE_DEPLOYING:
+		op_abort(n); /* the controller has seen its end; only the record has not */
+		take_over(n);
+		break;
+	case NODE_ENROLL:
+	case NODE_MANAGEABLE:
+	case NODE_AVAILABLE:
+		take_over(n);
 		break;
 	case NODE_ACTIVE:
 	case NODE_DEPLOY_FAILED:

@@ -195,6 +195,8 @@ static enum step_result run_wait_inventory(struct node *n, struct err *err)
 	if (node_now(n) < n->op.commanded_at + 30 * USEC_PER_SEC)
 		return step_rest(n, 30 * USEC_PER_SEC);
 	n->op.deadline = node_now(n);
+	err_set(&n->op.last, ERR_PROTOCOL,
+		"the ramdisk runs, but what it found never arrived; see its own log");
 	return STEP_WAIT;
 }
 
