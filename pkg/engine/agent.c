@@ -79,7 +79,6 @@ static void intruder(struct node *n, const char *source)
 	node_no_boot(n);
 	node_save(n);
 	op_start(n, OP_POWER_OFF);
-	n->op.hard = true;
 }
 
 static void on_token_stored(void *data, struct node *n)

@@ -241,7 +241,7 @@ static void inspect(struct provisioner *p, const struct prov_host *host,
 	if (n->state == NODE_MANAGEABLE && inspection_under_way(n) && !params->refresh) {
 		node_set_state(n, NODE_INSPECTING);
 		str_replace(&n->record.step.operation, op_info(OP_INSPECT)->name);
-		str_replace(&n->record.step.name, step_wait_inventory.name);
+		str_replace(&n->record.step.name, steps[STEP_WAIT_INVENTORY].name);
 		op_resume(n, OP_INSPECT);
 		running(ret, false);
 		return;
@@ -500,19 +500,23 @@ static enum prov_power power(struct provisioner *p, const struct prov_host *host
 	return n ? n->power : PROV_POWER_UNKNOWN;
 }
 
+static bool is_power_op(enum op_kind kind)
+{
+	return kind == OP_POWER_ON || kind == OP_POWER_OFF || kind == OP_SOFT_OFF;
+}
+
 static void change_power(struct provisioner *p, const struct prov_host *host, enum op_kind kind,
-			 bool hard, bool force, struct prov_result *ret)
+			 bool force, struct prov_result *ret)
 {
 	struct node *n = usable(p, host, ret);
 	if (!n)
 		return;
 	enum prov_power want = kind == OP_POWER_ON ? PROV_POWER_ON : PROV_POWER_OFF;
-	if (n->op.kind == kind && n->op.hard == hard) {
+	if (n->op.kind == kind) {
 		running(ret, false);
 		return;
 	}
-	bool power_op = n->op.kind == OP_POWER_ON || n->op.kind == OP_POWER_OFF;
-	if (n->op.kind != OP_NONE && !power_op) {
+	if (n->op.kind != OP_NONE && !is_power_op(n->op.kind)) {
 		running(ret, false);
 		ret->requeue = 3 * USEC_PER_SEC;
 		return;
@@ -523,32 +527,30 @@ static void change_power(struct provisioner *p, const struct prov_host *host, en
 		return;
 	}
 	n->power_error = (struct err){ 0 };
-	if (!power_op && n->power == want) {
+	if (n->op.kind == OP_NONE && n->power == want) {
 		done(ret);
 		return;
 	}
-	if (kind == OP_POWER_OFF && n->record.boot.nonce) {
+	if (want == PROV_POWER_OFF && n->record.boot.nonce) {
 		node_no_boot(n);
 		node_save(n);
 	}
 	op_start(n, kind);
-	n->op.hard = hard;
 	node_event(n, false, kind == OP_POWER_ON ? "PowerOn" : "PowerOff", "Host %s powered %s",
-		   hard || kind == OP_POWER_ON ? "is" : "is softly",
-		   kind == OP_POWER_ON ? "on" : "off");
+		   kind == OP_SOFT_OFF ? "is softly" : "is", kind == OP_POWER_ON ? "on" : "off");
 	running(ret, true);
 }
 
 static void power_on(struct provisioner *p, const struct prov_host *host, bool force,
 		     struct prov_result *ret)
 {
-	change_power(p, host, OP_POWER_ON, false, force, ret);
+	change_power(p, host, OP_POWER_ON, force, ret);
 }
 
 static void power_off(struct provisioner *p, const struct prov_host *host, bool hard, bool force,
 		      struct prov_result *ret)
 {
-	change_power(p, host, OP_POWER_OFF, hard, force, ret);
+	change_power(p, host, hard ? OP_POWER_OFF : OP_SOFT_OFF, force, ret);
 }
 
 static bool has_capacity(struct provisioner *p, const struct prov_host *host)
