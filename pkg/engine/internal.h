@@ -103,6 +103,11 @@ struct node_op {
 	struct err last; /* the last passing trouble, for the message of a time-out */
 };
 
+struct node_progress {
+	uint64_t bytes_done, bytes_total; /* total 0: unknown */
+	uint64_t bytes_per_second;
+};
+
 struct node_ask {
 	enum ask_state state;
 	uint64_t serial; /* answers to earlier questions are dropped */
@@ -164,7 +169,7 @@ struct node {
 	struct json *inventory;
 	struct pending_answer inspection; /* held until the controller has stored the data */
 	struct timer inspection_timer;
-	struct prov_progress progress;
+	struct node_progress progress;
 	usec_t progress_stored;
 };
 

@@ -119,7 +119,7 @@ static void begin(struct node *n, enum op_kind kind)
 		n->engine->busy++;
 	drop_asks(n);
 	n->op = (struct node_op){ .kind = kind, .attempt = 1 };
-	n->progress = (struct prov_progress){ 0 };
+	n->progress = (struct node_progress){ 0 };
 	n->agent_rebooted = false;
 }
 
@@ -129,7 +129,7 @@ static void end(struct node *n)
 		n->engine->busy--;
 	drop_asks(n);
 	n->op = (struct node_op){ 0 };
-	n->progress = (struct prov_progress){ 0 };
+	n->progress = (struct node_progress){ 0 };
 	timer_stop(&n->wake);
 	node_schedule_poll(n);
 }

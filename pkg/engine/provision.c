@@ -180,9 +180,12 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 		start_verify(n, ret);
 		return;
 	}
-	if (busy && changed && node_open_bmc(n, &err) < 0) {
-		failed(ret, err.text);
-		return;
+	if (busy && changed) {
+		if (node_open_bmc(n, &err) < 0) {
+			failed(ret, err.text);
+			return;
+		}
+		op_advance(n);
 	}
 	if (n->verify_error.kind != ERR_NONE && !n->verified)
 		failed(ret, n->verify_error.text);
@@ -560,12 +563,6 @@ static bool has_capacity(struct provisioner *p, const struct prov_host *host)
 	return e->busy < e->options.capacity || (n && op_info(n->op.kind)->counts);
 }
 
-static void progress(struct provisioner *p, const char *key, struct prov_progress *ret)
-{
-	const struct node *n = node_find(engine_of(p), key);
-	*ret = n ? n->progress : (struct prov_progress){ 0 };
-}
-
 const struct provisioner_ops engine_provisioner_ops = {
 	.register_host = register_host,
 	.inspect = inspect,
@@ -578,5 +575,4 @@ const struct provisioner_ops engine_provisioner_ops = {
 	.power_on = power_on,
 	.power_off = power_off,
 	.has_capacity = has_capacity,
-	.progress = progress,
 };

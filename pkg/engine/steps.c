@@ -428,7 +428,7 @@ static void enter_write(struct node *n)
 
 static void record_progress(struct node *n)
 {
-	const struct prov_progress *p = &n->progress;
+	const struct node_progress *p = &n->progress;
 	uint64_t rate = p->bytes_per_second,
 		 left = p->bytes_total > p->bytes_done ? p->bytes_total - p->bytes_done : 0;
 	n->record.progress.bytes_done = (int64_t)p->bytes_done;
@@ -445,10 +445,9 @@ static void record_progress(struct node *n)
 /* At most every 30 s or 10 %: each time is a write to the API. */
 static void take_progress(struct node *n)
 {
-	struct prov_progress *p = &n->progress;
+	struct node_progress *p = &n->progress;
 	uint64_t before = p->bytes_done,
 		 total = (uint64_t)json_get_int(n->agent_answer, "total_bytes", 0);
-	p->step = op_step(n)->name;
 	p->bytes_done = (uint64_t)json_get_int(n->agent_answer, "received_bytes", 0);
 	p->bytes_total = total;
 	p->bytes_per_second = (uint64_t)json_get_int(n->agent_answer, "bytes_per_s", 0);

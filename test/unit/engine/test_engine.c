@@ -133,13 +133,11 @@ static struct rig *rig_new(uint64_t seed)
 	str_replace(&rig->machine->bmc->password, "secret");
 	rig->host = (struct prov_host){ .key = key,
 					.uid = uid,
-					.node_id = "",
 					.bmc_address = "ipmi://10.1.0.1",
 					.username = "admin",
 					.password = "secret",
 					.boot_mac = rig->machine->mac,
-					.boot_mode = BOOT_LEGACY,
-					.arch = "x86_64" };
+					.boot_mode = BOOT_LEGACY };
 	start_engine(rig);
 	return rig;
 }
@@ -304,6 +302,27 @@ static void test_wrong_password(void **state)
 	assert_int_equal(rig->machine->bmc->requests, requests);
 	rig->host.password = "secret";
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
+/* A question under way ends with the connection, which is no failure of the operation. */
+static void test_password_changed_in_flight(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(25);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	for (unsigned i = 0; i < 8; i++) {
+		ask(rig, WANT_INSPECT, NULL, false);
+		advance(rig, 11 * USEC_PER_MSEC);
+		_cleanup_(freep) char *password = xasprintf("secret-%u", i);
+		str_replace(&rig->machine->bmc->password, password);
+		rig->host.password = password;
+		ask(rig, WANT_INSPECT, NULL, false);
+		assert_int_not_equal(rig->result.outcome, PROV_FAILED);
+		advance(rig, 1500 * USEC_PER_MSEC);
+		rig->host.password = rig->machine->bmc->password;
+	}
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
 	rig_free(rig);
 }
 
@@ -789,6 +808,7 @@ int main(void)
 		cmocka_unit_test(test_whole_life),
 		cmocka_unit_test(test_uefi_entry),
 		cmocka_unit_test(test_wrong_password),
+		cmocka_unit_test(test_password_changed_in_flight),
 		cmocka_unit_test(test_silent_bmc_heals),
 		cmocka_unit_test(test_no_boot_mac),
 		cmocka_unit_test(test_mac_of_another),
