@@ -150,13 +150,16 @@ test-sim: $(B)/release/sim $(B)/san/sim ## controllers, engine and API server on
 # --- the test layers (docs/testing.md) --------------------------------------------------------------------------
 
 # Each layer appends "name passed failed skipped" to build/test/results; hack/totals sums them.
-.PHONY: test test-full test-lab-full test-api lint bench install
+.PHONY: test test-full test-lab-full test-api test-planted lint bench install
 test: setup ## the tests of the 25-minute budget, set-up included
 	@rm -f $(B)/test/results
 	@hack/test-layers test-unit fuzz-replay test-sim test-api test-lab
 
 test-api: $(B)/san/ingot ## real kubectl on the embedded API server
 	@hack/run-tests $(wildcard test/api/test_*)
+
+test-planted: $(UNIT_TESTS) $(B)/release/sim ## faults of test/planted/list, one by one: is each seen?
+	@hack/planted
 
 .PHONY: test-lab
 test-lab: all $(B)/ramdisk/virt/initramfs lab-image ## whole machines: QEMU guests as servers, ipmi_sim as BMCs
@@ -168,7 +171,7 @@ lint: ## format, warnings, clang-tidy, cppcheck, import levels, banned functions
 
 test-full: setup ## all that 25 minutes cannot hold: more seeds, the generic ramdisk, every lab case
 	@rm -f $(B)/test/results
-	@hack/test-layers test-unit fuzz-replay test-api test-lab-full
+	@hack/test-layers test-unit fuzz-replay test-api test-planted test-lab-full
 	@$(MAKE) --no-print-directory test-sim SEEDS=2000
 	@$(MAKE) --no-print-directory ramdisk FLAVOUR=generic
 	@hack/totals $(B)/test/results

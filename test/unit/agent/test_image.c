@@ -278,6 +278,8 @@ static void test_wrong_checksum(void **state)
 	k.options.sum.checksum = zeros;
 	expect_error(&k, image, IMAGE_MIB * MIB, DISK_FAULT_CHECKSUM, "was expected");
 	assert_not_bootable(&k);
+	const size_t tail = 64 * 1024;
+	assert_true(all(k.disk + k.disk_len - tail, 0, tail));
 	job_done(&k);
 }
 

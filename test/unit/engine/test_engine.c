@@ -31,6 +31,7 @@ struct rig {
 	struct json *record; /* what is stored */
 	unsigned saves, kicks, warnings;
 	bool storage_away, storage_conflict;
+	unsigned capacity; /* 0: default */
 	struct prov_host host;
 	struct prov_result result;
 	const struct json *inventory;
@@ -101,6 +102,7 @@ static void start_engine(struct rig *rig)
 		.link = &rig->world.link,
 		.secret = secret,
 		.secret_len = sizeof(secret),
+		.capacity = rig->capacity,
 		.env = { .save = save, .kick = kick, .event = event, .data = rig },
 	};
 	rig->engine = engine_new(&options);
@@ -233,12 +235,28 @@ static enum prov_outcome reach(struct rig *rig, enum want want, const struct pro
 	return PROV_RUNNING;
 }
 
+static void load_again(struct rig *rig)
+{
+	kill_engine(rig);
+	start_engine(rig);
+	ask(rig, WANT_REGISTER, NULL, false);
+}
+
 static void to_available(struct rig *rig)
 {
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
 	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
 	assert_non_null(rig->inventory);
 	assert_int_equal(reach(rig, WANT_PREPARE, NULL, false), PROV_DONE);
+}
+
+/* The agent that runs says so now, not in a minute. */
+static void agent_beats(struct rig *rig)
+{
+	assert_int_equal(rig->machine->run, RUN_RAMDISK);
+	rig->machine->next = AGENT_BEAT;
+	timer_set_in(&rig->machine->timer, USEC_PER_MSEC);
+	advance(rig, 2 * USEC_PER_SEC);
 }
 
 static void assert_runs(struct rig *rig, const char *checksum)
@@ -402,6 +420,7 @@ static void test_agent_dies_in_write(void **state)
 	rig->world.faults.agent_dies = 1000;
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_FAILED);
 	assert_non_null(strstr(rig->result.error, "fell silent"));
+	assert_int_not_equal(rig->machine->bmc->boot.device, BMC_DEVICE_DISK);
 	rig->world.faults.agent_dies = 0;
 	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
@@ -422,6 +441,24 @@ static void test_image_replaced_in_write(void **state)
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
 	assert_runs(rig, "bbbb");
 	assert_int_equal(rig->machine->os_boots, 1); /* the half-written disk never ran */
+	rig_free(rig);
+}
+
+/* Told so without a deprovisioning in between: the agent that writes image a is there and beats. */
+static void test_image_changed_in_write(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(28);
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &image_a, false);
+	advance(rig, 90 * USEC_PER_SEC);
+	assert_int_equal(rig->machine->disk, DISK_HALF);
+	ask(rig, WANT_PROVISION, &image_b, false);
+	agent_beats(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
+	assert_runs(rig, "bbbb");
+	assert_int_equal(rig->machine->ramdisk_boots, 2);
+	assert_int_equal(rig->machine->os_boots, 1);
 	rig_free(rig);
 }
 
@@ -493,9 +530,65 @@ static void test_storage_conflict(void **state)
 	struct rig *rig = rig_new(12);
 	to_available(rig);
 	rig->storage_conflict = true;
+	ask(rig, WANT_PROVISION, &image_a, false);
+	unsigned kicks = rig->kicks, saves = rig->saves;
+	advance(rig, USEC_PER_HOUR);
+	/* Not a stroke before the record was read again, which the kick asks for. */
+	assert_false(engine_knows(rig->engine, key));
+	assert_int_equal(rig->kicks, kicks + 1);
+	assert_int_equal(rig->saves, saves);
+	assert_int_equal(rig->machine->writes_begun, 0);
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
 	assert_runs(rig, "aaaa");
 	assert_int_equal(rig->machine->writes_begun, 1);
+	rig_free(rig);
+}
+
+static void test_capacity(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(26);
+	struct prov_host other = { .key = "metal3/node-2" };
+	struct provisioner *p;
+	rig->capacity = 1;
+	load_again(rig);
+	p = rig->prov;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_true(p->ops->has_capacity(p, &other));
+	ask(rig, WANT_INSPECT, NULL, false);
+	assert_false(p->ops->has_capacity(p, &other));
+	assert_true(p->ops->has_capacity(p, &rig->host));
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	assert_true(p->ops->has_capacity(p, &other));
+	rig_free(rig);
+}
+
+static bool boots_ramdisk(struct rig *rig)
+{
+	struct engine_boot boot = { 0 };
+	assert_true(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	return boot.ramdisk;
+}
+
+static void test_ramdisk_only_on_record(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(27);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_false(boots_ramdisk(rig));
+	rig->storage_away = true;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	assert_false(boots_ramdisk(rig));
+	rig->storage_away = false;
+	advance(rig, USEC_PER_MIN);
+	assert_true(boots_ramdisk(rig));
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_PREPARE, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_false(boots_ramdisk(rig));
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+	assert_false(boots_ramdisk(rig));
 	rig_free(rig);
 }
 
@@ -618,13 +711,6 @@ static void test_status_wiped(void **state)
 	rig_free(rig);
 }
 
-static void load_again(struct rig *rig)
-{
-	kill_engine(rig);
-	start_engine(rig);
-	ask(rig, WANT_REGISTER, NULL, false);
-}
-
 static void test_record_unreadable(void **state)
 {
 	(void)state;
@@ -653,11 +739,13 @@ static void test_record_of_another(void **state)
 	(void)state;
 	struct rig *rig = rig_new(21);
 	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
 	json_set_string(rig->record, "hostUID", "33333333-3333-4333-8333-333333333333");
 	load_again(rig);
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
-	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
-	assert_int_equal(rig->machine->ramdisk_boots, 2); /* what the record said did not count */
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_int_equal(rig->machine->writes_begun, 2); /* that it runs the image did not count */
+	assert_int_equal(rig->machine->cleans, 2);
 	rig_free(rig);
 }
 
@@ -743,6 +831,64 @@ static void test_lookup_rules(void **state)
 	rig_free(rig);
 }
 
+static void test_token_is_on_record_first(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(29);
+	struct answer a = { 0 };
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	rig->storage_away = true;
+	engine_agent_lookup(rig->engine, rig->machine->mac, NULL, "10.2.0.1", keep_answer, &a);
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(a.count, 0);
+	rig->storage_away = false;
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(a.count, 1);
+	assert_int_equal(strlen(a.token), 43);
+	assert_true(json_get_bool(json_get(rig->record, "boot"), "tokenIssued", false));
+	rig_free(rig);
+}
+
+static struct answer *post_inventory(struct rig *rig, struct answer *a)
+{
+	_cleanup_(freep) char *text = xasprintf(
+		"{\"inventory\":{\"interfaces\":[{\"name\":\"eth0\",\"mac_address\":\"%s\"}],"
+		"\"disks\":[],\"cpu\":{\"count\":4,\"architecture\":\"x86_64\"},"
+		"\"memory\":{\"physical_mb\":4096},\"boot\":{},\"system_vendor\":{}}}",
+		rig->machine->mac);
+	struct json *body = NULL;
+	assert_int_equal(json_parse(text, strlen(text), &body, NULL), 0);
+	*a = (struct answer){ 0 };
+	engine_agent_inspection(rig->engine, body, "10.2.0.1", keep_answer, a);
+	advance(rig, 5 * USEC_PER_SEC);
+	return a;
+}
+
+static void test_inspection_is_held(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(30);
+	struct answer a;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(post_inventory(rig, &a)->count, 0);
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	assert_int_equal(a.count, 0); /* given to the controller, not stored by it */
+	advance(rig, 30 * USEC_PER_SEC);
+	assert_int_equal(a.count, 1);
+	assert_int_equal(a.status, 503);
+	assert_int_equal(post_inventory(rig, &a)->count, 0);
+	assert_int_equal(reach(rig, WANT_PREPARE, NULL, false), PROV_DONE);
+	assert_int_equal(a.count, 1);
+	assert_int_equal(a.status, 202);
+	rig_free(rig);
+}
+
 /* After a restart, before the controller has come by, the host has no BMC to be switched off by. */
 static void test_lookup_before_registration(void **state)
 {
@@ -816,10 +962,13 @@ int main(void)
 		cmocka_unit_test(test_write_fails),
 		cmocka_unit_test(test_agent_dies_in_write),
 		cmocka_unit_test(test_image_replaced_in_write),
+		cmocka_unit_test(test_image_changed_in_write),
 		cmocka_unit_test(test_images_refused),
 		cmocka_unit_test(test_storage_away),
 		cmocka_unit_test(test_storage_goes_away),
 		cmocka_unit_test(test_storage_conflict),
+		cmocka_unit_test(test_capacity),
+		cmocka_unit_test(test_ramdisk_only_on_record),
 		cmocka_unit_test(test_killed_all_along),
 		cmocka_unit_test(test_lossy_world),
 		cmocka_unit_test(test_power),
@@ -830,6 +979,8 @@ int main(void)
 		cmocka_unit_test(test_adopted_is_not_clean),
 		cmocka_unit_test(test_boot_mac_corrected),
 		cmocka_unit_test(test_lookup_rules),
+		cmocka_unit_test(test_token_is_on_record_first),
+		cmocka_unit_test(test_inspection_is_held),
 		cmocka_unit_test(test_lookup_before_registration),
 		cmocka_unit_test(test_heartbeat_rules),
 	};
