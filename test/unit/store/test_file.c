@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -248,6 +249,35 @@ static void test_acknowledged_writes_survive_kill(void **state)
 	}
 }
 
+/* A kill leaves the kernel's cache behind, so it cannot tell whether a commit has reached the disk.
+ * What SQLite calls goes through here instead. */
+static unsigned syncs;
+
+int fsync(int fd)
+{
+	syncs++;
+	return (int)syscall(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+	syncs++;
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+static void test_each_commit_is_synced(void **state)
+{
+	struct fixture *f = *state;
+	struct store *s = open_store(f);
+	struct err err;
+	for (uint64_t i = 0; i < 20; i++) {
+		unsigned before = syncs;
+		assert_int_equal(write_one(s, i, 100, &err), 0);
+		assert_true(syncs > before);
+	}
+	store_close(s);
+}
+
 static void test_full_disk(void **state)
 {
 	struct fixture *f = *state;
@@ -287,6 +317,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reopening_keeps_all, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_acknowledged_writes_survive_kill, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_each_commit_is_synced, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_full_disk, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

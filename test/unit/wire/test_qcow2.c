@@ -105,6 +105,26 @@ static void test_refusals(void **state)
 	assert_false(qcow2_is("QFI", 3));
 }
 
+/* Small clusters make large tables, which cost memory: here 32 KiB of the disk for each entry. */
+static void test_table_limit(void **state)
+{
+	(void)state;
+	struct qcow2_header h;
+	struct err err = { 0 };
+	const uint64_t most = (uint64_t)QCOW2_L1_MAX * 32 * 1024;
+	if (!make("compat=1.1"))
+		skip();
+	poke(20, 9, 4);
+	poke(36, QCOW2_L1_MAX + 1, 4);
+	poke(24, most, 8);
+	assert_int_equal(qcow2_parse_header(header, sizeof(header), &h, &err), 0);
+	assert_int_equal(h.l1_entries, QCOW2_L1_MAX);
+	poke(24, most + 1, 8);
+	assert_true(qcow2_parse_header(header, sizeof(header), &h, &err) < 0);
+	assert_int_equal(err.kind, ERR_LIMIT);
+	assert_non_null(strstr(err.text, "larger clusters"));
+}
+
 static void test_entries(void **state)
 {
 	(void)state;
@@ -141,6 +161,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_table_limit),
 		cmocka_unit_test(test_entries),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
