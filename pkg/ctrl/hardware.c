@@ -62,9 +62,7 @@ static struct json *cpu(const struct json *inventory)
 	return out;
 }
 
-/* --- network
- * --------------------------------------------------------------------------------------------------
- */
+/* --- network ---------------------------------------------------------------------------------- */
 
 /* boot.pxe_interface comes as "01-aa-bb-…", "aa:bb:…" or "aa-bb-…". */
 static bool is_boot_interface(const struct json *inspection, const char *mac)
@@ -121,9 +119,7 @@ static struct json *nics(const struct json *inspection)
 	return out;
 }
 
-/* --- storage
- * --------------------------------------------------------------------------------------------------
- */
+/* --- storage ---------------------------------------------------------------------------------- */
 
 static const char *disk_type(const struct json *d)
 {

@@ -13,8 +13,7 @@
 #include "ctrl/internal.h"
 #include "json/patch.h"
 
-/* --- writes and events
- * ---------------------------------------------------------------------------------- */
+/* --- writes and events ------------------------------------------------------------------------ */
 
 void pass_write(struct pass *p, enum host_write_kind kind, const char *name, struct json *body)
 {
@@ -76,9 +75,7 @@ struct json *finalizers_without(const struct json *finalizers, const char *final
 	return left;
 }
 
-/* --- errors
- * -----------------------------------------------------------------------------------------------
- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 usec_t host_backoff(int64_t error_count, double random)
 {
@@ -134,8 +131,7 @@ bool pass_clear_error(struct pass *p)
 	return dirty;
 }
 
-/* --- the steps before the state machine: each true when the pass ends with it
- * -------------------------------- */
+/* --- the steps before the state machine: each true when the pass ends with it ----------------- */
 
 static bool held(const struct pass *p)
 {
@@ -261,9 +257,7 @@ static bool prepare_object(struct pass *p)
 	return restore_status(p) || fill_architecture(p) || import_hardware(p) || add_finalizer(p);
 }
 
-/* --- the pass
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- the pass --------------------------------------------------------------------------------- */
 
 void host_secrets_wanted(const struct bmh *h, const char *names[_SECRET_USE_MAX])
 {

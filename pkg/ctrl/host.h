@@ -7,9 +7,7 @@
 #include "api/bmh.h"
 #include "engine/provisioner.h"
 
-/* --- in
- * -----------------------------------------------------------------------------------------------
- */
+/* --- in --------------------------------------------------------------------------------------- */
 
 enum secret_state { SECRET_NOT_ASKED, SECRET_FOUND, SECRET_MISSING, SECRET_FAILED };
 
@@ -38,9 +36,7 @@ struct host_facts {
 	unsigned max_provisioning_retries; /* 0: unlimited */
 };
 
-/* --- out
- * ------------------------------------------------------------------------------------------------
- */
+/* --- out -------------------------------------------------------------------------------------- */
 
 enum host_write_kind {
 	HOST_PATCH_STATUS, /* merge patch of the host's status, with its resourceVersion */

@@ -60,9 +60,7 @@ struct run {
 	char *signature;
 };
 
-/* --- runs
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- runs ------------------------------------------------------------------------------------- */
 
 static struct host_memory *memory_of(struct host_controller *c, const char *key)
 {
@@ -124,8 +122,7 @@ static void retry(struct run *r, const struct err *err)
 	finish(r, KUBE_RETRY, 0);
 }
 
-/* --- after the writes
- * ------------------------------------------------------------------------------------------- */
+/* --- after the writes ------------------------------------------------------------------------- */
 
 static void publish(struct host_controller *c, const struct json *object, bool warning,
 		    const char *reason, const char *message)
@@ -172,9 +169,7 @@ static void conclude(struct run *r)
 	}
 }
 
-/* --- writes
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- writes ----------------------------------------------------------------------------------- */
 
 static struct kube_op *start_write(struct run *r, const struct host_write *w, kube_done_fn done)
 {
@@ -257,9 +252,7 @@ static void next_write(struct run *r)
 	r->op = start_write(r, &r->result.writes[r->next_write], on_written);
 }
 
-/* --- facts
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- facts ------------------------------------------------------------------------------------ */
 
 static double random_fraction(struct loop *loop)
 {
@@ -406,9 +399,7 @@ static void start_run(void *data, const char *key)
 	fetched(r);
 }
 
-/* --- triggers
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- triggers --------------------------------------------------------------------------------- */
 
 static void on_host(void *data, struct kube_object *o)
 {
@@ -492,9 +483,7 @@ static void on_synced(void *data)
 	kube_queue_start(c->queue);
 }
 
-/* --- engine
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- engine ----------------------------------------------------------------------------------- */
 
 static void env_save(void *data, const char *key, const char *uid, const struct json *record,
 		     engine_saved_fn done, void *done_data)
@@ -527,9 +516,7 @@ void host_controller_env(struct host_controller *c, struct engine_env *ret)
 	};
 }
 
-/* --- life
- * --------------------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static struct kube_informer *informer(struct host_controller *c,
 				      const struct kube_resource *resource, const char *selector)

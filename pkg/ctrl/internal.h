@@ -42,8 +42,7 @@ struct pass {
 	bool credentials_tried_changed;
 };
 
-/* --- host.c
- * ------------------------------------------------------------------------------------------- */
+/* --- host.c ----------------------------------------------------------------------------------- */
 
 void pass_event(struct pass *p, bool warning, const char *reason, const char *fmt, ...)
 	_printf_(4, 5);
@@ -62,16 +61,14 @@ bool host_inspection_disabled(const struct bmh *h);
 /* For HostRecord, HardwareData and the like. */
 struct json *finalizers_without(const struct json *finalizers, const char *finalizer);
 
-/* --- machine.c
- * ------------------------------------------------------------------------------------------ */
+/* --- machine.c -------------------------------------------------------------------------------- */
 
 struct action machine_run(struct pass *p);
 void machine_go(struct pass *p, enum bmh_state next);
 bool host_wants_provisioning(const struct bmh *h);
 bool host_provisioning_cancelled(const struct bmh *h);
 
-/* --- states.c
- * ---------------------------------------------------------------------------------------------- */
+/* --- states.c --------------------------------------------------------------------------------- */
 
 struct action state_none(struct pass *p);
 struct action state_unmanaged(struct pass *p);
@@ -87,8 +84,7 @@ struct action state_deprovisioning(struct pass *p);
 struct action state_powering_off(struct pass *p);
 struct action state_deleting(struct pass *p);
 
-/* --- register.c
- * ---------------------------------------------------------------------------------------------- */
+/* --- register.c ------------------------------------------------------------------------------- */
 
 /* Fills username and password. False: *ret says why and what then. */
 bool pass_credentials(struct pass *p, struct action *ret);
@@ -96,23 +92,17 @@ bool pass_credentials(struct pass *p, struct action *ret);
 bool pass_register(struct pass *p, struct action *ret);
 void pass_release_secrets(struct pass *p);
 
-/* --- power.c
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- power.c ---------------------------------------------------------------------------------- */
 
 struct action pass_power(struct pass *p, bool provisioned);
 /* Any reboot annotation with force. */
 bool pass_force_reboot(const struct pass *p);
 
-/* --- conditions.c
- * --------------------------------------------------------------------------------------------------
- */
+/* --- conditions.c ----------------------------------------------------------------------------- */
 
 void pass_conditions(struct pass *p);
 
-/* --- config.c
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- config.c --------------------------------------------------------------------------------- */
 
 struct config_drive_texts {
 	char *meta_data, *user_data, *network_data;
@@ -121,9 +111,7 @@ struct config_drive_texts {
 int pass_config_drive(const struct pass *p, struct config_drive_texts *ret, struct err *err);
 void config_drive_texts_done(struct config_drive_texts *t);
 
-/* --- hardware.c
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- hardware.c ------------------------------------------------------------------------------- */
 
 /* HardwareDetails from the body that an agent posted; a new tree. */
 struct json *hardware_details(const struct json *inspection);

@@ -34,8 +34,7 @@ static const struct state_row rows[_BMH_STATE_MAX] = {
 	[BMH_DELETING] = { state_deleting, BMH_DELETING, false, false, false },
 };
 
-/* --- questions about a host
- * ------------------------------------------------------------------------------- */
+/* --- questions about a host ------------------------------------------------------------------- */
 
 static const char *method(const struct bmh_custom_deploy *c)
 {
@@ -70,8 +69,7 @@ bool host_provisioning_cancelled(const struct bmh *h)
 	return !str_empty(s->image.url) && other_url;
 }
 
-/* --- transitions
- * ---------------------------------------------------------------------------------------------- */
+/* --- transitions ------------------------------------------------------------------------------ */
 
 static struct bmh_period *period_of(struct bmh_status *s, enum bmh_state state)
 {
@@ -122,9 +120,7 @@ void machine_go(struct pass *p, enum bmh_state next)
 	s->provisioning.state = (int)next;
 }
 
-/* --- deletion
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- deletion --------------------------------------------------------------------------------- */
 
 static bool delete_delayed(const struct pass *p)
 {
@@ -161,9 +157,7 @@ static bool start_deletion(struct pass *p)
 	return true;
 }
 
-/* --- detachment
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- detachment ------------------------------------------------------------------------------- */
 
 static bool detach_wanted(const struct pass *p)
 {
@@ -205,9 +199,7 @@ static void reattach(struct pass *p)
 		s->operational = s->error == BMH_ERROR_NONE ? BMH_OP_OK : BMH_OP_ERROR;
 }
 
-/* --- one run
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- one run ---------------------------------------------------------------------------------- */
 
 /* A host that waits for a place keeps its state; only its operational status tells. */
 static bool no_place(struct pass *p, struct action *ret)

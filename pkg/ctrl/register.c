@@ -30,8 +30,7 @@ static char *trimmed(char *s)
 	return s;
 }
 
-/* --- claiming the Secret
- * -------------------------------------------------------------------------------------- */
+/* --- claiming the Secret ---------------------------------------------------------------------- */
 
 static bool has_label(const struct api_meta *m)
 {
@@ -88,9 +87,7 @@ void pass_release_secrets(struct pass *p)
 	pass_write(p, HOST_SECRET_PATCH, json_get_path_string(secret, "metadata.name"), patch);
 }
 
-/* --- credentials
- * -----------------------------------------------------------------------------------------------
- */
+/* --- credentials ------------------------------------------------------------------------------ */
 
 static struct action credential_error(struct pass *p, usec_t delay, const char *text)
 {
@@ -166,9 +163,7 @@ static void store_credentials(const struct pass *p, struct bmh_credentials *c)
 	str_replace(&c->version, json_get_path_string(secret, "metadata.resourceVersion"));
 }
 
-/* --- profile
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- profile ---------------------------------------------------------------------------------- */
 
 /* Deprecated hardware profiles: nothing but root device hints by another name. */
 static const struct {
@@ -208,9 +203,7 @@ static bool match_profile(struct pass *p, struct action *ret)
 	return true;
 }
 
-/* --- registration
- * -------------------------------------------------------------------------------------------------
- */
+/* --- registration ----------------------------------------------------------------------------- */
 
 static void node_known(struct pass *p, const char *node_id)
 {

@@ -52,8 +52,7 @@ struct action state_registering(struct pass *p)
 	return go(p, host_inspection_disabled(&p->host) ? BMH_PREPARING : BMH_INSPECTING);
 }
 
-/* --- inspecting
- * --------------------------------------------------------------------------------------------- */
+/* --- inspecting ------------------------------------------------------------------------------- */
 
 static struct json *hardware_data(const struct pass *p, const struct json *details)
 {
@@ -127,8 +126,7 @@ struct action state_match_profile(struct pass *p)
 	return go(p, BMH_PREPARING); /* an old state, only left */
 }
 
-/* --- preparing, available
- * --------------------------------------------------------------------------------------- */
+/* --- preparing, available --------------------------------------------------------------------- */
 
 /* Hints in effect are those of the spec at this time; they stay until the next preparing. */
 static void save_settings(struct pass *p)
@@ -213,9 +211,7 @@ struct action state_available(struct pass *p)
 		(long long)s->fail_count, p->facts->max_provisioning_retries);
 }
 
-/* --- provisioning
- * -------------------------------------------------------------------------------------------------
- */
+/* --- provisioning ----------------------------------------------------------------------------- */
 
 static void provisioned(struct pass *p)
 {
@@ -322,9 +318,7 @@ struct action state_externally_provisioned(struct pass *p)
 	return go(p, BMH_PROVISIONED);
 }
 
-/* --- the way out
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- the way out ------------------------------------------------------------------------------ */
 
 static struct action deprovisioned(struct pass *p)
 {

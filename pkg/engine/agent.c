@@ -48,8 +48,7 @@ static struct node *by_addresses(const struct engine *e, const char *addresses)
 	return found;
 }
 
-/* --- lookup
- * ------------------------------------------------------------------------------------------- */
+/* --- lookup ----------------------------------------------------------------------------------- */
 
 static void answer_lookup(struct node *n, bool with_token, engine_answer_fn answer, void *data)
 {
@@ -134,8 +133,7 @@ void engine_agent_lookup(struct engine *e, const char *addresses, const char *no
 	}
 }
 
-/* --- heartbeat
- * ------------------------------------------------------------------------------------------ */
+/* --- heartbeat -------------------------------------------------------------------------------- */
 
 static int check_heartbeat(struct node *n, const struct agent_heartbeat *h, const char *source,
 			   struct err *err)
@@ -211,8 +209,7 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
 	take_heartbeat(n, &h);
 }
 
-/* --- inspection
- * ------------------------------------------------------------------------------------------- */
+/* --- inspection ------------------------------------------------------------------------------- */
 
 struct mac_search {
 	struct engine *engine;
@@ -287,8 +284,7 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	take_inspection(n, TAKE_PTR(owned), answer, data);
 }
 
-/* --- boot services
- * ------------------------------------------------------------------------------------------ */
+/* --- boot services ---------------------------------------------------------------------------- */
 
 bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boot *ret)
 {

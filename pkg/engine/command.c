@@ -86,8 +86,7 @@ struct json *node_for_agent(const struct node *n)
 	return node;
 }
 
-/* --- root device hints
- * ---------------------------------------------------------------------------- */
+/* --- root device hints ------------------------------------------------------------------------ */
 
 enum hint_match { HINT_EXACT, HINT_SUBSTRING, HINT_AT_LEAST, HINT_BOOL, HINT_DEVICE };
 

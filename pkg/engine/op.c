@@ -14,8 +14,7 @@
 #include "base/mem.h"
 #include "engine/internal.h"
 
-/* --- operations: rows of steps, and when a step has nothing to do
- * ----------------------------------------------------------------------------- */
+/* --- operations: rows of steps, and when a step has nothing to do ----------------------------- */
 
 static bool agent_found(const struct node *n)
 {

@@ -68,8 +68,7 @@ static bool may_start(const struct node *n, enum op_kind kind, struct prov_resul
 	return false;
 }
 
-/* --- registration
- * ----------------------------------------------------------------------------------- */
+/* --- registration ----------------------------------------------------------------------------- */
 
 static bool take_string(char **slot, const char *s)
 {
@@ -193,8 +192,7 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 		done(ret);
 }
 
-/* --- inspection
- * --------------------------------------------------------------------------------------- */
+/* --- inspection ------------------------------------------------------------------------------- */
 
 /* A ramdisk of ours that was started for inspection lately may still post, so there is no need to
  * boot it again. */
@@ -252,8 +250,7 @@ static void inspect(struct provisioner *p, const struct prov_host *host,
 	start_inspection(n, ret);
 }
 
-/* --- preparing
- * ---------------------------------------------------------------------------------------- */
+/* --- preparing -------------------------------------------------------------------------------- */
 
 static void prepare(struct provisioner *p, const struct prov_host *host,
 		    const struct prov_prepare *params, struct prov_result *ret)
@@ -280,8 +277,7 @@ static void prepare(struct provisioner *p, const struct prov_host *host,
 		done(ret);
 }
 
-/* --- provisioning
- * --------------------------------------------------------------------------------------- */
+/* --- provisioning ----------------------------------------------------------------------------- */
 
 static bool same_image(const struct node *n, const struct prov_image *image)
 {
@@ -492,9 +488,7 @@ static void remove_host(struct provisioner *p, const struct prov_host *host, boo
 	done(ret);
 }
 
-/* --- power
- * ------------------------------------------------------------------------------------------------
- */
+/* --- power ------------------------------------------------------------------------------------ */
 
 static enum prov_power power(struct provisioner *p, const struct prov_host *host, bool *ret_fault)
 {

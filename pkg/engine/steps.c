@@ -16,8 +16,7 @@
 #define TIMEOUT(name)	   offsetof(struct engine_timeouts, name)
 #define AGENT_CALL_TIMEOUT (60 * USEC_PER_SEC)
 
-/* --- power
- * --------------------------------------------------------------------------------------------- */
+/* --- power ------------------------------------------------------------------------------------ */
 
 static usec_t poll_delay(struct node *n)
 {
@@ -129,8 +128,7 @@ static enum step_result run_verify(struct node *n, struct err *err)
 	return STEP_DONE;
 }
 
-/* --- boot
- * ---------------------------------------------------------------------------------------------- */
+/* --- boot ------------------------------------------------------------------------------------- */
 
 void node_no_boot(struct node *n)
 {
@@ -202,8 +200,7 @@ static enum step_result run_wait_agent(struct node *n, struct err *err)
 	return n->record.agent.url && n->record.boot.nonce ? STEP_DONE : STEP_WAIT;
 }
 
-/* --- the agent at work
- * ------------------------------------------------------------------------------------- */
+/* --- the agent at work ------------------------------------------------------------------------ */
 
 /* An inspection has just ended: its ramdisk goes on to look itself up, and beats a moment later. */
 static bool agent_is_coming(struct node *n)
@@ -354,9 +351,7 @@ static enum step_result run_clean(struct node *n, struct err *err)
 	return r;
 }
 
-/* --- image
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- image ------------------------------------------------------------------------------------ */
 
 static const char *last_part(const char *url)
 {
@@ -510,8 +505,7 @@ static enum step_result run_boot_entry(struct node *n, struct err *err)
 			   bootloader_params, err);
 }
 
-/* --- the end of the agent
- * ---------------------------------------------------------------------------------------- */
+/* --- the end of the agent --------------------------------------------------------------------- */
 
 /* Asks the agent to switch off, which flushes the disks, and switches off hard if it does not do so
  * in time. */
@@ -549,9 +543,7 @@ static enum step_result run_agent_off(struct node *n, struct err *err)
 	return STEP_WAIT;
 }
 
-/* --- rows
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 static const char power_words[] = "the BMC to change the power state";
 static const char boot_words[] = "the BMC to set the boot device";

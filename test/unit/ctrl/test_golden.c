@@ -23,8 +23,7 @@
 
 static const char dir[] = "test/golden";
 
-/* --- the scripted engine
- * ----------------------------------------------------------------------------------------- */
+/* --- the scripted engine ---------------------------------------------------------------------- */
 
 struct scripted {
 	struct provisioner base;
@@ -179,9 +178,7 @@ static const struct provisioner_ops ops = {
 	.has_capacity = has_capacity,
 };
 
-/* --- one case
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- one case --------------------------------------------------------------------------------- */
 
 static void take_secret(struct host_facts *f, enum host_secret_use use, const struct json *secrets,
 			const char *name)

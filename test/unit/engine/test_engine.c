@@ -19,8 +19,7 @@
 
 static const char key[] = "metal3/node-1", uid[] = "11111111-1111-4111-8111-111111111111";
 
-/* --- a rig: world, engine, one host, records in memory
- * ---------------------------------------------------------------- */
+/* --- a rig: world, engine, one host, records in memory ---------------------------------------- */
 
 struct rig {
 	struct loop *loop;
@@ -157,8 +156,7 @@ static void rig_free(struct rig *rig)
 	free(rig);
 }
 
-/* --- a controller of a few lines
- * -------------------------------------------------------------------------------------------- */
+/* --- a controller of a few lines -------------------------------------------------------------- */
 
 enum want {
 	WANT_REGISTER,
@@ -267,9 +265,7 @@ static void assert_runs(struct rig *rig, const char *checksum)
 	assert_string_equal(rig->machine->image, checksum);
 }
 
-/* --- cases
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- cases ------------------------------------------------------------------------------------ */
 
 static void test_whole_life(void **state)
 {
@@ -682,9 +678,7 @@ static void test_power(void **state)
 	rig_free(rig);
 }
 
-/* --- controller and record at odds
- * -------------------------------------------------------------------------------------------------
- */
+/* --- controller and record at odds ------------------------------------------------------------ */
 
 static void test_inspection_disabled_in_flight(void **state)
 {
@@ -781,9 +775,7 @@ static void test_boot_mac_corrected(void **state)
 	rig_free(rig);
 }
 
-/* --- agents that must not get in
- * -------------------------------------------------------------------------------------------------
- */
+/* --- agents that must not get in -------------------------------------------------------------- */
 
 struct answer {
 	int status, count;
