@@ -176,6 +176,7 @@ static void carry_out(struct fake_machine *m, const struct bmc_request *request,
 /* 0, or an error in result. */
 static int fault(const struct bmc *bmc, struct fake_machine *m, struct err *err)
 {
+	const struct bmc_request *request = &bmc->running->request;
 	const char *host = bmc->address.host;
 	if (!let_in(bmc, m))
 		return err_set(err, ERR_DENIED, "BMC %s does not accept these credentials", host);
@@ -185,6 +186,9 @@ static int fault(const struct bmc *bmc, struct fake_machine *m, struct err *err)
 		return err_set(err, ERR_IO, "BMC %s refuses (simulated)", host);
 	if (chance(m->loop, m->faults.garbage))
 		return err_set(err, ERR_PROTOCOL, "BMC %s talks garbage (simulated)", host);
+	if (m->soft_unknown && request->op == BMC_OP_SET_POWER &&
+	    request->action == BMC_ACTION_SOFT)
+		return err_set(err, ERR_UNSUPPORTED, "BMC %s knows no soft power off", host);
 	return 0;
 }
 

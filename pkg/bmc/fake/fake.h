@@ -35,6 +35,7 @@ struct fake_machine {
 	usec_t latency;	    /* of an answer, plus up to a half */
 	usec_t power_delay; /* from the answer to the change, plus up to a half */
 	bool soft_works;    /* the operating system listens to the power button */
+	bool soft_unknown;  /* the BMC refuses it, as some do */
 	bool unreachable;   /* every request goes unanswered */
 	fake_event_fn on_event;
 	void *data;

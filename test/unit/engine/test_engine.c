@@ -665,6 +665,10 @@ static void test_power(void **state)
 	assert_int_equal(reach(rig, WANT_SOFT_OFF, NULL, false), PROV_FAILED);
 	assert_int_equal(reach(rig, WANT_OFF, NULL, true), PROV_DONE);
 	assert_int_equal(rig->machine->bmc->power, BMC_POWER_OFF);
+	assert_int_equal(reach(rig, WANT_ON, NULL, false), PROV_DONE);
+	rig->machine->bmc->soft_unknown = true;
+	assert_int_equal(reach(rig, WANT_SOFT_OFF, NULL, false), PROV_DONE);
+	assert_int_equal(rig->machine->bmc->power, BMC_POWER_OFF);
 	/* Somebody presses the button: seen by the poll, and told. */
 	unsigned kicks = rig->kicks;
 	fake_machine_set_power(rig->machine->bmc, BMC_POWER_ON);
