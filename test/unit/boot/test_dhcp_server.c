@@ -773,16 +773,16 @@ static bool advertised(int fd, int flags)
 	return recv(fd, advert, sizeof(advert), flags) == sizeof(struct nd_router_advert);
 }
 
-/* Solicitations wait in another socket than the DISCOVERs, and packets sent from two CPUs may change
- * places. So the client stays on one CPU, and the advertisement for another host shows that what was
- * solicited before it has been read. */
+/* Solicitations wait in another socket than the DISCOVERs, and packets sent from two CPUs may
+ * change places. So the client stays on one CPU, and the advertisement for another host shows that
+ * what was solicited before it has been read. */
 static void router(void *data)
 {
 	struct world *w = data;
 	int fd = solicit_socket(&w->clients);
 	struct dhcp_message m;
 	stay_on_this_cpu();
-	solicit(fd, 1); /* nobody has asked for an address yet */
+	solicit(fd, 1);			       /* nobody has asked for an address yet */
 	m = message(DHCP_DISCOVER, known_mac); /* an operating system */
 	(void)ask(w, &m);
 	solicit(fd, 1);
