@@ -196,7 +196,7 @@ static bool fill_architecture(struct pass *p)
 	return true;
 }
 
-static bool inspection_disabled(const struct bmh *h)
+bool host_inspection_disabled(const struct bmh *h)
 {
 	return streq(h->spec.inspection, "disabled") ||
 	       streq(api_annotation(&h->meta, BMH_INSPECT), "disabled");
@@ -220,7 +220,7 @@ static bool import_hardware(struct pass *p)
 	const char *annotation = api_annotation(&p->host.meta, BMH_HARDWARE_DETAILS);
 	const struct json *wanted = NULL;
 	_cleanup_(json_freep) struct json *parsed = NULL;
-	if (!s->hardware || inspection_disabled(&p->host)) {
+	if (!s->hardware || host_inspection_disabled(&p->host)) {
 		wanted = json_get_path(p->facts->hardware_data, "spec.hardware");
 		if (!wanted && annotation && parse_details(p, annotation, &parsed) == 0)
 			wanted = parsed;
@@ -287,12 +287,6 @@ static enum boot_mode boot_mode(const struct bmh *h)
 	return streq(h->spec.boot_mode, "UEFISecureBoot") ? BOOT_UEFI_SECURE : BOOT_UEFI;
 }
 
-static const char *architecture(const struct pass *p)
-{
-	const char *known = json_get_path_string(p->host.status.hardware, "cpu.arch");
-	return str_or(p->host.spec.architecture, str_or(known, p->facts->default_arch));
-}
-
 static void lower(char *s)
 {
 	for (; s && *s; s++)
@@ -307,16 +301,12 @@ static void describe_host(struct pass *p)
 	p->prov = (struct prov_host){
 		.key = p->key,
 		.uid = h->meta.uid,
-		.node_id = str_or(h->status.provisioning.id, ""),
 		.bmc_address = h->spec.bmc ? str_or(h->spec.bmc->address, "") : "",
 		.bmc_insecure = h->spec.bmc && h->spec.bmc->insecure,
 		.boot_mac = str_or(h->spec.boot_mac, ""),
 		.boot_mode = boot_mode(h),
-		.arch = architecture(p),
 		.cleaning = streq(h->spec.cleaning, "disabled") ? PROV_CLEAN_DISABLED
 								: PROV_CLEAN_METADATA,
-		.disable_power_off = h->spec.disable_power_off,
-		.inspection_disabled = inspection_disabled(h),
 		.root_hints = h->status.provisioning.root_hints,
 	};
 }

@@ -36,7 +36,6 @@ struct host_facts {
 	usec_t now;			   /* wall */
 	double random;			   /* uniform in [0, 1): jitter of back-offs */
 	unsigned max_provisioning_retries; /* 0: unlimited */
-	const char *default_arch;
 };
 
 /* --- out

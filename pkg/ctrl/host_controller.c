@@ -312,7 +312,6 @@ static void reconcile(struct run *r)
 	f->now = loop_wall(c->options.loop);
 	f->random = random_fraction(c->options.loop);
 	f->max_provisioning_retries = c->options.max_provisioning_retries;
-	f->default_arch = "x86_64";
 	host_reconcile(f, &r->result);
 	next_write(r);
 }

@@ -58,6 +58,7 @@ struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, .
 struct action pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay, const char *reason,
 			     const char *fmt, ...) _printf_(5, 6);
 bool pass_clear_error(struct pass *p);
+bool host_inspection_disabled(const struct bmh *h);
 /* For HostRecord, HardwareData and the like. */
 struct json *finalizers_without(const struct json *finalizers, const char *finalizer);
 

@@ -49,7 +49,7 @@ struct action state_registering(struct pass *p)
 	p->host.status.error_count = 0;
 	if (p->host.spec.externally_provisioned)
 		return go(p, BMH_EXTERNALLY_PROVISIONED);
-	return go(p, p->prov.inspection_disabled ? BMH_PREPARING : BMH_INSPECTING);
+	return go(p, host_inspection_disabled(&p->host) ? BMH_PREPARING : BMH_INSPECTING);
 }
 
 /* --- inspecting
@@ -100,7 +100,7 @@ struct action state_inspecting(struct pass *p)
 	};
 	struct prov_result r;
 	const struct json *inventory = NULL;
-	if (p->prov.inspection_disabled) {
+	if (host_inspection_disabled(&p->host)) {
 		pass_event(p, false, "InspectionSkipped",
 			   "disabled by spec.inspectionMode or annotation");
 		s->error_count = 0;

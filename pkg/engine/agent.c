@@ -79,7 +79,6 @@ static void intruder(struct node *n, const char *source)
 	node_no_boot(n);
 	node_save(n);
 	op_start(n, OP_POWER_OFF);
-	n->op.hard = true;
 }
 
 static void on_token_stored(void *data, struct node *n)
@@ -109,7 +108,8 @@ void engine_agent_lookup(struct engine *e, const char *addresses, const char *no
 		refuse(answer, data, 404, "no host waits for an agent with these addresses");
 		return;
 	}
-	if (n->saving) {
+	/* Without its BMC (the host is not registered again yet) nobody could be stopped. */
+	if (n->saving || !n->bmc) {
 		refuse(answer, data, 409, "the host is busy, ask again");
 		return;
 	}

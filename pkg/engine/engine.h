@@ -62,7 +62,8 @@ struct engine *engine_free(struct engine *e);
 struct provisioner *engine_provisioner(struct engine *e);
 
 /* Before the first call for a host (and after ERR_CONFLICT): its record, or NULL when there is
- * none. */
+ * none. With one that it cannot read the engine does nothing to the host, registering it fails with
+ * the reason, and engine_knows() stays false until it was given another. */
 void engine_load(struct engine *e, const char *key, const char *uid, const struct json *record);
 bool engine_knows(const struct engine *e, const char *key);
 

@@ -30,6 +30,9 @@ int node_open_bmc(struct node *n, struct err *err)
 		return r;
 	bmc_close(n->bmc);
 	n->bmc = bmc;
+	/* The question under way ends with the old connection; the step looks, and asks again. */
+	n->bmc_ask = (struct node_ask){ 0 };
+	n->op.commanded = false;
 	return 0;
 }
 

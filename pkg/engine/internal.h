@@ -44,23 +44,43 @@ enum op_kind {
 	OP_UNDEPLOY,
 	OP_POWER_ON,
 	OP_POWER_OFF,
+	OP_SOFT_OFF,
 	_OP_MAX
 };
 
 enum step_result { STEP_DONE, STEP_WAIT, STEP_FAILED };
 
+enum step_id {
+	STEP_END, /* ends the rows of an operation */
+	STEP_VERIFY,
+	STEP_FIND_AGENT,
+	STEP_POWER_OFF,
+	STEP_BOOT_NETWORK,
+	STEP_POWER_ON,
+	STEP_WAIT_INVENTORY,
+	STEP_WAIT_AGENT,
+	STEP_CLEAN,
+	STEP_WRITE,
+	STEP_BOOT_ENTRY,
+	STEP_BOOT_DISK,
+	STEP_AGENT_OFF,
+	STEP_START_DISK,
+	STEP_FINAL_OFF,
+	STEP_SOFT_OFF,
+	_STEP_MAX
+};
+
 struct step {
-	const char *name;
+	const char *name; /* in the record; no operation has two of one name */
 	/* Before the record is saved for this step: what is about to be. Not called when the step
 	 * is resumed. */
 	void (*enter)(struct node *n);
 	/* Looks what is the case and does what is missing; called again whenever something changed.
 	 */
 	enum step_result (*run)(struct node *n, struct err *err);
-	bool (*skip)(const struct node *n); /* may be NULL */
-	size_t timeout_offset;		    /* of a usec_t in struct engine_timeouts */
-	const char *waits_for;		    /* for the message of a time-out */
-	const char *retry_from; /* after a time-out go back to this step, boot_attempts times */
+	size_t timeout_offset; /* of a usec_t in struct engine_timeouts */
+	const char *waits_for; /* for the message of a time-out */
+	bool boots_again;      /* after a time-out back to STEP_POWER_OFF, boot_attempts times */
 };
 
 /* A question to the BMC or the agent, and its answer. */
@@ -69,8 +89,9 @@ enum ask_state { ASK_IDLE, ASK_RUNNING, ASK_ANSWERED, ASK_FAILED };
 struct node_op {
 	enum op_kind kind;
 	size_t index;	   /* of the step */
-	bool entered;	   /* the step's record is saved */
-	usec_t deadline;   /* of the step, monotonic */
+	bool entered;	   /* the step's record is written, perhaps not stored yet */
+	bool resumed;	   /* another process began the step */
+	usec_t deadline;   /* of the step, monotonic; 0: it has not run yet */
 	usec_t not_before; /* the step rests until then */
 	unsigned failures; /* of BMC or agent in this step, in a row */
 	unsigned polls;
@@ -79,8 +100,12 @@ struct node_op {
 	int64_t attempt;
 	bool agent_found; /* a running agent serves: no boot needed */
 	bool progress_turn, progress_unknown;
-	bool hard;	 /* power off without asking the operating system */
 	struct err last; /* the last passing trouble, for the message of a time-out */
+};
+
+struct node_progress {
+	uint64_t bytes_done, bytes_total; /* total 0: unknown */
+	uint64_t bytes_per_second;
 };
 
 struct node_ask {
@@ -118,7 +143,9 @@ struct node {
 
 	enum node_state state;
 	struct node_record record;
-	bool saving, save_again, lost; /* lost: another writer; wait for engine_load */
+	bool saving; /* the record is not stored as it is now; nothing goes on until it is */
+	bool save_again, lost; /* lost: another writer; wait for engine_load */
+	struct err unreadable; /* lost because of its record, which must not be written over */
 	uint64_t save_serial;
 	unsigned save_failures;
 	struct timer save_timer;
@@ -142,7 +169,7 @@ struct node {
 	struct json *inventory;
 	struct pending_answer inspection; /* held until the controller has stored the data */
 	struct timer inspection_timer;
-	struct prov_progress progress;
+	struct node_progress progress;
 	usec_t progress_stored;
 };
 
@@ -180,6 +207,7 @@ void node_kick(struct node *n);
 void node_event(struct node *n, bool warning, const char *reason, const char *fmt, ...)
 	_printf_(4, 5);
 void node_add_mac(struct node *n, const char *mac);
+void node_drop_mac(struct node *n, const char *mac);
 usec_t node_now(const struct node *n);
 usec_t node_wall(const struct node *n);
 
@@ -193,17 +221,22 @@ struct node_state_info {
 
 const struct node_state_info *node_state_info(enum node_state s);
 int node_state_parse(const char *name, enum node_state *ret); /* -EINVAL */
+bool node_may_go(const struct node *n, enum node_state next);
 /* The only way to change n->state: checks, stamps, logs. Does not save. */
 void node_set_state(struct node *n, enum node_state next);
 
 /* --- op.c ------------------------------------------------------------------------------------- */
 
+struct op_row {
+	enum step_id step;
+	bool (*skip)(const struct node *n); /* asked when the step's turn comes; NULL: never */
+};
+
 struct op_info {
 	const char *name;
-	const char *busy_name;		       /* for people: "inspecting" */
 	enum node_state during, after, failed; /* _NODE_STATE_MAX: state stays */
 	bool counts;			       /* for capacity */
-	const struct step *const *steps;       /* NULL-ended */
+	const struct op_row *rows;	       /* up to STEP_END */
 };
 
 const struct op_info *op_info(enum op_kind kind);
@@ -222,12 +255,7 @@ enum step_result step_trouble(struct node *n, const struct err *trouble, struct 
 
 /* --- steps.c ---------------------------------------------------------------------------------- */
 
-extern const struct step step_verify, step_power_off, step_boot_network, step_power_on,
-	step_wait_inventory, step_find_agent, step_ram_power_off, step_ram_boot_network,
-	step_ram_power_on, step_wait_agent, step_clean, step_write, step_boot_entry, step_boot_disk,
-	step_agent_off, step_start_disk, step_clean_power_off, step_clean_boot_network,
-	step_clean_power_on, step_clean_wait_agent, step_final_off, step_user_power_on,
-	step_user_power_off;
+extern const struct step steps[_STEP_MAX];
 
 /* The record names no boot any more: the ramdisk, if one runs, is about to end and its token with
  * it. */

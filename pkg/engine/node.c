@@ -67,7 +67,9 @@ static void on_wake(void *data)
 
 static void on_save_timer(void *data)
 {
-	node_save(data);
+	struct node *n = data;
+	n->saving = false;
+	node_save(n);
 }
 
 static void on_inspection_timer(void *data)
@@ -152,6 +154,12 @@ void node_add_mac(struct node *n, const char *mac)
 		map_set(&n->engine->macs, mac, n);
 }
 
+void node_drop_mac(struct node *n, const char *mac)
+{
+	if (!str_empty(mac) && map_get(&n->engine->macs, mac) == n)
+		map_remove(&n->engine->macs, mac);
+}
+
 /* --- saving ------------------------------------------------------------------------------------
  */
 
@@ -171,11 +179,13 @@ static void after_save_error(struct node *n, const struct err *err)
 		log_warn("record was changed by somebody else; reading it again", "host", n->key,
 			 "error", err->text);
 		op_abort(n);
+		n->saving = false;
 		n->lost = true;
 		tell_waiter(n, false);
 		node_kick(n);
 		return;
 	}
+	/* `saving` stays: a timer of the step before must not start one that is not on record. */
 	usec_t delay = USEC_PER_SEC << MIN(n->save_failures, 5u);
 	n->save_failures++;
 	log_warn("cannot store the record; trying again", "host", n->key, "error", err->text);
@@ -188,11 +198,11 @@ static void on_saved(void *data, const struct err *err)
 	struct node *n = node_ticket_take(data, &serial);
 	if (!n || serial != n->save_serial)
 		return;
-	n->saving = false;
 	if (err) {
 		after_save_error(n, err);
 		return;
 	}
+	n->saving = false;
 	n->save_failures = 0;
 	if (n->save_again) {
 		node_save(n);
@@ -300,6 +310,20 @@ bool engine_knows(const struct engine *e, const char *key)
 	return n && !n->lost;
 }
 
+static int load_record(struct node *n, const struct json *record, struct err *err)
+{
+	int r = record_load(record, &n->record, err);
+	if (r < 0)
+		return r;
+	const char *state = str_or(n->record.node.state, node_state_info(NODE_ENROLL)->name);
+	if (node_state_parse(state, &n->state) < 0)
+		return err_set(err, ERR_INVALID,
+			       "node.state is \"%s\", which is no state: "
+			       "delete the record to have the host looked at anew",
+			       state);
+	return 0;
+}
+
 void engine_load(struct engine *e, const char *key, const char *uid, const struct json *record)
 {
 	struct node *n = node_find(e, key);
@@ -307,16 +331,14 @@ void engine_load(struct engine *e, const char *key, const char *uid, const struc
 		return;
 	node_free(n);
 	n = node_make(e, key, uid);
-	struct err err = { 0 };
 	/* A record of another host of that name says nothing about this one. */
 	if (!record || !streq(json_get_string(record, "hostUID"), uid))
 		return;
-	if (record_load(record, &n->record, &err) < 0 ||
-	    node_state_parse(str_or(n->record.node.state, "enroll"), &n->state) < 0) {
-		log_error("record cannot be used; the host is taken as unknown", "host", key,
-			  "error", err.text);
-		record_release(&n->record);
-		n->state = NODE_ENROLL;
+	if (load_record(n, record, &n->unreadable) < 0) {
+		err_wrap(&n->unreadable,
+			 "host %s: nothing is done to it, because its HostRecord cannot be used",
+			 key);
+		n->lost = true;
 	}
 }
 

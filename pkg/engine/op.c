@@ -14,38 +14,75 @@
 #include "base/mem.h"
 #include "engine/internal.h"
 
-static const struct step *const verify_steps[] = { &step_verify, NULL };
-static const struct step *const inspect_steps[] = { &step_power_off, &step_boot_network,
-						    &step_power_on, &step_wait_inventory, NULL };
-static const struct step *const deploy_steps[] = {
-	&step_find_agent,   &step_ram_power_off, &step_ram_boot_network,
-	&step_ram_power_on, &step_wait_agent,	 &step_clean,
-	&step_write,	    &step_boot_entry,	 &step_boot_disk,
-	&step_agent_off,    &step_start_disk,	 NULL
+/* --- operations: rows of steps, and when a step has nothing to do
+ * ----------------------------------------------------------------------------- */
+
+static bool agent_found(const struct node *n)
+{
+	return n->op.agent_found;
+}
+
+static bool is_clean(const struct node *n)
+{
+	return n->cleaning == PROV_CLEAN_DISABLED || n->record.node.cleaned_at != 0;
+}
+
+static bool boots_by_bios(const struct node *n)
+{
+	return n->boot_mode == BOOT_LEGACY;
+}
+
+static bool is_off(const struct node *n)
+{
+	return n->power == PROV_POWER_OFF;
+}
+
+static const struct op_row verify_rows[] = { { STEP_VERIFY, NULL }, { STEP_END, NULL } };
+static const struct op_row inspect_rows[] = {
+	{ STEP_POWER_OFF, NULL },      { STEP_BOOT_NETWORK, NULL }, { STEP_POWER_ON, NULL },
+	{ STEP_WAIT_INVENTORY, NULL }, { STEP_END, NULL },
 };
-static const struct step *const undeploy_steps[] = { &step_power_off,
-						     &step_clean_boot_network,
-						     &step_clean_power_on,
-						     &step_clean_wait_agent,
-						     &step_clean,
-						     &step_final_off,
-						     NULL };
-static const struct step *const on_steps[] = { &step_user_power_on, NULL };
-static const struct step *const off_steps[] = { &step_user_power_off, NULL };
+static const struct op_row deploy_rows[] = {
+	{ STEP_FIND_AGENT, NULL },
+	{ STEP_POWER_OFF, agent_found },
+	{ STEP_BOOT_NETWORK, agent_found },
+	{ STEP_POWER_ON, agent_found },
+	{ STEP_WAIT_AGENT, agent_found },
+	{ STEP_CLEAN, is_clean },
+	{ STEP_WRITE, NULL },
+	{ STEP_BOOT_ENTRY, boots_by_bios },
+	{ STEP_BOOT_DISK, NULL },
+	{ STEP_AGENT_OFF, NULL },
+	{ STEP_START_DISK, NULL },
+	{ STEP_END, NULL },
+};
+static const struct op_row undeploy_rows[] = {
+	{ STEP_POWER_OFF, NULL },    { STEP_BOOT_NETWORK, is_clean },
+	{ STEP_POWER_ON, is_clean }, { STEP_WAIT_AGENT, is_clean },
+	{ STEP_CLEAN, is_clean },    { STEP_FINAL_OFF, NULL },
+	{ STEP_END, NULL },
+};
+static const struct op_row on_rows[] = { { STEP_POWER_ON, NULL }, { STEP_END, NULL } };
+static const struct op_row off_rows[] = { { STEP_POWER_OFF, NULL }, { STEP_END, NULL } };
+/* The hard one is for BMCs that know no soft one. */
+static const struct op_row soft_off_rows[] = { { STEP_SOFT_OFF, NULL },
+					       { STEP_POWER_OFF, is_off },
+					       { STEP_END, NULL } };
 
 #define STAY _NODE_STATE_MAX
 
 static const struct op_info ops[_OP_MAX] = {
-	[OP_NONE] = { "none", "idle", STAY, STAY, STAY, false, NULL },
-	[OP_VERIFY] = { "verify", "registering", STAY, STAY, STAY, false, verify_steps },
-	[OP_INSPECT] = { "inspect", "inspecting", NODE_INSPECTING, NODE_MANAGEABLE,
-			 NODE_INSPECT_FAILED, true, inspect_steps },
-	[OP_DEPLOY] = { "deploy", "deploying", NODE_DEPLOYING, NODE_ACTIVE, NODE_DEPLOY_FAILED,
-			true, deploy_steps },
-	[OP_UNDEPLOY] = { "undeploy", "deprovisioning", NODE_DELETING, NODE_AVAILABLE, NODE_ERROR,
-			  true, undeploy_steps },
-	[OP_POWER_ON] = { "power on", "powering on", STAY, STAY, STAY, false, on_steps },
-	[OP_POWER_OFF] = { "power off", "powering off", STAY, STAY, STAY, false, off_steps },
+	[OP_NONE] = { "none", STAY, STAY, STAY, false, NULL },
+	[OP_VERIFY] = { "verify", STAY, STAY, STAY, false, verify_rows },
+	[OP_INSPECT] = { "inspect", NODE_INSPECTING, NODE_MANAGEABLE, NODE_INSPECT_FAILED, true,
+			 inspect_rows },
+	[OP_DEPLOY] = { "deploy", NODE_DEPLOYING, NODE_ACTIVE, NODE_DEPLOY_FAILED, true,
+			deploy_rows },
+	[OP_UNDEPLOY] = { "undeploy", NODE_DELETING, NODE_AVAILABLE, NODE_ERROR, true,
+			  undeploy_rows },
+	[OP_POWER_ON] = { "power on", STAY, STAY, STAY, false, on_rows },
+	[OP_POWER_OFF] = { "power off", STAY, STAY, STAY, false, off_rows },
+	[OP_SOFT_OFF] = { "soft power off", STAY, STAY, STAY, false, soft_off_rows },
 };
 
 const struct op_info *op_info(enum op_kind kind)
@@ -53,9 +90,16 @@ const struct op_info *op_info(enum op_kind kind)
 	return &ops[kind];
 }
 
+static const struct op_row *row_of(const struct node *n)
+{
+	return &ops[n->op.kind].rows[n->op.index];
+}
+
 const struct step *op_step(const struct node *n)
 {
-	return n->op.kind == OP_NONE ? NULL : ops[n->op.kind].steps[n->op.index];
+	if (n->op.kind == OP_NONE || row_of(n)->step == STEP_END)
+		return NULL;
+	return &steps[row_of(n)->step];
 }
 
 static bool recorded(const struct node *n)
@@ -75,7 +119,7 @@ static void begin(struct node *n, enum op_kind kind)
 		n->engine->busy++;
 	drop_asks(n);
 	n->op = (struct node_op){ .kind = kind, .attempt = 1 };
-	n->progress = (struct prov_progress){ 0 };
+	n->progress = (struct node_progress){ 0 };
 	n->agent_rebooted = false;
 }
 
@@ -85,7 +129,7 @@ static void end(struct node *n)
 		n->engine->busy--;
 	drop_asks(n);
 	n->op = (struct node_op){ 0 };
-	n->progress = (struct prov_progress){ 0 };
+	n->progress = (struct node_progress){ 0 };
 	timer_stop(&n->wake);
 	node_schedule_poll(n);
 }
@@ -104,16 +148,17 @@ void op_start(struct node *n, enum op_kind kind)
 void op_resume(struct node *n, enum op_kind kind)
 {
 	begin(n, kind);
-	const struct step *const *steps = ops[kind].steps;
+	const struct op_row *rows = ops[kind].rows;
 	bool known = streq(n->record.step.operation, ops[kind].name);
-	for (size_t i = 0; known && steps[i]; i++) {
-		if (!streq(steps[i]->name, n->record.step.name))
+	for (size_t i = 0; known && rows[i].step != STEP_END; i++) {
+		if (!streq(steps[rows[i].step].name, n->record.step.name))
 			continue;
 		n->op.index = i;
-		n->op.entered = true;
+		n->op.entered = n->op.resumed = true;
 		n->op.attempt = n->record.step.attempt;
+		n->power_fresh = false;
 		log_info("operation resumed", "host", n->key, "operation", ops[kind].name, "step",
-			 steps[i]->name);
+			 n->record.step.name);
 		break;
 	}
 	op_advance(n);
@@ -151,6 +196,7 @@ void op_fail(struct node *n, const struct err *err)
 		break;
 	case OP_POWER_ON:
 	case OP_POWER_OFF:
+	case OP_SOFT_OFF:
 		n->power_error = *err;
 		break;
 	case OP_INSPECT:
@@ -200,16 +246,17 @@ static void to_step(struct node *n, size_t index)
 	n->op.entered = false;
 }
 
-static void clear_step(struct node *n, const struct step *s)
+static void clear_step(struct node *n)
 {
 	struct node_op *op = &n->op;
 	op->entered = true;
+	op->resumed = false;
 	op->commanded = false;
 	op->commanded_at = 0;
 	op->failures = op->polls = 0;
 	op->not_before = 0;
 	op->last = (struct err){ 0 };
-	op->deadline = node_now(n) + step_timeout(n, s);
+	op->deadline = 0;
 	n->power_fresh = false;
 	drop_asks(n);
 }
@@ -217,7 +264,7 @@ static void clear_step(struct node *n, const struct step *s)
 /* Writes down what is about to be done. The step runs when that is stored. */
 static void enter(struct node *n, const struct step *s)
 {
-	clear_step(n, s);
+	clear_step(n);
 	if (!recorded(n))
 		return;
 	if (s->enter)
@@ -232,20 +279,15 @@ static void enter(struct node *n, const struct step *s)
 
 static bool go_back(struct node *n, const struct step *s)
 {
-	if (!s->retry_from || n->op.attempt >= n->engine->options.boot_attempts)
+	size_t first = 0;
+	if (!s->boots_again || n->op.attempt >= n->engine->options.boot_attempts)
 		return false;
-	const struct step *const *steps = ops[n->op.kind].steps;
-	for (size_t i = 0; steps[i]; i++) {
-		if (!streq(steps[i]->name, s->retry_from))
-			continue;
-		n->op.attempt++;
-		n->op.agent_found = false;
-		log_warn("step took too long; going back", "host", n->key, "step", s->name, "to",
-			 s->retry_from);
-		to_step(n, i);
-		return true;
-	}
-	return false;
+	while (ops[n->op.kind].rows[first].step != STEP_POWER_OFF)
+		first++;
+	log_warn("the machine did not come up; booting it again", "host", n->key, "step", s->name);
+	n->op.attempt++;
+	to_step(n, first);
+	return true;
 }
 
 /* True when the step was left for an earlier one. */
@@ -291,14 +333,14 @@ static bool run_step(struct node *n, const struct step *s)
 	return false;
 }
 
-/* The deadline is that of the process that began the step, or a host could wait for ever under one
- * that is restarted often. */
-static void resume_step(struct node *n, const struct step *s)
+/* The time of a step runs from the moment at which it is on record: a storage that is away must not
+ * look like a machine that does not answer. That of a step which another process began runs from
+ * there, or a host could wait for ever under one that is restarted often. */
+static void start_clock(struct node *n, const struct step *s)
 {
 	usec_t began = n->record.step.started_at, wall = node_wall(n), limit = step_timeout(n, s);
-	usec_t spent = wall > began ? MIN(wall - began, limit) : 0;
-	clear_step(n, s);
-	n->op.deadline -= spent;
+	usec_t spent = n->op.resumed && wall > began ? MIN(wall - began, limit) : 0;
+	n->op.deadline = node_now(n) + limit - spent;
 }
 
 static bool may_act(const struct node *n)
@@ -309,13 +351,18 @@ static bool may_act(const struct node *n)
 
 void op_advance(struct node *n)
 {
-	while (n->op.kind != OP_NONE && !n->saving && !n->lost && may_act(n)) {
+	while (n->op.kind != OP_NONE && !n->saving && !n->lost) {
+		if (!may_act(n)) {
+			/* Nobody tells when it may again. */
+			timer_set_in(&n->wake, USEC_PER_SEC);
+			return;
+		}
 		const struct step *s = op_step(n);
 		if (!s) {
 			finish(n);
 			return;
 		}
-		if (!n->op.entered && s->skip && s->skip(n)) {
+		if (!n->op.entered && row_of(n)->skip && row_of(n)->skip(n)) {
 			to_step(n, n->op.index + 1);
 			continue;
 		}
@@ -324,7 +371,7 @@ void op_advance(struct node *n)
 			continue;
 		}
 		if (n->op.deadline == 0)
-			resume_step(n, s);
+			start_clock(n, s);
 		if (!run_step(n, s))
 			return;
 	}

@@ -44,9 +44,28 @@ static struct node *usable(struct provisioner *p, const struct prov_host *host,
 	struct node *n = node_find(engine_of(p), host->key);
 	if (n && !n->lost)
 		return n;
+	if (n && n->unreadable.kind != ERR_NONE) {
+		failed(ret, n->unreadable.text);
+		return NULL;
+	}
 	running(ret, false);
 	ret->requeue = USEC_PER_SEC;
 	return NULL;
+}
+
+/* Controller and record can be at odds: a status that was wiped by hand, a record that was edited.
+ * That is an error of this host, and no reason to do anything to it. */
+static bool may_start(const struct node *n, enum op_kind kind, struct prov_result *ret)
+{
+	struct err err;
+	if (node_may_go(n, op_info(kind)->during))
+		return true;
+	err_set(&err, ERR_CONFLICT,
+		"host %s is asked for \"%s\", but is \"%s\" by its HostRecord: if the record is wrong, "
+		"delete it",
+		n->key, op_info(kind)->name, node_state_info(n->state)->name);
+	failed(ret, err.text);
+	return false;
 }
 
 /* --- registration
@@ -83,6 +102,8 @@ static void take_settings(struct node *n, const struct prov_host *host)
 	n->cleaning = host->cleaning;
 	json_free(n->root_hints);
 	n->root_hints = hints_for_agent(host->root_hints);
+	if (!streq(n->boot_mac, host->boot_mac))
+		node_drop_mac(n, n->boot_mac);
 	take_string(&n->boot_mac, str_or(host->boot_mac, ""));
 	node_add_mac(n, n->boot_mac);
 }
@@ -159,9 +180,12 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 		start_verify(n, ret);
 		return;
 	}
-	if (busy && changed && node_open_bmc(n, &err) < 0) {
-		failed(ret, err.text);
-		return;
+	if (busy && changed) {
+		if (node_open_bmc(n, &err) < 0) {
+			failed(ret, err.text);
+			return;
+		}
+		op_advance(n);
 	}
 	if (n->verify_error.kind != ERR_NONE && !n->verified)
 		failed(ret, n->verify_error.text);
@@ -183,6 +207,8 @@ static bool inspection_under_way(const struct node *n)
 
 static void start_inspection(struct node *n, struct prov_result *ret)
 {
+	if (!may_start(n, OP_INSPECT, ret))
+		return;
 	n->inventory = json_free(n->inventory);
 	node_event(n, false, "InspectionStarted", "Hardware inspection started");
 	op_start(n, OP_INSPECT);
@@ -218,7 +244,7 @@ static void inspect(struct provisioner *p, const struct prov_host *host,
 	if (n->state == NODE_MANAGEABLE && inspection_under_way(n) && !params->refresh) {
 		node_set_state(n, NODE_INSPECTING);
 		str_replace(&n->record.step.operation, op_info(OP_INSPECT)->name);
-		str_replace(&n->record.step.name, step_wait_inventory.name);
+		str_replace(&n->record.step.name, steps[STEP_WAIT_INVENTORY].name);
 		op_resume(n, OP_INSPECT);
 		running(ret, false);
 		return;
@@ -239,7 +265,10 @@ static void prepare(struct provisioner *p, const struct prov_host *host,
 	/* The controller is past inspecting: the inventory is stored. */
 	node_release_inspection(n, 202);
 	n->inventory = json_free(n->inventory);
-	if (n->state == NODE_ENROLL || n->state == NODE_INSPECT_FAILED)
+	if (n->state == NODE_INSPECTING)
+		op_abort(n); /* inspection was disabled while it ran */
+	if (n->state == NODE_ENROLL || n->state == NODE_INSPECTING ||
+	    n->state == NODE_INSPECT_FAILED)
 		node_set_state(n, NODE_MANAGEABLE);
 	if (n->state == NODE_MANAGEABLE) {
 		node_set_state(n, NODE_AVAILABLE);
@@ -332,6 +361,10 @@ static void start_deploy(struct node *n, const struct prov_provision *params,
 		return;
 	}
 	op_abort(n);
+	if (n->state == NODE_INSPECTING)
+		node_set_state(n, NODE_MANAGEABLE);
+	if (!may_start(n, OP_DEPLOY, ret))
+		return;
 	take_image(n, &params->image);
 	take_config_drive(n, &params->config_drive);
 	node_event(n, false, "ProvisioningStarted", "Image provisioning started for %s",
@@ -372,8 +405,6 @@ static void provision(struct provisioner *p, const struct prov_host *host,
 		deploy_failed_text(n, ret);
 		return;
 	}
-	if (n->state == NODE_ENROLL || n->state == NODE_INSPECT_FAILED)
-		prepare(p, host, &(struct prov_prepare){ 0 }, ret);
 	start_deploy(n, params, ret);
 }
 
@@ -410,6 +441,13 @@ static void deprovision(struct provisioner *p, const struct prov_host *host,
 	running(ret, true);
 }
 
+static void take_over(struct node *n)
+{
+	node_set_state(n, NODE_ACTIVE);
+	n->record.node.cleaned_at = 0; /* there is a tenant, whatever was cleaned before */
+	node_save(n);
+}
+
 static void adopt(struct provisioner *p, const struct prov_host *host, bool retry,
 		  struct prov_result *ret)
 {
@@ -417,22 +455,21 @@ static void adopt(struct provisioner *p, const struct prov_host *host, bool retr
 	struct node *n = usable(p, host, ret);
 	if (!n)
 		return;
-	if (n->op.kind == OP_DEPLOY)
-		op_abort(n); /* the controller has seen its end; only the record has not */
 	switch (n->state) {
-	case NODE_ENROLL:
-	case NODE_MANAGEABLE:
-	case NODE_AVAILABLE:
-	case NODE_DEPLOYING:
-		node_set_state(n, NODE_ACTIVE);
-		node_save(n);
-		break;
 	case NODE_INSPECTING:
 	case NODE_INSPECT_FAILED:
 		op_abort(n);
 		node_set_state(n, NODE_MANAGEABLE);
-		node_set_state(n, NODE_ACTIVE);
-		node_save(n);
+		take_over(n);
+		break;
+	case NODE_DEPLOYING:
+		op_abort(n); /* the controller has seen its end; only the record has not */
+		take_over(n);
+		break;
+	case NODE_ENROLL:
+	case NODE_MANAGEABLE:
+	case NODE_AVAILABLE:
+		take_over(n);
 		break;
 	case NODE_ACTIVE:
 	case NODE_DEPLOY_FAILED:
@@ -466,19 +503,23 @@ static enum prov_power power(struct provisioner *p, const struct prov_host *host
 	return n ? n->power : PROV_POWER_UNKNOWN;
 }
 
+static bool is_power_op(enum op_kind kind)
+{
+	return kind == OP_POWER_ON || kind == OP_POWER_OFF || kind == OP_SOFT_OFF;
+}
+
 static void change_power(struct provisioner *p, const struct prov_host *host, enum op_kind kind,
-			 bool hard, bool force, struct prov_result *ret)
+			 bool force, struct prov_result *ret)
 {
 	struct node *n = usable(p, host, ret);
 	if (!n)
 		return;
 	enum prov_power want = kind == OP_POWER_ON ? PROV_POWER_ON : PROV_POWER_OFF;
-	if (n->op.kind == kind && n->op.hard == hard) {
+	if (n->op.kind == kind) {
 		running(ret, false);
 		return;
 	}
-	bool power_op = n->op.kind == OP_POWER_ON || n->op.kind == OP_POWER_OFF;
-	if (n->op.kind != OP_NONE && !power_op) {
+	if (n->op.kind != OP_NONE && !is_power_op(n->op.kind)) {
 		running(ret, false);
 		ret->requeue = 3 * USEC_PER_SEC;
 		return;
@@ -489,32 +530,30 @@ static void change_power(struct provisioner *p, const struct prov_host *host, en
 		return;
 	}
 	n->power_error = (struct err){ 0 };
-	if (!power_op && n->power == want) {
+	if (n->op.kind == OP_NONE && n->power == want) {
 		done(ret);
 		return;
 	}
-	if (kind == OP_POWER_OFF && n->record.boot.nonce) {
+	if (want == PROV_POWER_OFF && n->record.boot.nonce) {
 		node_no_boot(n);
 		node_save(n);
 	}
 	op_start(n, kind);
-	n->op.hard = hard;
 	node_event(n, false, kind == OP_POWER_ON ? "PowerOn" : "PowerOff", "Host %s powered %s",
-		   hard || kind == OP_POWER_ON ? "is" : "is softly",
-		   kind == OP_POWER_ON ? "on" : "off");
+		   kind == OP_SOFT_OFF ? "is softly" : "is", kind == OP_POWER_ON ? "on" : "off");
 	running(ret, true);
 }
 
 static void power_on(struct provisioner *p, const struct prov_host *host, bool force,
 		     struct prov_result *ret)
 {
-	change_power(p, host, OP_POWER_ON, false, force, ret);
+	change_power(p, host, OP_POWER_ON, force, ret);
 }
 
 static void power_off(struct provisioner *p, const struct prov_host *host, bool hard, bool force,
 		      struct prov_result *ret)
 {
-	change_power(p, host, OP_POWER_OFF, hard, force, ret);
+	change_power(p, host, hard ? OP_POWER_OFF : OP_SOFT_OFF, force, ret);
 }
 
 static bool has_capacity(struct provisioner *p, const struct prov_host *host)
@@ -522,12 +561,6 @@ static bool has_capacity(struct provisioner *p, const struct prov_host *host)
 	struct engine *e = engine_of(p);
 	const struct node *n = node_find(e, host->key);
 	return e->busy < e->options.capacity || (n && op_info(n->op.kind)->counts);
-}
-
-static void progress(struct provisioner *p, const char *key, struct prov_progress *ret)
-{
-	const struct node *n = node_find(engine_of(p), key);
-	*ret = n ? n->progress : (struct prov_progress){ 0 };
 }
 
 const struct provisioner_ops engine_provisioner_ops = {
@@ -542,5 +575,4 @@ const struct provisioner_ops engine_provisioner_ops = {
 	.power_on = power_on,
 	.power_off = power_off,
 	.has_capacity = has_capacity,
-	.progress = progress,
 };

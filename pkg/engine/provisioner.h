@@ -25,19 +25,15 @@ enum prov_cleaning { PROV_CLEAN_METADATA, PROV_CLEAN_DISABLED };
 /* A host as its controller knows it. Everything is borrowed during a call; the engine copies what
  * it keeps. */
 struct prov_host {
-	const char *key;     /* "namespace/name" */
-	const char *uid;     /* the object's UID */
-	const char *node_id; /* what register gave earlier; "" before */
+	const char *key; /* "namespace/name" */
+	const char *uid; /* the object's UID */
 	const char *bmc_address;
 	bool bmc_insecure; /* do not verify the BMC's certificate */
 	const char *username,
 		*password;    /* NULL when the credentials are not to be had (deletion) */
 	const char *boot_mac; /* "" when not given */
 	enum boot_mode boot_mode;
-	const char *arch; /* "x86_64", "aarch64" */
 	enum prov_cleaning cleaning;
-	bool disable_power_off;
-	bool inspection_disabled;
 	const struct json *root_hints; /* spec.rootDeviceHints in effect; NULL: none */
 };
 
@@ -95,12 +91,6 @@ struct prov_deprovision {
 	bool retry;
 };
 
-struct prov_progress {
-	const char *step;		  /* "write_image"; NULL: nothing measurable under way */
-	uint64_t bytes_done, bytes_total; /* total 0: unknown */
-	uint64_t bytes_per_second;
-};
-
 struct provisioner_ops {
 	/* Makes the node known and proves that its BMC answers with these credentials: power state
 	 * read. Called in every managed state at each reconcile; does nothing when nothing changed.
@@ -138,7 +128,6 @@ struct provisioner_ops {
 			  bool force, struct prov_result *ret);
 	/* Is there room to start a busy state for this host? */
 	bool (*has_capacity)(struct provisioner *p, const struct prov_host *host);
-	void (*progress)(struct provisioner *p, const char *key, struct prov_progress *ret);
 };
 
 /* First member of each engine. */

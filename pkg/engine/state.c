@@ -21,7 +21,7 @@ static const struct node_state_info states[_NODE_STATE_MAX] = {
 	[NODE_INSPECTING] = { "inspecting", OP_INSPECT,
 			      TO(MANAGEABLE) | TO(INSPECT_FAILED) | TO(INSPECTING) | TO(DELETING) },
 	[NODE_INSPECT_FAILED] = { "inspect failed", OP_NONE,
-				  TO(INSPECTING) | TO(MANAGEABLE) | TO(DELETING) },
+				  TO(INSPECTING) | TO(MANAGEABLE) | TO(DEPLOYING) | TO(DELETING) },
 	[NODE_AVAILABLE] = { "available", OP_NONE,
 			     TO(DEPLOYING) | TO(INSPECTING) | TO(ACTIVE) | TO(DELETING) |
 				     TO(MANAGEABLE) },
@@ -48,11 +48,16 @@ int node_state_parse(const char *name, enum node_state *ret)
 	return -EINVAL;
 }
 
+bool node_may_go(const struct node *n, enum node_state next)
+{
+	return n->state == next || states[n->state].next & 1u << next;
+}
+
 void node_set_state(struct node *n, enum node_state next)
 {
 	if (n->state == next)
 		return;
-	if (!(states[n->state].next & 1u << next)) {
+	if (!node_may_go(n, next)) {
 		/* A bug of ours. Going on in a state that the table does not know leads to a wiped
 		 * disk. */
 		log_error("node state machine: transition is not in the table", "host", n->key,

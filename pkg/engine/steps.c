@@ -89,16 +89,12 @@ static enum step_result run_power_on(struct node *n, struct err *err)
 	return power_reach(n, PROV_POWER_ON, BMC_ACTION_ON, err);
 }
 
-static enum step_result run_user_power_off(struct node *n, struct err *err)
+static enum step_result run_soft_off(struct node *n, struct err *err)
 {
 	if (n->bmc_ask.state == ASK_FAILED && n->bmc_ask.err.kind == ERR_UNSUPPORTED) {
 		log_info("the BMC knows no soft power off; switching off hard", "host", n->key);
-		n->bmc_ask.state = ASK_IDLE;
-		n->op.commanded = false;
-		n->op.hard = true;
+		return STEP_DONE;
 	}
-	if (n->op.hard)
-		return run_power_off(n, err);
 	if (power_overdue(n, n->engine->options.timeouts.soft_off)) {
 		err_set(err, ERR_TIMEOUT,
 			"host %s: the operating system did not shut down when asked to", n->key);
@@ -195,6 +191,8 @@ static enum step_result run_wait_inventory(struct node *n, struct err *err)
 	if (node_now(n) < n->op.commanded_at + 30 * USEC_PER_SEC)
 		return step_rest(n, 30 * USEC_PER_SEC);
 	n->op.deadline = node_now(n);
+	err_set(&n->op.last, ERR_PROTOCOL,
+		"the ramdisk runs, but what it found never arrived; see its own log");
 	return STEP_WAIT;
 }
 
@@ -242,21 +240,6 @@ static enum step_result run_find_agent(struct node *n, struct err *err)
 	log_info("the agent of the last phase is gone; booting a new one", "host", n->key, "error",
 		 n->agent_ask.err.text);
 	return STEP_DONE;
-}
-
-static bool skip_boot(const struct node *n)
-{
-	return n->op.agent_found;
-}
-
-static bool skip_clean(const struct node *n)
-{
-	return n->cleaning == PROV_CLEAN_DISABLED || n->record.node.cleaned_at != 0;
-}
-
-static bool skip_clean_boot(const struct node *n)
-{
-	return n->cleaning == PROV_CLEAN_DISABLED;
 }
 
 /* Has there been no sign of life for too long? In this life of the process by the answers and
@@ -445,7 +428,7 @@ static void enter_write(struct node *n)
 
 static void record_progress(struct node *n)
 {
-	const struct prov_progress *p = &n->progress;
+	const struct node_progress *p = &n->progress;
 	uint64_t rate = p->bytes_per_second,
 		 left = p->bytes_total > p->bytes_done ? p->bytes_total - p->bytes_done : 0;
 	n->record.progress.bytes_done = (int64_t)p->bytes_done;
@@ -462,10 +445,9 @@ static void record_progress(struct node *n)
 /* At most every 30 s or 10 %: each time is a write to the API. */
 static void take_progress(struct node *n)
 {
-	struct prov_progress *p = &n->progress;
+	struct node_progress *p = &n->progress;
 	uint64_t before = p->bytes_done,
 		 total = (uint64_t)json_get_int(n->agent_answer, "total_bytes", 0);
-	p->step = op_step(n)->name;
 	p->bytes_done = (uint64_t)json_get_int(n->agent_answer, "received_bytes", 0);
 	p->bytes_total = total;
 	p->bytes_per_second = (uint64_t)json_get_int(n->agent_answer, "bytes_per_s", 0);
@@ -508,11 +490,6 @@ static enum step_result run_write(struct node *n, struct err *err)
 	if (r != STEP_WAIT)
 		memset(&n->record.progress, 0, sizeof(n->record.progress));
 	return r;
-}
-
-static bool skip_boot_entry(const struct node *n)
-{
-	return n->boot_mode == BOOT_LEGACY;
 }
 
 static struct json *bootloader_params(struct node *n, struct err *err)
@@ -582,76 +559,33 @@ static const char ramdisk_words[] =
 	"the boot ramdisk to report (see the machine's console; check that it boots from the network on the NIC of "
 	"bootMACAddress)";
 
-const struct step step_verify = { "verify", NULL,	    run_verify,
-				  NULL,	    TIMEOUT(power), "the BMC to answer",
-				  NULL };
-
-/* The same three steps start every ramdisk; their names differ so that a record tells them apart.
- */
-const struct step step_power_off = { "power off",   node_no_boot, run_power_off, NULL,
-				     TIMEOUT(boot), power_words,  NULL };
-const struct step step_boot_network = {
-	"boot from network", new_boot, run_boot_network, NULL, TIMEOUT(boot), boot_words, NULL
+const struct step steps[_STEP_MAX] = {
+	[STEP_VERIFY] = { "verify", NULL, run_verify, TIMEOUT(power), "the BMC to answer", false },
+	[STEP_FIND_AGENT] = { "find agent", NULL, run_find_agent, TIMEOUT(boot),
+			      "the agent to answer", false },
+	[STEP_POWER_OFF] = { "power off", node_no_boot, run_power_off, TIMEOUT(boot), power_words,
+			     false },
+	[STEP_BOOT_NETWORK] = { "boot from network", new_boot, run_boot_network, TIMEOUT(boot),
+				boot_words, false },
+	[STEP_POWER_ON] = { "power on", NULL, run_power_on, TIMEOUT(boot), power_words, false },
+	[STEP_WAIT_INVENTORY] = { "wait for inventory", NULL, run_wait_inventory, TIMEOUT(boot),
+				  ramdisk_words, true },
+	[STEP_WAIT_AGENT] = { "wait for agent", NULL, run_wait_agent, TIMEOUT(boot), ramdisk_words,
+			      true },
+	[STEP_CLEAN] = { "clean metadata", NULL, run_clean, TIMEOUT(step),
+			 "the agent to clean the disks", false },
+	[STEP_WRITE] = { "write image", enter_write, run_write, TIMEOUT(step),
+			 "the agent to write the image", false },
+	[STEP_BOOT_ENTRY] = { "boot entry", NULL, run_boot_entry, TIMEOUT(boot),
+			      "the agent to make the UEFI boot entry", false },
+	[STEP_BOOT_DISK] = { "boot from disk", NULL, run_boot_disk, TIMEOUT(boot), boot_words,
+			     false },
+	[STEP_AGENT_OFF] = { "agent power off", NULL, run_agent_off, TIMEOUT(boot), power_words,
+			     false },
+	[STEP_START_DISK] = { "start from disk", node_no_boot, run_power_on, TIMEOUT(boot),
+			      power_words, false },
+	[STEP_FINAL_OFF] = { "final power off", node_no_boot, run_power_off, TIMEOUT(boot),
+			     power_words, false },
+	[STEP_SOFT_OFF] = { "soft power off", NULL, run_soft_off, TIMEOUT(boot), power_words,
+			    false },
 };
-const struct step step_power_on = { "power on",	   NULL,	run_power_on, NULL,
-				    TIMEOUT(boot), power_words, NULL };
-const struct step step_wait_inventory = { "wait for inventory", NULL,
-					  run_wait_inventory,	NULL,
-					  TIMEOUT(boot),	ramdisk_words,
-					  "power off" };
-
-const struct step step_find_agent = { "find agent", NULL,	   run_find_agent,
-				      NULL,	    TIMEOUT(boot), "the agent to answer",
-				      NULL };
-const struct step step_ram_power_off = { "power off",	node_no_boot, run_power_off, skip_boot,
-					 TIMEOUT(boot), power_words,  NULL };
-const struct step step_ram_boot_network = {
-	"boot from network", new_boot, run_boot_network, skip_boot, TIMEOUT(boot), boot_words, NULL
-};
-const struct step step_ram_power_on = { "power on",    NULL,	    run_power_on, skip_boot,
-					TIMEOUT(boot), power_words, NULL };
-const struct step step_wait_agent = { "wait for agent", NULL,	       run_wait_agent, skip_boot,
-				      TIMEOUT(boot),	ramdisk_words, "power off" };
-const struct step step_clean = { "clean metadata",
-				 NULL,
-				 run_clean,
-				 skip_clean,
-				 TIMEOUT(step),
-				 "the agent to clean the disks",
-				 NULL };
-const struct step step_write = { "write image", enter_write,   run_write,
-				 NULL,		TIMEOUT(step), "the agent to write the image",
-				 NULL };
-const struct step step_boot_entry = { "boot entry",
-				      NULL,
-				      run_boot_entry,
-				      skip_boot_entry,
-				      TIMEOUT(boot),
-				      "the agent to make the UEFI boot entry",
-				      NULL };
-const struct step step_boot_disk = { "boot from disk", NULL,	   run_boot_disk, NULL,
-				     TIMEOUT(boot),    boot_words, NULL };
-const struct step step_agent_off = { "agent power off", NULL,	     run_agent_off, NULL,
-				     TIMEOUT(boot),	power_words, NULL };
-const struct step step_start_disk = { "start from disk", node_no_boot, run_power_on, NULL,
-				      TIMEOUT(boot),	 power_words,  NULL };
-
-const struct step step_clean_power_off = {
-	"power off", node_no_boot, run_power_off, skip_clean_boot, TIMEOUT(boot), power_words, NULL
-};
-const struct step step_clean_boot_network = {
-	"boot from network", new_boot, run_boot_network, skip_clean_boot, TIMEOUT(boot),
-	boot_words,	     NULL
-};
-const struct step step_clean_power_on = { "power on",	 NULL,	      run_power_on, skip_clean_boot,
-					  TIMEOUT(boot), power_words, NULL };
-const struct step step_clean_wait_agent = { "wait for agent", NULL,	     run_wait_agent,
-					    skip_clean_boot,  TIMEOUT(boot), ramdisk_words,
-					    "power off" };
-const struct step step_final_off = { "final power off", node_no_boot, run_power_off, NULL,
-				     TIMEOUT(boot),	power_words,  NULL };
-const struct step step_user_power_on = { "power on",	NULL,	     run_power_on, NULL,
-					 TIMEOUT(boot), power_words, NULL };
-const struct step step_user_power_off = { "power off", NULL,	      run_user_power_off,
-					  NULL,	       TIMEOUT(boot), power_words,
-					  NULL };

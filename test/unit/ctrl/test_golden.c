@@ -266,7 +266,6 @@ static struct json *run(const struct json *given)
 		.now = UINT64_C(1767225600) * USEC_PER_SEC, /* 2026-01-01 */
 		.random = 0.5,
 		.max_provisioning_retries = (unsigned)json_get_int(given, "retries", 5),
-		.default_arch = "x86_64",
 	};
 	struct host_result r;
 	take_secrets(&f, json_get(given, "secrets"));

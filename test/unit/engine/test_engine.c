@@ -133,13 +133,11 @@ static struct rig *rig_new(uint64_t seed)
 	str_replace(&rig->machine->bmc->password, "secret");
 	rig->host = (struct prov_host){ .key = key,
 					.uid = uid,
-					.node_id = "",
 					.bmc_address = "ipmi://10.1.0.1",
 					.username = "admin",
 					.password = "secret",
 					.boot_mac = rig->machine->mac,
-					.boot_mode = BOOT_LEGACY,
-					.arch = "x86_64" };
+					.boot_mode = BOOT_LEGACY };
 	start_engine(rig);
 	return rig;
 }
@@ -307,6 +305,27 @@ static void test_wrong_password(void **state)
 	rig_free(rig);
 }
 
+/* A question under way ends with the connection, which is no failure of the operation. */
+static void test_password_changed_in_flight(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(25);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	for (unsigned i = 0; i < 8; i++) {
+		ask(rig, WANT_INSPECT, NULL, false);
+		advance(rig, 11 * USEC_PER_MSEC);
+		_cleanup_(freep) char *password = xasprintf("secret-%u", i);
+		str_replace(&rig->machine->bmc->password, password);
+		rig->host.password = password;
+		ask(rig, WANT_INSPECT, NULL, false);
+		assert_int_not_equal(rig->result.outcome, PROV_FAILED);
+		advance(rig, 1500 * USEC_PER_MSEC);
+		rig->host.password = rig->machine->bmc->password;
+	}
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
 static void test_silent_bmc_heals(void **state)
 {
 	(void)state;
@@ -448,6 +467,26 @@ static void test_storage_away(void **state)
 	rig_free(rig);
 }
 
+/* The timer of the step that has ended still stands when the record of the next cannot be stored.
+ */
+static void test_storage_goes_away(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(17);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, 15 * USEC_PER_MSEC);
+	assert_int_equal(rig->saves, 1);
+	rig->storage_away = true;
+	unsigned ons = rig->machine->bmc->power_ons;
+	advance(rig, 2 * USEC_PER_HOUR);
+	assert_int_equal(rig->machine->bmc->boot_changes, 0);
+	assert_int_equal(rig->machine->bmc->power_ons, ons);
+	rig->storage_away = false;
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
 static void test_storage_conflict(void **state)
 {
 	(void)state;
@@ -550,6 +589,110 @@ static void test_power(void **state)
 	rig_free(rig);
 }
 
+/* --- controller and record at odds
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static void test_inspection_disabled_in_flight(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(18);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, 5 * USEC_PER_SEC);
+	assert_int_equal(reach(rig, WANT_PREPARE, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_runs(rig, "aaaa");
+	rig_free(rig);
+}
+
+static void test_status_wiped(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(19);
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "\"active\""));
+	assert_runs(rig, "aaaa");
+	rig_free(rig);
+}
+
+static void load_again(struct rig *rig)
+{
+	kill_engine(rig);
+	start_engine(rig);
+	ask(rig, WANT_REGISTER, NULL, false);
+}
+
+static void test_record_unreadable(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(20);
+	to_available(rig);
+	unsigned saves = rig->saves, requests = rig->machine->bmc->requests;
+	json_set_int(rig->record, "schemaVersion", 999);
+	load_again(rig);
+	assert_int_equal(rig->result.outcome, PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "newer release"));
+	json_set_int(rig->record, "schemaVersion", 1);
+	json_set_string(json_get_mut(rig->record, "node"), "state", "nonsense");
+	load_again(rig);
+	assert_int_equal(rig->result.outcome, PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "delete the record"));
+	advance(rig, USEC_PER_HOUR);
+	assert_int_equal(rig->saves, saves);
+	assert_int_equal(rig->machine->bmc->requests, requests);
+	rig->record = json_free(rig->record);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
+static void test_record_of_another(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(21);
+	to_available(rig);
+	json_set_string(rig->record, "hostUID", "33333333-3333-4333-8333-333333333333");
+	load_again(rig);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	assert_int_equal(rig->machine->ramdisk_boots, 2); /* what the record said did not count */
+	rig_free(rig);
+}
+
+/* It was clean when it was adopted; what its tenant left is not. */
+static void test_adopted_is_not_clean(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(22);
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+	unsigned cleans = rig->machine->cleans;
+	rig->prov->ops->adopt(rig->prov, &rig->host, false, &rig->result);
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+	assert_int_equal(rig->machine->cleans, cleans + 1);
+	rig_free(rig);
+}
+
+static void test_boot_mac_corrected(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(23);
+	struct engine_boot boot;
+	char theirs[] = "52:54:00:aa:bb:cc";
+	rig->host.boot_mac = theirs;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_true(engine_boot_find(rig->engine, theirs, &boot));
+	rig->host.boot_mac = rig->machine->mac;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_false(engine_boot_find(rig->engine, theirs, &boot));
+	assert_true(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	rig_free(rig);
+}
+
 /* --- agents that must not get in
  * -------------------------------------------------------------------------------------------------
  */
@@ -600,6 +743,28 @@ static void test_lookup_rules(void **state)
 	rig_free(rig);
 }
 
+/* After a restart, before the controller has come by, the host has no BMC to be switched off by. */
+static void test_lookup_before_registration(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(24);
+	struct answer a = { 0 };
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(lookup(rig, rig->machine->mac, "10.2.0.1").status, 200);
+	kill_engine(rig);
+	start_engine(rig);
+	engine_load(rig->engine, key, uid, rig->record);
+	engine_agent_lookup(rig->engine, "", uid, "10.9.9.9", keep_answer, &a);
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(a.count, 1);
+	assert_int_equal(a.status, 409);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
 static int heartbeat(struct rig *rig, const char *token, const char *url, const char *source)
 {
 	struct answer a = { 0 };
@@ -643,6 +808,7 @@ int main(void)
 		cmocka_unit_test(test_whole_life),
 		cmocka_unit_test(test_uefi_entry),
 		cmocka_unit_test(test_wrong_password),
+		cmocka_unit_test(test_password_changed_in_flight),
 		cmocka_unit_test(test_silent_bmc_heals),
 		cmocka_unit_test(test_no_boot_mac),
 		cmocka_unit_test(test_mac_of_another),
@@ -652,11 +818,19 @@ int main(void)
 		cmocka_unit_test(test_image_replaced_in_write),
 		cmocka_unit_test(test_images_refused),
 		cmocka_unit_test(test_storage_away),
+		cmocka_unit_test(test_storage_goes_away),
 		cmocka_unit_test(test_storage_conflict),
 		cmocka_unit_test(test_killed_all_along),
 		cmocka_unit_test(test_lossy_world),
 		cmocka_unit_test(test_power),
+		cmocka_unit_test(test_inspection_disabled_in_flight),
+		cmocka_unit_test(test_status_wiped),
+		cmocka_unit_test(test_record_unreadable),
+		cmocka_unit_test(test_record_of_another),
+		cmocka_unit_test(test_adopted_is_not_clean),
+		cmocka_unit_test(test_boot_mac_corrected),
 		cmocka_unit_test(test_lookup_rules),
+		cmocka_unit_test(test_lookup_before_registration),
 		cmocka_unit_test(test_heartbeat_rules),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
