@@ -476,8 +476,14 @@ static void begin_session(struct ipmi_bmc *b)
 		start_resolve(b);
 		return;
 	}
-	if (net_policy_check(d->options.policy, &b->peer, result_err(b)) < 0 ||
-	    ipmi_socket_open(d, &b->peer, result_err(b)) < 0) {
+	/* The one place where a destination is chosen: it stays while the session lasts. */
+	if (net_policy_check(d->options.policy, &b->peer, result_err(b)) < 0) {
+		_cleanup_(freep) char *bmc = bmc_address_endpoint(&b->base.address);
+		err_wrap(result_err(b), "BMC %s", bmc);
+		fail(b);
+		return;
+	}
+	if (ipmi_socket_open(d, &b->peer, result_err(b)) < 0) {
 		fail(b);
 		return;
 	}
