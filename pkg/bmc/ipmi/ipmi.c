@@ -676,6 +676,14 @@ int ipmi_driver_new(struct loop *loop, const struct ipmi_options *options, struc
 	return 0;
 }
 
+void ipmi_driver_open_sockets(struct bmc_driver *driver)
+{
+	struct ipmi_driver *d = container_of(driver, struct ipmi_driver, base);
+	const struct net_addr v4 = { .sa.sa_family = AF_INET }, v6 = { .sa.sa_family = AF_INET6 };
+	(void)ipmi_socket_open(d, &v4, &(struct err){ 0 });
+	(void)ipmi_socket_open(d, &v6, &(struct err){ 0 });
+}
+
 struct ipmi_stats ipmi_driver_stats(const struct bmc_driver *driver)
 {
 	return container_of(driver, struct ipmi_driver, base)->stats;
