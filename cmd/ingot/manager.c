@@ -333,7 +333,10 @@ static int start_engine(struct manager *m, struct err *err)
 				    .link = m->link,
 				    .secret = m->key,
 				    .secret_len = sizeof(m->key),
-				    .timeouts = { .boot = seconds * USEC_PER_SEC } };
+				    .timeouts = { .boot = seconds * USEC_PER_SEC },
+				    .serves_dhcp = m->options->interface &&
+						   m->boot.dhcp == BOOT_DHCP_SERVER,
+				    .agents = &m->policies.agents };
 	host_controller_env(m->controller, &o.env);
 	m->engine = engine_new(&o);
 	return 0;

@@ -118,6 +118,8 @@ struct node {
 
 	enum node_state state;
 	struct node_record record;
+	/* The stored record is of a newer Ingot: the host is left alone, and so is the record. */
+	struct err record_error;
 	bool saving, save_again, lost; /* lost: another writer; wait for engine_load */
 	uint64_t save_serial;
 	unsigned save_failures;

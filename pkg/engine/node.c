@@ -311,8 +311,12 @@ void engine_load(struct engine *e, const char *key, const char *uid, const struc
 	/* A record of another host of that name says nothing about this one. */
 	if (!record || !streq(json_get_string(record, "hostUID"), uid))
 		return;
-	if (record_load(record, &n->record, &err) < 0 ||
-	    node_state_parse(str_or(n->record.node.state, "enroll"), &n->state) < 0) {
+	if (record_load(record, &n->record, &err) < 0 && err.kind == ERR_UNSUPPORTED) {
+		log_error("record cannot be used; the host is left alone", "host", key, "error",
+			  err.text);
+		n->record_error = err;
+	} else if (err.kind != ERR_NONE ||
+		   node_state_parse(str_or(n->record.node.state, "enroll"), &n->state) < 0) {
 		log_error("record cannot be used; the host is taken as unknown", "host", key,
 			  "error", err.text);
 		record_release(&n->record);

@@ -37,11 +37,15 @@ static void failed(struct prov_result *ret, const char *text)
 }
 
 /* Nothing goes on with a node whose record was changed by somebody else: the controller loads it
- * first. */
+ * first. Nor with one whose record only a newer Ingot can read. */
 static struct node *usable(struct provisioner *p, const struct prov_host *host,
 			   struct prov_result *ret)
 {
 	struct node *n = node_find(engine_of(p), host->key);
+	if (n && n->record_error.kind != ERR_NONE) {
+		failed(ret, n->record_error.text);
+		return NULL;
+	}
 	if (n && !n->lost)
 		return n;
 	running(ret, false);
