@@ -27,6 +27,7 @@
 #include "engine/engine.h"
 #include "http/http.h"
 #include "net/net.h"
+#include "policy.h"
 #include "web/web.h"
 
 #define SECRET_NAME "ingot-engine"
@@ -37,6 +38,7 @@ struct manager {
 	const struct manager_options *options;
 	void (*failed)(void *data, const struct err *err);
 	void *failed_data;
+	struct policies policies;
 	struct kube_client *client, *event_client;
 	struct kube_recorder *recorder;
 	struct host_controller *controller;
@@ -214,6 +216,8 @@ static int boot_settings(struct manager *m, struct err *err)
 	int r = parse_dhcp_mode(m, err);
 	if (r == 0 && m->boot.dhcp == BOOT_DHCP_SERVER)
 		r = parse_range(m, err);
+	if (r == 0 && m->boot.dhcp == BOOT_DHCP_SERVER)
+		policies_add_subnet(&m->policies, m->boot.pools[0].start, m->boot.pools[0].netmask);
 	return r;
 }
 
@@ -265,22 +269,31 @@ static int open_boot(struct manager *m, struct err *err)
 {
 	struct boot_env env = { m->loop, &m->boot, &boot_ops, m };
 	m->boot.ca_pem = m->ca.cert;
-	int r = boot_config_check(&m->boot, err);
-	if (r == 0)
-		r = web_new(&m->web, err);
+	int r = web_new(&m->web, err);
 	if (r == 0)
 		r = web_new(&m->bulk, err);
 	if (r < 0)
 		return r;
 	m->http_boot = http_boot_new(&env);
 	r = open_boot_server(m, err);
-	if (r == 0)
-		r = open_agent_server(m, err);
+	return r < 0 ? r : open_agent_server(m, err);
+}
+
+/* They are silent until they are set active. */
+static int open_privileged(struct manager *m, struct err *err)
+{
+	struct boot_env env = { m->loop, &m->boot, &boot_ops, m };
+	const struct ipmi_options ipmi = { .policy = &m->policies.bmcs };
+	int r = ipmi_driver_new(m->loop, &ipmi, &m->ipmi, err);
+	if (r < 0)
+		return r;
+	ipmi_driver_open_sockets(m->ipmi);
+	if (!m->options->interface)
+		return 0;
+	r = boot_config_check(&m->boot, err);
 	if (r == 0 && m->boot.dhcp != BOOT_DHCP_OFF)
 		r = dhcp_server_open(&env, &m->dhcp, err);
-	if (r == 0)
-		r = tftp_server_open(&env, &m->tftp, err);
-	return r;
+	return r < 0 ? r : tftp_server_open(&env, &m->tftp, err);
 }
 
 /* --- engine and controller
@@ -308,12 +321,9 @@ static int start_engine(struct manager *m, struct err *err)
 		return err_set(err, ERR_INVALID,
 			       "--boot-timeout: \"%s\" is not a number of seconds",
 			       m->options->boot_timeout);
-	r = ipmi_driver_new(m->loop, NULL, &m->ipmi, err);
-	if (r == 0)
-		r = http_client_new(
-			m->loop,
-			&(struct http_client_options){ .user_agent = "ingot/" INGOT_VERSION },
-			&m->http, err);
+	const struct http_client_options http = { .user_agent = "ingot/" INGOT_VERSION,
+						  .policy = &m->policies.agents };
+	r = http_client_new(m->loop, &http, &m->http, err);
 	if (r < 0)
 		return r;
 	m->drivers.drivers[BMC_DRIVER_IPMI] = m->ipmi;
@@ -323,7 +333,10 @@ static int start_engine(struct manager *m, struct err *err)
 				    .link = m->link,
 				    .secret = m->key,
 				    .secret_len = sizeof(m->key),
-				    .timeouts = { .boot = seconds * USEC_PER_SEC } };
+				    .timeouts = { .boot = seconds * USEC_PER_SEC },
+				    .serves_dhcp = m->options->interface &&
+						   m->boot.dhcp == BOOT_DHCP_SERVER,
+				    .agents = &m->policies.agents };
 	host_controller_env(m->controller, &o.env);
 	m->engine = engine_new(&o);
 	return 0;
@@ -492,28 +505,37 @@ static struct kube_client *client(struct manager *m, struct kube_transport *tran
 static int check(struct manager *m, struct err *err)
 {
 	uint64_t retries;
-	int r = m->options->interface ? boot_settings(m, err) : 0;
+	int r = policies_make(m->options, &m->policies, err);
+	if (r == 0 && m->options->interface)
+		r = boot_settings(m, err);
 	if (r == 0 && parse_u64(m->options->retries, 1000, &retries) < 0)
 		r = err_set(err, ERR_INVALID, "--max-provisioning-retries: \"%s\" is not a number",
 			    m->options->retries);
 	return r;
 }
 
-int manager_new(struct loop *loop, struct kube_transport *transport,
-		const struct manager_options *options,
-		void (*failed)(void *data, const struct err *err), void *data, struct manager **ret,
+int manager_new(struct loop *loop, const struct manager_options *options, struct manager **ret,
 		struct err *err)
 {
 	struct manager *m = xcalloc(1, sizeof(*m));
-	*m = (struct manager){
-		.loop = loop, .options = options, .failed = failed, .failed_data = data
-	};
+	*m = (struct manager){ .loop = loop, .options = options };
 	timer_init(&m->retry, loop, "installation secret", look_for_secret, m);
 	int r = check(m, err);
+	if (r == 0)
+		r = open_privileged(m, err);
 	if (r < 0) {
 		manager_free(m);
 		return r;
 	}
+	*ret = m;
+	return 0;
+}
+
+void manager_start(struct manager *m, struct kube_transport *transport,
+		   void (*failed)(void *data, const struct err *err), void *data)
+{
+	m->failed = failed;
+	m->failed_data = data;
 	m->client = client(m, transport);
 	/* Events have a throttle of their own: a flood of them must not delay work. */
 	m->event_client = client(m, transport);
@@ -522,16 +544,20 @@ int manager_new(struct loop *loop, struct kube_transport *transport,
 		.component = "metal3-baremetal-controller",
 		.reporting_controller = "metal3.io/baremetal-controller" });
 	uint64_t retries = 0;
-	parse_u64(options->retries, 1000, &retries);
+	parse_u64(m->options->retries, 1000, &retries);
 	m->controller = host_controller_new(
-		&(struct host_controller_options){ .loop = loop,
+		&(struct host_controller_options){ .loop = m->loop,
 						   .client = m->client,
 						   .recorder = m->recorder,
-						   .ns = options->namespace_watched,
+						   .ns = m->options->namespace_watched,
 						   .max_provisioning_retries = (unsigned)retries });
 	look_for_secret(m);
-	*ret = m;
-	return 0;
+}
+
+void manager_options_done(struct manager_options *options)
+{
+	option_list_done(&options->allow_targets);
+	free(options->api_servers.items);
 }
 
 struct manager *manager_free(struct manager *m)
@@ -559,6 +585,7 @@ struct manager *manager_free(struct manager *m)
 	web_free(m->bulk);
 	crypt_pair_release(&m->ca);
 	crypt_pair_release(&m->cert);
+	policies_done(&m->policies);
 	secret_zero(m->key, sizeof(m->key));
 	free(m->kernel), free(m->initramfs), free(m->http_url), free(m->agent_url),
 		free(m->cmdline);

@@ -5,6 +5,7 @@
 
 #include "kube/transport.h"
 #include "loop/loop.h"
+#include "net/policy.h"
 #include "options.h"
 
 /* First member of the options of a command that runs a manager; filled by MANAGER_OPTION_ROWS. */
@@ -18,6 +19,10 @@ struct manager_options {
 	const char *boot_timeout;
 	const char *kernel_args;
 	const char *retries;
+	struct option_list allow_targets;
+	const char *bmc_networks, *cluster_networks;
+	/* No option: what the command knows of its cluster. */
+	struct net_prefixes api_servers;
 };
 
 #define MANAGER_OPTION(n, arg, def, text, field)                                                   \
@@ -50,14 +55,27 @@ struct manager_options {
 			       "more words for the ramdisk's kernel line", kernel_args),           \
 		MANAGER_OPTION("max-provisioning-retries", "N", "5",                               \
 			       "failed deployments of one image before giving up; 0: no limit",    \
-			       retries)
+			       retries),                                                           \
+		MANAGER_OPTION("bmc-networks", "CIDR[,CIDR..]", NULL,                              \
+			       "BMCs are in these networks only", bmc_networks),                   \
+		MANAGER_OPTION("cluster-networks", "CIDR[,CIDR..]", NULL,                          \
+			       "the cluster's Services and pods, never to be connected to",        \
+			       cluster_networks),                                                  \
+	{                                                                                          \
+		.name = "allow-target", .argument = "CIDR",                                        \
+		.help = "may be connected to although a rule refuses it; may be repeated",         \
+		.kind = OPTION_LIST, .offset = offsetof(struct manager_options, allow_targets)     \
+	}
 
 struct manager;
 
-/* `failed` is called once if the start, which goes on after this returns, does not succeed.
- * `options` and `transport` are borrowed. */
-int manager_new(struct loop *loop, struct kube_transport *transport,
-		const struct manager_options *options,
-		void (*failed)(void *data, const struct err *err), void *data, struct manager **ret,
+/* Checks the options, which are borrowed, and opens what needs privileges: sockets of low ports, of
+ * raw packets, with large buffers. They stay silent. Starts no thread. */
+int manager_new(struct loop *loop, const struct manager_options *options, struct manager **ret,
 		struct err *err);
+/* `failed` is called once if the start, which goes on after this returns, does not succeed. The
+ * transport is borrowed. */
+void manager_start(struct manager *m, struct kube_transport *transport,
+		   void (*failed)(void *data, const struct err *err), void *data);
+void manager_options_done(struct manager_options *options);
 struct manager *manager_free(struct manager *m);

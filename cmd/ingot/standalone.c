@@ -316,14 +316,11 @@ static void manager_failed(void *data, const struct err *err)
 	loop_stop(s->loop);
 }
 
-static int start_manager(struct standalone *s, struct err *err)
+static void start_manager(struct standalone *s)
 {
-	if (s->options->api_only)
-		return 0;
 	s->transport = apiserver_transport_new(&(struct apiserver_transport_options){
 		.loop = s->loop, .server_loop = s->store_loop, .server = s->api });
-	return manager_new(s->loop, s->transport, &s->options->manager, manager_failed, s,
-			   &s->manager, err);
+	manager_start(s->manager, s->transport, manager_failed, s);
 }
 
 static int start(struct standalone *s, struct err *err)
@@ -331,6 +328,8 @@ static int start(struct standalone *s, struct err *err)
 	char address[NET_IP_TEXT_MAX];
 	_cleanup_(freep_path) char *pki = in_data_dir(s, "pki");
 	int r = prepare(s, err);
+	if (r == 0 && !s->options->api_only)
+		r = manager_new(s->loop, &s->options->manager, &s->manager, err);
 	if (r == 0)
 		r = pki_open(pki, net_format_ip(&s->bind, address), loop_wall(s->loop), &s->pki,
 			     err);
@@ -344,7 +343,9 @@ static int start(struct standalone *s, struct err *err)
 		r = start_web(s, err);
 	if (r == 0)
 		r = announce(s, err);
-	return r < 0 ? r : start_manager(s, err);
+	if (r == 0 && s->manager)
+		start_manager(s);
+	return r;
 }
 
 static int run(void *data)
@@ -363,6 +364,7 @@ static int run(void *data)
 		loop_run(s.loop);
 	stop(&s);
 	option_list_done(&options->crds);
+	manager_options_done(&options->manager);
 	return r < 0 || s.failed ? EXIT_FAILED : EXIT_OK;
 }
 

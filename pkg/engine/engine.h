@@ -12,6 +12,7 @@
 #include "bmc/bmc.h"
 #include "engine/provisioner.h"
 #include "loop/loop.h"
+#include "net/policy.h"
 #include "json/json.h"
 
 struct engine;
@@ -54,6 +55,10 @@ struct engine_options {
 	unsigned capacity;	/* hosts in busy states at a time; 0: 20 */
 	unsigned boot_attempts; /* 0: 2 */
 	bool allow_http_agents; /* callbacks without TLS (old ramdisks) */
+	/* Hosts have their addresses from us: an agent of a host is believed only where it comes
+	 * from the address of the host's boot NIC (engine_slot_set). */
+	bool serves_dhcp;
+	const struct net_policy *agents; /* where agents may be called; outlives it; NULL: all */
 	struct engine_env env;
 };
 
@@ -98,7 +103,8 @@ bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boo
 /* The DHCP address that belongs to a host's MAC, in its record. */
 const char *engine_slot_get(const struct engine *e, const char *mac); /* NULL when none; borrowed */
 bool engine_slot_used(const struct engine *e, const char *address);
-/* address "": forgets it. `done` exactly once, perhaps before this returns. */
+/* address "": forgets it. `done` exactly once, perhaps before this returns. The address belongs to
+ * the boot NIC: once that has one, the host's other NICs get none (ERR_EXISTS). */
 void engine_slot_set(struct engine *e, const char *mac, const char *address, engine_saved_fn done,
 		     void *data);
 

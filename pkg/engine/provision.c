@@ -37,7 +37,7 @@ static void failed(struct prov_result *ret, const char *text)
 }
 
 /* Nothing goes on with a node whose record was changed by somebody else: the controller loads it
- * first. */
+ * first. Nor with one whose record cannot be read. */
 static struct node *usable(struct provisioner *p, const struct prov_host *host,
 			   struct prov_result *ret)
 {

@@ -196,17 +196,12 @@ int setup_request(struct http_op *op, const struct http_request *request, struct
 static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *to)
 {
 	struct http_op *op = data;
-	char address[NET_IP_TEXT_MAX];
 	struct net_addr a;
 	if (purpose != CURLSOCKTYPE_IPCXN || net_from_sockaddr(&to->addr, to->addrlen, &a) < 0)
 		return CURL_SOCKET_BAD;
 	a = net_unmap(&a);
-	net_format_ip(&a, address);
-	if (op->client->allow &&
-	    !op->client->allow(op->client->allow_data, address, net_port(&a))) {
-		memcpy(op->denied, address, sizeof(op->denied));
+	if (net_policy_check(op->client->policy, &a, &op->denied) < 0)
 		return CURL_SOCKET_BAD;
-	}
 	int fd = socket(to->family, to->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, to->protocol);
 	/* A peer that is gone while we send shows after this, not after the kernel's 15 minutes. */
 	unsigned limit_ms = 60 * 1000;

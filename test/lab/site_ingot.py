@@ -51,7 +51,9 @@ class Site:
     def start(self):
         argv = [self.program, "standalone", "--data-dir", self.data, "--api-bind", "127.0.0.1:6443",
                 "--provisioning-interface", "br0", "--provisioning-address", ADDRESS,
-                "--dhcp-range", "10.77.0.100-10.77.0.199/24", "--ramdisk", self.ramdisk, *self.options]
+                "--dhcp-range", "10.77.0.100-10.77.0.199/24", "--ramdisk", self.ramdisk,
+                # The lab's BMCs have addresses of the machine that Ingot runs on.
+                "--allow-target", "10.78.0.0/24", *self.options]
         with open(self.log, "ab") as log:
             self.ingot = self.lab.popen(argv, stdout=subprocess.PIPE, stderr=log)
         line = self.ingot.stdout.readline().decode()

@@ -31,6 +31,8 @@ struct rig {
 	struct json *record; /* what is stored */
 	unsigned saves, kicks, warnings;
 	bool storage_away, storage_conflict;
+	bool serves_dhcp;
+	const struct net_policy *agents;
 	struct prov_host host;
 	struct prov_result result;
 	const struct json *inventory;
@@ -101,6 +103,8 @@ static void start_engine(struct rig *rig)
 		.link = &rig->world.link,
 		.secret = secret,
 		.secret_len = sizeof(secret),
+		.serves_dhcp = rig->serves_dhcp,
+		.agents = rig->agents,
 		.env = { .save = save, .kick = kick, .event = event, .data = rig },
 	};
 	rig->engine = engine_new(&options);
@@ -166,7 +170,8 @@ enum want {
 	WANT_DEPROVISION,
 	WANT_ON,
 	WANT_OFF,
-	WANT_SOFT_OFF
+	WANT_SOFT_OFF,
+	WANT_ADOPT
 };
 
 static const struct prov_provision image_a = {
@@ -203,6 +208,9 @@ static void ask(struct rig *rig, enum want want, const struct prov_provision *im
 	case WANT_DEPROVISION:
 		p->ops->deprovision(p, &rig->host, &(struct prov_deprovision){ .retry = retry },
 				    &rig->result);
+		break;
+	case WANT_ADOPT:
+		p->ops->adopt(p, &rig->host, retry, &rig->result);
 		break;
 	case WANT_ON:
 		p->ops->power_on(p, &rig->host, retry, &rig->result);
@@ -693,6 +701,67 @@ static void test_boot_mac_corrected(void **state)
 	rig_free(rig);
 }
 
+/* --- records that say nothing
+ * ----------------------------------------------------------------------------------------- */
+
+static void restart_engine(struct rig *rig)
+{
+	kill_engine(rig);
+	start_engine(rig);
+}
+
+/* A host was deleted in the middle of a write, and another made with its name: its record speaks of
+ * a boot and a write that are not this host's. */
+static void test_record_of_another_host(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(17);
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &image_a, false);
+	advance(rig, 90 * USEC_PER_SEC);
+	assert_int_equal(rig->machine->disk, DISK_HALF);
+	assert_non_null(json_get_path_string(rig->record, "boot.nonce"));
+	json_set_string(rig->record, "hostUID", "99999999-9999-4999-8999-999999999999");
+	restart_engine(rig);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	_cleanup_(json_freep) struct json *told = engine_describe(rig->engine, key);
+	assert_string_equal(str_or(json_get_path_string(told, "node.state"), "enroll"), "enroll");
+	assert_null(json_get_path_string(told, "boot.nonce"));
+	assert_null(json_get_path_string(told, "image.url"));
+	struct engine_boot boot;
+	assert_true(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	assert_false(boot.ramdisk); /* its own disk, not another host's deployment */
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	assert_string_equal(json_get_string(rig->record, "hostUID"), uid);
+	rig_free(rig);
+}
+
+/* Whatever a controller may ask of a provisioned host, a lost record makes nothing boot the
+ * ramdisk, clean or write. */
+static void test_record_missing(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(18);
+	struct machine *m = rig->machine;
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_runs(rig, "aaaa");
+	unsigned writes = m->writes_begun, cleans = m->cleans, ramdisks = m->ramdisk_boots;
+	kill_engine(rig);
+	rig->record = json_free(rig->record);
+	start_engine(rig);
+	static const enum want wants[] = { WANT_REGISTER, WANT_ADOPT, WANT_OFF,
+					   WANT_ON,	  WANT_ADOPT, WANT_SOFT_OFF };
+	for (size_t i = 0; i < ARRAY_SIZE(wants); i++)
+		assert_int_equal(reach(rig, wants[i], NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_ON, NULL, false), PROV_DONE);
+	assert_runs(rig, "aaaa");
+	assert_int_equal(m->writes_begun, writes);
+	assert_int_equal(m->cleans, cleans);
+	assert_int_equal(m->ramdisk_boots, ramdisks);
+	rig_free(rig);
+}
+
 /* --- agents that must not get in
  * -------------------------------------------------------------------------------------------------
  */
@@ -765,6 +834,103 @@ static void test_lookup_before_registration(void **state)
 	rig_free(rig);
 }
 
+static void test_second_machine_ends_the_operation(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(20);
+	const char *mac = rig->machine->mac;
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &image_a, false);
+	advance(rig, 90 * USEC_PER_SEC);
+	assert_int_equal(rig->machine->disk, DISK_HALF);
+	assert_string_equal(lookup(rig, mac, "10.9.9.9").token, "******");
+	/* The controller does not ask again by itself: an error is told first. */
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "a second machine (10.9.9.9) asked"));
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(rig->machine->bmc->power, BMC_POWER_OFF);
+	/* The token of that boot opens nothing any more. */
+	assert_null(json_get_path_string(rig->record, "boot.nonce"));
+	assert_null(json_get_path_string(rig->record, "agent.url"));
+	assert_int_equal(lookup(rig, mac, rig->machine->address).status, 404);
+	assert_int_equal(lookup(rig, mac, "10.9.9.9").status, 404);
+	rig_free(rig);
+}
+
+static void slot_stored(void *data, const struct err *err)
+{
+	*(int *)data = err ? (int)err->kind : 0;
+}
+
+static int give_slot(struct rig *rig, const char *mac, const char *address)
+{
+	int result = -1;
+	engine_slot_set(rig->engine, mac, address, slot_stored, &result);
+	advance(rig, USEC_PER_SEC);
+	return result;
+}
+
+static int post_inventory(struct rig *rig, const char *mac, const char *source)
+{
+	struct answer a = { 0 };
+	char text[256];
+	struct json *body;
+	snprintf(text, sizeof(text),
+		 "{\"inventory\":{\"interfaces\":[{\"name\":\"eth0\",\"mac_address\":\"%s\"},"
+		 "{\"name\":\"eth1\",\"mac_address\":\"52:54:00:00:99:99\"}]}}",
+		 mac);
+	assert_int_equal(json_parse(text, strlen(text), &body, NULL), 0);
+	engine_agent_inspection(rig->engine, body, source, keep_answer, &a);
+	advance(rig, 30 * USEC_PER_SEC); /* nobody stores it: 503 after a while */
+	assert_int_equal(a.count, 1);
+	return a.status;
+}
+
+/* We serve DHCP: a host's agent is where we put it, and nowhere else. */
+static void test_agents_come_from_their_address(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(21);
+	const char *mac = rig->machine->mac;
+	rig->serves_dhcp = true;
+	restart_engine(rig);
+	rig->world.faults.boot_fails = 1000; /* we play the agent */
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(lookup(rig, mac, "10.2.0.1").status, 404); /* no address yet */
+	assert_int_equal(post_inventory(rig, mac, "10.2.0.1"), 404);
+	assert_int_equal(give_slot(rig, mac, "10.2.0.1"), 0);
+	assert_int_equal(lookup(rig, mac, "10.2.0.9").status, 404);
+	assert_int_equal(post_inventory(rig, mac, "10.2.0.9"), 404);
+	assert_int_equal(rig->warnings, 0); /* a stranger cannot end the operation either */
+	assert_int_equal(post_inventory(rig, mac, "10.2.0.1"), 503);
+	/* The inventory made its other NIC known, which cannot take the address away. */
+	assert_int_equal(give_slot(rig, "52:54:00:00:99:99", "10.2.0.9"), ERR_EXISTS);
+	assert_string_equal(engine_slot_get(rig->engine, mac), "10.2.0.1");
+	struct answer a = lookup(rig, mac, "10.2.0.1");
+	assert_int_equal(strlen(a.token), 43);
+	rig_free(rig);
+}
+
+static void test_inventory_only_when_inspecting(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(22);
+	const char *mac = rig->machine->mac, *address = rig->machine->address;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(post_inventory(rig, mac, address), 404); /* no boot of ours */
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_int_equal(post_inventory(rig, mac, address), 404); /* a tenant's word */
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	advance(rig, 2 * USEC_PER_MIN);
+	assert_non_null(json_get_path_string(rig->record, "boot.nonce"));
+	assert_int_equal(post_inventory(rig, mac, address), 404); /* booted to be cleaned */
+	rig_free(rig);
+}
+
 static int heartbeat(struct rig *rig, const char *token, const char *url, const char *source)
 {
 	struct answer a = { 0 };
@@ -802,6 +968,57 @@ static void test_heartbeat_rules(void **state)
 	rig_free(rig);
 }
 
+static int first_heartbeat(struct rig *rig, const char *ip)
+{
+	_cleanup_(freep) char *url = xasprintf("https://%s:9999", ip);
+	struct answer a = lookup(rig, rig->machine->mac, ip);
+	assert_int_equal(strlen(a.token), 43);
+	return heartbeat(rig, a.token, url, ip);
+}
+
+/* Where an agent can be: the provisioning network, never a BMC, never ourselves. */
+static void test_callback_addresses(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *ip;
+		int status;
+	} rows[] = {
+		{ "10.2.0.1", 202 },  { "10.3.0.1", 400 },    { "10.1.0.1", 400 },
+		{ "127.0.0.1", 400 }, { "169.254.0.1", 400 }, { "192.0.2.7", 202 },
+	};
+	struct net_policy policy = { .only_name = "the provisioning network" };
+	assert_int_equal(net_prefixes_parse(&policy.only, "10.1.0.0/16,10.2.0.0/16", NULL), 0);
+	assert_int_equal(net_prefixes_parse(&policy.allow, "192.0.2.0/24", NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct rig *rig = rig_new(23 + i);
+		rig->agents = &policy;
+		restart_engine(rig);
+		assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+		rig->world.faults.boot_fails = 1000;
+		ask(rig, WANT_INSPECT, NULL, false);
+		advance(rig, USEC_PER_MIN);
+		assert_int_equal(first_heartbeat(rig, rows[i].ip), rows[i].status);
+		rig_free(rig);
+	}
+	net_policy_done(&policy);
+}
+
+/* The token alone is not enough: it works where it was given to. */
+static void test_token_of_another_address(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(30);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	struct answer a = lookup(rig, rig->machine->mac, "10.2.0.1");
+	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.9:9999", "10.2.0.9"), 400);
+	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9999", "10.2.0.1"), 202);
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -831,6 +1048,14 @@ int main(void)
 		cmocka_unit_test(test_boot_mac_corrected),
 		cmocka_unit_test(test_lookup_rules),
 		cmocka_unit_test(test_lookup_before_registration),
+		cmocka_unit_test(test_record_of_another_host),
+		cmocka_unit_test(test_record_missing),
+		cmocka_unit_test(test_lookup_rules),
+		cmocka_unit_test(test_second_machine_ends_the_operation),
+		cmocka_unit_test(test_agents_come_from_their_address),
+		cmocka_unit_test(test_inventory_only_when_inspecting),
+		cmocka_unit_test(test_callback_addresses),
+		cmocka_unit_test(test_token_of_another_address),
 		cmocka_unit_test(test_heartbeat_rules),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
