@@ -293,7 +293,8 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boot *ret)
 {
 	const struct node *n = map_get(&e->macs, mac);
-	if (!n)
+	/* Inspection makes all NICs known, but a host has one address: its others meet silence. */
+	if (!n || !streq(n->boot_mac, mac))
 		return false;
 	*ret = (struct engine_boot){
 		.key = n->key,

@@ -91,7 +91,7 @@ struct engine_boot {
 	bool uefi;
 };
 
-/* By lower-case MAC; false for unknown ones. */
+/* By lower-case MAC; false for all but those that hosts boot by. */
 bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boot *ret);
 
 /* The DHCP address that belongs to a host's MAC, in its record. */
