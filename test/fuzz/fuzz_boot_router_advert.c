@@ -1,5 +1,6 @@
-/* A MAC that is found stands in the packet, behind the header of its option and on an option's boundary; the rest of
- * the packet behind it makes no difference. Without one the caller's is untouched. */
+/* A MAC that is found stands in the packet, behind the header of its option and on an option's
+ * boundary; the rest of the packet behind it makes no difference. Without one the caller's is
+ * untouched. */
 
 #include <stdlib.h>
 #include <string.h>
