@@ -362,7 +362,6 @@ static int run(void *data)
 	else
 		loop_run(s.loop);
 	stop(&s);
-	option_list_done(&options->crds);
 	return r < 0 || s.failed ? EXIT_FAILED : EXIT_OK;
 }
 

@@ -54,6 +54,9 @@ struct engine_options {
 	unsigned capacity;	/* hosts in busy states at a time; 0: 20 */
 	unsigned boot_attempts; /* 0: 2 */
 	bool allow_http_agents; /* callbacks without TLS (old ramdisks) */
+	/* Can DHCP give this address, a text of anybody's making, to a host? NULL: any. */
+	int (*address_check)(void *data, const char *address, struct err *err);
+	void *address_data;
 	struct engine_env env;
 };
 
@@ -96,7 +99,13 @@ bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boo
 
 /* The DHCP address that belongs to a host's MAC, in its record. */
 const char *engine_slot_get(const struct engine *e, const char *mac); /* NULL when none; borrowed */
+/* In a record, or asked for by a person. */
 bool engine_slot_used(const struct engine *e, const char *address);
+/* False: any address will do. *ret NULL: the one asked for cannot be given; an event has said why.
+ */
+bool engine_slot_fixed(const struct engine *e, const char *mac, const char **ret);
+/* The fixed address is another machine's on the wire: tells people. */
+void engine_slot_taken(struct engine *e, const char *mac, const char *address);
 /* address "": forgets it. `done` exactly once, perhaps before this returns. */
 void engine_slot_set(struct engine *e, const char *mac, const char *address, engine_saved_fn done,
 		     void *data);
