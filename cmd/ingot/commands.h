@@ -17,4 +17,4 @@ struct command {
 	int (*run)(void *options); /* returns an exit_code */
 };
 
-extern const struct command standalone_command, operator_command;
+extern const struct command standalone_command, operator_command, relay_command;

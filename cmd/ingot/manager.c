@@ -23,6 +23,7 @@
 #include "crypt/crypt.h"
 #include "ctrl/host_controller.h"
 #include "ctrl/secret.h"
+#include "dhcp_options.h"
 #include "engine/agent_routes.h"
 #include "engine/engine.h"
 #include "http/http.h"
@@ -101,6 +102,39 @@ static bool slot_get(void *data, const struct net_mac *mac, struct in_addr *ret)
 	return address && inet_pton(AF_INET, address, ret) == 1;
 }
 
+static bool slot_fixed(void *data, const struct net_mac *mac, struct in_addr *ret)
+{
+	const struct manager *m = data;
+	char text[NET_MAC_TEXT_SIZE];
+	const char *address;
+	if (!engine_slot_fixed(m->engine, net_format_mac(mac, text), &address))
+		return false;
+	if (!address || inet_pton(AF_INET, address, ret) != 1)
+		ret->s_addr = 0;
+	return true;
+}
+
+static void slot_taken(void *data, const struct net_mac *mac, struct in_addr address)
+{
+	const struct manager *m = data;
+	char text[NET_MAC_TEXT_SIZE], ip[INET_ADDRSTRLEN];
+	engine_slot_taken(m->engine, net_format_mac(mac, text),
+			  inet_ntop(AF_INET, &address, ip, sizeof(ip)));
+}
+
+/* Of the annotation that fixes a host's address. */
+static int check_address(void *data, const char *text, struct err *err)
+{
+	const struct manager *m = data;
+	struct in_addr address;
+	if (inet_pton(AF_INET, text, &address) != 1)
+		return err_set(err, ERR_INVALID, "it is not an IPv4 address");
+	if (!m->options->interface || m->boot.dhcp != BOOT_DHCP_SERVER)
+		return err_set(err, ERR_INVALID,
+			       "Ingot gives no addresses: it runs without --dhcp server");
+	return boot_address_check(&m->boot, address, err);
+}
+
 static bool slot_used(void *data, struct in_addr address)
 {
 	const struct manager *m = data;
@@ -150,49 +184,15 @@ static void slot_set(void *data, const struct net_mac *mac, struct in_addr addre
 	engine_slot_set(m->engine, net_format_mac(mac, text), ip, on_slot_stored, q);
 }
 
-static const struct boot_ops boot_ops = {
-	.find = boot_find, .slot_get = slot_get, .slot_used = slot_used, .slot_set = slot_set
-};
+static const struct boot_ops boot_ops = { .find = boot_find,
+					  .slot_get = slot_get,
+					  .slot_fixed = slot_fixed,
+					  .slot_taken = slot_taken,
+					  .slot_used = slot_used,
+					  .slot_set = slot_set };
 
 /* --- boot services: set-up
  * ------------------------------------------------------------------------------ */
-
-static const struct {
-	const char *name;
-	enum boot_dhcp mode;
-} dhcp_modes[] = { { "server", BOOT_DHCP_SERVER },
-		   { "proxy", BOOT_DHCP_PROXY },
-		   { "off", BOOT_DHCP_OFF } };
-
-static int parse_dhcp_mode(struct manager *m, struct err *err)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(dhcp_modes); i++)
-		if (streq(m->options->dhcp, dhcp_modes[i].name)) {
-			m->boot.dhcp = dhcp_modes[i].mode;
-			return 0;
-		}
-	return err_set(err, ERR_INVALID, "--dhcp: \"%s\" is none of server, proxy, off",
-		       m->options->dhcp);
-}
-
-/* "192.168.77.10-192.168.77.99/24" */
-static int parse_range(struct manager *m, struct err *err)
-{
-	char first[32], last[32];
-	unsigned bits = 0;
-	const char *text = str_or(m->options->dhcp_range, "");
-	struct boot_pool *p = &m->boot.pools[0];
-	if (sscanf(text, "%31[0-9.]-%31[0-9.]/%2u", first, last, &bits) != 3 || bits == 0 ||
-	    bits > 32 || inet_pton(AF_INET, first, &p->start) != 1 ||
-	    inet_pton(AF_INET, last, &p->end) != 1)
-		return err_set(
-			err, ERR_INVALID,
-			"--dhcp-range: \"%s\" is not of the form 192.168.77.10-192.168.77.99/24",
-			text);
-	p->netmask.s_addr = htonl(UINT32_MAX << (32 - bits));
-	m->boot.pool_count = 1;
-	return 0;
-}
 
 static int boot_settings(struct manager *m, struct err *err)
 {
@@ -213,11 +213,9 @@ static int boot_settings(struct manager *m, struct err *err)
 	m->boot.tftp = true;
 	m->boot.http_url = m->http_url;
 	m->boot.ramdisks = m->ramdisks;
-	int r = parse_dhcp_mode(m, err);
-	if (r == 0 && m->boot.dhcp == BOOT_DHCP_SERVER)
-		r = parse_range(m, err);
-	if (r == 0 && m->boot.dhcp == BOOT_DHCP_SERVER)
-		policies_add_subnet(&m->policies, m->boot.pools[0].start, m->boot.pools[0].netmask);
+	int r = dhcp_options_parse(o, &m->boot, err);
+	for (size_t i = 0; r == 0 && m->boot.dhcp == BOOT_DHCP_SERVER && i < m->boot.pool_count; i++)
+		policies_add_subnet(&m->policies, m->boot.pools[i].start, m->boot.pools[i].netmask);
 	return r;
 }
 
@@ -336,7 +334,9 @@ static int start_engine(struct manager *m, struct err *err)
 				    .timeouts = { .boot = seconds * USEC_PER_SEC },
 				    .serves_dhcp = m->options->interface &&
 						   m->boot.dhcp == BOOT_DHCP_SERVER,
-				    .agents = &m->policies.agents };
+				    .agents = &m->policies.agents,
+				    .address_check = check_address,
+				    .address_data = m };
 	host_controller_env(m->controller, &o.env);
 	m->engine = engine_new(&o);
 	return 0;
@@ -552,12 +552,6 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 						   .ns = m->options->namespace_watched,
 						   .max_provisioning_retries = (unsigned)retries });
 	look_for_secret(m);
-}
-
-void manager_options_done(struct manager_options *options)
-{
-	option_list_done(&options->allow_targets);
-	free(options->api_servers.items);
 }
 
 struct manager *manager_free(struct manager *m)

@@ -13,7 +13,9 @@ struct manager_options {
 	const char *namespace_watched;
 	const char *namespace_own;
 	const char *interface, *address;
-	const char *dhcp, *dhcp_range;
+	const char *dhcp;
+	struct option_list dhcp_ranges, dhcp_gateways;
+	const char *dhcp_dns, *dhcp_domain, *dhcp_lease;
 	const char *ramdisk;
 	const char *http_port, *agent_port;
 	const char *boot_timeout;
@@ -30,6 +32,11 @@ struct manager_options {
 		.name = (n), .argument = (arg), .standard = (def), .help = (text),                 \
 		.kind = OPTION_STRING, .offset = offsetof(struct manager_options, field)           \
 	}
+#define MANAGER_LIST(n, arg, text, field)                                                          \
+	{                                                                                          \
+		.name = (n), .argument = (arg), .help = (text), .kind = OPTION_LIST,               \
+		.offset = offsetof(struct manager_options, field)                                  \
+	}
 #define MANAGER_OPTION_ROWS                                                                        \
 	MANAGER_OPTION("namespace", "NAME", NULL, "watch hosts of this namespace only",            \
 		       namespace_watched),                                                         \
@@ -42,8 +49,18 @@ struct manager_options {
 			       address),                                                           \
 		MANAGER_OPTION("dhcp", "MODE", "server",                                           \
 			       "server, proxy (beside a DHCP server of the site) or off", dhcp),   \
-		MANAGER_OPTION("dhcp-range", "FIRST-LAST/BITS", NULL,                              \
-			       "addresses for hosts, with --dhcp server", dhcp_range),             \
+		MANAGER_LIST("dhcp-range", "FIRST-LAST/BITS",                                      \
+			     "addresses for hosts, with --dhcp server; once per subnet",           \
+			     dhcp_ranges),                                                         \
+		MANAGER_LIST("dhcp-gateway", "ADDRESS",                                            \
+			     "router that hosts of its subnet are told; once per subnet",          \
+			     dhcp_gateways),                                                       \
+		MANAGER_OPTION("dhcp-dns", "ADDRESS,...", NULL,                                    \
+			       "name servers that hosts are told", dhcp_dns),                      \
+		MANAGER_OPTION("dhcp-domain", "NAME", NULL, "domain that hosts are told",          \
+			       dhcp_domain),                                                       \
+		MANAGER_OPTION("dhcp-lease", "SECONDS", NULL, "length of a lease; else 3600",      \
+			       dhcp_lease),                                                        \
 		MANAGER_OPTION("ramdisk", "DIR", NULL, "holds vmlinuz and initramfs", ramdisk),    \
 		MANAGER_OPTION("http-port", "PORT", "6180",                                        \
 			       "boot files, on the provisioning address", http_port),              \
@@ -77,5 +94,4 @@ int manager_new(struct loop *loop, const struct manager_options *options, struct
  * transport is borrowed. */
 void manager_start(struct manager *m, struct kube_transport *transport,
 		   void (*failed)(void *data, const struct err *err), void *data);
-void manager_options_done(struct manager_options *options);
 struct manager *manager_free(struct manager *m);

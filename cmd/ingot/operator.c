@@ -124,7 +124,6 @@ static int run(void *data)
 	else
 		loop_run(o.loop);
 	stop(&o);
-	manager_options_done(data);
 	return r < 0 || o.failed ? EXIT_FAILED : EXIT_OK;
 }
 

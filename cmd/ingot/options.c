@@ -8,10 +8,15 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-void option_list_done(struct option_list *list)
+void options_done(const struct option_row *rows, void *options)
 {
-	free(list->items);
-	*list = (struct option_list){ 0 };
+	for (const struct option_row *row = rows; row->name; row++) {
+		struct option_list *list = (void *)((char *)options + row->offset);
+		if (row->kind != OPTION_LIST)
+			continue;
+		free(list->items);
+		*list = (struct option_list){ 0 };
+	}
 }
 
 static void store(const struct option_row *row, const char *value, void *ret)

@@ -29,4 +29,5 @@ struct option_row {
 /* "--name value" and "--name=value". Sets defaults first. Nothing else may stand on the line. */
 int options_parse(const struct option_row *rows, int argc, char **argv, void *ret, struct err *err);
 void options_help(const struct option_row *rows, FILE *out);
-void option_list_done(struct option_list *list);
+/* Frees the lists. */
+void options_done(const struct option_row *rows, void *options);

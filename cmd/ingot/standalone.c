@@ -363,8 +363,6 @@ static int run(void *data)
 	else
 		loop_run(s.loop);
 	stop(&s);
-	option_list_done(&options->crds);
-	manager_options_done(&options->manager);
 	return r < 0 || s.failed ? EXIT_FAILED : EXIT_OK;
 }
 

@@ -346,7 +346,8 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boot *ret)
 {
 	const struct node *n = map_get(&e->macs, mac);
-	if (!n)
+	/* Inspection makes all NICs known, but a host has one address: its others meet silence. */
+	if (!n || !streq(n->boot_mac, mac))
 		return false;
 	*ret = (struct engine_boot){ .key = n->key,
 				     .ramdisk = n->record.boot.nonce != NULL && !n->saving &&
@@ -363,14 +364,64 @@ const char *engine_slot_get(const struct engine *e, const char *mac)
 	return known ? n->record.dhcp.address : NULL;
 }
 
-bool engine_slot_used(const struct engine *e, const char *address)
+static const struct node *slot_holder(const struct engine *e, const char *address,
+				      const struct node *but)
 {
 	map_for_each(&e->nodes, i) {
 		const struct node *n = e->nodes.entries[i].value;
-		if (streq(n->record.dhcp.address, address))
-			return true;
+		if (n != but && (streq(n->record.dhcp.address, address) ||
+				 (!n->fixed_error && streq(n->fixed_address, address))))
+			return n;
 	}
-	return false;
+	return NULL;
+}
+
+bool engine_slot_used(const struct engine *e, const char *address)
+{
+	return slot_holder(e, address, NULL);
+}
+
+bool engine_slot_fixed(const struct engine *e, const char *mac, const char **ret)
+{
+	const struct node *n = map_get(&e->macs, mac);
+	if (!n || !n->fixed_address)
+		return false;
+	*ret = n->fixed_error ? NULL : n->fixed_address;
+	return true;
+}
+
+void engine_slot_taken(struct engine *e, const char *mac, const char *address)
+{
+	struct node *n = map_get(&e->macs, mac);
+	if (n)
+		node_event(n, true, "DHCPAddressInUse",
+			   "the DHCP address %s that this host shall have is in use by another "
+			   "machine on the provisioning network; the host gets none",
+			   address);
+}
+
+static int check_fixed(const struct node *n, struct err *err)
+{
+	const struct engine_options *o = &n->engine->options;
+	int r = o->address_check ? o->address_check(o->address_data, n->fixed_address, err) : 0;
+	const struct node *holder = r == 0 ? slot_holder(n->engine, n->fixed_address, n) : NULL;
+	return holder ? err_set(err, ERR_CONFLICT, "host %s has it", holder->key) : r;
+}
+
+/* Looked at again with every call, because the host that holds the address may go. */
+void node_take_fixed_address(struct node *n, const char *address)
+{
+	struct err err = { 0 };
+	if (!streq(n->fixed_address, address)) {
+		str_replace(&n->fixed_address, address);
+		str_replace(&n->fixed_error, NULL);
+	}
+	bool good = !address || check_fixed(n, &err) == 0;
+	if (!good && !streq(n->fixed_error, err.text))
+		node_event(n, true, "DHCPAddressInvalid",
+			   "the host cannot have the DHCP address %s and gets none: %s", address,
+			   err.text);
+	str_replace(&n->fixed_error, good ? NULL : err.text);
 }
 
 struct slot_answer {

@@ -59,6 +59,9 @@ struct engine_options {
 	 * from the address of the host's boot NIC (engine_slot_set). */
 	bool serves_dhcp;
 	const struct net_policy *agents; /* where agents may be called; outlives it; NULL: all */
+	/* Can DHCP give this address, a text of anybody's making, to a host? NULL: any. */
+	int (*address_check)(void *data, const char *address, struct err *err);
+	void *address_data;
 	struct engine_env env;
 };
 
@@ -97,12 +100,18 @@ struct engine_boot {
 	bool uefi;
 };
 
-/* By lower-case MAC; false for unknown ones. */
+/* By lower-case MAC; false for all but those that hosts boot by. */
 bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boot *ret);
 
 /* The DHCP address that belongs to a host's MAC, in its record. */
 const char *engine_slot_get(const struct engine *e, const char *mac); /* NULL when none; borrowed */
+/* In a record, or asked for by a person. */
 bool engine_slot_used(const struct engine *e, const char *address);
+/* False: any address will do. *ret NULL: the one asked for cannot be given; an event has said why.
+ */
+bool engine_slot_fixed(const struct engine *e, const char *mac, const char **ret);
+/* The fixed address is another machine's on the wire: tells people. */
+void engine_slot_taken(struct engine *e, const char *mac, const char *address);
 /* address "": forgets it. `done` exactly once, perhaps before this returns. The address belongs to
  * the boot NIC: once that has one, the host's other NICs get none (ERR_EXISTS). */
 void engine_slot_set(struct engine *e, const char *mac, const char *address, engine_saved_fn done,

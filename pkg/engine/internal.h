@@ -128,6 +128,8 @@ struct node {
 	char *bmc_address, *username, *password;
 	bool bmc_insecure;
 	char *boot_mac;
+	char *fixed_address; /* that it shall have by DHCP; NULL: any */
+	char *fixed_error;   /* why it cannot; NULL: it can */
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
 	struct json *root_hints;   /* in the agent's grammar */
@@ -287,4 +289,6 @@ struct json *hints_for_agent(const struct json *hints);
 /* --- provision.c ------------------------------------------------------------------------------ */
 
 extern const struct provisioner_ops engine_provisioner_ops;
+/* NULL: any will do. */
+void node_take_fixed_address(struct node *n, const char *address);
 void node_release_inspection(struct node *n, int status);

@@ -125,6 +125,7 @@ struct node *node_free(struct node *n)
 	json_free(n->agent_answer);
 	secret_free(n->password);
 	free(n->bmc_address), free(n->username), free(n->boot_mac);
+	free(n->fixed_address), free(n->fixed_error);
 	free(n->uid), free(n->key);
 	free(n);
 	return NULL;

@@ -94,6 +94,12 @@ static void event(void *data, const char *k, bool warning, const char *reason, c
 	((struct rig *)data)->warnings += warning;
 }
 
+static int check_address(void *data, const char *address, struct err *err)
+{
+	(void)data;
+	return streq(address, "10.2.0.66") ? err_set(err, ERR_INVALID, "not here") : 0;
+}
+
 static void start_engine(struct rig *rig)
 {
 	static const uint8_t secret[32] = { 1, 2, 3 };
@@ -105,6 +111,7 @@ static void start_engine(struct rig *rig)
 		.secret_len = sizeof(secret),
 		.serves_dhcp = rig->serves_dhcp,
 		.agents = rig->agents,
+		.address_check = check_address,
 		.env = { .save = save, .kick = kick, .event = event, .data = rig },
 	};
 	rig->engine = engine_new(&options);
@@ -1019,6 +1026,65 @@ static void test_token_of_another_address(void **state)
 	rig_free(rig);
 }
 
+/* Two hosts, one address: who has it keeps it, the other one hears so once, and gets it when it is
+ * free. */
+static void test_fixed_address(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(17);
+	const char *mac = rig->machine->mac, *address = "";
+	_cleanup_(json_freep) struct json *record = NULL;
+	static const char stored[] = "{\"hostUID\":\"2222\",\"schemaVersion\":1,\"dhcp\":{\"mac\":"
+				     "\"52:54:00:00:00:99\",\"address\":\"10.2.0.7\"}}";
+	assert_int_equal(json_parse(stored, strlen(stored), &record, NULL), 0);
+	engine_load(rig->engine, "metal3/node-2", "2222", record);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_false(engine_slot_fixed(rig->engine, mac, &address));
+	rig->host.dhcp_address = "10.2.0.7";
+	for (int i = 0; i < 3; i++)
+		ask(rig, WANT_REGISTER, NULL, false);
+	assert_int_equal(rig->warnings, 1);
+	assert_true(engine_slot_fixed(rig->engine, mac, &address));
+	assert_null(address);
+	rig->host.dhcp_address = "10.2.0.66"; /* refused by check_address */
+	ask(rig, WANT_REGISTER, NULL, false);
+	assert_int_equal(rig->warnings, 2);
+	assert_false(engine_slot_used(rig->engine, "10.2.0.66"));
+	rig->host.dhcp_address = "10.2.0.7";
+	ask(rig, WANT_REGISTER, NULL, false);
+	assert_int_equal(rig->warnings, 3);
+	struct prov_result result;
+	rig->prov->ops->remove(rig->prov, &(struct prov_host){ .key = "metal3/node-2" }, true,
+			       &result);
+	assert_false(engine_slot_used(rig->engine, "10.2.0.7"));
+	ask(rig, WANT_REGISTER, NULL, false);
+	assert_true(engine_slot_fixed(rig->engine, mac, &address));
+	assert_string_equal(address, "10.2.0.7");
+	assert_true(engine_slot_used(rig->engine, "10.2.0.7")); /* nobody else may get it */
+	assert_int_equal(rig->warnings, 3);
+	engine_slot_taken(rig->engine, mac, address);
+	assert_int_equal(rig->warnings, 4);
+	rig->host.dhcp_address = NULL;
+	ask(rig, WANT_REGISTER, NULL, false);
+	assert_false(engine_slot_fixed(rig->engine, mac, &address));
+	assert_false(engine_slot_used(rig->engine, "10.2.0.7"));
+	rig_free(rig);
+}
+
+/* Inspection makes all NICs known; DHCP has one address for the host, and only one NIC boots. */
+static void test_only_the_boot_mac_is_served(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(18);
+	struct engine_boot boot;
+	to_available(rig);
+	rig->host.boot_mac = "52:54:00:00:00:aa"; /* somebody corrects spec.bootMACAddress */
+	ask(rig, WANT_REGISTER, NULL, false);
+	assert_true(engine_boot_find(rig->engine, "52:54:00:00:00:aa", &boot));
+	assert_false(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1050,13 +1116,14 @@ int main(void)
 		cmocka_unit_test(test_lookup_before_registration),
 		cmocka_unit_test(test_record_of_another_host),
 		cmocka_unit_test(test_record_missing),
-		cmocka_unit_test(test_lookup_rules),
 		cmocka_unit_test(test_second_machine_ends_the_operation),
 		cmocka_unit_test(test_agents_come_from_their_address),
 		cmocka_unit_test(test_inventory_only_when_inspecting),
 		cmocka_unit_test(test_callback_addresses),
 		cmocka_unit_test(test_token_of_another_address),
 		cmocka_unit_test(test_heartbeat_rules),
+		cmocka_unit_test(test_fixed_address),
+		cmocka_unit_test(test_only_the_boot_mac_is_served),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
