@@ -5,7 +5,7 @@
 
 #include "kube/transport.h"
 #include "loop/loop.h"
-#include "options.h"
+#include "base/options.h"
 
 /* First member of the options of a command that runs a manager; filled by MANAGER_OPTION_ROWS. */
 struct manager_options {
