@@ -3,9 +3,9 @@
  * standalone` and `ingot operator` share. The two differ only in the transport that they bring.
  * Main thread's loop. */
 
+#include "base/options.h"
 #include "kube/transport.h"
 #include "loop/loop.h"
-#include "base/options.h"
 
 /* First member of the options of a command that runs a manager; filled by MANAGER_OPTION_ROWS. */
 struct manager_options {
@@ -18,6 +18,7 @@ struct manager_options {
 	const char *boot_timeout;
 	const char *kernel_args;
 	const char *retries;
+	const char *debug_socket;
 };
 
 #define MANAGER_OPTION(n, arg, def, text, field)                                                   \
@@ -50,7 +51,10 @@ struct manager_options {
 			       "more words for the ramdisk's kernel line", kernel_args),           \
 		MANAGER_OPTION("max-provisioning-retries", "N", "5",                               \
 			       "failed deployments of one image before giving up; 0: no limit",    \
-			       retries)
+			       retries),                                                           \
+		MANAGER_OPTION("debug-socket", "PATH", NULL,                                       \
+			       "Unix socket that tells what the engine is doing, for ingotctl",    \
+			       debug_socket)
 
 struct manager;
 

@@ -76,8 +76,9 @@ static const struct option_row rows[] = {
 };
 
 struct standalone {
-	const struct standalone_options *options;
-	struct loop *loop; /* of the main thread */
+	struct standalone_options *options;
+	char *debug_socket; /* the default */
+	struct loop *loop;  /* of the main thread */
 	struct loop_signal *signals[2];
 	int lock;
 	struct net_addr bind;
@@ -301,6 +302,7 @@ static void stop(struct standalone *s)
 	pki_done(&s->pki);
 	for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
 		loop_signal_close(s->signals[i]);
+	free(s->debug_socket);
 	log_set_clock(NULL, NULL);
 	loop_free(s->loop);
 	if (s->lock >= 0)
@@ -316,10 +318,25 @@ static void manager_failed(void *data, const struct err *err)
 	loop_stop(s->loop);
 }
 
+/* Unless the user names another place. */
+static void place_debug_socket(struct standalone *s)
+{
+	struct manager_options *o = &s->options->manager;
+	if (o->debug_socket)
+		return;
+	s->debug_socket = in_data_dir(s, "debug.sock");
+	if (strlen(s->debug_socket) < sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		o->debug_socket = s->debug_socket;
+	else
+		log_warn(
+			"no debug socket: the path of --data-dir is too long; give --debug-socket");
+}
+
 static int start_manager(struct standalone *s, struct err *err)
 {
 	if (s->options->api_only)
 		return 0;
+	place_debug_socket(s);
 	s->transport = apiserver_transport_new(&(struct apiserver_transport_options){
 		.loop = s->loop, .server_loop = s->store_loop, .server = s->api });
 	return manager_new(s->loop, s->transport, &s->options->manager, manager_failed, s,

@@ -97,6 +97,7 @@ void op_start(struct node *n, enum op_kind kind)
 	if (recorded(n)) {
 		node_set_state(n, ops[kind].during);
 		str_replace(&n->record.node.last_error, NULL);
+		memset(&n->record.progress, 0, sizeof(n->record.progress));
 	}
 	op_advance(n);
 }
@@ -127,6 +128,13 @@ void op_abort(struct node *n)
 	end(n);
 }
 
+/* The record says no more that a step runs; which it was stays, unless all is done. */
+static void record_rest(struct node *n)
+{
+	n->record.step.deadline = 0;
+	str_replace(&n->record.step.waits_for, NULL);
+}
+
 static void finish(struct node *n)
 {
 	const struct op_info *info = &ops[n->op.kind];
@@ -134,6 +142,7 @@ static void finish(struct node *n)
 		node_set_state(n, info->after);
 		str_replace(&n->record.step.operation, NULL);
 		str_replace(&n->record.step.name, NULL);
+		record_rest(n);
 		node_save(n);
 	}
 	end(n);
@@ -158,6 +167,7 @@ void op_fail(struct node *n, const struct err *err)
 	case OP_UNDEPLOY:
 		node_set_state(n, info->failed);
 		str_replace(&n->record.node.last_error, err->text);
+		record_rest(n);
 		node_save(n);
 		break;
 	case OP_NONE:
@@ -226,6 +236,8 @@ static void enter(struct node *n, const struct step *s)
 	str_replace(&n->record.step.name, s->name);
 	n->record.step.started_at = node_wall(n);
 	n->record.step.attempt = n->op.attempt;
+	n->record.step.deadline = n->record.step.started_at + step_timeout(n, s);
+	str_replace(&n->record.step.waits_for, s->waits_for);
 	log_info("step", "host", n->key, "operation", ops[n->op.kind].name, "step", s->name);
 	node_save(n);
 }
@@ -299,6 +311,9 @@ static void resume_step(struct node *n, const struct step *s)
 	usec_t spent = wall > began ? MIN(wall - began, limit) : 0;
 	clear_step(n, s);
 	n->op.deadline -= spent;
+	/* This process may have other limits. */
+	n->record.step.deadline = wall + limit - spent;
+	str_replace(&n->record.step.waits_for, s->waits_for);
 }
 
 static bool may_act(const struct node *n)
