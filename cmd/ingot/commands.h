@@ -1,7 +1,7 @@
 #pragma once
 /* The subcommands of ingot: each has a table of options and a function. Main thread. */
 
-#include "options.h"
+#include "base/options.h"
 
 enum exit_code {
 	EXIT_OK = 0,

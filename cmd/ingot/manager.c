@@ -21,6 +21,7 @@
 #include "boot/http_boot.h"
 #include "boot/tftp_server.h"
 #include "crypt/crypt.h"
+#include "ctrl/debug.h"
 #include "ctrl/host_controller.h"
 #include "ctrl/secret.h"
 #include "dhcp_options.h"
@@ -58,7 +59,8 @@ struct manager {
 	struct dhcp_server *dhcp;
 	struct tftp_server *tftp;
 	struct web *web, *bulk;
-	struct web_server *agent_server, *boot_server;
+	struct web_server *agent_server, *boot_server, *debug_server;
+	struct debug_routes *debug;
 	struct timer retry;
 	struct kube_op *op;
 };
@@ -184,12 +186,23 @@ static void slot_set(void *data, const struct net_mac *mac, struct in_addr addre
 	engine_slot_set(m->engine, net_format_mac(mac, text), ip, on_slot_stored, q);
 }
 
+static void boot_seen(void *data, const struct net_mac *mac, enum boot_stage stage)
+{
+	static const char *const texts[] = { [BOOT_STAGE_OFFERED] = "DHCP offer sent",
+					     [BOOT_STAGE_LEASED] = "DHCP address confirmed",
+					     [BOOT_STAGE_SCRIPT] = "boot script fetched" };
+	const struct manager *m = data;
+	char text[NET_MAC_TEXT_SIZE];
+	engine_boot_seen(m->engine, net_format_mac(mac, text), texts[stage]);
+}
+
 static const struct boot_ops boot_ops = { .find = boot_find,
 					  .slot_get = slot_get,
 					  .slot_fixed = slot_fixed,
 					  .slot_taken = slot_taken,
 					  .slot_used = slot_used,
-					  .slot_set = slot_set };
+					  .slot_set = slot_set,
+					  .seen = boot_seen };
 
 /* --- boot services: set-up
  * ------------------------------------------------------------------------------ */
@@ -294,6 +307,27 @@ static int open_privileged(struct manager *m, struct err *err)
 	return r < 0 ? r : tftp_server_open(&env, &m->tftp, err);
 }
 
+static usec_t next_look(void *data, const char *key)
+{
+	return host_controller_next(data, key);
+}
+
+/* A Unix socket and not a port of the loopback: there every user of the machine, and every page in
+ * his browser, could ask. */
+static int open_debug(struct manager *m, struct err *err)
+{
+	m->debug = debug_routes_new(m->engine, m->loop, next_look, m->controller);
+	const struct web_route rows[] = { debug_routes_row(m->debug), { .prefix = NULL } };
+	const struct web_server_options w = { .name = "debug",
+					      .socket = m->options->debug_socket,
+					      .routes = rows,
+					      .max_connections = 32 };
+	int r = m->web ? 0 : web_new(&m->web, err);
+	if (r == 0)
+		r = web_server_open(m->web, &w, &m->debug_server, err);
+	return r < 0 ? err_wrap(err, "--debug-socket") : 0;
+}
+
 /* --- engine and controller
  * ------------------------------------------------------------------------------- */
 
@@ -351,6 +385,8 @@ static void run(struct manager *m)
 		if (r == 0)
 			r = open_boot(m, &err);
 	}
+	if (r == 0 && !str_empty(m->options->debug_socket))
+		r = open_debug(m, &err);
 	if (r < 0) {
 		give_up(m, &err);
 		return;
@@ -562,6 +598,7 @@ struct manager *manager_free(struct manager *m)
 	kube_cancel(m->op);
 	web_server_close(m->agent_server);
 	web_server_close(m->boot_server);
+	web_server_close(m->debug_server);
 	dhcp_server_close(m->dhcp);
 	tftp_server_close(m->tftp);
 	engine_free(m->engine);
@@ -575,6 +612,7 @@ struct manager *manager_free(struct manager *m)
 	kube_client_free(m->client);
 	http_boot_free(m->http_boot);
 	agent_routes_free(m->routes);
+	debug_routes_free(m->debug);
 	web_free(m->web);
 	web_free(m->bulk);
 	crypt_pair_release(&m->ca);

@@ -3,10 +3,10 @@
  * standalone` and `ingot operator` share. The two differ only in the transport that they bring.
  * Main thread's loop. */
 
+#include "base/options.h"
 #include "kube/transport.h"
 #include "loop/loop.h"
 #include "net/policy.h"
-#include "options.h"
 
 /* First member of the options of a command that runs a manager; filled by MANAGER_OPTION_ROWS. */
 struct manager_options {
@@ -25,6 +25,7 @@ struct manager_options {
 	const char *bmc_networks, *cluster_networks;
 	/* No option: what the command knows of its cluster. */
 	struct net_prefixes api_servers;
+	const char *debug_socket;
 };
 
 #define MANAGER_OPTION(n, arg, def, text, field)                                                   \
@@ -73,6 +74,9 @@ struct manager_options {
 		MANAGER_OPTION("max-provisioning-retries", "N", "5",                               \
 			       "failed deployments of one image before giving up; 0: no limit",    \
 			       retries),                                                           \
+		MANAGER_OPTION("debug-socket", "PATH", NULL,                                       \
+			       "Unix socket that tells what the engine is doing, for ingotctl",    \
+			       debug_socket),                                                      \
 		MANAGER_OPTION("bmc-networks", "CIDR[,CIDR..]", NULL,                              \
 			       "BMCs are in these networks only", bmc_networks),                   \
 		MANAGER_OPTION("cluster-networks", "CIDR[,CIDR..]", NULL,                          \

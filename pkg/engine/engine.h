@@ -117,5 +117,15 @@ void engine_slot_taken(struct engine *e, const char *mac, const char *address);
 void engine_slot_set(struct engine *e, const char *mac, const char *address, engine_saved_fn done,
 		     void *data);
 
-/* State, operation, step and their times of one host, for people; NULL when unknown. */
+/* --- for people ------------------------------------------------------------------------------- */
+
+/* All that is known of one host (docs/ctl.md has the members), NULL when unknown; one row for each
+ * host, by name. No secret: neither token nor nonce nor password; URLs without userinfo and query.
+ */
 struct json *engine_describe(const struct engine *e, const char *key);
+struct json *engine_list(const struct engine *e);
+/* Somebody looks at this host: for ten seconds its progress is asked for each second. The API hears
+ * no more of it than otherwise. */
+void engine_watch(struct engine *e, const char *key);
+/* How far the firmware came in a boot, by lower-case MAC; `stage` is static. Others are ignored. */
+void engine_boot_seen(struct engine *e, const char *mac, const char *stage);

@@ -10,6 +10,7 @@
  * agent.c     agents' side: lookup, heartbeat, inspection
  * command.c   asking the agent
  * provision.c the provisioner interface
+ * describe.c  what people see of it
  */
 
 #include "base/map.h"
@@ -100,7 +101,8 @@ struct node_op {
 	int64_t attempt;
 	bool agent_found; /* a running agent serves: no boot needed */
 	bool progress_turn, progress_unknown;
-	struct err last; /* the last passing trouble, for the message of a time-out */
+	usec_t looked_at; /* the agent's commands were read last */
+	struct err last;  /* the last passing trouble, for the message of a time-out */
 };
 
 struct node_progress {
@@ -173,6 +175,9 @@ struct node {
 	struct timer inspection_timer;
 	struct node_progress progress;
 	usec_t progress_stored;
+	usec_t watched_until;	/* somebody looks: progress is asked for each second */
+	const char *boot_stage; /* of the boot on record, seen by the boot services; static */
+	usec_t boot_stage_at;	/* wall */
 };
 
 /* Outlives the engine while answers to its questions are under way. */

@@ -342,21 +342,3 @@ void engine_load(struct engine *e, const char *key, const char *uid, const struc
 		n->lost = true;
 	}
 }
-
-struct json *engine_describe(const struct engine *e, const char *key)
-{
-	const struct node *n = node_find(e, key);
-	if (!n)
-		return NULL;
-	struct json *j = record_save(&n->record);
-	json_remove(json_get_mut(j, "agent"), "certificate");
-	json_set_string(j, "operation", op_info(n->op.kind)->name);
-	const struct step *step = op_step(n);
-	json_set_string(j, "waitsFor", step ? step->waits_for : NULL);
-	json_set_string(j, "trouble", n->op.last.kind != ERR_NONE ? n->op.last.text : NULL);
-	struct json *progress = json_make_object(j, "progress");
-	json_set_int(progress, "bytesDone", (int64_t)n->progress.bytes_done);
-	json_set_int(progress, "bytesTotal", (int64_t)n->progress.bytes_total);
-	json_set_int(progress, "bytesPerSecond", (int64_t)n->progress.bytes_per_second);
-	return j;
-}

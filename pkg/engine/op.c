@@ -141,6 +141,7 @@ void op_start(struct node *n, enum op_kind kind)
 	if (recorded(n)) {
 		node_set_state(n, ops[kind].during);
 		str_replace(&n->record.node.last_error, NULL);
+		memset(&n->record.progress, 0, sizeof(n->record.progress));
 	}
 	op_advance(n);
 }
@@ -172,6 +173,13 @@ void op_abort(struct node *n)
 	end(n);
 }
 
+/* The record says no more that a step runs; which it was stays, unless all is done. */
+static void record_rest(struct node *n)
+{
+	n->record.step.deadline = 0;
+	str_replace(&n->record.step.waits_for, NULL);
+}
+
 static void finish(struct node *n)
 {
 	const struct op_info *info = &ops[n->op.kind];
@@ -179,6 +187,7 @@ static void finish(struct node *n)
 		node_set_state(n, info->after);
 		str_replace(&n->record.step.operation, NULL);
 		str_replace(&n->record.step.name, NULL);
+		record_rest(n);
 		node_save(n);
 	}
 	end(n);
@@ -204,6 +213,7 @@ void op_fail(struct node *n, const struct err *err)
 	case OP_UNDEPLOY:
 		node_set_state(n, info->failed);
 		str_replace(&n->record.node.last_error, err->text);
+		record_rest(n);
 		node_save(n);
 		break;
 	case OP_NONE:
@@ -273,6 +283,8 @@ static void enter(struct node *n, const struct step *s)
 	str_replace(&n->record.step.name, s->name);
 	n->record.step.started_at = node_wall(n);
 	n->record.step.attempt = n->op.attempt;
+	n->record.step.deadline = n->record.step.started_at + step_timeout(n, s);
+	str_replace(&n->record.step.waits_for, s->waits_for);
 	log_info("step", "host", n->key, "operation", ops[n->op.kind].name, "step", s->name);
 	node_save(n);
 }
@@ -341,6 +353,11 @@ static void start_clock(struct node *n, const struct step *s)
 	usec_t began = n->record.step.started_at, wall = node_wall(n), limit = step_timeout(n, s);
 	usec_t spent = n->op.resumed && wall > began ? MIN(wall - began, limit) : 0;
 	n->op.deadline = node_now(n) + limit - spent;
+	if (!n->op.resumed)
+		return;
+	/* This process may have other limits. */
+	n->record.step.deadline = wall + limit - spent;
+	str_replace(&n->record.step.waits_for, s->waits_for);
 }
 
 static bool may_act(const struct node *n)

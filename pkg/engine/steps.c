@@ -154,6 +154,7 @@ static void new_boot(struct node *n)
 	str_replace(&n->record.boot.nonce, nonce);
 	str_replace(&n->record.boot.purpose, op_info(n->op.kind)->name);
 	n->record.boot.started_at = node_wall(n);
+	n->boot_stage = NULL;
 }
 
 static enum step_result set_device(struct node *n, enum bmc_device device, bool persistent,
@@ -284,12 +285,27 @@ static enum step_result take_command_state(struct node *n, const char *command, 
 		return STEP_FAILED;
 	case AGENT_COMMAND_RUNNING:
 		n->op.commanded = true;
+		n->op.looked_at = node_now(n);
 		break;
 	case AGENT_COMMAND_ABSENT:
 		break;
 	}
 	n->agent_ask.state = ASK_IDLE;
 	return STEP_WAIT;
+}
+
+/* The pause between two looks at a command that runs. Its end comes by heartbeat too. While
+ * somebody looks, a write's progress fills the pause. */
+enum { LOOK_S = 10 };
+
+static bool watched(const struct node *n)
+{
+	return node_now(n) < n->watched_until && !n->op.progress_unknown;
+}
+
+static usec_t look_pause(const struct node *n)
+{
+	return (n->op.progress_turn && watched(n) ? 1 : LOOK_S) * USEC_PER_SEC;
 }
 
 /* Brings one agent command to its end: looks whether it was started (perhaps by a process before
@@ -326,7 +342,7 @@ static enum step_result run_command(struct node *n, const char *extension, const
 	if (r != STEP_WAIT)
 		return r;
 	if (n->op.commanded)
-		return step_rest(n, 10 * USEC_PER_SEC);
+		return step_rest(n, look_pause(n));
 	struct json *p = params(n, err);
 	if (!p)
 		return STEP_FAILED;
@@ -456,15 +472,16 @@ static void take_progress(struct node *n)
 		record_progress(n);
 }
 
-/* While the write runs, every other question is for its progress. An agent that is not ours knows
- * no such thing: then never again in this step. */
+/* While the write runs, every other question is for its progress, and more while somebody looks. An
+ * agent that is not ours knows no such thing: then never again in this step. */
 static bool ask_progress(struct node *n)
 {
 	if (n->agent_ask.state == ASK_ANSWERED && json_get(n->agent_answer, "received_bytes")) {
 		take_progress(n);
 		n->agent_ask.state = ASK_IDLE;
-		n->op.progress_turn = false;
-		step_rest(n, 5 * USEC_PER_SEC);
+		n->op.progress_turn = watched(n) &&
+				      node_now(n) < n->op.looked_at + LOOK_S * USEC_PER_SEC;
+		step_rest(n, (watched(n) ? 1 : 5) * USEC_PER_SEC);
 		return true;
 	}
 	if (n->agent_ask.state == ASK_FAILED && n->agent_ask.err.code == 404) {

@@ -69,6 +69,7 @@ struct http_request {
 	const char *username, *password; /* basic authentication; NULL: none */
 	const char *bearer;		 /* token; NULL: none */
 	const struct http_tls *tls;
+	const char *unix_socket; /* path to connect to, whatever host the URL names; NULL: none */
 	const char *proxy;	/* NULL: none (the environment is not read) */
 	usec_t connect_timeout; /* 0: 10 s */
 	usec_t timeout;		/* whole operation; 0: none */

@@ -171,6 +171,7 @@ int setup_request(struct http_op *op, const struct http_request *request, struct
 	op->what = xstrdup(request->what);
 	op->tls = request->tls;
 	op->proxy = xstrdup(request->proxy);
+	op->unix_socket = xstrdup(request->unix_socket);
 	op->connect_timeout = request->connect_timeout ? request->connect_timeout
 						       : 10 * USEC_PER_SEC;
 	op->timeout = request->timeout;
@@ -197,6 +198,9 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
 {
 	struct http_op *op = data;
 	struct net_addr a;
+	if (op->unix_socket)
+		return socket(to->family, to->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			      to->protocol);
 	if (purpose != CURLSOCKTYPE_IPCXN || net_from_sockaddr(&to->addr, to->addrlen, &a) < 0)
 		return CURL_SOCKET_BAD;
 	a = net_unmap(&a);
@@ -336,6 +340,7 @@ static void set_connection(struct http_op *op)
 	/* "" is no proxy at all, whatever the environment says. */
 	curl_easy_setopt(easy, CURLOPT_PROXY, str_or(op->proxy, ""));
 	curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+	curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, op->unix_socket);
 	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
 			 (long)MAX(op->connect_timeout / USEC_PER_MSEC, UINT64_C(1)));

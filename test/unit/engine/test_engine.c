@@ -1085,6 +1085,173 @@ static void test_only_the_boot_mac_is_served(void **state)
 	rig_free(rig);
 }
 
+/* --- what people see
+ * ------------------------------------------------------------------------------------------------
+ */
+
+enum { IMAGE_SIZE = 1 << 30 };
+
+/* Till the end of the write. Each change of the progress on record is 30 s or 10 % away from the
+ * one before. Returns how many there were. */
+static unsigned follow_write(struct rig *rig, bool watch)
+{
+	unsigned changes = 0, kicks = rig->kicks;
+	int64_t last = -1;
+	usec_t last_at = 0;
+	while (rig->machine->writes_done == 0) {
+		if (watch)
+			engine_watch(rig->engine, key);
+		advance(rig, USEC_PER_SEC);
+		const struct json *p = json_get(rig->record, "progress");
+		int64_t now = json_get_int(p, "bytesDone", -1);
+		if (now < 0 || now == last)
+			continue;
+		assert_true(last < 0 || loop_now(rig->loop) >= last_at + 29 * USEC_PER_SEC ||
+			    now / (IMAGE_SIZE / 10) > last / (IMAGE_SIZE / 10));
+		last = now;
+		last_at = loop_now(rig->loop);
+		changes++;
+	}
+	/* Nor is the BareMetalHost touched: only a kick leads to it. */
+	assert_int_equal(rig->kicks, kicks);
+	return changes;
+}
+
+static struct rig *writing_rig(uint64_t seed, usec_t write_time)
+{
+	struct rig *rig = rig_new(seed);
+	rig->world.image_size = IMAGE_SIZE;
+	rig->world.write_time = write_time;
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &image_a, false);
+	while (rig->machine->writes_begun == 0)
+		advance(rig, USEC_PER_SEC);
+	return rig;
+}
+
+static void test_progress_is_stored_rarely(void **state)
+{
+	(void)state;
+	struct rig *rig = writing_rig(21, 20 * USEC_PER_MIN);
+	unsigned changes = follow_write(rig, false);
+	assert_in_range(changes, 20, 60);
+	assert_in_range(rig->machine->progress_asks, 60, 100); /* every 15 s */
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_null(json_get_path(rig->record, "progress.bytesDone"));
+	rig_free(rig);
+
+	rig = writing_rig(21, 20 * USEC_PER_MIN);
+	changes = follow_write(rig, true);
+	assert_in_range(changes, 20, 60); /* however often somebody looks */
+	assert_in_range(rig->machine->progress_asks, 800, 1800);
+	rig_free(rig);
+
+	rig = writing_rig(21, 30 * USEC_PER_SEC);
+	changes = follow_write(rig, true);
+	assert_in_range(changes, 8, 12);
+	rig_free(rig);
+}
+
+/* A write that was broken off leaves no progress behind. */
+static void test_progress_ends_with_its_operation(void **state)
+{
+	(void)state;
+	struct rig *rig = writing_rig(22, 20 * USEC_PER_MIN);
+	advance(rig, 10 * USEC_PER_MIN);
+	assert_true(json_get_int(json_get(rig->record, "progress"), "percent", 0) > 30);
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	advance(rig, 5 * USEC_PER_SEC);
+	assert_string_equal(json_get_path_string(rig->record, "node.state"), "deleting");
+	assert_null(json_get_path(rig->record, "progress.percent"));
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
+static char *described(const struct rig *rig)
+{
+	_cleanup_(json_freep) struct json *j = engine_describe(rig->engine, key);
+	_cleanup_(json_freep) struct json *list = engine_list(rig->engine);
+	struct strbuf text = { 0 };
+	json_print(j, &text);
+	json_print(list, &text);
+	return strbuf_take(&text, NULL);
+}
+
+static void test_describe(void **state)
+{
+	(void)state;
+	static const struct prov_provision image = { .image = { "http://tom:pa55@h/a.raw?sig=5i9",
+								"aaaa", "sha256", "raw" } };
+	struct rig *rig = rig_new(23);
+	rig->world.image_size = IMAGE_SIZE;
+	rig->world.write_time = 20 * USEC_PER_MIN;
+	assert_null(engine_describe(rig->engine, key));
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &image, false);
+	while (rig->machine->writes_begun == 0)
+		advance(rig, USEC_PER_SEC);
+	engine_boot_seen(rig->engine, rig->machine->mac, "boot script fetched");
+	engine_boot_seen(rig->engine, "02:00:00:00:00:99", "boot script fetched");
+	advance(rig, 10 * USEC_PER_MIN);
+	_cleanup_(json_freep) struct json *j = engine_describe(rig->engine, key);
+	assert_string_equal(json_get_string(j, "host"), key);
+	assert_string_equal(json_get_string(j, "state"), "deploying");
+	assert_string_equal(json_get_string(j, "operation"), "deploy");
+	assert_string_equal(json_get_string(j, "step"), "write image");
+	assert_string_equal(json_get_string(j, "waitsFor"), "the agent to write the image");
+	assert_in_range(json_get_int(json_get(j, "progress"), "percent", -1), 45, 55);
+	assert_in_range(json_get_int(json_get(j, "progress"), "secondsLeft", -1), 500, 700);
+	assert_string_equal(json_get_path_string(j, "boot.stage"), "boot script fetched");
+	assert_string_equal(json_get_path_string(j, "bmc.power"), "on");
+	assert_string_equal(json_get_path_string(j, "image.url"), "http://h/a.raw?...");
+	usec_t started, deadline;
+	assert_int_equal(clock_parse(json_get_string(j, "startedAt"), &started), 0);
+	assert_int_equal(clock_parse(json_get_string(j, "deadline"), &deadline), 0);
+	assert_in_range((deadline - started) / USEC_PER_SEC, 24 * 3600 - 1, 24 * 3600 + 1);
+	/* The same for who has only the API. */
+	assert_string_equal(json_get_path_string(rig->record, "step.waitsFor"),
+			    "the agent to write the image");
+	assert_non_null(json_get_path_string(rig->record, "step.deadline"));
+
+	_cleanup_(freep) char *text = described(rig);
+	const char *const secrets[] = { "secret",
+					"pa55",
+					"tom",
+					"5i9",
+					rig->machine->token,
+					json_get_path_string(rig->record, "boot.nonce") };
+	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++)
+		assert_null(strstr(text, secrets[i]));
+	rig->world.faults.write_fails = 1000;
+	assert_int_equal(reach(rig, WANT_PROVISION, &image, false), PROV_FAILED);
+	_cleanup_(freep) char *after = described(rig);
+	assert_non_null(strstr(after, "checksum of the image is wrong"));
+	assert_null(strstr(after, "pa55"));
+	assert_null(strstr(after, "5i9"));
+	assert_null(json_get_path_string(rig->record, "step.waitsFor"));
+	rig_free(rig);
+}
+
+static void test_describe_a_silent_bmc(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(24);
+	rig->machine->bmc->unreachable = true;
+	ask(rig, WANT_REGISTER, NULL, false);
+	advance(rig, 5 * USEC_PER_SEC);
+	_cleanup_(json_freep) struct json *j = engine_describe(rig->engine, key);
+	assert_string_equal(json_get_string(j, "step"), "verify");
+	assert_string_equal(json_get_string(j, "waitsFor"), "the BMC to answer");
+	assert_non_null(json_get_string(j, "deadline"));
+	assert_string_equal(json_get_path_string(j, "bmc.endpoint"), "10.1.0.1:623");
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
+	_cleanup_(json_freep) struct json *after = engine_describe(rig->engine, key);
+	assert_true(json_get_int(json_get(after, "bmc"), "failures", 0) > 0);
+	assert_non_null(json_get_path_string(after, "bmc.lastError"));
+	assert_null(json_get_string(after, "step"));
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1124,6 +1291,10 @@ int main(void)
 		cmocka_unit_test(test_heartbeat_rules),
 		cmocka_unit_test(test_fixed_address),
 		cmocka_unit_test(test_only_the_boot_mac_is_served),
+		cmocka_unit_test(test_progress_is_stored_rarely),
+		cmocka_unit_test(test_progress_ends_with_its_operation),
+		cmocka_unit_test(test_describe),
+		cmocka_unit_test(test_describe_a_silent_bmc),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
