@@ -18,6 +18,7 @@ struct manager_options {
 	const char *boot_timeout;
 	const char *kernel_args;
 	const char *retries;
+	const char *api_qps; /* NULL: no limit; the API server serves nobody else */
 };
 
 #define MANAGER_OPTION(n, arg, def, text, field)                                                   \
