@@ -63,7 +63,8 @@ struct step {
 	const char *retry_from; /* after a time-out go back to this step, boot_attempts times */
 };
 
-/* A question to the BMC or the agent, and its answer. */
+/* A question to the BMC or the agent. Errors are kept by err_keep(): there are as many nodes as
+ * hosts. */
 enum ask_state { ASK_IDLE, ASK_RUNNING, ASK_ANSWERED, ASK_FAILED };
 
 struct node_op {
@@ -79,14 +80,14 @@ struct node_op {
 	int64_t attempt;
 	bool agent_found; /* a running agent serves: no boot needed */
 	bool progress_turn, progress_unknown;
-	bool hard;	 /* power off without asking the operating system */
-	struct err last; /* the last passing trouble, for the message of a time-out */
+	bool hard;	  /* power off without asking the operating system */
+	struct err *last; /* the last passing trouble, for the message of a time-out */
 };
 
 struct node_ask {
 	enum ask_state state;
 	uint64_t serial; /* answers to earlier questions are dropped */
-	struct err err;
+	struct err *err; /* when it failed */
 };
 
 struct pending_answer {
@@ -109,12 +110,12 @@ struct node {
 	struct json *config_drive; /* member names → texts; while a deployment runs */
 
 	struct bmc *bmc;
-	bool verified;		 /* the BMC has answered with these settings */
-	struct err verify_error; /* the last verification failed with it */
+	bool verified;		  /* the BMC has answered with these settings */
+	struct err *verify_error; /* the last verification failed with it */
 	enum prov_power power;
-	bool power_fresh;	/* read in this step */
-	unsigned read_failures; /* of the idle poll, in a row */
-	struct err power_error; /* a power operation failed, not yet told */
+	bool power_fresh;	 /* read in this step */
+	unsigned read_failures;	 /* of the idle poll, in a row */
+	struct err *power_error; /* a power operation failed, not yet told */
 
 	enum node_state state;
 	struct node_record record;
@@ -131,7 +132,6 @@ struct node {
 	struct timer wake; /* deadline or rest of the step; idle: the power poll */
 
 	struct node_ask bmc_ask;
-	struct bmc_result bmc_result;
 	struct node_ask agent_ask;
 	struct agent_call *agent_call;
 	struct json *agent_answer;
@@ -177,6 +177,8 @@ void node_save(struct node *n);
 /* The same, and tells fn. */
 void node_save_for(struct node *n, node_saved_fn fn, void *data);
 void node_kick(struct node *n);
+/* Forgets what was asked before and its error. */
+void node_ask_begin(struct node_ask *ask, enum ask_state state, uint64_t serial);
 void node_event(struct node *n, bool warning, const char *reason, const char *fmt, ...)
 	_printf_(4, 5);
 void node_add_mac(struct node *n, const char *mac);

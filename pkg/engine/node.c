@@ -123,9 +123,18 @@ struct node *node_free(struct node *n)
 	json_free(n->agent_answer);
 	secret_free(n->password);
 	free(n->bmc_address), free(n->username), free(n->boot_mac);
+	err_keep(&n->verify_error, NULL), err_keep(&n->power_error, NULL);
+	err_keep(&n->bmc_ask.err, NULL), err_keep(&n->agent_ask.err, NULL);
 	free(n->uid), free(n->key);
 	free(n);
 	return NULL;
+}
+
+void node_ask_begin(struct node_ask *ask, enum ask_state state, uint64_t serial)
+{
+	ask->state = state;
+	ask->serial = serial;
+	err_keep(&ask->err, NULL);
 }
 
 void node_kick(struct node *n)
@@ -330,7 +339,7 @@ struct json *engine_describe(const struct engine *e, const char *key)
 	json_set_string(j, "operation", op_info(n->op.kind)->name);
 	const struct step *step = op_step(n);
 	json_set_string(j, "waitsFor", step ? step->waits_for : NULL);
-	json_set_string(j, "trouble", n->op.last.kind != ERR_NONE ? n->op.last.text : NULL);
+	json_set_string(j, "trouble", n->op.last ? n->op.last->text : NULL);
 	struct json *progress = json_make_object(j, "progress");
 	json_set_int(progress, "bytesDone", (int64_t)n->progress.bytes_done);
 	json_set_int(progress, "bytesTotal", (int64_t)n->progress.bytes_total);

@@ -118,9 +118,9 @@ static void start_verify(struct node *n, struct prov_result *ret)
 {
 	struct err err = { 0 };
 	n->verified = false;
-	n->verify_error = (struct err){ 0 };
+	err_keep(&n->verify_error, NULL);
 	if (node_open_bmc(n, &err) < 0) {
-		n->verify_error = err;
+		err_keep(&n->verify_error, &err);
 		failed(ret, err.text);
 		return;
 	}
@@ -130,8 +130,7 @@ static void start_verify(struct node *n, struct prov_result *ret)
 
 static bool retry_verify(const struct node *n, const struct prov_register *params, bool changed)
 {
-	bool told = n->verify_error.kind != ERR_NONE && !params->retry &&
-		    !params->credentials_changed;
+	bool told = n->verify_error && !params->retry && !params->credentials_changed;
 	return changed || (!n->verified && !told);
 }
 
@@ -163,8 +162,8 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 		failed(ret, err.text);
 		return;
 	}
-	if (n->verify_error.kind != ERR_NONE && !n->verified)
-		failed(ret, n->verify_error.text);
+	if (n->verify_error && !n->verified)
+		failed(ret, n->verify_error->text);
 	else
 		done(ret);
 }
@@ -483,12 +482,12 @@ static void change_power(struct provisioner *p, const struct prov_host *host, en
 		ret->requeue = 3 * USEC_PER_SEC;
 		return;
 	}
-	if (n->power_error.kind != ERR_NONE && !force) {
-		failed(ret, n->power_error.text);
-		n->power_error = (struct err){ 0 };
+	if (n->power_error && !force) {
+		failed(ret, n->power_error->text);
+		err_keep(&n->power_error, NULL);
 		return;
 	}
-	n->power_error = (struct err){ 0 };
+	err_keep(&n->power_error, NULL);
 	if (!power_op && n->power == want) {
 		done(ret);
 		return;
