@@ -198,9 +198,10 @@ static int write_image(int argc, char **argv)
 		fprintf(stderr, "ingot-agent: %s\n", err.text);
 		return EXIT_FAILURE;
 	}
-	printf("format=%s served=%llu written=%llu gpt=%d\n", disk_format_name(result.format),
-	       (unsigned long long)result.served_bytes, (unsigned long long)result.written_bytes,
-	       result.gpt);
+	printf("format=%s served=%llu written=%llu gpt=%d peak_memory=%llu\n",
+	       disk_format_name(result.format), (unsigned long long)result.served_bytes,
+	       (unsigned long long)result.written_bytes, result.gpt,
+	       (unsigned long long)hw_peak_memory(""));
 	return EXIT_SUCCESS;
 }
 

@@ -34,6 +34,7 @@
 
 #define SECRET_NAME "ingot-engine"
 #define TEN_YEARS   (3650 * 24 * USEC_PER_HOUR)
+#define API_QPS_MAX 100000
 
 struct manager {
 	struct loop *loop;
@@ -532,21 +533,33 @@ static void look_for_secret(void *data)
  * ---------------------------------------------------------------------------------------------------
  */
 
-static struct kube_client *client(struct manager *m, struct kube_transport *transport)
+static struct kube_client *client(struct manager *m, struct kube_transport *transport, double qps)
 {
-	return kube_client_new(
-		&(struct kube_client_options){ .loop = m->loop, .transport = transport });
+	return kube_client_new(&(struct kube_client_options){
+		.loop = m->loop, .transport = transport, .qps = qps });
+}
+
+/* As the client wants it: negative for no limit. */
+static double api_qps(const struct manager_options *o)
+{
+	uint64_t qps = 0;
+	if (o->api_qps)
+		parse_u64(o->api_qps, API_QPS_MAX, &qps);
+	return qps ? (double)qps : -1;
 }
 
 static int check(struct manager *m, struct err *err)
 {
-	uint64_t retries;
+	uint64_t retries, qps;
 	int r = policies_make(m->options, &m->policies, err);
 	if (r == 0 && m->options->interface)
 		r = boot_settings(m, err);
 	if (r == 0 && parse_u64(m->options->retries, 1000, &retries) < 0)
 		r = err_set(err, ERR_INVALID, "--max-provisioning-retries: \"%s\" is not a number",
 			    m->options->retries);
+	if (r == 0 && m->options->api_qps && parse_u64(m->options->api_qps, API_QPS_MAX, &qps) < 0)
+		r = err_set(err, ERR_INVALID, "--kube-api-qps: \"%s\" is not a number up to %d",
+			    m->options->api_qps, API_QPS_MAX);
 	return r;
 }
 
@@ -572,9 +585,9 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 {
 	m->failed = failed;
 	m->failed_data = data;
-	m->client = client(m, transport);
+	m->client = client(m, transport, api_qps(m->options));
 	/* Events have a throttle of their own: a flood of them must not delay work. */
-	m->event_client = client(m, transport);
+	m->event_client = client(m, transport, 0);
 	m->recorder = kube_recorder_new(&(struct kube_recorder_options){
 		.client = m->event_client,
 		.component = "metal3-baremetal-controller",

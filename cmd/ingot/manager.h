@@ -26,6 +26,7 @@ struct manager_options {
 	/* No option: what the command knows of its cluster. */
 	struct net_prefixes api_servers;
 	const char *debug_socket;
+	const char *api_qps; /* NULL: no limit; the API server serves nobody else */
 };
 
 #define MANAGER_OPTION(n, arg, def, text, field)                                                   \

@@ -31,6 +31,9 @@ static const struct option_row rows[] = {
 	ROW("context", "NAME", NULL, "context of the kubeconfig", context),
 	ROW("log-level", "LEVEL", "info", "debug, info, warn or error", log_level),
 	MANAGER_OPTION_ROWS,
+	MANAGER_OPTION("kube-api-qps", "N", "20",
+		       "requests a second to the cluster's API, after a burst of 30; 0: no limit",
+		       api_qps),
 	{ .name = NULL },
 };
 

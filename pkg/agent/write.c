@@ -12,6 +12,7 @@
 #include "agent/disk/wipe.h"
 #include "agent/hw/disks.h"
 #include "agent/hw/settle.h"
+#include "agent/hw/sysfs.h"
 #include "agent/run.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -247,6 +248,10 @@ static int write_to(struct ipa_run *run, const struct json *info, const struct j
 		return r;
 	}
 	snprintf(run->env->root_uuid, sizeof(run->env->root_uuid), "0x%08x", result.disk_id);
+	char written[24], peak[24];
+	snprintf(written, sizeof(written), "%llu", (unsigned long long)result.written_bytes);
+	snprintf(peak, sizeof(peak), "%llu", (unsigned long long)hw_peak_memory(run->env->root));
+	log_info("image written", "bytes", written, "peak_memory_bytes", peak);
 	return 0;
 }
 

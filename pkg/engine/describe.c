@@ -64,8 +64,8 @@ static void add_operation(struct json *j, const struct node *n)
 	set_moment(j, "deadline", n, n->op.deadline);
 	if (n->op.not_before > node_now(n))
 		set_moment(j, "nextAttempt", n, n->op.not_before);
-	if (n->op.last.kind != ERR_NONE)
-		set_text(j, "trouble", n->op.last.text);
+	if (n->op.last)
+		set_text(j, "trouble", n->op.last->text);
 }
 
 static void add_progress(struct json *j, const struct node *n)
@@ -199,7 +199,7 @@ void engine_watch(struct engine *e, const char *key)
 	n->watched_until = now + WATCH_S * USEC_PER_SEC;
 	/* A pause that was chosen when nobody looked; one after a failure stays. */
 	if (op_step(n) != &steps[STEP_WRITE] || !n->op.commanded || n->op.progress_unknown ||
-	    n->agent_ask.state != ASK_IDLE || n->op.last.kind != ERR_NONE)
+	    n->agent_ask.state != ASK_IDLE || n->op.last)
 		return;
 	n->op.not_before = MIN(n->op.not_before, now + USEC_PER_SEC);
 	op_advance(n);

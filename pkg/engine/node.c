@@ -126,9 +126,19 @@ struct node *node_free(struct node *n)
 	secret_free(n->password);
 	free(n->bmc_address), free(n->username), free(n->boot_mac);
 	free(n->fixed_address), free(n->fixed_error);
+	err_keep(&n->verify_error, NULL), err_keep(&n->power_error, NULL);
+	err_keep(&n->unreadable, NULL);
+	err_keep(&n->bmc_ask.err, NULL), err_keep(&n->agent_ask.err, NULL);
 	free(n->uid), free(n->key);
 	free(n);
 	return NULL;
+}
+
+void node_ask_begin(struct node_ask *ask, enum ask_state state, uint64_t serial)
+{
+	ask->state = state;
+	ask->serial = serial;
+	err_keep(&ask->err, NULL);
 }
 
 void node_kick(struct node *n)
@@ -335,10 +345,11 @@ void engine_load(struct engine *e, const char *key, const char *uid, const struc
 	/* A record of another host of that name says nothing about this one. */
 	if (!record || !streq(json_get_string(record, "hostUID"), uid))
 		return;
-	if (load_record(n, record, &n->unreadable) < 0) {
-		err_wrap(&n->unreadable,
-			 "host %s: nothing is done to it, because its HostRecord cannot be used",
+	struct err err = { 0 };
+	if (load_record(n, record, &err) < 0) {
+		err_wrap(&err, "host %s: nothing is done to it, because its HostRecord cannot be used",
 			 key);
+		err_keep(&n->unreadable, &err);
 		n->lost = true;
 	}
 }

@@ -109,7 +109,7 @@ static bool recorded(const struct node *n)
 
 static void drop_asks(struct node *n)
 {
-	n->bmc_ask = (struct node_ask){ 0 };
+	node_ask_begin(&n->bmc_ask, ASK_IDLE, 0);
 	node_forget_agent(n);
 }
 
@@ -128,6 +128,7 @@ static void end(struct node *n)
 	if (ops[n->op.kind].counts)
 		n->engine->busy--;
 	drop_asks(n);
+	err_keep(&n->op.last, NULL);
 	n->op = (struct node_op){ 0 };
 	n->progress = (struct node_progress){ 0 };
 	timer_stop(&n->wake);
@@ -201,12 +202,12 @@ void op_fail(struct node *n, const struct err *err)
 		 op_step(n)->name, "error", err->text);
 	switch (n->op.kind) {
 	case OP_VERIFY:
-		n->verify_error = *err;
+		err_keep(&n->verify_error, err);
 		break;
 	case OP_POWER_ON:
 	case OP_POWER_OFF:
 	case OP_SOFT_OFF:
-		n->power_error = *err;
+		err_keep(&n->power_error, err);
 		break;
 	case OP_INSPECT:
 	case OP_DEPLOY:
@@ -240,7 +241,7 @@ enum step_result step_rest(struct node *n, usec_t delay)
 
 enum step_result step_trouble(struct node *n, const struct err *trouble, struct err *err)
 {
-	n->op.last = *trouble;
+	err_keep(&n->op.last, trouble);
 	if (!err_kind_info(trouble->kind)->retry) {
 		err_copy(err, trouble);
 		return STEP_FAILED;
@@ -265,7 +266,7 @@ static void clear_step(struct node *n)
 	op->commanded_at = 0;
 	op->failures = op->polls = 0;
 	op->not_before = 0;
-	op->last = (struct err){ 0 };
+	err_keep(&op->last, NULL);
 	op->deadline = 0;
 	n->power_fresh = false;
 	drop_asks(n);
@@ -312,9 +313,8 @@ static bool expire(struct node *n, const struct step *s)
 	usec_t limit = step_timeout(n, s);
 	clock_format_age(limit, minutes);
 	err_set(&err, ERR_TIMEOUT, "host %s: gave up after %s of waiting for %s%s%s", n->key,
-		minutes, s->waits_for,
-		n->op.last.kind != ERR_NONE ? "; the last trouble was: " : "",
-		n->op.last.kind != ERR_NONE ? n->op.last.text : "");
+		minutes, s->waits_for, n->op.last ? "; the last trouble was: " : "",
+		n->op.last ? n->op.last->text : "");
 	op_fail(n, &err);
 	return false;
 }

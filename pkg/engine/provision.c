@@ -44,8 +44,8 @@ static struct node *usable(struct provisioner *p, const struct prov_host *host,
 	struct node *n = node_find(engine_of(p), host->key);
 	if (n && !n->lost)
 		return n;
-	if (n && n->unreadable.kind != ERR_NONE) {
-		failed(ret, n->unreadable.text);
+	if (n && n->unreadable) {
+		failed(ret, n->unreadable->text);
 		return NULL;
 	}
 	running(ret, false);
@@ -140,9 +140,9 @@ static void start_verify(struct node *n, struct prov_result *ret)
 {
 	struct err err = { 0 };
 	n->verified = false;
-	n->verify_error = (struct err){ 0 };
+	err_keep(&n->verify_error, NULL);
 	if (node_open_bmc(n, &err) < 0) {
-		n->verify_error = err;
+		err_keep(&n->verify_error, &err);
 		failed(ret, err.text);
 		return;
 	}
@@ -152,8 +152,7 @@ static void start_verify(struct node *n, struct prov_result *ret)
 
 static bool retry_verify(const struct node *n, const struct prov_register *params, bool changed)
 {
-	bool told = n->verify_error.kind != ERR_NONE && !params->retry &&
-		    !params->credentials_changed;
+	bool told = n->verify_error && !params->retry && !params->credentials_changed;
 	return changed || (!n->verified && !told);
 }
 
@@ -188,8 +187,8 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 		}
 		op_advance(n);
 	}
-	if (n->verify_error.kind != ERR_NONE && !n->verified)
-		failed(ret, n->verify_error.text);
+	if (n->verify_error && !n->verified)
+		failed(ret, n->verify_error->text);
 	else
 		done(ret);
 }
@@ -525,12 +524,12 @@ static void change_power(struct provisioner *p, const struct prov_host *host, en
 		ret->requeue = 3 * USEC_PER_SEC;
 		return;
 	}
-	if (n->power_error.kind != ERR_NONE && !force) {
-		failed(ret, n->power_error.text);
-		n->power_error = (struct err){ 0 };
+	if (n->power_error && !force) {
+		failed(ret, n->power_error->text);
+		err_keep(&n->power_error, NULL);
 		return;
 	}
-	n->power_error = (struct err){ 0 };
+	err_keep(&n->power_error, NULL);
 	if (n->op.kind == OP_NONE && n->power == want) {
 		done(ret);
 		return;
