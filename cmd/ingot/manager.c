@@ -300,14 +300,25 @@ static int make_certificate(struct manager *m, struct err *err)
 	return crypt_make_cert(&spec, &m->ca, &m->cert, err);
 }
 
-static int start_engine(struct manager *m, struct err *err)
+static int parse_timeout(const char *option, const char *text, usec_t *ret, struct err *err)
 {
 	uint64_t seconds;
-	int r = parse_u64(m->options->boot_timeout, 86400, &seconds);
+	if (parse_u64(text, 86400, &seconds) < 0)
+		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not a number of seconds", option,
+			       text);
+	*ret = seconds * USEC_PER_SEC;
+	return 0;
+}
+
+static int start_engine(struct manager *m, struct err *err)
+{
+	struct engine_timeouts timeouts = { 0 };
+	int r = parse_timeout("boot-timeout", m->options->boot_timeout, &timeouts.boot, err);
+	if (r == 0)
+		r = parse_timeout("agent-timeout", m->options->agent_timeout, &timeouts.silence,
+				  err);
 	if (r < 0)
-		return err_set(err, ERR_INVALID,
-			       "--boot-timeout: \"%s\" is not a number of seconds",
-			       m->options->boot_timeout);
+		return r;
 	r = ipmi_driver_new(m->loop, NULL, &m->ipmi, err);
 	if (r == 0)
 		r = http_client_new(
@@ -323,7 +334,7 @@ static int start_engine(struct manager *m, struct err *err)
 				    .link = m->link,
 				    .secret = m->key,
 				    .secret_len = sizeof(m->key),
-				    .timeouts = { .boot = seconds * USEC_PER_SEC } };
+				    .timeouts = timeouts };
 	host_controller_env(m->controller, &o.env);
 	m->engine = engine_new(&o);
 	return 0;
