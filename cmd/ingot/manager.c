@@ -346,14 +346,25 @@ static int make_certificate(struct manager *m, struct err *err)
 	return crypt_make_cert(&spec, &m->ca, &m->cert, err);
 }
 
-static int start_engine(struct manager *m, struct err *err)
+static int parse_timeout(const char *option, const char *text, usec_t *ret, struct err *err)
 {
 	uint64_t seconds;
-	int r = parse_u64(m->options->boot_timeout, 86400, &seconds);
+	if (parse_u64(text, 86400, &seconds) < 0)
+		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not a number of seconds", option,
+			       text);
+	*ret = seconds * USEC_PER_SEC;
+	return 0;
+}
+
+static int start_engine(struct manager *m, struct err *err)
+{
+	struct engine_timeouts timeouts = { 0 };
+	int r = parse_timeout("boot-timeout", m->options->boot_timeout, &timeouts.boot, err);
+	if (r == 0)
+		r = parse_timeout("agent-timeout", m->options->agent_timeout, &timeouts.silence,
+				  err);
 	if (r < 0)
-		return err_set(err, ERR_INVALID,
-			       "--boot-timeout: \"%s\" is not a number of seconds",
-			       m->options->boot_timeout);
+		return r;
 	const struct http_client_options http = { .user_agent = "ingot/" INGOT_VERSION,
 						  .policy = &m->policies.agents };
 	r = http_client_new(m->loop, &http, &m->http, err);
@@ -366,7 +377,7 @@ static int start_engine(struct manager *m, struct err *err)
 				    .link = m->link,
 				    .secret = m->key,
 				    .secret_len = sizeof(m->key),
-				    .timeouts = { .boot = seconds * USEC_PER_SEC },
+				    .timeouts = timeouts,
 				    .serves_dhcp = m->options->interface &&
 						   m->boot.dhcp == BOOT_DHCP_SERVER,
 				    .agents = &m->policies.agents,

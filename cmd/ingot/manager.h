@@ -18,7 +18,7 @@ struct manager_options {
 	const char *dhcp_dns, *dhcp_domain, *dhcp_lease;
 	const char *ramdisk;
 	const char *http_port, *agent_port;
-	const char *boot_timeout;
+	const char *boot_timeout, *agent_timeout;
 	const char *kernel_args;
 	const char *retries;
 	struct option_list allow_targets;
@@ -70,6 +70,8 @@ struct manager_options {
 			       "agent API, on the provisioning address", agent_port),              \
 		MANAGER_OPTION("boot-timeout", "SECONDS", "1200",                                  \
 			       "how long a host may take to boot the ramdisk", boot_timeout),      \
+		MANAGER_OPTION("agent-timeout", "SECONDS", "180",                                  \
+			       "how long an agent at work may be silent", agent_timeout),          \
 		MANAGER_OPTION("ramdisk-args", "WORDS", "console=tty0 console=ttyS0",              \
 			       "more words for the ramdisk's kernel line", kernel_args),           \
 		MANAGER_OPTION("max-provisioning-retries", "N", "5",                               \
