@@ -147,6 +147,12 @@ $(foreach v,release san,$(eval $(call sim_rule,$v)))
 test-sim: $(B)/release/sim $(B)/san/sim ## controllers, engine and API server on the virtual clock, 200 seeds
 	@hack/run-sim $(or $(SEEDS),200)
 
+# --- what the benchmarks need beside the programs ---------------------------------------------------------------
+
+$(B)/release/bench_ipmi: $(B)/release/test/bench/ipmi.o $(call archives,release,bmc $(call below,bmc))
+	@mkdir -p $(@D)
+	@$(call link,release)
+
 # --- the test layers (docs/testing.md) --------------------------------------------------------------------------
 
 # Each layer appends "name passed failed skipped" to build/test/results; hack/totals sums them.
@@ -179,7 +185,7 @@ test-full: setup ## all that 25 minutes cannot hold: more seeds, the generic ram
 test-lab-full: all $(B)/ramdisk/virt/initramfs lab-image
 	@LAB_FULL=1 hack/run-tests $(wildcard test/lab/test_*)
 
-bench: setup all $(B)/ramdisk/virt/initramfs lab-image ## the figures, each beside its peer in the same run where there is one
+bench: setup all $(B)/release/bench_ipmi $(B)/ramdisk/virt/initramfs lab-image ## the figures, each beside its peer in the same run where there is one
 	@hack/bench
 
 PREFIX ?= /usr/local

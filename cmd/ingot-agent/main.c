@@ -30,6 +30,9 @@ static const char usage[] =
 	"  --cmdline FILE   read parameters there, not in /proc/cmdline\n"
 	"  --param K=V      one more parameter; repeatable; beats the command line\n"
 	"  --ca FILE        trust these certificates (PEM) for the server and images\n"
+	"  --root DIR       for tests: read /sys, /proc, /dev and /etc below DIR, open no device\n"
+	"                   elsewhere, and end with status 10 instead of a power off, 11 instead\n"
+	"                   of a reboot\n"
 	"  --plain-http     serve the API without TLS\n"
 	"  --version, --help\n";
 
@@ -38,7 +41,7 @@ static const char *const ca_files[] = { "/etc/ironic-python-agent/ironic.crt",
 					"/etc/ingot/ca.crt" };
 
 struct flags {
-	const char *cmdline, *ca;
+	const char *cmdline, *ca, *root;
 	struct strbuf params;
 	bool plain_http;
 };
@@ -68,7 +71,8 @@ static void on_signal(void *data)
 static void load_config(const struct flags *f, struct ipa_config *c)
 {
 	struct err err = { 0 };
-	_cleanup_(freep) char *line = hw_read("", "%s", str_or(f->cmdline, "/proc/cmdline"));
+	_cleanup_(freep) char *line = f->cmdline ? hw_read("", "%s", f->cmdline)
+						 : hw_read(f->root, "/proc/cmdline");
 	ipa_config_init(c);
 	if (line && ipa_config_parse(c, line, &err) < 0)
 		log_warn("kernel command line", "error", err.text);
@@ -83,7 +87,7 @@ static char *load_ca(const struct flags *f)
 	if (f->ca)
 		return hw_read("", "%s", f->ca);
 	for (size_t i = 0; i < ARRAY_SIZE(ca_files); i++) {
-		char *pem = hw_read("", "%s", ca_files[i]);
+		char *pem = hw_read(f->root, "%s", ca_files[i]);
 		if (pem)
 			return pem;
 	}
@@ -117,7 +121,7 @@ static int run_agent(const struct flags *f)
 	ipa_logs_start();
 	load_config(f, &config);
 	_cleanup_(freep) char *ca = load_ca(f);
-	const struct ipa_effects effects = ipa_effects_real();
+	const struct ipa_effects effects = *f->root ? ipa_effects_process() : ipa_effects_real();
 	int r = loop_new(&p.loop, &err);
 	if (r == 0)
 		r = web_new(&web, &err);
@@ -127,6 +131,7 @@ static int run_agent(const struct flags *f)
 		.config = &config,
 		.effects = &effects,
 		.ca = ca,
+		.root = f->root,
 		.plain_http = f->plain_http,
 		.failed = on_failed,
 		.data = &p,
@@ -198,9 +203,10 @@ static int write_image(int argc, char **argv)
 		fprintf(stderr, "ingot-agent: %s\n", err.text);
 		return EXIT_FAILURE;
 	}
-	printf("format=%s served=%llu written=%llu gpt=%d\n", disk_format_name(result.format),
-	       (unsigned long long)result.served_bytes, (unsigned long long)result.written_bytes,
-	       result.gpt);
+	printf("format=%s served=%llu written=%llu gpt=%d peak_memory=%llu\n",
+	       disk_format_name(result.format), (unsigned long long)result.served_bytes,
+	       (unsigned long long)result.written_bytes, result.gpt,
+	       (unsigned long long)hw_peak_memory(""));
 	return EXIT_SUCCESS;
 }
 
@@ -212,6 +218,7 @@ static int parse_flags(int argc, char **argv, struct flags *f)
 		{ "cmdline", required_argument, NULL, 'c' },
 		{ "param", required_argument, NULL, 'p' },
 		{ "ca", required_argument, NULL, 'a' },
+		{ "root", required_argument, NULL, 'r' },
 		{ "plain-http", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, '?' },
@@ -227,6 +234,9 @@ static int parse_flags(int argc, char **argv, struct flags *f)
 			break;
 		case 'a':
 			f->ca = optarg;
+			break;
+		case 'r':
+			f->root = optarg;
 			break;
 		case 'h':
 			f->plain_http = true;
@@ -244,7 +254,7 @@ static int parse_flags(int argc, char **argv, struct flags *f)
 
 int main(int argc, char **argv)
 {
-	struct flags f = { 0 };
+	struct flags f = { .root = "" };
 	if (argc > 1 && streq(argv[1], "inventory"))
 		return print_inventory();
 	if (argc > 1 && streq(argv[1], "write"))

@@ -1,7 +1,7 @@
 #pragma once
 /* The subcommands of ingot: each has a table of options and a function. Main thread. */
 
-#include "options.h"
+#include "base/options.h"
 
 enum exit_code {
 	EXIT_OK = 0,
@@ -17,4 +17,4 @@ struct command {
 	int (*run)(void *options); /* returns an exit_code */
 };
 
-extern const struct command standalone_command, operator_command;
+extern const struct command standalone_command, operator_command, relay_command;

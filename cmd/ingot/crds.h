@@ -1,7 +1,7 @@
 #pragma once
 /* CustomResourceDefinitions for the standalone API, as JSON. Main thread, at start. */
 
-#include "options.h"
+#include "base/options.h"
 
 struct crd_list {
 	char **json; /* NULL-ended */

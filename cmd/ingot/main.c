@@ -29,6 +29,7 @@ static const struct command version_command = {
 static const struct command *const commands[] = {
 	&standalone_command,
 	&operator_command,
+	&relay_command,
 	&version_command,
 };
 
@@ -63,12 +64,14 @@ static int run_command(const struct command *c, int argc, char **argv)
 	}
 	struct err err;
 	_cleanup_(freep) void *options = xcalloc(1, c->options_size + 1);
-	if (options_parse(c->options, argc, argv, options, &err) < 0) {
+	int code = EXIT_USAGE;
+	if (options_parse(c->options, argc, argv, options, &err) < 0)
 		fprintf(stderr, "ingot %s: %s (see `ingot %s --help`)\n", c->name, err.text,
 			c->name);
-		return EXIT_USAGE;
-	}
-	return c->run(options);
+	else
+		code = c->run(options);
+	options_done(c->options, options);
+	return code;
 }
 
 int main(int argc, char **argv)

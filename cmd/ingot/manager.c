@@ -21,22 +21,27 @@
 #include "boot/http_boot.h"
 #include "boot/tftp_server.h"
 #include "crypt/crypt.h"
+#include "ctrl/debug.h"
 #include "ctrl/host_controller.h"
 #include "ctrl/secret.h"
+#include "dhcp_options.h"
 #include "engine/agent_routes.h"
 #include "engine/engine.h"
 #include "http/http.h"
 #include "net/net.h"
+#include "policy.h"
 #include "web/web.h"
 
 #define SECRET_NAME "ingot-engine"
 #define TEN_YEARS   (3650 * 24 * USEC_PER_HOUR)
+#define API_QPS_MAX 100000
 
 struct manager {
 	struct loop *loop;
 	const struct manager_options *options;
 	void (*failed)(void *data, const struct err *err);
 	void *failed_data;
+	struct policies policies;
 	struct kube_client *client, *event_client;
 	struct kube_recorder *recorder;
 	struct host_controller *controller;
@@ -55,7 +60,8 @@ struct manager {
 	struct dhcp_server *dhcp;
 	struct tftp_server *tftp;
 	struct web *web, *bulk;
-	struct web_server *agent_server, *boot_server;
+	struct web_server *agent_server, *boot_server, *debug_server;
+	struct debug_routes *debug;
 	struct timer retry;
 	struct kube_op *op;
 };
@@ -97,6 +103,39 @@ static bool slot_get(void *data, const struct net_mac *mac, struct in_addr *ret)
 	char text[NET_MAC_TEXT_SIZE];
 	const char *address = engine_slot_get(m->engine, net_format_mac(mac, text));
 	return address && inet_pton(AF_INET, address, ret) == 1;
+}
+
+static bool slot_fixed(void *data, const struct net_mac *mac, struct in_addr *ret)
+{
+	const struct manager *m = data;
+	char text[NET_MAC_TEXT_SIZE];
+	const char *address;
+	if (!engine_slot_fixed(m->engine, net_format_mac(mac, text), &address))
+		return false;
+	if (!address || inet_pton(AF_INET, address, ret) != 1)
+		ret->s_addr = 0;
+	return true;
+}
+
+static void slot_taken(void *data, const struct net_mac *mac, struct in_addr address)
+{
+	const struct manager *m = data;
+	char text[NET_MAC_TEXT_SIZE], ip[INET_ADDRSTRLEN];
+	engine_slot_taken(m->engine, net_format_mac(mac, text),
+			  inet_ntop(AF_INET, &address, ip, sizeof(ip)));
+}
+
+/* Of the annotation that fixes a host's address. */
+static int check_address(void *data, const char *text, struct err *err)
+{
+	const struct manager *m = data;
+	struct in_addr address;
+	if (inet_pton(AF_INET, text, &address) != 1)
+		return err_set(err, ERR_INVALID, "it is not an IPv4 address");
+	if (!m->options->interface || m->boot.dhcp != BOOT_DHCP_SERVER)
+		return err_set(err, ERR_INVALID,
+			       "Ingot gives no addresses: it runs without --dhcp server");
+	return boot_address_check(&m->boot, address, err);
 }
 
 static bool slot_used(void *data, struct in_addr address)
@@ -148,49 +187,26 @@ static void slot_set(void *data, const struct net_mac *mac, struct in_addr addre
 	engine_slot_set(m->engine, net_format_mac(mac, text), ip, on_slot_stored, q);
 }
 
-static const struct boot_ops boot_ops = {
-	.find = boot_find, .slot_get = slot_get, .slot_used = slot_used, .slot_set = slot_set
-};
+static void boot_seen(void *data, const struct net_mac *mac, enum boot_stage stage)
+{
+	static const char *const texts[] = { [BOOT_STAGE_OFFERED] = "DHCP offer sent",
+					     [BOOT_STAGE_LEASED] = "DHCP address confirmed",
+					     [BOOT_STAGE_SCRIPT] = "boot script fetched" };
+	const struct manager *m = data;
+	char text[NET_MAC_TEXT_SIZE];
+	engine_boot_seen(m->engine, net_format_mac(mac, text), texts[stage]);
+}
+
+static const struct boot_ops boot_ops = { .find = boot_find,
+					  .slot_get = slot_get,
+					  .slot_fixed = slot_fixed,
+					  .slot_taken = slot_taken,
+					  .slot_used = slot_used,
+					  .slot_set = slot_set,
+					  .seen = boot_seen };
 
 /* --- boot services: set-up
  * ------------------------------------------------------------------------------ */
-
-static const struct {
-	const char *name;
-	enum boot_dhcp mode;
-} dhcp_modes[] = { { "server", BOOT_DHCP_SERVER },
-		   { "proxy", BOOT_DHCP_PROXY },
-		   { "off", BOOT_DHCP_OFF } };
-
-static int parse_dhcp_mode(struct manager *m, struct err *err)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(dhcp_modes); i++)
-		if (streq(m->options->dhcp, dhcp_modes[i].name)) {
-			m->boot.dhcp = dhcp_modes[i].mode;
-			return 0;
-		}
-	return err_set(err, ERR_INVALID, "--dhcp: \"%s\" is none of server, proxy, off",
-		       m->options->dhcp);
-}
-
-/* "192.168.77.10-192.168.77.99/24" */
-static int parse_range(struct manager *m, struct err *err)
-{
-	char first[32], last[32];
-	unsigned bits = 0;
-	const char *text = str_or(m->options->dhcp_range, "");
-	struct boot_pool *p = &m->boot.pools[0];
-	if (sscanf(text, "%31[0-9.]-%31[0-9.]/%2u", first, last, &bits) != 3 || bits == 0 ||
-	    bits > 32 || inet_pton(AF_INET, first, &p->start) != 1 ||
-	    inet_pton(AF_INET, last, &p->end) != 1)
-		return err_set(
-			err, ERR_INVALID,
-			"--dhcp-range: \"%s\" is not of the form 192.168.77.10-192.168.77.99/24",
-			text);
-	p->netmask.s_addr = htonl(UINT32_MAX << (32 - bits));
-	m->boot.pool_count = 1;
-	return 0;
-}
 
 static int boot_settings(struct manager *m, struct err *err)
 {
@@ -211,9 +227,9 @@ static int boot_settings(struct manager *m, struct err *err)
 	m->boot.tftp = true;
 	m->boot.http_url = m->http_url;
 	m->boot.ramdisks = m->ramdisks;
-	int r = parse_dhcp_mode(m, err);
-	if (r == 0 && m->boot.dhcp == BOOT_DHCP_SERVER)
-		r = parse_range(m, err);
+	int r = dhcp_options_parse(o, &m->boot, err);
+	for (size_t i = 0; r == 0 && m->boot.dhcp == BOOT_DHCP_SERVER && i < m->boot.pool_count; i++)
+		policies_add_subnet(&m->policies, m->boot.pools[i].start, m->boot.pools[i].netmask);
 	return r;
 }
 
@@ -265,22 +281,52 @@ static int open_boot(struct manager *m, struct err *err)
 {
 	struct boot_env env = { m->loop, &m->boot, &boot_ops, m };
 	m->boot.ca_pem = m->ca.cert;
-	int r = boot_config_check(&m->boot, err);
-	if (r == 0)
-		r = web_new(&m->web, err);
+	int r = web_new(&m->web, err);
 	if (r == 0)
 		r = web_new(&m->bulk, err);
 	if (r < 0)
 		return r;
 	m->http_boot = http_boot_new(&env);
 	r = open_boot_server(m, err);
-	if (r == 0)
-		r = open_agent_server(m, err);
+	return r < 0 ? r : open_agent_server(m, err);
+}
+
+/* They are silent until they are set active. */
+static int open_privileged(struct manager *m, struct err *err)
+{
+	struct boot_env env = { m->loop, &m->boot, &boot_ops, m };
+	const struct ipmi_options ipmi = { .policy = &m->policies.bmcs };
+	int r = ipmi_driver_new(m->loop, &ipmi, &m->ipmi, err);
+	if (r < 0)
+		return r;
+	ipmi_driver_open_sockets(m->ipmi);
+	if (!m->options->interface)
+		return 0;
+	r = boot_config_check(&m->boot, err);
 	if (r == 0 && m->boot.dhcp != BOOT_DHCP_OFF)
 		r = dhcp_server_open(&env, &m->dhcp, err);
+	return r < 0 ? r : tftp_server_open(&env, &m->tftp, err);
+}
+
+static usec_t next_look(void *data, const char *key)
+{
+	return host_controller_next(data, key);
+}
+
+/* A Unix socket and not a port of the loopback: there every user of the machine, and every page in
+ * his browser, could ask. */
+static int open_debug(struct manager *m, struct err *err)
+{
+	m->debug = debug_routes_new(m->engine, m->loop, next_look, m->controller);
+	const struct web_route rows[] = { debug_routes_row(m->debug), { .prefix = NULL } };
+	const struct web_server_options w = { .name = "debug",
+					      .socket = m->options->debug_socket,
+					      .routes = rows,
+					      .max_connections = 32 };
+	int r = m->web ? 0 : web_new(&m->web, err);
 	if (r == 0)
-		r = tftp_server_open(&env, &m->tftp, err);
-	return r;
+		r = web_server_open(m->web, &w, &m->debug_server, err);
+	return r < 0 ? err_wrap(err, "--debug-socket") : 0;
 }
 
 /* --- engine and controller
@@ -300,20 +346,28 @@ static int make_certificate(struct manager *m, struct err *err)
 	return crypt_make_cert(&spec, &m->ca, &m->cert, err);
 }
 
-static int start_engine(struct manager *m, struct err *err)
+static int parse_timeout(const char *option, const char *text, usec_t *ret, struct err *err)
 {
 	uint64_t seconds;
-	int r = parse_u64(m->options->boot_timeout, 86400, &seconds);
-	if (r < 0)
-		return err_set(err, ERR_INVALID,
-			       "--boot-timeout: \"%s\" is not a number of seconds",
-			       m->options->boot_timeout);
-	r = ipmi_driver_new(m->loop, NULL, &m->ipmi, err);
+	if (parse_u64(text, 86400, &seconds) < 0)
+		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not a number of seconds", option,
+			       text);
+	*ret = seconds * USEC_PER_SEC;
+	return 0;
+}
+
+static int start_engine(struct manager *m, struct err *err)
+{
+	struct engine_timeouts timeouts = { 0 };
+	int r = parse_timeout("boot-timeout", m->options->boot_timeout, &timeouts.boot, err);
 	if (r == 0)
-		r = http_client_new(
-			m->loop,
-			&(struct http_client_options){ .user_agent = "ingot/" INGOT_VERSION },
-			&m->http, err);
+		r = parse_timeout("agent-timeout", m->options->agent_timeout, &timeouts.silence,
+				  err);
+	if (r < 0)
+		return r;
+	const struct http_client_options http = { .user_agent = "ingot/" INGOT_VERSION,
+						  .policy = &m->policies.agents };
+	r = http_client_new(m->loop, &http, &m->http, err);
 	if (r < 0)
 		return r;
 	m->drivers.drivers[BMC_DRIVER_IPMI] = m->ipmi;
@@ -323,7 +377,12 @@ static int start_engine(struct manager *m, struct err *err)
 				    .link = m->link,
 				    .secret = m->key,
 				    .secret_len = sizeof(m->key),
-				    .timeouts = { .boot = seconds * USEC_PER_SEC } };
+				    .timeouts = timeouts,
+				    .serves_dhcp = m->options->interface &&
+						   m->boot.dhcp == BOOT_DHCP_SERVER,
+				    .agents = &m->policies.agents,
+				    .address_check = check_address,
+				    .address_data = m };
 	host_controller_env(m->controller, &o.env);
 	m->engine = engine_new(&o);
 	return 0;
@@ -338,6 +397,8 @@ static void run(struct manager *m)
 		if (r == 0)
 			r = open_boot(m, &err);
 	}
+	if (r == 0 && !str_empty(m->options->debug_socket))
+		r = open_debug(m, &err);
 	if (r < 0) {
 		give_up(m, &err);
 		return;
@@ -483,55 +544,74 @@ static void look_for_secret(void *data)
  * ---------------------------------------------------------------------------------------------------
  */
 
-static struct kube_client *client(struct manager *m, struct kube_transport *transport)
+static struct kube_client *client(struct manager *m, struct kube_transport *transport, double qps)
 {
-	return kube_client_new(
-		&(struct kube_client_options){ .loop = m->loop, .transport = transport });
+	return kube_client_new(&(struct kube_client_options){
+		.loop = m->loop, .transport = transport, .qps = qps });
+}
+
+/* As the client wants it: negative for no limit. */
+static double api_qps(const struct manager_options *o)
+{
+	uint64_t qps = 0;
+	if (o->api_qps)
+		parse_u64(o->api_qps, API_QPS_MAX, &qps);
+	return qps ? (double)qps : -1;
 }
 
 static int check(struct manager *m, struct err *err)
 {
-	uint64_t retries;
-	int r = m->options->interface ? boot_settings(m, err) : 0;
+	uint64_t retries, qps;
+	int r = policies_make(m->options, &m->policies, err);
+	if (r == 0 && m->options->interface)
+		r = boot_settings(m, err);
 	if (r == 0 && parse_u64(m->options->retries, 1000, &retries) < 0)
 		r = err_set(err, ERR_INVALID, "--max-provisioning-retries: \"%s\" is not a number",
 			    m->options->retries);
+	if (r == 0 && m->options->api_qps && parse_u64(m->options->api_qps, API_QPS_MAX, &qps) < 0)
+		r = err_set(err, ERR_INVALID, "--kube-api-qps: \"%s\" is not a number up to %d",
+			    m->options->api_qps, API_QPS_MAX);
 	return r;
 }
 
-int manager_new(struct loop *loop, struct kube_transport *transport,
-		const struct manager_options *options,
-		void (*failed)(void *data, const struct err *err), void *data, struct manager **ret,
+int manager_new(struct loop *loop, const struct manager_options *options, struct manager **ret,
 		struct err *err)
 {
 	struct manager *m = xcalloc(1, sizeof(*m));
-	*m = (struct manager){
-		.loop = loop, .options = options, .failed = failed, .failed_data = data
-	};
+	*m = (struct manager){ .loop = loop, .options = options };
 	timer_init(&m->retry, loop, "installation secret", look_for_secret, m);
 	int r = check(m, err);
+	if (r == 0)
+		r = open_privileged(m, err);
 	if (r < 0) {
 		manager_free(m);
 		return r;
 	}
-	m->client = client(m, transport);
+	*ret = m;
+	return 0;
+}
+
+void manager_start(struct manager *m, struct kube_transport *transport,
+		   void (*failed)(void *data, const struct err *err), void *data)
+{
+	m->failed = failed;
+	m->failed_data = data;
+	m->client = client(m, transport, api_qps(m->options));
 	/* Events have a throttle of their own: a flood of them must not delay work. */
-	m->event_client = client(m, transport);
+	m->event_client = client(m, transport, 0);
 	m->recorder = kube_recorder_new(&(struct kube_recorder_options){
 		.client = m->event_client,
 		.component = "metal3-baremetal-controller",
 		.reporting_controller = "metal3.io/baremetal-controller" });
 	uint64_t retries = 0;
-	parse_u64(options->retries, 1000, &retries);
+	parse_u64(m->options->retries, 1000, &retries);
 	m->controller = host_controller_new(
-		&(struct host_controller_options){ .loop = loop,
+		&(struct host_controller_options){ .loop = m->loop,
 						   .client = m->client,
 						   .recorder = m->recorder,
-						   .ns = options->namespace_watched,
+						   .ns = m->options->namespace_watched,
 						   .max_provisioning_retries = (unsigned)retries });
 	look_for_secret(m);
-	*ret = m;
-	return 0;
 }
 
 struct manager *manager_free(struct manager *m)
@@ -542,6 +622,7 @@ struct manager *manager_free(struct manager *m)
 	kube_cancel(m->op);
 	web_server_close(m->agent_server);
 	web_server_close(m->boot_server);
+	web_server_close(m->debug_server);
 	dhcp_server_close(m->dhcp);
 	tftp_server_close(m->tftp);
 	engine_free(m->engine);
@@ -555,10 +636,12 @@ struct manager *manager_free(struct manager *m)
 	kube_client_free(m->client);
 	http_boot_free(m->http_boot);
 	agent_routes_free(m->routes);
+	debug_routes_free(m->debug);
 	web_free(m->web);
 	web_free(m->bulk);
 	crypt_pair_release(&m->ca);
 	crypt_pair_release(&m->cert);
+	policies_done(&m->policies);
 	secret_zero(m->key, sizeof(m->key));
 	free(m->kernel), free(m->initramfs), free(m->http_url), free(m->agent_url),
 		free(m->cmdline);

@@ -3,27 +3,41 @@
  * standalone` and `ingot operator` share. The two differ only in the transport that they bring.
  * Main thread's loop. */
 
+#include "base/options.h"
 #include "kube/transport.h"
 #include "loop/loop.h"
-#include "options.h"
+#include "net/policy.h"
 
 /* First member of the options of a command that runs a manager; filled by MANAGER_OPTION_ROWS. */
 struct manager_options {
 	const char *namespace_watched;
 	const char *namespace_own;
 	const char *interface, *address;
-	const char *dhcp, *dhcp_range;
+	const char *dhcp;
+	struct option_list dhcp_ranges, dhcp_gateways;
+	const char *dhcp_dns, *dhcp_domain, *dhcp_lease;
 	const char *ramdisk;
 	const char *http_port, *agent_port;
-	const char *boot_timeout;
+	const char *boot_timeout, *agent_timeout;
 	const char *kernel_args;
 	const char *retries;
+	struct option_list allow_targets;
+	const char *bmc_networks, *cluster_networks;
+	/* No option: what the command knows of its cluster. */
+	struct net_prefixes api_servers;
+	const char *debug_socket;
+	const char *api_qps; /* NULL: no limit; the API server serves nobody else */
 };
 
 #define MANAGER_OPTION(n, arg, def, text, field)                                                   \
 	{                                                                                          \
 		.name = (n), .argument = (arg), .standard = (def), .help = (text),                 \
 		.kind = OPTION_STRING, .offset = offsetof(struct manager_options, field)           \
+	}
+#define MANAGER_LIST(n, arg, text, field)                                                          \
+	{                                                                                          \
+		.name = (n), .argument = (arg), .help = (text), .kind = OPTION_LIST,               \
+		.offset = offsetof(struct manager_options, field)                                  \
 	}
 #define MANAGER_OPTION_ROWS                                                                        \
 	MANAGER_OPTION("namespace", "NAME", NULL, "watch hosts of this namespace only",            \
@@ -37,8 +51,18 @@ struct manager_options {
 			       address),                                                           \
 		MANAGER_OPTION("dhcp", "MODE", "server",                                           \
 			       "server, proxy (beside a DHCP server of the site) or off", dhcp),   \
-		MANAGER_OPTION("dhcp-range", "FIRST-LAST/BITS", NULL,                              \
-			       "addresses for hosts, with --dhcp server", dhcp_range),             \
+		MANAGER_LIST("dhcp-range", "FIRST-LAST/BITS",                                      \
+			     "addresses for hosts, with --dhcp server; once per subnet",           \
+			     dhcp_ranges),                                                         \
+		MANAGER_LIST("dhcp-gateway", "ADDRESS",                                            \
+			     "router that hosts of its subnet are told; once per subnet",          \
+			     dhcp_gateways),                                                       \
+		MANAGER_OPTION("dhcp-dns", "ADDRESS,...", NULL,                                    \
+			       "name servers that hosts are told", dhcp_dns),                      \
+		MANAGER_OPTION("dhcp-domain", "NAME", NULL, "domain that hosts are told",          \
+			       dhcp_domain),                                                       \
+		MANAGER_OPTION("dhcp-lease", "SECONDS", NULL, "length of a lease; else 3600",      \
+			       dhcp_lease),                                                        \
 		MANAGER_OPTION("ramdisk", "DIR", NULL, "holds vmlinuz and initramfs", ramdisk),    \
 		MANAGER_OPTION("http-port", "PORT", "6180",                                        \
 			       "boot files, on the provisioning address", http_port),              \
@@ -46,18 +70,35 @@ struct manager_options {
 			       "agent API, on the provisioning address", agent_port),              \
 		MANAGER_OPTION("boot-timeout", "SECONDS", "1200",                                  \
 			       "how long a host may take to boot the ramdisk", boot_timeout),      \
+		MANAGER_OPTION("agent-timeout", "SECONDS", "180",                                  \
+			       "how long an agent at work may be silent", agent_timeout),          \
 		MANAGER_OPTION("ramdisk-args", "WORDS", "console=tty0 console=ttyS0",              \
 			       "more words for the ramdisk's kernel line", kernel_args),           \
 		MANAGER_OPTION("max-provisioning-retries", "N", "5",                               \
 			       "failed deployments of one image before giving up; 0: no limit",    \
-			       retries)
+			       retries),                                                           \
+		MANAGER_OPTION("debug-socket", "PATH", NULL,                                       \
+			       "Unix socket that tells what the engine is doing, for ingotctl",    \
+			       debug_socket),                                                      \
+		MANAGER_OPTION("bmc-networks", "CIDR[,CIDR..]", NULL,                              \
+			       "BMCs are in these networks only", bmc_networks),                   \
+		MANAGER_OPTION("cluster-networks", "CIDR[,CIDR..]", NULL,                          \
+			       "the cluster's Services and pods, never to be connected to",        \
+			       cluster_networks),                                                  \
+	{                                                                                          \
+		.name = "allow-target", .argument = "CIDR",                                        \
+		.help = "may be connected to although a rule refuses it; may be repeated",         \
+		.kind = OPTION_LIST, .offset = offsetof(struct manager_options, allow_targets)     \
+	}
 
 struct manager;
 
-/* `failed` is called once if the start, which goes on after this returns, does not succeed.
- * `options` and `transport` are borrowed. */
-int manager_new(struct loop *loop, struct kube_transport *transport,
-		const struct manager_options *options,
-		void (*failed)(void *data, const struct err *err), void *data, struct manager **ret,
+/* Checks the options, which are borrowed, and opens what needs privileges: sockets of low ports, of
+ * raw packets, with large buffers. They stay silent. Starts no thread. */
+int manager_new(struct loop *loop, const struct manager_options *options, struct manager **ret,
 		struct err *err);
+/* `failed` is called once if the start, which goes on after this returns, does not succeed. The
+ * transport is borrowed. */
+void manager_start(struct manager *m, struct kube_transport *transport,
+		   void (*failed)(void *data, const struct err *err), void *data);
 struct manager *manager_free(struct manager *m);

@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "kube/http_transport.h"
 #include "manager.h"
+#include "policy.h"
 
 struct operator_options {
 	struct manager_options manager;
@@ -30,6 +31,9 @@ static const struct option_row rows[] = {
 	ROW("context", "NAME", NULL, "context of the kubeconfig", context),
 	ROW("log-level", "LEVEL", "info", "debug, info, warn or error", log_level),
 	MANAGER_OPTION_ROWS,
+	MANAGER_OPTION("kube-api-qps", "N", "20",
+		       "requests a second to the cluster's API, after a burst of 30; 0: no limit",
+		       api_qps),
 	{ .name = NULL },
 };
 
@@ -62,21 +66,25 @@ static void manager_failed(void *data, const struct err *err)
 	loop_stop(o->loop);
 }
 
-static int connect_cluster(struct operator* o, const struct operator_options *options,
-			   struct err *err)
+/* Everything that needs privileges is done before anything that makes threads. */
+static int connect_cluster(struct operator* o, struct operator_options *options, struct err *err)
 {
 	struct kube_config config = { 0 };
 	int r = kube_config_load(options->kubeconfig, options->context, &config, err);
 	if (r < 0)
 		return r;
 	log_info("cluster", "server", config.server);
-	r = kube_http_transport_new(o->loop, &config, "ingot/" INGOT_VERSION " (linux/amd64)",
-				    &o->transport, err);
+	policies_add_server(config.server, &options->manager.api_servers);
+	r = manager_new(o->loop, &options->manager, &o->manager, err);
+	if (r == 0)
+		r = kube_http_transport_new(o->loop, &config,
+					    "ingot/" INGOT_VERSION " (linux/amd64)", &o->transport,
+					    err);
 	kube_config_release(&config);
 	return r;
 }
 
-static int start(struct operator* o, const struct operator_options *options, struct err *err)
+static int start(struct operator* o, struct operator_options *options, struct err *err)
 {
 	static const int numbers[] = { SIGTERM, SIGINT };
 	enum log_level level;
@@ -93,9 +101,9 @@ static int start(struct operator* o, const struct operator_options *options, str
 		r = loop_signal_open(o->loop, numbers[i], on_signal, o, &o->signals[i], err);
 	if (r == 0)
 		r = connect_cluster(o, options, err);
-	return r < 0 ? r
-		     : manager_new(o->loop, o->transport, &options->manager, manager_failed, o,
-				   &o->manager, err);
+	if (r == 0)
+		manager_start(o->manager, o->transport, manager_failed, o);
+	return r;
 }
 
 static void stop(struct operator* o)

@@ -76,8 +76,9 @@ static const struct option_row rows[] = {
 };
 
 struct standalone {
-	const struct standalone_options *options;
-	struct loop *loop; /* of the main thread */
+	struct standalone_options *options;
+	char *debug_socket; /* the default */
+	struct loop *loop;  /* of the main thread */
 	struct loop_signal *signals[2];
 	int lock;
 	struct net_addr bind;
@@ -301,6 +302,7 @@ static void stop(struct standalone *s)
 	pki_done(&s->pki);
 	for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
 		loop_signal_close(s->signals[i]);
+	free(s->debug_socket);
 	log_set_clock(NULL, NULL);
 	loop_free(s->loop);
 	if (s->lock >= 0)
@@ -316,14 +318,25 @@ static void manager_failed(void *data, const struct err *err)
 	loop_stop(s->loop);
 }
 
-static int start_manager(struct standalone *s, struct err *err)
+/* Unless the user names another place. */
+static void place_debug_socket(struct standalone *s)
 {
-	if (s->options->api_only)
-		return 0;
+	struct manager_options *o = &s->options->manager;
+	if (o->debug_socket)
+		return;
+	s->debug_socket = in_data_dir(s, "debug.sock");
+	if (strlen(s->debug_socket) < sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		o->debug_socket = s->debug_socket;
+	else
+		log_warn(
+			"no debug socket: the path of --data-dir is too long; give --debug-socket");
+}
+
+static void start_manager(struct standalone *s)
+{
 	s->transport = apiserver_transport_new(&(struct apiserver_transport_options){
 		.loop = s->loop, .server_loop = s->store_loop, .server = s->api });
-	return manager_new(s->loop, s->transport, &s->options->manager, manager_failed, s,
-			   &s->manager, err);
+	manager_start(s->manager, s->transport, manager_failed, s);
 }
 
 static int start(struct standalone *s, struct err *err)
@@ -331,6 +344,10 @@ static int start(struct standalone *s, struct err *err)
 	char address[NET_IP_TEXT_MAX];
 	_cleanup_(freep_path) char *pki = in_data_dir(s, "pki");
 	int r = prepare(s, err);
+	if (r == 0 && !s->options->api_only)
+		place_debug_socket(s);
+	if (r == 0 && !s->options->api_only)
+		r = manager_new(s->loop, &s->options->manager, &s->manager, err);
 	if (r == 0)
 		r = pki_open(pki, net_format_ip(&s->bind, address), loop_wall(s->loop), &s->pki,
 			     err);
@@ -344,7 +361,9 @@ static int start(struct standalone *s, struct err *err)
 		r = start_web(s, err);
 	if (r == 0)
 		r = announce(s, err);
-	return r < 0 ? r : start_manager(s, err);
+	if (r == 0 && s->manager)
+		start_manager(s);
+	return r;
 }
 
 static int run(void *data)
@@ -362,7 +381,6 @@ static int run(void *data)
 	else
 		loop_run(s.loop);
 	stop(&s);
-	option_list_done(&options->crds);
 	return r < 0 || s.failed ? EXIT_FAILED : EXIT_OK;
 }
 

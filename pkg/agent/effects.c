@@ -57,3 +57,32 @@ struct ipa_effects ipa_effects_real(void)
 				     .reboot = restart,
 				     .nics_down = nics_down };
 }
+
+/* --- of a process ---------------------------------------------------------------------------- */
+
+static void end_power_off(void *data)
+{
+	(void)data;
+	log_info("powering off");
+	_exit(IPA_EXIT_POWER_OFF); /* as a machine: nothing is tidied up */
+}
+
+static void end_restart(void *data)
+{
+	(void)data;
+	log_info("rebooting");
+	_exit(IPA_EXIT_REBOOT);
+}
+
+static void leave_nics(void *data)
+{
+	(void)data;
+	log_info("locked down");
+}
+
+struct ipa_effects ipa_effects_process(void)
+{
+	return (struct ipa_effects){ .power_off = end_power_off,
+				     .reboot = end_restart,
+				     .nics_down = leave_nics };
+}

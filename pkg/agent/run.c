@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/disk/bootentry.h"
+#include "agent/hw/disks.h"
 #include "agent/hw/inventory.h"
 #include "agent/logs.h"
 #include "base/mem.h"
@@ -99,7 +100,8 @@ static int uefi_entry(struct ipa_run *run, const char *device, const char *esp_u
 		.machine = machine,
 		.esp = known ? &esp : NULL,
 	};
-	int r = disk_dev_open(device, false, &d, &run->err);
+	_cleanup_(freep) char *node = hw_disk_node(run->env->root, device);
+	int r = disk_dev_open(node, false, &d, &run->err);
 	if (r == 0)
 		r = disk_boot_install(&d, &options, &result, &run->err);
 	if (r == 0)

@@ -21,13 +21,13 @@ struct ipa_env {
 	const struct ipa_config *config;
 	const struct loop *loop;    /* for the time, on any thread */
 	const struct http_tls *tls; /* for images and config drives; may be NULL */
-	const char *root;	    /* of /sys and /proc; "" on a machine */
+	const char *root;	    /* of /sys, /proc and /dev; "" on a machine */
 	const char *efivars;
 	struct json *node;   /* the newest that the server sent; may be NULL */
 	struct json *policy; /* "config" of the lookup; may be NULL */
 	struct disk_progress progress;
 	/* Of the last image. */
-	char *device;
+	char *device;	    /* its name on the machine, without root */
 	char root_uuid[16]; /* "0x11223344"; "" */
 	uint8_t random[16]; /* fresh for each command */
 };

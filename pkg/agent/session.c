@@ -80,7 +80,7 @@ struct ipa_session {
 	bool job; /* one is under way: the session must not be freed */
 	unsigned tries;
 	int server_version;
-	char *node_uuid, *token, *callback_url, *advertised;
+	char *node_uuid, *token, *callback_url, *advertised, *efivars;
 	struct crypt_pair pair;
 	bool tls_used;
 	struct ipa_env env;
@@ -282,7 +282,7 @@ static void on_net_change(void *data)
 	struct ipa_session *s = data;
 	char mac[HW_MAC_SIZE];
 	bool known = s->config->bootif && hw_mac_parse(s->config->bootif, mac);
-	if (s->net && hw_net_ready(known ? mac : NULL, s->config->dhcp_all))
+	if (s->net && hw_net_ready(s->options.root, known ? mac : NULL, s->config->dhcp_all))
 		after_network(s);
 }
 
@@ -571,9 +571,9 @@ static bool source_for(const struct addrinfo *ai, char out[INET6_ADDRSTRLEN])
 	return ok;
 }
 
-static void address_of_nic(const char *name, char out[INET6_ADDRSTRLEN])
+static void address_of_nic(const char *root, const char *name, char out[INET6_ADDRSTRLEN])
 {
-	struct hw_nics nics = hw_nics_read("");
+	struct hw_nics nics = hw_nics_read(root);
 	for (size_t i = 0; i < nics.count; i++)
 		if (streq(nics.items[i].name, name) && nics.items[i].ipv4[0])
 			snprintf(out, INET6_ADDRSTRLEN, "%s", nics.items[i].ipv4);
@@ -589,7 +589,7 @@ static void source_work(void *data)
 	_cleanup_(freep) char *port = NULL;
 	struct addrinfo hints = { .ai_socktype = SOCK_DGRAM }, *list = NULL;
 	if (config->network_interface)
-		address_of_nic(config->network_interface, w->address);
+		address_of_nic(w->session->options.root, config->network_interface, w->address);
 	if (w->address[0])
 		return;
 	split_url(w->url, &host, &port);
@@ -793,12 +793,13 @@ static void set_up(struct ipa_session *s, const struct ipa_session_options *opti
 	s->callbacks = copy_urls(&options->config->callbacks);
 	s->token = xstrdup(options->config->token);
 	s->tls = (struct http_tls){ .ca = options->ca, .insecure = options->config->insecure };
+	s->efivars = xasprintf("%s/sys/firmware/efi/efivars", s->options.root);
 	s->env = (struct ipa_env){
 		.config = options->config,
 		.loop = options->loop,
 		.tls = &s->tls,
 		.root = s->options.root,
-		.efivars = "/sys/firmware/efi/efivars",
+		.efivars = s->efivars,
 	};
 }
 
@@ -835,6 +836,7 @@ struct ipa_session *ipa_session_free(struct ipa_session *s)
 	free(s->node_uuid);
 	free(s->callback_url);
 	free(s->advertised);
+	free(s->efivars);
 	free(s);
 	return NULL;
 }

@@ -12,6 +12,7 @@
 #include "agent/disk/wipe.h"
 #include "agent/hw/disks.h"
 #include "agent/hw/settle.h"
+#include "agent/hw/sysfs.h"
 #include "agent/run.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -226,14 +227,16 @@ static int finish_disk(struct ipa_run *run, const char *device, const char *conf
 }
 
 /* The device is remembered before the write: a later install_bootloader means this one. */
-static int write_to(struct ipa_run *run, const struct json *info, const struct json *args,
-		    struct order *o)
+static int write_to(struct ipa_run *run, const char *device, const struct json *info,
+		    const struct json *args, struct order *o)
 {
+	_cleanup_(freep) char *node = hw_disk_node(run->env->root, device);
 	struct disk_image_result result = { 0 };
 	enum disk_fault fault = DISK_FAULT_NONE;
 	const char *drive = json_get_string(args, "configdrive");
-	str_replace(&run->env->device, o->options.device);
+	str_replace(&run->env->device, device);
 	run->env->root_uuid[0] = '\0';
+	o->options.device = node;
 	int r = disk_image_write(&o->options, &result, &fault, &run->err);
 	if (r < 0) {
 		run->error_type = fault_types[fault];
@@ -241,12 +244,16 @@ static int write_to(struct ipa_run *run, const struct json *info, const struct j
 	}
 	if (str_empty(drive))
 		drive = json_get_string(info, "configdrive");
-	r = finish_disk(run, o->options.device, drive, &o->options.fetch);
+	r = finish_disk(run, node, drive, &o->options.fetch);
 	if (r < 0) {
 		run->error_type = "ImageWriteError";
 		return r;
 	}
 	snprintf(run->env->root_uuid, sizeof(run->env->root_uuid), "0x%08x", result.disk_id);
+	char written[24], peak[24];
+	snprintf(written, sizeof(written), "%llu", (unsigned long long)result.written_bytes);
+	snprintf(peak, sizeof(peak), "%llu", (unsigned long long)hw_peak_memory(run->env->root));
+	log_info("image written", "bytes", written, "peak_memory_bytes", peak);
 	return 0;
 }
 
@@ -264,9 +271,8 @@ int ipa_write_image(struct ipa_run *run, const struct json *args, char **ret_tex
 		run->error_type = "DeviceNotFound";
 		return err_value(&run->err);
 	}
-	o.options.device = device;
 	log_info("writing the image", "id", json_get_string(info, "id"), "device", device);
-	r = write_to(run, info, args, &o);
+	r = write_to(run, device, info, args, &o);
 	if (r == 0)
 		*ret_text = xasprintf("image (%s) written to device %s root_uuid=%s",
 				      json_get_string(info, "id"), device, run->env->root_uuid);
@@ -295,10 +301,11 @@ static int each_disk(struct ipa_run *run, erase_fn fn)
 	for (size_t i = 0; i < disks.count; i++) {
 		const struct hw_disk *k = &disks.items[i];
 		_cleanup_(disk_dev_close) struct disk_dev d = { .fd = -1 };
+		_cleanup_(freep) char *node = hw_disk_node(run->env->root, k->name);
 		struct err err = { 0 };
 		if (!hw_disk_usable(k) || is_skipped(run->env->node, k))
 			continue;
-		int r = disk_dev_open_wait(k->name, DEVICE_TRIES, &d, &err);
+		int r = disk_dev_open_wait(node, DEVICE_TRIES, &d, &err);
 		if (r == 0)
 			r = fn(run, &d, &err);
 		if (r < 0)

@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/mem.h"
 
 static const struct err_kind_info kinds[_ERR_KIND_MAX] = {
 	[ERR_NONE] = { "none", 0, 200, false },
@@ -144,6 +147,18 @@ void err_clear(struct err *err)
 {
 	if (err)
 		*err = (struct err){ 0 };
+}
+
+void err_keep(struct err **slot, const struct err *err)
+{
+	if (!err || err->kind == ERR_NONE) {
+		free(*slot);
+		*slot = NULL;
+		return;
+	}
+	if (!*slot)
+		*slot = xmalloc(sizeof(**slot));
+	**slot = *err;
 }
 
 int err_value(const struct err *err)

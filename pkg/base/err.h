@@ -56,5 +56,8 @@ int err_wrap(struct err *err, const char *fmt, ...) _printf_(2, 3);
 /* Copies src to dst (either may be NULL); returns -errno of its kind. */
 int err_copy(struct err *dst, const struct err *src);
 void err_clear(struct err *err);
+/* For what is remembered of thousands of hosts: *slot holds a heap copy while there is an error and
+ * NULL while there is none (err NULL or ERR_NONE). */
+void err_keep(struct err **slot, const struct err *err);
 /* -errno of the kind that err holds; 0 for ERR_NONE. */
 int err_value(const struct err *err);

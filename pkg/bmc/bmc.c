@@ -417,6 +417,12 @@ bool bmc_credentials_equal(const struct bmc_credentials *a, const struct bmc_cre
 	       str_equal_secret(str_or(a->password, ""), str_or(b->password, ""));
 }
 
+struct bmc_health bmc_health(const struct bmc *bmc)
+{
+	bool alone = bmc->alone_until > loop_now(bmc->driver->loop);
+	return (struct bmc_health){ bmc->failures, alone ? bmc->alone_until : 0, bmc->last_error };
+}
+
 /* --- drivers --------------------------------------------------------------------------------- */
 
 struct bmc_driver *bmc_driver_find(const struct bmc_driver_set *set,

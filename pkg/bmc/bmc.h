@@ -126,6 +126,14 @@ uint64_t bmc_submit(struct bmc *bmc, const struct bmc_request *request, bmc_done
 void bmc_cancel(struct bmc *bmc, uint64_t ticket);
 unsigned bmc_queued(const struct bmc *bmc); /* waiting and running */
 
+struct bmc_health {
+	unsigned failures;	/* in a row */
+	usec_t alone_until;	/* monotonic: no request before; 0: not left alone */
+	const char *last_error; /* borrowed; NULL: none since it answered last */
+};
+
+struct bmc_health bmc_health(const struct bmc *bmc);
+
 /* --- drivers --------------------------------------------------------------------------------- */
 
 /* A running driver for each kind of address; NULL: not available. A simulation puts the fake driver

@@ -95,6 +95,40 @@ int boot_config_check(const struct boot_config *c, struct err *err)
 	return r;
 }
 
+const struct boot_pool *boot_pool_find(const struct boot_config *config, struct in_addr address)
+{
+	for (size_t i = 0; i < config->pool_count; i++) {
+		const struct boot_pool *p = &config->pools[i];
+		if (((p->start.s_addr ^ address.s_addr) & p->netmask.s_addr) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+bool boot_address_free(const struct boot_config *config, const struct boot_pool *pool,
+		       struct in_addr address)
+{
+	uint32_t a = host_order(address), rest = ~host_order(pool->netmask);
+	if (rest > 1 && ((a & rest) == 0 || (a & rest) == rest)) /* not in a /31 */
+		return false;
+	for (size_t i = 0; i < config->dns_count; i++)
+		if (address.s_addr == config->dns[i].s_addr)
+			return false;
+	return address.s_addr != config->address.s_addr && address.s_addr != pool->gateway.s_addr;
+}
+
+int boot_address_check(const struct boot_config *config, struct in_addr address, struct err *err)
+{
+	const struct boot_pool *pool = boot_pool_find(config, address);
+	if (!pool)
+		return err_set(err, ERR_INVALID, "it lies in the subnet of no DHCP range");
+	if (!boot_address_free(config, pool, address))
+		return err_set(err, ERR_INVALID,
+			       "it is the subnet's first or last, ours, or the gateway's or a name "
+			       "server's");
+	return 0;
+}
+
 const struct boot_file *boot_file_find(const struct boot_config *config, const char *name)
 {
 	const struct boot_file *f = config->files ? config->files : boot_default_files;

@@ -14,7 +14,12 @@
 #include "loop/loop.h"
 #include "net/net.h"
 
-enum { BOOT_POOLS_MAX = 16, BOOT_LEASE_DEFAULT_S = 3600, BOOT_MAC_FILE_SIZE = 18 };
+enum {
+	BOOT_POOLS_MAX = 16,
+	BOOT_DNS_MAX = 4,
+	BOOT_LEASE_DEFAULT_S = 3600,
+	BOOT_MAC_FILE_SIZE = 18
+};
 
 enum boot_dhcp {
 	BOOT_DHCP_OFF,	  /* somebody else's DHCP names our loaders and scripts */
@@ -28,7 +33,6 @@ struct boot_pool {
 	struct in_addr start, end; /* both inside */
 	struct in_addr netmask;
 	struct in_addr gateway; /* 0: none is announced */
-	struct in_addr dns;	/* 0: none is announced */
 };
 
 /* A file that TFTP serves under `name`, and HTTP under /boot/`name`. A row whose file does not
@@ -52,6 +56,9 @@ struct boot_config {
 	bool tftp;
 	struct boot_pool pools[BOOT_POOLS_MAX]; /* BOOT_DHCP_SERVER */
 	size_t pool_count;
+	struct in_addr dns[BOOT_DNS_MAX]; /* announced in all pools */
+	size_t dns_count;
+	const char *domain;	/* NULL: none is announced */
 	uint32_t lease_seconds; /* 0: BOOT_LEASE_DEFAULT_S */
 	/* Of scripts and loaders: "http://192.168.77.1:8080", without a slash at the end. */
 	const char *http_url;
@@ -97,7 +104,12 @@ struct boot_ops {
 	bool (*find)(void *data, const struct net_mac *mac, struct boot_host *ret);
 	/* The slot is the address that belongs to a MAC for as long as the host exists. */
 	bool (*slot_get)(void *data, const struct net_mac *mac, struct in_addr *ret);
-	/* Does the record of any host hold this address? */
+	/* The one address that a person wants this host to have, inside a range or not; 0.0.0.0:
+	 * one that cannot be given, so the host gets none. False: any of the range. May be NULL. */
+	bool (*slot_fixed)(void *data, const struct net_mac *mac, struct in_addr *ret);
+	/* The fixed address is another machine's on the wire. May be NULL. */
+	void (*slot_taken)(void *data, const struct net_mac *mac, struct in_addr address);
+	/* Does the record of any host hold this address, or is it any host's fixed one? */
 	bool (*slot_used)(void *data, struct in_addr address);
 	/* Stores the slot (0.0.0.0: forgets it); it is offered only after `done` came without an
 	 * error. `done` comes also when the service has been closed meanwhile. */
@@ -117,6 +129,14 @@ struct boot_env {
 
 /* ERR_INVALID names the field that is wrong and says what it should be. */
 int boot_config_check(const struct boot_config *config, struct err *err);
+/* May a host have this address for ever? It lies in the subnet of a pool, and is nobody's whom the
+ * configuration names. */
+int boot_address_check(const struct boot_config *config, struct in_addr address, struct err *err);
+/* The pool whose subnet holds the address, or NULL. */
+const struct boot_pool *boot_pool_find(const struct boot_config *config, struct in_addr address);
+/* Neither the subnet's first or last nor ours nor a gateway's or name server's. */
+bool boot_address_free(const struct boot_config *config, const struct boot_pool *pool,
+		       struct in_addr address);
 /* The row whose file exists, or NULL. */
 const struct boot_file *boot_file_find(const struct boot_config *config, const char *name);
 const struct boot_ramdisk *boot_ramdisk_find(const struct boot_config *config, const char *flavour);

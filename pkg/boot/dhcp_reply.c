@@ -45,8 +45,10 @@ void dhcp_reply_lease(const struct boot_config *config, const struct boot_pool *
 	dhcp_set_address(m, DHCP_OPT_BROADCAST, broadcast);
 	if (pool->gateway.s_addr)
 		dhcp_set_address(m, DHCP_OPT_ROUTER, pool->gateway);
-	if (pool->dns.s_addr)
-		dhcp_set_address(m, DHCP_OPT_DNS, pool->dns);
+	if (config->dns_count)
+		dhcp_set(m, DHCP_OPT_DNS, config->dns, config->dns_count * sizeof(config->dns[0]));
+	if (config->domain)
+		dhcp_set(m, DHCP_OPT_DOMAIN, config->domain, strlen(config->domain));
 	if (address.s_addr == 0)
 		return;
 	dhcp_set_u32(m, DHCP_OPT_LEASE_TIME, lease);

@@ -43,6 +43,8 @@ struct search {
 	struct dhcp_message request;
 	struct in_addr address;
 	struct probe *probe; /* NULL: storing */
+	bool fixed;	     /* only `wanted`, an address that a person has chosen, will do */
+	struct in_addr wanted;
 	unsigned candidates;
 };
 
@@ -56,25 +58,27 @@ static uint32_t host_order(struct in_addr a)
 const struct boot_pool *slots_pool(const struct boot_config *config,
 				   const struct dhcp_message *request)
 {
-	struct in_addr link = request->giaddr.s_addr ? request->giaddr : config->address;
-	for (size_t i = 0; i < config->pool_count; i++) {
-		const struct boot_pool *p = &config->pools[i];
-		if (((p->start.s_addr ^ link.s_addr) & p->netmask.s_addr) == 0)
-			return p;
-	}
-	return NULL;
+	return boot_pool_find(config, request->giaddr.s_addr ? request->giaddr : config->address);
 }
 
 bool slots_fits(const struct boot_config *config, const struct boot_pool *pool,
 		struct in_addr address)
 {
-	uint32_t a = host_order(address), rest = ~host_order(pool->netmask);
-	if (a < host_order(pool->start) || a > host_order(pool->end))
-		return false;
-	if (rest > 1 && ((a & rest) == 0 || (a & rest) == rest)) /* not in a /31 */
-		return false;
-	return address.s_addr != config->address.s_addr && address.s_addr != pool->gateway.s_addr &&
-	       address.s_addr != pool->dns.s_addr;
+	uint32_t a = host_order(address);
+	return a >= host_order(pool->start) && a <= host_order(pool->end) &&
+	       boot_address_free(config, pool, address);
+}
+
+static bool fixed(const struct slots *s, const struct net_mac *mac, struct in_addr *ret)
+{
+	const struct boot_ops *ops = s->env->ops;
+	return ops->slot_fixed && ops->slot_fixed(s->env->data, mac, ret);
+}
+
+static bool in_subnet(const struct slots *s, const struct boot_pool *pool, struct in_addr address)
+{
+	return boot_pool_find(s->env->config, address) == pool &&
+	       boot_address_free(s->env->config, pool, address);
 }
 
 static void quarantine(struct slots *s, struct in_addr address)
@@ -118,10 +122,16 @@ static uint32_t hash_mac(const struct net_mac *mac)
 	return h;
 }
 
-/* 0.0.0.0 when nothing is left. */
+/* 0.0.0.0 when nothing is left. A fixed address is not asked for among the used ones: it is used by
+ * this host. */
 static struct in_addr pick(const struct slots *s, const struct search *w)
 {
-	struct in_addr wanted = { 0 };
+	struct in_addr wanted = w->wanted;
+	if (w->fixed)
+		return in_subnet(s, w->pool, wanted) && !searched(s, wanted) &&
+				       !quarantined(s, wanted)
+			       ? wanted
+			       : (struct in_addr){ 0 };
 	if (dhcp_get_address(&w->request, DHCP_OPT_ADDRESS, &wanted) && usable(s, w->pool, wanted))
 		return wanted;
 	uint32_t start = host_order(w->pool->start);
@@ -140,9 +150,11 @@ static struct in_addr pick(const struct slots *s, const struct search *w)
 bool slots_get(const struct slots *s, const struct boot_pool *pool, const struct net_mac *mac,
 	       struct in_addr *ret)
 {
-	struct in_addr address;
-	if (!s->env->ops->slot_get(s->env->data, mac, &address) ||
-	    !slots_fits(s->env->config, pool, address) || quarantined(s, address))
+	struct in_addr address, wanted;
+	if (!s->env->ops->slot_get(s->env->data, mac, &address) || quarantined(s, address))
+		return false;
+	if (fixed(s, mac, &wanted) ? address.s_addr != wanted.s_addr || !in_subnet(s, pool, address)
+				   : !slots_fits(s->env->config, pool, address))
 		return false;
 	*ret = address;
 	return true;
@@ -195,7 +207,12 @@ static void on_probed(void *data, bool taken)
 		s->env->ops->slot_set(s->env->data, &w->mac, w->address, on_stored, w);
 		return;
 	}
-	log_search(LOG_WARN, w, "an address of the DHCP range is in use by another machine", NULL);
+	log_search(LOG_WARN, w,
+		   w->fixed ? "a host's fixed address is in use by another machine"
+			    : "an address of the DHCP range is in use by another machine",
+		   NULL);
+	if (w->fixed && s->env->ops->slot_taken)
+		s->env->ops->slot_taken(s->env->data, &w->mac, w->address);
 	quarantine(s, w->address);
 	w->address.s_addr = 0;
 	try_next(w);
@@ -204,9 +221,13 @@ static void on_probed(void *data, bool taken)
 static void try_next(struct search *w)
 {
 	struct slots *s = w->slots;
+	w->fixed = fixed(s, &w->mac, &w->wanted);
 	struct in_addr address = pick(s, w);
 	if (address.s_addr == 0) {
-		log_search(LOG_WARN, w, "no address is left in the DHCP range; widen it", NULL);
+		log_search(LOG_WARN, w,
+			   w->fixed ? "a host's fixed address cannot be given here; it gets none"
+				    : "no address is left in the DHCP range; widen it",
+			   NULL);
 		end_search(w);
 		return;
 	}

@@ -21,7 +21,7 @@ struct slots *slots_close(struct slots *s);
 /* The pool that the request's subnet belongs to; NULL when there is none. */
 const struct boot_pool *slots_pool(const struct boot_config *config,
 				   const struct dhcp_message *request);
-/* Inside the range, and neither ours nor the gateway nor the subnet's first or last. */
+/* Inside the range, and free by boot_address_free. */
 bool slots_fits(const struct boot_config *config, const struct boot_pool *pool,
 		struct in_addr address);
 /* False: the MAC has no slot in this pool. */

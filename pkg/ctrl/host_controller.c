@@ -464,6 +464,11 @@ bool host_controller_ready(const struct host_controller *c)
 	       kube_informer_synced(c->secrets) && kube_informer_synced(c->records_informer);
 }
 
+usec_t host_controller_next(const struct host_controller *c, const char *key)
+{
+	return kube_queue_next(c->queue, key);
+}
+
 /* Before anything runs the engine knows all records: which addresses are given out, which boots are
  * its own. */
 static int preload(void *data, struct kube_object *o)

@@ -1,7 +1,8 @@
 /* The agents' side: who is it that calls, and may it?
  *
  * A machine is believed to be the host when it asks with the host's MAC during a boot that we
- * started (the record's nonce). It then gets the boot's token, once: the fact is stored before the
+ * started (the record's nonce) and, if hosts have their addresses from our DHCP, from the host's
+ * address. It then gets the boot's token, once: the fact is stored before the
  * answer leaves. Until the first heartbeat proves that the token arrived, the same source may ask
  * again, because answers get lost; anybody else who asks for a boot whose token is out ends the
  * operation and gets nothing. */
@@ -46,6 +47,21 @@ static struct node *by_addresses(const struct engine *e, const char *addresses)
 		p += len + (p[len] == ',');
 	}
 	return found;
+}
+
+/* Does it come from the address that DHCP gave to the host? A stranger on the wire who knows a MAC
+ * would have to take over the host's address too. Nobody is told why he is refused, but the log. */
+static bool comes_from_host(const struct node *n, const char *source)
+{
+	const char *own = n->record.dhcp.address;
+	if (!n->engine->options.serves_dhcp || streq(own, source))
+		return true;
+	log_warn(
+		"agent refused: it does not come from the address that DHCP gave to this host",
+		"host", n->key, "source", source, "expected",
+		str_empty(own) ? "none given yet" : own, "hint",
+		"a second DHCP server on this network, or another machine that uses the host's MAC");
+	return false;
 }
 
 /* --- lookup ----------------------------------------------------------------------------------- */
@@ -103,7 +119,7 @@ void engine_agent_lookup(struct engine *e, const char *addresses, const char *no
 			 const char *source, engine_answer_fn answer, void *data)
 {
 	struct node *n = node_uuid ? map_get(&e->uids, node_uuid) : by_addresses(e, addresses);
-	if (!n || n->lost || !n->record.boot.nonce) {
+	if (!n || n->lost || !n->record.boot.nonce || !comes_from_host(n, source)) {
 		refuse(answer, data, 404, "no host waits for an agent with these addresses");
 		return;
 	}
@@ -135,6 +151,37 @@ void engine_agent_lookup(struct engine *e, const char *addresses, const char *no
 
 /* --- heartbeat -------------------------------------------------------------------------------- */
 
+static bool is_bmc(const struct engine *e, const struct net_addr *a)
+{
+	map_for_each(&e->nodes, i) {
+		const struct node *n = e->nodes.entries[i].value;
+		struct net_addr bmc;
+		if (n->bmc && net_parse_ip(bmc_get_address(n->bmc)->host, &bmc) == 0 &&
+		    net_same_ip(&bmc, a))
+			return true;
+	}
+	return false;
+}
+
+/* Where the agent is to be called: nowhere but where it comes from, and there an agent can be. */
+static int check_callback(const struct node *n, const char *host, const char *source,
+			  struct err *err)
+{
+	struct net_addr a;
+	if (!streq(host, source))
+		return err_set(err, ERR_INVALID,
+			       "heartbeat: callback_url must name the address that it comes from");
+	if (n->record.boot.source_address && !streq(n->record.boot.source_address, source))
+		return err_set(err, ERR_INVALID,
+			       "heartbeat: the token was given to another address than this one");
+	if (n->record.agent.url)
+		return 0; /* checked when it was new */
+	if (net_parse_ip(host, &a) < 0 || is_bmc(n->engine, &a))
+		return err_set(err, ERR_INVALID, "heartbeat: callback_url names a BMC");
+	int r = net_policy_check(n->engine->options.agents, &a, err);
+	return r < 0 ? err_wrap(err, "heartbeat: callback_url") : 0;
+}
+
 static int check_heartbeat(struct node *n, const struct agent_heartbeat *h, const char *source,
 			   struct err *err)
 {
@@ -148,9 +195,9 @@ static int check_heartbeat(struct node *n, const struct agent_heartbeat *h, cons
 				     err);
 	if (r < 0)
 		return r;
-	if (!streq(host, source))
-		return err_set(err, ERR_INVALID,
-			       "heartbeat: callback_url must name the address that it comes from");
+	r = check_callback(n, host, source, err);
+	if (r < 0)
+		return r;
 	/* Both are fixed for the boot: another certificate is another agent. */
 	if (n->record.agent.url && !streq(n->record.agent.url, h->callback_url))
 		return err_set(err, ERR_INVALID,
@@ -247,6 +294,12 @@ void node_release_inspection(struct node *n, int status)
 	p.fn(p.data, 202, body);
 }
 
+/* Is its ramdisk one that was booted to be inspected? */
+static bool inspects(const struct node *n)
+{
+	return streq(n->record.boot.purpose, op_info(OP_INSPECT)->name);
+}
+
 static void take_inspection(struct node *n, struct json *body, engine_answer_fn answer, void *data)
 {
 	log_info("inventory received", "host", n->key);
@@ -275,7 +328,7 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	agent_inspection_macs(body, search_mac, &s);
 	struct node *n = s.ambiguous ? NULL : s.found;
 	if (!n || n->lost || !n->record.boot.nonce || n->op.kind == OP_DEPLOY ||
-	    n->op.kind == OP_UNDEPLOY) {
+	    n->op.kind == OP_UNDEPLOY || !inspects(n) || !comes_from_host(n, source)) {
 		/* Not waited for: agents that boot for another purpose post as well, and go on
 		 * after a refusal. */
 		refuse(answer, data, 404, "no host with these addresses waits for inspection data");
@@ -289,14 +342,14 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boot *ret)
 {
 	const struct node *n = map_get(&e->macs, mac);
-	if (!n)
+	/* Inspection makes all NICs known, but a host has one address: its others meet silence. */
+	if (!n || !streq(n->boot_mac, mac))
 		return false;
-	*ret = (struct engine_boot){
-		.key = n->key,
-		.ramdisk = n->record.boot.nonce != NULL && !n->saving && !n->lost,
-		.inspect = streq(n->record.boot.purpose, op_info(OP_INSPECT)->name),
-		.uefi = n->boot_mode != BOOT_LEGACY
-	};
+	*ret = (struct engine_boot){ .key = n->key,
+				     .ramdisk = n->record.boot.nonce != NULL && !n->saving &&
+						!n->lost,
+				     .inspect = inspects(n),
+				     .uefi = n->boot_mode != BOOT_LEGACY };
 	return true;
 }
 
@@ -307,14 +360,64 @@ const char *engine_slot_get(const struct engine *e, const char *mac)
 	return known ? n->record.dhcp.address : NULL;
 }
 
-bool engine_slot_used(const struct engine *e, const char *address)
+static const struct node *slot_holder(const struct engine *e, const char *address,
+				      const struct node *but)
 {
 	map_for_each(&e->nodes, i) {
 		const struct node *n = e->nodes.entries[i].value;
-		if (streq(n->record.dhcp.address, address))
-			return true;
+		if (n != but && (streq(n->record.dhcp.address, address) ||
+				 (!n->fixed_error && streq(n->fixed_address, address))))
+			return n;
 	}
-	return false;
+	return NULL;
+}
+
+bool engine_slot_used(const struct engine *e, const char *address)
+{
+	return slot_holder(e, address, NULL);
+}
+
+bool engine_slot_fixed(const struct engine *e, const char *mac, const char **ret)
+{
+	const struct node *n = map_get(&e->macs, mac);
+	if (!n || !n->fixed_address)
+		return false;
+	*ret = n->fixed_error ? NULL : n->fixed_address;
+	return true;
+}
+
+void engine_slot_taken(struct engine *e, const char *mac, const char *address)
+{
+	struct node *n = map_get(&e->macs, mac);
+	if (n)
+		node_event(n, true, "DHCPAddressInUse",
+			   "the DHCP address %s that this host shall have is in use by another "
+			   "machine on the provisioning network; the host gets none",
+			   address);
+}
+
+static int check_fixed(const struct node *n, struct err *err)
+{
+	const struct engine_options *o = &n->engine->options;
+	int r = o->address_check ? o->address_check(o->address_data, n->fixed_address, err) : 0;
+	const struct node *holder = r == 0 ? slot_holder(n->engine, n->fixed_address, n) : NULL;
+	return holder ? err_set(err, ERR_CONFLICT, "host %s has it", holder->key) : r;
+}
+
+/* Looked at again with every call, because the host that holds the address may go. */
+void node_take_fixed_address(struct node *n, const char *address)
+{
+	struct err err = { 0 };
+	if (!streq(n->fixed_address, address)) {
+		str_replace(&n->fixed_address, address);
+		str_replace(&n->fixed_error, NULL);
+	}
+	bool good = !address || check_fixed(n, &err) == 0;
+	if (!good && !streq(n->fixed_error, err.text))
+		node_event(n, true, "DHCPAddressInvalid",
+			   "the host cannot have the DHCP address %s and gets none: %s", address,
+			   err.text);
+	str_replace(&n->fixed_error, good ? NULL : err.text);
 }
 
 struct slot_answer {
@@ -339,6 +442,12 @@ void engine_slot_set(struct engine *e, const char *mac, const char *address, eng
 	struct err err;
 	if (!n || n->lost || n->saving) {
 		err_set(&err, ERR_BUSY, "the host's record is not at hand now");
+		done(data, &err);
+		return;
+	}
+	if (!streq(mac, n->boot_mac) && engine_slot_get(e, n->boot_mac)) {
+		err_set(&err, ERR_EXISTS, "the host's boot NIC (%s) has the host's address",
+			n->boot_mac);
 		done(data, &err);
 		return;
 	}

@@ -8,11 +8,18 @@
 
 #include "agentapi/messages.h"
 #include "base/mem.h"
+#include "engine/limit.h"
+
+/* Per address. An agent that retries as fast as the protocol has it makes less than one request a
+ * second. */
+enum { BURST = 40 };
+#define INTERVAL (500 * USEC_PER_MSEC)
 
 struct agent_routes {
 	struct engine *engine;
 	struct loop *loop;
 	char *base_url;
+	struct limiter *limiter;
 };
 
 /* Agents take the lowest and highest version that we speak from these. */
@@ -112,6 +119,11 @@ static void dispatch(void *data, struct web_request *r)
 	struct agent_routes *a = data;
 	const char *path = web_path(r);
 	bool known = false;
+	/* Agents take 503 for a passing trouble in every one of their requests, 429 in none. */
+	if (!limiter_take(a->limiter, web_peer_address(r), loop_now(a->loop))) {
+		fault(r, 503, "too many requests from this address, ask again later");
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		bool match = rows[i].prefix ? str_has_prefix(path, rows[i].path)
 					    : streq(path, rows[i].path);
@@ -127,14 +139,19 @@ static void dispatch(void *data, struct web_request *r)
 struct agent_routes *agent_routes_new(struct engine *e, struct loop *loop, const char *base_url)
 {
 	struct agent_routes *a = xcalloc(1, sizeof(*a));
-	*a = (struct agent_routes){ e, loop, xstrdup(base_url) };
+	uint64_t seed;
+	loop_random(loop, &seed, sizeof(seed));
+	*a = (struct agent_routes){ e, loop, xstrdup(base_url),
+				    limiter_new(BURST, INTERVAL, seed) };
 	return a;
 }
 
 struct agent_routes *agent_routes_free(struct agent_routes *a)
 {
-	if (a)
-		free(a->base_url);
+	if (!a)
+		return NULL;
+	limiter_free(a->limiter);
+	free(a->base_url);
 	free(a);
 	return NULL;
 }

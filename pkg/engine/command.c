@@ -33,7 +33,7 @@ void node_forget_agent(struct node *n)
 	if (n->agent_call)
 		n->engine->options.link->ops->cancel(TAKE_PTR(n->agent_call));
 	n->agent_answer = json_free(n->agent_answer);
-	n->agent_ask = (struct node_ask){ 0 };
+	node_ask_begin(&n->agent_ask, ASK_IDLE, 0);
 }
 
 static void on_answer(void *data, const struct err *err, const struct json *answer)
@@ -42,9 +42,8 @@ static void on_answer(void *data, const struct err *err, const struct json *answ
 	n->agent_call = NULL;
 	n->agent_answer = json_free(n->agent_answer);
 	n->agent_ask.state = err ? ASK_FAILED : ASK_ANSWERED;
-	if (err)
-		n->agent_ask.err = *err;
-	else
+	err_keep(&n->agent_ask.err, err);
+	if (!err)
 		n->agent_answer = json_dup(answer);
 	/* A refusal, which has an HTTP status for its code, is a sign of life as well. */
 	if (!err || err->code >= 200)
@@ -62,7 +61,7 @@ void node_ask_agent(struct node *n, const char *method, const char *path, struct
 	struct agent_endpoint endpoint = { n->record.agent.url, n->record.agent.certificate,
 					   token };
 	struct agent_link *link = n->engine->options.link;
-	n->agent_ask = (struct node_ask){ ASK_RUNNING, 0, { 0 } };
+	node_ask_begin(&n->agent_ask, ASK_RUNNING, 0);
 	/* The call is cancelled before the node goes, so it may carry the pointer. */
 	n->agent_call = link->ops->request(link, &endpoint, method, path, owned, timeout, on_answer,
 					   n);

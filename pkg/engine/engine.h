@@ -12,6 +12,7 @@
 #include "bmc/bmc.h"
 #include "engine/provisioner.h"
 #include "loop/loop.h"
+#include "net/policy.h"
 #include "json/json.h"
 
 struct engine;
@@ -54,6 +55,13 @@ struct engine_options {
 	unsigned capacity;	/* hosts in busy states at a time; 0: 20 */
 	unsigned boot_attempts; /* 0: 2 */
 	bool allow_http_agents; /* callbacks without TLS (old ramdisks) */
+	/* Hosts have their addresses from us: an agent of a host is believed only where it comes
+	 * from the address of the host's boot NIC (engine_slot_set). */
+	bool serves_dhcp;
+	const struct net_policy *agents; /* where agents may be called; outlives it; NULL: all */
+	/* Can DHCP give this address, a text of anybody's making, to a host? NULL: any. */
+	int (*address_check)(void *data, const char *address, struct err *err);
+	void *address_data;
 	struct engine_env env;
 };
 
@@ -92,15 +100,32 @@ struct engine_boot {
 	bool uefi;
 };
 
-/* By lower-case MAC; false for unknown ones. */
+/* By lower-case MAC; false for all but those that hosts boot by. */
 bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boot *ret);
 
 /* The DHCP address that belongs to a host's MAC, in its record. */
 const char *engine_slot_get(const struct engine *e, const char *mac); /* NULL when none; borrowed */
+/* In a record, or asked for by a person. */
 bool engine_slot_used(const struct engine *e, const char *address);
-/* address "": forgets it. `done` exactly once, perhaps before this returns. */
+/* False: any address will do. *ret NULL: the one asked for cannot be given; an event has said why.
+ */
+bool engine_slot_fixed(const struct engine *e, const char *mac, const char **ret);
+/* The fixed address is another machine's on the wire: tells people. */
+void engine_slot_taken(struct engine *e, const char *mac, const char *address);
+/* address "": forgets it. `done` exactly once, perhaps before this returns. The address belongs to
+ * the boot NIC: once that has one, the host's other NICs get none (ERR_EXISTS). */
 void engine_slot_set(struct engine *e, const char *mac, const char *address, engine_saved_fn done,
 		     void *data);
 
-/* State, operation, step and their times of one host, for people; NULL when unknown. */
+/* --- for people ------------------------------------------------------------------------------- */
+
+/* All that is known of one host (docs/ctl.md has the members), NULL when unknown; one row for each
+ * host, by name. No secret: neither token nor nonce nor password; URLs without userinfo and query.
+ */
 struct json *engine_describe(const struct engine *e, const char *key);
+struct json *engine_list(const struct engine *e);
+/* Somebody looks at this host: for ten seconds its progress is asked for each second. The API hears
+ * no more of it than otherwise. */
+void engine_watch(struct engine *e, const char *key);
+/* How far the firmware came in a boot, by lower-case MAC; `stage` is static. Others are ignored. */
+void engine_boot_seen(struct engine *e, const char *mac, const char *stage);

@@ -63,8 +63,7 @@ static void on_answer(void *data, const struct bmc_result *result)
 		return;
 	bool ok = result->err.kind == ERR_NONE;
 	n->bmc_ask.state = ok ? ASK_ANSWERED : ASK_FAILED;
-	n->bmc_ask.err = result->err;
-	n->bmc_result = *result;
+	err_keep(&n->bmc_ask.err, &result->err);
 	if (ok && result->power != BMC_POWER_UNKNOWN)
 		power_read(n, result->power);
 	else if (!ok)
@@ -77,7 +76,7 @@ static void on_answer(void *data, const struct bmc_result *result)
 
 static void ask(struct node *n, const struct bmc_request *request)
 {
-	n->bmc_ask = (struct node_ask){ ASK_RUNNING, ++n->engine->next_serial, { 0 } };
+	node_ask_begin(&n->bmc_ask, ASK_RUNNING, ++n->engine->next_serial);
 	bmc_submit(n->bmc, request, on_answer, node_ticket_new(n, n->bmc_ask.serial));
 }
 

@@ -10,6 +10,7 @@
  * agent.c     agents' side: lookup, heartbeat, inspection
  * command.c   asking the agent
  * provision.c the provisioner interface
+ * describe.c  what people see of it
  */
 
 #include "base/map.h"
@@ -83,7 +84,8 @@ struct step {
 	bool boots_again;      /* after a time-out back to STEP_POWER_OFF, boot_attempts times */
 };
 
-/* A question to the BMC or the agent, and its answer. */
+/* A question to the BMC or the agent. Errors are kept by err_keep(): there are as many nodes as
+ * hosts. */
 enum ask_state { ASK_IDLE, ASK_RUNNING, ASK_ANSWERED, ASK_FAILED };
 
 struct node_op {
@@ -100,7 +102,8 @@ struct node_op {
 	int64_t attempt;
 	bool agent_found; /* a running agent serves: no boot needed */
 	bool progress_turn, progress_unknown;
-	struct err last; /* the last passing trouble, for the message of a time-out */
+	usec_t looked_at; /* the agent's commands were read last */
+	struct err *last; /* the last passing trouble, for the message of a time-out */
 };
 
 struct node_progress {
@@ -111,7 +114,7 @@ struct node_progress {
 struct node_ask {
 	enum ask_state state;
 	uint64_t serial; /* answers to earlier questions are dropped */
-	struct err err;
+	struct err *err; /* when it failed */
 };
 
 struct pending_answer {
@@ -128,24 +131,26 @@ struct node {
 	char *bmc_address, *username, *password;
 	bool bmc_insecure;
 	char *boot_mac;
+	char *fixed_address; /* that it shall have by DHCP; NULL: any */
+	char *fixed_error;   /* why it cannot; NULL: it can */
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
 	struct json *root_hints;   /* in the agent's grammar */
 	struct json *config_drive; /* member names → texts; while a deployment runs */
 
 	struct bmc *bmc;
-	bool verified;		 /* the BMC has answered with these settings */
-	struct err verify_error; /* the last verification failed with it */
+	bool verified;		  /* the BMC has answered with these settings */
+	struct err *verify_error; /* the last verification failed with it */
 	enum prov_power power;
-	bool power_fresh;	/* read in this step */
-	unsigned read_failures; /* of the idle poll, in a row */
-	struct err power_error; /* a power operation failed, not yet told */
+	bool power_fresh;	 /* read in this step */
+	unsigned read_failures;	 /* of the idle poll, in a row */
+	struct err *power_error; /* a power operation failed, not yet told */
 
 	enum node_state state;
 	struct node_record record;
 	bool saving; /* the record is not stored as it is now; nothing goes on until it is */
-	bool save_again, lost; /* lost: another writer; wait for engine_load */
-	struct err unreadable; /* lost because of its record, which must not be written over */
+	bool save_again, lost;	/* lost: another writer; wait for engine_load */
+	struct err *unreadable; /* lost because of its record, which must not be written over */
 	uint64_t save_serial;
 	unsigned save_failures;
 	struct timer save_timer;
@@ -158,7 +163,6 @@ struct node {
 	struct timer wake; /* deadline or rest of the step; idle: the power poll */
 
 	struct node_ask bmc_ask;
-	struct bmc_result bmc_result;
 	struct node_ask agent_ask;
 	struct agent_call *agent_call;
 	struct json *agent_answer;
@@ -171,6 +175,9 @@ struct node {
 	struct timer inspection_timer;
 	struct node_progress progress;
 	usec_t progress_stored;
+	usec_t watched_until;	/* somebody looks: progress is asked for each second */
+	const char *boot_stage; /* of the boot on record, seen by the boot services; static */
+	usec_t boot_stage_at;	/* wall */
 };
 
 /* Outlives the engine while answers to its questions are under way. */
@@ -204,6 +211,8 @@ void node_save(struct node *n);
 /* The same, and tells fn. */
 void node_save_for(struct node *n, node_saved_fn fn, void *data);
 void node_kick(struct node *n);
+/* Forgets what was asked before and its error. */
+void node_ask_begin(struct node_ask *ask, enum ask_state state, uint64_t serial);
 void node_event(struct node *n, bool warning, const char *reason, const char *fmt, ...)
 	_printf_(4, 5);
 void node_add_mac(struct node *n, const char *mac);
@@ -287,4 +296,6 @@ struct json *hints_for_agent(const struct json *hints);
 /* --- provision.c ------------------------------------------------------------------------------ */
 
 extern const struct provisioner_ops engine_provisioner_ops;
+/* NULL: any will do. */
+void node_take_fixed_address(struct node *n, const char *address);
 void node_release_inspection(struct node *n, int status);

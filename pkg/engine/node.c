@@ -125,9 +125,20 @@ struct node *node_free(struct node *n)
 	json_free(n->agent_answer);
 	secret_free(n->password);
 	free(n->bmc_address), free(n->username), free(n->boot_mac);
+	free(n->fixed_address), free(n->fixed_error);
+	err_keep(&n->verify_error, NULL), err_keep(&n->power_error, NULL);
+	err_keep(&n->unreadable, NULL);
+	err_keep(&n->bmc_ask.err, NULL), err_keep(&n->agent_ask.err, NULL);
 	free(n->uid), free(n->key);
 	free(n);
 	return NULL;
+}
+
+void node_ask_begin(struct node_ask *ask, enum ask_state state, uint64_t serial)
+{
+	ask->state = state;
+	ask->serial = serial;
+	err_keep(&ask->err, NULL);
 }
 
 void node_kick(struct node *n)
@@ -334,28 +345,12 @@ void engine_load(struct engine *e, const char *key, const char *uid, const struc
 	/* A record of another host of that name says nothing about this one. */
 	if (!record || !streq(json_get_string(record, "hostUID"), uid))
 		return;
-	if (load_record(n, record, &n->unreadable) < 0) {
-		err_wrap(&n->unreadable,
+	struct err err = { 0 };
+	if (load_record(n, record, &err) < 0) {
+		err_wrap(&err,
 			 "host %s: nothing is done to it, because its HostRecord cannot be used",
 			 key);
+		err_keep(&n->unreadable, &err);
 		n->lost = true;
 	}
-}
-
-struct json *engine_describe(const struct engine *e, const char *key)
-{
-	const struct node *n = node_find(e, key);
-	if (!n)
-		return NULL;
-	struct json *j = record_save(&n->record);
-	json_remove(json_get_mut(j, "agent"), "certificate");
-	json_set_string(j, "operation", op_info(n->op.kind)->name);
-	const struct step *step = op_step(n);
-	json_set_string(j, "waitsFor", step ? step->waits_for : NULL);
-	json_set_string(j, "trouble", n->op.last.kind != ERR_NONE ? n->op.last.text : NULL);
-	struct json *progress = json_make_object(j, "progress");
-	json_set_int(progress, "bytesDone", (int64_t)n->progress.bytes_done);
-	json_set_int(progress, "bytesTotal", (int64_t)n->progress.bytes_total);
-	json_set_int(progress, "bytesPerSecond", (int64_t)n->progress.bytes_per_second);
-	return j;
 }

@@ -108,7 +108,7 @@ static bool recorded(const struct node *n)
 
 static void drop_asks(struct node *n)
 {
-	n->bmc_ask = (struct node_ask){ 0 };
+	node_ask_begin(&n->bmc_ask, ASK_IDLE, 0);
 	node_forget_agent(n);
 }
 
@@ -127,6 +127,7 @@ static void end(struct node *n)
 	if (ops[n->op.kind].counts)
 		n->engine->busy--;
 	drop_asks(n);
+	err_keep(&n->op.last, NULL);
 	n->op = (struct node_op){ 0 };
 	n->progress = (struct node_progress){ 0 };
 	timer_stop(&n->wake);
@@ -140,6 +141,7 @@ void op_start(struct node *n, enum op_kind kind)
 	if (recorded(n)) {
 		node_set_state(n, ops[kind].during);
 		str_replace(&n->record.node.last_error, NULL);
+		memset(&n->record.progress, 0, sizeof(n->record.progress));
 	}
 	op_advance(n);
 }
@@ -171,6 +173,13 @@ void op_abort(struct node *n)
 	end(n);
 }
 
+/* The record says no more that a step runs; which it was stays, unless all is done. */
+static void record_rest(struct node *n)
+{
+	n->record.step.deadline = 0;
+	str_replace(&n->record.step.waits_for, NULL);
+}
+
 static void finish(struct node *n)
 {
 	const struct op_info *info = &ops[n->op.kind];
@@ -178,6 +187,7 @@ static void finish(struct node *n)
 		node_set_state(n, info->after);
 		str_replace(&n->record.step.operation, NULL);
 		str_replace(&n->record.step.name, NULL);
+		record_rest(n);
 		node_save(n);
 	}
 	end(n);
@@ -191,18 +201,19 @@ void op_fail(struct node *n, const struct err *err)
 		 op_step(n)->name, "error", err->text);
 	switch (n->op.kind) {
 	case OP_VERIFY:
-		n->verify_error = *err;
+		err_keep(&n->verify_error, err);
 		break;
 	case OP_POWER_ON:
 	case OP_POWER_OFF:
 	case OP_SOFT_OFF:
-		n->power_error = *err;
+		err_keep(&n->power_error, err);
 		break;
 	case OP_INSPECT:
 	case OP_DEPLOY:
 	case OP_UNDEPLOY:
 		node_set_state(n, info->failed);
 		str_replace(&n->record.node.last_error, err->text);
+		record_rest(n);
 		node_save(n);
 		break;
 	case OP_NONE:
@@ -229,7 +240,7 @@ enum step_result step_rest(struct node *n, usec_t delay)
 
 enum step_result step_trouble(struct node *n, const struct err *trouble, struct err *err)
 {
-	n->op.last = *trouble;
+	err_keep(&n->op.last, trouble);
 	if (!err_kind_info(trouble->kind)->retry) {
 		err_copy(err, trouble);
 		return STEP_FAILED;
@@ -254,7 +265,7 @@ static void clear_step(struct node *n)
 	op->commanded_at = 0;
 	op->failures = op->polls = 0;
 	op->not_before = 0;
-	op->last = (struct err){ 0 };
+	err_keep(&op->last, NULL);
 	op->deadline = 0;
 	n->power_fresh = false;
 	drop_asks(n);
@@ -272,6 +283,8 @@ static void enter(struct node *n, const struct step *s)
 	str_replace(&n->record.step.name, s->name);
 	n->record.step.started_at = node_wall(n);
 	n->record.step.attempt = n->op.attempt;
+	n->record.step.deadline = n->record.step.started_at + step_timeout(n, s);
+	str_replace(&n->record.step.waits_for, s->waits_for);
 	log_info("step", "host", n->key, "operation", ops[n->op.kind].name, "step", s->name);
 	node_save(n);
 }
@@ -299,9 +312,8 @@ static bool expire(struct node *n, const struct step *s)
 	usec_t limit = step_timeout(n, s);
 	clock_format_age(limit, minutes);
 	err_set(&err, ERR_TIMEOUT, "host %s: gave up after %s of waiting for %s%s%s", n->key,
-		minutes, s->waits_for,
-		n->op.last.kind != ERR_NONE ? "; the last trouble was: " : "",
-		n->op.last.kind != ERR_NONE ? n->op.last.text : "");
+		minutes, s->waits_for, n->op.last ? "; the last trouble was: " : "",
+		n->op.last ? n->op.last->text : "");
 	op_fail(n, &err);
 	return false;
 }
@@ -340,6 +352,11 @@ static void start_clock(struct node *n, const struct step *s)
 	usec_t began = n->record.step.started_at, wall = node_wall(n), limit = step_timeout(n, s);
 	usec_t spent = n->op.resumed && wall > began ? MIN(wall - began, limit) : 0;
 	n->op.deadline = node_now(n) + limit - spent;
+	if (!n->op.resumed)
+		return;
+	/* This process may have other limits. */
+	n->record.step.deadline = wall + limit - spent;
+	str_replace(&n->record.step.waits_for, s->waits_for);
 }
 
 static bool may_act(const struct node *n)

@@ -37,15 +37,15 @@ static void failed(struct prov_result *ret, const char *text)
 }
 
 /* Nothing goes on with a node whose record was changed by somebody else: the controller loads it
- * first. */
+ * first. Nor with one whose record cannot be read. */
 static struct node *usable(struct provisioner *p, const struct prov_host *host,
 			   struct prov_result *ret)
 {
 	struct node *n = node_find(engine_of(p), host->key);
 	if (n && !n->lost)
 		return n;
-	if (n && n->unreadable.kind != ERR_NONE) {
-		failed(ret, n->unreadable.text);
+	if (n && n->unreadable) {
+		failed(ret, n->unreadable->text);
 		return NULL;
 	}
 	running(ret, false);
@@ -105,6 +105,7 @@ static void take_settings(struct node *n, const struct prov_host *host)
 		node_drop_mac(n, n->boot_mac);
 	take_string(&n->boot_mac, str_or(host->boot_mac, ""));
 	node_add_mac(n, n->boot_mac);
+	node_take_fixed_address(n, host->dhcp_address);
 }
 
 static int check_host(const struct node *n, const struct prov_host *host, struct err *err)
@@ -138,9 +139,9 @@ static void start_verify(struct node *n, struct prov_result *ret)
 {
 	struct err err = { 0 };
 	n->verified = false;
-	n->verify_error = (struct err){ 0 };
+	err_keep(&n->verify_error, NULL);
 	if (node_open_bmc(n, &err) < 0) {
-		n->verify_error = err;
+		err_keep(&n->verify_error, &err);
 		failed(ret, err.text);
 		return;
 	}
@@ -150,8 +151,7 @@ static void start_verify(struct node *n, struct prov_result *ret)
 
 static bool retry_verify(const struct node *n, const struct prov_register *params, bool changed)
 {
-	bool told = n->verify_error.kind != ERR_NONE && !params->retry &&
-		    !params->credentials_changed;
+	bool told = n->verify_error && !params->retry && !params->credentials_changed;
 	return changed || (!n->verified && !told);
 }
 
@@ -186,8 +186,8 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 		}
 		op_advance(n);
 	}
-	if (n->verify_error.kind != ERR_NONE && !n->verified)
-		failed(ret, n->verify_error.text);
+	if (n->verify_error && !n->verified)
+		failed(ret, n->verify_error->text);
 	else
 		done(ret);
 }
@@ -518,12 +518,12 @@ static void change_power(struct provisioner *p, const struct prov_host *host, en
 		ret->requeue = 3 * USEC_PER_SEC;
 		return;
 	}
-	if (n->power_error.kind != ERR_NONE && !force) {
-		failed(ret, n->power_error.text);
-		n->power_error = (struct err){ 0 };
+	if (n->power_error && !force) {
+		failed(ret, n->power_error->text);
+		err_keep(&n->power_error, NULL);
 		return;
 	}
-	n->power_error = (struct err){ 0 };
+	err_keep(&n->power_error, NULL);
 	if (n->op.kind == OP_NONE && n->power == want) {
 		done(ret);
 		return;

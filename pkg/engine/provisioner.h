@@ -30,8 +30,9 @@ struct prov_host {
 	const char *bmc_address;
 	bool bmc_insecure; /* do not verify the BMC's certificate */
 	const char *username,
-		*password;    /* NULL when the credentials are not to be had (deletion) */
-	const char *boot_mac; /* "" when not given */
+		*password;	  /* NULL when the credentials are not to be had (deletion) */
+	const char *boot_mac;	  /* "" when not given */
+	const char *dhcp_address; /* the one that boot_mac shall have; NULL: any */
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
 	const struct json *root_hints; /* spec.rootDeviceHints in effect; NULL: none */

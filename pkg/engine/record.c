@@ -51,6 +51,8 @@ static const struct bind_field step_fields[] = {
 	FIELD("name", BIND_STRING, step.name),
 	FIELD("startedAt", BIND_TIME, step.started_at),
 	FIELD("attempt", BIND_INT, step.attempt),
+	FIELD("deadline", BIND_TIME, step.deadline),
+	FIELD("waitsFor", BIND_STRING, step.waits_for),
 	{ 0 },
 };
 TABLE(step);

@@ -36,6 +36,8 @@ struct node_record {
 		char *name;
 		usec_t started_at;
 		int64_t attempt;
+		usec_t deadline; /* given up then; 0: it does not run */
+		char *waits_for; /* for people */
 	} step;
 	struct {
 		char *url;

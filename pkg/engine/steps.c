@@ -32,8 +32,8 @@ static enum step_result bmc_settle(struct node *n, struct err *err)
 	case ASK_FAILED:
 		n->bmc_ask.state = ASK_IDLE;
 		n->op.commanded = false; /* it may not have arrived: look, then say it again */
-		err_wrap(&n->bmc_ask.err, "host %s", n->key);
-		return step_trouble(n, &n->bmc_ask.err, err);
+		err_wrap(n->bmc_ask.err, "host %s", n->key);
+		return step_trouble(n, n->bmc_ask.err, err);
 	case ASK_IDLE:
 	case ASK_ANSWERED:
 		break;
@@ -90,7 +90,7 @@ static enum step_result run_power_on(struct node *n, struct err *err)
 
 static enum step_result run_soft_off(struct node *n, struct err *err)
 {
-	if (n->bmc_ask.state == ASK_FAILED && n->bmc_ask.err.kind == ERR_UNSUPPORTED) {
+	if (n->bmc_ask.state == ASK_FAILED && n->bmc_ask.err->kind == ERR_UNSUPPORTED) {
 		log_info("the BMC knows no soft power off; switching off hard", "host", n->key);
 		return STEP_DONE;
 	}
@@ -116,8 +116,8 @@ static enum step_result run_verify(struct node *n, struct err *err)
 		usec_t began = n->op.deadline - n->engine->options.timeouts.power;
 		n->bmc_ask.state = ASK_IDLE;
 		if (node_now(n) < began + 20 * USEC_PER_SEC)
-			return step_trouble(n, &n->bmc_ask.err, err);
-		err_copy(err, &n->bmc_ask.err);
+			return step_trouble(n, n->bmc_ask.err, err);
+		err_copy(err, n->bmc_ask.err);
 		return STEP_FAILED;
 	}
 	if (n->bmc_ask.state == ASK_IDLE)
@@ -152,6 +152,7 @@ static void new_boot(struct node *n)
 	str_replace(&n->record.boot.nonce, nonce);
 	str_replace(&n->record.boot.purpose, op_info(n->op.kind)->name);
 	n->record.boot.started_at = node_wall(n);
+	n->boot_stage = NULL;
 }
 
 static enum step_result set_device(struct node *n, enum bmc_device device, bool persistent,
@@ -189,8 +190,10 @@ static enum step_result run_wait_inventory(struct node *n, struct err *err)
 	if (node_now(n) < n->op.commanded_at + 30 * USEC_PER_SEC)
 		return step_rest(n, 30 * USEC_PER_SEC);
 	n->op.deadline = node_now(n);
-	err_set(&n->op.last, ERR_PROTOCOL,
+	struct err lost;
+	err_set(&lost, ERR_PROTOCOL,
 		"the ramdisk runs, but what it found never arrived; see its own log");
+	err_keep(&n->op.last, &lost);
 	return STEP_WAIT;
 }
 
@@ -235,7 +238,7 @@ static enum step_result run_find_agent(struct node *n, struct err *err)
 		break;
 	}
 	log_info("the agent of the last phase is gone; booting a new one", "host", n->key, "error",
-		 n->agent_ask.err.text);
+		 n->agent_ask.err->text);
 	return STEP_DONE;
 }
 
@@ -255,13 +258,13 @@ static bool too_silent(const struct node *n)
 static enum step_result silent(struct node *n, const char *what, struct err *err)
 {
 	if (!too_silent(n)) {
-		n->op.last = n->agent_ask.err;
+		err_keep(&n->op.last, n->agent_ask.err);
 		return step_rest(n, 5 * USEC_PER_SEC);
 	}
 	err_set(err, ERR_TIMEOUT,
 		"host %s: the agent fell silent while %s (%s): the machine has crashed, was switched off or "
 		"lost its network",
-		n->key, what, n->agent_ask.err.text);
+		n->key, what, n->agent_ask.err->text);
 	return STEP_FAILED;
 }
 
@@ -281,12 +284,27 @@ static enum step_result take_command_state(struct node *n, const char *command, 
 		return STEP_FAILED;
 	case AGENT_COMMAND_RUNNING:
 		n->op.commanded = true;
+		n->op.looked_at = node_now(n);
 		break;
 	case AGENT_COMMAND_ABSENT:
 		break;
 	}
 	n->agent_ask.state = ASK_IDLE;
 	return STEP_WAIT;
+}
+
+/* The pause between two looks at a command that runs. Its end comes by heartbeat too. While
+ * somebody looks, a write's progress fills the pause. */
+enum { LOOK_S = 10 };
+
+static bool watched(const struct node *n)
+{
+	return node_now(n) < n->watched_until && !n->op.progress_unknown;
+}
+
+static usec_t look_pause(const struct node *n)
+{
+	return (n->op.progress_turn && watched(n) ? 1 : LOOK_S) * USEC_PER_SEC;
 }
 
 /* Brings one agent command to its end: looks whether it was started (perhaps by a process before
@@ -304,11 +322,11 @@ static enum step_result run_command(struct node *n, const char *extension, const
 	if (n->agent_ask.state == ASK_RUNNING)
 		return STEP_WAIT;
 	if (n->agent_ask.state == ASK_FAILED) {
-		bool refused = n->agent_ask.err.code >= 400 && n->agent_ask.err.code < 500 &&
-			       n->agent_ask.err.code != 409;
+		bool refused = n->agent_ask.err->code >= 400 && n->agent_ask.err->code < 500 &&
+			       n->agent_ask.err->code != 409;
 		n->agent_ask.state = ASK_IDLE;
 		if (refused) {
-			err_copy(err, &n->agent_ask.err);
+			err_copy(err, n->agent_ask.err);
 			err_wrap(err, "host %s: the agent refused a command while %s", n->key,
 				 what);
 			return STEP_FAILED;
@@ -323,7 +341,7 @@ static enum step_result run_command(struct node *n, const char *extension, const
 	if (r != STEP_WAIT)
 		return r;
 	if (n->op.commanded)
-		return step_rest(n, 10 * USEC_PER_SEC);
+		return step_rest(n, look_pause(n));
 	struct json *p = params(n, err);
 	if (!p)
 		return STEP_FAILED;
@@ -451,18 +469,19 @@ static void take_progress(struct node *n)
 		record_progress(n);
 }
 
-/* While the write runs, every other question is for its progress. An agent that is not ours knows
- * no such thing: then never again in this step. */
+/* While the write runs, every other question is for its progress, and more while somebody looks. An
+ * agent that is not ours knows no such thing: then never again in this step. */
 static bool ask_progress(struct node *n)
 {
 	if (n->agent_ask.state == ASK_ANSWERED && json_get(n->agent_answer, "received_bytes")) {
 		take_progress(n);
 		n->agent_ask.state = ASK_IDLE;
-		n->op.progress_turn = false;
-		step_rest(n, 5 * USEC_PER_SEC);
+		n->op.progress_turn = watched(n) &&
+				      node_now(n) < n->op.looked_at + LOOK_S * USEC_PER_SEC;
+		step_rest(n, (watched(n) ? 1 : 5) * USEC_PER_SEC);
 		return true;
 	}
-	if (n->agent_ask.state == ASK_FAILED && n->agent_ask.err.code == 404) {
+	if (n->agent_ask.state == ASK_FAILED && n->agent_ask.err->code == 404) {
 		n->op.progress_unknown = true;
 		n->agent_ask.state = ASK_IDLE;
 	}

@@ -218,8 +218,7 @@ int http_client_new(struct loop *loop, const struct http_client_options *options
 	c->loop = loop;
 	c->multi = multi;
 	c->user_agent = xstrdup(str_or(options->user_agent, "ingot"));
-	c->allow = options->allow;
-	c->allow_data = options->allow_data;
+	c->policy = options->policy;
 	list_init(&c->ops);
 	list_init(&c->pending);
 	list_init(&c->dying);

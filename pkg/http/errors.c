@@ -67,11 +67,8 @@ static void refused(const struct http_op *op, struct err *ret)
 {
 	long os = 0;
 	curl_easy_getinfo(op->easy, CURLINFO_OS_ERRNO, &os);
-	if (op->denied[0])
-		err_set(ret, ERR_DENIED,
-			"connections to %s are not allowed: if that is meant, name it with "
-			"--allow-target",
-			op->denied);
+	if (op->denied.kind != ERR_NONE)
+		err_copy(ret, &op->denied);
 	else if (os == ECONNREFUSED)
 		err_set_code(ret, ERR_UNREACHABLE, ECONNREFUSED,
 			     "connection refused: is the service running, and on that port?");

@@ -9,19 +9,17 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "loop/loop.h"
+#include "net/policy.h"
 
 struct http_client;
 struct http_op;
-
-/* Who may be connected to, asked after resolution, on every connect: a numeric address. */
-typedef bool (*http_allow_fn)(void *data, const char *address, uint16_t port);
 
 struct http_client_options {
 	const char *user_agent;
 	unsigned max_connections;      /* 0: 256 */
 	unsigned max_host_connections; /* 0: 2 */
-	http_allow_fn allow;	       /* NULL: all */
-	void *allow_data;
+	/* Asked on every connect, after resolution; outlives the client. NULL: all is allowed. */
+	const struct net_policy *policy;
 };
 
 /* All PEM texts; borrowed for the request's life. */
@@ -71,6 +69,7 @@ struct http_request {
 	const char *username, *password; /* basic authentication; NULL: none */
 	const char *bearer;		 /* token; NULL: none */
 	const struct http_tls *tls;
+	const char *unix_socket; /* path to connect to, whatever host the URL names; NULL: none */
 	const char *proxy;	/* NULL: none (the environment is not read) */
 	usec_t connect_timeout; /* 0: 10 s */
 	usec_t timeout;		/* whole operation; 0: none */

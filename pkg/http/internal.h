@@ -21,8 +21,7 @@ struct http_client {
 	CURLM *multi;
 	struct timer timer; /* curl's one timeout */
 	char *user_agent;
-	http_allow_fn allow;
-	void *allow_data;
+	const struct net_policy *policy;
 	struct list ops; /* in the multi handle */
 	struct list
 		pending;   /* started inside a curl call: curl refuses to add them before it ends */
@@ -69,7 +68,7 @@ struct http_op {
 	bool resend; /* the body may be sent a second time on a fresh connection */
 	const struct http_tls *tls;
 	bool same_origin; /* no redirect has led to another host yet */
-	char *proxy;
+	char *proxy, *unix_socket;
 	usec_t connect_timeout, timeout, idle_timeout;
 	unsigned max_redirects, redirects;
 	size_t max_body;
@@ -90,7 +89,7 @@ struct http_op {
 	bool cancelled, finishing;
 	enum stop stop;
 	int stop_code;
-	char denied[64]; /* address that may not be connected to */
+	struct err denied; /* the policy's word on an address that may not be connected to */
 	char curl_text[CURL_ERROR_SIZE];
 };
 

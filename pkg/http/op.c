@@ -62,6 +62,7 @@ struct http_op *op_free(struct http_op *op)
 	free(op->host);
 	free(op->what);
 	free(op->proxy);
+	free(op->unix_socket);
 	free(op);
 	return NULL;
 }

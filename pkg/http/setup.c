@@ -171,6 +171,7 @@ int setup_request(struct http_op *op, const struct http_request *request, struct
 	op->what = xstrdup(request->what);
 	op->tls = request->tls;
 	op->proxy = xstrdup(request->proxy);
+	op->unix_socket = xstrdup(request->unix_socket);
 	op->connect_timeout = request->connect_timeout ? request->connect_timeout
 						       : 10 * USEC_PER_SEC;
 	op->timeout = request->timeout;
@@ -196,17 +197,15 @@ int setup_request(struct http_op *op, const struct http_request *request, struct
 static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *to)
 {
 	struct http_op *op = data;
-	char address[NET_IP_TEXT_MAX];
 	struct net_addr a;
+	if (op->unix_socket)
+		return socket(to->family, to->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			      to->protocol);
 	if (purpose != CURLSOCKTYPE_IPCXN || net_from_sockaddr(&to->addr, to->addrlen, &a) < 0)
 		return CURL_SOCKET_BAD;
 	a = net_unmap(&a);
-	net_format_ip(&a, address);
-	if (op->client->allow &&
-	    !op->client->allow(op->client->allow_data, address, net_port(&a))) {
-		memcpy(op->denied, address, sizeof(op->denied));
+	if (net_policy_check(op->client->policy, &a, &op->denied) < 0)
 		return CURL_SOCKET_BAD;
-	}
 	int fd = socket(to->family, to->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, to->protocol);
 	/* A peer that is gone while we send shows after this, not after the kernel's 15 minutes. */
 	unsigned limit_ms = 60 * 1000;
@@ -341,6 +340,7 @@ static void set_connection(struct http_op *op)
 	/* "" is no proxy at all, whatever the environment says. */
 	curl_easy_setopt(easy, CURLOPT_PROXY, str_or(op->proxy, ""));
 	curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+	curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, op->unix_socket);
 	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
 			 (long)MAX(op->connect_timeout / USEC_PER_MSEC, UINT64_C(1)));

@@ -247,6 +247,16 @@ unsigned kube_queue_failures(const struct kube_queue *q, const char *key)
 	return e ? e->failures : 0;
 }
 
+usec_t kube_queue_next(const struct kube_queue *q, const char *key)
+{
+	const struct entry *e = map_get(&q->entries, key);
+	if (!e)
+		return 0;
+	if (e->running || !list_empty(&e->ready))
+		return loop_now(q->o.loop);
+	return heap_contains(&e->delay) ? e->delay.key : 0;
+}
+
 struct kube_queue_stats kube_queue_stats(const struct kube_queue *q)
 {
 	return q->stats;

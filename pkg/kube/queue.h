@@ -62,4 +62,6 @@ void kube_queue_finish(struct kube_queue *q, const char *key, enum kube_verdict 
 void kube_queue_forget(struct kube_queue *q, const char *key);
 /* Failures in a row. */
 unsigned kube_queue_failures(const struct kube_queue *q, const char *key);
+/* Monotonic time of the next run; 0: none is due. */
+usec_t kube_queue_next(const struct kube_queue *q, const char *key);
 struct kube_queue_stats kube_queue_stats(const struct kube_queue *q);

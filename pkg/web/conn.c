@@ -16,6 +16,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
@@ -88,7 +89,9 @@ static void format_peer(const struct sockaddr_storage *peer, char *out, size_t s
 	const struct sockaddr_in *v4 = (const void *)peer;
 	const struct sockaddr_in6 *v6 = (const void *)peer;
 	out[0] = '\0';
-	if (peer->ss_family == AF_INET)
+	if (peer->ss_family == AF_UNIX)
+		snprintf(out, size, "local");
+	else if (peer->ss_family == AF_INET)
 		inet_ntop(AF_INET, &v4->sin_addr, out, (socklen_t)size);
 	else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
 		inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], out, (socklen_t)size);

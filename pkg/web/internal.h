@@ -127,7 +127,7 @@ struct web {
 struct web_server {
 	struct list link;
 	struct web *web; /* NULL after web_free */
-	char *name;
+	char *name, *path; /* path: of a Unix socket, to be removed at the end */
 	int fd; /* listening; lws owns it once adopted */
 	uint16_t port;
 	struct lws_vhost *vhost;

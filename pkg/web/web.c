@@ -21,6 +21,8 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -440,6 +442,48 @@ static int bind_socket(const struct web_server_options *o, struct err *err)
 			     o->port, o->device ? " of " : "", str_or(o->device, ""));
 }
 
+/* What a process that was killed left behind goes; what is no socket, or is served, stays. */
+static int clear_path(int fd, const struct sockaddr_un *at)
+{
+	struct stat st;
+	if (lstat(at->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	if (connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0 || errno == EAGAIN)
+		return -EADDRINUSE;
+	return unlink(at->sun_path) < 0 ? -errno : 0;
+}
+
+static int listen_at(int fd, const struct sockaddr_un *at)
+{
+	/* The mode of the descriptor becomes that of the name: no moment in which others may. */
+	if (fchmod(fd, 0600) < 0 || bind(fd, (const struct sockaddr *)at, sizeof(*at)) < 0 ||
+	    listen(fd, BACKLOG) < 0)
+		return -errno;
+	return 0;
+}
+
+static int bind_path(const char *path, struct err *err)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	size_t len = strlen(path);
+	if (len == 0 || len >= sizeof(at.sun_path))
+		return err_set(err, ERR_INVALID,
+			       "a socket's path has 1 to %zu bytes, this one %zu: %s",
+			       sizeof(at.sun_path) - 1, len, path);
+	memcpy(at.sun_path, path, len);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r = fd < 0 ? -errno : clear_path(fd, &at);
+	if (r == 0)
+		r = listen_at(fd, &at);
+	if (r == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return err_set_errno(err, r, "cannot listen on %s", path);
+}
+
 static uint16_t bound_port(int fd)
 {
 	union {
@@ -449,6 +493,8 @@ static uint16_t bound_port(int fd)
 	} at = { .v6 = { 0 } };
 	socklen_t len = sizeof(at);
 	getsockname(fd, &at.any, &len);
+	if (at.any.sa_family == AF_UNIX)
+		return 0;
 	return ntohs(at.any.sa_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port);
 }
 
@@ -467,7 +513,10 @@ static void server_free(struct web_server *s)
 		close(s->fd);
 	for (size_t i = 0; i < s->route_count; i++)
 		free((char *)s->routes[i].prefix);
+	if (s->path)
+		unlink(s->path);
 	free(s->routes);
+	free(s->path);
 	free(s->name);
 	free(s);
 }
@@ -487,13 +536,14 @@ int web_server_open(struct web *w, const struct web_server_options *options,
 	int r = check_options(options, err);
 	if (r < 0)
 		return r;
-	int fd = bind_socket(options, err);
+	int fd = options->socket ? bind_path(options->socket, err) : bind_socket(options, err);
 	if (fd < 0)
 		return fd;
 	struct web_server *s = xcalloc(1, sizeof(*s));
 	s->web = w;
 	s->name = xstrdup(str_or(options->name, "web"));
 	s->fd = fd;
+	s->path = xstrdup(options->socket);
 	s->port = bound_port(fd);
 	s->tls = options->cert != NULL;
 	s->conns_max = options->max_connections ? options->max_connections : CONNS_DEFAULT;

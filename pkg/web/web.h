@@ -28,7 +28,8 @@ const char *web_query(const struct web_request *r); /* "" when absent; never log
 /* Lower-case name; NULL when absent. The first of several. */
 const char *web_header(const struct web_request *r, const char *name);
 const char *web_body(const struct web_request *r, size_t *ret_len);
-const char *web_peer_address(const struct web_request *r); /* numeric */
+/* Numeric; "local" on a Unix socket. */
+const char *web_peer_address(const struct web_request *r);
 /* PEM of the client certificate, verified against client_ca; NULL without one, or with one that
  * does not verify (expired, another CA), which the handshake lets pass so that the answer can say
  * why. */
@@ -81,6 +82,9 @@ struct web_server_options {
 	const char *name;	/* for logs */
 	const char *address;	/* numeric; NULL: all */
 	uint16_t port;		/* 0: any free one, see web_server_port */
+	/* Path of a Unix socket, in place of address, port and device: mode 0600, made anew, gone
+	 * at the close. */
+	const char *socket;
 	const char *device;	/* network device to bind to; may be NULL */
 	const char *cert, *key; /* PEM; NULL: plain HTTP */
 	const char *client_ca;	/* PEM: client certificates are asked for and verified, but not

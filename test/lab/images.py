@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""A small HTTP server for images, with byte ranges: images.py ADDRESS PORT DIR.
+"""A small HTTP server for images, with byte ranges: images.py ADDRESS PORT DIR FAULTS.
 
-Logs a JSON object per request to stdout: path, range, status and bytes sent. DIR/fault.json, read at each request, breaks
-things: {"cut_at": N} ends the connection after N bytes of a body, {"status": 404} answers with it, {"no_ranges": true}.
+Logs a JSON object per request to stdout: path, range, status and bytes sent. The file FAULTS, read at each request, breaks
+things: {"cut_at": N} ends the connection after N bytes of a body, {"status": 404} answers with it, {"no_ranges": true},
+{"hold_at": N} sends no byte from N on as long as that stands there, and logs once that it holds.
 """
 import http.server
 import json
@@ -10,16 +11,18 @@ import os
 import re
 import sys
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import watch  # noqa: E402
+
+HOLD_SECONDS = 1800
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def fault(self):
-        try:
-            with open(os.path.join(self.server.root, "fault.json")) as file:
-                return json.load(file)
-        except FileNotFoundError:
-            return {}
+        with open(self.server.faults, encoding="ascii") as file:
+            return json.load(file)
 
     def do_HEAD(self):
         self.serve(body=False)
@@ -56,14 +59,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if status == 206:
             self.send_header("Content-Range", f"bytes {first}-{last}/{info.st_size}")
         self.end_headers()
-        return status, self.send_bytes(path, first, last, fault.get("cut_at")) if body else 0
+        return status, self.send_bytes(path, first, last, fault) if body else 0
 
-    def send_bytes(self, path, first, last, cut):
-        sent = 0
+    def pass_hold(self, at):
+        """Waits while the fault forbids the byte at this offset; returns how many may be sent from there."""
+        def look():
+            hold = self.fault().get("hold_at")
+            return 1 << 18 if hold is None else min(hold - at, 1 << 18) if hold > at else None
+        room = look()
+        if room is None:
+            print(json.dumps({"path": self.path, "held": at}), flush=True)
+            room = watch.until(self.server.faults, look, HOLD_SECONDS, "the hold was not lifted")
+        return room
+
+    def send_bytes(self, path, first, last, fault):
+        sent, cut = 0, fault.get("cut_at")
         with open(path, "rb") as file:
             file.seek(first)
             while first + sent <= last:
-                piece = file.read(min(1 << 18, last - first - sent + 1))
+                piece = file.read(min(self.pass_hold(first + sent), last - first - sent + 1))
                 if cut is not None and first + sent + len(piece) > cut:
                     self.close_connection = True
                     self.connection.close()
@@ -79,9 +93,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def main(address, port, root):
+def main(address, port, root, faults):
     server = http.server.ThreadingHTTPServer((address, int(port)), Handler)
-    server.root = root
+    server.root, server.faults = root, faults
     server.serve_forever()
 
 

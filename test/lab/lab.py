@@ -45,6 +45,7 @@ import tempfile
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from native import NativeServer  # noqa: E402
 from qmp import QmpError  # noqa: E402
 from server import Disk, LabError, Server, run  # noqa: E402
 from watch import Timeout  # noqa: E402
@@ -142,6 +143,14 @@ class Lab:
         server = Server(self, len(self.servers) + 1, name, firmware, memory, disks or [Disk(disk)],
                         nics, cdrom, cpus, nic_rom, netboot,
                         extra)
+        self.servers[name] = server
+        self._write_json()
+        return server
+
+    def native(self, name, memory=512, disk=None):
+        """A server without a virtual machine (native.py), switched off, and its running BMC."""
+        shutil.rmtree(os.path.join(self.dir, name), ignore_errors=True)
+        server = NativeServer(self, len(self.servers) + 1, name, memory, [disk or Disk("5G")])
         self.servers[name] = server
         self._write_json()
         return server

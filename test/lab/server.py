@@ -1,4 +1,4 @@
-"""A virtual server: QEMU, its disks, its BMC, and the records of what happened to it."""
+"""Servers, their disks, their BMCs, and the records of what happened to them. Server is QEMU; native.py has another kind."""
 import contextlib
 import json
 import os
@@ -153,29 +153,22 @@ class Record:
             return look()
 
 
-class Server:
-    """One virtual server. The public methods may be called from any thread; power and boot commands
-    come in from the BMC as well."""
+class Machine:
+    """What servers of all kinds have: a name, a BMC, records. Kinds add what runs between power on and power off (_start, _stop,
+    _restart, _press_button, _order_changed, all with the lock held) and how bytes are counted.
 
-    def __init__(self, lab, number, name, firmware, memory, disks, nics, cdrom, cpus, nic_rom,
-                 netboot, extra):
+    The public methods may be called from any thread; power and boot commands come in from the BMC as well."""
+
+    def __init__(self, lab, number, name, firmware, memory, disks, nics=1):
         self.lab = lab
         self.name = name
         self.number = number
         self.firmware = firmware
         self.memory = memory
-        self.cpus = cpus
         self.disks = disks
-        self.cdrom = cdrom
-        # SeaBIOS boots from the network by the card's ROM, which is iPXE; OVMF has its own stack,
-        # and an iPXE ROM would hide it.
-        self.nic_rom = firmware == "bios" if nic_rom is None else nic_rom
-        self.netboot = netboot
-        self.extra = list(extra)
         self.uuid = str(uuid.uuid4())
         self.serial = f"LAB-{name}"
         self.macs = [f"52:54:00:77:{number:02x}:{n:02x}" for n in range(nics)]
-        self.taps = [f"t{number}n{n}" for n in range(nics)]
         self.bmc_address = f"10.78.0.{number + 10}"
         self.bmc_user, self.bmc_password = "admin", secrets.token_hex(6)
         self.console_port = 9000 + number
@@ -183,18 +176,12 @@ class Server:
         self.dir = os.path.join(lab.dir, name)
         self._lock = threading.RLock()
         self._process = None
-        self._qmp = None
         self._boot = "none"
         self._bmc = None
-        self._medium = None
-        self._settling = None  # a timer, while a boot begins
-        self._work = queue.Queue()
-        self._create()
 
     def close(self):
         self.power_off(by="lab")
         self.bmc_stop()
-        self._work.put((None, None))
 
     # --- what a test asks ---
 
@@ -239,22 +226,11 @@ class Server:
         with self._lock:
             return self._process is not None
 
-    def written(self, disk=0):
-        """Bytes that the guest wrote to this disk, over all its boots."""
-        with self._lock:
-            return self.disks[disk].written_before + self._written_now(f"disk{disk}")
-
     def ipmitool(self, *arguments, deadline=30):
         """Output of ipmitool against this server's BMC."""
         return self.lab.exec(["ipmitool", "-I", "lanplus", "-C", "3", "-H", self.bmc_address,
                               "-U", self.bmc_user, "-P", self.bmc_password, *arguments],
                              deadline=deadline)
-
-    def qmp(self, command, **arguments):
-        with self._lock:
-            if self._qmp is None:
-                raise LabError(f"{self.name} is off")
-            return self._qmp.command(command, **arguments)
 
     def describe(self):
         """For $LAB_JSON and whoever writes a BareMetalHost of it."""
@@ -281,38 +257,24 @@ class Server:
     def reset(self, by="test"):
         with self._lock:
             self.chassis.add(by=by, set="reset", value="1", was=int(self.powered()))
-            if self._qmp:
-                self._order_next_boot(self._boot)
-                self._qmp.command("system_reset")
+            if self._process:
+                self._restart()
 
     def soft_off(self, by="test"):
         with self._lock:
             self.chassis.add(by=by, set="shutdown", value="1", was=int(self.powered()))
-            if self._qmp:
-                self._qmp.command("system_powerdown")
+            if self._process:
+                self._press_button()
 
     def set_boot(self, device, by="test"):
         """For the next boot only, whether by power on, by reset or by the guest itself."""
         with self._lock:
             self.chassis.add(by=by, set="boot", value=device, was=self._boot)
             self._boot = device if device in BOOT_ORDER else "none"
-            if self._qmp and not self._settling:
-                self._order_next_boot(self._boot)
+            self._order_changed()
 
-    def insert_medium(self, path, by="test"):
-        with self._lock:
-            self.chassis.add(by=by, set="medium", value=path)
-            self._medium = path
-            if self._qmp:
-                self._qmp.command("blockdev-change-medium", id="cd0", filename=path, format="raw",
-                                  read_only_mode="read-only")
-
-    def eject_medium(self, by="test"):
-        with self._lock:
-            self.chassis.add(by=by, set="medium", value=None)
-            self._medium = None
-            if self._qmp:
-                self._qmp.command("eject", id="cd0", force=True)
+    def _order_changed(self):
+        pass
 
     # --- faults of the BMC ---
 
@@ -345,13 +307,7 @@ class Server:
         for index, disk in enumerate(self.disks):
             disk.serial = disk.serial or f"{self.name}-disk{index}"
             disk.create(self.path(f"disk{index}.raw"))
-        if self.firmware == "uefi":
-            shutil.copyfile(OVMF_VARS, self.path("vars.fd"))
-        for tap in self.taps:
-            self.lab.ip("tuntap", "add", tap, "mode", "tap")
-            self.lab.ip("link", "set", tap, "master", "br0", "up")
         self.lab.ip("address", "add", f"{self.bmc_address}/24", "dev", "bmc0")
-        threading.Thread(target=self._worker, daemon=True).start()
         self._create_bmc()
 
     def _create_bmc(self):
@@ -378,6 +334,84 @@ class Server:
                     client.recv(100)
                     return
         raise LabError(f"{self.name}: its BMC does not answer; see {self.path('bmc.log')}")
+
+
+class Server(Machine):
+    """A QEMU process."""
+
+    def __init__(self, lab, number, name, firmware, memory, disks, nics, cdrom, cpus, nic_rom,
+                 netboot, extra):
+        super().__init__(lab, number, name, firmware, memory, disks, nics)
+        self.cpus = cpus
+        self.cdrom = cdrom
+        # SeaBIOS boots from the network by the card's ROM, which is iPXE; OVMF has its own stack,
+        # and an iPXE ROM would hide it.
+        self.nic_rom = firmware == "bios" if nic_rom is None else nic_rom
+        self.netboot = netboot
+        self.extra = list(extra)
+        self.taps = [f"t{number}n{n}" for n in range(nics)]
+        self._qmp = None
+        self._medium = None
+        self._settling = None  # a timer, while a boot begins
+        self._work = queue.Queue()
+        self._create()
+
+    def close(self):
+        super().close()
+        self._work.put((None, None))
+
+    def written(self, disk=0):
+        """Bytes that the guest wrote to this disk, over all its boots."""
+        with self._lock:
+            return self.disks[disk].written_before + self._written_now(f"disk{disk}")
+
+    def unplug(self):
+        """Its cable: frames go nowhere until plug()."""
+        self.lab.ip("link", "set", self.taps[0], "nomaster")
+
+    def plug(self):
+        self.lab.ip("link", "set", self.taps[0], "master", "br0")
+
+    def qmp(self, command, **arguments):
+        with self._lock:
+            if self._qmp is None:
+                raise LabError(f"{self.name} is off")
+            return self._qmp.command(command, **arguments)
+
+    def insert_medium(self, path, by="test"):
+        with self._lock:
+            self.chassis.add(by=by, set="medium", value=path)
+            self._medium = path
+            if self._qmp:
+                self._qmp.command("blockdev-change-medium", id="cd0", filename=path, format="raw",
+                                  read_only_mode="read-only")
+
+    def eject_medium(self, by="test"):
+        with self._lock:
+            self.chassis.add(by=by, set="medium", value=None)
+            self._medium = None
+            if self._qmp:
+                self._qmp.command("eject", id="cd0", force=True)
+
+    def _restart(self):
+        self._order_next_boot(self._boot)
+        self._qmp.command("system_reset")
+
+    def _press_button(self):
+        self._qmp.command("system_powerdown")
+
+    def _order_changed(self):
+        if self._qmp and not self._settling:
+            self._order_next_boot(self._boot)
+
+    def _create(self):
+        super()._create()
+        if self.firmware == "uefi":
+            shutil.copyfile(OVMF_VARS, self.path("vars.fd"))
+        for tap in self.taps:
+            self.lab.ip("tuntap", "add", tap, "mode", "tap")
+            self.lab.ip("link", "set", tap, "master", "br0", "up")
+        threading.Thread(target=self._worker, daemon=True).start()
 
     # --- QEMU; the caller holds the lock ---
 

@@ -3,7 +3,6 @@
 What a person does is done as a person would: YAML through kubectl. What is claimed is held against what the lab saw.
 """
 import base64
-import contextlib
 import json
 import os
 import re
@@ -28,30 +27,30 @@ class Site:
         self.ingot = self._watch = None
         self.data = os.path.join(self.dir, "data")
         self.log = os.path.join(self.dir, "ingot.log")
+        self.faults = os.path.join(self.dir, "faults.json")
 
     def __enter__(self):
         shutil.rmtree(self.dir, ignore_errors=True)
         os.makedirs(self.dir)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.images, "fault.json"))
+        self.image_fault()
         self.lab.__enter__()
         here = os.path.dirname(os.path.abspath(__file__))
-        self.lab.popen(["python3", os.path.join(here, "images.py"), ADDRESS, str(IMAGE_PORT), self.images],
+        self.lab.popen(["python3", os.path.join(here, "images.py"), ADDRESS, str(IMAGE_PORT), self.images, self.faults],
                        log=os.path.join(self.dir, "images.log"))
         return self
 
     def __exit__(self, *_):
         self.stop()
         self.lab.close()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.images, "fault.json"))
 
     # --- Ingot ---
 
     def start(self):
         argv = [self.program, "standalone", "--data-dir", self.data, "--api-bind", "127.0.0.1:6443",
                 "--provisioning-interface", "br0", "--provisioning-address", ADDRESS,
-                "--dhcp-range", "10.77.0.100-10.77.0.199/24", "--ramdisk", self.ramdisk, *self.options]
+                "--dhcp-range", "10.77.0.100-10.77.0.199/24", "--ramdisk", self.ramdisk,
+                # The lab's BMCs have addresses of the machine that Ingot runs on.
+                "--allow-target", "10.78.0.0/24", *self.options]
         with open(self.log, "ab") as log:
             self.ingot = self.lab.popen(argv, stdout=subprocess.PIPE, stderr=log)
         line = self.ingot.stdout.readline().decode()
@@ -127,14 +126,11 @@ class Site:
     # --- the image server ---
 
     def image_fault(self, **fault):
-        """What is wrong with it from now on (images.py); nothing: all is well."""
-        path = os.path.join(self.images, "fault.json")
-        if not fault:
-            os.unlink(path)
-            return
-        with open(path + ".new", "w") as file:
-            json.dump(fault, file)
-        os.rename(path + ".new", path)
+        """What is wrong with it from now on (images.py); nothing: all is well. Always the same length, written at once: readers
+        see the old text or the new one."""
+        fd = os.open(self.faults, os.O_WRONLY | os.O_CREAT, 0o644)
+        os.pwrite(fd, json.dumps(fault).ljust(200).encode(), 0)
+        os.close(fd)
 
     def wait_image_log(self, condition, deadline=120):
         path = os.path.join(self.dir, "images.log")

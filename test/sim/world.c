@@ -254,6 +254,7 @@ static void begin_write(struct machine *m, const struct json *params)
 	const struct json *info = json_get_path(params, "step.args.image_info");
 	str_replace(&m->writing, json_get_string(info, "checksum"));
 	m->writes_begun++;
+	m->write_began = loop_now(m->world->loop);
 	if (m->disk == DISK_FOREIGN)
 		world_break(m->world, "%s: image written over an uncleaned disk", m->mac);
 	m->disk = DISK_HALF;
@@ -294,6 +295,19 @@ static struct json *start_command(struct machine *m, const struct json *body, st
 	return json_dup(c);
 }
 
+static struct json *progress(struct machine *m)
+{
+	struct world *w = m->world;
+	usec_t spent = MIN(loop_now(w->loop) - m->write_began, w->write_time);
+	uint64_t done = (uint64_t)((double)w->image_size * (double)spent / (double)w->write_time);
+	struct json *answer = json_new_object();
+	m->progress_asks++;
+	json_set_int(answer, "received_bytes", (int64_t)done);
+	json_set_int(answer, "total_bytes", (int64_t)w->image_size);
+	json_set_int(answer, "bytes_per_s", spent ? (int64_t)(done * USEC_PER_SEC / spent) : 0);
+	return answer;
+}
+
 /* --- the link
  * ---------------------------------------------------------------------------------------------------------
  */
@@ -326,6 +340,8 @@ static void arrive(struct agent_call *c)
 	} else if (str_has_prefix(c->path, "/v1/commands/")) {
 		c->answer = json_new_object();
 		json_set(c->answer, "commands", json_dup(m->commands));
+	} else if (c->world->image_size && streq(c->path, "/v1/ingot/progress")) {
+		c->answer = progress(m);
 	} else {
 		err_set_code(&c->err, ERR_NOT_FOUND, 404, "the agent answered 404");
 	}

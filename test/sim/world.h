@@ -42,6 +42,8 @@ struct machine {
 	char *writing;
 	bool cleaned;
 	/* counted; os_boots: of a written image */
+	usec_t write_began;
+	unsigned progress_asks;
 	unsigned ramdisk_boots, os_boots, writes_begun, writes_done, cleans, boot_entries;
 };
 
@@ -55,7 +57,8 @@ struct world {
 	struct world_faults faults;
 	void (*on_ramdisk)(struct world *w, struct machine *m); /* a ramdisk starts; may be NULL */
 	usec_t boot_time, write_time, clean_time;
-	char broken[256]; /* the first violation; "" = none */
+	uint64_t image_size; /* 0: agents know nothing of progress, as Ironic's */
+	char broken[256];    /* the first violation; "" = none */
 };
 
 void world_init(struct world *w, struct loop *loop);

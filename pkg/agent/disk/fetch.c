@@ -101,8 +101,6 @@ int disk_fetch_open(const struct disk_fetch_options *options, struct disk_fetch 
 	timer_init(&f->deadline, f->loop, "image deadline", on_deadline, f);
 	const struct http_client_options client = {
 		.user_agent = "ingot-agent",
-		.allow = options->allow,
-		.allow_data = options->allow_data,
 	};
 	r = http_client_new(f->loop, &client, &f->client, err);
 	if (r < 0)

@@ -26,8 +26,6 @@ struct disk_fetch_options {
 	usec_t retry_interval;	    /* 10 s */
 	usec_t max_duration;	    /* of a stream; 0: none */
 	unsigned retries;	    /* in a row without progress */
-	http_allow_fn allow;	    /* NULL: every address */
-	void *allow_data;
 };
 
 struct disk_fetch_info {

@@ -358,6 +358,11 @@ void hw_disks_done(struct hw_disks *d)
 
 /* --- for users ------------------------------------------------------------------------------- */
 
+char *hw_disk_node(const char *root, const char *name)
+{
+	return xasprintf("%s%s", root, name);
+}
+
 bool hw_disk_usable(const struct hw_disk *d)
 {
 	return !d->member && !d->media && !d->read_only;

@@ -8,7 +8,7 @@
 #include "json/json.h"
 
 struct hw_disk {
-	char *name; /* "/dev/sda" */
+	char *name; /* "/dev/sda": without the root */
 	char *model, *vendor, *serial;
 	char *wwn, *wwn_with_extension, *wwn_vendor_extension;
 	char *hctl, *by_path, *by_path_compat;
@@ -29,6 +29,8 @@ struct hw_disks {
 /* Also those marked member or media; optical drives are left out. */
 struct hw_disks hw_disks_read(const char *root);
 void hw_disks_done(struct hw_disks *d);
+/* What to open for a disk of that name: the only way from names to devices. New string. */
+char *hw_disk_node(const char *root, const char *name);
 /* May it be written to: neither member nor media nor read-only. */
 bool hw_disk_usable(const struct hw_disk *d);
 /* Borrows the strings. */

@@ -131,8 +131,7 @@ struct hw_nics hw_nics_read(const char *root)
 		if (read_nic(root, names.items[i], &list.items[list.count]))
 			list.count++;
 	hw_names_done(&names);
-	if (str_empty(root))
-		read_kernel(&list);
+	read_kernel(&list);
 	return list;
 }
 

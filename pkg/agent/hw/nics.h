@@ -22,7 +22,9 @@ struct hw_nics {
 	size_t count;
 };
 
-/* Addresses and permanent MACs come from the kernel, and only when root is "". */
+/* Which there are comes from the tree below root, their addresses and permanent MACs from the
+ * kernel.
+ */
 struct hw_nics hw_nics_read(const char *root);
 void hw_nics_done(struct hw_nics *n);
 /* `lldp`: the collected frames by name, or NULL. */

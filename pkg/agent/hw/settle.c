@@ -130,9 +130,9 @@ static bool has_address(const struct hw_nic *n)
 	return n->ipv4[0] || (n->ipv6[0] && !str_has_prefix(n->ipv6, "fe80:"));
 }
 
-bool hw_net_ready(const char *mac, bool all)
+bool hw_net_ready(const char *root, const char *mac, bool all)
 {
-	struct hw_nics nics = hw_nics_read("");
+	struct hw_nics nics = hw_nics_read(root);
 	const struct hw_nic *boot = mac ? hw_nics_find(&nics, mac) : NULL;
 	bool any = false, every = true;
 	for (size_t i = 0; i < nics.count; i++) {

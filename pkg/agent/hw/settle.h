@@ -22,4 +22,4 @@ int hw_net_watch_open(struct loop *loop, loop_fn changed, void *data, struct hw_
 struct hw_net_watch *hw_net_watch_close(struct hw_net_watch *w);
 /* Has the NIC with that MAC (NULL: any NIC) an address that reaches beyond its link? With `all`,
  * every NIC with carrier. */
-bool hw_net_ready(const char *mac, bool all);
+bool hw_net_ready(const char *root, const char *mac, bool all);

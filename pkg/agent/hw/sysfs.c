@@ -88,6 +88,13 @@ bool hw_read_u64(const char *root, uint64_t *ret, const char *fmt, ...)
 	return text && parse_u64(text, UINT64_MAX, ret) == 0;
 }
 
+uint64_t hw_peak_memory(const char *root)
+{
+	_cleanup_(freep) char *status = hw_read(root, "/proc/self/status");
+	const char *line = status ? strstr(status, "VmHWM:") : NULL;
+	return line ? strtoull(line + strlen("VmHWM:"), NULL, 10) * 1024 : 0;
+}
+
 bool hw_exists(const char *root, const char *fmt, ...)
 {
 	PATH_FROM(path, root, fmt);

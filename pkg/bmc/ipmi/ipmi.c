@@ -476,8 +476,14 @@ static void begin_session(struct ipmi_bmc *b)
 		start_resolve(b);
 		return;
 	}
-	if (net_policy_check(d->options.policy, &b->peer, result_err(b)) < 0 ||
-	    ipmi_socket_open(d, &b->peer, result_err(b)) < 0) {
+	/* The one place where a destination is chosen: it stays while the session lasts. */
+	if (net_policy_check(d->options.policy, &b->peer, result_err(b)) < 0) {
+		_cleanup_(freep) char *bmc = bmc_address_endpoint(&b->base.address);
+		err_wrap(result_err(b), "BMC %s", bmc);
+		fail(b);
+		return;
+	}
+	if (ipmi_socket_open(d, &b->peer, result_err(b)) < 0) {
 		fail(b);
 		return;
 	}
@@ -668,6 +674,14 @@ int ipmi_driver_new(struct loop *loop, const struct ipmi_options *options, struc
 	list_init(&d->waiting);
 	*ret = &d->base;
 	return 0;
+}
+
+void ipmi_driver_open_sockets(struct bmc_driver *driver)
+{
+	struct ipmi_driver *d = container_of(driver, struct ipmi_driver, base);
+	const struct net_addr v4 = { .sa.sa_family = AF_INET }, v6 = { .sa.sa_family = AF_INET6 };
+	(void)ipmi_socket_open(d, &v4, &(struct err){ 0 });
+	(void)ipmi_socket_open(d, &v6, &(struct err){ 0 });
 }
 
 struct ipmi_stats ipmi_driver_stats(const struct bmc_driver *driver)

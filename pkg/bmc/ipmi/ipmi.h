@@ -25,4 +25,7 @@ int ipmi_global_init(struct err *err);
 /* options NULL: defaults. Ended by bmc_driver_free(). */
 int ipmi_driver_new(struct loop *loop, const struct ipmi_options *options, struct bmc_driver **ret,
 		    struct err *err);
+/* Now instead of with the first BMC, for a process that will drop the privilege that large receive
+ * buffers need. What fails is tried again then. */
+void ipmi_driver_open_sockets(struct bmc_driver *driver);
 struct ipmi_stats ipmi_driver_stats(const struct bmc_driver *driver);

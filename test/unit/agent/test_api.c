@@ -342,32 +342,18 @@ static uint8_t *make_image(size_t len)
 	return image;
 }
 
-/* A disk in the made-up /sys whose device is a file below /tmp (the name is a path). */
+/* A disk in the made-up /sys, whose device is a file in the made-up /dev. */
 static char *make_disk(size_t mib)
 {
 	char command[1024];
-	char *device = xasprintf("%s/disk", t.root);
-	const char *name = device + strlen("/tmp/"); /* "ingot-api-…/disk" */
-	(void)name;
+	char *device = xasprintf("%s/dev/fake", t.root);
 	snprintf(
 		command, sizeof(command),
-		"mkdir -p %s/sys/block/fake; echo %zu > %s/sys/block/fake/size; echo tag-1 > %s/sys/block/fake/serial; "
-		"rm -f %s; truncate -s %zuM %s; ln -sf %s /dev/fake-ingot-%d",
-		t.root, mib * 2048, t.root, t.root, device, mib, device, device, getpid());
-	assert_int_equal(system(command), 0);
-	/* hw_disks_read makes "/dev/" + the name of the directory: rename it to our link. */
-	snprintf(command, sizeof(command), "mv %s/sys/block/fake %s/sys/block/fake-ingot-%d",
-		 t.root, t.root, getpid());
+		"cd %s && mkdir -p dev sys/block/fake && echo %zu > sys/block/fake/size && "
+		"echo tag-1 > sys/block/fake/serial && rm -f dev/fake && truncate -s %zuM dev/fake",
+		t.root, mib * 2048, mib);
 	assert_int_equal(system(command), 0);
 	return device;
-}
-
-static void drop_disk(char *device)
-{
-	char link[64];
-	snprintf(link, sizeof(link), "/dev/fake-ingot-%d", getpid());
-	unlink(link);
-	free(device);
 }
 
 static char *write_body(const char *url, const char *sum, const char *drive, const char *hints)
@@ -412,13 +398,9 @@ static void test_write_image(void **state)
 	const struct json *c = json_at(json_get(t.client.answer, "commands"), 0);
 	if (!streq(json_get_string(c, "command_status"), "SUCCEEDED"))
 		fail_msg("%s", t.client.text);
-	char expected[128];
-	snprintf(
-		expected, sizeof(expected),
-		"prepare_image: image (disk.raw) written to device /dev/fake-ingot-%d root_uuid=0xdeadbeef",
-		getpid());
-	assert_string_equal(json_get_path_string(c, "command_result.deploy_result.result"),
-			    expected);
+	assert_string_equal(
+		json_get_path_string(c, "command_result.deploy_result.result"),
+		"prepare_image: image (disk.raw) written to device /dev/fake root_uuid=0xdeadbeef");
 	assert_string_equal(json_get_path_string(c, "command_result.deploy_step.step"),
 			    "write_image");
 	assert_int_equal(post("{\"name\": \"standby.get_partition_uuids\", \"params\": {}}", true),
@@ -462,7 +444,7 @@ static void test_write_image(void **state)
 	free((void *)(uintptr_t)server.data);
 	free(url);
 	free(drive);
-	drop_disk(device);
+	free(device);
 }
 
 static void test_erase(void **state)
@@ -502,7 +484,7 @@ static void test_erase(void **state)
 		200);
 	assert_string_equal(text("command_status"), "FAILED");
 	assert_string_equal(text("command_error.type"), "BlockDeviceEraseError");
-	drop_disk(device);
+	free(device);
 }
 
 int main(void)

@@ -159,17 +159,17 @@ static void make_rest(void)
 	put("/sys/class/dmi/id/bios_version", "1.16\n");
 	put("/sys/class/dmi/id/bios_date", "04/01/2014\n");
 	put("/sys/class/net/lo/address", "00:00:00:00:00:00\n");
-	put("/sys/class/net/eth0/address", "52:54:00:AB:CD:EF\n");
-	put("/sys/class/net/eth0/carrier", "1\n");
-	put("/sys/class/net/eth0/speed", "-1\n");
+	put("/sys/class/net/eth0x/address", "52:54:00:AB:CD:EF\n");
+	put("/sys/class/net/eth0x/carrier", "1\n");
+	put("/sys/class/net/eth0x/speed", "-1\n");
 	put("/sys/devices/pci0000:00/0000:00:03.0/virtio0/vendor", "0x1af4\n");
 	put("/sys/devices/pci0000:00/0000:00:03.0/virtio0/device", "0x0001\n");
-	link_to("../../../devices/pci0000:00/0000:00:03.0/virtio0", "/sys/class/net/eth0/device");
+	link_to("../../../devices/pci0000:00/0000:00:03.0/virtio0", "/sys/class/net/eth0x/device");
 	link_to("../../../../bus/virtio/drivers/virtio_net",
 		"/sys/devices/pci0000:00/0000:00:03.0/virtio0/driver");
-	put("/sys/class/net/eth1/address", "52:54:00:ab:cd:f0\n");
-	put("/sys/class/net/eth1/speed", "10000\n");
-	put("/sys/class/net/eth1/device/vendor", "0x8086\n");
+	put("/sys/class/net/eth1x/address", "52:54:00:ab:cd:f0\n");
+	put("/sys/class/net/eth1x/speed", "10000\n");
+	put("/sys/class/net/eth1x/device/vendor", "0x8086\n");
 }
 
 static int set_up(void **state)

@@ -131,10 +131,10 @@ static int set_up(void **state)
 			      .effects = { nothing, nothing, nothing, NULL } };
 	snprintf(t.root, sizeof(t.root), "/tmp/ingot-session-XXXXXX");
 	assert_non_null(mkdtemp(t.root));
-	put("/sys/class/net/eth0/address", "52:54:00:77:00:01");
-	put("/sys/class/net/eth0/device/vendor", "0x1af4");
-	put("/sys/class/net/eth1/address", "52:54:00:77:00:02");
-	put("/sys/class/net/eth1/device/vendor", "0x1af4");
+	put("/sys/class/net/eth-made-up0/address", "52:54:00:77:00:01");
+	put("/sys/class/net/eth-made-up0/device/vendor", "0x1af4");
+	put("/sys/class/net/eth-made-up1/address", "52:54:00:77:00:02");
+	put("/sys/class/net/eth-made-up1/device/vendor", "0x1af4");
 	assert_int_equal(loop_new(&t.loop, &err), 0);
 	assert_int_equal(web_new(&t.web, &err), 0);
 	const struct web_route routes[] = { { .prefix = "/",

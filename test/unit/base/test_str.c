@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/redact.h"
 #include "base/str.h"
 
 static void test_compare(void **state)
@@ -128,12 +129,37 @@ static void test_hex(void **state)
 	assert_int_equal(hex_decode("00ff1a8g", back, 4), -EINVAL);
 }
 
+static void test_redact_urls(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *from, *to;
+	} rows[] = {
+		{ "", "" },
+		{ "no URL: a@b?c", "no URL: a@b?c" },
+		{ "http://h/x", "http://h/x" },
+		{ "http://u:p@h:1/x", "http://h:1/x" },
+		{ "http://u:p@q@h", "http://h" },
+		{ "GET \"https://u@h/x?sig=1&b=2\": 404", "GET \"https://h/x?...\": 404" },
+		{ "url: http://h/x?s=1, checksum: aa", "url: http://h/x?... checksum: aa" },
+		{ "http://h?s http://u@g/#f z", "http://h?... http://g/?... z" },
+		{ "http://h/a@b", "http://h/a@b" },
+		{ "://", "://" },
+		{ "://u@", "://" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(freep) char *got = redact_urls(rows[i].from);
+		assert_string_equal(got, rows[i].to);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_compare),		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_strbuf),		cmocka_unit_test(test_base64),
 		cmocka_unit_test(test_base64_refusals), cmocka_unit_test(test_hex),
+		cmocka_unit_test(test_redact_urls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,6 +43,9 @@ struct responder {
 	bool weak_choice; /* accepts, but answers with suite 0's algorithms */
 	bool corrupt;	  /* flips a bit of each message's authentication code */
 	bool bad_rakp4;	  /* likewise in RAKP 4 */
+	/* In the answer to Open Session, the highest it grants; else 0 as ipmi_sim, which
+	 * libfreeipmi takes for a refusal. */
+	bool tells_privilege;
 	bool replay;	  /* answers each message with the first one's bytes */
 	unsigned deaf_to; /* command of netfn 0 that is carried out and not answered; 0: none */
 	/* counters */
@@ -286,7 +289,7 @@ static inline size_t responder_open(struct responder *r, const uint8_t *p, size_
 	responder_outside(&w, 0x11, 0, 0, 36);
 	wcursor_u8(&w, tag);
 	wcursor_u8(&w, 0);
-	wcursor_u8(&w, 0); /* the odd echo of ipmi_sim: privilege 0 */
+	wcursor_u8(&w, r->tells_privilege ? 4 : 0);
 	wcursor_u8(&w, 0);
 	wcursor_le32(&w, console_id);
 	wcursor_le32(&w, s->bmc_id);

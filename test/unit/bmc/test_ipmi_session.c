@@ -505,7 +505,7 @@ static FILE *recording(void)
 	static const char path[] = "../shared/fixtures/ironic-29-ipa-10.2/ipmi-datagrams.jsonl";
 	FILE *f = fopen(path, "re");
 	if (!f)
-		printf("# skipped: no recording at %s\n", path);
+		print_message("skipped: no recording at %s\n", path);
 	return f;
 }
 

@@ -34,7 +34,8 @@ static inline const char *netns_unusable(void)
 	return NULL;
 }
 
-/* For a thread whose packets must arrive in the order of its sends: each CPU has a queue of its own. */
+/* For a thread whose packets must arrive in the order of its sends: each CPU has a queue of its
+ * own. */
 static inline void stay_on_this_cpu(void)
 {
 	cpu_set_t set;

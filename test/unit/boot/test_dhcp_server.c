@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -45,6 +47,10 @@ struct world {
 		struct net_mac mac;
 		struct in_addr slot;
 	} records[HOSTS];
+	struct in_addr fixed; /* of known_mac; 0: none is wanted */
+	bool fixed_bad;	      /* what is wanted cannot be given */
+	unsigned taken;
+	int told;	   /* an eventfd: taken has grown */
 	bool refuse_slots; /* slot_set fails */
 	unsigned stored;   /* slots written */
 	unsigned offered_before_stored;
@@ -77,9 +83,27 @@ static bool slot_get(void *data, const struct net_mac *mac, struct in_addr *ret)
 	return ret->s_addr != 0;
 }
 
+static bool slot_fixed(void *data, const struct net_mac *mac, struct in_addr *ret)
+{
+	const struct world *w = data;
+	if (memcmp(mac->bytes, known_mac, 6) != 0 || (!w->fixed.s_addr && !w->fixed_bad))
+		return false;
+	*ret = w->fixed;
+	return true;
+}
+
+static void slot_taken(void *data, const struct net_mac *mac, struct in_addr address)
+{
+	struct world *w = data;
+	w->taken += memcmp(mac->bytes, known_mac, 6) == 0 && address.s_addr == w->fixed.s_addr;
+	eventfd_write(w->told, 1);
+}
+
 static bool slot_used(void *data, struct in_addr address)
 {
 	struct world *w = data;
+	if (w->fixed.s_addr == address.s_addr)
+		return true;
 	for (size_t i = 0; i < HOSTS; i++)
 		if (w->records[i].slot.s_addr == address.s_addr)
 			return true;
@@ -127,7 +151,13 @@ static void seen(void *data, const struct net_mac *mac, enum boot_stage stage)
 		w->offered_before_stored++;
 }
 
-static const struct boot_ops ops = { find, slot_get, slot_used, slot_set, seen };
+static const struct boot_ops ops = { .find = find,
+				     .slot_get = slot_get,
+				     .slot_fixed = slot_fixed,
+				     .slot_taken = slot_taken,
+				     .slot_used = slot_used,
+				     .slot_set = slot_set,
+				     .seen = seen };
 
 static int set_up(void **state)
 {
@@ -636,6 +666,134 @@ static void test_closed_while_probing_or_storing(void **state)
 	finish(w);
 }
 
+/* --- fixed addresses, and what a lease announces ------------------------------------------------
+ */
+
+/* Of `known_mac`: outside of the range, then changed while it is leased; the other host never gets
+ * it, whatever it asks for. */
+static void fixed_address(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DISCOVER, known_mac), reply = ask(w, &m);
+	EXPECT(w,
+	       dhcp_type(&reply) == DHCP_OFFER && reply.yiaddr.s_addr == ip("10.77.0.200").s_addr);
+	m = request_for(known_mac, reply.yiaddr, true);
+	reply = ask(w, &m);
+	EXPECT(w, dhcp_type(&reply) == DHCP_ACK);
+	w->fixed = ip("10.77.0.51"); /* another one, inside the range */
+	m = request_for(known_mac, ip("10.77.0.200"), false);
+	reply = ask(w, &m);
+	EXPECT(w, dhcp_type(&reply) == DHCP_NAK);
+	m = message(DHCP_DISCOVER, other_mac);
+	dhcp_set_address(&m, DHCP_OPT_ADDRESS, ip("10.77.0.51"));
+	reply = ask(w, &m);
+	EXPECT(w, reply.yiaddr.s_addr == ip("10.77.0.50").s_addr);
+	m = message(DHCP_DISCOVER, known_mac);
+	reply = ask(w, &m);
+	EXPECT(w, reply.yiaddr.s_addr == ip("10.77.0.51").s_addr);
+}
+
+static void test_fixed_address(void **state)
+{
+	struct world *w = world(state);
+	w->fixed = ip("10.77.0.200");
+	start(w);
+	run_script(w->loop, fixed_address, w);
+	finish(w);
+	assert_int_equal(w->stored, 3);
+}
+
+/* Silence to the host; the other one's answer shows that its question was heard before. */
+static void no_fixed_address(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DISCOVER, known_mac);
+	dhcp_set_address(&m, DHCP_OPT_ADDRESS, ip("10.77.0.50"));
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = message(DHCP_DISCOVER, other_mac);
+	struct dhcp_message reply = ask(w, &m);
+	EXPECT(w, dhcp_type(&reply) == DHCP_OFFER);
+	EXPECT(w, memcmp(reply.chaddr, other_mac, 6) == 0);
+}
+
+static void test_fixed_address_that_cannot_be(void **state)
+{
+	struct world *w = world(state);
+	static const struct {
+		const char *address;
+		unsigned taken;
+	} rows[] = {
+		{ "0.0.0.0", 0 }, { "10.99.0.7", 0 }, { "10.77.0.1", 0 }, { "10.77.0.255", 0 }
+	};
+	w->fixed_bad = true;
+	start(w);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		w->fixed = ip(rows[i].address);
+		run_script(w->loop, no_fixed_address, w);
+		finish(w);
+	}
+	assert_int_equal(w->stored, 1); /* of the other host */
+	assert_int_equal(w->taken, 0);
+}
+
+static void taken_address(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DISCOVER, known_mac);
+	struct pollfd told = { .fd = w->told, .events = POLLIN };
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	EXPECT(w, poll(&told, 1, 5000) == 1);
+	no_fixed_address(w);
+}
+
+/* Another machine answers for it on the wire: it is not given, and nothing else instead. */
+static void test_fixed_address_in_use(void **state)
+{
+	struct world *w = world(state);
+	assert_true(run("nsenter -t %d -n sh -c 'ip link set cli0 address 52:54:00:99:00:09; "
+			"ip addr add 10.77.0.200/24 dev cli0'",
+			w->clients.keeper));
+	assert_true(netns_link_up(w->clients.keeper, "cli0"));
+	w->told = eventfd(0, EFD_CLOEXEC);
+	*record(w, &(struct net_mac){ { 0x52, 0x54, 0x00, 0x77, 0x00, 0x02 } }) = ip("10.77.0.51");
+	w->fixed = ip("10.77.0.200");
+	start(w);
+	run_script(w->loop, taken_address, w);
+	finish(w);
+	close(w->told);
+	assert_int_equal(w->taken, 1);
+	assert_int_equal(w->stored, 0);
+}
+
+static void announced(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DISCOVER, known_mac), reply = ask(w, &m);
+	struct in_addr router = { 0 };
+	uint32_t lease = 0;
+	size_t len = 0;
+	EXPECT(w, dhcp_get_address(&reply, DHCP_OPT_ROUTER, &router) &&
+			  router.s_addr == ip("10.77.0.254").s_addr);
+	const uint8_t *dns = dhcp_get(&reply, DHCP_OPT_DNS, &len);
+	EXPECT(w, dns && len == 8 && memcmp(dns, w->config.dns, 8) == 0);
+	EXPECT(w, dhcp_has_prefix(&reply, DHCP_OPT_DOMAIN, "lab.example"));
+	EXPECT(w, dhcp_get_u32(&reply, DHCP_OPT_LEASE_TIME, &lease) && lease == 600);
+}
+
+static void test_lease_options(void **state)
+{
+	struct world *w = world(state);
+	w->config.pools[0].gateway = ip("10.77.0.254");
+	w->config.dns[0] = ip("10.77.0.3");
+	w->config.dns[1] = ip("192.0.2.53");
+	w->config.dns_count = 2;
+	w->config.domain = "lab.example";
+	w->config.lease_seconds = 600;
+	start(w);
+	run_script(w->loop, announced, w);
+	finish(w);
+}
+
 /* --- proxy --------------------------------------------------------------------------------------
  */
 
@@ -773,16 +931,16 @@ static bool advertised(int fd, int flags)
 	return recv(fd, advert, sizeof(advert), flags) == sizeof(struct nd_router_advert);
 }
 
-/* Solicitations wait in another socket than the DISCOVERs, and packets sent from two CPUs may change
- * places. So the client stays on one CPU, and the advertisement for another host shows that what was
- * solicited before it has been read. */
+/* Solicitations wait in another socket than the DISCOVERs, and packets sent from two CPUs may
+ * change places. So the client stays on one CPU, and the advertisement for another host shows that
+ * what was solicited before it has been read. */
 static void router(void *data)
 {
 	struct world *w = data;
 	int fd = solicit_socket(&w->clients);
 	struct dhcp_message m;
 	stay_on_this_cpu();
-	solicit(fd, 1); /* nobody has asked for an address yet */
+	solicit(fd, 1);			       /* nobody has asked for an address yet */
 	m = message(DHCP_DISCOVER, known_mac); /* an operating system */
 	(void)ask(w, &m);
 	solicit(fd, 1);
@@ -855,6 +1013,10 @@ int main(void)
 		TEST(test_two_hosts_at_once),
 		TEST(test_not_offered_unless_stored),
 		TEST(test_closed_while_probing_or_storing),
+		TEST(test_fixed_address),
+		TEST(test_fixed_address_that_cannot_be),
+		TEST(test_fixed_address_in_use),
+		TEST(test_lease_options),
 		TEST(test_proxy),
 		TEST(test_relay),
 		TEST(test_only_ipxe_hears_of_no_router),

@@ -40,13 +40,9 @@ static struct boot_config config(void)
 		.address = ip("10.77.0.1"),
 		.dhcp = BOOT_DHCP_SERVER,
 		.tftp = true,
-		.pools = { { ip("10.77.0.50"),
-			     ip("10.77.0.99"),
-			     ip("255.255.255.0"),
-			     { 0 },
-			     { 0 } },
+		.pools = { { ip("10.77.0.50"), ip("10.77.0.99"), ip("255.255.255.0"), { 0 } },
 			   { ip("10.88.0.50"), ip("10.88.0.60"), ip("255.255.255.0"),
-			     ip("10.88.0.55"), ip("10.88.0.54") } },
+			     ip("10.88.0.55") } },
 		.pool_count = 2,
 		.http_url = "http://10.77.0.1:8080",
 		.files = files,
@@ -219,12 +215,26 @@ static void test_lease(void **state)
 	assert_true(dhcp_get_u32(&m, DHCP_OPT_REBIND_TIME, &u));
 	assert_int_equal(u, 3150);
 	/* Blank unless configured. */
-	assert_false(dhcp_has(&m, DHCP_OPT_ROUTER) || dhcp_has(&m, DHCP_OPT_DNS));
+	assert_false(dhcp_has(&m, DHCP_OPT_ROUTER) || dhcp_has(&m, DHCP_OPT_DNS) ||
+		     dhcp_has(&m, DHCP_OPT_DOMAIN));
+	c.dns[0] = ip("10.88.0.54");
+	c.dns[1] = ip("10.88.0.53");
+	c.dns_count = 2;
+	c.domain = "lab.example";
+	c.lease_seconds = 600;
 	m = (struct dhcp_message){ 0 };
 	dhcp_reply_lease(&c, &c.pools[1], ip("10.88.0.51"), &m);
 	assert_true(dhcp_get_address(&m, DHCP_OPT_ROUTER, &a));
 	assert_int_equal(a.s_addr, ip("10.88.0.55").s_addr);
-	assert_true(dhcp_has(&m, DHCP_OPT_DNS));
+	size_t len;
+	const uint8_t *value = dhcp_get(&m, DHCP_OPT_DNS, &len);
+	assert_int_equal(len, 8);
+	assert_memory_equal(value, "\x0a\x58\x00\x36\x0a\x58\x00\x35", 8);
+	value = dhcp_get(&m, DHCP_OPT_DOMAIN, &len);
+	assert_int_equal(len, strlen(c.domain));
+	assert_memory_equal(value, c.domain, len);
+	assert_true(dhcp_get_u32(&m, DHCP_OPT_LEASE_TIME, &u));
+	assert_int_equal(u, 600);
 }
 
 static void test_target(void **state)
@@ -272,6 +282,8 @@ static void test_pools(void **state)
 	assert_ptr_equal(slots_pool(&c, &request), &c.pools[1]);
 	request.giaddr = ip("10.99.0.1");
 	assert_null(slots_pool(&c, &request));
+	c.dns[0] = ip("10.88.0.54");
+	c.dns_count = 1;
 	assert_true(slots_fits(&c, &c.pools[1], ip("10.88.0.50")));
 	assert_true(slots_fits(&c, &c.pools[1], ip("10.88.0.60")));
 	static const char *const unfit[] = { "10.88.0.49", "10.88.0.61", "10.88.0.54",
@@ -279,17 +291,22 @@ static void test_pools(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(unfit); i++)
 		assert_false(slots_fits(&c, &c.pools[1], ip(unfit[i])));
 	/* Neither the subnet's own address nor its broadcast, whatever the range says. */
-	struct boot_pool wide = {
-		ip("10.77.0.0"), ip("10.77.0.255"), ip("255.255.255.0"), { 0 }, { 0 }
-	};
+	struct boot_pool wide = { ip("10.77.0.0"), ip("10.77.0.255"), ip("255.255.255.0"), { 0 } };
 	assert_false(slots_fits(&c, &wide, ip("10.77.0.0")));
 	assert_false(slots_fits(&c, &wide, ip("10.77.0.255")));
 	assert_false(slots_fits(&c, &wide, ip("10.77.0.1")));
 	assert_true(slots_fits(&c, &wide, ip("10.77.0.2")));
-	struct boot_pool pair = {
-		ip("10.66.0.0"), ip("10.66.0.1"), ip("255.255.255.254"), { 0 }, { 0 }
-	};
+	struct boot_pool pair = { ip("10.66.0.0"), ip("10.66.0.1"), ip("255.255.255.254"), { 0 } };
 	assert_true(slots_fits(&c, &pair, ip("10.66.0.0")));
+	/* What a person may choose lies in the subnet; the range is for the others. */
+	struct err err;
+	assert_int_equal(boot_address_check(&c, ip("10.88.0.200"), &err), 0);
+	assert_int_equal(boot_address_check(&c, ip("10.77.0.50"), &err), 0);
+	static const char *const bad[] = { "10.88.0.0",	 "10.88.0.255", "10.88.0.55",
+					   "10.88.0.54", "10.77.0.1",	"10.99.0.7" };
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_true(boot_address_check(&c, ip(bad[i]), &err) < 0);
+	assert_non_null(strstr(err.text, "no DHCP range"));
 }
 
 static void check_config(struct boot_config c, const char *expect)

@@ -70,8 +70,11 @@ static void reg(struct provisioner *p, const struct prov_host *host,
 	char buf[200];
 	const char *names[] = { "changed", "retry", "password" };
 	bool values[] = { params->credentials_changed, params->retry, host->password != NULL };
-	const struct json *row = answer(p, "register", flags(buf, sizeof(buf), names, values, 3),
-					ret);
+	flags(buf, sizeof(buf), names, values, 3);
+	if (host->dhcp_address)
+		snprintf(buf + strlen(buf), sizeof(buf) - strlen(buf), " address=%s",
+			 host->dhcp_address);
+	const struct json *row = answer(p, "register", buf, ret);
 	*ret_node_id = str_or(json_get_string(row, "node_id"), host->uid);
 }
 

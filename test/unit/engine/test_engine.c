@@ -31,6 +31,8 @@ struct rig {
 	unsigned saves, kicks, warnings;
 	bool storage_away, storage_conflict;
 	unsigned capacity; /* 0: default */
+	bool serves_dhcp;
+	const struct net_policy *agents;
 	struct prov_host host;
 	struct prov_result result;
 	const struct json *inventory;
@@ -92,6 +94,12 @@ static void event(void *data, const char *k, bool warning, const char *reason, c
 	((struct rig *)data)->warnings += warning;
 }
 
+static int check_address(void *data, const char *address, struct err *err)
+{
+	(void)data;
+	return streq(address, "10.2.0.66") ? err_set(err, ERR_INVALID, "not here") : 0;
+}
+
 static void start_engine(struct rig *rig)
 {
 	static const uint8_t secret[32] = { 1, 2, 3 };
@@ -102,6 +110,9 @@ static void start_engine(struct rig *rig)
 		.secret = secret,
 		.secret_len = sizeof(secret),
 		.capacity = rig->capacity,
+		.serves_dhcp = rig->serves_dhcp,
+		.agents = rig->agents,
+		.address_check = check_address,
 		.env = { .save = save, .kick = kick, .event = event, .data = rig },
 	};
 	rig->engine = engine_new(&options);
@@ -166,7 +177,8 @@ enum want {
 	WANT_DEPROVISION,
 	WANT_ON,
 	WANT_OFF,
-	WANT_SOFT_OFF
+	WANT_SOFT_OFF,
+	WANT_ADOPT
 };
 
 static const struct prov_provision image_a = {
@@ -204,6 +216,9 @@ static void ask(struct rig *rig, enum want want, const struct prov_provision *im
 		p->ops->deprovision(p, &rig->host, &(struct prov_deprovision){ .retry = retry },
 				    &rig->result);
 		break;
+	case WANT_ADOPT:
+		p->ops->adopt(p, &rig->host, retry, &rig->result);
+		break;
 	case WANT_ON:
 		p->ops->power_on(p, &rig->host, retry, &rig->result);
 		break;
@@ -233,10 +248,15 @@ static enum prov_outcome reach(struct rig *rig, enum want want, const struct pro
 	return PROV_RUNNING;
 }
 
-static void load_again(struct rig *rig)
+static void restart_engine(struct rig *rig)
 {
 	kill_engine(rig);
 	start_engine(rig);
+}
+
+static void load_again(struct rig *rig)
+{
+	restart_engine(rig);
 	ask(rig, WANT_REGISTER, NULL, false);
 }
 
@@ -779,6 +799,60 @@ static void test_boot_mac_corrected(void **state)
 	rig_free(rig);
 }
 
+/* --- records that say nothing ----------------------------------------------------------------- */
+
+/* A host was deleted in the middle of a write, and another made with its name: its record speaks of
+ * a boot and a write that are not this host's. */
+static void test_record_of_another_host(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(17);
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &image_a, false);
+	advance(rig, 90 * USEC_PER_SEC);
+	assert_int_equal(rig->machine->disk, DISK_HALF);
+	assert_non_null(json_get_path_string(rig->record, "boot.nonce"));
+	json_set_string(rig->record, "hostUID", "99999999-9999-4999-8999-999999999999");
+	restart_engine(rig);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	_cleanup_(json_freep) struct json *told = engine_describe(rig->engine, key);
+	assert_string_equal(str_or(json_get_path_string(told, "node.state"), "enroll"), "enroll");
+	assert_null(json_get_path_string(told, "boot.nonce"));
+	assert_null(json_get_path_string(told, "image.url"));
+	struct engine_boot boot;
+	assert_true(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	assert_false(boot.ramdisk); /* its own disk, not another host's deployment */
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	assert_string_equal(json_get_string(rig->record, "hostUID"), uid);
+	rig_free(rig);
+}
+
+/* Whatever a controller may ask of a provisioned host, a lost record makes nothing boot the
+ * ramdisk, clean or write. */
+static void test_record_missing(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(18);
+	struct machine *m = rig->machine;
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_runs(rig, "aaaa");
+	unsigned writes = m->writes_begun, cleans = m->cleans, ramdisks = m->ramdisk_boots;
+	kill_engine(rig);
+	rig->record = json_free(rig->record);
+	start_engine(rig);
+	static const enum want wants[] = { WANT_REGISTER, WANT_ADOPT, WANT_OFF,
+					   WANT_ON,	  WANT_ADOPT, WANT_SOFT_OFF };
+	for (size_t i = 0; i < ARRAY_SIZE(wants); i++)
+		assert_int_equal(reach(rig, wants[i], NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_ON, NULL, false), PROV_DONE);
+	assert_runs(rig, "aaaa");
+	assert_int_equal(m->writes_begun, writes);
+	assert_int_equal(m->cleans, cleans);
+	assert_int_equal(m->ramdisk_boots, ramdisks);
+	rig_free(rig);
+}
+
 /* --- agents that must not get in -------------------------------------------------------------- */
 
 struct answer {
@@ -848,7 +922,7 @@ static void test_token_is_on_record_first(void **state)
 	rig_free(rig);
 }
 
-static struct answer *post_inventory(struct rig *rig, struct answer *a)
+static struct answer *give_inventory(struct rig *rig, struct answer *a)
 {
 	_cleanup_(freep) char *text = xasprintf(
 		"{\"inventory\":{\"interfaces\":[{\"name\":\"eth0\",\"mac_address\":\"%s\"}],"
@@ -872,13 +946,13 @@ static void test_inspection_is_held(void **state)
 	rig->world.faults.boot_fails = 1000;
 	ask(rig, WANT_INSPECT, NULL, false);
 	advance(rig, USEC_PER_MIN);
-	assert_int_equal(post_inventory(rig, &a)->count, 0);
+	assert_int_equal(give_inventory(rig, &a)->count, 0);
 	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
 	assert_int_equal(a.count, 0); /* given to the controller, not stored by it */
 	advance(rig, 30 * USEC_PER_SEC);
 	assert_int_equal(a.count, 1);
 	assert_int_equal(a.status, 503);
-	assert_int_equal(post_inventory(rig, &a)->count, 0);
+	assert_int_equal(give_inventory(rig, &a)->count, 0);
 	assert_int_equal(reach(rig, WANT_PREPARE, NULL, false), PROV_DONE);
 	assert_int_equal(a.count, 1);
 	assert_int_equal(a.status, 202);
@@ -904,6 +978,103 @@ static void test_lookup_before_registration(void **state)
 	assert_int_equal(a.count, 1);
 	assert_int_equal(a.status, 409);
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
+static void test_second_machine_ends_the_operation(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(20);
+	const char *mac = rig->machine->mac;
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &image_a, false);
+	advance(rig, 90 * USEC_PER_SEC);
+	assert_int_equal(rig->machine->disk, DISK_HALF);
+	assert_string_equal(lookup(rig, mac, "10.9.9.9").token, "******");
+	/* The controller does not ask again by itself: an error is told first. */
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "a second machine (10.9.9.9) asked"));
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(rig->machine->bmc->power, BMC_POWER_OFF);
+	/* The token of that boot opens nothing any more. */
+	assert_null(json_get_path_string(rig->record, "boot.nonce"));
+	assert_null(json_get_path_string(rig->record, "agent.url"));
+	assert_int_equal(lookup(rig, mac, rig->machine->address).status, 404);
+	assert_int_equal(lookup(rig, mac, "10.9.9.9").status, 404);
+	rig_free(rig);
+}
+
+static void slot_stored(void *data, const struct err *err)
+{
+	*(int *)data = err ? (int)err->kind : 0;
+}
+
+static int give_slot(struct rig *rig, const char *mac, const char *address)
+{
+	int result = -1;
+	engine_slot_set(rig->engine, mac, address, slot_stored, &result);
+	advance(rig, USEC_PER_SEC);
+	return result;
+}
+
+static int post_inventory(struct rig *rig, const char *mac, const char *source)
+{
+	struct answer a = { 0 };
+	char text[256];
+	struct json *body;
+	snprintf(text, sizeof(text),
+		 "{\"inventory\":{\"interfaces\":[{\"name\":\"eth0\",\"mac_address\":\"%s\"},"
+		 "{\"name\":\"eth1\",\"mac_address\":\"52:54:00:00:99:99\"}]}}",
+		 mac);
+	assert_int_equal(json_parse(text, strlen(text), &body, NULL), 0);
+	engine_agent_inspection(rig->engine, body, source, keep_answer, &a);
+	advance(rig, 30 * USEC_PER_SEC); /* nobody stores it: 503 after a while */
+	assert_int_equal(a.count, 1);
+	return a.status;
+}
+
+/* We serve DHCP: a host's agent is where we put it, and nowhere else. */
+static void test_agents_come_from_their_address(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(21);
+	const char *mac = rig->machine->mac;
+	rig->serves_dhcp = true;
+	restart_engine(rig);
+	rig->world.faults.boot_fails = 1000; /* we play the agent */
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(lookup(rig, mac, "10.2.0.1").status, 404); /* no address yet */
+	assert_int_equal(post_inventory(rig, mac, "10.2.0.1"), 404);
+	assert_int_equal(give_slot(rig, mac, "10.2.0.1"), 0);
+	assert_int_equal(lookup(rig, mac, "10.2.0.9").status, 404);
+	assert_int_equal(post_inventory(rig, mac, "10.2.0.9"), 404);
+	assert_int_equal(rig->warnings, 0); /* a stranger cannot end the operation either */
+	assert_int_equal(post_inventory(rig, mac, "10.2.0.1"), 503);
+	/* The inventory made its other NIC known, which cannot take the address away. */
+	assert_int_equal(give_slot(rig, "52:54:00:00:99:99", "10.2.0.9"), ERR_EXISTS);
+	assert_string_equal(engine_slot_get(rig->engine, mac), "10.2.0.1");
+	struct answer a = lookup(rig, mac, "10.2.0.1");
+	assert_int_equal(strlen(a.token), 43);
+	rig_free(rig);
+}
+
+static void test_inventory_only_when_inspecting(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(22);
+	const char *mac = rig->machine->mac, *address = rig->machine->address;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(post_inventory(rig, mac, address), 404); /* no boot of ours */
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_int_equal(post_inventory(rig, mac, address), 404); /* a tenant's word */
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	advance(rig, 2 * USEC_PER_MIN);
+	assert_non_null(json_get_path_string(rig->record, "boot.nonce"));
+	assert_int_equal(post_inventory(rig, mac, address), 404); /* booted to be cleaned */
 	rig_free(rig);
 }
 
@@ -944,6 +1115,281 @@ static void test_heartbeat_rules(void **state)
 	rig_free(rig);
 }
 
+static int first_heartbeat(struct rig *rig, const char *ip)
+{
+	_cleanup_(freep) char *url = xasprintf("https://%s:9999", ip);
+	struct answer a = lookup(rig, rig->machine->mac, ip);
+	assert_int_equal(strlen(a.token), 43);
+	return heartbeat(rig, a.token, url, ip);
+}
+
+/* Where an agent can be: the provisioning network, never a BMC, never ourselves. */
+static void test_callback_addresses(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *ip;
+		int status;
+	} rows[] = {
+		{ "10.2.0.1", 202 },  { "10.3.0.1", 400 },    { "10.1.0.1", 400 },
+		{ "127.0.0.1", 400 }, { "169.254.0.1", 400 }, { "192.0.2.7", 202 },
+	};
+	struct net_policy policy = { .only_name = "the provisioning network" };
+	assert_int_equal(net_prefixes_parse(&policy.only, "10.1.0.0/16,10.2.0.0/16", NULL), 0);
+	assert_int_equal(net_prefixes_parse(&policy.allow, "192.0.2.0/24", NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct rig *rig = rig_new(23 + i);
+		rig->agents = &policy;
+		restart_engine(rig);
+		assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+		rig->world.faults.boot_fails = 1000;
+		ask(rig, WANT_INSPECT, NULL, false);
+		advance(rig, USEC_PER_MIN);
+		assert_int_equal(first_heartbeat(rig, rows[i].ip), rows[i].status);
+		rig_free(rig);
+	}
+	net_policy_done(&policy);
+}
+
+/* The token alone is not enough: it works where it was given to. */
+static void test_token_of_another_address(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(30);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	struct answer a = lookup(rig, rig->machine->mac, "10.2.0.1");
+	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.9:9999", "10.2.0.9"), 400);
+	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9999", "10.2.0.1"), 202);
+	rig_free(rig);
+}
+
+/* Two hosts, one address: who has it keeps it, the other one hears so once, and gets it when it is
+ * free. */
+static void test_fixed_address(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(17);
+	const char *mac = rig->machine->mac, *address = "";
+	_cleanup_(json_freep) struct json *record = NULL;
+	static const char stored[] = "{\"hostUID\":\"2222\",\"schemaVersion\":1,\"dhcp\":{\"mac\":"
+				     "\"52:54:00:00:00:99\",\"address\":\"10.2.0.7\"}}";
+	assert_int_equal(json_parse(stored, strlen(stored), &record, NULL), 0);
+	engine_load(rig->engine, "metal3/node-2", "2222", record);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_false(engine_slot_fixed(rig->engine, mac, &address));
+	rig->host.dhcp_address = "10.2.0.7";
+	for (int i = 0; i < 3; i++)
+		ask(rig, WANT_REGISTER, NULL, false);
+	assert_int_equal(rig->warnings, 1);
+	assert_true(engine_slot_fixed(rig->engine, mac, &address));
+	assert_null(address);
+	rig->host.dhcp_address = "10.2.0.66"; /* refused by check_address */
+	ask(rig, WANT_REGISTER, NULL, false);
+	assert_int_equal(rig->warnings, 2);
+	assert_false(engine_slot_used(rig->engine, "10.2.0.66"));
+	rig->host.dhcp_address = "10.2.0.7";
+	ask(rig, WANT_REGISTER, NULL, false);
+	assert_int_equal(rig->warnings, 3);
+	struct prov_result result;
+	rig->prov->ops->remove(rig->prov, &(struct prov_host){ .key = "metal3/node-2" }, true,
+			       &result);
+	assert_false(engine_slot_used(rig->engine, "10.2.0.7"));
+	ask(rig, WANT_REGISTER, NULL, false);
+	assert_true(engine_slot_fixed(rig->engine, mac, &address));
+	assert_string_equal(address, "10.2.0.7");
+	assert_true(engine_slot_used(rig->engine, "10.2.0.7")); /* nobody else may get it */
+	assert_int_equal(rig->warnings, 3);
+	engine_slot_taken(rig->engine, mac, address);
+	assert_int_equal(rig->warnings, 4);
+	rig->host.dhcp_address = NULL;
+	ask(rig, WANT_REGISTER, NULL, false);
+	assert_false(engine_slot_fixed(rig->engine, mac, &address));
+	assert_false(engine_slot_used(rig->engine, "10.2.0.7"));
+	rig_free(rig);
+}
+
+/* Inspection makes all NICs known; DHCP has one address for the host, and only one NIC boots. */
+static void test_only_the_boot_mac_is_served(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(18);
+	struct engine_boot boot;
+	to_available(rig);
+	rig->host.boot_mac = "52:54:00:00:00:aa"; /* somebody corrects spec.bootMACAddress */
+	ask(rig, WANT_REGISTER, NULL, false);
+	assert_true(engine_boot_find(rig->engine, "52:54:00:00:00:aa", &boot));
+	assert_false(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	rig_free(rig);
+}
+
+/* --- what people see -------------------------------------------------------------------------- */
+
+enum { IMAGE_SIZE = 1 << 30 };
+
+/* Till the end of the write. Each change of the progress on record is 30 s or 10 % away from the
+ * one before. Returns how many there were. */
+static unsigned follow_write(struct rig *rig, bool watch)
+{
+	unsigned changes = 0, kicks = rig->kicks;
+	int64_t last = -1;
+	usec_t last_at = 0;
+	while (rig->machine->writes_done == 0) {
+		if (watch)
+			engine_watch(rig->engine, key);
+		advance(rig, USEC_PER_SEC);
+		const struct json *p = json_get(rig->record, "progress");
+		int64_t now = json_get_int(p, "bytesDone", -1);
+		if (now < 0 || now == last)
+			continue;
+		assert_true(last < 0 || loop_now(rig->loop) >= last_at + 29 * USEC_PER_SEC ||
+			    now / (IMAGE_SIZE / 10) > last / (IMAGE_SIZE / 10));
+		last = now;
+		last_at = loop_now(rig->loop);
+		changes++;
+	}
+	/* Nor is the BareMetalHost touched: only a kick leads to it. */
+	assert_int_equal(rig->kicks, kicks);
+	return changes;
+}
+
+static struct rig *writing_rig(uint64_t seed, usec_t write_time)
+{
+	struct rig *rig = rig_new(seed);
+	rig->world.image_size = IMAGE_SIZE;
+	rig->world.write_time = write_time;
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &image_a, false);
+	while (rig->machine->writes_begun == 0)
+		advance(rig, USEC_PER_SEC);
+	return rig;
+}
+
+static void test_progress_is_stored_rarely(void **state)
+{
+	(void)state;
+	struct rig *rig = writing_rig(21, 20 * USEC_PER_MIN);
+	unsigned changes = follow_write(rig, false);
+	assert_in_range(changes, 20, 60);
+	assert_in_range(rig->machine->progress_asks, 60, 100); /* every 15 s */
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_null(json_get_path(rig->record, "progress.bytesDone"));
+	rig_free(rig);
+
+	rig = writing_rig(21, 20 * USEC_PER_MIN);
+	changes = follow_write(rig, true);
+	assert_in_range(changes, 20, 60); /* however often somebody looks */
+	assert_in_range(rig->machine->progress_asks, 800, 1800);
+	rig_free(rig);
+
+	rig = writing_rig(21, 30 * USEC_PER_SEC);
+	changes = follow_write(rig, true);
+	assert_in_range(changes, 8, 12);
+	rig_free(rig);
+}
+
+/* A write that was broken off leaves no progress behind. */
+static void test_progress_ends_with_its_operation(void **state)
+{
+	(void)state;
+	struct rig *rig = writing_rig(22, 20 * USEC_PER_MIN);
+	advance(rig, 10 * USEC_PER_MIN);
+	assert_true(json_get_int(json_get(rig->record, "progress"), "percent", 0) > 30);
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	advance(rig, 5 * USEC_PER_SEC);
+	assert_string_equal(json_get_path_string(rig->record, "node.state"), "deleting");
+	assert_null(json_get_path(rig->record, "progress.percent"));
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
+static char *described(const struct rig *rig)
+{
+	_cleanup_(json_freep) struct json *j = engine_describe(rig->engine, key);
+	_cleanup_(json_freep) struct json *list = engine_list(rig->engine);
+	struct strbuf text = { 0 };
+	json_print(j, &text);
+	json_print(list, &text);
+	return strbuf_take(&text, NULL);
+}
+
+static void test_describe(void **state)
+{
+	(void)state;
+	static const struct prov_provision image = { .image = { "http://tom:pa55@h/a.raw?sig=5i9",
+								"aaaa", "sha256", "raw" } };
+	struct rig *rig = rig_new(23);
+	rig->world.image_size = IMAGE_SIZE;
+	rig->world.write_time = 20 * USEC_PER_MIN;
+	assert_null(engine_describe(rig->engine, key));
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &image, false);
+	while (rig->machine->writes_begun == 0)
+		advance(rig, USEC_PER_SEC);
+	engine_boot_seen(rig->engine, rig->machine->mac, "boot script fetched");
+	engine_boot_seen(rig->engine, "02:00:00:00:00:99", "boot script fetched");
+	advance(rig, 10 * USEC_PER_MIN);
+	_cleanup_(json_freep) struct json *j = engine_describe(rig->engine, key);
+	assert_string_equal(json_get_string(j, "host"), key);
+	assert_string_equal(json_get_string(j, "state"), "deploying");
+	assert_string_equal(json_get_string(j, "operation"), "deploy");
+	assert_string_equal(json_get_string(j, "step"), "write image");
+	assert_string_equal(json_get_string(j, "waitsFor"), "the agent to write the image");
+	assert_in_range(json_get_int(json_get(j, "progress"), "percent", -1), 45, 55);
+	assert_in_range(json_get_int(json_get(j, "progress"), "secondsLeft", -1), 500, 700);
+	assert_string_equal(json_get_path_string(j, "boot.stage"), "boot script fetched");
+	assert_string_equal(json_get_path_string(j, "bmc.power"), "on");
+	assert_string_equal(json_get_path_string(j, "image.url"), "http://h/a.raw?...");
+	usec_t started, deadline;
+	assert_int_equal(clock_parse(json_get_string(j, "startedAt"), &started), 0);
+	assert_int_equal(clock_parse(json_get_string(j, "deadline"), &deadline), 0);
+	assert_in_range((deadline - started) / USEC_PER_SEC, 24 * 3600 - 1, 24 * 3600 + 1);
+	/* The same for who has only the API. */
+	assert_string_equal(json_get_path_string(rig->record, "step.waitsFor"),
+			    "the agent to write the image");
+	assert_non_null(json_get_path_string(rig->record, "step.deadline"));
+
+	_cleanup_(freep) char *text = described(rig);
+	const char *const secrets[] = { "secret",
+					"pa55",
+					"tom",
+					"5i9",
+					rig->machine->token,
+					json_get_path_string(rig->record, "boot.nonce") };
+	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++)
+		assert_null(strstr(text, secrets[i]));
+	rig->world.faults.write_fails = 1000;
+	assert_int_equal(reach(rig, WANT_PROVISION, &image, false), PROV_FAILED);
+	_cleanup_(freep) char *after = described(rig);
+	assert_non_null(strstr(after, "checksum of the image is wrong"));
+	assert_null(strstr(after, "pa55"));
+	assert_null(strstr(after, "5i9"));
+	assert_null(json_get_path_string(rig->record, "step.waitsFor"));
+	rig_free(rig);
+}
+
+static void test_describe_a_silent_bmc(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(24);
+	rig->machine->bmc->unreachable = true;
+	ask(rig, WANT_REGISTER, NULL, false);
+	advance(rig, 5 * USEC_PER_SEC);
+	_cleanup_(json_freep) struct json *j = engine_describe(rig->engine, key);
+	assert_string_equal(json_get_string(j, "step"), "verify");
+	assert_string_equal(json_get_string(j, "waitsFor"), "the BMC to answer");
+	assert_non_null(json_get_string(j, "deadline"));
+	assert_string_equal(json_get_path_string(j, "bmc.endpoint"), "10.1.0.1:623");
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
+	_cleanup_(json_freep) struct json *after = engine_describe(rig->engine, key);
+	assert_true(json_get_int(json_get(after, "bmc"), "failures", 0) > 0);
+	assert_non_null(json_get_path_string(after, "bmc.lastError"));
+	assert_null(json_get_string(after, "step"));
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -978,7 +1424,20 @@ int main(void)
 		cmocka_unit_test(test_token_is_on_record_first),
 		cmocka_unit_test(test_inspection_is_held),
 		cmocka_unit_test(test_lookup_before_registration),
+		cmocka_unit_test(test_record_of_another_host),
+		cmocka_unit_test(test_record_missing),
+		cmocka_unit_test(test_second_machine_ends_the_operation),
+		cmocka_unit_test(test_agents_come_from_their_address),
+		cmocka_unit_test(test_inventory_only_when_inspecting),
+		cmocka_unit_test(test_callback_addresses),
+		cmocka_unit_test(test_token_of_another_address),
 		cmocka_unit_test(test_heartbeat_rules),
+		cmocka_unit_test(test_fixed_address),
+		cmocka_unit_test(test_only_the_boot_mac_is_served),
+		cmocka_unit_test(test_progress_is_stored_rarely),
+		cmocka_unit_test(test_progress_ends_with_its_operation),
+		cmocka_unit_test(test_describe),
+		cmocka_unit_test(test_describe_a_silent_bmc),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,12 +134,11 @@ static inline char *url_of(const struct server *s, const char *path)
 	return xasprintf("%s://127.0.0.1:%u%s", s->tls ? "https" : "http", s->port, path);
 }
 
-/* Starts request `r` (its url is made of path) and runs it to its end. */
-static inline struct story ask(struct fixture *f, const char *path, struct http_request r,
-			       const struct http_handlers *h)
+/* Starts request `r` for the URL, which is freed, and runs it to its end. */
+static inline struct story ask_url(struct fixture *f, char *url, struct http_request r,
+				   const struct http_handlers *h)
 {
 	struct story s = { 0 };
-	char *url = url_of(f->server, path);
 	r.url = url;
 	story_start(&s, f, &r, h);
 	free(url);
@@ -148,4 +147,11 @@ static inline struct story ask(struct fixture *f, const char *path, struct http_
 	strbuf_adds(&s.body, "");
 	strbuf_adds(&s.headers, "");
 	return s;
+}
+
+/* The same for a path of the server. */
+static inline struct story ask(struct fixture *f, const char *path, struct http_request r,
+			       const struct http_handlers *h)
+{
+	return ask_url(f, url_of(f->server, path), r, h);
 }

@@ -473,6 +473,8 @@ static bool serve_redirects(struct peer *p)
 				"not this");
 	else if (peer_asks(p, "GET /away ") || peer_asks(p, "POST /away "))
 		ok = peer_reply(p, "307 Temporary Redirect", away, "");
+	else if (peer_asks(p, "GET /alias "))
+		ok = peer_reply(p, "302 Found", "Location: http://127.0.0.2:1/end\r\n", "");
 	else if (peer_asks(p, "POST /see "))
 		ok = peer_reply(p, "303 See Other", "Location: /end\r\n", "");
 	else if (peer_asks(p, "POST /again "))
@@ -588,27 +590,33 @@ static void test_redirect_refusals(void **state)
 /* --- which addresses may be connected to
  * --------------------------------------------------------------- */
 
-static bool allow_one_port(void *data, const char *address, uint16_t port)
-{
-	return streq(address, "127.0.0.1") && port == *(uint16_t *)data;
-}
-
-static void test_allow(void **state)
+static void test_policy(void **state)
 {
 	struct fixture *f = *state;
 	start_two(f);
 	http_client_free(f->client);
-	struct http_client_options o = { .allow = allow_one_port, .allow_data = &f->server->port };
+	struct net_policy policy = { 0 };
+	assert_int_equal(net_prefixes_parse(&policy.allow, "127.0.0.1", NULL), 0);
+	struct http_client_options o = { .policy = &policy };
 	assert_int_equal(http_client_new(f->loop, &o, &f->client, NULL), 0);
 	struct story s = ask(f, "/end", (struct http_request){ 0 }, &story_collect);
 	assert_int_equal(s.status, 200);
 	story_release(&s);
 	/* The redirect leads where we may not go. */
-	s = ask(f, "/away", (struct http_request){ .max_redirects = 3 }, &story_collect);
-	assert_int_equal(s.err.kind, ERR_DENIED);
-	assert_non_null(strstr(s.err.text, "connections to 127.0.0.1 are not allowed"));
-	assert_int_equal(f->other->connections, 0);
+	s = ask(f, "/alias", (struct http_request){ .max_redirects = 3 }, &story_collect);
+	assert_int_equal(s.err.kind, ERR_INVALID);
+	assert_non_null(strstr(s.err.text, "connecting to 127.0.0.2 is refused: it is a loopback"));
 	story_release(&s);
+	/* A name is judged by what it resolves to. */
+	int connections = f->server->connections;
+	net_policy_done(&policy);
+	s = ask_url(f, xasprintf("http://localhost:%u/end", f->server->port),
+		    (struct http_request){ 0 }, &story_collect);
+	assert_non_null(strstr(s.err.text, "is refused: it is a loopback address"));
+	assert_int_equal(f->server->connections, connections);
+	story_release(&s);
+	f->client = http_client_free(f->client);
+	net_policy_done(&policy);
 }
 
 /* --- cancel, pause, and what users do in callbacks
@@ -928,7 +936,7 @@ int main(void)
 		T(test_redirect_drops_credentials),
 		T(test_redirect_of_post),
 		T(test_redirect_refusals),
-		T(test_allow),
+		T(test_policy),
 		T(test_cancel_in_callbacks),
 		T(test_cancel_outside),
 		T(test_cancel_and_start_from_anothers_callback),

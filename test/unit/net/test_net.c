@@ -9,6 +9,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <string.h>
 
 #include "base/macro.h"
@@ -229,15 +231,49 @@ static void test_policy(void **state)
 	assert_int_equal(net_prefixes_parse(&policy.allow, "127.0.0.0/8", NULL), 0);
 	assert_int_equal(net_prefixes_parse(&policy.refuse, "10.96.0.0/12,fd00::/8", NULL), 0);
 	assert_int_equal(net_prefixes_parse(&policy.only, "10.0.0.0/8", NULL), 0);
+	policy.only_name = "the networks of --bmc-networks";
 	check_policy(&policy, "127.0.0.1", NULL);
-	check_policy(&policy, "10.96.0.1", "belongs to Ingot");
-	check_policy(&policy, "192.0.2.1", "--bmc-networks");
+	check_policy(&policy, "10.96.0.1", "belongs to the cluster");
+	check_policy(&policy, "192.0.2.1", "outside the networks of --bmc-networks");
+	check_policy(&policy, "192.0.2.1", "--allow-target 192.0.2.1 permits");
 	check_policy(&policy, "10.1.0.1", NULL);
 	struct err err = { 0 };
 	assert_int_equal(net_prefixes_parse(&policy.only, "10.0.0.0/8,10.0.0.1/8", &err),
 			 -err_kind_info(ERR_INVALID)->errno_value);
 	assert_non_null(strstr(err.text, "\"10.0.0.1/8\""));
 	net_policy_done(&policy);
+}
+
+/* Addresses as the kernel lists them, which net_is_own() does not read. */
+static void test_own_addresses(void **state)
+{
+	(void)state;
+	struct net_policy policy = { 0 };
+	struct ifaddrs *list;
+	unsigned others = 0;
+	assert_int_equal(getifaddrs(&list), 0);
+	for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
+		struct net_addr a;
+		char text[NET_IP_TEXT_MAX];
+		if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) ||
+		    net_from_sockaddr(i->ifa_addr, sizeof(a), &a) < 0 || net_is_link_local(&a))
+			continue;
+		assert_true(net_is_own(&a));
+		if (net_is_loopback(&a))
+			continue;
+		check_policy(&policy, net_format_ip(&a, text), "the machine that Ingot runs on");
+		assert_int_equal(net_prefixes_parse(&policy.allow, text, NULL), 0);
+		check_policy(&policy, text, NULL);
+		others++;
+	}
+	freeifaddrs(list);
+	struct net_addr elsewhere = ip("192.0.2.1");
+	assert_false(net_is_own(&elsewhere));
+	net_policy_done(&policy);
+	if (others == 0) {
+		print_message("this machine has no address but loopback\n");
+		skip();
+	}
 }
 
 int main(void)
@@ -247,6 +283,7 @@ int main(void)
 		cmocka_unit_test(test_from_sockaddr), cmocka_unit_test(test_compare),
 		cmocka_unit_test(test_classes),	      cmocka_unit_test(test_prefix),
 		cmocka_unit_test(test_mac),	      cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_own_addresses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

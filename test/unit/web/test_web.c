@@ -641,6 +641,67 @@ static void two_at_once(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, rig_setup, rig_teardown)
 
+/* --- Unix sockets ----------------------------------------------------------------------------- */
+
+static struct web_server *open_at(struct rig *rig, const char *path, struct err *err)
+{
+	const struct web_route routes[] = { { "/", rig->loop, handle_echo, rig, BODY_MAX, 0 },
+					    { NULL, NULL, NULL, NULL, 0, 0 } };
+	struct web_server *s = NULL;
+	web_server_open(rig->web, &(struct web_server_options){ .socket = path, .routes = routes },
+			&s, err);
+	return s;
+}
+
+static void unix_socket(void **state)
+{
+	struct rig *rig = *state;
+	char dir[] = "/tmp/ingot-web-XXXXXX";
+	struct err err = { 0 };
+	struct stat st;
+	assert_non_null(mkdtemp(dir));
+	_cleanup_(freep) char *path = xasprintf("%s/s", dir);
+	struct web_server *s = open_at(rig, path, &err);
+	assert_non_null(s);
+	assert_int_equal(web_server_port(s), 0);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_true(S_ISSOCK(st.st_mode));
+	assert_int_equal(st.st_mode & 07777, 0600); /* whatever the umask is */
+
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	memcpy(to.sun_path, path, strlen(path));
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	say(fd, "GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+	_cleanup_(strbuf_done) struct strbuf in = { 0 };
+	while (fill(read_socket, &fd, &in))
+		;
+	assert_non_null(strstr(in.data, "HTTP/1.1 200 "));
+	assert_non_null(strstr(in.data, "GET /x [] p=- from=local "));
+	close(fd);
+
+	/* One that is served stays; one that was left behind does not hinder; no other file goes.
+	 */
+	assert_null(open_at(rig, path, &err));
+	assert_non_null(strstr(err.text, path));
+	web_server_close(s);
+	assert_int_equal(lstat(path, &st), -1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	close(fd);
+	s = open_at(rig, path, &err);
+	assert_non_null(s);
+	web_server_close(s);
+	fd = open(path, O_CREAT | O_CLOEXEC | O_WRONLY, 0600);
+	close(fd);
+	assert_null(open_at(rig, path, &err));
+	assert_int_equal(unlink(path), 0);
+	_cleanup_(freep) char *longer = xasprintf("%s/%0120d", dir, 1);
+	assert_null(open_at(rig, longer, &err));
+	assert_int_equal(err.kind, ERR_INVALID);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -676,6 +737,7 @@ int main(void)
 		TEST(close_with_open_streams),
 		TEST(web_ends_before_its_server),
 		TEST(two_at_once),
+		TEST(unix_socket),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

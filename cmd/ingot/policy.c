@@ -1,0 +1,124 @@
+/* Policies for outgoing connections: --allow-target, --bmc-networks, --cluster-networks, and what
+ * Ingot knows by itself: the provisioning network by the interface, the API server by the URL that
+ * it was given. Filled once, then only read. */
+
+#include "policy.h"
+
+#include <ifaddrs.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+static unsigned bits_of(struct in_addr netmask)
+{
+	return (unsigned)__builtin_popcount(netmask.s_addr);
+}
+
+void policies_add_subnet(struct policies *p, struct in_addr address, struct in_addr netmask)
+{
+	struct net_prefix subnet = { .bits = bits_of(netmask) };
+	subnet.addr.v4.sin_family = AF_INET;
+	subnet.addr.v4.sin_addr.s_addr = address.s_addr & netmask.s_addr;
+	net_prefixes_add(&p->agents.only, &subnet);
+}
+
+/* Hosts of the provisioning network are those of our own address's subnet there. */
+static void add_interface(struct policies *p, const char *device, const char *address)
+{
+	struct ifaddrs *list;
+	struct net_addr own, a, mask;
+	if (net_parse_ip(address, &own) < 0 || getifaddrs(&list) < 0)
+		return; /* without that address the start fails a little later, with better words */
+	for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
+		bool v4 = i->ifa_addr && i->ifa_addr->sa_family == AF_INET && i->ifa_netmask;
+		if (v4 && streq(i->ifa_name, device) &&
+		    net_from_sockaddr(i->ifa_addr, sizeof(a.v4), &a) == 0 &&
+		    net_from_sockaddr(i->ifa_netmask, sizeof(mask.v4), &mask) == 0 &&
+		    net_same_ip(&a, &own))
+			policies_add_subnet(p, a.v4.sin_addr, mask.v4.sin_addr);
+	}
+	freeifaddrs(list);
+}
+
+static int parse_list(const char *option, const char *text, struct net_prefixes *list,
+		      struct err *err)
+{
+	int r = net_prefixes_parse(list, str_or(text, ""), err);
+	return r < 0 ? err_wrap(err, "--%s", option) : 0;
+}
+
+static int make_common(const struct manager_options *o, struct net_policy *p, struct err *err)
+{
+	int r = parse_list("cluster-networks", o->cluster_networks, &p->refuse, err);
+	for (size_t i = 0; i < o->allow_targets.count && r == 0; i++)
+		r = parse_list("allow-target", o->allow_targets.items[i], &p->allow, err);
+	for (size_t i = 0; i < o->api_servers.count; i++)
+		net_prefixes_add(&p->refuse, &o->api_servers.items[i]);
+	return r;
+}
+
+int policies_make(const struct manager_options *o, struct policies *ret, struct err *err)
+{
+	struct policies p = { .bmcs.only_name = "the networks of --bmc-networks",
+			      .agents.only_name = "the provisioning network" };
+	int r = make_common(o, &p.bmcs, err);
+	if (r == 0)
+		r = make_common(o, &p.agents, err);
+	if (r == 0)
+		r = parse_list("bmc-networks", o->bmc_networks, &p.bmcs.only, err);
+	if (r < 0) {
+		policies_done(&p);
+		return r;
+	}
+	if (o->interface && o->address)
+		add_interface(&p, o->interface, o->address);
+	*ret = p;
+	return 0;
+}
+
+void policies_done(struct policies *p)
+{
+	net_policy_done(&p->bmcs);
+	net_policy_done(&p->agents);
+}
+
+/* --- the API server ----------------------------------------------------------------------------
+ */
+
+static void add_host(const char *host, struct net_prefixes *list)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
+	int error = getaddrinfo(host, NULL, &hints, &found);
+	if (error != 0) {
+		log_warn(
+			"the API server's name is not known now; its address is not refused to BMCs",
+			"server", host, "error", gai_strerror(error));
+		return;
+	}
+	for (const struct addrinfo *i = found; i; i = i->ai_next) {
+		struct net_prefix p = { 0 };
+		if (net_from_sockaddr(i->ai_addr, i->ai_addrlen, &p.addr) < 0)
+			continue;
+		net_set_port(&p.addr, 0);
+		p.bits = net_family(&p.addr) == AF_INET6 ? 128 : 32;
+		net_prefixes_add(list, &p);
+	}
+	freeaddrinfo(found);
+}
+
+void policies_add_server(const char *url, struct net_prefixes *list)
+{
+	const char *inside = getenv("KUBERNETES_SERVICE_HOST");
+	const char *host = strstr(url, "://");
+	host = host ? host + 3 : url;
+	bool bracket = *host == '[';
+	host += bracket;
+	_cleanup_(freep) char *name = xstrndup(host, strcspn(host, bracket ? "]" : ":/"));
+	add_host(name, list);
+	if (!str_empty(inside))
+		add_host(inside, list);
+}

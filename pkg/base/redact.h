@@ -1,0 +1,6 @@
+#pragma once
+/* Texts that may quote URLs, made fit to be shown. any thread */
+
+/* A new string: user, password and query of every URL in the text are left out ("?..." stays in
+ * the query's place). */
+char *redact_urls(const char *text);

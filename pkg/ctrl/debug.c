@@ -1,0 +1,104 @@
+/* Answers of the debug endpoint. What is told of a host is the engine's business
+ * (engine/describe.c); here the time of the controller's next look comes to it. Nothing is kept
+ * between requests: who wants to see a change asks again. Core thread. */
+
+#include "ctrl/debug.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+static const char hosts_path[] = "/hosts", host_path[] = "/hosts/";
+
+struct debug_routes {
+	struct engine *engine;
+	struct loop *loop;
+	usec_t (*next)(void *data, const char *key);
+	void *data;
+};
+
+static void reply(struct web_request *r, int status, const struct json *body)
+{
+	static const char *const headers[] = { "Cache-Control: no-store", NULL };
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	json_print(body, &text);
+	strbuf_addc(&text, '\n');
+	web_reply(r,
+		  &(struct web_reply_head){ .status = status,
+					    .content_type = "application/json",
+					    .headers = headers },
+		  text.data, text.len);
+}
+
+static void refuse(struct web_request *r, int status, const char *text)
+{
+	_cleanup_(json_freep) struct json *body = json_new_object();
+	json_set_string(body, "error", text);
+	reply(r, status, body);
+}
+
+static void add_next(const struct debug_routes *d, struct json *host)
+{
+	char text[CLOCK_TEXT_MAX];
+	usec_t at = d->next ? d->next(d->data, json_get_string(host, "host")) : 0;
+	if (at)
+		json_set_string(host, "nextLook",
+				clock_format(loop_wall(d->loop) - loop_now(d->loop) + at, text));
+}
+
+static void list_hosts(const struct debug_routes *d, struct web_request *r)
+{
+	_cleanup_(json_freep) struct json *body = json_new_object();
+	json_set_string(body, "version", INGOT_VERSION);
+	struct json *hosts = json_set(body, "hosts", engine_list(d->engine));
+	for (struct json *h = json_first_mut(hosts); h; h = json_next_mut(h))
+		add_next(d, h);
+	reply(r, 200, body);
+}
+
+static void show_host(const struct debug_routes *d, struct web_request *r, const char *key)
+{
+	_cleanup_(json_freep) struct json *body = engine_describe(d->engine, key);
+	if (!body) {
+		refuse(r, 404,
+		       "the engine knows no such host (yet); GET /hosts lists those it knows");
+		return;
+	}
+	engine_watch(d->engine, key);
+	add_next(d, body);
+	reply(r, 200, body);
+}
+
+static void dispatch(void *data, struct web_request *r)
+{
+	const struct debug_routes *d = data;
+	const char *path = web_path(r);
+	if (!streq(web_method(r), "GET"))
+		refuse(r, 405, "read only: GET");
+	else if (streq(path, hosts_path) || streq(path, host_path))
+		list_hosts(d, r);
+	else if (str_has_prefix(path, host_path))
+		show_host(d, r, path + strlen(host_path));
+	else
+		refuse(r, 404, "there are /hosts and /hosts/NAMESPACE/NAME");
+}
+
+struct debug_routes *debug_routes_new(struct engine *e, struct loop *loop,
+				      usec_t (*next)(void *data, const char *key), void *data)
+{
+	struct debug_routes *d = xmalloc(sizeof(*d));
+	*d = (struct debug_routes){ e, loop, next, data };
+	return d;
+}
+
+struct debug_routes *debug_routes_free(struct debug_routes *d)
+{
+	free(d);
+	return NULL;
+}
+
+struct web_route debug_routes_row(struct debug_routes *d)
+{
+	return (struct web_route){ .prefix = "/", .loop = d->loop, .handler = dispatch, .data = d };
+}

@@ -1,0 +1,21 @@
+#pragma once
+/* What the engine is doing, for people and ingotctl, as JSON:
+ *
+ *   GET /hosts                  {"version": …, "hosts": [one row each]}
+ *   GET /hosts/NAMESPACE/NAME   all that is known of one host, and its progress made finer
+ *
+ * Read only and without secrets, but not for everybody: it stands on a Unix socket that its owner
+ * alone may open. docs/ctl.md names the members. Core thread. */
+
+#include "engine/engine.h"
+#include "web/web.h"
+
+struct debug_routes;
+
+/* next: monotonic time at which the host's controller looks again, 0: not set; may be NULL. All
+ * borrowed. */
+struct debug_routes *debug_routes_new(struct engine *e, struct loop *loop,
+				      usec_t (*next)(void *data, const char *key), void *data);
+struct debug_routes *debug_routes_free(struct debug_routes *d);
+/* For web_server_options.routes. */
+struct web_route debug_routes_row(struct debug_routes *d);

@@ -1,0 +1,215 @@
+/* What people see of the engine: one JSON object per host, for the debug endpoint. Everything that
+ * waits says for what, since when and until when. What is secret is never put in, so that nothing
+ * has to be taken out: neither the nonce, from which the token follows, nor credentials. Texts and
+ * URLs lose userinfo and query. Core thread. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/redact.h"
+#include "engine/internal.h"
+
+enum { WATCH_S = 10 };
+
+static void set_text(struct json *o, const char *name, const char *text)
+{
+	_cleanup_(freep) char *shown = str_empty(text) ? NULL : redact_urls(text);
+	json_set_string(o, name, shown);
+}
+
+static void set_time(struct json *o, const char *name, usec_t wall)
+{
+	char text[CLOCK_TEXT_MAX];
+	if (wall)
+		json_set_string(o, name, clock_format(wall, text));
+}
+
+/* From a monotonic time; 0: absent. */
+static void set_moment(struct json *o, const char *name, const struct node *n, usec_t at)
+{
+	if (at)
+		set_time(o, name, node_wall(n) - node_now(n) + at);
+}
+
+/* What stands between the host and its next step; NULL: nothing is under way. */
+static const char *reason(const struct node *n)
+{
+	const struct engine_env *env = &n->engine->options.env;
+	if (n->lost)
+		return "its HostRecord to be read again: somebody else changed it";
+	if (n->saving)
+		return n->save_failures
+			       ? "the Kubernetes API to store its HostRecord (it failed before)"
+			       : "the Kubernetes API to store its HostRecord";
+	if (env->may_act && !env->may_act(env->data))
+		return "leadership";
+	if (n->inspection.fn)
+		return "the controller to store the inventory";
+	const struct step *step = op_step(n);
+	return step ? step->waits_for : NULL;
+}
+
+static void add_operation(struct json *j, const struct node *n)
+{
+	const struct step *step = op_step(n);
+	json_set_string(j, "waitsFor", reason(n));
+	if (!step)
+		return;
+	json_set_string(j, "operation", op_info(n->op.kind)->name);
+	json_set_string(j, "step", step->name);
+	json_set_int(j, "attempt", n->op.attempt);
+	if (op_info(n->op.kind)->counts)
+		set_time(j, "startedAt", n->record.step.started_at);
+	set_moment(j, "deadline", n, n->op.deadline);
+	if (n->op.not_before > node_now(n))
+		set_moment(j, "nextAttempt", n, n->op.not_before);
+	if (n->op.last)
+		set_text(j, "trouble", n->op.last->text);
+}
+
+static void add_progress(struct json *j, const struct node *n)
+{
+	const struct node_progress *p = &n->progress;
+	if (p->bytes_done == 0 && p->bytes_total == 0)
+		return;
+	struct json *o = json_make_object(j, "progress");
+	json_set_int(o, "bytesDone", (int64_t)p->bytes_done);
+	json_set_int(o, "bytesPerSecond", (int64_t)p->bytes_per_second);
+	if (p->bytes_total == 0)
+		return;
+	uint64_t left = p->bytes_total > p->bytes_done ? p->bytes_total - p->bytes_done : 0;
+	json_set_int(o, "bytesTotal", (int64_t)p->bytes_total);
+	json_set_int(o, "percent", (int64_t)((double)p->bytes_done * 100 / (double)p->bytes_total));
+	if (p->bytes_per_second)
+		json_set_int(o, "secondsLeft", (int64_t)(left / p->bytes_per_second));
+}
+
+static void add_state(struct json *j, const struct node *n)
+{
+	json_set_string(j, "host", n->key);
+	json_set_string(j, "state", node_state_info(n->state)->name);
+	set_time(j, "since", n->record.node.since);
+	set_text(j, "lastError", n->record.node.last_error);
+}
+
+static void add_agent(struct json *j, const struct node *n)
+{
+	if (str_empty(n->record.agent.url))
+		return;
+	struct json *o = json_make_object(j, "agent");
+	set_text(o, "url", n->record.agent.url);
+	json_set_string(o, "version", n->record.agent.version);
+	set_time(o, "lastHeartbeat", n->record.agent.seen_at);
+	set_moment(o, "lastSeen", n, n->agent_seen);
+}
+
+static void add_boot(struct json *j, const struct node *n)
+{
+	const struct node_record *r = &n->record;
+	struct json *o = json_make_object(j, "boot");
+	json_set_string(o, "mac", str_empty(n->boot_mac) ? NULL : n->boot_mac);
+	json_set_string(o, "address", r->dhcp.address);
+	if (!r->boot.nonce)
+		return;
+	json_set_string(o, "purpose", r->boot.purpose);
+	set_time(o, "startedAt", r->boot.started_at);
+	json_set_bool(o, "tokenIssued", r->boot.token_issued);
+	json_set_string(o, "sourceAddress", r->boot.source_address);
+	json_set_string(o, "stage", n->boot_stage);
+	set_time(o, "stageAt", n->boot_stage ? n->boot_stage_at : 0);
+}
+
+static void add_bmc(struct json *j, const struct node *n)
+{
+	static const char *const powers[] = { "unknown", "off", "on" };
+	struct json *o = json_make_object(j, "bmc");
+	json_set_string(o, "power", powers[n->power]);
+	json_set_bool(o, "verified", n->verified);
+	if (!n->bmc)
+		return;
+	const struct bmc_address *address = bmc_get_address(n->bmc);
+	struct bmc_health health = bmc_health(n->bmc);
+	_cleanup_(freep) char *endpoint = bmc_address_endpoint(address);
+	json_set_string(o, "type", address->scheme->name);
+	json_set_string(o, "endpoint", endpoint);
+	json_set_int(o, "requests", bmc_queued(n->bmc));
+	json_set_int(o, "failures", health.failures);
+	set_moment(o, "leftAloneUntil", n, health.alone_until);
+	set_text(o, "lastError", health.last_error);
+}
+
+static void add_image(struct json *j, const struct node *n)
+{
+	const struct node_record *r = &n->record;
+	if (str_empty(r->image.url))
+		return;
+	struct json *o = json_make_object(j, "image");
+	set_text(o, "url", r->image.url);
+	json_set_string(o, "format", r->image.format);
+	set_time(o, "writtenAt", r->image.written_at);
+}
+
+struct json *engine_describe(const struct engine *e, const char *key)
+{
+	const struct node *n = node_find(e, key);
+	if (!n)
+		return NULL;
+	struct json *j = json_new_object();
+	add_state(j, n);
+	add_operation(j, n);
+	add_progress(j, n);
+	add_agent(j, n);
+	add_boot(j, n);
+	add_bmc(j, n);
+	add_image(j, n);
+	return j;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct node *const *x = a, *const *y = b;
+	return strcmp((*x)->key, (*y)->key);
+}
+
+struct json *engine_list(const struct engine *e)
+{
+	size_t count = 0;
+	_cleanup_(freep)
+		const struct node **nodes = xcalloc(e->nodes.count + 1, sizeof(struct node *));
+	map_for_each(&e->nodes, i)
+		nodes[count++] = e->nodes.entries[i].value;
+	qsort(nodes, count, sizeof(struct node *), by_key);
+	struct json *list = json_new_array();
+	for (size_t i = 0; i < count; i++) {
+		struct json *row = json_append(list, json_new_object());
+		add_state(row, nodes[i]);
+		add_operation(row, nodes[i]);
+		add_progress(row, nodes[i]);
+	}
+	return list;
+}
+
+void engine_watch(struct engine *e, const char *key)
+{
+	struct node *n = node_find(e, key);
+	if (!n)
+		return;
+	usec_t now = node_now(n);
+	n->watched_until = now + WATCH_S * USEC_PER_SEC;
+	/* A pause that was chosen when nobody looked; one after a failure stays. */
+	if (op_step(n) != &steps[STEP_WRITE] || !n->op.commanded || n->op.progress_unknown ||
+	    n->agent_ask.state != ASK_IDLE || n->op.last)
+		return;
+	n->op.not_before = MIN(n->op.not_before, now + USEC_PER_SEC);
+	op_advance(n);
+}
+
+void engine_boot_seen(struct engine *e, const char *mac, const char *stage)
+{
+	struct node *n = map_get(&e->macs, mac);
+	if (!n)
+		return;
+	n->boot_stage = stage;
+	n->boot_stage_at = node_wall(n);
+}

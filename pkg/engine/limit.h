@@ -1,0 +1,17 @@
+#pragma once
+/* How often one address may ask: a bucket of `burst` requests that fills again by one each
+ * `interval`. A fixed number of addresses is remembered; where more are at work, the one that has
+ * been quiet longest is forgotten. Pure; one thread. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+
+struct limiter;
+
+/* `seed`: unknown to those who ask, so that nobody can choose whom he displaces. */
+struct limiter *limiter_new(unsigned burst, usec_t interval, uint64_t seed);
+struct limiter *limiter_free(struct limiter *l);
+/* May this numeric address be served now? Counts the request if so. */
+bool limiter_take(struct limiter *l, const char *address, usec_t now);

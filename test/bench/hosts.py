@@ -1,0 +1,153 @@
+"""Memory of `ingot standalone`, idle and with 10,000 hosts.
+
+The hosts are applied through the API, as kubectl does, and are registered to available: their BMCs answer (fleet.py), so each is
+polled once a minute. Their hardware comes by annotation in place of an inspection, which gives each the status and the HardwareData
+of a small server.
+"""
+import base64
+import concurrent.futures
+import http.client
+import json
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+
+from fleet import PASSWORD, USER, address, bmcs
+from rows import median, row
+
+COUNT, IDLE_SECONDS, SETTLE_SECONDS, DEADLINE = 10000, 60, 90, 900
+API = "/apis/metal3.io/v1alpha1/namespaces/default/baremetalhosts"
+
+
+def smaps(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        text = file.read()
+    value = {key: int(number) * 1024 for key, number in re.findall(r"^(\w+):\s+(\d+) kB", text, re.M)}
+    return value["Rss"], value["Anonymous"]
+
+
+def hardware(index):
+    """What inspection finds on a small server: two NICs, two disks, 64 GB."""
+    mac = f"52:54:{index >> 16 & 255:02x}:{index >> 8 & 255:02x}:{index & 255:02x}"
+    return {
+        "systemVendor": {"manufacturer": "Lab", "productName": "Server 2U", "serialNumber": f"SN{index:06d}"},
+        "firmware": {"bios": {"vendor": "Lab", "version": "2.19.1", "date": "06/04/2023"}},
+        "ramMebibytes": 65536, "hostname": f"host-{index:05d}",
+        "cpu": {"arch": "x86_64", "model": "Xeon Gold 6338 CPU @ 2.00GHz", "clockMegahertz": 3200, "count": 64,
+                "flags": ["aes", "avx", "avx2", "avx512f", "lm", "sse4_2", "vmx"]},
+        "nics": [{"name": f"eno{n}", "model": "0x8086 0x1563", "mac": f"{mac}:{n:02x}", "speedGbps": 10, "pxe": n == 1,
+                  "ip": str(f"10.{index >> 8 & 255}.{index & 255}.{n}")} for n in (1, 2)],
+        "storage": [{"name": f"/dev/disk/by-path/pci-0000:00:17.0-ata-{n}", "alternateNames": [f"/dev/sd{'ab'[n]}"],
+                     "rotational": False, "sizeBytes": 480103981056, "vendor": "ATA", "model": "MZ7LH480",
+                     "serialNumber": f"S{index:06d}{n}", "wwn": f"0x5002538e{index:08x}", "type": "SSD"} for n in (0, 1)],
+    }
+
+
+def host(index, port):
+    return {"apiVersion": "metal3.io/v1alpha1", "kind": "BareMetalHost",
+            "metadata": {"name": f"host-{index:05d}", "namespace": "default",
+                         "annotations": {"inspect.metal3.io": "disabled",
+                                         "inspect.metal3.io/hardwaredetails": json.dumps(hardware(index))}},
+            "spec": {"online": False, "bootMACAddress": hardware(index)["nics"][0]["mac"],
+                     "bmc": {"address": f"ipmi://{address(index)}:{port}", "credentialsName": "bmc"}}}
+
+
+class Ingot:
+    """`ingot standalone` without boot services, and connections to its API as its administrator."""
+
+    def __init__(self, directory):
+        self.data = os.path.join(directory, "data")
+        self.log = open(os.path.join(directory, "log"), "w+")
+        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "build/ingot", "standalone", "--data-dir", self.data,
+                                         "--api-bind", "127.0.0.1:0", "--log-level", "warn"],
+                                        stdout=subprocess.PIPE, stderr=self.log, text=True)
+        line = self.process.stdout.readline()
+        self.port = int(re.search(r"https://[^ ;]+:(\d+)", line)[1])
+        self.tls = self._context(directory)
+        self._local = threading.local()
+
+    def _context(self, directory):
+        with open(os.path.join(self.data, "kubeconfig")) as file:
+            text = file.read()
+        for name in ("certificate-authority", "client-certificate", "client-key"):
+            with open(os.path.join(directory, name), "wb") as file:
+                file.write(base64.b64decode(re.search(rf'{name}-data: *"?([A-Za-z0-9+/=]+)', text)[1]))
+        context = ssl.create_default_context(cafile=os.path.join(directory, "certificate-authority"))
+        context.load_cert_chain(os.path.join(directory, "client-certificate"), os.path.join(directory, "client-key"))
+        return context
+
+    def request(self, method, path, body=None):
+        """One connection for each thread that calls."""
+        if not hasattr(self._local, "connection"):
+            self._local.connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.tls, timeout=120)
+        connection = self._local.connection
+        connection.request(method, path, body and json.dumps(body), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status >= 300:
+            raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]}")
+        return json.loads(text)
+
+    def memory(self):
+        return smaps(self.process.pid)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(60)
+        self.log.close()
+
+
+def apply_all(ingot, port):
+    ingot.request("POST", "/api/v1/namespaces/default/secrets",
+                  {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bmc", "namespace": "default"},
+                   "stringData": {"username": USER, "password": PASSWORD}})
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        for _ in pool.map(lambda index: ingot.request("POST", API, host(index, port)), range(COUNT)):
+            pass
+
+
+def available(ingot):
+    """How many hosts are available, listed in pieces."""
+    count, more = 0, ""
+    while more is not None:
+        page = ingot.request("GET", f"{API}?limit=500{more and '&continue=' + more}")
+        count += sum(h.get("status", {}).get("provisioning", {}).get("state") == "available" for h in page["items"])
+        more = page["metadata"].get("continue") or None
+    return count
+
+
+def wait_available(ingot):
+    began = time.monotonic()
+    while (count := available(ingot)) < COUNT:
+        if time.monotonic() - began > DEADLINE:
+            raise RuntimeError(f"{count} of {COUNT} hosts are available after {DEADLINE} s")
+        time.sleep(5)
+
+
+def measure():
+    directory = tempfile.mkdtemp(prefix="ingot-bench-")
+    ingot = Ingot(directory)
+    try:
+        time.sleep(IDLE_SECONDS)
+        rss, anonymous = ingot.memory()
+        row("memory 60 s after start: anonymous", anonymous / 1e6, "MB", most=8)
+        row("memory 60 s after start: RSS", rss / 1e6, "MB", most=24)
+        with bmcs(COUNT) as port:
+            began = time.monotonic()
+            apply_all(ingot, port)
+            row(f"{COUNT} hosts: kubectl-like POSTs, 16 at a time", time.monotonic() - began, "s")
+            wait_available(ingot)
+            row(f"{COUNT} hosts: first POST to the last one available", time.monotonic() - began, "s", most=600,
+                note="BMCs answer (UDP, simulated, in another process); inspection replaced by the hardwaredetails annotation")
+            time.sleep(SETTLE_SECONDS)
+            rss, anonymous = zip(*(ingot.memory() for _ in range(3)))
+        row(f"memory with {COUNT} hosts, polled: anonymous", median(anonymous) / 1e6, "MB", most=90)
+        row(f"memory with {COUNT} hosts, polled: RSS", median(rss) / 1e6, "MB", most=110)
+    finally:
+        ingot.stop()
+        shutil.rmtree(directory, ignore_errors=True)
