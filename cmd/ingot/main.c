@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "bmc/ipmi/ipmi.h"
 #include "commands.h"
+#include "crypt/tls.h"
 
 static int print_version(void *options)
 {
@@ -77,6 +78,7 @@ static int run_command(const struct command *c, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct err err;
+	crypt_zero_freed();
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);
 	/* libgcrypt, under FreeIPMI, must be set up before any thread runs. */

@@ -30,6 +30,7 @@
 #include "http/http.h"
 #include "net/net.h"
 #include "policy.h"
+#include "sandbox/sandbox.h"
 #include "web/web.h"
 
 #define SECRET_NAME "ingot-engine"
@@ -589,6 +590,23 @@ int manager_new(struct loop *loop, const struct manager_options *options, struct
 	}
 	*ret = m;
 	return 0;
+}
+
+int manager_enter_sandbox(const struct manager_options *options, struct err *err)
+{
+#ifdef __SANITIZE_ADDRESS__
+	/* The leak checker traces this process at its end, for which the filter would kill it. */
+	(void)options, (void)err;
+	log_info("sandbox left out: this is a build for tests, with sanitizers");
+	return 0;
+#else
+	if (options->no_sandbox) {
+		log_warn("sandbox left out, as --no-sandbox says");
+		return 0;
+	}
+	int r = sandbox_enter(err);
+	return r < 0 ? err_wrap(err, "--no-sandbox starts without this") : 0;
+#endif
 }
 
 void manager_start(struct manager *m, struct kube_transport *transport,

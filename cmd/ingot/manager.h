@@ -23,6 +23,7 @@ struct manager_options {
 	const char *retries;
 	struct option_list allow_targets;
 	const char *bmc_networks, *cluster_networks;
+	bool no_sandbox;
 	/* No option: what the command knows of its cluster. */
 	struct net_prefixes api_servers;
 	const char *debug_socket;
@@ -85,10 +86,15 @@ struct manager_options {
 		MANAGER_OPTION("cluster-networks", "CIDR[,CIDR..]", NULL,                          \
 			       "the cluster's Services and pods, never to be connected to",        \
 			       cluster_networks),                                                  \
+		{ .name = "allow-target",                                                          \
+		  .argument = "CIDR",                                                              \
+		  .help = "may be connected to although a rule refuses it; may be repeated",       \
+		  .kind = OPTION_LIST,                                                             \
+		  .offset = offsetof(struct manager_options, allow_targets) },                     \
 	{                                                                                          \
-		.name = "allow-target", .argument = "CIDR",                                        \
-		.help = "may be connected to although a rule refuses it; may be repeated",         \
-		.kind = OPTION_LIST, .offset = offsetof(struct manager_options, allow_targets)     \
+		.name = "no-sandbox",                                                              \
+		.help = "keep all privileges and system calls, to look for a fault",               \
+		.kind = OPTION_FLAG, .offset = offsetof(struct manager_options, no_sandbox)        \
 	}
 
 struct manager;
@@ -97,6 +103,9 @@ struct manager;
  * raw packets, with large buffers. They stay silent. Starts no thread. */
 int manager_new(struct loop *loop, const struct manager_options *options, struct manager **ret,
 		struct err *err);
+/* Gives up all privileges and most system calls, for good. After what needs them, before the first
+ * other thread. */
+int manager_enter_sandbox(const struct manager_options *options, struct err *err);
 /* `failed` is called once if the start, which goes on after this returns, does not succeed. The
  * transport is borrowed. */
 void manager_start(struct manager *m, struct kube_transport *transport,

@@ -77,6 +77,8 @@ static int connect_cluster(struct operator* o, struct operator_options *options,
 	policies_add_server(config.server, &options->manager.api_servers);
 	r = manager_new(o->loop, &options->manager, &o->manager, err);
 	if (r == 0)
+		r = manager_enter_sandbox(&options->manager, err);
+	if (r == 0)
 		r = kube_http_transport_new(o->loop, &config,
 					    "ingot/" INGOT_VERSION " (linux/amd64)", &o->transport,
 					    err);

@@ -349,6 +349,8 @@ static int start(struct standalone *s, struct err *err)
 	if (r == 0 && !s->options->api_only)
 		r = manager_new(s->loop, &s->options->manager, &s->manager, err);
 	if (r == 0)
+		r = manager_enter_sandbox(&s->options->manager, err);
+	if (r == 0)
 		r = pki_open(pki, net_format_ip(&s->bind, address), loop_wall(s->loop), &s->pki,
 			     err);
 	if (r == 0)

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,4 +91,22 @@ char *secret_free(char *s)
 void secret_freep(char **s)
 {
 	*s = secret_free(*s);
+}
+
+void zero_free(void *p)
+{
+	secret_zero(p, malloc_usable_size(p));
+	free(p);
+}
+
+void *zero_realloc(void *p, size_t size)
+{
+	size_t had = malloc_usable_size(p);
+	void *fresh = size > 0 ? malloc(size) : NULL;
+	if (!fresh && size > 0)
+		return NULL;
+	if (p && fresh)
+		memcpy(fresh, p, MIN(had, size));
+	zero_free(p);
+	return fresh;
 }

@@ -27,3 +27,7 @@ void secret_zero(void *p, size_t size);
 /* Zeroes and frees a string; accepts NULL; returns NULL. */
 char *secret_free(char *s);
 void secret_freep(char **s);
+/* free() and realloc() that leave nothing behind, whatever the block held: for libraries and trees
+ * that do not know which of their blocks are secret. */
+void zero_free(void *p);
+void *zero_realloc(void *p, size_t size); /* NULL without memory and for size 0 */

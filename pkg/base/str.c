@@ -77,15 +77,15 @@ int parse_i64(const char *s, int64_t *ret)
 
 void strbuf_done(struct strbuf *b)
 {
-	free(b->data);
+	/* Bodies, headers, keys: nobody can say which buffer has held a secret. */
+	zero_free(b->data);
 	*b = (struct strbuf){ 0 };
 }
 
 void strbuf_clear(struct strbuf *b)
 {
+	secret_zero(b->data, b->len);
 	b->len = 0;
-	if (b->data)
-		b->data[0] = '\0';
 }
 
 void strbuf_reserve(struct strbuf *b, size_t more)
@@ -95,7 +95,11 @@ void strbuf_reserve(struct strbuf *b, size_t more)
 		return;
 	size_t cap = MAX(b->cap * 2, (size_t)64);
 	cap = MAX(cap, need);
-	b->data = xreallocarray(b->data, cap, 1);
+	char *grown = xmalloc(cap);
+	if (b->data)
+		memcpy(grown, b->data, b->len);
+	zero_free(b->data);
+	b->data = grown;
 	b->cap = cap;
 }
 
@@ -157,7 +161,7 @@ void strbuf_consume(struct strbuf *b, size_t n)
 		return;
 	memmove(b->data, b->data + n, b->len - n);
 	b->len -= n;
-	b->data[b->len] = '\0';
+	secret_zero(b->data + b->len, n);
 }
 
 char *strbuf_take(struct strbuf *b, size_t *ret_len)

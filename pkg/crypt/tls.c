@@ -5,9 +5,39 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
+#include "base/mem.h"
+
 void crypt_tls_allow_legacy(void *ssl_ctx)
 {
 	SSL_CTX_set_options(ssl_ctx, SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_IGNORE_UNEXPECTED_EOF);
+}
+
+void crypt_tls_cleanse(void *ssl_ctx)
+{
+	SSL_CTX_set_options(ssl_ctx, SSL_OP_CLEANSE_PLAINTEXT);
+}
+
+static void *take(size_t size, const char *file, int line)
+{
+	(void)file, (void)line;
+	return xmalloc(size);
+}
+
+static void *resize(void *p, size_t size, const char *file, int line)
+{
+	(void)file, (void)line;
+	return zero_realloc(p, size);
+}
+
+static void give(void *p, const char *file, int line)
+{
+	(void)file, (void)line;
+	zero_free(p);
+}
+
+void crypt_zero_freed(void)
+{
+	CRYPTO_set_mem_functions(take, resize, give);
 }
 
 const char *crypt_tls_verify_text(long result)

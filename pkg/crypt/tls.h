@@ -7,6 +7,11 @@
 /* For one connection context (an SSL_CTX *) to an old BMC: legacy renegotiation, and no complaint
  * when the peer closes without close_notify. The security level is set by the cipher list. */
 void crypt_tls_allow_legacy(void *ssl_ctx);
+/* What was received is zeroed in OpenSSL's buffers as soon as it was taken from them. */
+void crypt_tls_cleanse(void *ssl_ctx);
+/* Before anything else of OpenSSL: what it frees is zeroed, the plain text of connections included.
+ */
+void crypt_zero_freed(void);
 /* OpenSSL's words for a result of certificate verification: "certificate has expired". */
 const char *crypt_tls_verify_text(long result);
 /* That the key (PEM, no password) belongs to the first certificate: files that are replaced one

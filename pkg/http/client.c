@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -186,9 +187,10 @@ static void on_resume(void *data)
 /* --- the client ---------------------------------------------------------------------------------
  */
 
+/* URLs with agents' tokens, headers and bodies lie in many of curl's blocks. */
 static void init_curl(void)
 {
-	curl_global_init(CURL_GLOBAL_DEFAULT);
+	curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, zero_free, zero_realloc, strdup, calloc);
 }
 
 static void configure(struct http_client *c, const struct http_client_options *o)

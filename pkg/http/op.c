@@ -220,7 +220,10 @@ size_t op_on_body(char *bytes, size_t size, size_t n, void *data)
 	 * again. */
 	if (op->paused)
 		return CURL_WRITEFUNC_PAUSE;
-	return take_body(op, bytes, n) ? n : CURL_WRITEFUNC_ERROR;
+	bool good = take_body(op, bytes, n);
+	/* A watch may rest for hours on a buffer that brought a Secret. */
+	secret_zero(bytes, n);
+	return good ? n : CURL_WRITEFUNC_ERROR;
 }
 
 /* --- sending

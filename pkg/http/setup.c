@@ -214,10 +214,12 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
 	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
-static CURLcode legacy_context(CURL *easy, void *ssl_ctx, void *data)
+static CURLcode prepare_context(CURL *easy, void *ssl_ctx, void *legacy)
 {
-	(void)easy, (void)data;
-	crypt_tls_allow_legacy(ssl_ctx);
+	(void)easy;
+	crypt_tls_cleanse(ssl_ctx);
+	if (legacy)
+		crypt_tls_allow_legacy(ssl_ctx);
 	return CURLE_OK;
 }
 
@@ -248,6 +250,8 @@ static void set_tls(struct http_op *op)
 	bool legacy = tls && tls->legacy;
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION,
 			 legacy ? (long)CURL_SSLVERSION_TLSv1_0 : (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, prepare_context);
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, legacy ? op : NULL);
 	if (!tls)
 		return;
 	set_trust(easy, tls);
@@ -260,7 +264,6 @@ static void set_tls(struct http_op *op)
 	if (!legacy)
 		return;
 	curl_easy_setopt(easy, CURLOPT_SSL_CIPHER_LIST, "DEFAULT@SECLEVEL=0");
-	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, legacy_context);
 	curl_easy_setopt(easy, CURLOPT_SSL_ENABLE_ALPN, 0L);
 }
 

@@ -11,6 +11,12 @@
 #include "base/mem.h"
 #include "json/internal.h"
 
+/* Trees of Secrets are like any others: all are zeroed when they go. */
+__attribute__((constructor)) static void zero_freed_nodes(void)
+{
+	cJSON_InitHooks(&(cJSON_Hooks){ .malloc_fn = malloc, .free_fn = zero_free });
+}
+
 struct json *json_free(struct json *j)
 {
 	cJSON_Delete(to_node(j));

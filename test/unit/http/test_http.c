@@ -321,6 +321,42 @@ static void test_deadline_and_idle(void **state)
 	}
 }
 
+/* Whatever goes wrong, an error shows neither the query, nor userinfo, nor what was sent or came.
+ */
+static bool serve_trouble(struct peer *p)
+{
+	if (peer_asks(p, "POST /long"))
+		return peer_reply(p, "200 OK", "", "body-of-the-answer, too long");
+	if (peer_asks(p, "POST /away"))
+		return peer_reply(p, "307 Temporary", "Location: http://127.0.0.2:1/?q=secret\r\n",
+				  "body-of-the-answer");
+	return peer_say(p, "body-of-the-answer, which is no HTTP\r\n\r\n");
+}
+
+static void test_errors_show_no_secrets(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const paths[] = { "/long?agent_token=secret", "/away?agent_token=secret",
+					     "/garbage?agent_token=secret",
+					     "/?agent_token=secret" };
+	f->server = server_start(serve_trouble, NULL, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		uint16_t port = i == 3 ? 1 : f->server->port; /* nobody there */
+		char *url = xasprintf("http://user:secret@127.0.0.1:%u%s", port, paths[i]);
+		struct http_request r = { .method = "POST",
+					  .body = "secret",
+					  .body_len = 6,
+					  .max_redirects = 2,
+					  .max_body_bytes = 10 };
+		struct story s = ask_url(f, url, r, &story_collect);
+		assert_true(s.failed);
+		assert_null(strstr(s.err.text, "secret"));
+		assert_null(strstr(s.err.text, "body-of"));
+		assert_non_null(strstr(s.err.text, "POST http://127.0.0.1:"));
+		story_release(&s);
+	}
+}
+
 static void test_connect_timeout(void **state)
 {
 	struct fixture *f = *state;
@@ -924,6 +960,7 @@ int main(void)
 		T(test_limits),
 		T(test_broken_answers),
 		T(test_deadline_and_idle),
+		T(test_errors_show_no_secrets),
 		T(test_connect_timeout),
 		T(test_refused),
 		T(test_unknown_name),
