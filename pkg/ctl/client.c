@@ -28,7 +28,7 @@ static char *socket_beside(const char *kubeconfig)
 {
 	const char *path = str_or(kubeconfig, getenv("KUBECONFIG"));
 	const char *slash = path ? strrchr(path, '/') : NULL;
-	if (str_empty(path) || strchr(path, ':'))
+	if (!path || !*path || strchr(path, ':'))
 		return NULL;
 	char *socket = xasprintf("%.*sdebug.sock", slash ? (int)(slash + 1 - path) : 0, path);
 	if (access(socket, F_OK) == 0)

@@ -333,6 +333,11 @@ static void post_on(void *data)
 		loop_post(c->loop, post_on, c);
 }
 
+static void stop_it(void *data)
+{
+	loop_stop(data);
+}
+
 /* What a loop that has stopped was asked to do is not lost. */
 static void test_drain(void **state)
 {
@@ -341,7 +346,7 @@ static void test_drain(void **state)
 	struct chain c = { .left = 3 };
 	assert_int_equal(loop_new(&c.loop, &err), 0);
 	loop_drain(c.loop);
-	loop_post(c.loop, (loop_fn)loop_stop, c.loop);
+	loop_post(c.loop, stop_it, c.loop);
 	loop_run(c.loop);
 	loop_post(c.loop, post_on, &c);
 	loop_drain(c.loop);
