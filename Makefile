@@ -187,6 +187,7 @@ PREFIX ?= /usr/local
 install: all ## programs to $(PREFIX)/bin, CRDs and the virt ramdisk (if built) to $(PREFIX)/share/ingot
 	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ingot/crds
 	@install -m 755 $(B)/ingot $(B)/ingotctl $(B)/ingot-agent $(DESTDIR)$(PREFIX)/bin/
+	@ln -sf ingotctl $(DESTDIR)$(PREFIX)/bin/kubectl-ingot
 	@install -m 644 crds/*.yaml $(DESTDIR)$(PREFIX)/share/ingot/crds/
 	@for f in $(wildcard $(B)/ramdisk/*/vmlinuz $(B)/ramdisk/*/initramfs); do \
 		install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/ingot/$${f#$(B)/}; done

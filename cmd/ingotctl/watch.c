@@ -50,7 +50,7 @@ struct watch {
 	/* Nothing is printed before each source has spoken, or has shown that it cannot. */
 	bool host_known, record_known, debug_known;
 	bool was_leaving;
-	char *line, *trouble;
+	char *line, *trouble, *complaint; /* printed last */
 	bool ended;
 	int code;
 };
@@ -166,7 +166,10 @@ static void host_removed(void *data, struct json **object)
 static void host_failed(void *data, const struct err *err)
 {
 	struct watch *w = data;
-	fprintf(stderr, "ingotctl watch: %s%s\n", err->text, w->host_known ? "; trying again" : "");
+	if (!streq(w->complaint, err->text))
+		fprintf(stderr, "ingotctl watch: %s%s\n", err->text,
+			w->host_known ? "; trying again" : "");
+	str_replace(&w->complaint, err->text);
 	if (!w->host_known)
 		end(w, EXIT_FAILED);
 }
@@ -292,6 +295,7 @@ static void finish(struct watch *w)
 	json_free(w->debug);
 	free(w->line);
 	free(w->trouble);
+	free(w->complaint);
 	ctl_close(w->ctl);
 }
 
