@@ -50,7 +50,7 @@ struct watch {
 	/* Nothing is printed before each source has spoken, or has shown that it cannot. */
 	bool host_known, record_known, debug_known;
 	bool was_leaving;
-	char *line, *trouble, *complaint; /* printed last */
+	char *state, *line, *trouble, *complaint; /* printed last */
 	bool ended;
 	int code;
 };
@@ -74,10 +74,24 @@ static void print_line(const struct watch *w, const char *text)
 	fflush(stdout);
 }
 
+/* When the state changes, what the other sources told belongs to the state before: the state goes
+ * alone, and the rest is asked for anew. */
+static bool is_new_state(struct watch *w, const struct view *v)
+{
+	bool changed = w->state && !streq(w->state, v->state);
+	str_replace(&w->state, v->state);
+	if (changed && !w->question)
+		timer_set_in(&w->poll, 0);
+	return changed;
+}
+
 static void tell(struct watch *w, const struct view *v)
 {
 	_cleanup_(strbuf_done) struct strbuf line = { 0 };
-	render_line(v, &line);
+	if (is_new_state(w, v))
+		strbuf_adds(&line, v->state);
+	else
+		render_line(v, &line);
 	if (!streq(w->line, line.data)) {
 		str_replace(&w->line, line.data);
 		print_line(w, w->line);
@@ -232,6 +246,10 @@ static void on_debug(void *data, const struct err *err, struct json **body)
 static void on_poll(void *data)
 {
 	struct watch *w = data;
+	if (!w->ctl->debug) {
+		on_change(w);
+		return;
+	}
 	w->question = ctl_debug_get(w->ctl, w->ctl->ns, w->options->host, on_debug, w);
 }
 
@@ -293,6 +311,7 @@ static void finish(struct watch *w)
 	json_free(w->host);
 	json_free(w->record);
 	json_free(w->debug);
+	free(w->state);
 	free(w->line);
 	free(w->trouble);
 	free(w->complaint);
