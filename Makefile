@@ -14,8 +14,12 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LEVELS := $(shell awk '!/^\#/ && NF {print $$1 ":" $$2}' hack/levels)
 MODULES := $(foreach m,$(LEVELS),$(lastword $(subst :, ,$m)))
 level_of = $(firstword $(subst :, ,$(filter %:$1,$(LEVELS))))
-# Modules of lower levels than $1's; the agent is a program of its own and nobody's foundation.
-below = $(filter-out agent,$(strip $(foreach m,$(MODULES),$(shell [ $(call level_of,$m) -lt $(call level_of,$1) ] && echo $m))))
+# Modules that are the inside of one program, and nobody's foundation.
+INSIDE := agent ctl
+INSIDE_ingot-agent := agent
+INSIDE_ingotctl := ctl
+# Modules of lower levels than $1's.
+below = $(filter-out $(INSIDE),$(strip $(foreach m,$(MODULES),$(shell [ $(call level_of,$m) -lt $(call level_of,$1) ] && echo $m))))
 
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CPPFLAGS := -D_GNU_SOURCE -Ipkg -Itest -DINGOT_VERSION='"$(VERSION)"'
@@ -61,11 +65,11 @@ link = $(CC) $(LDFLAGS_$1) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a
 # --- programs ---------------------------------------------------------------------------------------------------
 
 define program_rule
-$(B)/$1: $(patsubst %.c,$(B)/release/%.o,$(wildcard cmd/$1/*.c)) $(call archives,release,$(filter-out agent,$(MODULES)) $(if $(filter ingot-agent,$1),agent))
+$(B)/$1: $(patsubst %.c,$(B)/release/%.o,$(wildcard cmd/$1/*.c)) $(call archives,release,$(filter-out $(INSIDE),$(MODULES)) $(INSIDE_$1))
 	@mkdir -p $$(@D)
 	@echo "  LINK $$@"
 	@$$(call link,release)
-$(B)/san/$1: $(patsubst %.c,$(B)/san/%.o,$(wildcard cmd/$1/*.c)) $(call archives,san,$(filter-out agent,$(MODULES)) $(if $(filter ingot-agent,$1),agent))
+$(B)/san/$1: $(patsubst %.c,$(B)/san/%.o,$(wildcard cmd/$1/*.c)) $(call archives,san,$(filter-out $(INSIDE),$(MODULES)) $(INSIDE_$1))
 	@mkdir -p $$(@D)
 	@$$(call link,san)
 endef
@@ -137,7 +141,7 @@ demo: setup ## the main job: a virtual server from kubectl apply to a running op
 # --- the simulation -------------------------------------------------------------------------------------------------
 
 define sim_rule
-$(B)/$1/sim: $(B)/$1/test/sim/sim.o $(B)/$1/test/sim/world.o $(call archives,$1,$(filter-out agent,$(MODULES)))
+$(B)/$1/sim: $(B)/$1/test/sim/sim.o $(B)/$1/test/sim/world.o $(call archives,$1,$(filter-out $(INSIDE),$(MODULES)))
 	@mkdir -p $$(@D)
 	@$$(call link,$1)
 endef
@@ -161,7 +165,7 @@ test: setup ## the tests of the 25-minute budget, set-up included
 	@rm -f $(B)/test/results
 	@hack/test-layers test-unit fuzz-replay test-sim test-api test-lab
 
-test-api: $(B)/san/ingot $(B)/ingot ## real kubectl on the embedded API server
+test-api: $(B)/san/ingot $(B)/ingot $(B)/san/ingotctl ## real kubectl on the embedded API server
 	@hack/run-tests $(wildcard test/api/test_*)
 
 test-planted: $(UNIT_TESTS) $(B)/release/sim ## faults of test/planted/list, one by one: is each seen?
@@ -191,7 +195,8 @@ bench: setup all $(B)/release/bench_ipmi $(B)/ramdisk/virt/initramfs lab-image #
 PREFIX ?= /usr/local
 install: all ## programs to $(PREFIX)/bin, CRDs and the virt ramdisk (if built) to $(PREFIX)/share/ingot
 	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ingot/crds
-	@install -m 755 $(B)/ingot $(B)/ingot-agent $(DESTDIR)$(PREFIX)/bin/
+	@install -m 755 $(B)/ingot $(B)/ingotctl $(B)/ingot-agent $(DESTDIR)$(PREFIX)/bin/
+	@ln -sf ingotctl $(DESTDIR)$(PREFIX)/bin/kubectl-ingot
 	@install -m 644 crds/*.yaml $(DESTDIR)$(PREFIX)/share/ingot/crds/
 	@for f in $(wildcard $(B)/ramdisk/*/vmlinuz $(B)/ramdisk/*/initramfs); do \
 		install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/ingot/$${f#$(B)/}; done

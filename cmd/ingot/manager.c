@@ -641,6 +641,7 @@ struct manager *manager_free(struct manager *m)
 	web_server_close(m->agent_server);
 	web_server_close(m->boot_server);
 	web_server_close(m->debug_server);
+	loop_drain(m->loop); /* requests that had come already; their handlers still stand */
 	dhcp_server_close(m->dhcp);
 	tftp_server_close(m->tftp);
 	engine_free(m->engine);
@@ -648,6 +649,7 @@ struct manager *manager_free(struct manager *m)
 	if (m->link)
 		m->link->ops->free(m->link);
 	http_client_free(m->http);
+	loop_drain(m->loop); /* cancelled requests of closed BMCs */
 	bmc_driver_free(m->ipmi);
 	kube_recorder_free(m->recorder);
 	kube_client_free(m->event_client);

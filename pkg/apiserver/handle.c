@@ -3,7 +3,8 @@
  *   /api/v1/[namespaces/NS/]PLURAL[/NAME[/SUBRESOURCE]]
  *   /apis/GROUP/VERSION/[namespaces/NS/]PLURAL[/NAME[/SUBRESOURCE]]
  *
- * Everything else is a document: discovery, OpenAPI, health, version. */
+ * Everything else is a review of oneself (access.c) or a document: discovery, OpenAPI, health,
+ * version. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,8 @@ void call_run(struct call *c)
 	/* OpenAPI has media types of its own, and looks at Accept itself. */
 	bool openapi = str_has_prefix(c->request->path, "/openapi/");
 	if (call_parse_query(c) < 0 || (!openapi && call_parse_accept(c) < 0))
+		return;
+	if (access_handle(c))
 		return;
 	if (resolve(c, &g))
 		run_verb(c);

@@ -291,6 +291,8 @@ const struct api_front_ops *exchange_front(struct api_exchange *x, void **ret_fr
 /* discovery.c, openapi.c: 1 when the path is theirs. */
 int discovery_handle(struct call *c, const char *path);
 int openapi_handle(struct call *c, const char *path);
+/* access.c: true when the path is its. */
+bool access_handle(struct call *c);
 
 /* --- custom kinds (crd.c)
  * -------------------------------------------------------------------------------- */

@@ -191,6 +191,51 @@ static const struct field delete_options[] = {
 	{ .name = NULL },
 };
 
+static const struct field resource_attributes[] = {
+	{ "namespace", NULL, 1, FIELD_STRING, false, false },
+	{ "verb", NULL, 2, FIELD_STRING, false, false },
+	{ "group", NULL, 3, FIELD_STRING, false, false },
+	{ "version", NULL, 4, FIELD_STRING, false, false },
+	{ "resource", NULL, 5, FIELD_STRING, false, false },
+	{ "subresource", NULL, 6, FIELD_STRING, false, false },
+	{ "name", NULL, 7, FIELD_STRING, false, false },
+	{ .name = NULL },
+};
+
+static const struct field path_attributes[] = {
+	{ "path", NULL, 1, FIELD_STRING, false, false },
+	{ "verb", NULL, 2, FIELD_STRING, false, false },
+	{ .name = NULL },
+};
+
+static const struct field access_spec[] = {
+	{ "resourceAttributes", resource_attributes, 1, FIELD_MESSAGE, false, true },
+	{ "nonResourceAttributes", path_attributes, 2, FIELD_MESSAGE, false, true },
+	{ .name = NULL },
+};
+
+static const struct field access_review[] = {
+	{ "metadata", object_meta, 1, FIELD_MESSAGE, false, false },
+	{ "spec", access_spec, 2, FIELD_MESSAGE, false, false },
+	{ .name = NULL },
+};
+
+static const struct field rules_spec[] = {
+	{ "namespace", NULL, 1, FIELD_STRING, false, false },
+	{ .name = NULL },
+};
+
+static const struct field rules_review[] = {
+	{ "metadata", object_meta, 1, FIELD_MESSAGE, false, false },
+	{ "spec", rules_spec, 2, FIELD_MESSAGE, false, false },
+	{ .name = NULL },
+};
+
+static const struct field self_review[] = {
+	{ "metadata", object_meta, 1, FIELD_MESSAGE, false, false },
+	{ .name = NULL },
+};
+
 static const struct {
 	const char *version; /* NULL: in any */
 	const char *kind;
@@ -202,6 +247,9 @@ static const struct {
 	{ "v1", "Event", core_event },
 	{ "events.k8s.io/v1", "Event", event },
 	{ "coordination.k8s.io/v1", "Lease", lease },
+	{ "authorization.k8s.io/v1", "SelfSubjectAccessReview", access_review },
+	{ "authorization.k8s.io/v1", "SelfSubjectRulesReview", rules_review },
+	{ "authentication.k8s.io/v1", "SelfSubjectReview", self_review },
 	{ NULL, "DeleteOptions", delete_options },
 };
 

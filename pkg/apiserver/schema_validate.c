@@ -286,10 +286,12 @@ static const struct json *old_item(const struct schema *s, const struct json *ol
 	return NULL;
 }
 
-static void validate_list_size(struct validator *v, const struct schema *s,
-			       const struct json *array)
+/* Of a list or an object, which are made of `parts`; kube-apiserver says "items" of both when they
+ * are too many. */
+static void validate_size(struct validator *v, const struct schema *s, const struct json *value,
+			  const char *parts)
 {
-	int64_t count = (int64_t)json_count(array);
+	int64_t count = (int64_t)json_count(value);
 	char shown[24];
 	snprintf(shown, sizeof(shown), "%" PRId64, count);
 	if (s->max_size >= 0 && count > s->max_size)
@@ -298,14 +300,14 @@ static void validate_list_size(struct validator *v, const struct schema *s,
 			   s->max_size == 1 ? "" : "s");
 	if (count < s->min_size)
 		causes_add(v->causes, CAUSE_INVALID, where(v), shown,
-			   "%s in body should have at least %" PRId64 " items", where(v),
-			   s->min_size);
+			   "%s in body should have at least %" PRId64 " %s", where(v), s->min_size,
+			   parts);
 }
 
 static void validate_array(struct validator *v, const struct schema *s, const struct json *array,
 			   const struct json *old)
 {
-	validate_list_size(v, s, array);
+	validate_size(v, s, array, "items");
 	size_t i = 0;
 	if (s->items)
 		json_for_each(item, array) {
@@ -333,27 +335,11 @@ static void validate_required(struct validator *v, const struct schema *s,
 	}
 }
 
-static void validate_object_size(struct validator *v, const struct schema *s,
-				 const struct json *object)
-{
-	int64_t count = (int64_t)json_count(object);
-	char shown[24];
-	snprintf(shown, sizeof(shown), "%" PRId64, count);
-	if (s->max_size >= 0 && count > s->max_size)
-		causes_add(v->causes, CAUSE_TOO_MANY, where(v), shown,
-			   "must have at most %" PRId64 " item%s", s->max_size,
-			   s->max_size == 1 ? "" : "s");
-	if (count < s->min_size)
-		causes_add(v->causes, CAUSE_INVALID, where(v), shown,
-			   "%s in body should have at least %" PRId64 " properties", where(v),
-			   s->min_size);
-}
-
 static void validate_object(struct validator *v, const struct schema *s, const struct json *object,
 			    const struct json *old)
 {
 	validate_required(v, s, object);
-	validate_object_size(v, s, object);
+	validate_size(v, s, object, "properties");
 	json_for_each(child, object) {
 		const struct schema *member = schema_property(s, json_key(child));
 		if (!member)

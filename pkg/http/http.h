@@ -70,12 +70,12 @@ struct http_request {
 	const char *bearer;		 /* token; NULL: none */
 	const struct http_tls *tls;
 	const char *unix_socket; /* path to connect to, whatever host the URL names; NULL: none */
-	const char *proxy;	/* NULL: none (the environment is not read) */
-	usec_t connect_timeout; /* 0: 10 s */
-	usec_t timeout;		/* whole operation; 0: none */
-	usec_t idle_timeout;	/* no byte for so long; 0: none */
-	unsigned max_redirects; /* 0: not followed */
-	size_t max_body_bytes;	/* of a collected body; 0: 4 MiB */
+	const char *proxy;	 /* NULL: none (the environment is not read) */
+	usec_t connect_timeout;	 /* 0: 10 s */
+	usec_t timeout;		 /* whole operation; 0: none */
+	usec_t idle_timeout;	 /* no byte for so long; 0: none */
+	unsigned max_redirects;	 /* 0: not followed */
+	size_t max_body_bytes;	 /* of a collected body; 0: 4 MiB */
 	bool accept_gzip;
 	const char *what; /* for error texts: "image of host metal3/node-1"; may be NULL */
 };

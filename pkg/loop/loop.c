@@ -134,6 +134,21 @@ static struct post *next_post(struct loop *loop, const struct list *last, bool *
 	return l ? list_entry(l, struct post, link) : NULL;
 }
 
+static void run_post(struct loop *loop, struct post *p)
+{
+	usec_t entered = loop_enter(loop);
+	p->fn(p->data);
+	loop_leave(loop, entered, "posted");
+	free(p);
+}
+
+void loop_drain(struct loop *loop)
+{
+	bool was_last;
+	for (struct post *p; (p = next_post(loop, NULL, &was_last));)
+		run_post(loop, p);
+}
+
 bool loop_run_posts(struct loop *loop)
 {
 	pthread_mutex_lock(&loop->lock);
@@ -141,11 +156,7 @@ bool loop_run_posts(struct loop *loop)
 	const struct list *last = list_empty(&loop->posts) ? NULL : loop->posts.prev;
 	pthread_mutex_unlock(&loop->lock);
 	for (bool was_last = last == NULL; !was_last && !loop_stopping(loop);) {
-		struct post *p = next_post(loop, last, &was_last);
-		usec_t entered = loop_enter(loop);
-		p->fn(p->data);
-		loop_leave(loop, entered, "posted");
-		free(p);
+		run_post(loop, next_post(loop, last, &was_last));
 	}
 	return last != NULL;
 }

@@ -35,6 +35,8 @@ void loop_run(struct loop *loop);
 /* Virtual only: runs all that is due until the clock stands at `until` (monotonic). */
 void loop_run_until(struct loop *loop, usec_t until);
 void loop_stop(struct loop *loop); /* any thread */
+/* At the end, when the loop does not run any more: runs what is posted, and what that posts. */
+void loop_drain(struct loop *loop);
 /* Callbacks that take longer are logged by name (timers, ios) or as "posted"; 0, the default:
  * never. */
 void loop_set_slow_limit(struct loop *loop, usec_t limit);

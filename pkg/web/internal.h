@@ -126,9 +126,9 @@ struct web {
 
 struct web_server {
 	struct list link;
-	struct web *web; /* NULL after web_free */
+	struct web *web;   /* NULL after web_free */
 	char *name, *path; /* path: of a Unix socket, to be removed at the end */
-	int fd; /* listening; lws owns it once adopted */
+	int fd;		   /* listening; lws owns it once adopted */
 	uint16_t port;
 	struct lws_vhost *vhost;
 	struct lws *listener;

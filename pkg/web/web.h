@@ -79,9 +79,9 @@ struct web_route {
 };
 
 struct web_server_options {
-	const char *name;	/* for logs */
-	const char *address;	/* numeric; NULL: all */
-	uint16_t port;		/* 0: any free one, see web_server_port */
+	const char *name;    /* for logs */
+	const char *address; /* numeric; NULL: all */
+	uint16_t port;	     /* 0: any free one, see web_server_port */
 	/* Path of a Unix socket, in place of address, port and device: mode 0600, made anew, gone
 	 * at the close. */
 	const char *socket;

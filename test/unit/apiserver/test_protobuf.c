@@ -81,6 +81,30 @@ static const struct {
 	  "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"gracePeriodSeconds\":0,"
 	  "\"preconditions\":{\"resourceVersion\":\"u-1\"},\"propagationPolicy\":\"Backg"
 	  "round\",\"dryRun\":[\"All\"]}" },
+	{ "6b3873000a320a17617574686f72697a6174696f6e2e6b38732e696f2f7631121753656c6653"
+	  "75626a656374416363657373526576696577122f0a100a0012001a0022002a00320038004200"
+	  "1211120f0a082f76657273696f6e12036765741a08080012001a0020001a002200",
+	  "{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SelfSubjectA"
+	  "ccessReview\",\"metadata\":{},\"spec\":{\"nonResourceAttributes\":{"
+	  "\"path\":\"/version\",\"verb\":\"get\"}}}" },
+	{ "6b3873000a320a17617574686f72697a6174696f6e2e6b38732e696f2f7631121753656c6653"
+	  "75626a65637441636365737352657669657712430a100a0012001a0022002a00320038004200"
+	  "12250a230a026e7312066372656174651a0022002a077365637265747332003a067374617475"
+	  "731a08080012001a0020001a002200",
+	  "{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SelfSubjectA"
+	  "ccessReview\",\"metadata\":{},\"spec\":{\"resourceAttributes\":{\"na"
+	  "mespace\":\"ns\",\"verb\":\"create\",\"resource\":\"secrets\",\"name\":"
+	  "\"status\"}}}" },
+	{ "6b3873000a310a17617574686f72697a6174696f6e2e6b38732e696f2f7631121653656c6653"
+	  "75626a65637452756c6573526576696577121e0a100a0012001a0022002a0032003800420012"
+	  "040a026e731a04180022001a002200",
+	  "{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SelfSubjectR"
+	  "ulesReview\",\"metadata\":{},\"spec\":{\"namespace\":\"ns\"}}" },
+	{ "6b3873000a2d0a1861757468656e7469636174696f6e2e6b38732e696f2f7631121153656c66"
+	  "5375626a656374526576696577121a0a100a0012001a0022002a0032003800420012060a040a"
+	  "0012001a002200",
+	  "{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":\"SelfSubject"
+	  "Review\",\"metadata\":{}}" },
 };
 
 static struct strbuf from_hex(const char *hex)

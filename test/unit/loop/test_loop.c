@@ -321,6 +321,39 @@ static void test_signal(void **state)
 	loop_free(t.loop);
 }
 
+struct chain {
+	struct loop *loop;
+	int left;
+};
+
+static void post_on(void *data)
+{
+	struct chain *c = data;
+	if (--c->left > 0)
+		loop_post(c->loop, post_on, c);
+}
+
+static void stop_it(void *data)
+{
+	loop_stop(data);
+}
+
+/* What a loop that has stopped was asked to do is not lost. */
+static void test_drain(void **state)
+{
+	(void)state;
+	struct err err = { 0 };
+	struct chain c = { .left = 3 };
+	assert_int_equal(loop_new(&c.loop, &err), 0);
+	loop_drain(c.loop);
+	loop_post(c.loop, stop_it, c.loop);
+	loop_run(c.loop);
+	loop_post(c.loop, post_on, &c);
+	loop_drain(c.loop);
+	assert_int_equal(c.left, 0);
+	loop_free(c.loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +369,7 @@ int main(void)
 		cmocka_unit_test(test_posts_from_threads),
 		cmocka_unit_test(test_timer_cannot_starve_io),
 		cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_drain),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

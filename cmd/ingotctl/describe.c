@@ -1,0 +1,62 @@
+/* `ingotctl describe HOST`: one page about one host, from one look. */
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "commands.h"
+#include "kube/client.h"
+
+struct describe_options {
+	struct ctl_options ctl;
+	const char *host;
+};
+
+static const struct option_row rows[] = {
+	{ .name = "HOST",
+	  .help = "its name",
+	  .offset = offsetof(struct describe_options, host),
+	  .kind = OPTION_OPERAND,
+	  .required = true },
+	CTL_OPTION_ROWS,
+	{ .name = NULL },
+};
+
+static void print_page(const struct ctl *c, const struct ctl_look *look)
+{
+	struct view v;
+	_cleanup_(strbuf_done) struct strbuf out = { 0 };
+	view_make(&(struct view_sources){ .host = json_at(look->hosts, 0),
+					  .record = json_at(look->records, 0),
+					  .debug = json_at(look->debug, 0),
+					  .now = loop_wall(c->loop) },
+		  &v);
+	render_page(&v, &out);
+	fputs(out.data, stdout);
+	view_done(&v);
+}
+
+static int run(void *data)
+{
+	const struct describe_options *o = data;
+	struct ctl *c = NULL;
+	struct ctl_look look = { 0 };
+	struct err err = { 0 };
+	int r = ctl_open(&o->ctl, &c, &err);
+	if (r == 0)
+		r = ctl_look(c, o->host, &look, &err);
+	if (r == 0) {
+		print_page(c, &look);
+		note_debug(c, &look);
+	}
+	ctl_look_done(&look);
+	ctl_close(c);
+	return r < 0 ? failed("describe", &err) : EXIT_OK;
+}
+
+const struct command describe_command = {
+	.name = "describe",
+	.summary = "one page about a host: what it waits for, what went wrong, what to do",
+	.options = rows,
+	.options_size = sizeof(struct describe_options),
+	.run = run,
+};

@@ -1,0 +1,40 @@
+/* ingotctl: shows what Ingot is doing with its hosts. Dispatch; commands stand in files of their
+ * names, what they show in pkg/ctl. It changes nothing anywhere. */
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "commands.h"
+
+static const struct command *const commands[] = { &status_command, &watch_command,
+						  &describe_command, NULL };
+
+static const struct program program = {
+	.name = "ingotctl",
+	.summary = "what Ingot is doing with its hosts, and what they wait for",
+	.commands = commands,
+};
+
+int failed(const char *command, const struct err *err)
+{
+	fprintf(stderr, "ingotctl %s: %s\n", command, err->text);
+	return EXIT_FAILED;
+}
+
+void note_debug(const struct ctl *c, const struct ctl_look *look)
+{
+	if (look->debug_err.kind == ERR_NONE)
+		return;
+	/* A host that the engine has not met yet is no fault of the socket. */
+	if (look->debug_err.kind != ERR_NOT_FOUND)
+		fprintf(stderr, "ingotctl: %s: %s; shown is what the API tells, up to 30 s old\n",
+			c->debug, look->debug_err.text);
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	log_set_level(LOG_ERROR);
+	return program_run(&program, argc, argv);
+}

@@ -1,0 +1,71 @@
+/* `ingotctl status [HOST]`: a table of hosts, from one look. */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "commands.h"
+#include "kube/client.h"
+
+struct status_options {
+	struct ctl_options ctl;
+	const char *host;
+};
+
+static const struct option_row rows[] = {
+	{ .name = "HOST",
+	  .help = "this one; else all of the namespace",
+	  .offset = offsetof(struct status_options, host),
+	  .kind = OPTION_OPERAND },
+	CTL_OPTION_ROWS,
+	CTL_OPTION("all-namespaces", 'A', NULL, "hosts of all namespaces", OPTION_FLAG, all),
+	{ .name = NULL },
+};
+
+static void print_table(const struct ctl *c, const struct ctl_look *look)
+{
+	size_t count = json_count(look->hosts), i = 0;
+	_cleanup_(freep) struct view *views = xcalloc(count + 1, sizeof(*views));
+	_cleanup_(strbuf_done) struct strbuf out = { 0 };
+	json_for_each(host, look->hosts) {
+		const char *ns = kube_namespace(host), *name = kube_name(host);
+		view_make(&(struct view_sources){ .host = host,
+						  .record = ctl_find(look->records, ns, name),
+						  .debug = ctl_find_debug(look->debug, ns, name),
+						  .now = loop_wall(c->loop) },
+			  &views[i++]);
+	}
+	render_table(views, count, !c->ns, &out);
+	fputs(out.data, stdout);
+	for (i = 0; i < count; i++)
+		view_done(&views[i]);
+}
+
+static int run(void *data)
+{
+	const struct status_options *o = data;
+	struct ctl *c = NULL;
+	struct ctl_look look = { 0 };
+	struct err err = { 0 };
+	int r = ctl_open(&o->ctl, &c, &err);
+	if (r == 0)
+		r = ctl_look(c, o->host, &look, &err);
+	if (r == 0 && json_count(look.hosts) == 0)
+		fprintf(stderr, "no BareMetalHosts%s%s\n", c->ns ? " in namespace " : "",
+			str_or(c->ns, ""));
+	else if (r == 0)
+		print_table(c, &look);
+	if (r == 0)
+		note_debug(c, &look);
+	ctl_look_done(&look);
+	ctl_close(c);
+	return r < 0 ? failed("status", &err) : EXIT_OK;
+}
+
+const struct command status_command = {
+	.name = "status",
+	.summary = "a table of hosts: state, what they wait for, until when, progress, errors",
+	.options = rows,
+	.options_size = sizeof(struct status_options),
+	.run = run,
+};

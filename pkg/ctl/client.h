@@ -1,0 +1,59 @@
+#pragma once
+/* How ingotctl learns things: the Kubernetes API by kubeconfig, and the debug socket of an ingot on
+ * this machine. Calls of the "get" kind run the loop until they have their answer. */
+
+#include "base/err.h"
+#include "kube/client.h"
+#include "loop/loop.h"
+#include "json/json.h"
+
+struct http_client;
+struct ctl_question;
+
+struct ctl_options {
+	const char *kubeconfig, *context; /* NULL: as kubectl finds them */
+	const char *ns;			  /* NULL: that of the context, else "default" */
+	bool all;			  /* every namespace; ns does not count */
+	const char *debug; /* socket; NULL: debug.sock beside the kubeconfig, if there is one */
+};
+
+struct ctl {
+	struct loop *loop;
+	struct kube_transport *transport;
+	struct kube_client *client;
+	struct http_client *http;
+	char *ns;    /* NULL: all */
+	char *debug; /* NULL: none */
+};
+
+extern const struct kube_resource ctl_hosts, ctl_records;
+
+int ctl_open(const struct ctl_options *options, struct ctl **ret, struct err *err);
+struct ctl *ctl_close(struct ctl *c);
+
+/* What one look at the world gave. Strings in it are fit for a terminal. */
+struct ctl_look {
+	struct json *hosts;   /* array of BareMetalHosts, by namespace and name */
+	struct json *records; /* array */
+	struct json *debug;   /* array of the engine's rows; NULL: not to be had */
+	struct err debug_err; /* why; kind ERR_NONE: there is no socket */
+};
+
+/* name NULL: all hosts of the namespace(s), else one, of which the engine tells all it knows.
+ * ERR_NOT_FOUND names the host. */
+int ctl_look(struct ctl *c, const char *name, struct ctl_look *ret, struct err *err);
+void ctl_look_done(struct ctl_look *l);
+/* Of an array; NULL when absent. */
+const struct json *ctl_find(const struct json *array, const char *ns, const char *name);
+const struct json *ctl_find_debug(const struct json *array, const char *ns, const char *name);
+
+/* One host at the debug socket, without running the loop; body NULL: not to be had. The body is
+ * taken by TAKE_PTR. */
+typedef void (*ctl_debug_fn)(void *data, const struct err *err, struct json **body);
+struct ctl_question *ctl_debug_get(struct ctl *c, const char *ns, const char *name,
+				   ctl_debug_fn done, void *data);
+/* Before its answer only. Returns NULL. */
+struct ctl_question *ctl_debug_cancel(struct ctl_question *q);
+/* Control characters in strings, with which a peer could write anything to a terminal, become "?",
+ * line ends a blank. */
+void ctl_clean(struct json *tree);
