@@ -31,7 +31,7 @@ int node_open_bmc(struct node *n, struct err *err)
 	bmc_close(n->bmc);
 	n->bmc = bmc;
 	/* The question under way ends with the old connection; the step looks, and asks again. */
-	n->bmc_ask = (struct node_ask){ 0 };
+	node_ask_begin(&n->bmc_ask, ASK_IDLE, 0);
 	n->op.commanded = false;
 	return 0;
 }
