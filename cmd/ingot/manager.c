@@ -498,6 +498,15 @@ static int check(struct manager *m, struct err *err)
 	return r;
 }
 
+int manager_check(const struct manager_options *options, struct err *err)
+{
+	struct manager *m = xcalloc(1, sizeof(*m));
+	m->options = options;
+	int r = check(m, err);
+	manager_free(m);
+	return r;
+}
+
 int manager_new(struct loop *loop, struct kube_transport *transport,
 		const struct manager_options *options,
 		void (*failed)(void *data, const struct err *err), void *data, struct manager **ret,

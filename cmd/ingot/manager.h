@@ -71,6 +71,8 @@ struct manager_options {
 
 struct manager;
 
+/* What can be told of the options alone, before anything is opened or made. */
+int manager_check(const struct manager_options *options, struct err *err);
 /* `failed` is called once if the start, which goes on after this returns, does not succeed.
  * `options` and `transport` are borrowed. */
 int manager_new(struct loop *loop, struct kube_transport *transport,
