@@ -187,7 +187,7 @@ test-full: setup ## all that 25 minutes cannot hold: more seeds, the generic ram
 	@hack/totals $(B)/test/results
 
 test-lab-full: all $(B)/ramdisk/virt/initramfs lab-image
-	@LAB_FULL=1 hack/run-tests $(wildcard test/lab/test_*)
+	@LAB_FULL=1 TEST_TIMEOUT=3600 hack/run-tests $(wildcard test/lab/test_*)
 
 bench: setup all $(B)/release/bench_ipmi $(B)/ramdisk/virt/initramfs lab-image ## the figures, each beside its peer in the same run where there is one
 	@hack/bench

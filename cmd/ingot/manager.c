@@ -575,6 +575,15 @@ static int check(struct manager *m, struct err *err)
 	return r;
 }
 
+int manager_check(const struct manager_options *options, struct err *err)
+{
+	struct manager *m = xcalloc(1, sizeof(*m));
+	m->options = options;
+	int r = check(m, err);
+	manager_free(m);
+	return r;
+}
+
 int manager_new(struct loop *loop, const struct manager_options *options, struct manager **ret,
 		struct err *err)
 {

@@ -99,6 +99,8 @@ struct manager_options {
 
 struct manager;
 
+/* What can be told of the options alone, before anything is opened or made. */
+int manager_check(const struct manager_options *options, struct err *err);
 /* Checks the options, which are borrowed, and opens what needs privileges: sockets of low ports, of
  * raw packets, with large buffers. They stay silent. Starts no thread. */
 int manager_new(struct loop *loop, const struct manager_options *options, struct manager **ret,

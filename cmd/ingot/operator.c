@@ -123,7 +123,12 @@ static int run(void *data)
 {
 	struct operator o = { 0 };
 	struct err err;
-	int r = start(&o, data, &err);
+	struct operator_options *options = data;
+	if (manager_check(&options->manager, &err) < 0) {
+		fprintf(stderr, "ingot operator: %s\n", err.text);
+		return EXIT_USAGE;
+	}
+	int r = start(&o, options, &err);
 	if (r < 0)
 		fprintf(stderr, "ingot operator: %s\n", err.text);
 	else

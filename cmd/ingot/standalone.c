@@ -118,7 +118,7 @@ static int check_options(struct standalone *s, struct err *err)
 	if (net_parse(s->options->api_bind, API_PORT, &s->bind) < 0)
 		return err_set(err, ERR_INVALID, "--api-bind: \"%s\" is not a numeric address",
 			       s->options->api_bind);
-	return 0;
+	return s->options->api_only ? 0 : manager_check(&s->options->manager, err);
 }
 
 static usec_t log_clock(void *data)

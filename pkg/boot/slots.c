@@ -275,12 +275,14 @@ static void on_forgotten(void *data, const struct err *err)
 
 void slots_decline(struct slots *s, const struct net_mac *mac, struct in_addr address)
 {
-	struct in_addr own;
+	struct in_addr own, wanted;
 	/* Anyone on the wire can send a DECLINE in a host's name; it costs the host one address of
 	 * the range for a while, no more. */
 	if (!s->env->ops->slot_get(s->env->data, mac, &own) || own.s_addr != address.s_addr)
 		return;
 	quarantine(s, address);
+	if (fixed(s, mac, &wanted) && s->env->ops->slot_taken)
+		s->env->ops->slot_taken(s->env->data, mac, address);
 	s->env->ops->slot_set(s->env->data, mac, (struct in_addr){ 0 }, on_forgotten, NULL);
 }
 

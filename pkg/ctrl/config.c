@@ -24,6 +24,7 @@ static const struct {
 	[SECRET_USER_DATA] = { "userData", "spec.userData", true },
 	[SECRET_META_DATA] = { "metaData", "spec.metaData", true },
 	[SECRET_NETWORK_DATA] = { "networkData", "spec.networkData", false },
+	[SECRET_PREPROVISIONING] = { "networkData", "spec.preprovisioningNetworkDataName", false },
 };
 
 static bool foreign_namespace(const struct pass *p, const struct bmh_secret_ref *ref)
@@ -103,13 +104,15 @@ static int meta_data(const struct pass *p, struct config_drive_texts *ret, struc
 static int network_data(const struct pass *p, struct config_drive_texts *ret, struct err *err)
 {
 	const struct bmh_secret_ref *ref = p->host.spec.network_data;
+	/* Without its own, the operating system is given what was meant for the ramdisk. */
+	enum host_secret_use use = ref ? SECRET_NETWORK_DATA : SECRET_PREPROVISIONING;
 	const char *name = ref ? ref->name : p->host.spec.network_data_name;
 	_cleanup_(secret_freep) char *text = NULL;
 	_cleanup_(json_freep) struct json *data = NULL;
-	int r = read_secret(p, SECRET_NETWORK_DATA, ref, name, &text, err);
+	int r = read_secret(p, use, ref, name, &text, err);
 	if (r < 0 || str_empty(text))
 		return r;
-	r = to_json(p, SECRET_NETWORK_DATA, text, &data, err);
+	r = to_json(p, use, text, &data, err);
 	/* An empty network_data.json keeps cloud-init from configuring anything. */
 	if (r == 0 && json_count(data) > 0)
 		ret->network_data = json_to_string(data);

@@ -266,12 +266,13 @@ void host_secrets_wanted(const struct bmh *h, const char *names[_SECRET_USE_MAX]
 		names[i] = NULL;
 	if (s->bmc && !str_empty(s->bmc->credentials_name))
 		names[SECRET_BMC] = s->bmc->credentials_name;
+	if (!str_empty(s->network_data_name))
+		names[SECRET_PREPROVISIONING] = s->network_data_name;
 	if (h->status.provisioning.state != BMH_PROVISIONING)
 		return;
 	names[SECRET_USER_DATA] = s->user_data ? s->user_data->name : NULL;
 	names[SECRET_META_DATA] = s->meta_data ? s->meta_data->name : NULL;
-	/* networkData falls back to what the ramdisk was given. */
-	names[SECRET_NETWORK_DATA] = s->network_data ? s->network_data->name : s->network_data_name;
+	names[SECRET_NETWORK_DATA] = s->network_data ? s->network_data->name : NULL;
 }
 
 static enum boot_mode boot_mode(const struct bmh *h)
@@ -381,6 +382,8 @@ static struct action run(struct pass *p)
 	p->have_credentials = managed && pass_credentials(p, &a);
 	if (managed && !p->have_credentials && !p->host.meta.deleted_at)
 		return a;
+	if (managed)
+		pass_claim_network_data(p);
 	return machine_run(p);
 }
 

@@ -23,6 +23,7 @@ enum host_secret_use {
 	SECRET_USER_DATA,
 	SECRET_META_DATA,
 	SECRET_NETWORK_DATA,
+	SECRET_PREPROVISIONING, /* networkData of the ramdisk, and of a host without its own */
 	_SECRET_USE_MAX
 };
 

@@ -91,6 +91,8 @@ bool pass_credentials(struct pass *p, struct action *ret);
 /* False: *ret is the outcome of the pass. */
 bool pass_register(struct pass *p, struct action *ret);
 void pass_release_secrets(struct pass *p);
+/* The Secret of spec.preprovisioningNetworkDataName, so that it is moved along with the host. */
+void pass_claim_network_data(struct pass *p);
 
 /* --- power.c ---------------------------------------------------------------------------------- */
 

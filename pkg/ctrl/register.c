@@ -37,14 +37,14 @@ static bool has_label(const struct api_meta *m)
 	return streq(api_label(m, SECRET_LABEL), SECRET_LABEL_VALUE);
 }
 
-/* Label (to be watched), owner (to be moved and collected with the host), finalizer (to outlive it
- * until it is let go). */
-static void claim_secret(struct pass *p, const struct json *secret)
+/* Label (to be watched), owner (to be moved and collected with the host), and, to keep it,
+ * finalizer (to outlive the host until it is let go). */
+static void claim_secret(struct pass *p, const struct json *secret, bool keep)
 {
 	struct api_meta m = { 0 };
 	if (bind_from_json(&api_meta_struct, json_get(secret, "metadata"), &m, NULL) < 0)
 		return;
-	bool finalizer = p->state != BMH_DELETING && !m.deleted_at;
+	bool finalizer = keep && p->state != BMH_DELETING && !m.deleted_at;
 	bool owned = api_owned_by(&m, p->host.meta.uid);
 	if (has_label(&m) && owned && (!finalizer || api_has_finalizer(&m, SECRET_FINALIZER))) {
 		bind_release(&api_meta_struct, &m);
@@ -67,6 +67,16 @@ static void claim_secret(struct pass *p, const struct json *secret)
 	}
 	pass_write(p, HOST_SECRET_PATCH, m.name, patch);
 	bind_release(&api_meta_struct, &m);
+}
+
+void pass_claim_network_data(struct pass *p)
+{
+	const struct host_secret *s = &p->facts->secrets[SECRET_PREPROVISIONING];
+	const struct bmh_bmc *bmc = p->host.spec.bmc;
+	/* Two patches of one Secret would meet each other's resourceVersion. */
+	bool claimed = bmc && streq(bmc->credentials_name, p->host.spec.network_data_name);
+	if (s->state == SECRET_FOUND && !p->host.meta.deleted_at && !claimed)
+		claim_secret(p, s->object, false);
 }
 
 void pass_release_secrets(struct pass *p)
@@ -131,7 +141,7 @@ bool pass_credentials(struct pass *p, struct action *ret)
 	if (missing_details(p, ret) || secret_absent(p, ret))
 		return false;
 	const struct json *secret = p->facts->secrets[SECRET_BMC].object;
-	claim_secret(p, secret);
+	claim_secret(p, secret, true);
 	p->username = trimmed(secret_value(secret, "username"));
 	p->password = trimmed(secret_value(secret, "password"));
 	if (!str_empty(p->username) && !str_empty(p->password)) {

@@ -47,6 +47,13 @@ struct action state_registering(struct pass *p)
 {
 	/* Registration itself has been done on the way here. */
 	p->host.status.error_count = 0;
+	if (!str_empty(p->host.spec.network_data_name))
+		pass_event(
+			p, true, "PreprovisioningNetworkData",
+			"spec.preprovisioningNetworkDataName: the ramdisk is booted from the "
+			"network and takes its address by DHCP, not from Secret %s, which serves "
+			"an operating system without spec.networkData only",
+			p->host.spec.network_data_name);
 	if (p->host.spec.externally_provisioned)
 		return go(p, BMH_EXTERNALLY_PROVISIONED);
 	return go(p, host_inspection_disabled(&p->host) ? BMH_PREPARING : BMH_INSPECTING);

@@ -30,8 +30,8 @@ class Guest:
         pass
 
     @staticmethod
-    def server(site, name="node-1", firmware="bios", memory=512):
-        return site.lab.server(name, firmware=firmware, memory=memory, disks=[Disk("5G", bus="virtio", fill="16M")])
+    def server(site, name="node-1", firmware="bios", memory=512, **machine):
+        return site.lab.server(name, firmware=firmware, memory=memory, **{"disks": [Disk("5G", bus="virtio", fill="16M")], **machine})
 
 
 class Native:
@@ -55,10 +55,11 @@ def check(condition, what, *detail):
 class Case:
     """One server, its tenant, and the steps that most cases share."""
 
-    def __init__(self, site, firmware="bios", memory=512, **spec):
+    def __init__(self, site, firmware="bios", memory=512, machine=None, **spec):
+        """machine: what the server has besides, as for Lab.server(); spec: of the BareMetalHost."""
         self.site = site
         self.kind = site.kind
-        self.server = site.kind.server(site, firmware=firmware, memory=memory)
+        self.server = site.kind.server(site, firmware=firmware, memory=memory, **(machine or {}))
         self.tenant = Tenant("node-1")
         self.spec = spec
 
@@ -183,13 +184,19 @@ def in_process(case):
     return None if done.returncode == 0 else done.stdout
 
 
-def main(cases, kind, wanted):
-    """TAP. Native cases wait most of the time (for BMCs, which are asked every five seconds, and for heartbeats), so many run side by side,
+def main(cases, kind, wanted, full_cases=()):
+    """TAP. The full cases run with LAB_FULL=1, or by name. Native cases wait most of the time (for BMCs, which are asked every five seconds, and for heartbeats), so many run side by side,
     each in a network namespace and a process of its own."""
-    unknown = set(wanted) - {c.__name__ for c in cases}
+    every = [*cases, *full_cases]
+    unknown = set(wanted) - {c.__name__ for c in every}
     check(not unknown, "no such case:", *unknown)
     kind.prepare()
-    cases = [c for c in cases if not wanted or c.__name__ in wanted]
+    if wanted:
+        cases = [c for c in every if c.__name__ in wanted]
+    elif os.environ.get("LAB_FULL") == "1":
+        cases = every
+    elif full_cases:
+        print("# not run without LAB_FULL=1:", *(c.__name__ for c in full_cases))
     print(f"1..{len(cases)}", flush=True)
     if len(cases) == 1 or kind.parallel == 1:
         run = functools.partial(run_case, kind=kind)

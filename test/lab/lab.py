@@ -38,7 +38,6 @@ import shutil
 import signal
 import socket
 import socketserver
-import struct
 import subprocess
 import sys
 import tempfile
@@ -91,11 +90,8 @@ class Lab:
 
     PREFIX = "ingot-lab-"
 
-    def __init__(self, directory, router=False):
-        """router: answer IPv6 router solicitations. iPXE waits 16 s for one before it goes on, even
-        with an IPv4 lease in hand; a network with a router does not have this wait."""
+    def __init__(self, directory):
         self.dir = os.path.abspath(directory)
-        self.router = router
         self.name = f"{self.PREFIX}{os.getpid()}-{secrets.token_hex(2)}"
         self.servers = {}
         self._children = []
@@ -117,8 +113,6 @@ class Lab:
             os.makedirs(self.dir, exist_ok=True)
             self._create_namespace()
             self._serve_chassis()
-            if self.router:
-                self._advertise()
             self._write_json()
         except BaseException:
             self.close()
@@ -218,24 +212,6 @@ class Lab:
         self._chassis.daemon_threads = True
         self._chassis.lab = self
         threading.Thread(target=self._chassis.serve_forever, daemon=True).start()
-
-    def _advertise(self):
-        """To each solicitation an advertisement of a router that is nobody's default and offers no
-        prefix, to the asker only."""
-        with self.inside():
-            icmp = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
-            index = socket.if_nametoindex("br0")
-        icmp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 255)
-        icmp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
-                        socket.inet_pton(socket.AF_INET6, "ff02::2") + struct.pack("@I", index))
-        advertisement = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 0, 0, 0)
-
-        def serve():
-            while True:
-                packet, sender = icmp.recvfrom(1500)
-                if packet[0] == 133 and sender[0] != "::":
-                    icmp.sendto(advertisement, sender)
-        threading.Thread(target=serve, daemon=True).start()
 
     def _write_json(self):
         data = {"namespace": self.name, "pid": os.getpid(), "address": "10.77.0.1",

@@ -23,7 +23,7 @@ class Site:
         self.dir = os.path.abspath(directory)
         self.images = os.path.abspath(images)
         self.program, self.ramdisk, self.options = os.path.abspath(program), os.path.abspath(ramdisk), list(options)
-        self.lab = Lab(os.path.join(self.dir, "lab"), router=True)
+        self.lab = Lab(os.path.join(self.dir, "lab"))
         self.ingot = self._watch = None
         self.data = os.path.join(self.dir, "data")
         self.log = os.path.join(self.dir, "ingot.log")
@@ -48,9 +48,11 @@ class Site:
     def start(self):
         argv = [self.program, "standalone", "--data-dir", self.data, "--api-bind", "127.0.0.1:6443",
                 "--provisioning-interface", "br0", "--provisioning-address", ADDRESS,
-                "--dhcp-range", "10.77.0.100-10.77.0.199/24", "--ramdisk", self.ramdisk,
+                "--ramdisk", self.ramdisk,
                 # The lab's BMCs have addresses of the machine that Ingot runs on.
                 "--allow-target", "10.78.0.0/24", *self.options]
+        if "--dhcp" not in self.options:
+            argv += ["--dhcp-range", "10.77.0.100-10.77.0.199/24"]
         with open(self.log, "ab") as log:
             self.ingot = self.lab.popen(argv, stdout=subprocess.PIPE, stderr=log)
         line = self.ingot.stdout.readline().decode()
@@ -74,12 +76,13 @@ class Site:
         with open(self.log, "rb") as log:
             return log.read()[-size:].decode(errors="replace")
 
+    def log_text(self):
+        with open(self.log, errors="replace") as log:
+            return log.read()
+
     def wait_log(self, pattern, deadline):
         """Until Ingot's log has a line that matches."""
-        def look():
-            with open(self.log, errors="replace") as log:
-                return re.search(pattern, log.read())
-        return watch.until(self.log, look, deadline, f"Ingot's log has no {pattern!r}")
+        return watch.until(self.log, lambda: re.search(pattern, self.log_text()), deadline, f"Ingot's log has no {pattern!r}")
 
     def memory(self):
         """Resident and anonymous bytes of Ingot, from smaps_rollup."""

@@ -183,7 +183,8 @@ static int set_up(void **state)
 	w->host = (struct boot_host){ .name = "metal3/node-0", .target = BOOT_TARGET_RAMDISK };
 	w->env = (struct boot_env){ w->loop, &w->config, &ops, w };
 	w->client = client_socket(&w->clients, "cli0", "0.0.0.0", DHCP_CLIENT_PORT);
-	return 0;
+	w->told = eventfd(0, EFD_CLOEXEC);
+	return w->told < 0 ? -1 : 0;
 }
 
 static int tear_down(void **state)
@@ -193,6 +194,7 @@ static int tear_down(void **state)
 		return 0;
 	dhcp_server_close(w->server);
 	close(w->client);
+	close(w->told);
 	loop_free(w->loop);
 	netns_free(&w->clients);
 	free(w);
@@ -669,6 +671,19 @@ static void test_closed_while_probing_or_storing(void **state)
 /* --- fixed addresses, and what a lease announces ------------------------------------------------
  */
 
+/* Silence to the host; the other one's answer shows that its question was heard before. */
+static void no_fixed_address(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DISCOVER, known_mac);
+	dhcp_set_address(&m, DHCP_OPT_ADDRESS, ip("10.77.0.50"));
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = message(DHCP_DISCOVER, other_mac);
+	struct dhcp_message reply = ask(w, &m);
+	EXPECT(w, dhcp_type(&reply) == DHCP_OFFER);
+	EXPECT(w, memcmp(reply.chaddr, other_mac, 6) == 0);
+}
+
 /* Of `known_mac`: outside of the range, then changed while it is leased; the other host never gets
  * it, whatever it asks for. */
 static void fixed_address(void *data)
@@ -691,6 +706,10 @@ static void fixed_address(void *data)
 	m = message(DHCP_DISCOVER, known_mac);
 	reply = ask(w, &m);
 	EXPECT(w, reply.yiaddr.s_addr == ip("10.77.0.51").s_addr);
+	m = message(DHCP_DECLINE, known_mac); /* it met somebody there */
+	dhcp_set_address(&m, DHCP_OPT_ADDRESS, ip("10.77.0.51"));
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	no_fixed_address(w);
 }
 
 static void test_fixed_address(void **state)
@@ -700,20 +719,8 @@ static void test_fixed_address(void **state)
 	start(w);
 	run_script(w->loop, fixed_address, w);
 	finish(w);
-	assert_int_equal(w->stored, 3);
-}
-
-/* Silence to the host; the other one's answer shows that its question was heard before. */
-static void no_fixed_address(void *data)
-{
-	struct world *w = data;
-	struct dhcp_message m = message(DHCP_DISCOVER, known_mac);
-	dhcp_set_address(&m, DHCP_OPT_ADDRESS, ip("10.77.0.50"));
-	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
-	m = message(DHCP_DISCOVER, other_mac);
-	struct dhcp_message reply = ask(w, &m);
-	EXPECT(w, dhcp_type(&reply) == DHCP_OFFER);
-	EXPECT(w, memcmp(reply.chaddr, other_mac, 6) == 0);
+	assert_int_equal(w->stored, 4); /* with the one that was given up */
+	assert_int_equal(w->taken, 1);
 }
 
 static void test_fixed_address_that_cannot_be(void **state)
@@ -754,13 +761,11 @@ static void test_fixed_address_in_use(void **state)
 			"ip addr add 10.77.0.200/24 dev cli0'",
 			w->clients.keeper));
 	assert_true(netns_link_up(w->clients.keeper, "cli0"));
-	w->told = eventfd(0, EFD_CLOEXEC);
 	*record(w, &(struct net_mac){ { 0x52, 0x54, 0x00, 0x77, 0x00, 0x02 } }) = ip("10.77.0.51");
 	w->fixed = ip("10.77.0.200");
 	start(w);
 	run_script(w->loop, taken_address, w);
 	finish(w);
-	close(w->told);
 	assert_int_equal(w->taken, 1);
 	assert_int_equal(w->stored, 0);
 }
