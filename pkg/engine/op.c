@@ -33,19 +33,24 @@ static const struct step *const undeploy_steps[] = { &step_power_off,
 static const struct step *const on_steps[] = { &step_user_power_on, NULL };
 static const struct step *const off_steps[] = { &step_user_power_off, NULL };
 
-#define STAY _NODE_STATE_MAX
+#define STAY	      _NODE_STATE_MAX
+#define PATIENT	      0
+#define HICCUP	      (20 * USEC_PER_SEC)
+#define COMMAND_RETRY (60 * USEC_PER_SEC) /* Ironic's command_retry_timeout */
 
 static const struct op_info ops[_OP_MAX] = {
-	[OP_NONE] = { "none", "idle", STAY, STAY, STAY, false, NULL },
-	[OP_VERIFY] = { "verify", "registering", STAY, STAY, STAY, false, verify_steps },
+	[OP_NONE] = { "none", "idle", STAY, STAY, STAY, false, PATIENT, NULL },
+	[OP_VERIFY] = { "verify", "registering", STAY, STAY, STAY, false, HICCUP, verify_steps },
 	[OP_INSPECT] = { "inspect", "inspecting", NODE_INSPECTING, NODE_MANAGEABLE,
-			 NODE_INSPECT_FAILED, true, inspect_steps },
+			 NODE_INSPECT_FAILED, true, PATIENT, inspect_steps },
 	[OP_DEPLOY] = { "deploy", "deploying", NODE_DEPLOYING, NODE_ACTIVE, NODE_DEPLOY_FAILED,
-			true, deploy_steps },
+			true, PATIENT, deploy_steps },
 	[OP_UNDEPLOY] = { "undeploy", "deprovisioning", NODE_DELETING, NODE_AVAILABLE, NODE_ERROR,
-			  true, undeploy_steps },
-	[OP_POWER_ON] = { "power on", "powering on", STAY, STAY, STAY, false, on_steps },
-	[OP_POWER_OFF] = { "power off", "powering off", STAY, STAY, STAY, false, off_steps },
+			  true, PATIENT, undeploy_steps },
+	[OP_POWER_ON] = { "power on", "powering on", STAY, STAY, STAY, false, COMMAND_RETRY,
+			  on_steps },
+	[OP_POWER_OFF] = { "power off", "powering off", STAY, STAY, STAY, false, COMMAND_RETRY,
+			   off_steps },
 };
 
 const struct op_info *op_info(enum op_kind kind)
@@ -182,14 +187,26 @@ enum step_result step_rest(struct node *n, usec_t delay)
 	return STEP_WAIT;
 }
 
+void step_good(struct node *n)
+{
+	/* A BMC that tells its power state but refuses each command has not become better. */
+	if (n->op.refused && !n->op.commanded)
+		return;
+	n->op.refused = false;
+	n->op.failures = 0;
+	n->op.good_at = node_now(n);
+}
+
 enum step_result step_trouble(struct node *n, const struct err *trouble, struct err *err)
 {
 	n->op.last = *trouble;
-	if (!err_kind_info(trouble->kind)->retry) {
+	usec_t delay = 2 * USEC_PER_SEC << MIN(n->op.failures, 5u);
+	usec_t patience = ops[n->op.kind].patience;
+	bool told = patience && node_now(n) + delay >= n->op.good_at + patience;
+	if (told || !err_kind_info(trouble->kind)->retry) {
 		err_copy(err, trouble);
 		return STEP_FAILED;
 	}
-	usec_t delay = 2 * USEC_PER_SEC << MIN(n->op.failures, 5u);
 	n->op.failures++;
 	return step_rest(n, delay);
 }
@@ -204,9 +221,10 @@ static void clear_step(struct node *n, const struct step *s)
 {
 	struct node_op *op = &n->op;
 	op->entered = true;
-	op->commanded = false;
+	op->commanded = op->refused = false;
 	op->commanded_at = 0;
 	op->failures = op->polls = 0;
+	op->good_at = node_now(n);
 	op->not_before = 0;
 	op->last = (struct err){ 0 };
 	op->deadline = node_now(n) + step_timeout(n, s);

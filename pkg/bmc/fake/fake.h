@@ -36,6 +36,7 @@ struct fake_machine {
 	usec_t power_delay; /* from the answer to the change, plus up to a half */
 	bool soft_works;    /* the operating system listens to the power button */
 	bool unreachable;   /* every request goes unanswered */
+	bool refuses_power; /* ERR_IO to each change of power; all else is answered */
 	fake_event_fn on_event;
 	void *data;
 	/* counters, for invariants */

@@ -550,6 +550,36 @@ static void test_power(void **state)
 	rig_free(rig);
 }
 
+/* It tells its power state and refuses each command: told within a minute, with growing distance
+ * meanwhile, and tried again only when the controller asks. */
+static void test_power_refused(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(14);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	usec_t began = loop_now(rig->loop);
+	unsigned requests = rig->machine->bmc->requests;
+	rig->machine->bmc->refuses_power = true;
+	assert_int_equal(reach(rig, WANT_ON, NULL, false), PROV_FAILED);
+	assert_true(loop_now(rig->loop) - began <= 90 * USEC_PER_SEC);
+	assert_non_null(strstr(rig->result.error, key));
+	assert_in_range(rig->machine->bmc->requests - requests, 4, 12);
+	rig->machine->bmc->refuses_power = false;
+	assert_int_equal(reach(rig, WANT_ON, NULL, true), PROV_DONE);
+	assert_int_equal(rig->machine->bmc->power_ons, 1);
+	rig_free(rig);
+}
+
+static void test_no_mac_address(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(15);
+	rig->host.boot_mac = "52:54:00:aa:00:01:99"; /* as the API's pattern lets through */
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "52:54:00:aa:00:01:99"));
+	rig_free(rig);
+}
+
 /* --- agents that must not get in
  * -------------------------------------------------------------------------------------------------
  */
@@ -656,6 +686,8 @@ int main(void)
 		cmocka_unit_test(test_killed_all_along),
 		cmocka_unit_test(test_lossy_world),
 		cmocka_unit_test(test_power),
+		cmocka_unit_test(test_power_refused),
+		cmocka_unit_test(test_no_mac_address),
 		cmocka_unit_test(test_lookup_rules),
 		cmocka_unit_test(test_heartbeat_rules),
 	};
