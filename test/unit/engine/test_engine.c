@@ -567,6 +567,11 @@ static void test_power_refused(void **state)
 	rig->machine->bmc->refuses_power = false;
 	assert_int_equal(reach(rig, WANT_ON, NULL, true), PROV_DONE);
 	assert_int_equal(rig->machine->bmc->power_ons, 1);
+	/* The same when it says nothing at all. */
+	began = loop_now(rig->loop);
+	rig->machine->bmc->unreachable = true;
+	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_FAILED);
+	assert_true(loop_now(rig->loop) - began <= 2 * USEC_PER_MIN);
 	rig_free(rig);
 }
 
