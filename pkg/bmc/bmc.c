@@ -339,7 +339,8 @@ static int validate(const struct bmc_driver *driver, const struct bmc_address *a
 		    const struct bmc_credentials *credentials, struct err *err)
 {
 	if (str_empty(address->host))
-		return err_set(err, ERR_INVALID, "the BMC address names no host");
+		return err_set(err, ERR_INVALID,
+			       "the BMC address names no host: write it as in ipmi://192.0.2.7");
 	return driver->ops->validate ? driver->ops->validate(address, credentials, err) : 0;
 }
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "crypt/crypt.h"
 #include "ctrl/resources.h"
 #include "engine/engine.h"
 
@@ -259,6 +260,21 @@ static double random_fraction(struct loop *loop)
 	return (double)loop_random_below(loop, UINT64_C(1) << 53) / (double)(UINT64_C(1) << 53);
 }
 
+/* Of a Secret counts what it holds. Its version also changes when it is claimed, by us or by
+ * another controller, and that is no reason to try refused credentials again. Hashed, because a
+ * signature stays in memory. */
+static void add_secret(struct strbuf *s, const struct json *secret)
+{
+	_cleanup_(strbuf_done) struct strbuf data = { 0 };
+	char hex[DIGEST_HEX_MAX];
+	json_print(json_get(secret, "data"), &data);
+	struct digest_ctx *c = digest_new(DIGEST_SHA256);
+	digest_update(c, data.data, data.len);
+	digest_finish_hex(c, hex);
+	secret_zero(data.data, data.len);
+	strbuf_addf(s, "|%s", hex);
+}
+
 /* What a person or another program may have changed: a back-off holds only as long as this stays
  * the same. */
 static char *signature_of(const struct run *r)
@@ -269,7 +285,10 @@ static char *signature_of(const struct run *r)
 		    json_get(meta, "deletionTimestamp") != NULL);
 	json_print(json_get(meta, "annotations"), &s);
 	for (size_t i = 0; i < _SECRET_USE_MAX; i++)
-		strbuf_addf(&s, "|%s", str_or(kube_resource_version(r->secrets[i]), "-"));
+		if (r->secrets[i])
+			add_secret(&s, r->secrets[i]);
+		else
+			strbuf_adds(&s, "|-");
 	return strbuf_take(&s, NULL);
 }
 

@@ -38,17 +38,18 @@ static bool has_label(const struct api_meta *m)
 }
 
 /* Label (to be watched), owner (to be moved and collected with the host), and, to keep it,
- * finalizer (to outlive the host until it is let go). */
-static void claim_secret(struct pass *p, const struct json *secret, bool keep)
+ * finalizer (to outlive the host until it is let go). True: that is all for this pass, because it is
+ * the Secret's version after this write that is tried and stored. */
+static bool claim_secret(struct pass *p, const struct json *secret, bool keep)
 {
 	struct api_meta m = { 0 };
 	if (bind_from_json(&api_meta_struct, json_get(secret, "metadata"), &m, NULL) < 0)
-		return;
-	bool finalizer = keep && p->state != BMH_DELETING && !m.deleted_at;
+		return false;
+	bool finalizer = keep && !m.deleted_at;
 	bool owned = api_owned_by(&m, p->host.meta.uid);
 	if (has_label(&m) && owned && (!finalizer || api_has_finalizer(&m, SECRET_FINALIZER))) {
 		bind_release(&api_meta_struct, &m);
-		return;
+		return false;
 	}
 	struct json *patch = json_new_object();
 	struct json *meta = json_make_object(patch, "metadata");
@@ -67,6 +68,7 @@ static void claim_secret(struct pass *p, const struct json *secret, bool keep)
 	}
 	pass_write(p, HOST_SECRET_PATCH, m.name, patch);
 	bind_release(&api_meta_struct, &m);
+	return true;
 }
 
 void pass_claim_network_data(struct pass *p)
@@ -130,8 +132,10 @@ static bool secret_absent(struct pass *p, struct action *ret)
 		*ret = (struct action){ ACT_ERROR, 0 };
 		return true;
 	}
-	snprintf(text, sizeof(text), "The BMC secret %s/%s does not exist", p->host.meta.ns,
-		 p->host.spec.bmc->credentials_name);
+	snprintf(text, sizeof(text),
+		 "The BMC secret %s/%s does not exist: create it with the keys username and "
+		 "password, or correct spec.bmc.credentialsName",
+		 p->host.meta.ns, p->host.spec.bmc->credentials_name);
 	*ret = credential_error(p, 10 * USEC_PER_SEC, text);
 	return true;
 }
@@ -141,7 +145,10 @@ bool pass_credentials(struct pass *p, struct action *ret)
 	if (missing_details(p, ret) || secret_absent(p, ret))
 		return false;
 	const struct json *secret = p->facts->secrets[SECRET_BMC].object;
-	claim_secret(p, secret, true);
+	if (!p->host.meta.deleted_at && claim_secret(p, secret, true)) {
+		*ret = (struct action){ ACT_COMPLETE, 0 };
+		return false;
+	}
 	p->username = trimmed(secret_value(secret, "username"));
 	p->password = trimmed(secret_value(secret, "password"));
 	if (!str_empty(p->username) && !str_empty(p->password)) {
@@ -150,9 +157,10 @@ bool pass_credentials(struct pass *p, struct action *ret)
 		return true;
 	}
 	char text[600];
-	snprintf(text, sizeof(text), "The BMC secret %s/%s has no %s, or an empty one",
-		 p->host.meta.ns, p->host.spec.bmc->credentials_name,
-		 str_empty(p->username) ? "username" : "password");
+	const char *key = str_empty(p->username) ? "username" : "password";
+	snprintf(text, sizeof(text),
+		 "The BMC secret %s/%s has no %s, or an empty one: set its key %s", p->host.meta.ns,
+		 p->host.spec.bmc->credentials_name, key, key);
 	*ret = credential_error(p, 0, text);
 	return false;
 }

@@ -97,7 +97,9 @@ struct node_op {
 	usec_t not_before; /* the step rests until then */
 	unsigned failures; /* of BMC or agent in this step, in a row */
 	unsigned polls;
+	usec_t good_at; /* the BMC's last good answer in this step, or the step's begin */
 	bool commanded; /* this step has sent its command */
+	bool refused;	/* and was told no, or nothing; holds until a command succeeds */
 	usec_t commanded_at;
 	int64_t attempt;
 	bool agent_found; /* a running agent serves: no boot needed */
@@ -245,7 +247,10 @@ struct op_info {
 	const char *name;
 	enum node_state during, after, failed; /* _NODE_STATE_MAX: state stays */
 	bool counts;			       /* for capacity */
-	const struct op_row *rows;	       /* up to STEP_END */
+	/* With a BMC in trouble; then it is told, and the controller tries again with growing
+	 * distance. 0: until the step's deadline. */
+	usec_t patience;
+	const struct op_row *rows; /* up to STEP_END */
 };
 
 const struct op_info *op_info(enum op_kind kind);
@@ -259,6 +264,8 @@ void op_fail(struct node *n, const struct err *err);
 void op_advance(struct node *n);
 /* Steps: come again after so long. */
 enum step_result step_rest(struct node *n, usec_t delay);
+/* Steps: the BMC has answered well. */
+void step_good(struct node *n);
 /* Steps: a passing failure; rests with growing delays, or fails when repeating cannot help. */
 enum step_result step_trouble(struct node *n, const struct err *trouble, struct err *err);
 

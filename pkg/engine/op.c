@@ -68,20 +68,23 @@ static const struct op_row soft_off_rows[] = { { STEP_SOFT_OFF, NULL },
 					       { STEP_POWER_OFF, is_off },
 					       { STEP_END, NULL } };
 
-#define STAY _NODE_STATE_MAX
+#define STAY	      _NODE_STATE_MAX
+#define PATIENT	      0
+#define HICCUP	      (20 * USEC_PER_SEC)
+#define COMMAND_RETRY (60 * USEC_PER_SEC) /* Ironic's command_retry_timeout */
 
 static const struct op_info ops[_OP_MAX] = {
-	[OP_NONE] = { "none", STAY, STAY, STAY, false, NULL },
-	[OP_VERIFY] = { "verify", STAY, STAY, STAY, false, verify_rows },
+	[OP_NONE] = { "none", STAY, STAY, STAY, false, PATIENT, NULL },
+	[OP_VERIFY] = { "verify", STAY, STAY, STAY, false, HICCUP, verify_rows },
 	[OP_INSPECT] = { "inspect", NODE_INSPECTING, NODE_MANAGEABLE, NODE_INSPECT_FAILED, true,
-			 inspect_rows },
-	[OP_DEPLOY] = { "deploy", NODE_DEPLOYING, NODE_ACTIVE, NODE_DEPLOY_FAILED, true,
+			 PATIENT, inspect_rows },
+	[OP_DEPLOY] = { "deploy", NODE_DEPLOYING, NODE_ACTIVE, NODE_DEPLOY_FAILED, true, PATIENT,
 			deploy_rows },
-	[OP_UNDEPLOY] = { "undeploy", NODE_DELETING, NODE_AVAILABLE, NODE_ERROR, true,
+	[OP_UNDEPLOY] = { "undeploy", NODE_DELETING, NODE_AVAILABLE, NODE_ERROR, true, PATIENT,
 			  undeploy_rows },
-	[OP_POWER_ON] = { "power on", STAY, STAY, STAY, false, on_rows },
-	[OP_POWER_OFF] = { "power off", STAY, STAY, STAY, false, off_rows },
-	[OP_SOFT_OFF] = { "soft power off", STAY, STAY, STAY, false, soft_off_rows },
+	[OP_POWER_ON] = { "power on", STAY, STAY, STAY, false, COMMAND_RETRY, on_rows },
+	[OP_POWER_OFF] = { "power off", STAY, STAY, STAY, false, COMMAND_RETRY, off_rows },
+	[OP_SOFT_OFF] = { "soft power off", STAY, STAY, STAY, false, COMMAND_RETRY, soft_off_rows },
 };
 
 const struct op_info *op_info(enum op_kind kind)
@@ -238,14 +241,26 @@ enum step_result step_rest(struct node *n, usec_t delay)
 	return STEP_WAIT;
 }
 
+void step_good(struct node *n)
+{
+	/* A BMC that tells its power state but refuses each command has not become better. */
+	if (n->op.refused && !n->op.commanded)
+		return;
+	n->op.refused = false;
+	n->op.failures = 0;
+	n->op.good_at = node_now(n);
+}
+
 enum step_result step_trouble(struct node *n, const struct err *trouble, struct err *err)
 {
 	err_keep(&n->op.last, trouble);
-	if (!err_kind_info(trouble->kind)->retry) {
+	usec_t delay = 2 * USEC_PER_SEC << MIN(n->op.failures, 5u);
+	usec_t patience = ops[n->op.kind].patience;
+	bool told = patience && node_now(n) + delay >= n->op.good_at + patience;
+	if (told || !err_kind_info(trouble->kind)->retry) {
 		err_copy(err, trouble);
 		return STEP_FAILED;
 	}
-	usec_t delay = 2 * USEC_PER_SEC << MIN(n->op.failures, 5u);
 	n->op.failures++;
 	return step_rest(n, delay);
 }
@@ -261,9 +276,10 @@ static void clear_step(struct node *n)
 	struct node_op *op = &n->op;
 	op->entered = true;
 	op->resumed = false;
-	op->commanded = false;
+	op->commanded = op->refused = false;
 	op->commanded_at = 0;
 	op->failures = op->polls = 0;
+	op->good_at = node_now(n);
 	op->not_before = 0;
 	err_keep(&op->last, NULL);
 	op->deadline = 0;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/internal.h"
+#include "net/net.h"
 
 static struct engine *engine_of(struct provisioner *p)
 {
@@ -110,6 +111,14 @@ static void take_settings(struct node *n, const struct prov_host *host)
 
 static int check_host(const struct node *n, const struct prov_host *host, struct err *err)
 {
+	struct net_mac mac;
+	/* The API's pattern for it is not anchored. */
+	if (!str_empty(host->boot_mac) && net_parse_mac(host->boot_mac, &mac) < 0)
+		return err_set(
+			err, ERR_INVALID,
+			"\"%s\" is not a MAC address: set spec.bootMACAddress to that of the NIC that "
+			"boots from the network, as in 52:54:00:12:34:56",
+			host->boot_mac);
 	const struct node *owner = str_empty(host->boot_mac)
 					   ? NULL
 					   : map_get(&n->engine->macs, host->boot_mac);

@@ -31,15 +31,17 @@ static enum step_result bmc_settle(struct node *n, struct err *err)
 		return STEP_WAIT;
 	case ASK_FAILED:
 		n->bmc_ask.state = ASK_IDLE;
+		n->op.refused |= n->op.commanded;
 		n->op.commanded = false; /* it may not have arrived: look, then say it again */
 		err_wrap(n->bmc_ask.err, "host %s", n->key);
 		return step_trouble(n, n->bmc_ask.err, err);
-	case ASK_IDLE:
 	case ASK_ANSWERED:
+		n->bmc_ask.state = ASK_IDLE;
+		step_good(n);
+		break;
+	case ASK_IDLE:
 		break;
 	}
-	n->bmc_ask.state = ASK_IDLE;
-	n->op.failures = 0;
 	return STEP_DONE;
 }
 
@@ -111,14 +113,8 @@ static enum step_result run_soft_off(struct node *n, struct err *err)
 static enum step_result run_verify(struct node *n, struct err *err)
 {
 	if (n->bmc_ask.state == ASK_FAILED) {
-		/* A hiccup is looked over; what lasts is said soon, and repeated by the controller
-		 * with growing distance. */
-		usec_t began = n->op.deadline - n->engine->options.timeouts.power;
 		n->bmc_ask.state = ASK_IDLE;
-		if (node_now(n) < began + 20 * USEC_PER_SEC)
-			return step_trouble(n, n->bmc_ask.err, err);
-		err_copy(err, n->bmc_ask.err);
-		return STEP_FAILED;
+		return step_trouble(n, n->bmc_ask.err, err);
 	}
 	if (n->bmc_ask.state == ASK_IDLE)
 		node_ask_power(n, true);

@@ -178,11 +178,12 @@ static int fault(const struct bmc *bmc, struct fake_machine *m, struct err *err)
 {
 	const struct bmc_request *request = &bmc->running->request;
 	const char *host = bmc->address.host;
+	bool sets_power = bmc->running->request.op == BMC_OP_SET_POWER;
 	if (!let_in(bmc, m))
 		return err_set(err, ERR_DENIED, "BMC %s does not accept these credentials", host);
 	if (chance(m->loop, m->faults.busy))
 		return err_set(err, ERR_BUSY, "BMC %s is busy (simulated)", host);
-	if (chance(m->loop, m->faults.refused))
+	if ((sets_power && m->refuses_power) || chance(m->loop, m->faults.refused))
 		return err_set(err, ERR_IO, "BMC %s refuses (simulated)", host);
 	if (chance(m->loop, m->faults.garbage))
 		return err_set(err, ERR_PROTOCOL, "BMC %s talks garbage (simulated)", host);

@@ -37,6 +37,7 @@ struct fake_machine {
 	bool soft_works;    /* the operating system listens to the power button */
 	bool soft_unknown;  /* the BMC refuses it, as some do */
 	bool unreachable;   /* every request goes unanswered */
+	bool refuses_power; /* ERR_IO to each change of power; all else is answered */
 	fake_event_fn on_event;
 	void *data;
 	/* counters, for invariants */

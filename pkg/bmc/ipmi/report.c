@@ -65,11 +65,18 @@ int ipmi_report_failure(const struct ipmi_bmc *b, const struct ipmi_session *s, 
 int ipmi_report_completion(const struct ipmi_bmc *b, uint8_t code, struct err *err)
 {
 	_cleanup_(freep) char *bmc = bmc_address_endpoint(&b->base.address);
+	const struct bmc_request *request = &b->base.running->request;
+	bool power = request->op == BMC_OP_SET_POWER;
+	_cleanup_(freep) char *what = power ? xasprintf("\"power %s\" (%s)",
+							bmc_action_name(request->action),
+							b->step->name)
+					    : xstrdup(b->step->name);
 	const char *more = ipmi_completion_kind(code) == ERR_DENIED
 				   ? ": raise the level of the BMC's user"
+			   : power ? ": look at the BMC's own log"
 				   : "";
 	return err_set_code(err, ipmi_completion_kind(code), code,
-			    "BMC %s refuses %s: %s (completion code 0x%02x)%s", bmc, b->step->name,
+			    "BMC %s refuses %s: %s (completion code 0x%02x)%s", bmc, what,
 			    ipmi_completion_text(code), code, more);
 }
 

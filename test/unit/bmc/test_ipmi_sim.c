@@ -433,7 +433,8 @@ static void test_broken_script(void **state)
 	write_file(&t->sim, "broken", "", 0600);
 	act(t, BMC_ACTION_ON);
 	expect(t, "io ");
-	assert_non_null(strstr(t->last.err.text, "refuses Chassis Control: unspecified error"));
+	assert_non_null(strstr(t->last.err.text,
+			       "refuses \"power on\" (Chassis Control): unspecified error"));
 }
 
 static void test_fleet(void **state)

@@ -364,9 +364,9 @@ static void test_password_changed_in_flight(void **state)
 	for (unsigned i = 0; i < 8; i++) {
 		ask(rig, WANT_INSPECT, NULL, false);
 		advance(rig, 11 * USEC_PER_MSEC);
-		_cleanup_(freep) char *password = xasprintf("secret-%u", i);
-		str_replace(&rig->machine->bmc->password, password);
-		rig->host.password = password;
+		_cleanup_(freep) char *changed = xasprintf("secret-%u", i);
+		str_replace(&rig->machine->bmc->password, changed);
+		rig->host.password = changed;
 		ask(rig, WANT_INSPECT, NULL, false);
 		assert_int_not_equal(rig->result.outcome, PROV_FAILED);
 		advance(rig, 1500 * USEC_PER_MSEC);
@@ -715,6 +715,41 @@ static void test_power(void **state)
 	advance(rig, 30 * USEC_PER_MIN);
 	rig->prov->ops->power(rig->prov, &rig->host, &fault);
 	assert_true(fault);
+	rig_free(rig);
+}
+
+/* It tells its power state and refuses each command: told within a minute, with growing distance
+ * meanwhile, and tried again only when the controller asks. */
+static void test_power_refused(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(14);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	usec_t began = loop_now(rig->loop);
+	unsigned requests = rig->machine->bmc->requests;
+	rig->machine->bmc->refuses_power = true;
+	assert_int_equal(reach(rig, WANT_ON, NULL, false), PROV_FAILED);
+	assert_true(loop_now(rig->loop) - began <= 90 * USEC_PER_SEC);
+	assert_non_null(strstr(rig->result.error, key));
+	assert_in_range(rig->machine->bmc->requests - requests, 4, 12);
+	rig->machine->bmc->refuses_power = false;
+	assert_int_equal(reach(rig, WANT_ON, NULL, true), PROV_DONE);
+	assert_int_equal(rig->machine->bmc->power_ons, 1);
+	/* The same when it says nothing at all. */
+	began = loop_now(rig->loop);
+	rig->machine->bmc->unreachable = true;
+	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_FAILED);
+	assert_true(loop_now(rig->loop) - began <= 2 * USEC_PER_MIN);
+	rig_free(rig);
+}
+
+static void test_no_mac_address(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(15);
+	rig->host.boot_mac = "52:54:00:aa:00:01:99"; /* as the API's pattern lets through */
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "52:54:00:aa:00:01:99"));
 	rig_free(rig);
 }
 
@@ -1438,6 +1473,8 @@ int main(void)
 		cmocka_unit_test(test_record_of_another),
 		cmocka_unit_test(test_adopted_is_not_clean),
 		cmocka_unit_test(test_boot_mac_corrected),
+		cmocka_unit_test(test_power_refused),
+		cmocka_unit_test(test_no_mac_address),
 		cmocka_unit_test(test_lookup_rules),
 		cmocka_unit_test(test_token_is_on_record_first),
 		cmocka_unit_test(test_inspection_is_held),
