@@ -191,4 +191,4 @@ install: all ## programs to $(PREFIX)/bin, CRDs and the virt ramdisk (if built) 
 clean: ## remove what was built, keep what was downloaded
 	@find $(B) -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path $(B)/cache -prune -o -name '*.d' -type f -print 2>/dev/null)

@@ -18,6 +18,10 @@ struct manager_options {
 	const char *boot_timeout;
 	const char *kernel_args;
 	const char *retries;
+	/* MANAGER_ELECTION_ROWS; without them: always the leader */
+	bool leader_elect;
+	const char *lease_name, *lease_namespace;
+	const char *lease_duration, *renew_deadline, *retry_period;
 };
 
 #define MANAGER_OPTION(n, arg, def, text, field)                                                   \
@@ -52,12 +56,31 @@ struct manager_options {
 			       "failed deployments of one image before giving up; 0: no limit",    \
 			       retries)
 
+#define MANAGER_ELECTION_ROWS                                                                      \
+	{ .name = "leader-elect",                                                                  \
+	  .help = "act only while holding a Lease; other instances stand by",                      \
+	  .kind = OPTION_FLAG,                                                                     \
+	  .offset = offsetof(struct manager_options, leader_elect) },                              \
+		MANAGER_OPTION("lease-name", "NAME", "ingot", "with --leader-elect", lease_name),  \
+		MANAGER_OPTION("lease-namespace", "NAME", NULL,                                    \
+			       "of the Lease; else --own-namespace", lease_namespace),             \
+		MANAGER_OPTION("lease-duration", "SECONDS", "15",                                  \
+			       "after so long without a renewal another instance takes over",      \
+			       lease_duration),                                                    \
+		MANAGER_OPTION("renew-deadline", "SECONDS", "10",                                  \
+			       "a leader that could not renew for so long ends", renew_deadline),  \
+		MANAGER_OPTION("retry-period", "SECONDS", "2", "between tries for the Lease",      \
+			       retry_period)
+
 struct manager;
 
-/* `failed` is called once if the start, which goes on after this returns, does not succeed.
+/* `failed` is called once if the start, which goes on after this returns, does not succeed, and
+ * when the Lease is lost: nothing acts on hardware any more then, and the process is to end.
  * `options` and `transport` are borrowed. */
 int manager_new(struct loop *loop, struct kube_transport *transport,
 		const struct manager_options *options,
 		void (*failed)(void *data, const struct err *err), void *data, struct manager **ret,
 		struct err *err);
+/* Ends all work, gives the Lease back, then calls fn. Only manager_free() may follow. */
+void manager_stop(struct manager *m, loop_fn fn, void *data);
 struct manager *manager_free(struct manager *m);

@@ -30,6 +30,7 @@ static const struct option_row rows[] = {
 	ROW("context", "NAME", NULL, "context of the kubeconfig", context),
 	ROW("log-level", "LEVEL", "info", "debug, info, warn or error", log_level),
 	MANAGER_OPTION_ROWS,
+	MANAGER_ELECTION_ROWS,
 	{ .name = NULL },
 };
 
@@ -39,7 +40,7 @@ struct operator
 	struct loop_signal *signals[2];
 	struct kube_transport *transport;
 	struct manager *manager;
-	bool failed;
+	bool stopping, failed;
 };
 
 static usec_t log_clock(void *data)
@@ -47,11 +48,22 @@ static usec_t log_clock(void *data)
 	return loop_wall(data);
 }
 
+static void on_stopped(void *data)
+{
+	struct operator* o = data;
+	loop_stop(o->loop);
+}
+
+/* The Lease is given back before the end, which a second signal does not wait for. */
 static void on_signal(void *data)
 {
 	struct operator* o = data;
 	log_info("stopping");
-	loop_stop(o->loop);
+	if (o->stopping || !o->manager)
+		loop_stop(o->loop);
+	else
+		manager_stop(o->manager, on_stopped, o);
+	o->stopping = true;
 }
 
 static void manager_failed(void *data, const struct err *err)

@@ -22,6 +22,10 @@ struct http_client_options {
 	unsigned max_host_connections; /* 0: 2 */
 	http_allow_fn allow;	       /* NULL: all */
 	void *allow_data;
+	/* Asked when a connection stands, directly before the request is sent on it; false ends it
+	 * with ERR_CANCELLED. NULL: always. */
+	bool (*may_send)(void *data);
+	void *may_send_data;
 };
 
 /* All PEM texts; borrowed for the request's life. */

@@ -23,6 +23,8 @@ struct http_client {
 	char *user_agent;
 	http_allow_fn allow;
 	void *allow_data;
+	bool (*may_send)(void *data);
+	void *may_send_data;
 	struct list ops; /* in the multi handle */
 	struct list
 		pending;   /* started inside a curl call: curl refuses to add them before it ends */
@@ -44,6 +46,7 @@ enum stop {
 	STOP_HEAD_MAX,
 	STOP_DEADLINE,
 	STOP_IDLE,
+	STOP_FENCE, /* may_send said no */
 };
 
 struct http_op {

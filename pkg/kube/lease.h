@@ -25,7 +25,9 @@ struct kube_lease_handlers {
 	void (*leader)(void *data, const char *identity);
 };
 
-/* ERR_INVALID when the times do not fit together. Starts trying at once. */
+/* ERR_INVALID when the times do not fit together; only these are read. */
+int kube_lease_check(const struct kube_lease_options *options, struct err *err);
+/* The same check first. Starts trying at once. */
 int kube_lease_new(const struct kube_lease_options *options,
 		   const struct kube_lease_handlers *handlers, void *data, struct kube_lease **ret,
 		   struct err *err);

@@ -121,6 +121,21 @@ static void acquire(struct candidate *c)
 /* --- conversations
  * ---------------------------------------------------------------------------------------- */
 
+/* 404 for a create means that the namespace is missing: no reason to ask without a pause. */
+static void test_namespace_missing(void **state)
+{
+	struct candidate *c = *state;
+	for (int i = 0; i < 5; i++) {
+		usec_t before = loop_now(c->f->loop);
+		fake_refuse(fake_expect(c->f, "GET", PATH "/op"), 404, "NotFound");
+		fake_refuse(fake_expect(c->f, "POST", PATH "?"), 404, "NotFound");
+		struct kube_call *again = fake_expect(c->f, "GET", PATH "/op");
+		assert_true(loop_now(c->f->loop) - before >= 2 * S);
+		fake_refuse(again, 503, "ServiceUnavailable");
+	}
+	assert_int_equal(c->acquired, 0);
+}
+
 static void test_create_and_renew(void **state)
 {
 	struct candidate *c = *state;
@@ -490,6 +505,7 @@ static void test_never_two_leaders(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(test_namespace_missing),
 		T(test_create_and_renew),
 		T(test_waits_for_anothers_lease),
 		T(test_renewals_of_another_start_the_wait_anew),
