@@ -158,6 +158,11 @@ test: setup ## the tests of the 25-minute budget, set-up included
 test-api: $(B)/san/ingot ## real kubectl on the embedded API server
 	@hack/run-tests $(wildcard test/api/test_*)
 
+.PHONY: kubernetes
+kubernetes: ## build a real control plane for test/lab/test_operator, once (5 to 8 min)
+	@hack/setup cluster
+	@hack/kube-apiserver $(B)/cache/kubernetes
+
 .PHONY: test-lab
 test-lab: all $(B)/ramdisk/virt/initramfs lab-image ## whole machines: QEMU guests as servers, ipmi_sim as BMCs
 	@hack/run-tests $(wildcard test/lab/test_*)
@@ -168,7 +173,7 @@ lint: ## format, warnings, clang-tidy, cppcheck, import levels, banned functions
 
 test-full: setup ## all that 25 minutes cannot hold: more seeds, the generic ramdisk, every lab case
 	@rm -f $(B)/test/results
-	@hack/test-layers test-unit fuzz-replay test-api test-lab-full
+	@hack/test-layers kubernetes test-unit fuzz-replay test-api test-lab-full
 	@$(MAKE) --no-print-directory test-sim SEEDS=2000
 	@$(MAKE) --no-print-directory ramdisk FLAVOUR=generic
 	@hack/totals $(B)/test/results
@@ -180,10 +185,11 @@ bench: setup all $(B)/ramdisk/virt/initramfs lab-image ## the figures, each besi
 	@hack/bench
 
 PREFIX ?= /usr/local
-install: all ## programs to $(PREFIX)/bin, CRDs and the virt ramdisk (if built) to $(PREFIX)/share/ingot
-	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ingot/crds
+install: all ## programs to $(PREFIX)/bin, CRDs, manifests and ramdisks (if built) to $(PREFIX)/share/ingot
+	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ingot/{crds,manifests}
 	@install -m 755 $(B)/ingot $(B)/ingot-agent $(DESTDIR)$(PREFIX)/bin/
 	@install -m 644 crds/*.yaml $(DESTDIR)$(PREFIX)/share/ingot/crds/
+	@install -m 644 manifests/*.yaml $(DESTDIR)$(PREFIX)/share/ingot/manifests/
 	@for f in $(wildcard $(B)/ramdisk/*/vmlinuz $(B)/ramdisk/*/initramfs); do \
 		install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/ingot/$${f#$(B)/}; done
 

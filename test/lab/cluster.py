@@ -29,7 +29,7 @@ def missing():
     """Why there can be no cluster, or None."""
     if os.path.exists(os.path.join(PROGRAMS, "recipe")):
         return None
-    return f"{os.path.relpath(PROGRAMS)} is not there: hack/kube-apiserver builds it, make test-full does so by itself"
+    return f"{os.path.relpath(PROGRAMS)} is not there: `make kubernetes` builds it, `make test-full` does so by itself"
 
 
 def openssl(*arguments, stdin=None):
