@@ -351,14 +351,14 @@ int kube_lease_check(const struct kube_lease_options *o, struct err *err)
 {
 	usec_t duration = or_default(o->duration, DURATION_DEFAULT);
 	usec_t renew_deadline = or_default(o->renew_deadline, RENEW_DEADLINE_DEFAULT);
-	if (renew_deadline >= duration)
+	/* Or there would be a time in which we hold it and may not act: work would fail or stand
+	 * still, and go on as if nothing had been. */
+	if (duration < renew_deadline + FENCE_MARGIN)
 		return err_set(err, ERR_INVALID,
-			       "the lease's duration must be longer than its renew deadline");
+			       "the lease's duration must be its renew deadline + 2 s at least");
 	if (renew_deadline * 5 <= or_default(o->retry, RETRY_DEFAULT) * 6)
 		return err_set(err, ERR_INVALID,
 			       "the lease's renew deadline must be longer than 1.2 retry periods");
-	if (duration <= FENCE_MARGIN)
-		return err_set(err, ERR_INVALID, "the lease's duration must be longer than 2 s");
 	return 0;
 }
 

@@ -12,7 +12,7 @@ struct kube_lease_options {
 	const char *ns, *name;
 	const char *identity;  /* "<host name>_<uuid>", another one at each start */
 	usec_t duration;       /* 0: 15 s */
-	usec_t renew_deadline; /* 0: 10 s; below duration */
+	usec_t renew_deadline; /* 0: 10 s; at most duration - 2 s */
 	usec_t retry;	       /* 0: 2 s; below renew_deadline / 1.2 */
 };
 
