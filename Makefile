@@ -171,6 +171,11 @@ test-api: $(B)/san/ingot $(B)/ingot $(B)/san/ingotctl ## real kubectl on the emb
 test-planted: $(UNIT_TESTS) $(B)/release/sim ## faults of test/planted/list, one by one: is each seen?
 	@hack/planted
 
+.PHONY: kubernetes
+kubernetes: ## build a real control plane for test/lab/test_operator, once (5 to 8 min)
+	@hack/setup cluster
+	@hack/kube-apiserver $(B)/cache/kubernetes
+
 .PHONY: test-lab
 test-lab: all $(B)/ramdisk/virt/initramfs lab-image ## whole machines: QEMU guests as servers, ipmi_sim as BMCs
 	@hack/run-tests $(wildcard test/lab/test_*)
@@ -181,7 +186,7 @@ lint: ## format, warnings, clang-tidy, cppcheck, import levels, banned functions
 
 test-full: setup ## all that 25 minutes cannot hold: more seeds, the generic ramdisk, every lab case
 	@rm -f $(B)/test/results
-	@hack/test-layers test-unit fuzz-replay test-api test-planted test-lab-full
+	@hack/test-layers kubernetes test-unit fuzz-replay test-api test-planted test-lab-full
 	@$(MAKE) --no-print-directory test-sim SEEDS=2000
 	@$(MAKE) --no-print-directory ramdisk FLAVOUR=generic
 	@hack/totals $(B)/test/results
@@ -193,11 +198,12 @@ bench: setup all $(B)/release/bench_ipmi $(B)/ramdisk/virt/initramfs lab-image #
 	@hack/bench
 
 PREFIX ?= /usr/local
-install: all ## programs to $(PREFIX)/bin, CRDs and the virt ramdisk (if built) to $(PREFIX)/share/ingot
-	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ingot/crds
+install: all ## programs to $(PREFIX)/bin, CRDs, manifests and ramdisks (if built) to $(PREFIX)/share/ingot
+	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ingot/{crds,manifests}
 	@install -m 755 $(B)/ingot $(B)/ingotctl $(B)/ingot-agent $(DESTDIR)$(PREFIX)/bin/
 	@ln -sf ingotctl $(DESTDIR)$(PREFIX)/bin/kubectl-ingot
 	@install -m 644 crds/*.yaml $(DESTDIR)$(PREFIX)/share/ingot/crds/
+	@install -m 644 manifests/*.yaml $(DESTDIR)$(PREFIX)/share/ingot/manifests/
 	@for f in $(wildcard $(B)/ramdisk/*/vmlinuz $(B)/ramdisk/*/initramfs); do \
 		install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/ingot/$${f#$(B)/}; done
 
@@ -205,4 +211,4 @@ install: all ## programs to $(PREFIX)/bin, CRDs and the virt ramdisk (if built) 
 clean: ## remove what was built, keep what was downloaded
 	@find $(B) -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path $(B)/cache -prune -o -name '*.d' -type f -print 2>/dev/null)

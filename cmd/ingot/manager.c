@@ -1,5 +1,12 @@
 /* Wiring of controllers, engine and boot services. The start has one step that waits for the API:
- * the Secret with the installation's key and CA is read, or made. All else follows from it.
+ * the Secret with the installation's key and CA is read, or made. All else follows from it; with
+ * leader election when the Lease is ours. A standby has no sockets for hosts: an agent that found
+ * one open would take the answer of a process that knows nothing for a refusal.
+ *
+ * Losing the Lease ends the process. What it believes of hosts, boots and agents is then another's
+ * to change, and a fresh start from the API is the path that is tested most. may_act() is the
+ * fence: asked right before each write to the API, packet to a BMC, request to an agent and answer
+ * to a booting machine, because a process that was paused wakes up in the middle of its work.
  *
  * The CA signs our certificate on the provisioning network and goes to the ramdisk, so that agents
  * trust us and nobody else. */
@@ -7,12 +14,15 @@
 #include "manager.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agentapi/http_link.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -28,6 +38,7 @@
 #include "engine/agent_routes.h"
 #include "engine/engine.h"
 #include "http/http.h"
+#include "kube/lease.h"
 #include "net/net.h"
 #include "policy.h"
 #include "sandbox/sandbox.h"
@@ -43,7 +54,12 @@ struct manager {
 	void (*failed)(void *data, const struct err *err);
 	void *failed_data;
 	struct policies policies;
-	struct kube_client *client, *event_client;
+	struct kube_client *client, *event_client, *lease_client;
+	struct kube_lease_options lease_options;
+	char *identity;
+	struct kube_lease *lease; /* NULL: no election, or not yet */
+	loop_fn stopped;
+	void *stopped_data;
 	struct kube_recorder *recorder;
 	struct host_controller *controller;
 	struct bmc_driver *ipmi;
@@ -75,6 +91,19 @@ static void give_up(struct manager *m, const struct err *err)
 	m->failed(m->failed_data, err);
 }
 
+static bool may_act(void *data)
+{
+	const struct manager *m = data;
+	return !m->options->leader_elect || (m->lease && kube_lease_may_act(m->lease));
+}
+
+/* The Secret is read, or made, by standbys as well. */
+static bool may_write(void *data)
+{
+	const struct manager *m = data;
+	return !m->lease || may_act(data);
+}
+
 /* --- boot services: what they ask
  * -------------------------------------------------------------------- */
 
@@ -83,7 +112,7 @@ static bool boot_find(void *data, const struct net_mac *mac, struct boot_host *r
 	struct manager *m = data;
 	struct engine_boot boot;
 	char text[NET_MAC_TEXT_SIZE];
-	if (!m->engine || !engine_boot_find(m->engine, net_format_mac(mac, text), &boot))
+	if (!may_act(m) || !engine_boot_find(m->engine, net_format_mac(mac, text), &boot))
 		return false;
 	free(m->cmdline);
 	/* Nothing secret: whoever is on the wire may read it. */
@@ -367,10 +396,13 @@ static int start_engine(struct manager *m, struct err *err)
 	if (r < 0)
 		return r;
 	const struct http_client_options http = { .user_agent = "ingot/" INGOT_VERSION,
-						  .policy = &m->policies.agents };
+						  .policy = &m->policies.agents,
+						  .may_send = may_act,
+						  .may_send_data = m };
 	r = http_client_new(m->loop, &http, &m->http, err);
 	if (r < 0)
 		return r;
+	bmc_driver_set_fence(m->ipmi, may_act, m);
 	m->drivers.drivers[BMC_DRIVER_IPMI] = m->ipmi;
 	m->link = agent_http_link_new(m->http);
 	struct engine_options o = { .loop = m->loop,
@@ -415,6 +447,75 @@ static void run(struct manager *m)
 	log_info("controllers started");
 }
 
+/* --- leader election
+ * ------------------------------------------------------------------------------------- */
+
+static void on_acquired(void *data)
+{
+	run(data);
+}
+
+static void on_lost(void *data, const struct err *why)
+{
+	struct manager *m = data;
+	struct err err = *why;
+	err_wrap(&err, "this process does not lead any more and ends");
+	give_up(m, &err);
+}
+
+static void on_leader(void *data, const char *identity)
+{
+	const struct manager *m = data;
+	if (!streq(identity, m->identity))
+		log_info("standing by: another instance leads", "leader", identity);
+}
+
+static void lead(struct manager *m)
+{
+	static const struct kube_lease_handlers handlers = { .acquired = on_acquired,
+							     .lost = on_lost,
+							     .leader = on_leader };
+	struct err err = { 0 };
+	if (!m->options->leader_elect)
+		run(m);
+	else if (kube_lease_new(&m->lease_options, &handlers, m, &m->lease, &err) < 0)
+		give_up(m, &err);
+}
+
+static int lease_seconds(const char *option, const char *text, usec_t *ret, struct err *err)
+{
+	uint64_t seconds;
+	if (parse_u64(text, 3600, &seconds) < 0 || seconds == 0)
+		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not a number of seconds", option,
+			       text);
+	*ret = seconds * USEC_PER_SEC;
+	return 0;
+}
+
+static int lease_settings(struct manager *m, struct err *err)
+{
+	const struct manager_options *o = m->options;
+	struct kube_lease_options *l = &m->lease_options;
+	l->name = o->lease_name;
+	l->ns = o->lease_namespace ? o->lease_namespace : o->namespace_own;
+	int r = lease_seconds("lease-duration", o->lease_duration, &l->duration, err);
+	if (r == 0)
+		r = lease_seconds("renew-deadline", o->renew_deadline, &l->renew_deadline, err);
+	if (r == 0)
+		r = lease_seconds("retry-period", o->retry_period, &l->retry, err);
+	return r < 0 ? r : kube_lease_check(l, err);
+}
+
+/* Another one at each start: a process must not take its predecessor's Lease for its own. */
+static char *new_identity(struct loop *loop)
+{
+	char host[HOST_NAME_MAX + 1] = "", uuid[UUID_TEXT_SIZE];
+	uint8_t random[16];
+	gethostname(host, sizeof(host) - 1);
+	loop_random(loop, random, sizeof(random));
+	return xasprintf("%s_%s", host, uuid_format(random, uuid));
+}
+
 /* --- the installation's Secret
  * ---------------------------------------------------------------------------- */
 
@@ -422,7 +523,7 @@ static void look_for_secret(void *data);
 
 static void again(struct manager *m, const struct err *err)
 {
-	log_warn("cannot read the installation's Secret; trying again", "secret", SECRET_NAME,
+	log_warn("the installation's Secret cannot be had; trying again", "secret", SECRET_NAME,
 		 "error", err->text);
 	timer_set_in(&m->retry, 2 * USEC_PER_SEC);
 }
@@ -441,13 +542,17 @@ static int take_secret(struct manager *m, const struct json *secret, struct err 
 	return 0;
 }
 
+static void make_namespace(struct manager *m);
+
 static void on_made(void *data, const struct err *err, struct json **answer)
 {
 	struct manager *m = data;
 	(void)answer;
 	m->op = NULL;
 	/* In any case read it back: another replica may have been first. */
-	if (err && err->kind != ERR_EXISTS)
+	if (err && err->kind == ERR_NOT_FOUND)
+		make_namespace(m);
+	else if (err && err->kind != ERR_EXISTS)
 		again(m, err);
 	else
 		look_for_secret(m);
@@ -508,9 +613,10 @@ static void on_namespace(void *data, const struct err *err, struct json **answer
 	if (err && err->kind != ERR_EXISTS)
 		again(m, err);
 	else
-		make_secret(m);
+		look_for_secret(m);
 }
 
+/* A cluster's manifests bring the namespace; this is for those who run without. */
 static void make_namespace(struct manager *m)
 {
 	_cleanup_(json_freep) struct json *o = json_new_object();
@@ -526,13 +632,13 @@ static void on_secret(void *data, const struct err *err, struct json **answer)
 	struct err own = { 0 };
 	m->op = NULL;
 	if (err && err->kind == ERR_NOT_FOUND)
-		make_namespace(m);
+		make_secret(m);
 	else if (err)
 		again(m, err);
 	else if (take_secret(m, *answer, &own) < 0)
 		give_up(m, &own);
 	else
-		run(m);
+		lead(m);
 }
 
 static void look_for_secret(void *data)
@@ -547,8 +653,11 @@ static void look_for_secret(void *data)
 
 static struct kube_client *client(struct manager *m, struct kube_transport *transport, double qps)
 {
-	return kube_client_new(&(struct kube_client_options){
-		.loop = m->loop, .transport = transport, .qps = qps });
+	return kube_client_new(&(struct kube_client_options){ .loop = m->loop,
+							      .transport = transport,
+							      .qps = qps,
+							      .may_write = may_write,
+							      .may_write_data = m });
 }
 
 /* As the client wants it: negative for no limit. */
@@ -558,6 +667,20 @@ static double api_qps(const struct manager_options *o)
 	if (o->api_qps)
 		parse_u64(o->api_qps, API_QPS_MAX, &qps);
 	return qps ? (double)qps : -1;
+}
+
+/* Renewals must not wait behind other requests, nor all of their deadline for one answer. */
+static void prepare_election(struct manager *m, struct kube_transport *transport)
+{
+	if (!m->options->leader_elect)
+		return;
+	m->identity = new_identity(m->loop);
+	m->lease_client = kube_client_new(
+		&(struct kube_client_options){ .loop = m->loop,
+					       .transport = transport,
+					       .timeout = m->lease_options.renew_deadline / 2 });
+	m->lease_options.client = m->lease_client;
+	m->lease_options.identity = m->identity;
 }
 
 static int check(struct manager *m, struct err *err)
@@ -572,7 +695,7 @@ static int check(struct manager *m, struct err *err)
 	if (r == 0 && m->options->api_qps && parse_u64(m->options->api_qps, API_QPS_MAX, &qps) < 0)
 		r = err_set(err, ERR_INVALID, "--kube-api-qps: \"%s\" is not a number up to %d",
 			    m->options->api_qps, API_QPS_MAX);
-	return r;
+	return r == 0 && m->options->leader_elect ? lease_settings(m, err) : r;
 }
 
 int manager_check(const struct manager_options *options, struct err *err)
@@ -624,6 +747,7 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 	m->failed = failed;
 	m->failed_data = data;
 	m->client = client(m, transport, api_qps(m->options));
+	prepare_election(m, transport);
 	/* Events have a throttle of their own: a flood of them must not delay work. */
 	m->event_client = client(m, transport, 0);
 	m->recorder = kube_recorder_new(&(struct kube_recorder_options){
@@ -641,20 +765,46 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 	look_for_secret(m);
 }
 
+/* No effect on anything outside afterwards. */
+static void stop_work(struct manager *m)
+{
+	timer_stop(&m->retry);
+	m->op = kube_cancel(m->op);
+	m->agent_server = web_server_close(m->agent_server);
+	m->boot_server = web_server_close(m->boot_server);
+	m->debug_server = web_server_close(m->debug_server);
+	loop_drain(m->loop); /* requests that had come already; their handlers still stand */
+	m->dhcp = dhcp_server_close(m->dhcp);
+	m->tftp = tftp_server_close(m->tftp);
+	m->engine = engine_free(m->engine);
+	m->controller = host_controller_free(m->controller);
+}
+
+static void on_released(void *data)
+{
+	struct manager *m = data;
+	m->stopped(m->stopped_data);
+}
+
+void manager_stop(struct manager *m, loop_fn fn, void *data)
+{
+	m->stopped = fn;
+	m->stopped_data = data;
+	stop_work(m);
+	if (m->lease)
+		kube_lease_release(m->lease, on_released, m);
+	else
+		loop_post(m->loop, on_released, m);
+}
+
 struct manager *manager_free(struct manager *m)
 {
 	if (!m)
 		return NULL;
-	timer_stop(&m->retry);
-	kube_cancel(m->op);
-	web_server_close(m->agent_server);
-	web_server_close(m->boot_server);
-	web_server_close(m->debug_server);
-	loop_drain(m->loop); /* requests that had come already; their handlers still stand */
-	dhcp_server_close(m->dhcp);
-	tftp_server_close(m->tftp);
-	engine_free(m->engine);
-	host_controller_free(m->controller);
+	stop_work(m);
+	kube_lease_free(m->lease);
+	kube_client_free(m->lease_client);
+	free(m->identity);
 	if (m->link)
 		m->link->ops->free(m->link);
 	http_client_free(m->http);

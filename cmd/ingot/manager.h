@@ -28,6 +28,10 @@ struct manager_options {
 	struct net_prefixes api_servers;
 	const char *debug_socket;
 	const char *api_qps; /* NULL: no limit; the API server serves nobody else */
+	/* MANAGER_ELECTION_ROWS; without them: always the leader */
+	bool leader_elect;
+	const char *lease_name, *lease_namespace;
+	const char *lease_duration, *renew_deadline, *retry_period;
 };
 
 #define MANAGER_OPTION(n, arg, def, text, field)                                                   \
@@ -97,6 +101,22 @@ struct manager_options {
 		.kind = OPTION_FLAG, .offset = offsetof(struct manager_options, no_sandbox)        \
 	}
 
+#define MANAGER_ELECTION_ROWS                                                                      \
+	{ .name = "leader-elect",                                                                  \
+	  .help = "act only while holding a Lease; other instances stand by",                      \
+	  .kind = OPTION_FLAG,                                                                     \
+	  .offset = offsetof(struct manager_options, leader_elect) },                              \
+		MANAGER_OPTION("lease-name", "NAME", "ingot", "with --leader-elect", lease_name),  \
+		MANAGER_OPTION("lease-namespace", "NAME", NULL,                                    \
+			       "of the Lease; else --own-namespace", lease_namespace),             \
+		MANAGER_OPTION("lease-duration", "SECONDS", "15",                                  \
+			       "after so long without a renewal another instance takes over",      \
+			       lease_duration),                                                    \
+		MANAGER_OPTION("renew-deadline", "SECONDS", "10",                                  \
+			       "a leader that could not renew for so long ends", renew_deadline),  \
+		MANAGER_OPTION("retry-period", "SECONDS", "2", "between tries for the Lease",      \
+			       retry_period)
+
 struct manager;
 
 /* What can be told of the options alone, before anything is opened or made. */
@@ -108,8 +128,11 @@ int manager_new(struct loop *loop, const struct manager_options *options, struct
 /* Gives up all privileges and most system calls, for good. After what needs them, before the first
  * other thread. */
 int manager_enter_sandbox(const struct manager_options *options, struct err *err);
-/* `failed` is called once if the start, which goes on after this returns, does not succeed. The
+/* `failed` is called once if the start, which goes on after this returns, does not succeed, and
+ * when the Lease is lost: nothing acts on hardware any more then, and the process is to end. The
  * transport is borrowed. */
 void manager_start(struct manager *m, struct kube_transport *transport,
 		   void (*failed)(void *data, const struct err *err), void *data);
+/* Ends all work, gives the Lease back, then calls fn. Only manager_free() may follow. */
+void manager_stop(struct manager *m, loop_fn fn, void *data);
 struct manager *manager_free(struct manager *m);

@@ -34,6 +34,7 @@ static const struct option_row rows[] = {
 	MANAGER_OPTION("kube-api-qps", "N", "20",
 		       "requests a second to the cluster's API, after a burst of 30; 0: no limit",
 		       api_qps),
+	MANAGER_ELECTION_ROWS,
 	{ .name = NULL },
 };
 
@@ -43,7 +44,7 @@ struct operator
 	struct loop_signal *signals[2];
 	struct kube_transport *transport;
 	struct manager *manager;
-	bool failed;
+	bool stopping, failed;
 };
 
 static usec_t log_clock(void *data)
@@ -51,11 +52,22 @@ static usec_t log_clock(void *data)
 	return loop_wall(data);
 }
 
+static void on_stopped(void *data)
+{
+	struct operator* o = data;
+	loop_stop(o->loop);
+}
+
+/* The Lease is given back before the end, which a second signal does not wait for. */
 static void on_signal(void *data)
 {
 	struct operator* o = data;
 	log_info("stopping");
-	loop_stop(o->loop);
+	if (o->stopping || !o->manager)
+		loop_stop(o->loop);
+	else
+		manager_stop(o->manager, on_stopped, o);
+	o->stopping = true;
 }
 
 static void manager_failed(void *data, const struct err *err)

@@ -163,6 +163,15 @@ static bool acceptable(struct bmc *bmc, struct bmc_task *task)
 	return true;
 }
 
+int bmc_may_act(const struct bmc *bmc, struct err *err)
+{
+	const struct bmc_driver *driver = bmc->driver;
+	if (!driver->may_act || driver->may_act(driver->may_act_data))
+		return 0;
+	return err_set(err, ERR_CANCELLED,
+		       "nothing was sent to the BMC: this process does not lead any more");
+}
+
 static void expire_running(struct bmc *bmc)
 {
 	struct bmc_task *task = bmc->running;
@@ -209,7 +218,8 @@ static void start_next(struct bmc *bmc)
 {
 	while (!bmc->running && !list_empty(&bmc->queue)) {
 		struct bmc_task *task = first_task(bmc);
-		if (!acceptable(bmc, task) || breaker_refuses(bmc, task)) {
+		if (!acceptable(bmc, task) || bmc_may_act(bmc, &task->result.err) < 0 ||
+		    breaker_refuses(bmc, task)) {
 			drop(bmc, task);
 			continue;
 		}
@@ -441,6 +451,12 @@ struct bmc_driver *bmc_driver_free(struct bmc_driver *driver)
 	if (driver)
 		driver->ops->free(driver);
 	return NULL;
+}
+
+void bmc_driver_set_fence(struct bmc_driver *driver, bool (*may_act)(void *data), void *data)
+{
+	driver->may_act = may_act;
+	driver->may_act_data = data;
 }
 
 const char *bmc_driver_name(const struct bmc_driver *driver)

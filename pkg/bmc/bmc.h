@@ -147,6 +147,10 @@ struct bmc_driver *bmc_driver_find(const struct bmc_driver_set *set,
 				   const struct bmc_scheme *scheme, struct err *err);
 /* All its BMCs must be closed. Accepts NULL; returns NULL. */
 struct bmc_driver *bmc_driver_free(struct bmc_driver *driver);
+/* Asked directly before anything but the end of a session is sent; false ends the request with
+ * ERR_CANCELLED. For leader election: a process that was paused may have been replaced meanwhile,
+ * in the middle of a session. */
+void bmc_driver_set_fence(struct bmc_driver *driver, bool (*may_act)(void *data), void *data);
 const char *bmc_driver_name(const struct bmc_driver *driver);
 bool bmc_driver_supports(const struct bmc_driver *driver, enum bmc_op op);
 bool bmc_driver_boots_from(const struct bmc_driver *driver, enum bmc_device device);

@@ -65,6 +65,8 @@ struct bmc_driver {
 	const struct bmc_ops *ops;
 	struct loop *loop;
 	unsigned open_count;
+	bool (*may_act)(void *data); /* NULL: always */
+	void *may_act_data;
 };
 
 struct bmc {
@@ -84,5 +86,8 @@ struct bmc {
 	bool busy, closed; /* inside a callback; closed in it */
 };
 
+/* To be asked before each packet or request on the wire; bmc.c asks before it starts a request. 0,
+ * or -errno with what ends the request. */
+int bmc_may_act(const struct bmc *bmc, struct err *err);
 /* Ends the running request with task->result. The BMC may be gone when this returns. */
 void bmc_complete(struct bmc *bmc);

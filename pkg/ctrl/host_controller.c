@@ -533,11 +533,19 @@ static void env_event(void *data, const char *key, bool warning, const char *rea
 	publish(c, object, warning, reason, message);
 }
 
+static bool env_may_act(void *data)
+{
+	const struct host_controller *c = data;
+	return !c->options.may_act || c->options.may_act(c->options.may_act_data);
+}
+
 void host_controller_env(struct host_controller *c, struct engine_env *ret)
 {
-	*ret = (struct engine_env){
-		.save = env_save, .kick = env_kick, .event = env_event, .data = c
-	};
+	*ret = (struct engine_env){ .save = env_save,
+				    .kick = env_kick,
+				    .event = env_event,
+				    .may_act = env_may_act,
+				    .data = c };
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

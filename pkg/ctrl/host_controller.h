@@ -18,6 +18,9 @@ struct host_controller_options {
 	const char *ns;	      /* watched namespace; NULL: all */
 	unsigned concurrency; /* 0: 8 */
 	unsigned max_provisioning_retries;
+	/* May hardware be acted on (leader election)? NULL: always. */
+	bool (*may_act)(void *data);
+	void *may_act_data;
 	/* The engine is made after the controller, because it needs the controller's records and
 	 * kicks. */
 };

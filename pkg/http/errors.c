@@ -138,6 +138,9 @@ static bool by_us(const struct http_op *op, struct err *ret)
 	case STOP_IDLE:
 		too_late(op, ret);
 		return true;
+	case STOP_FENCE:
+		err_set(ret, ERR_CANCELLED, "not sent: this process does not lead any more");
+		return true;
 	case STOP_NONE:
 	case STOP_REDIRECT:
 		return false;

@@ -20,6 +20,10 @@ struct http_client_options {
 	unsigned max_host_connections; /* 0: 2 */
 	/* Asked on every connect, after resolution; outlives the client. NULL: all is allowed. */
 	const struct net_policy *policy;
+	/* Asked when a connection stands, directly before the request is sent on it; false ends it
+	 * with ERR_CANCELLED. NULL: always. */
+	bool (*may_send)(void *data);
+	void *may_send_data;
 };
 
 /* All PEM texts; borrowed for the request's life. */

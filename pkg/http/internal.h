@@ -22,6 +22,8 @@ struct http_client {
 	struct timer timer; /* curl's one timeout */
 	char *user_agent;
 	const struct net_policy *policy;
+	bool (*may_send)(void *data);
+	void *may_send_data;
 	struct list ops; /* in the multi handle */
 	struct list
 		pending;   /* started inside a curl call: curl refuses to add them before it ends */
@@ -43,6 +45,7 @@ enum stop {
 	STOP_HEAD_MAX,
 	STOP_DEADLINE,
 	STOP_IDLE,
+	STOP_FENCE, /* may_send said no */
 };
 
 struct http_op {

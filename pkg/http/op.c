@@ -256,8 +256,13 @@ int op_on_request(void *data, char *peer, char *local, int peer_port, int local_
 {
 	(void)peer, (void)local, (void)peer_port, (void)local_port;
 	struct http_op *op = data;
+	const struct http_client *c = op->client;
 	op->started = true;
-	op->last_byte = loop_now(op->client->loop);
+	op->last_byte = loop_now(c->loop);
+	if (c->may_send && !c->may_send(c->may_send_data)) {
+		stop(op, STOP_FENCE, 0);
+		return CURL_PREREQFUNC_ABORT;
+	}
 	return op->cancelled ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 

@@ -37,6 +37,8 @@ struct kube_client {
 	usec_t due;	 /* when the next request would be due if all came evenly */
 	usec_t timeout;
 	usec_t warned; /* when a long wait was last logged */
+	bool (*may_write)(void *data);
+	void *may_write_data;
 	void (*observe)(void *data, const char *method, int status, usec_t took);
 	void *observe_data;
 	struct list ops;
@@ -255,6 +257,11 @@ static void send_op(struct kube_op *op)
 							  .body = on_stream_body,
 							  .done = on_stream_done };
 	struct kube_client *c = op->client;
+	if (c->may_write && !streq(op->method, "GET") && !c->may_write(c->may_write_data)) {
+		err_set(&op->early, ERR_CANCELLED, "not sent: this process does not lead any more");
+		timer_set_in(&op->timer, 0);
+		return;
+	}
 	const struct kube_http_request request = {
 		.method = op->method,
 		.path = op->path,
@@ -410,6 +417,8 @@ struct kube_client *kube_client_new(const struct kube_client_options *o)
 	c->interval = qps < 0 ? 0 : (usec_t)((double)USEC_PER_SEC / qps);
 	c->slack = (burst - 1) * c->interval;
 	c->timeout = o->timeout ? o->timeout : 30 * USEC_PER_SEC;
+	c->may_write = o->may_write;
+	c->may_write_data = o->may_write_data;
 	c->observe = o->observe;
 	c->observe_data = o->observe_data;
 	list_init(&c->ops);

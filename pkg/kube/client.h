@@ -34,6 +34,9 @@ struct kube_client_options {
 	double qps;			  /* 0: 20; negative: no throttle */
 	unsigned burst;			  /* 0: 30 */
 	usec_t timeout;			  /* of one try; 0: 30 s */
+	/* Asked before each write leaves; false fails it with ERR_CANCELLED. NULL: always. */
+	bool (*may_write)(void *data);
+	void *may_write_data;
 	/* For metrics: each answer of the server (status 0: none came). May be NULL. */
 	void (*observe)(void *data, const char *method, int status, usec_t took);
 	void *observe_data;

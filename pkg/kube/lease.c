@@ -21,6 +21,9 @@
 
 static const struct kube_resource leases = { "coordination.k8s.io", "v1", "leases", "Lease", true };
 
+static const usec_t DURATION_DEFAULT = 15 * USEC_PER_SEC;
+static const usec_t RENEW_DEADLINE_DEFAULT = 10 * USEC_PER_SEC;
+static const usec_t RETRY_DEFAULT = 2 * USEC_PER_SEC;
 static const usec_t FENCE_MARGIN = 2 * USEC_PER_SEC; /* clocks, and a command on its way */
 static const usec_t RELEASE_LIMIT = 5 * USEC_PER_SEC;
 static const usec_t DURATION_MAX = USEC_PER_HOUR; /* of another's record */
@@ -185,7 +188,7 @@ static void try_again(struct kube_lease *l, usec_t delay)
 static void wait_for_turn(struct kube_lease *l)
 {
 	usec_t now = loop_now(l->loop), next = now + l->retry;
-	usec_t end_at = l->seen ? l->seen_at + duration_of(l, l->seen) : USEC_INFINITY;
+	usec_t end_at = l->seen ? l->seen_at + duration_of(l, l->seen) : 0;
 	next += loop_random_below(l->loop, l->retry * 6 / 5 + 1);
 	if (end_at > now)
 		next = MIN(next, end_at + loop_random_below(l->loop, l->retry / 4 + 1));
@@ -228,8 +231,10 @@ static void on_written(void *data, const struct err *err, struct json **answer)
 			read_lease(l);
 		return;
 	}
-	if (err && err->kind == ERR_NOT_FOUND) {
-		l->seen = json_free(l->seen); /* deleted: to be made anew */
+	/* Deleted: to be made anew. Without a Lease that we knew it is the namespace that is
+	 * missing, and that is somebody else's to mend. */
+	if (err && err->kind == ERR_NOT_FOUND && l->seen) {
+		l->seen = json_free(l->seen);
 		try_again(l, 0);
 		return;
 	}
@@ -337,40 +342,45 @@ static void on_deadline(void *data)
 /* --- for users
  * ------------------------------------------------------------------------------------------- */
 
-static int check_times(const struct kube_lease *l, struct err *err)
+static usec_t or_default(usec_t given, usec_t standard)
 {
-	if (l->renew_deadline >= l->duration)
+	return given ? given : standard;
+}
+
+int kube_lease_check(const struct kube_lease_options *o, struct err *err)
+{
+	usec_t duration = or_default(o->duration, DURATION_DEFAULT);
+	usec_t renew_deadline = or_default(o->renew_deadline, RENEW_DEADLINE_DEFAULT);
+	/* Or there would be a time in which we hold it and may not act: work would fail or stand
+	 * still, and go on as if nothing had been. */
+	if (duration < renew_deadline + FENCE_MARGIN)
 		return err_set(err, ERR_INVALID,
-			       "the lease's duration must be longer than its renew deadline");
-	if (l->renew_deadline * 5 <= l->retry * 6)
+			       "the lease's duration must be its renew deadline + 2 s at least");
+	if (renew_deadline * 5 <= or_default(o->retry, RETRY_DEFAULT) * 6)
 		return err_set(err, ERR_INVALID,
 			       "the lease's renew deadline must be longer than 1.2 retry periods");
-	if (l->duration <= FENCE_MARGIN)
-		return err_set(err, ERR_INVALID, "the lease's duration must be longer than 2 s");
 	return 0;
 }
 
 int kube_lease_new(const struct kube_lease_options *o, const struct kube_lease_handlers *handlers,
 		   void *data, struct kube_lease **ret, struct err *err)
 {
+	int r = kube_lease_check(o, err);
+	if (r < 0)
+		return r;
 	struct kube_lease *l = xcalloc(1, sizeof(*l));
 	l->client = o->client;
 	l->loop = kube_client_loop(o->client);
 	l->ns = xstrdup(o->ns);
 	l->name = xstrdup(o->name);
 	l->identity = xstrdup(o->identity);
-	l->duration = o->duration ? o->duration : 15 * USEC_PER_SEC;
-	l->renew_deadline = o->renew_deadline ? o->renew_deadline : 10 * USEC_PER_SEC;
-	l->retry = o->retry ? o->retry : 2 * USEC_PER_SEC;
+	l->duration = or_default(o->duration, DURATION_DEFAULT);
+	l->renew_deadline = or_default(o->renew_deadline, RENEW_DEADLINE_DEFAULT);
+	l->retry = or_default(o->retry, RETRY_DEFAULT);
 	l->handlers = *handlers;
 	l->data = data;
 	timer_init(&l->timer, l->loop, "lease", on_timer, l);
 	timer_init(&l->deadline, l->loop, "lease deadline", on_deadline, l);
-	int r = check_times(l, err);
-	if (r < 0) {
-		kube_lease_free(l);
-		return r;
-	}
 	try_again(l, 0);
 	*ret = l;
 	return 0;

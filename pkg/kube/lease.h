@@ -12,7 +12,7 @@ struct kube_lease_options {
 	const char *ns, *name;
 	const char *identity;  /* "<host name>_<uuid>", another one at each start */
 	usec_t duration;       /* 0: 15 s */
-	usec_t renew_deadline; /* 0: 10 s; below duration */
+	usec_t renew_deadline; /* 0: 10 s; at most duration - 2 s */
 	usec_t retry;	       /* 0: 2 s; below renew_deadline / 1.2 */
 };
 
@@ -25,7 +25,9 @@ struct kube_lease_handlers {
 	void (*leader)(void *data, const char *identity);
 };
 
-/* ERR_INVALID when the times do not fit together. Starts trying at once. */
+/* ERR_INVALID when the times do not fit together; only these are read. */
+int kube_lease_check(const struct kube_lease_options *options, struct err *err);
+/* The same check first. Starts trying at once. */
 int kube_lease_new(const struct kube_lease_options *options,
 		   const struct kube_lease_handlers *handlers, void *data, struct kube_lease **ret,
 		   struct err *err);

@@ -81,6 +81,7 @@ struct kube_watch {
 
 	unsigned failures;
 	usec_t failed_at, internal_since;
+	enum watch_fault last_fault;
 	struct err error;
 	unsigned busy;
 	bool dead;
@@ -140,14 +141,16 @@ struct kube_watch *kube_watch_free(struct kube_watch *w)
 /* --- faults
  * ---------------------------------------------------------------------------------------- */
 
-/* Counts faults that follow each other closely; true when this is not the first of them. */
-static bool note_fault(struct kube_watch *w)
+/* Counts faults that follow each other closely; true when the one before was of the same kind. */
+static bool note_fault(struct kube_watch *w, enum watch_fault f)
 {
 	usec_t now = loop_now(w->loop);
 	if (w->failed_at && now - w->failed_at > BACKOFF_RESET)
 		w->failures = 0;
+	bool again = w->failures++ > 0 && w->last_fault == f;
 	w->failed_at = now;
-	return w->failures++ > 0;
+	w->last_fault = f;
+	return again;
 }
 
 static usec_t backoff(struct kube_watch *w)
@@ -158,13 +161,14 @@ static usec_t backoff(struct kube_watch *w)
 	return loop_random_below(w->loop, MIN(limit, BACKOFF_MAX) + 1);
 }
 
-static usec_t delay_of(struct kube_watch *w, enum watch_delay delay, const struct kube_status *s)
+static usec_t delay_of(struct kube_watch *w, enum watch_fault f, const struct kube_status *s)
 {
 	usec_t wait, asked = USEC_PER_SEC;
-	bool again = note_fault(w);
-	switch (delay) {
+	bool again = note_fault(w, f);
+	switch (watch_fault_info(f)->delay) {
 	case DELAY_NONE:
-		/* Twice in a row without progress would be a loop at full speed. */
+		/* Twice in a row without progress would be a loop at full speed. After an outage,
+		 * "gone" is the first word of a server that is back. */
 		return again && !w->had_frame ? backoff(w) : 0;
 	case DELAY_BACKOFF:
 		return backoff(w);
@@ -236,7 +240,7 @@ static void fault(struct kube_watch *w, enum watch_fault f, const struct kube_st
 	w->ended = false;
 	str_replace(&w->token, NULL);
 	apply_next(w, next_of(w, f));
-	usec_t delay = delay_of(w, info->delay, status);
+	usec_t delay = delay_of(w, f, status);
 	set_state(w, WATCH_PAUSE);
 	timer_set_in(&w->timer, delay);
 	log_debug("watcher pauses", "watch", w->what, "fault", info->name, "error",

@@ -31,7 +31,7 @@ enum watch_next {
 };
 
 enum watch_delay {
-	DELAY_NONE, /* at once; back-off if it had failed just before */
+	DELAY_NONE, /* at once; back-off if the same was so just before */
 	DELAY_BACKOFF,
 	DELAY_SERVER, /* what the server asks for, 1 s if nothing, but not below back-off */
 	DELAY_MAX,

@@ -174,16 +174,24 @@ static usec_t patience(const struct ipmi_bmc *b)
 	return span + span / 2048 * b->session->secrets.console_random[b->session->tries & 15];
 }
 
+/* A session may be closed by whoever opened it: that changes nothing but the BMC's own tables. */
+static int send_packet(struct ipmi_bmc *b, struct err *err)
+{
+	uint8_t packet[IPMI_PACKET_MAX];
+	if (b->session->state != IPMI_STATE_CLOSING && bmc_may_act(&b->base, err) < 0)
+		return err_value(err);
+	int n = ipmi_session_packet(b->session, packet);
+	return n < 0 ? err_set(err, ERR_INTERNAL, "cannot encode an IPMI packet (%d)", n)
+		     : ipmi_send(b, packet, (size_t)n, err);
+}
+
 /* Sends what the session's state wants sent, for the first time or again. */
 static void transmit(struct ipmi_bmc *b)
 {
-	uint8_t packet[IPMI_PACKET_MAX];
 	struct err err = { 0 };
 	if (b->session->tries > 0)
 		ipmi_driver_of(b)->stats.resent++;
-	int n = ipmi_session_packet(b->session, packet);
-	int r = n < 0 ? err_set(&err, ERR_INTERNAL, "cannot encode an IPMI packet (%d)", n)
-		      : ipmi_send(b, packet, (size_t)n, &err);
+	int r = send_packet(b, &err);
 	if (r == 0 && b->session->state == IPMI_STATE_COMMAND && b->sent_once)
 		return; /* until it is answered or the deadline comes */
 	if (r == 0) {

@@ -57,6 +57,7 @@ struct bench {
 	unsigned waiting; /* for so many results */
 	char trace[512];
 	struct bmc_result last;
+	unsigned fence_after; /* packets */
 };
 
 /* --- the peer -------------------------------------------------------------------------------- */
@@ -711,6 +712,39 @@ static void test_power_on_is_repeated(void **state)
 	assert_true(t->peer.bmc.actions[1] > 1);
 }
 
+/* --- the fence ------------------------------------------------------------------------------- */
+
+/* Falls at the packet after which the test stopped counting. */
+static bool few_packets(void *data)
+{
+	const struct bench *t = data;
+	return t->peer.bmc.requests < t->fence_after;
+}
+
+/* A process that was paused in the middle of a session, wherever that was, goes on with nothing but
+ * the end of the session. */
+static void test_fence_at_each_packet(void **state)
+{
+	struct bench *t = *state;
+	for (;; t->fence_after++) {
+		assert_true(t->fence_after < 50);
+		settle(t);
+		restart(t, &quick);
+		t->peer.bmc.requests = 0;
+		bmc_driver_set_fence(t->driver, few_packets, t);
+		act(t, BMC_ACTION_ON);
+		loop_run(t->loop);
+		t->trace[0] = '\0';
+		if (t->last.err.kind == ERR_NONE)
+			break;
+		assert_int_equal(t->last.err.kind, ERR_CANCELLED);
+		expect_text(t, "does not lead any more");
+		assert_int_equal(t->peer.bmc.actions[1], 0);
+	}
+	assert_int_equal(t->peer.bmc.actions[1], 1);
+	assert_true(t->fence_after >= 5); /* so many packets a session has before its command */
+}
+
 /* --- refusals -------------------------------------------------------------------------------- */
 
 static void test_wrong_password(void **state)
@@ -951,6 +985,7 @@ int main(void)
 		CASE(test_stranger),
 		CASE(test_reset_is_not_repeated),
 		CASE(test_power_on_is_repeated),
+		CASE(test_fence_at_each_packet),
 		CASE(test_wrong_password),
 		CASE(test_wrong_user),
 		CASE(test_privilege),

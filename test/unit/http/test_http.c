@@ -655,6 +655,32 @@ static void test_policy(void **state)
 	net_policy_done(&policy);
 }
 
+static bool not_now(void *data)
+{
+	unsigned *asked = data;
+	++*asked;
+	return false;
+}
+
+/* The question comes when the connection stands: nothing but the connection is seen there. */
+static void test_fence(void **state)
+{
+	struct fixture *f = *state;
+	unsigned asked = 0;
+	start_two(f);
+	http_client_free(f->client);
+	struct http_client_options o = { .may_send = not_now, .may_send_data = &asked };
+	assert_int_equal(http_client_new(f->loop, &o, &f->client, NULL), 0);
+	struct story s = ask(f, "/end",
+			     (struct http_request){ .method = "POST", .body = "x", .body_len = 1 },
+			     &story_collect);
+	assert_int_equal(s.err.kind, ERR_CANCELLED);
+	assert_non_null(strstr(s.err.text, "does not lead any more"));
+	assert_int_equal(asked, 1);
+	assert_int_equal(f->server->requests, 0);
+	story_release(&s);
+}
+
 /* --- cancel, pause, and what users do in callbacks
  * ------------------------------------------------------ */
 
@@ -974,6 +1000,7 @@ int main(void)
 		T(test_redirect_of_post),
 		T(test_redirect_refusals),
 		T(test_policy),
+		T(test_fence),
 		T(test_cancel_in_callbacks),
 		T(test_cancel_outside),
 		T(test_cancel_and_start_from_anothers_callback),

@@ -407,10 +407,44 @@ static void test_strip(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static bool no(void *data)
+{
+	unsigned *asked = data;
+	++*asked;
+	return false;
+}
+
+/* Who does not lead any more may still read. */
+static void test_fence(void **state)
+{
+	struct fake *f = *state;
+	unsigned asked = 0;
+	struct outcome o = { 0 };
+	kube_client_free(f->client);
+	f->client = kube_client_new(&(struct kube_client_options){ .loop = f->loop,
+								   .transport = &f->base,
+								   .may_write = no,
+								   .may_write_data = &asked });
+	_cleanup_(json_freep) struct json *host = parse(HOST("a", "5"));
+	kube_update_status(f->client, &hosts, host, outcome_done, &o);
+	assert_int_equal(o.times, 0);
+	loop_run(f->loop);
+	assert_int_equal(o.times, 1);
+	assert_int_equal(o.err.kind, ERR_CANCELLED);
+	assert_int_equal(asked, 1);
+	assert_int_equal(f->started, 0);
+	kube_get(f->client, &hosts, "m", "a", outcome_done, &o);
+	fake_reply(fake_expect(f, "GET", "/"), 200, HOST("a", "5"));
+	assert_false(o.failed);
+	assert_int_equal(asked, 1);
+	outcome_release(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_get),
+		T(test_fence),
 		T(test_writes),
 		T(test_errors),
 		T(test_text_answers),

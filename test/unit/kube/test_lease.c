@@ -121,6 +121,21 @@ static void acquire(struct candidate *c)
 /* --- conversations
  * ---------------------------------------------------------------------------------------- */
 
+/* 404 for a create means that the namespace is missing: no reason to ask without a pause. */
+static void test_namespace_missing(void **state)
+{
+	struct candidate *c = *state;
+	for (int i = 0; i < 5; i++) {
+		usec_t before = loop_now(c->f->loop);
+		fake_refuse(fake_expect(c->f, "GET", PATH "/op"), 404, "NotFound");
+		fake_refuse(fake_expect(c->f, "POST", PATH "?"), 404, "NotFound");
+		struct kube_call *again = fake_expect(c->f, "GET", PATH "/op");
+		assert_true(loop_now(c->f->loop) - before >= 2 * S);
+		fake_refuse(again, 503, "ServiceUnavailable");
+	}
+	assert_int_equal(c->acquired, 0);
+}
+
 static void test_create_and_renew(void **state)
 {
 	struct candidate *c = *state;
@@ -263,33 +278,36 @@ static void test_deleted_lease(void **state)
 	fake_expect(c->f, "PUT", PATH "/op");
 }
 
-/* All counts from the start of the request, and the fence does not wait for any timer to run. */
-static void test_fence(void **state)
+/* All counts from the start of the request, and the fence does not wait for any timer to run: an
+ * answer that comes too late is the first word of a process that was paused. */
+static void check_fence(struct candidate *c, usec_t took, bool acts)
 {
-	struct candidate *c = *state;
 	struct err err = { 0 };
 	const struct kube_lease_options o = { .client = c->f->client,
 					      .ns = "ns",
 					      .name = "op",
 					      .identity = "me",
-					      .renew_deadline = 14 * S };
+					      .renew_deadline = 13 * S };
+	c->acquired = c->lost = 0;
 	kube_lease_free(c->l);
 	assert_int_equal(kube_lease_new(&o, &handlers, c, &c->l, &err), 0);
 	fake_refuse(fake_expect(c->f, "GET", PATH "/op"), 404, "NotFound");
 	struct kube_call *post = fake_expect(c->f, "POST", PATH);
-	usec_t asked = loop_now(c->f->loop);
-	fake_sleep(c->f, 5 * S); /* a slow answer */
+	fake_sleep(c->f, took);
 	lease_reply(post, 201, "1", "me");
-	fake_expect(c->f, "PUT", PATH "/op"); /* never answered */
-	fake_sleep(c->f, asked + 13 * S - 1 - loop_now(c->f->loop));
-	assert_true(kube_lease_may_act(c->l));
-	fake_sleep(c->f, 1);
+	assert_int_equal(c->acquired, 1);
 	assert_true(kube_lease_held(c->l));
-	assert_false(kube_lease_may_act(c->l));
-	fake_sleep(c->f, 1 * S - 1);
+	assert_int_equal(kube_lease_may_act(c->l), acts);
 	assert_int_equal(c->lost, 0);
 	fake_sleep(c->f, 1);
 	assert_int_equal(c->lost, 1);
+	assert_false(kube_lease_may_act(c->l));
+}
+
+static void test_fence(void **state)
+{
+	check_fence(*state, 13 * S - 1, true);
+	check_fence(*state, 13 * S, false);
 }
 
 static void test_release(void **state)
@@ -348,6 +366,7 @@ static void test_times(void **state)
 		{ .duration = 10 * S, .renew_deadline = 10 * S, .retry = 2 * S },
 		{ .duration = 10 * S, .renew_deadline = 6 * S, .retry = 5 * S },
 		{ .duration = 2 * S, .renew_deadline = 1 * S, .retry = S / 10 },
+		{ .duration = 10 * S, .renew_deadline = 9 * S, .retry = 1 * S }, /* the fence */
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct kube_lease_options o = bad[i];
@@ -490,6 +509,7 @@ static void test_never_two_leaders(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(test_namespace_missing),
 		T(test_create_and_renew),
 		T(test_waits_for_anothers_lease),
 		T(test_renewals_of_another_start_the_wait_anew),

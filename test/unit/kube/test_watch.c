@@ -254,6 +254,23 @@ static void test_gone_in_both_forms(void **state)
 	assert_int_equal(t->failures, 0);
 }
 
+/* What the back-off of an outage has grown to must not delay the list as well. */
+static void test_gone_after_an_outage(void **state)
+{
+	struct tale *t = *state;
+	struct kube_call *c = get_going(t);
+	for (int i = 0; i < 8; i++) {
+		fake_refuse(c, 502, "");
+		c = fake_expect(t->f, "GET", WATCH_PATH "5");
+	}
+	usec_t before = loop_now(t->f->loop);
+	fake_refuse(c, 410, "Expired");
+	c = fake_expect(t->f, "GET", LIST_PATH);
+	assert_int_equal(loop_now(t->f->loop), before);
+	fake_reply(c, 200, LIST("9", HOST("a", "8")));
+	fake_expect(t->f, "GET", WATCH_PATH "9");
+}
+
 static void test_gone_again_and_again_is_slowed_down(void **state)
 {
 	struct tale *t = *state;
@@ -551,6 +568,7 @@ int main(void)
 		T(test_selectors_and_namespace),
 		T(test_bad_options),
 		T(test_gone_in_both_forms),
+		T(test_gone_after_an_outage),
 		T(test_gone_again_and_again_is_slowed_down),
 		T(test_expired_page_token),
 		T(test_too_large_version),

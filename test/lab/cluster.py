@@ -1,0 +1,181 @@
+"""A real Kubernetes control plane in the lab's namespace, on its loopback: etcd, kube-apiserver and
+kube-controller-manager as hack/kube-apiserver built them, with TLS, RBAC and service accounts.
+
+    with Lab(directory) as lab:
+        cluster = Cluster(lab, directory)
+        cluster.start()
+        cluster.install()          # CRDs and manifests of this tree
+        cluster.admin              # kubeconfig of an admin
+        cluster.ingot              # kubeconfig of the service account that the manifests make
+
+The processes die with the lab. kubectl is the machine's own when it has one.
+"""
+import base64
+import json
+import os
+import shutil
+import subprocess
+
+import watch
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+PROGRAMS = os.environ.get("INGOT_KUBERNETES") or os.path.join(TOP, "build/cache/kubernetes")
+ADDRESS = "127.0.0.1:6443"
+ETCD = "http://127.0.0.1:2379"
+
+
+def missing():
+    """Why there can be no cluster, or None."""
+    if os.path.exists(os.path.join(PROGRAMS, "recipe")):
+        return None
+    return f"{os.path.relpath(PROGRAMS)} is not there: `make kubernetes` builds it, `make test-full` does so by itself"
+
+
+def openssl(*arguments, stdin=None):
+    done = subprocess.run(["openssl", *arguments], input=stdin, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"openssl {' '.join(arguments)}: {done.stderr}")
+    return done.stdout
+
+
+class Pki:
+    """A CA and what it signs, all below one directory."""
+
+    def __init__(self, directory):
+        self.dir = directory
+        os.makedirs(directory, mode=0o700)
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                "-subj", "/CN=lab CA", "-keyout", self.path("ca.key"), "-out", self.path("ca.crt"))
+        openssl("genrsa", "-out", self.path("accounts.key"), "2048")
+        openssl("rsa", "-in", self.path("accounts.key"), "-pubout", "-out", self.path("accounts.pub"))
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def data(self, name):
+        with open(self.path(name), "rb") as file:
+            return base64.b64encode(file.read()).decode()
+
+    def sign(self, name, subject, extensions):
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject,
+                "-keyout", self.path(name + ".key"), "-out", self.path(name + ".csr"))
+        with open(self.path(name + ".ext"), "w", encoding="ascii") as file:
+            file.write(extensions)
+        openssl("x509", "-req", "-in", self.path(name + ".csr"), "-CA", self.path("ca.crt"),
+                "-CAkey", self.path("ca.key"), "-CAcreateserial", "-days", "2",
+                "-extfile", self.path(name + ".ext"), "-out", self.path(name + ".crt"))
+
+    def kubeconfig(self, name, user):
+        path = self.path(name + ".kubeconfig")
+        cluster = {"server": f"https://{ADDRESS}", "certificate-authority-data": self.data("ca.crt")}
+        config = {"apiVersion": "v1", "kind": "Config", "current-context": "lab",
+                  "clusters": [{"name": "lab", "cluster": cluster}], "users": [{"name": name, "user": user}],
+                  "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": name}}]}
+        with open(path, "w", encoding="ascii", opener=lambda p, f: os.open(p, f, 0o600)) as file:
+            json.dump(config, file)
+        return path
+
+    def client(self, name, subject):
+        self.sign(name, subject, "extendedKeyUsage=clientAuth")
+        return self.kubeconfig(name, {"client-certificate-data": self.data(name + ".crt"),
+                                      "client-key-data": self.data(name + ".key")})
+
+
+class Cluster:
+    def __init__(self, lab, directory):
+        self.lab, self.dir = lab, os.path.abspath(directory)
+        self.ingot = self._api = None
+        os.makedirs(self.dir, exist_ok=True)
+        self.pki = Pki(os.path.join(self.dir, "pki"))
+        self.pki.sign("server", "/CN=kube-apiserver", "extendedKeyUsage=serverAuth\n"
+                      "subjectAltName=IP:127.0.0.1,IP:10.96.0.1,DNS:kubernetes.default.svc")
+        self.admin = self.pki.client("admin", "/O=system:masters/CN=admin")
+        self._manager = self.pki.client("manager", "/CN=system:kube-controller-manager")
+
+    def start(self):
+        self._run("etcd", "--data-dir", os.path.join(self.dir, "etcd-data"), "--unsafe-no-fsync",
+                  "--listen-client-urls", ETCD, "--advertise-client-urls", ETCD,
+                  "--listen-peer-urls", "http://127.0.0.1:2380",
+                  "--initial-advertise-peer-urls", "http://127.0.0.1:2380",
+                  "--initial-cluster", "default=http://127.0.0.1:2380")
+        self.start_api()
+        # What keeps nodes and workloads going is left out; this is what ends deletions.
+        self._run("kube-controller-manager", "--kubeconfig", self._manager, "--leader-elect=false", "--port=0",
+                  "--secure-port=0", "--root-ca-file", self.pki.path("ca.crt"),
+                  "--service-account-private-key-file", self.pki.path("accounts.key"),
+                  "--use-service-account-credentials=true",
+                  "--controllers=garbagecollector,namespace,serviceaccount,serviceaccount-token")
+
+    def _run(self, program, *arguments):
+        return self.lab.popen([os.path.join(PROGRAMS, program), *arguments],
+                              log=os.path.join(self.dir, program + ".log"))
+
+    # --- the API server ---
+
+    def start_api(self):
+        pki = self.pki.path
+        self._api = self._run(
+            "kube-apiserver", "--etcd-servers", ETCD, "--bind-address", "127.0.0.1", "--secure-port", "6443",
+            "--advertise-address", "10.77.0.1", "--service-cluster-ip-range", "10.96.0.0/16",
+            "--tls-cert-file", pki("server.crt"), "--tls-private-key-file", pki("server.key"),
+            "--client-ca-file", pki("ca.crt"), "--authorization-mode", "RBAC", "--anonymous-auth=false",
+            "--service-account-issuer", "https://kubernetes.default.svc",
+            "--service-account-key-file", pki("accounts.pub"),
+            "--service-account-signing-key-file", pki("accounts.key"))
+        watch.until(os.path.join(self.dir, "kube-apiserver.log"), self._ready, 120, "kube-apiserver is not ready")
+
+    def _ready(self):
+        if self._api.poll() is not None:
+            with open(os.path.join(self.dir, "kube-apiserver.log"), encoding="utf-8") as log:
+                raise RuntimeError(f"kube-apiserver ended with {self._api.returncode}: {log.read()[-2000:]}")
+        return self._try("get", "--raw", "/readyz").returncode == 0 or None
+
+    def kill_api(self):
+        """etcd keeps what was acknowledged."""
+        self._api.kill()
+        self._api.wait()
+
+    def compact(self):
+        """etcd forgets all revisions but the present one, and the API server's own memory of them is
+        to be gone as well (kill_api)."""
+        status = self._etcd("maintenance/status", {})
+        self._etcd("kv/compaction", {"revision": status["header"]["revision"], "physical": True})
+
+    def etcd_put(self, key, value):
+        """A write past the API server: a revision that nobody watches."""
+        text = [base64.b64encode(part.encode()).decode() for part in (key, value)]
+        self._etcd("kv/put", {"key": text[0], "value": text[1]})
+
+    def _etcd(self, what, body):
+        out = self.lab.exec(["curl", "-sS", "--fail", "-d", json.dumps(body), f"{ETCD}/v3/{what}"])
+        return json.loads(out)
+
+    # --- its users ---
+
+    def _try(self, *arguments, config=None, stdin=None):
+        kubectl = shutil.which("kubectl") or os.path.join(PROGRAMS, "kubectl")
+        argv = self.lab.inside_argv([kubectl, "--kubeconfig", config or self.admin, "--request-timeout", "30s",
+                                     "--cache-dir", os.path.join(self.dir, "cache"), *arguments])
+        return subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+
+    def kubectl(self, *arguments, **options):
+        done = self._try(*arguments, **options)
+        if done.returncode != 0:
+            raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def install(self):
+        """What a person would: the CRDs, then the manifests. Gives self.ingot."""
+        self.kubectl("apply", "-f", os.path.join(TOP, "crds"))
+        self.kubectl("wait", "--for", "condition=Established", "--timeout=30s", "crd", "--all")
+        self.kubectl("apply", "-f", os.path.join(TOP, "manifests/namespace.yaml"))
+        self.kubectl("apply", "-f", os.path.join(TOP, "manifests/rbac.yaml"))
+        self.ingot = self.pki.kubeconfig("ingot", {"token": self.token("ingot-system", "ingot")})
+
+    def token(self, namespace, account):
+        request = json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+                              "spec": {"expirationSeconds": 7200}})
+        answer = self.kubectl("create", "--raw", f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token",
+                              "-f", "-", stdin=request)
+        return json.loads(answer)["status"]["token"]
