@@ -128,6 +128,7 @@ static void start_verify(struct node *n, struct prov_result *ret)
 	struct err err = { 0 };
 	n->verified = false;
 	n->verify_error = (struct err){ 0 };
+	node_cancel_bmc(n);
 	if (node_open_bmc(n, &err) < 0) {
 		n->verify_error = err;
 		failed(ret, err.text);
