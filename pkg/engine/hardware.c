@@ -12,28 +12,52 @@
 /* Steps come back soon: "boot device, power on, look" shall share one session. */
 #define SESSION_HOLD (3 * USEC_PER_SEC)
 
+/* With other credentials for the BMC that is open, the handle stays: it knows when the last session
+ * ended, and what this BMC needs. */
+static bool is_open(const struct node *n, const struct bmc_address *address)
+{
+	return n->bmc && n->bmc_open_insecure == n->bmc_insecure &&
+	       bmc_address_equal(bmc_get_address(n->bmc), address);
+}
+
+static int open_anew(struct node *n, const struct bmc_address *address,
+		     const struct bmc_credentials *credentials, struct err *err)
+{
+	struct bmc_driver *driver = bmc_driver_find(n->engine->options.drivers, address->scheme,
+						    err);
+	struct bmc_options options = { .insecure_tls = n->bmc_insecure };
+	struct bmc *bmc;
+	if (!driver || bmc_open(driver, address, credentials, &options, &bmc, err) < 0)
+		return err_value(err);
+	bmc_close(n->bmc);
+	n->bmc = bmc;
+	n->bmc_open_insecure = n->bmc_insecure;
+	return 0;
+}
+
+/* The question under way ends, unanswered; the step looks, and asks again. */
+static void drop_question(struct node *n)
+{
+	node_ask_begin(&n->bmc_ask, ASK_IDLE, 0);
+	n->op.commanded = false;
+	if (n->bmc)
+		bmc_cancel(n->bmc, n->bmc_ticket);
+}
+
 int node_open_bmc(struct node *n, struct err *err)
 {
 	struct bmc_address address = { 0 };
 	int r = bmc_address_parse(str_or(n->bmc_address, ""), &address, err);
 	if (r < 0)
 		return r;
-	struct bmc_driver *driver = bmc_driver_find(n->engine->options.drivers, address.scheme,
-						    err);
 	struct bmc_credentials credentials = { n->username, n->password };
-	struct bmc_options options = { .insecure_tls = n->bmc_insecure };
-	struct bmc *bmc = NULL;
-	if (!driver || bmc_open(driver, &address, &credentials, &options, &bmc, err) < 0)
-		r = err_value(err);
+	drop_question(n);
+	if (is_open(n, &address))
+		r = bmc_set_credentials(n->bmc, &credentials, err);
+	else
+		r = open_anew(n, &address, &credentials, err);
 	bmc_address_done(&address);
-	if (r < 0)
-		return r;
-	bmc_close(n->bmc);
-	n->bmc = bmc;
-	/* The question under way ends with the old connection; the step looks, and asks again. */
-	node_ask_begin(&n->bmc_ask, ASK_IDLE, 0);
-	n->op.commanded = false;
-	return 0;
+	return r;
 }
 
 static void power_read(struct node *n, enum bmc_power power)
@@ -77,7 +101,8 @@ static void on_answer(void *data, const struct bmc_result *result)
 static void ask(struct node *n, const struct bmc_request *request)
 {
 	node_ask_begin(&n->bmc_ask, ASK_RUNNING, ++n->engine->next_serial);
-	bmc_submit(n->bmc, request, on_answer, node_ticket_new(n, n->bmc_ask.serial));
+	n->bmc_ticket = bmc_submit(n->bmc, request, on_answer,
+				   node_ticket_new(n, n->bmc_ask.serial));
 }
 
 void node_ask_power(struct node *n, bool urgent)

@@ -141,6 +141,8 @@ struct node {
 	struct json *config_drive; /* member names → texts; while a deployment runs */
 
 	struct bmc *bmc;
+	bool bmc_open_insecure;	  /* as it was opened */
+	uint64_t bmc_ticket;	  /* of the last question, which may still be under way */
 	bool verified;		  /* the BMC has answered with these settings */
 	struct err *verify_error; /* the last verification failed with it */
 	enum prov_power power;
@@ -279,7 +281,8 @@ void node_no_boot(struct node *n);
 
 /* --- hardware.c ------------------------------------------------------------------------------- */
 
-/* Opens or re-opens the BMC by the node's settings. */
+/* Opens the BMC by the node's settings; with other credentials only, it stays open. The question
+ * under way ends unanswered. */
 int node_open_bmc(struct node *n, struct err *err);
 void node_ask_power(struct node *n, bool urgent);
 void node_ask_action(struct node *n, enum bmc_action action);
