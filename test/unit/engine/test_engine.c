@@ -1128,6 +1128,10 @@ static void test_inventory_only_when_inspecting(void **state)
 	advance(rig, 2 * USEC_PER_MIN);
 	assert_non_null(json_get_path_string(rig->record, "boot.nonce"));
 	assert_int_equal(post_inventory(rig, mac, address), 404); /* booted to be cleaned */
+	/* Nor when only the record tells what that boot was for. */
+	restart_engine(rig);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(post_inventory(rig, mac, address), 404);
 	rig_free(rig);
 }
 
