@@ -142,6 +142,11 @@ class Case:
 
     # --- beginnings and ends ---
 
+    def kill_ingot(self):
+        """kill -9, and on again."""
+        self.site.kill()
+        self.site.start()
+
     def provisioned(self, deadline=None):
         """The end that all provisioning cases share."""
         status = self.until_state("provisioned", deadline)
@@ -164,7 +169,7 @@ def run_case(case, kind):
         try:
             with Site(os.path.join(directory, "site"), kind.images, options=getattr(case, "options", ())) as site:
                 site.kind = kind
-                site.start()
+                getattr(case, "begin", Site.start)(site)
                 case(site)
         except Exception:
             return traceback.format_exc()
