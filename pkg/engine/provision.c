@@ -466,6 +466,17 @@ static enum prov_power power(struct provisioner *p, const struct prov_host *host
 	return n ? n->power : PROV_POWER_UNKNOWN;
 }
 
+/* Only a host that is being deleted is switched off hard in the middle of an inspection, which may
+ * wait for a ramdisk for another half an hour. */
+static bool give_up_inspection(struct node *n, bool hard)
+{
+	if (!hard || n->op.kind != OP_INSPECT)
+		return false;
+	op_abort(n);
+	node_set_state(n, NODE_INSPECT_FAILED);
+	return true;
+}
+
 static void change_power(struct provisioner *p, const struct prov_host *host, enum op_kind kind,
 			 bool hard, bool force, struct prov_result *ret)
 {
@@ -477,6 +488,7 @@ static void change_power(struct provisioner *p, const struct prov_host *host, en
 		running(ret, false);
 		return;
 	}
+	bool aborted = give_up_inspection(n, hard);
 	bool power_op = n->op.kind == OP_POWER_ON || n->op.kind == OP_POWER_OFF;
 	if (n->op.kind != OP_NONE && !power_op) {
 		running(ret, false);
@@ -489,7 +501,8 @@ static void change_power(struct provisioner *p, const struct prov_host *host, en
 		return;
 	}
 	n->power_error = (struct err){ 0 };
-	if (!power_op && n->power == want) {
+	/* What was known of the power may be older than what the inspection did to it. */
+	if (!power_op && !aborted && n->power == want) {
 		done(ret);
 		return;
 	}
