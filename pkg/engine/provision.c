@@ -336,10 +336,10 @@ static void start_deploy(struct node *n, const struct prov_provision *params,
 	take_config_drive(n, &params->config_drive);
 	node_event(n, false, "ProvisioningStarted", "Image provisioning started for %s",
 		   params->image.url);
-	/* An agent that was at work on another image is not to be trusted with the disk as it is.
-	 */
+	/* An agent that was at work on another image is not to be trusted with the disk as it is,
+	 * so its heartbeat is not waited for either. */
 	if (n->state == NODE_DEPLOYING || n->state == NODE_DEPLOY_FAILED)
-		str_replace(&n->record.agent.url, NULL);
+		node_no_boot(n);
 	op_start(n, OP_DEPLOY);
 	running(ret, true);
 }
