@@ -172,14 +172,6 @@ class NativeServer(Machine):
                 self._start()
 
 
-def available():
-    """Why native servers cannot be had here; None when they can."""
-    if os.geteuid() != 0:
-        return "root is needed, for loop devices and namespaces"
-    if not os.path.exists("/dev/loop-control"):
-        return "the kernel has no loop devices"
-    missing = [t for t in ("losetup", "setpriv", "sgdisk", "blkid", "xorriso") if not shutil.which(t)]
-    return f"not installed: {' '.join(missing)}" if missing else None
 
 
 
