@@ -44,6 +44,11 @@ class NativeServer(Machine):
             raise LabError("a native server has one disk")
         return self._counted() - self._counted_before
 
+    def inside(self):
+        """The directory in /proc of the first process in the cage."""
+        with open(f"/proc/{self._process.pid}/task/{self._process.pid}/children", encoding="ascii") as file:
+            return f"/proc/{file.read().split()[0]}"
+
     def unplug(self):
         with self._lock:
             self._unplugged = True
@@ -73,7 +78,7 @@ class NativeServer(Machine):
     def _attach(self, disk):
         """Detached by the kernel when nobody has it open any more, however this process ends."""
         path = run(["losetup", "--find", "--show", disk.path]).strip()
-        self._loop_name = os.path.basename(path)
+        self.device, self._loop_name = path, os.path.basename(path)
         self._loop = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         run(["losetup", "--detach", path])
         self._counted_before = self._counted()  # the kernel goes on counting for the next file
