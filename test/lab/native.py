@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import sys
 import tempfile
 import threading
@@ -28,7 +27,6 @@ POWER_OFF, REBOOT = 10, 11
 class NativeServer(Machine):
     def __init__(self, lab, number, name, memory, disks):
         super().__init__(lab, number, name, "bios", memory, disks)
-        self.taps = []
         self._starts = 0
         self._unplugged = False
         self._create()
