@@ -177,7 +177,7 @@ kubernetes: ## build a real control plane for test/lab/test_operator, once (5 to
 	@hack/kube-apiserver $(B)/cache/kubernetes
 
 .PHONY: test-lab
-test-lab: all $(B)/ramdisk/virt/initramfs lab-image ## whole machines: QEMU guests as servers, ipmi_sim as BMCs
+test-lab: all $(B)/ramdisk/virt/initramfs lab-image ## whole servers: QEMU guests and native ones, ipmi_sim as BMCs
 	@hack/run-tests $(wildcard test/lab/test_*)
 
 lint: ## format, warnings, clang-tidy, cppcheck, import levels, banned functions
@@ -191,8 +191,9 @@ test-full: setup ## all that 25 minutes cannot hold: more seeds, the generic ram
 	@$(MAKE) --no-print-directory ramdisk FLAVOUR=generic
 	@hack/totals $(B)/test/results
 
+# Each case on guests, also those that test-lab runs on native servers.
 test-lab-full: all $(B)/ramdisk/virt/initramfs lab-image
-	@LAB_FULL=1 TEST_TIMEOUT=3600 hack/run-tests $(wildcard test/lab/test_*)
+	@LAB_FULL=1 TEST_TIMEOUT_S=10800 hack/run-tests $(wildcard test/lab/test_*)
 
 bench: setup all $(B)/release/bench_ipmi $(B)/ramdisk/virt/initramfs lab-image ## the figures, each beside its peer in the same run where there is one
 	@hack/bench

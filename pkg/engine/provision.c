@@ -374,10 +374,10 @@ static void start_deploy(struct node *n, const struct prov_provision *params,
 	take_config_drive(n, &params->config_drive);
 	node_event(n, false, "ProvisioningStarted", "Image provisioning started for %s",
 		   params->image.url);
-	/* An agent that was at work on another image is not to be trusted with the disk as it is.
-	 */
+	/* An agent that was at work on another image is not to be trusted with the disk as it is,
+	 * so its heartbeat is not waited for either. */
 	if (n->state == NODE_DEPLOYING || n->state == NODE_DEPLOY_FAILED)
-		str_replace(&n->record.agent.url, NULL);
+		node_no_boot(n);
 	op_start(n, OP_DEPLOY);
 	running(ret, true);
 }
@@ -511,6 +511,17 @@ static bool is_power_op(enum op_kind kind)
 	return kind == OP_POWER_ON || kind == OP_POWER_OFF || kind == OP_SOFT_OFF;
 }
 
+/* Only a host that is being deleted is switched off hard in the middle of an inspection, which may
+ * wait for a ramdisk for another half an hour. */
+static bool give_up_inspection(struct node *n, enum op_kind kind)
+{
+	if (kind != OP_POWER_OFF || n->op.kind != OP_INSPECT)
+		return false;
+	op_abort(n);
+	node_set_state(n, NODE_INSPECT_FAILED);
+	return true;
+}
+
 static void change_power(struct provisioner *p, const struct prov_host *host, enum op_kind kind,
 			 bool force, struct prov_result *ret)
 {
@@ -522,6 +533,7 @@ static void change_power(struct provisioner *p, const struct prov_host *host, en
 		running(ret, false);
 		return;
 	}
+	bool aborted = give_up_inspection(n, kind);
 	if (n->op.kind != OP_NONE && !is_power_op(n->op.kind)) {
 		running(ret, false);
 		ret->requeue = 3 * USEC_PER_SEC;
@@ -533,7 +545,8 @@ static void change_power(struct provisioner *p, const struct prov_host *host, en
 		return;
 	}
 	err_keep(&n->power_error, NULL);
-	if (n->op.kind == OP_NONE && n->power == want) {
+	/* What was known of the power may be older than what the inspection did to it. */
+	if (n->op.kind == OP_NONE && !aborted && n->power == want) {
 		done(ret);
 		return;
 	}

@@ -259,7 +259,7 @@ static enum step_result silent(struct node *n, const char *what, struct err *err
 	}
 	err_set(err, ERR_TIMEOUT,
 		"host %s: the agent fell silent while %s (%s): the machine has crashed, was switched off or "
-		"lost its network",
+		"lost its network; look at its console",
 		n->key, what, n->agent_ask.err->text);
 	return STEP_FAILED;
 }

@@ -84,7 +84,7 @@ def child(config, ready, go):
     if os.read(go[0], 1) != b"1":  # the NIC is in its place
         os._exit(1)
     os.execvp("setpriv", ["setpriv", "--bounding-set", CAPABILITIES, "--inh-caps", "-all", "--no-new-privs", "--",
-                          sys.executable, os.path.join(config["code"], "firmware.py"), json.dumps(config)])
+                          "/usr/bin/python3", os.path.join(config["code"], "firmware.py"), json.dumps(config)])
 
 
 def cable(config):

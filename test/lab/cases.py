@@ -137,11 +137,21 @@ class Case:
     def disk_boots(self):
         return sum(e["event"] == "BOOT" and e["order"] != "pxe" for e in self.server.events.entries)
 
+    def bootable(self):
+        """Has the disk a boot sector?"""
+        with open(self.server.disks[0].path, "rb") as disk:
+            return disk.read(512)[510:] == b"\x55\xaa"
+
     def written_once(self, before=0):
         written, image = self.server.written() - before, self.kind.image_disk_bytes
         check(image * 0.9 <= written <= 1.1 * image + (64 << 20), "not one image was written, but bytes:", written)
 
     # --- beginnings and ends ---
+
+    def kill_ingot(self):
+        """kill -9, and on again."""
+        self.site.kill()
+        self.site.start()
 
     def provisioned(self, deadline=None):
         """The end that all provisioning cases share."""
@@ -165,7 +175,7 @@ def run_case(case, kind):
         try:
             with Site(os.path.join(directory, "site"), kind.images, options=getattr(case, "options", ())) as site:
                 site.kind = kind
-                site.start()
+                getattr(case, "begin", Site.start)(site)
                 case(site)
         except Exception:
             return traceback.format_exc()

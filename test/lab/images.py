@@ -17,6 +17,11 @@ import watch  # noqa: E402
 HOLD_SECONDS = 1800
 
 
+def log(**entry):
+    """One write, because threads share the descriptor."""
+    os.write(1, json.dumps(entry).encode() + b"\n")
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -42,7 +47,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
         else:
             status, sent = self.send_file(path, fault, body)
-        print(json.dumps({"path": self.path, "range": self.headers.get("Range"), "status": status, "sent": sent}), flush=True)
+        log(path=self.path, range=self.headers.get("Range"), status=status, sent=sent)
 
     def send_file(self, path, fault, body):
         info = os.stat(path)
@@ -68,7 +73,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return 1 << 18 if hold is None else min(hold - at, 1 << 18) if hold > at else None
         room = look()
         if room is None:
-            print(json.dumps({"path": self.path, "held": at}), flush=True)
+            log(path=self.path, held=at)
             room = watch.until(self.server.faults, look, HOLD_SECONDS, "the hold was not lifted")
         return room
 

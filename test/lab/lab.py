@@ -57,10 +57,11 @@ class ChassisHandler(socketserver.StreamRequestHandler):
         name, verb, what, *value = self.rfile.read().decode().split("\0")
         try:
             server = self.server.lab.servers[name]
-            answer = self.answer(server, verb, what, value[0] if value else "")
-            self.wfile.write(b"ok" + answer.encode())
+            answer = b"ok" + self.answer(server, verb, what, value[0] if value else "").encode()
         except (LabError, QmpError, KeyError) as error:
-            self.wfile.write(str(error).encode())
+            answer = str(error).encode()
+        with contextlib.suppress(BrokenPipeError):  # the BMC was stopped while it asked
+            self.wfile.write(answer)
 
     @staticmethod
     def answer(server, verb, what, value):

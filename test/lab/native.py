@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import sys
 import tempfile
 import threading
@@ -28,7 +27,6 @@ POWER_OFF, REBOOT = 10, 11
 class NativeServer(Machine):
     def __init__(self, lab, number, name, memory, disks):
         super().__init__(lab, number, name, "bios", memory, disks)
-        self.taps = []
         self._starts = 0
         self._unplugged = False
         self._create()
@@ -43,6 +41,11 @@ class NativeServer(Machine):
         if disk != 0:
             raise LabError("a native server has one disk")
         return self._counted() - self._counted_before
+
+    def inside(self):
+        """The directory in /proc of the first process in the cage."""
+        with open(f"/proc/{self._process.pid}/task/{self._process.pid}/children", encoding="ascii") as file:
+            return f"/proc/{file.read().split()[0]}"
 
     def unplug(self):
         with self._lock:
@@ -73,7 +76,7 @@ class NativeServer(Machine):
     def _attach(self, disk):
         """Detached by the kernel when nobody has it open any more, however this process ends."""
         path = run(["losetup", "--find", "--show", disk.path]).strip()
-        self._loop_name = os.path.basename(path)
+        self.device, self._loop_name = path, os.path.basename(path)
         self._loop = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         run(["losetup", "--detach", path])
         self._counted_before = self._counted()  # the kernel goes on counting for the next file
@@ -172,14 +175,6 @@ class NativeServer(Machine):
                 self._start()
 
 
-def available():
-    """Why native servers cannot be had here; None when they can."""
-    if os.geteuid() != 0:
-        return "root is needed, for loop devices and namespaces"
-    if not os.path.exists("/dev/loop-control"):
-        return "the kernel has no loop devices"
-    missing = [t for t in ("losetup", "setpriv", "sgdisk", "blkid", "xorriso") if not shutil.which(t)]
-    return f"not installed: {' '.join(missing)}" if missing else None
 
 
 

@@ -3,12 +3,14 @@
 What a person does is done as a person would: YAML through kubectl. What is claimed is held against what the lab saw.
 """
 import base64
+import hashlib
 import json
 import os
 import re
 import secrets
 import shutil
 import subprocess
+import sys
 import time
 
 import watch
@@ -16,12 +18,15 @@ from lab import Lab
 
 ADDRESS = "10.77.0.1"
 IMAGE_PORT = 8180
+# The lab's BMCs have addresses of the machine that Ingot runs on.
+BMCS_ARE_OURS = ("--allow-target", "10.78.0.0/24")
 
 
 class Site:
     def __init__(self, directory, images, program="build/ingot", ramdisk="build/ramdisk/virt", options=()):
         self.dir = os.path.abspath(directory)
-        self.images = os.path.abspath(images)
+        self.images = os.path.join(self.dir, "images")  # what the image server serves: links to files in the given directory
+        self._stock = os.path.abspath(images)
         self.program, self.ramdisk, self.options = os.path.abspath(program), os.path.abspath(ramdisk), list(options)
         self.lab = Lab(os.path.join(self.dir, "lab"))
         self.ingot = self._watch = None
@@ -31,7 +36,9 @@ class Site:
 
     def __enter__(self):
         shutil.rmtree(self.dir, ignore_errors=True)
-        os.makedirs(self.dir)
+        os.makedirs(self.images)
+        for name in os.listdir(self._stock):
+            os.symlink(os.path.join(self._stock, name), os.path.join(self.images, name))
         self.image_fault()
         self.lab.__enter__()
         here = os.path.dirname(os.path.abspath(__file__))
@@ -45,19 +52,35 @@ class Site:
 
     # --- Ingot ---
 
-    def start(self):
-        argv = [self.program, "standalone", "--data-dir", self.data, "--api-bind", "127.0.0.1:6443",
-                "--provisioning-interface", "br0", "--provisioning-address", ADDRESS,
-                "--ramdisk", self.ramdisk,
-                # The lab's BMCs have addresses of the machine that Ingot runs on.
-                "--allow-target", "10.78.0.0/24", *self.options]
-        if "--dhcp" not in self.options:
-            argv += ["--dhcp-range", "10.77.0.100-10.77.0.199/24"]
+    def _manager_options(self):
+        options = ["--provisioning-interface", "br0", "--provisioning-address", ADDRESS, "--ramdisk", self.ramdisk,
+                   *BMCS_ARE_OURS, *self.options]
+        return options if "--dhcp" in options else [*options, "--dhcp-range", "10.77.0.100-10.77.0.199/24"]
+
+    def _serve(self, *options):
+        """A process that serves the API; back when it does."""
+        argv = [self.program, "standalone", "--data-dir", self.data, "--api-bind", "127.0.0.1:6443", *options]
         with open(self.log, "ab") as log:
-            self.ingot = self.lab.popen(argv, stdout=subprocess.PIPE, stderr=log)
-        line = self.ingot.stdout.readline().decode()
-        if "ready" not in line:
+            process = self.lab.popen(argv, stdout=subprocess.PIPE, stderr=log)
+        if "ready" not in process.stdout.readline().decode():
             raise RuntimeError(f"Ingot did not start; end of its log:\n{self.log_end()}")
+        return process
+
+    def start(self):
+        self.ingot = self._serve(*self._manager_options())
+
+    def start_apart(self):
+        """An API server, and an operator as its client: two processes, as on a cluster."""
+        self.start_api()
+        self.ingot = self.lab.popen([self.program, "operator", "--kubeconfig", f"{self.data}/kubeconfig", *self._manager_options()],
+                                    log=self.log)
+
+    def start_api(self):
+        self.api = self._serve("--api-only")
+
+    def kill_api(self):
+        self.api.kill()
+        self.api.wait()
 
     def pid(self):
         """Of Ingot itself: `ip netns exec` and setpriv have become it by exec."""
@@ -105,6 +128,11 @@ class Site:
 
     def host(self, name):
         return json.loads(self.kubectl("get", "bmh", name, "-o", "json"))
+
+    def record(self, kind, path):
+        """Everything that the API shows of this kind from now on goes into the file: a line of JSON with the time."""
+        here = os.path.dirname(os.path.abspath(__file__))
+        return self.lab.popen([sys.executable, os.path.join(here, "recorder.py"), f"{self.data}/kubeconfig", kind], log=path)
 
     def watch(self, name):
         """Yields (seconds since the call, host) for each change that the API shows, for ever."""
@@ -157,6 +185,13 @@ class Site:
             body["userData"] = {"name": user_data}
         return {"apiVersion": "metal3.io/v1alpha1", "kind": "BareMetalHost",
                 "metadata": {"name": server.name, "namespace": "default"}, "spec": body}
+
+    def add_image(self, name, make):
+        """One more image: make(path) makes it."""
+        path = os.path.join(self.images, name)
+        make(path)
+        with open(path, "rb") as image, open(path + ".sha256", "w") as out:
+            out.write(hashlib.file_digest(image, "sha256").hexdigest())
 
     def image(self, name, **more):
         with open(os.path.join(self.images, name + ".sha256")) as file:

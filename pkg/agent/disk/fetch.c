@@ -219,10 +219,16 @@ static int on_head(void *data, const struct http_response *r)
 		return head_partial(f, r);
 	if (r->status == 200)
 		return head_whole(f, r);
-	enum err_kind kind = r->status == 404 || r->status == 410   ? ERR_NOT_FOUND
-			     : r->status == 401 || r->status == 403 ? ERR_DENIED
-								    : ERR_PROTOCOL;
-	err_set_code(&f->t.error, kind, r->status, "HTTP status %d", r->status);
+	bool absent = r->status == 404 || r->status == 410;
+	bool denied = r->status == 401 || r->status == 403;
+	err_set_code(&f->t.error,
+		     absent   ? ERR_NOT_FOUND
+		     : denied ? ERR_DENIED
+			      : ERR_PROTOCOL,
+		     r->status, "HTTP status %d%s", r->status,
+		     absent   ? ": nothing is there; correct the URL, or put the file in its place"
+		     : denied ? ": let the host's address read it"
+			      : "");
 	return refuse(f, r->status < 500 && r->status != 408 && r->status != 429);
 }
 

@@ -430,9 +430,10 @@ static int none_fits(const struct json *hints, const struct disk_facts *disks, s
 		return err_set(err, ERR_NOT_FOUND,
 			       "no disk of at least 4 GiB to write to; there are: %.300s",
 			       list.len ? list.data : "none");
-	return err_set(err, ERR_NOT_FOUND,
-		       "no disk matches the root device hints %.200s; there are: %.240s", asked,
-		       list.len ? list.data : "none");
+	return err_set(
+		err, ERR_NOT_FOUND,
+		"no disk matches the root device hints %.200s: correct rootDeviceHints; there are: %.200s",
+		asked, list.len ? list.data : "none");
 }
 
 int disk_hints_choose(const struct json *hints, const struct disk_facts *disks, size_t count,

@@ -468,7 +468,7 @@ static int verify(struct write *w, struct err *err)
 		return 0;
 	_cleanup_(freep) char *url = disk_url_shown(w->options->fetch.urls[0]);
 	err_set(err, ERR_INVALID,
-		"the image %.120s has %s %s and %s was expected: the disk is left without a boot sector",
+		"the image %.120s has %s %s and %s was expected: correct the one that is wrong; the disk is left without a boot sector",
 		url, digest_name(w->sum.digest), w->hex, w->sum.hex);
 	return blame(w, DISK_FAULT_CHECKSUM, err_value(err));
 }

@@ -428,6 +428,24 @@ static void test_ramdisk_never_reports(void **state)
 	rig_free(rig);
 }
 
+/* The ramdisk may take another half an hour to report, or for ever: nobody waits for it. */
+static void test_deleted_in_inspection(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(6);
+	rig->world.faults.boot_fails = 1000;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	usec_t began = loop_now(rig->loop);
+	while (rig->machine->bmc->power != BMC_POWER_ON) {
+		ask(rig, WANT_INSPECT, NULL, false);
+		advance(rig, USEC_PER_SEC);
+	}
+	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_DONE);
+	assert_int_equal(rig->machine->bmc->power, BMC_POWER_OFF);
+	assert_true(loop_now(rig->loop) - began < 2 * USEC_PER_MIN);
+	rig_free(rig);
+}
+
 static void test_write_fails(void **state)
 {
 	(void)state;
@@ -441,6 +459,25 @@ static void test_write_fails(void **state)
 	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
 	assert_runs(rig, "aaaa");
+	rig_free(rig);
+}
+
+/* Another image after a failed write: the agent at hand has spoilt the disk and nobody waits for
+ * it. */
+static void test_other_image_after_failure(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(7);
+	to_available(rig);
+	rig->world.faults.write_fails = 1000;
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_FAILED);
+	rig->world.faults.write_fails = 0;
+	advance(rig, 10 * USEC_PER_SEC); /* its last beats for minutes are over */
+	ask(rig, WANT_PROVISION, &image_b, false);
+	advance(rig, 40 * USEC_PER_SEC);
+	assert_int_equal(rig->machine->ramdisk_boots, 2);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
+	assert_runs(rig, "bbbb");
 	rig_free(rig);
 }
 
@@ -1458,7 +1495,9 @@ int main(void)
 		cmocka_unit_test(test_no_boot_mac),
 		cmocka_unit_test(test_mac_of_another),
 		cmocka_unit_test(test_ramdisk_never_reports),
+		cmocka_unit_test(test_deleted_in_inspection),
 		cmocka_unit_test(test_write_fails),
+		cmocka_unit_test(test_other_image_after_failure),
 		cmocka_unit_test(test_agent_dies_in_write),
 		cmocka_unit_test(test_image_replaced_in_write),
 		cmocka_unit_test(test_image_changed_in_write),
