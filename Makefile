@@ -195,8 +195,8 @@ test-full: setup ## all that 25 minutes cannot hold: more seeds, the generic ram
 test-lab-full: all $(B)/ramdisk/virt/initramfs lab-image
 	@LAB_FULL=1 TEST_TIMEOUT_S=10800 hack/run-tests $(wildcard test/lab/test_*)
 
-bench: setup all $(B)/release/bench_ipmi $(B)/ramdisk/virt/initramfs lab-image ## the figures, each beside its peer in the same run where there is one
-	@hack/bench
+bench: setup all $(B)/release/bench_ipmi $(B)/ramdisk/virt/initramfs lab-image ## the figures, with peers in the same run; ROWS="ipmi write": these groups only
+	@hack/bench $(ROWS)
 
 PREFIX ?= /usr/local
 install: all ## programs to $(PREFIX)/bin, CRDs, manifests and ramdisks (if built) to $(PREFIX)/share/ingot

@@ -551,23 +551,24 @@ void host_controller_env(struct host_controller *c, struct engine_env *ret)
 /* --- life ------------------------------------------------------------------------------------- */
 
 static struct kube_informer *informer(struct host_controller *c,
-				      const struct kube_resource *resource, const char *selector)
+				      const struct kube_resource *resource, const char *selector,
+				      const char *sample)
 {
-	return kube_informer_new(
-		c->options.client,
-		&(struct kube_informer_options){ .watch = { .resource = resource,
-							    .ns = c->options.ns,
-							    .label_selector = selector } });
+	return kube_informer_new(c->options.client, &(struct kube_informer_options){
+							    .watch = { .resource = resource,
+								       .ns = c->options.ns,
+								       .label_selector = selector },
+							    .sample = sample });
 }
 
 struct host_controller *host_controller_new(const struct host_controller_options *options)
 {
 	struct host_controller *c = xcalloc(1, sizeof(*c));
 	c->options = *options;
-	c->hosts = informer(c, &resource_host, NULL);
-	c->hardware = informer(c, &resource_hardware_data, NULL);
-	c->records_informer = informer(c, &resource_record, NULL);
-	c->secrets = informer(c, &resource_secret, SECRET_LABEL "=" SECRET_LABEL_VALUE);
+	c->hosts = informer(c, &resource_host, NULL, sample_host);
+	c->hardware = informer(c, &resource_hardware_data, NULL, sample_hardware_data);
+	c->records_informer = informer(c, &resource_record, NULL, sample_record);
+	c->secrets = informer(c, &resource_secret, SECRET_LABEL "=" SECRET_LABEL_VALUE, NULL);
 	c->records = records_new(options->client, c->records_informer);
 	c->queue = kube_queue_new(&(struct kube_queue_options){
 		.loop = options->loop,

@@ -105,7 +105,7 @@ static struct kube_object *snapshot(const struct kube_informer *i, struct json *
 	kube_strip(object);
 	if (i->options.prune)
 		i->options.prune(object);
-	return kube_object_new(object, i->store.namespaced);
+	return kube_object_new(object, i->store.namespaced, i->options.sample);
 }
 
 static struct kube_object *known_copy(const struct kube_informer *i, const struct json *object)

@@ -2,9 +2,10 @@
 /* Informer: all objects of one kind (and namespace, and selector) in memory, kept up to date by a
  * watcher, for any number of readers and handlers.
  *
- * An object is stored as text, without managedFields and last-applied-configuration, because a tree
- * takes seven times the room; kube_object_parse makes a tree for the step that needs it. Snapshots
- * are immutable and counted: what a handler holds does not change under it. Core thread. */
+ * An object is stored as packed text, without managedFields and last-applied-configuration, because
+ * a tree takes 40 times the room; kube_object_parse makes a tree for the step that needs it.
+ * Snapshots are immutable and counted: what a handler holds does not change under it. Core thread.
+ */
 
 #include "kube/watch.h"
 
@@ -13,13 +14,15 @@ struct kube_informer;
 /* Read only. Valid while a reference is held, or until the current loop callback returns. */
 struct kube_object {
 	unsigned refs;
-	uint32_t text_len;
+	uint32_t text_len, packed_len;
 	const char *key; /* "namespace/name", or "name" for kinds without namespaces */
 	const char *ns;	 /* "" for kinds without namespaces */
 	const char *name;
 	const char *uid;
 	const char *resource_version;
-	const char *text; /* compact JSON; private, use kube_object_parse() */
+	/* Compact JSON by wire/squeeze.h; private, use what follows. */
+	const void *packed;
+	const char *sample;
 	int64_t generation;
 	bool deleting; /* metadata.deletionTimestamp is set */
 };
@@ -27,6 +30,8 @@ struct kube_object {
 struct kube_object *kube_object_ref(struct kube_object *o);
 struct kube_object *kube_object_unref(struct kube_object *o); /* returns NULL; NULL is harmless */
 void kube_object_unrefp(struct kube_object **o);
+/* Compact JSON; new. It may be a Secret: for secret_free(). */
+char *kube_object_text(const struct kube_object *o);
 /* A new tree; never NULL. */
 struct json *kube_object_parse(const struct kube_object *o);
 
@@ -47,6 +52,9 @@ struct kube_informer_options {
 	/* Cuts away what no reader of this cache needs, to save memory. Optional. Who writes whole
 	 * objects back must not cut. */
 	void (*prune)(struct json *object);
+	/* Static text like that of most objects of this kind, by which each takes less room.
+	 * Optional. */
+	const char *sample;
 };
 
 struct kube_informer *kube_informer_new(struct kube_client *c,

@@ -5,8 +5,8 @@
 #include "base/map.h"
 #include "kube/informer.h"
 
-/* With one reference, the caller's. The tree is printed as it is. */
-struct kube_object *kube_object_new(const struct json *object, bool namespaced);
+/* With one reference, the caller's. The tree is printed as it is. `sample`: static or NULL. */
+struct kube_object *kube_object_new(const struct json *object, bool namespaced, const char *sample);
 
 struct cache_index {
 	char *name;

@@ -19,7 +19,7 @@ def row(what, value, unit, most=None, least=None, note=None):
     good = None
     if bar:
         good = value is not None and (value <= most if most is not None else value >= least)
-    ROWS.append({"group": GROUP["name"], "what": what, "value": value, "unit": unit, "bar": bar, "good": good,
+    ROWS.append({"group": GROUP["name"], "date": now(), "what": what, "value": value, "unit": unit, "bar": bar, "good": good,
                  "note": note, "load": round(os.getloadavg()[0], 2)})
     verdict = "" if good is None else "ok" if good else "MISSED"
     shown = "-" if value is None else f"{value:,.2f}" if unit in ("s", "") else f"{value:,.1f}".removesuffix(".0")
@@ -28,12 +28,25 @@ def row(what, value, unit, most=None, least=None, note=None):
         print(f"      {note}", flush=True)
 
 
+def now():
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def median(values):
     return statistics.median(values)
 
 
-def write(path, seconds):
+def earlier(path, groups):
+    """Rows of groups that this run did not measure, from the file that it replaces."""
+    try:
+        with open(path) as file:
+            return [r for r in json.load(file)["rows"] if r["group"] not in groups]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return []
+
+
+def write(path, groups):
+    kept = earlier(path, groups)
     with open(path, "w") as file:
-        json.dump({"date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "cpus": os.cpu_count(),
-                   "seconds": round(seconds), "rows": ROWS}, file, indent=2)
+        json.dump({"written": now(), "cpus": os.cpu_count(), "rows": kept + ROWS}, file, indent=2)
         file.write("\n")

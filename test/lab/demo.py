@@ -6,6 +6,7 @@ demo.py [--firmware bios|uefi] [--memory MiB]. Prints each phase as it ends, and
 import argparse
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -82,16 +83,21 @@ def report(site, server, phases, idle, agent_ready):
     seconds = write_rate(site, phases) or 1
     return {"result": "provisioned", "host": server.name, "firmware": server.firmware, "phases": phases,
             "image_bytes": size, "disk_bytes_written": written, "write_bytes_per_second": int(written / seconds),
-            "agent_ready_seconds": agent_ready,
+            "agent_ready_seconds": agent_ready, "agent_peak_memory_bytes": agent_peak(server),
             "operator": {"idle_rss_bytes": idle[0], "idle_anonymous_bytes": idle[1], "end_rss_bytes": rss,
                          "end_anonymous_bytes": anonymous}}
 
 
 def agent_ready(server):
     """From power on to the inventory, by the console of the ramdisk; null when it does not say."""
-    import re
     found = re.search(r"\[\s*([\d.]+)\] .*inventory|ingot-init: ([\d.]+) s: .*agent", server.console())
     return float(found[1] or found[2]) if found else None
+
+
+def agent_peak(server):
+    """The most memory that the agent held when the image was written, by its own line on the console."""
+    found = re.search(r"image written.*peak_memory_bytes=\"?(\d+)", server.console())
+    return int(found[1]) if found else None
 
 
 def main():

@@ -279,7 +279,8 @@ static bool all_in(struct sim *s, const char *state, const char *image)
 static int print_object(void *data, struct kube_object *o)
 {
 	(void)data;
-	fprintf(stderr, "%s\n", o->text);
+	_cleanup_(freep) char *text = kube_object_text(o);
+	fprintf(stderr, "%s\n", text);
 	return 0;
 }
 

@@ -387,12 +387,13 @@ static void check_equal(struct model *m, uint64_t seed)
 		_cleanup_(freep) char *key = xasprintf("m/n%d", n);
 		_cleanup_(freep) char *text = object_text(m, n);
 		const struct kube_object *o = kube_informer_get_key(m->i, key);
+		_cleanup_(freep) char *cached = o ? kube_object_text(o) : NULL;
 		const struct kube_object *told = map_get(&m->told, key);
 		count += m->objects[n].exists;
-		if ((o != NULL) != m->objects[n].exists || (o && !streq(o->text, text)))
+		if ((o != NULL) != m->objects[n].exists || (o && !streq(cached, text)))
 			fail_msg("seed %llu: %s is %s at the server, %s in the cache",
 				 (unsigned long long)seed, key,
-				 m->objects[n].exists ? text : "gone", o ? o->text : "gone");
+				 m->objects[n].exists ? text : "gone", o ? cached : "gone");
 		if (told != o)
 			fail_msg("seed %llu: the handler was not told of %s",
 				 (unsigned long long)seed, key);
