@@ -258,7 +258,8 @@ static int boot_settings(struct manager *m, struct err *err)
 	m->boot.http_url = m->http_url;
 	m->boot.ramdisks = m->ramdisks;
 	int r = dhcp_options_parse(o, &m->boot, err);
-	for (size_t i = 0; r == 0 && m->boot.dhcp == BOOT_DHCP_SERVER && i < m->boot.pool_count; i++)
+	for (size_t i = 0; r == 0 && m->boot.dhcp == BOOT_DHCP_SERVER && i < m->boot.pool_count;
+	     i++)
 		policies_add_subnet(&m->policies, m->boot.pools[i].start, m->boot.pools[i].netmask);
 	return r;
 }

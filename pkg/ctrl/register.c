@@ -38,8 +38,8 @@ static bool has_label(const struct api_meta *m)
 }
 
 /* Label (to be watched), owner (to be moved and collected with the host), and, to keep it,
- * finalizer (to outlive the host until it is let go). True: that is all for this pass, because it is
- * the Secret's version after this write that is tried and stored. */
+ * finalizer (to outlive the host until it is let go). True: that is all for this pass, because it
+ * is the Secret's version after this write that is tried and stored. */
 static bool claim_secret(struct pass *p, const struct json *secret, bool keep)
 {
 	struct api_meta m = { 0 };
