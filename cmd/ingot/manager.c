@@ -1,7 +1,8 @@
 /* Wiring of controllers, engine and boot services. The start has one step that waits for the API:
  * the Secret with the installation's key and CA is read, or made. All else follows from it; with
- * leader election when the Lease is ours. A standby has no sockets for hosts: an agent that found
- * one open would take the answer of a process that knows nothing for a refusal.
+ * leader election when the Lease is ours. A standby's DHCP and TFTP sockets are silent, and it has
+ * no web server for hosts: an agent that found one open would take the answer of a process that
+ * knows nothing for a refusal.
  *
  * Losing the Lease ends the process. What it believes of hosts, boots and agents is then another's
  * to change, and a fresh start from the API is the path that is tested most. may_act() is the
@@ -30,21 +31,21 @@
 #include "boot/dhcp_server.h"
 #include "boot/http_boot.h"
 #include "boot/tftp_server.h"
+#include "boot_glue.h"
 #include "crypt/crypt.h"
 #include "ctrl/debug.h"
 #include "ctrl/host_controller.h"
-#include "ctrl/secret.h"
 #include "dhcp_options.h"
 #include "engine/agent_routes.h"
 #include "engine/engine.h"
 #include "http/http.h"
+#include "installation.h"
 #include "kube/lease.h"
 #include "net/net.h"
 #include "policy.h"
 #include "sandbox/sandbox.h"
 #include "web/web.h"
 
-#define SECRET_NAME "ingot-engine"
 #define TEN_YEARS   (3650 * 24 * USEC_PER_HOUR)
 #define API_QPS_MAX 100000
 
@@ -68,23 +69,20 @@ struct manager {
 	struct agent_link *link;
 	struct engine *engine;
 	struct agent_routes *routes;
-	uint8_t key[32];
-	struct crypt_pair ca, cert;
+	struct installation installation;
+	struct installation_search *search;
+	struct crypt_pair cert;
 	struct boot_config boot;
 	struct boot_ramdisk ramdisks[2];
-	char *kernel, *initramfs, *http_url, *agent_url, *cmdline;
+	char *kernel, *initramfs, *http_url, *agent_url;
+	struct boot_glue glue;
 	struct http_boot *http_boot;
 	struct dhcp_server *dhcp;
 	struct tftp_server *tftp;
 	struct web *web, *bulk;
 	struct web_server *agent_server, *boot_server, *debug_server;
 	struct debug_routes *debug;
-	struct timer retry;
-	struct kube_op *op;
 };
-
-static const struct kube_resource namespaces = { "", "v1", "namespaces", "Namespace", false };
-static const struct kube_resource secrets = { "", "v1", "secrets", "Secret", true };
 
 static void give_up(struct manager *m, const struct err *err)
 {
@@ -104,57 +102,6 @@ static bool may_write(void *data)
 	return !m->lease || may_act(data);
 }
 
-/* --- boot services: what they ask
- * -------------------------------------------------------------------- */
-
-static bool boot_find(void *data, const struct net_mac *mac, struct boot_host *ret)
-{
-	struct manager *m = data;
-	struct engine_boot boot;
-	char text[NET_MAC_TEXT_SIZE];
-	if (!may_act(m) || !engine_boot_find(m->engine, net_format_mac(mac, text), &boot))
-		return false;
-	free(m->cmdline);
-	/* Nothing secret: whoever is on the wire may read it. */
-	m->cmdline = xasprintf("%s ipa-api-url=%s%s%s%s", m->options->kernel_args, m->agent_url,
-			       boot.inspect ? " ipa-inspection-callback-url=" : "",
-			       boot.inspect ? m->agent_url : "",
-			       boot.inspect ? "/v1/continue_inspection" : "");
-	*ret = (struct boot_host){ .name = boot.key,
-				   .target = boot.ramdisk ? BOOT_TARGET_RAMDISK : BOOT_TARGET_NONE,
-				   .flavour = "ramdisk",
-				   .cmdline = m->cmdline };
-	return true;
-}
-
-static bool slot_get(void *data, const struct net_mac *mac, struct in_addr *ret)
-{
-	const struct manager *m = data;
-	char text[NET_MAC_TEXT_SIZE];
-	const char *address = engine_slot_get(m->engine, net_format_mac(mac, text));
-	return address && inet_pton(AF_INET, address, ret) == 1;
-}
-
-static bool slot_fixed(void *data, const struct net_mac *mac, struct in_addr *ret)
-{
-	const struct manager *m = data;
-	char text[NET_MAC_TEXT_SIZE];
-	const char *address;
-	if (!engine_slot_fixed(m->engine, net_format_mac(mac, text), &address))
-		return false;
-	if (!address || inet_pton(AF_INET, address, ret) != 1)
-		ret->s_addr = 0;
-	return true;
-}
-
-static void slot_taken(void *data, const struct net_mac *mac, struct in_addr address)
-{
-	const struct manager *m = data;
-	char text[NET_MAC_TEXT_SIZE], ip[INET_ADDRSTRLEN];
-	engine_slot_taken(m->engine, net_format_mac(mac, text),
-			  inet_ntop(AF_INET, &address, ip, sizeof(ip)));
-}
-
 /* Of the annotation that fixes a host's address. */
 static int check_address(void *data, const char *text, struct err *err)
 {
@@ -167,73 +114,6 @@ static int check_address(void *data, const char *text, struct err *err)
 			       "Ingot gives no addresses: it runs without --dhcp server");
 	return boot_address_check(&m->boot, address, err);
 }
-
-static bool slot_used(void *data, struct in_addr address)
-{
-	const struct manager *m = data;
-	char text[INET_ADDRSTRLEN];
-	return engine_slot_used(m->engine, inet_ntop(AF_INET, &address, text, sizeof(text)));
-}
-
-/* The answer must not come before the question has returned. */
-struct slot_answer {
-	boot_slot_done_fn done;
-	void *data;
-	struct err err;
-};
-
-static void answer_slot(void *data)
-{
-	struct slot_answer *a = data;
-	a->done(a->data, a->err.kind != ERR_NONE ? &a->err : NULL);
-	free(a);
-}
-
-struct slot_question {
-	struct manager *manager;
-	struct slot_answer *answer;
-};
-
-static void on_slot_stored(void *data, const struct err *err)
-{
-	struct slot_question *q = data;
-	if (err)
-		q->answer->err = *err;
-	loop_post(q->manager->loop, answer_slot, q->answer);
-	free(q);
-}
-
-static void slot_set(void *data, const struct net_mac *mac, struct in_addr address,
-		     boot_slot_done_fn done, void *done_data)
-{
-	struct manager *m = data;
-	char text[NET_MAC_TEXT_SIZE], ip[INET_ADDRSTRLEN] = "";
-	struct slot_question *q = xmalloc(sizeof(*q));
-	*q = (struct slot_question){ m, xcalloc(1, sizeof(struct slot_answer)) };
-	q->answer->done = done;
-	q->answer->data = done_data;
-	if (address.s_addr)
-		inet_ntop(AF_INET, &address, ip, sizeof(ip));
-	engine_slot_set(m->engine, net_format_mac(mac, text), ip, on_slot_stored, q);
-}
-
-static void boot_seen(void *data, const struct net_mac *mac, enum boot_stage stage)
-{
-	static const char *const texts[] = { [BOOT_STAGE_OFFERED] = "DHCP offer sent",
-					     [BOOT_STAGE_LEASED] = "DHCP address confirmed",
-					     [BOOT_STAGE_SCRIPT] = "boot script fetched" };
-	const struct manager *m = data;
-	char text[NET_MAC_TEXT_SIZE];
-	engine_boot_seen(m->engine, net_format_mac(mac, text), texts[stage]);
-}
-
-static const struct boot_ops boot_ops = { .find = boot_find,
-					  .slot_get = slot_get,
-					  .slot_fixed = slot_fixed,
-					  .slot_taken = slot_taken,
-					  .slot_used = slot_used,
-					  .slot_set = slot_set,
-					  .seen = boot_seen };
 
 /* --- boot services: set-up
  * ------------------------------------------------------------------------------ */
@@ -253,6 +133,11 @@ static int boot_settings(struct manager *m, struct err *err)
 	m->ramdisks[0] = (struct boot_ramdisk){ "ramdisk", m->kernel, m->initramfs };
 	m->http_url = xasprintf("http://%s:%s", o->address, o->http_port);
 	m->agent_url = xasprintf("https://%s:%s", o->address, o->agent_port);
+	m->glue = (struct boot_glue){ .loop = m->loop,
+				      .kernel_args = o->kernel_args,
+				      .agent_url = m->agent_url,
+				      .may_act = may_act,
+				      .may_act_data = m };
 	m->boot.device = o->interface;
 	m->boot.tftp = true;
 	m->boot.http_url = m->http_url;
@@ -310,8 +195,8 @@ static int open_boot_server(struct manager *m, struct err *err)
 
 static int open_boot(struct manager *m, struct err *err)
 {
-	struct boot_env env = { m->loop, &m->boot, &boot_ops, m };
-	m->boot.ca_pem = m->ca.cert;
+	struct boot_env env = { m->loop, &m->boot, &boot_glue_ops, &m->glue };
+	m->boot.ca_pem = m->installation.ca.cert;
 	int r = web_new(&m->web, err);
 	if (r == 0)
 		r = web_new(&m->bulk, err);
@@ -325,7 +210,7 @@ static int open_boot(struct manager *m, struct err *err)
 /* They are silent until they are set active. */
 static int open_privileged(struct manager *m, struct err *err)
 {
-	struct boot_env env = { m->loop, &m->boot, &boot_ops, m };
+	struct boot_env env = { m->loop, &m->boot, &boot_glue_ops, &m->glue };
 	const struct ipmi_options ipmi = { .policy = &m->policies.bmcs };
 	int r = ipmi_driver_new(m->loop, &ipmi, &m->ipmi, err);
 	if (r < 0)
@@ -374,7 +259,7 @@ static int make_certificate(struct manager *m, struct err *err)
 		.not_after = now + TEN_YEARS,
 		.server = true,
 	};
-	return crypt_make_cert(&spec, &m->ca, &m->cert, err);
+	return crypt_make_cert(&spec, &m->installation.ca, &m->cert, err);
 }
 
 static int parse_timeout(const char *option, const char *text, usec_t *ret, struct err *err)
@@ -409,8 +294,8 @@ static int start_engine(struct manager *m, struct err *err)
 	struct engine_options o = { .loop = m->loop,
 				    .drivers = &m->drivers,
 				    .link = m->link,
-				    .secret = m->key,
-				    .secret_len = sizeof(m->key),
+				    .secret = m->installation.key,
+				    .secret_len = sizeof(m->installation.key),
 				    .timeouts = timeouts,
 				    .serves_dhcp = m->options->interface &&
 						   m->boot.dhcp == BOOT_DHCP_SERVER,
@@ -418,7 +303,7 @@ static int start_engine(struct manager *m, struct err *err)
 				    .address_check = check_address,
 				    .address_data = m };
 	host_controller_env(m->controller, &o.env);
-	m->engine = engine_new(&o);
+	m->engine = m->glue.engine = engine_new(&o);
 	return 0;
 }
 
@@ -483,6 +368,16 @@ static void lead(struct manager *m)
 		give_up(m, &err);
 }
 
+static void on_installation(void *data, const struct err *err)
+{
+	struct manager *m = data;
+	m->search = NULL;
+	if (err)
+		give_up(m, err);
+	else
+		lead(m);
+}
+
 static int lease_seconds(const char *option, const char *text, usec_t *ret, struct err *err)
 {
 	uint64_t seconds;
@@ -515,137 +410,6 @@ static char *new_identity(struct loop *loop)
 	gethostname(host, sizeof(host) - 1);
 	loop_random(loop, random, sizeof(random));
 	return xasprintf("%s_%s", host, uuid_format(random, uuid));
-}
-
-/* --- the installation's Secret
- * ---------------------------------------------------------------------------- */
-
-static void look_for_secret(void *data);
-
-static void again(struct manager *m, const struct err *err)
-{
-	log_warn("the installation's Secret cannot be had; trying again", "secret", SECRET_NAME,
-		 "error", err->text);
-	timer_set_in(&m->retry, 2 * USEC_PER_SEC);
-}
-
-static int take_secret(struct manager *m, const struct json *secret, struct err *err)
-{
-	_cleanup_(secret_freep) char *key = secret_value(secret, "key");
-	m->ca.cert = secret_value(secret, "ca.crt");
-	m->ca.key = secret_value(secret, "ca.key");
-	if (!m->ca.cert || !m->ca.key || !key || hex_decode(key, m->key, sizeof(m->key)) < 0)
-		return err_set(
-			err, ERR_INVALID,
-			"Secret %s/%s is damaged: it needs key (64 hex digits), ca.crt and ca.key; delete it to have "
-			"a new one made (machines that run a ramdisk now must then be booted again)",
-			m->options->namespace_own, SECRET_NAME);
-	return 0;
-}
-
-static void make_namespace(struct manager *m);
-
-static void on_made(void *data, const struct err *err, struct json **answer)
-{
-	struct manager *m = data;
-	(void)answer;
-	m->op = NULL;
-	/* In any case read it back: another replica may have been first. */
-	if (err && err->kind == ERR_NOT_FOUND)
-		make_namespace(m);
-	else if (err && err->kind != ERR_EXISTS)
-		again(m, err);
-	else
-		look_for_secret(m);
-}
-
-static int new_secret(struct manager *m, struct json **ret, struct err *err)
-{
-	uint8_t key[32];
-	char hex[65];
-	struct crypt_pair ca = { 0 };
-	usec_t now = loop_wall(m->loop);
-	struct crypt_cert_spec spec = { .common_name = "Ingot agents",
-					.not_before = now - 24 * USEC_PER_HOUR,
-					.not_after = now + TEN_YEARS,
-					.is_ca = true };
-	int r = crypt_make_cert(&spec, NULL, &ca, err);
-	if (r < 0)
-		return r;
-	loop_random(m->loop, key, sizeof(key));
-	hex_encode(key, sizeof(key), hex);
-	struct json *o = json_new_object();
-	json_set_string(o, "apiVersion", "v1");
-	json_set_string(o, "kind", "Secret");
-	struct json *meta = json_make_object(o, "metadata");
-	json_set_string(meta, "name", SECRET_NAME);
-	json_set_string(meta, "namespace", m->options->namespace_own);
-	struct json *data = json_make_object(o, "data");
-	const struct {
-		const char *name, *value;
-	} rows[] = { { "key", hex }, { "ca.crt", ca.cert }, { "ca.key", ca.key } };
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		_cleanup_(secret_freep) char *encoded = base64_encode(rows[i].value,
-								      strlen(rows[i].value));
-		json_set_string(data, rows[i].name, encoded);
-	}
-	secret_zero(key, sizeof(key));
-	secret_zero(hex, sizeof(hex));
-	crypt_pair_release(&ca);
-	*ret = o;
-	return 0;
-}
-
-static void make_secret(struct manager *m)
-{
-	_cleanup_(json_freep) struct json *secret = NULL;
-	struct err err = { 0 };
-	if (new_secret(m, &secret, &err) < 0)
-		give_up(m, &err);
-	else
-		m->op = kube_create(m->client, &secrets, secret, on_made, m);
-}
-
-static void on_namespace(void *data, const struct err *err, struct json **answer)
-{
-	struct manager *m = data;
-	(void)answer;
-	m->op = NULL;
-	if (err && err->kind != ERR_EXISTS)
-		again(m, err);
-	else
-		look_for_secret(m);
-}
-
-/* A cluster's manifests bring the namespace; this is for those who run without. */
-static void make_namespace(struct manager *m)
-{
-	_cleanup_(json_freep) struct json *o = json_new_object();
-	json_set_string(o, "apiVersion", "v1");
-	json_set_string(o, "kind", "Namespace");
-	json_set_string(json_make_object(o, "metadata"), "name", m->options->namespace_own);
-	m->op = kube_create(m->client, &namespaces, o, on_namespace, m);
-}
-
-static void on_secret(void *data, const struct err *err, struct json **answer)
-{
-	struct manager *m = data;
-	struct err own = { 0 };
-	m->op = NULL;
-	if (err && err->kind == ERR_NOT_FOUND)
-		make_secret(m);
-	else if (err)
-		again(m, err);
-	else if (take_secret(m, *answer, &own) < 0)
-		give_up(m, &own);
-	else
-		lead(m);
-}
-
-static void look_for_secret(void *data)
-{
-	struct manager *m = data;
-	m->op = kube_get(m->client, &secrets, m->options->namespace_own, SECRET_NAME, on_secret, m);
 }
 
 /* --- life
@@ -713,7 +477,6 @@ int manager_new(struct loop *loop, const struct manager_options *options, struct
 {
 	struct manager *m = xcalloc(1, sizeof(*m));
 	*m = (struct manager){ .loop = loop, .options = options };
-	timer_init(&m->retry, loop, "installation secret", look_for_secret, m);
 	int r = check(m, err);
 	if (r == 0)
 		r = open_privileged(m, err);
@@ -763,14 +526,14 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 						   .recorder = m->recorder,
 						   .ns = m->options->namespace_watched,
 						   .max_provisioning_retries = (unsigned)retries });
-	look_for_secret(m);
+	m->search = installation_find(m->loop, m->client, m->options->namespace_own,
+				      &m->installation, on_installation, m);
 }
 
 /* No effect on anything outside afterwards. */
 static void stop_work(struct manager *m)
 {
-	timer_stop(&m->retry);
-	m->op = kube_cancel(m->op);
+	m->search = installation_cancel(m->search);
 	m->agent_server = web_server_close(m->agent_server);
 	m->boot_server = web_server_close(m->boot_server);
 	m->debug_server = web_server_close(m->debug_server);
@@ -819,12 +582,11 @@ struct manager *manager_free(struct manager *m)
 	debug_routes_free(m->debug);
 	web_free(m->web);
 	web_free(m->bulk);
-	crypt_pair_release(&m->ca);
+	installation_release(&m->installation);
 	crypt_pair_release(&m->cert);
 	policies_done(&m->policies);
-	secret_zero(m->key, sizeof(m->key));
-	free(m->kernel), free(m->initramfs), free(m->http_url), free(m->agent_url),
-		free(m->cmdline);
+	free(m->kernel), free(m->initramfs), free(m->http_url), free(m->agent_url);
+	free(m->glue.cmdline);
 	free(m);
 	return NULL;
 }

@@ -1,0 +1,126 @@
+/* Between boot services and engine (see boot_glue.h): MACs and addresses change their form, and an
+ * answer never comes before its question has returned. */
+
+#include "boot_glue.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "net/net.h"
+
+static bool boot_find(void *data, const struct net_mac *mac, struct boot_host *ret)
+{
+	struct boot_glue *g = data;
+	struct engine_boot boot;
+	char text[NET_MAC_TEXT_SIZE];
+	if (!g->may_act(g->may_act_data) ||
+	    !engine_boot_find(g->engine, net_format_mac(mac, text), &boot))
+		return false;
+	free(g->cmdline);
+	/* Nothing secret: whoever is on the wire may read it. */
+	g->cmdline = xasprintf("%s ipa-api-url=%s%s%s%s", g->kernel_args, g->agent_url,
+			       boot.inspect ? " ipa-inspection-callback-url=" : "",
+			       boot.inspect ? g->agent_url : "",
+			       boot.inspect ? "/v1/continue_inspection" : "");
+	*ret = (struct boot_host){ .name = boot.key,
+				   .target = boot.ramdisk ? BOOT_TARGET_RAMDISK : BOOT_TARGET_NONE,
+				   .flavour = "ramdisk",
+				   .cmdline = g->cmdline };
+	return true;
+}
+
+static bool slot_get(void *data, const struct net_mac *mac, struct in_addr *ret)
+{
+	const struct boot_glue *g = data;
+	char text[NET_MAC_TEXT_SIZE];
+	const char *address = engine_slot_get(g->engine, net_format_mac(mac, text));
+	return address && inet_pton(AF_INET, address, ret) == 1;
+}
+
+static bool slot_fixed(void *data, const struct net_mac *mac, struct in_addr *ret)
+{
+	const struct boot_glue *g = data;
+	char text[NET_MAC_TEXT_SIZE];
+	const char *address;
+	if (!engine_slot_fixed(g->engine, net_format_mac(mac, text), &address))
+		return false;
+	if (!address || inet_pton(AF_INET, address, ret) != 1)
+		ret->s_addr = 0;
+	return true;
+}
+
+static void slot_taken(void *data, const struct net_mac *mac, struct in_addr address)
+{
+	const struct boot_glue *g = data;
+	char text[NET_MAC_TEXT_SIZE], ip[INET_ADDRSTRLEN];
+	engine_slot_taken(g->engine, net_format_mac(mac, text),
+			  inet_ntop(AF_INET, &address, ip, sizeof(ip)));
+}
+
+static bool slot_used(void *data, struct in_addr address)
+{
+	const struct boot_glue *g = data;
+	char text[INET_ADDRSTRLEN];
+	return engine_slot_used(g->engine, inet_ntop(AF_INET, &address, text, sizeof(text)));
+}
+
+/* The answer must not come before the question has returned. */
+struct slot_answer {
+	boot_slot_done_fn done;
+	void *data;
+	struct err err;
+};
+
+static void answer_slot(void *data)
+{
+	struct slot_answer *a = data;
+	a->done(a->data, a->err.kind != ERR_NONE ? &a->err : NULL);
+	free(a);
+}
+
+struct slot_question {
+	struct loop *loop;
+	struct slot_answer *answer;
+};
+
+static void on_slot_stored(void *data, const struct err *err)
+{
+	struct slot_question *q = data;
+	if (err)
+		q->answer->err = *err;
+	loop_post(q->loop, answer_slot, q->answer);
+	free(q);
+}
+
+static void slot_set(void *data, const struct net_mac *mac, struct in_addr address,
+		     boot_slot_done_fn done, void *done_data)
+{
+	struct boot_glue *g = data;
+	char text[NET_MAC_TEXT_SIZE], ip[INET_ADDRSTRLEN] = "";
+	struct slot_question *q = xmalloc(sizeof(*q));
+	*q = (struct slot_question){ g->loop, xcalloc(1, sizeof(struct slot_answer)) };
+	q->answer->done = done;
+	q->answer->data = done_data;
+	if (address.s_addr)
+		inet_ntop(AF_INET, &address, ip, sizeof(ip));
+	engine_slot_set(g->engine, net_format_mac(mac, text), ip, on_slot_stored, q);
+}
+
+static void boot_seen(void *data, const struct net_mac *mac, enum boot_stage stage)
+{
+	static const char *const texts[] = { [BOOT_STAGE_OFFERED] = "DHCP offer sent",
+					     [BOOT_STAGE_LEASED] = "DHCP address confirmed",
+					     [BOOT_STAGE_SCRIPT] = "boot script fetched" };
+	const struct boot_glue *g = data;
+	char text[NET_MAC_TEXT_SIZE];
+	engine_boot_seen(g->engine, net_format_mac(mac, text), texts[stage]);
+}
+
+const struct boot_ops boot_glue_ops = { .find = boot_find,
+					.slot_get = slot_get,
+					.slot_fixed = slot_fixed,
+					.slot_taken = slot_taken,
+					.slot_used = slot_used,
+					.slot_set = slot_set,
+					.seen = boot_seen };

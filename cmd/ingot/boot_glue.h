@@ -1,0 +1,19 @@
+#pragma once
+/* What the boot services ask about hosts, answered by the engine: neither knows the other. Main
+ * thread's loop. */
+
+#include "boot/boot.h"
+#include "engine/engine.h"
+
+struct boot_glue {
+	struct loop *loop;
+	struct engine *engine;	 /* NULL until there is one; nobody is answered before */
+	const char *kernel_args; /* borrowed */
+	const char *agent_url;	 /* borrowed */
+	bool (*may_act)(void *data);
+	void *may_act_data;
+	char *cmdline; /* of the host that was found last */
+};
+
+/* Their data is a struct boot_glue. */
+extern const struct boot_ops boot_glue_ops;
