@@ -463,12 +463,22 @@ static int check(struct manager *m, struct err *err)
 	return r == 0 && m->options->leader_elect ? lease_settings(m, err) : r;
 }
 
+/* The end of what check() made, and of the manager. */
+static struct manager *settings_free(struct manager *m)
+{
+	policies_done(&m->policies);
+	free(m->kernel), free(m->initramfs), free(m->http_url), free(m->agent_url);
+	free(m->glue.cmdline);
+	free(m);
+	return NULL;
+}
+
 int manager_check(const struct manager_options *options, struct err *err)
 {
 	struct manager *m = xcalloc(1, sizeof(*m));
 	m->options = options;
 	int r = check(m, err);
-	manager_free(m);
+	settings_free(m);
 	return r;
 }
 
@@ -584,9 +594,5 @@ struct manager *manager_free(struct manager *m)
 	web_free(m->bulk);
 	installation_release(&m->installation);
 	crypt_pair_release(&m->cert);
-	policies_done(&m->policies);
-	free(m->kernel), free(m->initramfs), free(m->http_url), free(m->agent_url);
-	free(m->glue.cmdline);
-	free(m);
-	return NULL;
+	return settings_free(m);
 }

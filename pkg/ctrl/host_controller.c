@@ -271,6 +271,7 @@ static void add_secret(struct strbuf *s, const struct json *secret)
 	struct digest_ctx *c = digest_new(DIGEST_SHA256);
 	digest_update(c, data.data, data.len);
 	digest_finish_hex(c, hex);
+	digest_free(c);
 	secret_zero(data.data, data.len);
 	strbuf_addf(s, "|%s", hex);
 }
