@@ -292,6 +292,7 @@ static void finish(struct world *w)
 {
 	if (w->failed)
 		fail_msg("the client's script: %s", w->failed);
+	loop_drain(w->loop); /* stores whose end is posted */
 	assert_int_equal(w->offered_before_stored, 0);
 }
 
