@@ -31,7 +31,7 @@ enum {
 	INSPECT_DELAY_MAX_S = 30,
 	LOOKUP_DELAY_MAX_S = 60,
 	BEAT_ERROR_S = 5,
-	BEAT_GAP_S = 5, /* between a forced beat and the one before */
+	BEAT_GAP_S = 1, /* between a forced beat and the one before */
 	NETWORK_MAX_S = 60,
 	DISKS_WAIT_MS = 30000,
 	DISKS_QUIET_MS = 200, /* without a new one: that was all */

@@ -4,6 +4,7 @@
 demo.py [--firmware bios|uefi] [--memory MiB]. Prints each phase as it ends, and writes build/demo/report.json.
 """
 import argparse
+import datetime
 import json
 import os
 import re
@@ -37,12 +38,12 @@ class Phases:
         self.state, self.since = state, now
 
 
-def follow(site, name, phases, until, deadline):
-    """Follows the host till it shows the state; raises with its error message if it shows one, or when time is up."""
+def follow(changes, phases, until, deadline):
+    """Till the host shows the state; raises with its error message if it shows one, or when time is up."""
     timer = threading.Timer(deadline, lambda: os.kill(os.getpid(), 15))
     timer.daemon = True
     timer.start()
-    for now, host in site.watch(name):
+    for now, host in changes:
         status = host.get("status", {})
         if status.get("errorMessage"):
             raise RuntimeError(f"{status.get('errorType')}: {status['errorMessage']}")
@@ -57,39 +58,40 @@ def follow(site, name, phases, until, deadline):
 def provision(site, server, tenant):
     """Applies the host, with its image, and follows it to its operating system's own report."""
     phases = Phases()
-    began = time.monotonic()
+    changes = site.watch()
     site.apply(site.credentials(server), *tenant.objects(server.name),
                site.bare_metal_host(server, site.image(IMAGE), f"{server.name}-user-data",
                                     metaData={"name": f"{server.name}-meta-data"}))
     say("   0.0 s  kubectl apply: Secrets and BareMetalHost")
-    offset = time.monotonic() - began
-    now = follow(site, server.name, phases, "provisioned", 600)
+    now = follow(changes, phases, "provisioned", 600)
     mark = time.monotonic()
     line = server.wait_console(tenant.pattern(server.firmware), 240)
     phases.list.append({"name": "operating system", "seconds": round(time.monotonic() - mark, 1)})
-    say(f"{now + time.monotonic() - mark + offset:6.1f} s  the operating system reports: {line[0][:100]}...")
+    say(f"{now + time.monotonic() - mark:6.1f} s  the operating system reports: {line[0][:100]}...")
     return phases.list
 
 
-def write_rate(site, phases):
-    """Bytes and seconds of the image's transfer, by the agent's own log line on the console."""
-    return next((p["seconds"] for p in phases if p["name"] == "provisioning"), 0)
+def write_seconds(site):
+    """How long the step was under way that writes the image, by Ingot's log: from its begin to that of the next one."""
+    steps = re.findall(r'^(\S+)Z info +step .* operation=deploy step="?([^"\n]+)"?', site.log_text(), re.M)
+    at = [name for _, name in steps].index("write image")
+    began, ended = (datetime.datetime.fromisoformat(steps[i][0]) for i in (at, at + 1))
+    return (ended - began).total_seconds()
 
 
 def report(site, server, phases, idle, agent_ready):
     rss, anonymous = site.memory()
     size = os.path.getsize(os.path.join(site.images, IMAGE))
     written = server.written()
-    seconds = write_rate(site, phases) or 1
     return {"result": "provisioned", "host": server.name, "firmware": server.firmware, "phases": phases,
-            "image_bytes": size, "disk_bytes_written": written, "write_bytes_per_second": int(written / seconds),
+            "image_bytes": size, "disk_bytes_written": written, "write_bytes_per_second": int(written / write_seconds(site)),
             "agent_ready_seconds": agent_ready, "agent_peak_memory_bytes": agent_peak(server),
             "operator": {"idle_rss_bytes": idle[0], "idle_anonymous_bytes": idle[1], "end_rss_bytes": rss,
                          "end_anonymous_bytes": anonymous}}
 
 
 def agent_ready(server):
-    """From power on to the inventory, by the console of the ramdisk; null when it does not say."""
+    """From the start of the ramdisk's kernel until its agent runs, by its console; null when it does not say."""
     found = re.search(r"\[\s*([\d.]+)\] .*inventory|ingot-init: ([\d.]+) s: .*agent", server.console())
     return float(found[1] or found[2]) if found else None
 

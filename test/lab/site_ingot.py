@@ -134,12 +134,16 @@ class Site:
         here = os.path.dirname(os.path.abspath(__file__))
         return self.lab.popen([sys.executable, os.path.join(here, "recorder.py"), f"{self.data}/kubeconfig", kind], log=path)
 
-    def watch(self, name):
-        """Yields (seconds since the call, host) for each change that the API shows, for ever."""
-        argv = self.lab.inside_argv(["kubectl", "--kubeconfig", f"{self.data}/kubeconfig", "get", "bmh", name, "-w",
+    def watch(self, *names):
+        """Starts to watch one host, or all; an iterator of (seconds since the call, host) for each change that the API shows, for ever."""
+        argv = self.lab.inside_argv(["kubectl", "--kubeconfig", f"{self.data}/kubeconfig", "get", "bmh", *names, "-w",
                                      "-o", "jsonpath-as-json={@}"])
-        process = self._watch = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-        began, text = time.monotonic(), ""
+        self._watch = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        return self._changes(self._watch, time.monotonic())
+
+    @staticmethod
+    def _changes(process, began):
+        text = ""
         try:
             for line in process.stdout:
                 text += line
