@@ -23,19 +23,26 @@ def shell(command):
 
 # --- the surroundings -------------------------------------------------------------------------------------------------
 
+def wait_for(process, port):
+    while process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"the image server ended with status {process.returncode}")
+
+
 @contextlib.contextmanager
 def served(directory):
     """Yields the URL of a directory, served with byte ranges by the lab's image server."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     server = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lab/images.py")
-    process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "python3", server, "127.0.0.1", str(port), directory],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(os.path.join(CACHE, "faults.json"), "w") as faults:
+        faults.write("{}")
+    process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "python3", server, "127.0.0.1", str(port), directory, faults.name],
+                               stdout=subprocess.DEVNULL)
     try:
-        for _ in range(500):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
-            time.sleep(0.02)
+        wait_for(process, port)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()
@@ -174,8 +181,10 @@ def within(measure_part):
 
 
 def measure():
+    os.makedirs(CACHE, exist_ok=True)
     within(lambda scratch, device: [rate(kind, scratch, device) for kind in SOURCES])
 
 
 def measure_memory():
+    os.makedirs(CACHE, exist_ok=True)
     within(lambda _, device: [memory(*image, device) for image in images()])
