@@ -20,7 +20,8 @@ import time
 from fleet import PASSWORD, USER, address, bmcs
 from rows import median, row
 
-COUNT, IDLE_SECONDS, SETTLE_SECONDS, DEADLINE = 10000, 60, 90, 900
+COUNT = int(os.environ.get("HOSTS", 10000))
+IDLE_SECONDS, SETTLE_SECONDS, DEADLINE = 60, 90, 900
 API = "/apis/metal3.io/v1alpha1/namespaces/default/baremetalhosts"
 HARDWARE = "/apis/metal3.io/v1alpha1/namespaces/default/hardwaredata"
 
