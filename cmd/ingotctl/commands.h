@@ -28,5 +28,8 @@ extern const struct command status_command, watch_command, describe_command;
 
 /* Prints the error as the program's last word. */
 int failed(const char *command, const struct err *err);
+/* One look at a host (NULL: at all), printed; exit code. */
+int show(const char *command, const struct ctl_options *options, const char *host,
+	 void (*print)(const struct ctl *c, const struct ctl_look *look));
 /* The engine was to be asked and did not answer: what is shown is older. To standard error. */
 void note_debug(const struct ctl *c, const struct ctl_look *look);

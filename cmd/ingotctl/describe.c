@@ -38,19 +38,7 @@ static void print_page(const struct ctl *c, const struct ctl_look *look)
 static int run(void *data)
 {
 	const struct describe_options *o = data;
-	struct ctl *c = NULL;
-	struct ctl_look look = { 0 };
-	struct err err = { 0 };
-	int r = ctl_open(&o->ctl, &c, &err);
-	if (r == 0)
-		r = ctl_look(c, o->host, &look, &err);
-	if (r == 0) {
-		print_page(c, &look);
-		note_debug(c, &look);
-	}
-	ctl_look_done(&look);
-	ctl_close(c);
-	return r < 0 ? failed("describe", &err) : EXIT_OK;
+	return show("describe", &o->ctl, o->host, print_page);
 }
 
 const struct command describe_command = {

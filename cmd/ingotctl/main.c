@@ -32,6 +32,24 @@ void note_debug(const struct ctl *c, const struct ctl_look *look)
 			c->debug, look->debug_err.text);
 }
 
+int show(const char *command, const struct ctl_options *options, const char *host,
+	 void (*print)(const struct ctl *c, const struct ctl_look *look))
+{
+	struct ctl *c = NULL;
+	struct ctl_look look = { 0 };
+	struct err err = { 0 };
+	int r = ctl_open(options, &c, &err);
+	if (r == 0)
+		r = ctl_look(c, host, &look, &err);
+	if (r == 0) {
+		print(c, &look);
+		note_debug(c, &look);
+	}
+	ctl_look_done(&look);
+	ctl_close(c);
+	return r < 0 ? failed(command, &err) : EXIT_OK;
+}
+
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);

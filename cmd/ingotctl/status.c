@@ -25,6 +25,11 @@ static const struct option_row rows[] = {
 static void print_table(const struct ctl *c, const struct ctl_look *look)
 {
 	size_t count = json_count(look->hosts), i = 0;
+	if (count == 0) {
+		fprintf(stderr, "no BareMetalHosts%s%s\n", c->ns ? " in namespace " : "",
+			str_or(c->ns, ""));
+		return;
+	}
 	_cleanup_(freep) struct view *views = xcalloc(count + 1, sizeof(*views));
 	_cleanup_(strbuf_done) struct strbuf out = { 0 };
 	json_for_each(host, look->hosts) {
@@ -44,22 +49,7 @@ static void print_table(const struct ctl *c, const struct ctl_look *look)
 static int run(void *data)
 {
 	const struct status_options *o = data;
-	struct ctl *c = NULL;
-	struct ctl_look look = { 0 };
-	struct err err = { 0 };
-	int r = ctl_open(&o->ctl, &c, &err);
-	if (r == 0)
-		r = ctl_look(c, o->host, &look, &err);
-	if (r == 0 && json_count(look.hosts) == 0)
-		fprintf(stderr, "no BareMetalHosts%s%s\n", c->ns ? " in namespace " : "",
-			str_or(c->ns, ""));
-	else if (r == 0)
-		print_table(c, &look);
-	if (r == 0)
-		note_debug(c, &look);
-	ctl_look_done(&look);
-	ctl_close(c);
-	return r < 0 ? failed("status", &err) : EXIT_OK;
+	return show("status", &o->ctl, o->host, print_table);
 }
 
 const struct command status_command = {

@@ -144,8 +144,11 @@ int tftp_decode(const void *data, size_t len, struct tftp_packet *ret)
 	struct tftp_packet p = { 0 };
 	struct cursor c;
 	cursor_init(&c, data, len);
-	p.op = (enum tftp_op)cursor_be16(&c);
+	uint16_t op = cursor_be16(&c);
 	int r = 0;
+	if (op < TFTP_READ || op > TFTP_OACK)
+		return -EBADMSG;
+	p.op = (enum tftp_op)op;
 	switch (p.op) {
 	case TFTP_DATA:
 		p.block = cursor_be16(&c);
@@ -163,7 +166,6 @@ int tftp_decode(const void *data, size_t len, struct tftp_packet *ret)
 		break;
 	case TFTP_READ:
 	case TFTP_WRITE:
-	default: /* lint: foreign enum */
 		return -EBADMSG;
 	}
 	if (r < 0 || !cursor_ok(&c))

@@ -6,6 +6,7 @@ would have left.
 """
 import base64
 import concurrent.futures
+import contextlib
 import http.client
 import json
 import os
@@ -104,6 +105,22 @@ class Ingot:
             raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]}")
         return json.loads(text)
 
+    def changes(self, path, seconds):
+        """Each object there is and each change of one, by a watch, for so long."""
+        end = time.monotonic() + seconds
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.tls, timeout=seconds)
+        connection.request("GET", f"{path}?watch=true&timeoutSeconds={seconds}")
+        with contextlib.closing(connection), connection.getresponse() as answer:
+            for line in answer:
+                yield json.loads(line)["object"]
+                if time.monotonic() > end:
+                    return
+
+    def outlives(self, seconds):
+        """Its state after a rest of so long, in which it must not end."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            raise RuntimeError(f"ingot ended with status {self.process.wait(seconds)}")
+
     def memory(self):
         return smaps(self.process.pid)
 
@@ -126,29 +143,22 @@ def apply_all(ingot, port):
             pass
 
 
-def available(ingot):
-    """How many hosts are available, listed in pieces."""
-    count, more = 0, ""
-    while more is not None:
-        page = ingot.request("GET", f"{API}?limit=100{more and '&continue=' + more}")
-        count += sum(h.get("status", {}).get("provisioning", {}).get("state") == "available" for h in page["items"])
-        more = page["metadata"].get("continue") or None
-    return count
-
-
 def wait_available(ingot):
     """How many are available, when all are or time is up: the memory is of interest in both cases."""
-    began = time.monotonic()
-    while (count := available(ingot)) < COUNT and time.monotonic() - began < DEADLINE:
-        time.sleep(15)
-    return count
+    names = set()
+    for host in ingot.changes(API, DEADLINE):
+        if host.get("status", {}).get("provisioning", {}).get("state") == "available":
+            names.add(host["metadata"]["name"])
+        if len(names) == COUNT:
+            break
+    return len(names)
 
 
 def measure():
     directory = tempfile.mkdtemp(prefix="ingot-bench-")
     ingot = Ingot(directory)
     try:
-        time.sleep(IDLE_SECONDS)
+        ingot.outlives(IDLE_SECONDS)
         rss, anonymous = ingot.memory()
         row("memory 60 s after start: anonymous", anonymous / 1e6, "MB", most=8)
         row("memory 60 s after start: RSS", rss / 1e6, "MB", most=24)
@@ -159,7 +169,7 @@ def measure():
             count = wait_available(ingot)
             row(f"{count} of {COUNT} hosts available: since the first POST", time.monotonic() - began, "s", most=600,
                 note="BMCs answer (UDP, simulated, in another process); inspection replaced by the hardwaredetails annotation")
-            time.sleep(SETTLE_SECONDS)
+            ingot.outlives(SETTLE_SECONDS)
             rss, anonymous = zip(*(ingot.memory() for _ in range(3)))
         row(f"memory with {COUNT} hosts, polled: anonymous", median(anonymous) / 1e6, "MB", most=90)
         row(f"memory with {COUNT} hosts, polled: RSS", median(rss) / 1e6, "MB", most=110)

@@ -23,14 +23,6 @@ def shell(command):
 
 # --- the surroundings -------------------------------------------------------------------------------------------------
 
-def wait_for(process, port):
-    while process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return
-        time.sleep(0.02)
-    raise RuntimeError(f"the image server ended with status {process.returncode}")
-
-
 @contextlib.contextmanager
 def served(directory):
     """Yields the URL of a directory, served with byte ranges by the lab's image server."""
@@ -40,9 +32,10 @@ def served(directory):
     with open(os.path.join(CACHE, "faults.json"), "w") as faults:
         faults.write("{}")
     process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "python3", server, "127.0.0.1", str(port), directory, faults.name],
-                               stdout=subprocess.DEVNULL)
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
-        wait_for(process, port)
+        if (line := process.stderr.readline()) != "ready\n":
+            raise RuntimeError(f"the image server did not start: {line}{process.stderr.read()}")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()

@@ -101,6 +101,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def main(address, port, root, faults):
     server = http.server.ThreadingHTTPServer((address, int(port)), Handler)
     server.root, server.faults = root, faults
+    print("ready", file=sys.stderr, flush=True)  # connections are accepted from here on
     server.serve_forever()
 
 

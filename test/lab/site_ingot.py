@@ -3,6 +3,7 @@
 What a person does is done as a person would: YAML through kubectl. What is claimed is held against what the lab saw.
 """
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -81,6 +82,12 @@ class Site:
     def kill_api(self):
         self.api.kill()
         self.api.wait()
+
+    def outlives(self, seconds):
+        """Ingot must not end in this time, in which the test keeps a fault up."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            status = self.ingot.wait(seconds)
+            raise AssertionError(f"Ingot ended with status {status}; end of its log:\n{self.log_end()}")
 
     def pid(self):
         """Of Ingot itself: `ip netns exec` and setpriv have become it by exec."""

@@ -67,6 +67,7 @@ static const char conf[] = "name \"node\"\n"
 			   "  chassis_control \"%s/chassis\"\n"
 			   "  user 2 true \"admin\" \"secret\" admin 10 none md2 md5 straight\n";
 
+/* "slow" and "broken" are faults that a test wants of the BMC. */
 static const char chassis[] = "#!/bin/sh\n"
 			      "cd \"${0%/*}\" || exit 1\n"
 			      "[ -e slow ] && sleep 0.2\n"
