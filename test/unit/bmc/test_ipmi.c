@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "bmc/driver.h"
 #include "bmc/ipmi/ipmi.h"
+#include "unit/bmc/asking.h"
 #include "unit/bmc/responder.h"
 
 #define MSEC USEC_PER_MSEC
@@ -48,15 +49,11 @@ struct peer {
 };
 
 struct bench {
-	struct loop *loop;
+	struct asking a;
 	struct bmc_driver *driver;
 	struct peer peer;
-	struct bmc *bmc;
 	struct bmc_options bmc_options;
 	struct timer tick;
-	unsigned waiting; /* for so many results */
-	char trace[512];
-	struct bmc_result last;
 	unsigned fence_after; /* packets */
 };
 
@@ -139,69 +136,17 @@ static void peer_close(struct peer *p)
 
 /* --- the bench ------------------------------------------------------------------------------- */
 
-static void stop_now(void *data)
-{
-	loop_stop(data);
-}
-
-/* Posted, because several timers may be due together. */
-static void stop_loop(struct loop *loop)
-{
-	loop_post(loop, stop_now, loop);
-}
-
-static void on_done(void *data, const struct bmc_result *result)
-{
-	struct bench *t = data;
-	size_t n = strlen(t->trace);
-	snprintf(t->trace + n, sizeof(t->trace) - n, "%s ",
-		 result->err.kind == ERR_NONE ? "ok" : err_kind_info(result->err.kind)->name);
-	t->last = *result;
-	if (--t->waiting == 0)
-		stop_loop(t->loop);
-}
-
-static uint64_t ask(struct bench *t, const struct bmc_request *request)
-{
-	t->waiting++;
-	return bmc_submit(t->bmc, request, on_done, t);
-}
-
-static uint64_t get_power(struct bench *t)
-{
-	return ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER });
-}
-
-static uint64_t act(struct bench *t, enum bmc_action action)
-{
-	return ask(t, &(struct bmc_request){ .op = BMC_OP_SET_POWER, .action = action });
-}
-
-static void expect(struct bench *t, const char *trace)
-{
-	if (t->waiting > 0)
-		loop_run(t->loop);
-	if (!streq(t->trace, trace))
-		fail_msg("\"%s\" instead of \"%s\": %s", t->trace, trace, t->last.err.text);
-	t->trace[0] = '\0';
-}
-
 static void expect_text(struct bench *t, const char *text)
 {
-	if (!strstr(t->last.err.text, text))
-		fail_msg("\"%s\" is not in: %s", text, t->last.err.text);
-}
-
-static void on_tick(void *data)
-{
-	stop_loop(data);
+	if (!strstr(t->a.last.err.text, text))
+		fail_msg("\"%s\" is not in: %s", text, t->a.last.err.text);
 }
 
 /* Lets the loop run for a while, or until the last result. */
 static void pass(struct bench *t, usec_t span)
 {
 	timer_set_in(&t->tick, span);
-	loop_run(t->loop);
+	loop_run(t->a.loop);
 	timer_stop(&t->tick);
 }
 
@@ -227,14 +172,14 @@ static int open_at(struct bench *t, const char *host, const char *user, const ch
 
 static void reopen(struct bench *t, const char *user, const char *password)
 {
-	bmc_close(t->bmc);
-	assert_int_equal(open_at(t, "127.0.0.1", user, password, "", &t->bmc, NULL), 0);
+	bmc_close(t->a.bmc);
+	assert_int_equal(open_at(t, "127.0.0.1", user, password, "", &t->a.bmc, NULL), 0);
 }
 
 static void start(struct bench *t, const struct ipmi_options *options)
 {
-	assert_int_equal(ipmi_driver_new(t->loop, options, &t->driver, NULL), 0);
-	t->bmc = NULL;
+	assert_int_equal(ipmi_driver_new(t->a.loop, options, &t->driver, NULL), 0);
+	t->a.bmc = NULL;
 	reopen(t, "admin", "secret");
 }
 
@@ -244,9 +189,9 @@ static int setup(void **state)
 {
 	struct bench *t = xcalloc(1, sizeof(*t));
 	t->bmc_options.breaker_failures = 1000;
-	assert_int_equal(loop_new(&t->loop, NULL), 0);
-	assert_int_equal(peer_open(&t->peer, t->loop, "127.0.0.1"), 0);
-	timer_init(&t->tick, t->loop, "tick", on_tick, t->loop);
+	assert_int_equal(loop_new(&t->a.loop, NULL), 0);
+	assert_int_equal(peer_open(&t->peer, t->a.loop, "127.0.0.1"), 0);
+	timer_init(&t->tick, t->a.loop, "tick", asking_stop, &t->a);
 	start(t, &quick);
 	*state = t;
 	return 0;
@@ -254,7 +199,7 @@ static int setup(void **state)
 
 static void stop(struct bench *t)
 {
-	t->bmc = bmc_close(t->bmc);
+	t->a.bmc = bmc_close(t->a.bmc);
 	assert_int_equal(ipmi_driver_stats(t->driver).active, 0);
 	t->driver = bmc_driver_free(t->driver);
 }
@@ -269,10 +214,10 @@ static int teardown(void **state)
 {
 	struct bench *t = *state;
 	stop(t);
-	if (t->waiting > 0)
-		loop_run(t->loop); /* what was cancelled */
+	if (t->a.waiting > 0)
+		loop_run(t->a.loop); /* what was cancelled */
 	peer_close(&t->peer);
-	loop_free(t->loop);
+	loop_free(t->a.loop);
 	free(t);
 	return 0;
 }
@@ -282,20 +227,20 @@ static int teardown(void **state)
 static void test_power(void **state)
 {
 	struct bench *t = *state;
-	get_power(t);
-	expect(t, "ok ");
-	assert_int_equal(t->last.power, BMC_POWER_OFF);
-	act(t, BMC_ACTION_ON);
-	get_power(t);
-	expect(t, "ok ok ");
-	assert_int_equal(t->last.power, BMC_POWER_ON);
-	act(t, BMC_ACTION_CYCLE);
-	act(t, BMC_ACTION_RESET);
-	act(t, BMC_ACTION_SOFT);
-	act(t, BMC_ACTION_OFF);
-	get_power(t);
-	expect(t, "ok ok ok ok ok ");
-	assert_int_equal(t->last.power, BMC_POWER_OFF);
+	get_power(&t->a);
+	expect(&t->a, "ok ");
+	assert_int_equal(t->a.last.power, BMC_POWER_OFF);
+	act(&t->a, BMC_ACTION_ON);
+	get_power(&t->a);
+	expect(&t->a, "ok ok ");
+	assert_int_equal(t->a.last.power, BMC_POWER_ON);
+	act(&t->a, BMC_ACTION_CYCLE);
+	act(&t->a, BMC_ACTION_RESET);
+	act(&t->a, BMC_ACTION_SOFT);
+	act(&t->a, BMC_ACTION_OFF);
+	get_power(&t->a);
+	expect(&t->a, "ok ok ok ok ok ");
+	assert_int_equal(t->a.last.power, BMC_POWER_OFF);
 	static const unsigned want[8] = { 1, 1, 1, 1, 0, 1, 0, 0 };
 	assert_memory_equal(t->peer.bmc.actions, want, sizeof(want));
 	assert_int_equal(t->peer.bmc.session.suite, 17);
@@ -309,85 +254,85 @@ static void test_boot(void **state)
 	struct bench *t = *state;
 	struct bmc_request set = { .op = BMC_OP_SET_BOOT };
 	set.boot = (struct bmc_boot){ BMC_DEVICE_PXE, false, true };
-	ask(t, &set);
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_BOOT });
-	expect(t, "ok ok ");
-	assert_int_equal(t->last.boot.device, BMC_DEVICE_PXE);
-	assert_true(t->last.boot.uefi);
-	assert_false(t->last.boot.persistent);
+	ask(&t->a, &set);
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_BOOT });
+	expect(&t->a, "ok ok ");
+	assert_int_equal(t->a.last.boot.device, BMC_DEVICE_PXE);
+	assert_true(t->a.last.boot.uefi);
+	assert_false(t->a.last.boot.persistent);
 	assert_int_equal(t->peer.bmc.boot[2], 0x08);
 	/* Supermicro's own disk code, after asking who the BMC is. */
 	t->peer.bmc.manufacturer = 10876;
 	set.boot = (struct bmc_boot){ BMC_DEVICE_DISK, true, true };
-	ask(t, &set);
-	expect(t, "ok ");
+	ask(&t->a, &set);
+	expect(&t->a, "ok ");
 	assert_int_equal(t->peer.bmc.boot[0], 0xe0);
 	assert_int_equal(t->peer.bmc.boot[1], 0x24);
 	set.boot = (struct bmc_boot){ .device = BMC_DEVICE_UEFI_HTTP };
-	ask(t, &set);
-	expect(t, "unsupported ");
+	ask(&t->a, &set);
+	expect(&t->a, "unsupported ");
 	expect_text(t, "cannot make a host boot from uefi-http");
 }
 
 static void test_info(void **state)
 {
 	struct bench *t = *state;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_INFO });
-	expect(t, "ok ");
-	assert_string_equal(t->last.info.vendor, "Dell");
-	assert_string_equal(t->last.info.product, "0x090b");
-	assert_string_equal(t->last.info.version, "2.47");
-	assert_string_equal(t->last.info.guid, ""); /* this BMC does not know the command */
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_INFO });
+	expect(&t->a, "ok ");
+	assert_string_equal(t->a.last.info.vendor, "Dell");
+	assert_string_equal(t->a.last.info.product, "0x090b");
+	assert_string_equal(t->a.last.info.version, "2.47");
+	assert_string_equal(t->a.last.info.guid, ""); /* this BMC does not know the command */
 }
 
 static void test_ipv6(void **state)
 {
 	struct bench *t = *state;
 	peer_close(&t->peer);
-	if (peer_open(&t->peer, t->loop, "::1") < 0) {
+	if (peer_open(&t->peer, t->a.loop, "::1") < 0) {
 		printf("# skipped: no IPv6 here\n");
-		assert_int_equal(peer_open(&t->peer, t->loop, "127.0.0.1"), 0);
+		assert_int_equal(peer_open(&t->peer, t->a.loop, "127.0.0.1"), 0);
 		skip();
 	}
-	bmc_close(t->bmc);
-	assert_int_equal(open_at(t, "[::1]", "admin", "secret", "", &t->bmc, NULL), 0);
-	get_power(t);
-	expect(t, "ok ");
+	bmc_close(t->a.bmc);
+	assert_int_equal(open_at(t, "[::1]", "admin", "secret", "", &t->a.bmc, NULL), 0);
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 }
 
 static void test_name(void **state)
 {
 	struct bench *t = *state;
-	bmc_close(t->bmc);
-	assert_int_equal(open_at(t, "localhost", "admin", "secret", "", &t->bmc, NULL), 0);
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 500 * MSEC });
-	loop_run(t->loop);
+	bmc_close(t->a.bmc);
+	assert_int_equal(open_at(t, "localhost", "admin", "secret", "", &t->a.bmc, NULL), 0);
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 500 * MSEC });
+	loop_run(t->a.loop);
 	/* Where the name leads to ::1 first, nobody listens. */
-	if (streq(t->trace, "timeout "))
+	if (streq(t->a.trace, "timeout "))
 		assert_int_equal(t->peer.bmc.requests, 0);
 	else
-		assert_string_equal(t->trace, "ok ");
+		assert_string_equal(t->a.trace, "ok ");
 }
 
 /* The late result finds nobody. */
 static void test_close_while_resolving(void **state)
 {
 	struct bench *t = *state;
-	bmc_close(t->bmc);
-	assert_int_equal(open_at(t, "localhost", "admin", "secret", "", &t->bmc, NULL), 0);
-	get_power(t);
+	bmc_close(t->a.bmc);
+	assert_int_equal(open_at(t, "localhost", "admin", "secret", "", &t->a.bmc, NULL), 0);
+	get_power(&t->a);
 	pass(t, 0);
-	t->bmc = bmc_close(t->bmc);
-	expect(t, "cancelled ");
+	t->a.bmc = bmc_close(t->a.bmc);
+	expect(&t->a, "cancelled ");
 }
 
 static void test_unknown_name(void **state)
 {
 	struct bench *t = *state;
-	bmc_close(t->bmc);
-	assert_int_equal(open_at(t, "nonesuch.invalid", "admin", "secret", "", &t->bmc, NULL), 0);
-	get_power(t);
-	expect(t, "unreachable ");
+	bmc_close(t->a.bmc);
+	assert_int_equal(open_at(t, "nonesuch.invalid", "admin", "secret", "", &t->a.bmc, NULL), 0);
+	get_power(&t->a);
+	expect(&t->a, "unreachable ");
 	expect_text(t, "the name of BMC nonesuch.invalid cannot be resolved: ");
 }
 
@@ -402,10 +347,10 @@ static void test_queued_requests_share_a_session(void **state)
 	restart(t, &one_session);
 	struct bmc_request on = { .op = BMC_OP_SET_POWER, .action = BMC_ACTION_ON };
 	on.after_success = true;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_SET_BOOT, .boot.device = BMC_DEVICE_PXE });
-	ask(t, &on);
-	get_power(t);
-	expect(t, "ok ok ok ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_SET_BOOT, .boot.device = BMC_DEVICE_PXE });
+	ask(&t->a, &on);
+	get_power(&t->a);
+	expect(&t->a, "ok ok ok ");
 	assert_int_equal(t->peer.bmc.opens, 1);
 	settle(t);
 	assert_int_equal(t->peer.bmc.closes, 1);
@@ -415,11 +360,11 @@ static void test_sessions_keep_their_distance(void **state)
 {
 	struct bench *t = *state;
 	restart(t, &one_session);
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	settle(t);
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 50 * MSEC });
-	expect(t, "timeout ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 50 * MSEC });
+	expect(&t->a, "timeout ");
 	expect_text(t, "the pause between IPMI sessions");
 	assert_int_equal(t->peer.bmc.opens, 1);
 }
@@ -429,14 +374,15 @@ static void test_hold_keeps_the_session(void **state)
 	struct bench *t = *state;
 	restart(t, &one_session);
 	for (int i = 0; i < 5; i++) {
-		ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
-		expect(t, "ok ");
+		ask(&t->a,
+		    &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
+		expect(&t->a, "ok ");
 	}
 	assert_int_equal(t->peer.bmc.opens, 1);
 	assert_int_equal(t->peer.bmc.closes, 0);
 	/* The last one does not hold it, and it is closed. */
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	settle(t);
 	assert_int_equal(t->peer.bmc.closes, 1);
 }
@@ -444,8 +390,8 @@ static void test_hold_keeps_the_session(void **state)
 static void test_hold_ends(void **state)
 {
 	struct bench *t = *state;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * MSEC });
-	expect(t, "ok ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * MSEC });
+	expect(&t->a, "ok ");
 	settle(t);
 	assert_int_equal(t->peer.bmc.closes, 1);
 }
@@ -453,14 +399,14 @@ static void test_hold_ends(void **state)
 static void test_new_credentials_end_a_held_session(void **state)
 {
 	struct bench *t = *state;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
-	expect(t, "ok ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
+	expect(&t->a, "ok ");
 	t->peer.bmc.password = "other";
 	struct bmc_credentials c = { "admin", "other" };
-	assert_int_equal(bmc_set_credentials(t->bmc, &c, NULL), 0);
+	assert_int_equal(bmc_set_credentials(t->a.bmc, &c, NULL), 0);
 	settle(t);
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	assert_int_equal(t->peer.bmc.opens, 2);
 }
 
@@ -468,32 +414,32 @@ static void test_known_bmc_needs_less(void **state)
 {
 	struct bench *t = *state;
 	t->peer.bmc.suites[17] = false;
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	settle(t);
 	/* AUTHCAP, OPEN twice, RAKP 1, RAKP 3, privilege, command, close. */
 	assert_int_equal(t->peer.bmc.requests, 8);
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	settle(t);
 	assert_int_equal(t->peer.bmc.requests, 8 + 6);
 	assert_int_equal(t->peer.bmc.session.suite, 3);
 	/* A firmware update swapped the suites: what was remembered is forgotten. */
 	t->peer.bmc.suites[17] = true;
 	t->peer.bmc.suites[3] = false;
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	assert_int_equal(t->peer.bmc.session.suite, 17);
 }
 
 static void test_lost_session(void **state)
 {
 	struct bench *t = *state;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
-	expect(t, "ok ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
+	expect(&t->a, "ok ");
 	t->peer.bmc.session.open = false; /* the BMC has restarted */
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	assert_int_equal(t->peer.bmc.opens, 2);
 }
 
@@ -505,31 +451,31 @@ static void test_more_bmcs_than_sessions(void **state)
 	restart(t, &two);
 	enum { PEERS = 10 };
 	struct peer *peers = xcalloc(PEERS, sizeof(*peers));
-	struct bmc *bmcs[PEERS], *first = t->bmc;
+	struct bmc *bmcs[PEERS], *first = t->a.bmc;
 	uint16_t port = net_port(&t->peer.addr);
 	for (int i = 0; i < PEERS; i++) {
-		assert_int_equal(peer_open(&peers[i], t->loop, "127.0.0.1"), 0);
+		assert_int_equal(peer_open(&peers[i], t->a.loop, "127.0.0.1"), 0);
 		t->peer.addr = peers[i].addr;
 		assert_int_equal(open_at(t, "127.0.0.1", "admin", "secret", "", &bmcs[i], NULL), 0);
-		t->bmc = bmcs[i];
-		get_power(t);
+		t->a.bmc = bmcs[i];
+		get_power(&t->a);
 	}
-	expect(t, "ok ok ok ok ok ok ok ok ok ok ");
+	expect(&t->a, "ok ok ok ok ok ok ok ok ok ok ");
 	for (int i = 0; i < PEERS; i++) {
-		t->bmc = bmcs[i];
-		get_power(t);
+		t->a.bmc = bmcs[i];
+		get_power(&t->a);
 		if (i % 3 == 0) /* some never get there */
 			bmc_close(bmcs[i]);
 	}
-	loop_run(t->loop);
-	assert_null(strstr(t->trace, "busy"));
+	loop_run(t->a.loop);
+	assert_null(strstr(t->a.trace, "busy"));
 	for (int i = 0; i < PEERS; i++) {
 		if (i % 3)
 			bmc_close(bmcs[i]);
 		peer_close(&peers[i]);
 	}
 	free(peers);
-	t->bmc = first;
+	t->a.bmc = first;
 	net_set_port(&t->peer.addr, port);
 	assert_int_equal(ipmi_driver_stats(t->driver).waiting, 0);
 }
@@ -542,25 +488,25 @@ static void test_place_in_line_passes_on(void **state)
 	one.max_sessions = 1;
 	restart(t, &one);
 	struct peer second, third;
-	assert_int_equal(peer_open(&second, t->loop, "127.0.0.1"), 0);
-	assert_int_equal(peer_open(&third, t->loop, "127.0.0.1"), 0);
-	struct bmc *a = t->bmc, *b, *c;
+	assert_int_equal(peer_open(&second, t->a.loop, "127.0.0.1"), 0);
+	assert_int_equal(peer_open(&third, t->a.loop, "127.0.0.1"), 0);
+	struct bmc *a = t->a.bmc, *b, *c;
 	struct net_addr own = t->peer.addr;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
-	expect(t, "ok ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
+	expect(&t->a, "ok ");
 	t->peer.addr = second.addr;
 	assert_int_equal(open_at(t, "127.0.0.1", "admin", "secret", "", &b, NULL), 0);
-	t->bmc = b;
-	get_power(t);
+	t->a.bmc = b;
+	get_power(&t->a);
 	t->peer.addr = third.addr;
 	assert_int_equal(open_at(t, "127.0.0.1", "admin", "secret", "", &c, NULL), 0);
-	t->bmc = c;
-	get_power(t);
+	t->a.bmc = c;
+	get_power(&t->a);
 	pass(t, 5 * MSEC);
 	assert_int_equal(ipmi_driver_stats(t->driver).waiting, 2);
 	bmc_close(a); /* wakes b */
 	bmc_close(b);
-	expect(t, "cancelled ok ");
+	expect(&t->a, "cancelled ok ");
 	t->peer.addr = own;
 	peer_close(&second);
 	peer_close(&third);
@@ -577,8 +523,8 @@ static void test_lost_packets(void **state)
 		t->peer.bmc.ignore_payload = payloads[i];
 		t->peer.bmc.ignore = 1;
 		uint64_t before = ipmi_driver_stats(t->driver).resent;
-		get_power(t);
-		expect(t, "ok ");
+		get_power(&t->a);
+		expect(&t->a, "ok ");
 		assert_int_equal(t->peer.bmc.ignore, 0);
 		assert_true(ipmi_driver_stats(t->driver).resent > before);
 	}
@@ -588,14 +534,14 @@ static void test_silence(void **state)
 {
 	struct bench *t = *state;
 	t->peer.bmc.ignore = UINT_MAX;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 150 * MSEC });
-	expect(t, "timeout ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 150 * MSEC });
+	expect(&t->a, "timeout ");
 	expect_text(t, "does not answer IPMI (RMCP+): check the address and the cabling, and that "
 		       "IPMI over LAN is enabled");
 	expect_text(t, "BMC 127.0.0.1:");
 	t->peer.bmc.ignore = 0;
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 }
 
 /* A BMC that knows AUTHCAP and nothing else. */
@@ -604,8 +550,8 @@ static void test_silence_later(void **state)
 	struct bench *t = *state;
 	t->peer.bmc.ignore = UINT_MAX;
 	t->peer.bmc.ignore_payload = 0x10;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 100 * MSEC });
-	expect(t, "timeout ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 100 * MSEC });
+	expect(&t->a, "timeout ");
 	expect_text(t, "went silent while opening a session");
 }
 
@@ -615,8 +561,8 @@ static void test_suite_17_unheard(void **state)
 	struct bench *t = *state;
 	t->peer.bmc.ignore = 2;
 	t->peer.bmc.ignore_payload = 0x10;
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	assert_int_equal(t->peer.bmc.session.suite, 3);
 }
 
@@ -624,19 +570,19 @@ static void test_garbage(void **state)
 {
 	struct bench *t = *state;
 	t->peer.junk = true;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 150 * MSEC });
-	expect(t, "protocol ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 150 * MSEC });
+	expect(&t->a, "protocol ");
 	expect_text(t, "answers with something that is not IPMI");
 }
 
 static void test_forged_answers(void **state)
 {
 	struct bench *t = *state;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = USEC_PER_SEC });
-	expect(t, "ok ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = USEC_PER_SEC });
+	expect(&t->a, "ok ");
 	t->peer.bmc.corrupt = true;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 100 * MSEC });
-	expect(t, "protocol ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 100 * MSEC });
+	expect(&t->a, "protocol ");
 	expect_text(t, "cannot be authenticated");
 }
 
@@ -646,10 +592,10 @@ static void test_slow_bmc(void **state)
 {
 	struct bench *t = *state;
 	t->peer.slowness = 70 * MSEC;
-	get_power(t);
-	expect(t, "ok ");
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 }
 
 /* The answer to RAKP 1 comes after its repetition has made the BMC choose another number: the proof
@@ -659,8 +605,8 @@ static void test_slow_key_exchange(void **state)
 	struct bench *t = *state;
 	t->peer.slowness = 50 * MSEC;
 	t->peer.slow_payload = 0x12;
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	assert_true(t->peer.bmc.opens > 1);
 }
 
@@ -670,16 +616,16 @@ static void test_stranger(void **state)
 	struct bench *t = *state;
 	t->peer.stranger = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_true(t->peer.stranger >= 0);
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 100 * MSEC });
-	expect(t, "timeout ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 100 * MSEC });
+	expect(&t->a, "timeout ");
 	assert_int_equal(t->peer.bmc.opens, 0);
 	close(t->peer.stranger);
 	t->peer.stranger = -1;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
-	expect(t, "ok ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
+	expect(&t->a, "ok ");
 	t->peer.stranger = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 100 * MSEC });
-	expect(t, "timeout ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 100 * MSEC });
+	expect(&t->a, "timeout ");
 	close(t->peer.stranger);
 	t->peer.stranger = -1;
 }
@@ -687,9 +633,9 @@ static void test_stranger(void **state)
 static void check_not_repeated(struct bench *t, enum bmc_action action, unsigned code)
 {
 	t->peer.bmc.deaf_to = 0x02;
-	ask(t, &(struct bmc_request){
-		       .op = BMC_OP_SET_POWER, .action = action, .timeout = 300 * MSEC });
-	expect(t, "timeout ");
+	ask(&t->a, &(struct bmc_request){
+			   .op = BMC_OP_SET_POWER, .action = action, .timeout = 300 * MSEC });
+	expect(&t->a, "timeout ");
 	expect_text(t, "it may or may not have been done");
 	assert_int_equal(t->peer.bmc.actions[code], 1);
 	t->peer.bmc.deaf_to = 0;
@@ -706,9 +652,10 @@ static void test_power_on_is_repeated(void **state)
 {
 	struct bench *t = *state;
 	t->peer.bmc.deaf_to = 0x02;
-	ask(t, &(struct bmc_request){
-		       .op = BMC_OP_SET_POWER, .action = BMC_ACTION_ON, .timeout = 300 * MSEC });
-	expect(t, "timeout ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_SET_POWER,
+					  .action = BMC_ACTION_ON,
+					  .timeout = 300 * MSEC });
+	expect(&t->a, "timeout ");
 	assert_true(t->peer.bmc.actions[1] > 1);
 }
 
@@ -732,12 +679,12 @@ static void test_fence_at_each_packet(void **state)
 		restart(t, &quick);
 		t->peer.bmc.requests = 0;
 		bmc_driver_set_fence(t->driver, few_packets, t);
-		act(t, BMC_ACTION_ON);
-		loop_run(t->loop);
-		t->trace[0] = '\0';
-		if (t->last.err.kind == ERR_NONE)
+		act(&t->a, BMC_ACTION_ON);
+		loop_run(t->a.loop);
+		t->a.trace[0] = '\0';
+		if (t->a.last.err.kind == ERR_NONE)
 			break;
-		assert_int_equal(t->last.err.kind, ERR_CANCELLED);
+		assert_int_equal(t->a.last.err.kind, ERR_CANCELLED);
 		expect_text(t, "does not lead any more");
 		assert_int_equal(t->peer.bmc.actions[1], 0);
 	}
@@ -751,15 +698,15 @@ static void test_wrong_password(void **state)
 {
 	struct bench *t = *state;
 	reopen(t, "admin", "hunter2");
-	get_power(t);
-	expect(t, "denied ");
+	get_power(&t->a);
+	expect(&t->a, "denied ");
 	expect_text(t, "does not accept the password of user \"admin\"");
-	assert_null(strstr(t->last.err.text, "hunter2"));
+	assert_null(strstr(t->a.last.err.text, "hunter2"));
 	assert_int_equal(t->peer.bmc.opens, 1); /* not tried again: accounts get locked */
 	struct bmc_credentials c = { "admin", "secret" };
-	assert_int_equal(bmc_set_credentials(t->bmc, &c, NULL), 0);
-	get_power(t);
-	expect(t, "ok ");
+	assert_int_equal(bmc_set_credentials(t->a.bmc, &c, NULL), 0);
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	assert_int_equal(t->peer.bmc.refusals, 1);
 }
 
@@ -767,8 +714,8 @@ static void test_wrong_user(void **state)
 {
 	struct bench *t = *state;
 	reopen(t, "nobody", "secret");
-	get_power(t);
-	expect(t, "denied ");
+	get_power(&t->a);
+	expect(&t->a, "denied ");
 	expect_text(t, "knows no user \"nobody\" that may log in by IPMI");
 	assert_int_equal(t->peer.bmc.opens, 1);
 }
@@ -777,18 +724,18 @@ static void test_privilege(void **state)
 {
 	struct bench *t = *state;
 	t->peer.bmc.privilege_code = 0x81;
-	get_power(t);
-	expect(t, "denied ");
+	get_power(&t->a);
+	expect(&t->a, "denied ");
 	expect_text(t, "privilege level ADMINISTRATOR");
 	assert_int_equal(t->peer.bmc.closes, 1);
 	t->peer.bmc.privilege_code = 0;
-	struct bmc *old = t->bmc;
+	struct bmc *old = t->a.bmc;
 	assert_int_equal(open_at(t, "127.0.0.1", "admin", "secret", "?privilegelevel=operator",
-				 &t->bmc, NULL),
+				 &t->a.bmc, NULL),
 			 0);
 	bmc_close(old);
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	assert_int_equal(t->peer.bmc.privilege_asked, 3);
 }
 
@@ -796,12 +743,12 @@ static void test_busy(void **state)
 {
 	struct bench *t = *state;
 	t->peer.bmc.busy = 3;
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	assert_int_equal(t->peer.bmc.opens, 1);
 	t->peer.bmc.busy = UINT_MAX;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 150 * MSEC });
-	expect(t, "busy ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 150 * MSEC });
+	expect(&t->a, "busy ");
 	expect_text(t, "was busy all the time");
 }
 
@@ -809,21 +756,21 @@ static void test_no_free_session(void **state)
 {
 	struct bench *t = *state;
 	t->peer.bmc.full = 2;
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	assert_int_equal(t->peer.bmc.opens, 3);
 	settle(t);
 	t->peer.bmc.full = UINT_MAX;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 50 * MSEC });
-	expect(t, "busy ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 50 * MSEC });
+	expect(&t->a, "busy ");
 }
 
 static void test_no_suite(void **state)
 {
 	struct bench *t = *state;
 	t->peer.bmc.suites[17] = t->peer.bmc.suites[3] = false;
-	get_power(t);
-	expect(t, "unsupported ");
+	get_power(&t->a);
+	expect(&t->a, "unsupported ");
 	expect_text(t, "accepts neither IPMI cipher suite 17 nor 3");
 }
 
@@ -831,8 +778,8 @@ static void test_only_ipmi_15(void **state)
 {
 	struct bench *t = *state;
 	t->peer.bmc.no_rmcpplus = true;
-	get_power(t);
-	expect(t, "unsupported ");
+	get_power(&t->a);
+	expect(&t->a, "unsupported ");
 	expect_text(t, "does not offer IPMI 2.0");
 	assert_int_equal(t->peer.bmc.opens, 0);
 }
@@ -841,9 +788,9 @@ static void test_refused_command(void **state)
 {
 	struct bench *t = *state;
 	t->peer.bmc.command_code = 0xcc;
-	act(t, BMC_ACTION_SOFT);
-	get_power(t);
-	expect(t, "unsupported unsupported ");
+	act(&t->a, BMC_ACTION_SOFT);
+	get_power(&t->a);
+	expect(&t->a, "unsupported unsupported ");
 	expect_text(t, "refuses Get Chassis Status: invalid data field in the request (completion "
 		       "code 0xcc)");
 	assert_int_equal(t->peer.bmc.opens, 1);
@@ -856,13 +803,13 @@ static void test_policy(void **state)
 	struct ipmi_options o = quick;
 	o.policy = &policy;
 	restart(t, &o);
-	get_power(t);
-	expect(t, "invalid ");
+	get_power(&t->a);
+	expect(&t->a, "invalid ");
 	expect_text(t, "connecting to 127.0.0.1 is refused: it is a loopback address");
 	assert_int_equal(t->peer.bmc.requests, 0);
 	assert_int_equal(net_prefixes_parse(&policy.allow, "127.0.0.0/8", NULL), 0);
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	net_policy_done(&policy);
 }
 
@@ -884,12 +831,12 @@ static void test_validation(void **state)
 	check_invalid(t, "x", "x", "?privilegelevel=root", "privilegelevel must be");
 	check_invalid(t, "x", "x", "?ciphersuite=0", "ciphersuite must be 17 or 3");
 	check_invalid(t, "x", "x", "?ciphersuite=8", "ciphersuite must be 17 or 3");
-	struct bmc *old = t->bmc;
+	struct bmc *old = t->a.bmc;
 	assert_int_equal(
-		open_at(t, "127.0.0.1", "admin", "secret", "?ciphersuite=3", &t->bmc, NULL), 0);
+		open_at(t, "127.0.0.1", "admin", "secret", "?ciphersuite=3", &t->a.bmc, NULL), 0);
 	bmc_close(old);
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	assert_int_equal(t->peer.bmc.session.suite, 3);
 	assert_int_equal(t->peer.bmc.opens, 1);
 }
@@ -898,7 +845,7 @@ static void test_validation(void **state)
 
 static void run_until_requests(struct bench *t, unsigned n)
 {
-	while (t->peer.bmc.requests < n && t->waiting > 0)
+	while (t->peer.bmc.requests < n && t->a.waiting > 0)
 		pass(t, 0);
 }
 
@@ -909,20 +856,20 @@ static void test_end_at_each_packet(void **state)
 	for (unsigned n = 0; n < 20; n++) {
 		reopen(t, "admin", "secret");
 		t->peer.bmc.requests = 0;
-		uint64_t ticket = get_power(t);
-		get_power(t);
+		uint64_t ticket = get_power(&t->a);
+		get_power(&t->a);
 		run_until_requests(t, n / 2);
 		if (n % 2)
-			bmc_cancel(t->bmc, ticket);
+			bmc_cancel(t->a.bmc, ticket);
 		else
-			t->bmc = bmc_close(t->bmc);
-		if (t->waiting > 0)
-			loop_run(t->loop);
+			t->a.bmc = bmc_close(t->a.bmc);
+		if (t->a.waiting > 0)
+			loop_run(t->a.loop);
 		if (n % 2)
-			assert_true(str_has_suffix(t->trace, "ok "));
-		t->trace[0] = '\0';
+			assert_true(str_has_suffix(t->a.trace, "ok "));
+		t->a.trace[0] = '\0';
 	}
-	assert_int_equal(ipmi_driver_stats(t->driver).active, t->bmc ? 1 : 0);
+	assert_int_equal(ipmi_driver_stats(t->driver).active, t->a.bmc ? 1 : 0);
 	settle(t);
 }
 
@@ -930,9 +877,9 @@ static void test_end_at_each_packet(void **state)
 static void test_close_says_goodbye(void **state)
 {
 	struct bench *t = *state;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
-	expect(t, "ok ");
-	t->bmc = bmc_close(t->bmc);
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
+	expect(&t->a, "ok ");
+	t->a.bmc = bmc_close(t->a.bmc);
 	while (t->peer.bmc.closes == 0)
 		pass(t, MSEC);
 }
@@ -941,8 +888,8 @@ static void test_close_says_goodbye(void **state)
 static void test_size(void **state)
 {
 	struct bench *t = *state;
-	printf("# an idle IPMI BMC: %zu bytes\n", t->bmc->driver->ops->bmc_size);
-	assert_in_range(t->bmc->driver->ops->bmc_size, 1, 900);
+	printf("# an idle IPMI BMC: %zu bytes\n", t->a.bmc->driver->ops->bmc_size);
+	assert_in_range(t->a.bmc->driver->ops->bmc_size, 1, 900);
 }
 
 static int init(void **state)

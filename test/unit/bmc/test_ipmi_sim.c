@@ -24,6 +24,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "bmc/ipmi/ipmi.h"
+#include "unit/bmc/asking.h"
 
 #define MSEC USEC_PER_MSEC
 
@@ -38,14 +39,10 @@ struct sim {
 };
 
 struct bench {
-	struct loop *loop;
+	struct asking a;
 	struct bmc_driver *driver;
 	struct sim sim;
-	struct bmc *bmc;
 	struct timer tick;
-	unsigned waiting;
-	char trace[1024];
-	struct bmc_result last;
 };
 
 static const char emu[] = "mc_setbmc 0x20\n"
@@ -179,57 +176,11 @@ static void sim_stop(struct sim *s)
 
 /* --- bench ----------------------------------------------------------------------------------- */
 
-static void stop_now(void *data)
-{
-	loop_stop(data);
-}
-
-static void stop_loop(void *data)
-{
-	loop_post(data, stop_now, data);
-}
-
-static void on_done(void *data, const struct bmc_result *result)
-{
-	struct bench *t = data;
-	size_t n = strlen(t->trace);
-	snprintf(t->trace + n, sizeof(t->trace) - n, "%s ",
-		 result->err.kind == ERR_NONE ? "ok" : err_kind_info(result->err.kind)->name);
-	t->last = *result;
-	if (--t->waiting == 0)
-		stop_loop(t->loop);
-}
-
-static void ask(struct bench *t, const struct bmc_request *request)
-{
-	t->waiting++;
-	bmc_submit(t->bmc, request, on_done, t);
-}
-
-static void get_power(struct bench *t)
-{
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER });
-}
-
-static void act(struct bench *t, enum bmc_action action)
-{
-	ask(t, &(struct bmc_request){ .op = BMC_OP_SET_POWER, .action = action });
-}
-
-static void expect(struct bench *t, const char *trace)
-{
-	if (t->waiting > 0)
-		loop_run(t->loop);
-	if (!streq(t->trace, trace))
-		fail_msg("\"%s\" instead of \"%s\": %s", t->trace, trace, t->last.err.text);
-	t->trace[0] = '\0';
-}
-
 static void expect_power(struct bench *t, enum bmc_power power)
 {
-	get_power(t);
-	expect(t, "ok ");
-	assert_int_equal(t->last.power, power);
+	get_power(&t->a);
+	expect(&t->a, "ok ");
+	assert_int_equal(t->a.last.power, power);
 }
 
 static void expect_log(struct bench *t, const char *want)
@@ -260,27 +211,27 @@ static int setup(void **state)
 	*state = t;
 	if (!have_sim())
 		return 0;
-	assert_int_equal(loop_new(&t->loop, NULL), 0);
-	assert_int_equal(ipmi_driver_new(t->loop, &quick, &t->driver, NULL), 0);
-	timer_init(&t->tick, t->loop, "tick", stop_loop, t->loop);
+	assert_int_equal(loop_new(&t->a.loop, NULL), 0);
+	assert_int_equal(ipmi_driver_new(t->a.loop, &quick, &t->driver, NULL), 0);
+	timer_init(&t->tick, t->a.loop, "tick", asking_stop, &t->a);
 	sim_start(&t->sim);
-	t->bmc = open_sim(t, &t->sim, "admin", "secret");
+	t->a.bmc = open_sim(t, &t->sim, "admin", "secret");
 	/* It answers as soon as it is up; until then the driver repeats itself. */
-	get_power(t);
-	expect(t, "ok ");
+	get_power(&t->a);
+	expect(&t->a, "ok ");
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	struct bench *t = *state;
-	if (t->loop) {
-		bmc_close(t->bmc);
-		if (t->waiting > 0)
-			loop_run(t->loop);
+	if (t->a.loop) {
+		bmc_close(t->a.bmc);
+		if (t->a.waiting > 0)
+			loop_run(t->a.loop);
 		sim_stop(&t->sim);
 		bmc_driver_free(t->driver);
-		loop_free(t->loop);
+		loop_free(t->a.loop);
 	}
 	free(t);
 	return 0;
@@ -289,7 +240,7 @@ static int teardown(void **state)
 static struct bench *bench_of(void **state)
 {
 	struct bench *t = *state;
-	if (!t->loop)
+	if (!t->a.loop)
 		skip();
 	return t;
 }
@@ -300,20 +251,20 @@ static void test_power(void **state)
 {
 	struct bench *t = bench_of(state);
 	expect_power(t, BMC_POWER_OFF);
-	act(t, BMC_ACTION_ON);
-	expect(t, "ok ");
+	act(&t->a, BMC_ACTION_ON);
+	expect(&t->a, "ok ");
 	expect_power(t, BMC_POWER_ON);
 	expect_log(t, "power 1\n");
-	act(t, BMC_ACTION_RESET);
-	expect(t, "ok ");
+	act(&t->a, BMC_ACTION_RESET);
+	expect(&t->a, "ok ");
 	expect_log(t, "reset\n");
-	act(t, BMC_ACTION_SOFT);
-	expect(t, "ok ");
+	act(&t->a, BMC_ACTION_SOFT);
+	expect(&t->a, "ok ");
 	expect_power(t, BMC_POWER_OFF);
 	expect_log(t, "shutdown\n");
-	act(t, BMC_ACTION_ON);
-	act(t, BMC_ACTION_OFF);
-	expect(t, "ok ok ");
+	act(&t->a, BMC_ACTION_ON);
+	act(&t->a, BMC_ACTION_OFF);
+	expect(&t->a, "ok ok ");
 	expect_power(t, BMC_POWER_OFF);
 	expect_log(t, "power 1\npower 0\n");
 }
@@ -322,13 +273,13 @@ static void test_cycle(void **state)
 {
 	struct bench *t = bench_of(state);
 	char log[1024];
-	act(t, BMC_ACTION_ON);
-	act(t, BMC_ACTION_CYCLE);
-	expect(t, "ok ok ");
+	act(&t->a, BMC_ACTION_ON);
+	act(&t->a, BMC_ACTION_CYCLE);
+	expect(&t->a, "ok ok ");
 	/* ipmi_sim looks once a second whether the power is off. */
 	while (!streq(read_file(&t->sim, "log", log), "power 1\npower 0\npower 1\n")) {
 		timer_set_in(&t->tick, 50 * MSEC);
-		loop_run(t->loop);
+		loop_run(t->a.loop);
 	}
 	expect_power(t, BMC_POWER_ON);
 }
@@ -338,10 +289,10 @@ static void check_boot(struct bench *t, enum bmc_device device, const char *name
 	char boot[1024];
 	struct bmc_request set = { .op = BMC_OP_SET_BOOT };
 	set.boot = (struct bmc_boot){ device, true, true };
-	ask(t, &set);
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_BOOT });
-	expect(t, "ok ok ");
-	assert_int_equal(t->last.boot.device, device);
+	ask(&t->a, &set);
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_BOOT });
+	expect(&t->a, "ok ok ");
+	assert_int_equal(t->a.last.boot.device, device);
 	assert_string_equal(read_file(&t->sim, "boot", boot), name);
 }
 
@@ -358,28 +309,28 @@ static void test_boot(void **state)
 static void test_info(void **state)
 {
 	struct bench *t = bench_of(state);
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_INFO });
-	expect(t, "ok ");
-	assert_string_equal(t->last.info.vendor, "IANA 4753");
-	assert_string_equal(t->last.info.product, "0x0f02");
-	assert_string_equal(t->last.info.version, "9.08");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_INFO });
+	expect(&t->a, "ok ");
+	assert_string_equal(t->a.last.info.vendor, "IANA 4753");
+	assert_string_equal(t->a.last.info.product, "0x0f02");
+	assert_string_equal(t->a.last.info.version, "9.08");
 }
 
 static void test_wrong_credentials(void **state)
 {
 	struct bench *t = bench_of(state);
-	bmc_close(t->bmc);
-	t->bmc = open_sim(t, &t->sim, "admin", "wrong");
-	get_power(t);
-	expect(t, "denied ");
-	assert_non_null(strstr(t->last.err.text, "password of user \"admin\""));
-	bmc_close(t->bmc);
-	t->bmc = open_sim(t, &t->sim, "nobody", "secret");
-	get_power(t);
-	expect(t, "denied ");
-	assert_non_null(strstr(t->last.err.text, "no user \"nobody\""));
+	bmc_close(t->a.bmc);
+	t->a.bmc = open_sim(t, &t->sim, "admin", "wrong");
+	get_power(&t->a);
+	expect(&t->a, "denied ");
+	assert_non_null(strstr(t->a.last.err.text, "password of user \"admin\""));
+	bmc_close(t->a.bmc);
+	t->a.bmc = open_sim(t, &t->sim, "nobody", "secret");
+	get_power(&t->a);
+	expect(&t->a, "denied ");
+	assert_non_null(strstr(t->a.last.err.text, "no user \"nobody\""));
 	struct bmc_credentials good = { "admin", "secret" };
-	assert_int_equal(bmc_set_credentials(t->bmc, &good, NULL), 0);
+	assert_int_equal(bmc_set_credentials(t->a.bmc, &good, NULL), 0);
 	expect_power(t, BMC_POWER_OFF);
 }
 
@@ -387,14 +338,14 @@ static void test_stopped_and_continued(void **state)
 {
 	struct bench *t = bench_of(state);
 	kill(t->sim.pid, SIGSTOP);
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 300 * MSEC });
-	expect(t, "timeout ");
-	assert_non_null(strstr(t->last.err.text, "does not answer IPMI"));
-	get_power(t);
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 300 * MSEC });
+	expect(&t->a, "timeout ");
+	assert_non_null(strstr(t->a.last.err.text, "does not answer IPMI"));
+	get_power(&t->a);
 	timer_set_in(&t->tick, 100 * MSEC);
-	loop_run(t->loop);
+	loop_run(t->a.loop);
 	kill(t->sim.pid, SIGCONT);
-	expect(t, "ok ");
+	expect(&t->a, "ok ");
 }
 
 /* The BMC restarts and knows nothing of its session. */
@@ -402,28 +353,28 @@ static void test_restarted(void **state)
 {
 	struct bench *t = bench_of(state);
 	int status;
-	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
-	expect(t, "ok ");
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
+	expect(&t->a, "ok ");
 	kill(t->sim.pid, SIGKILL);
 	waitpid(t->sim.pid, &status, 0);
-	get_power(t);
+	get_power(&t->a);
 	timer_set_in(&t->tick, 100 * MSEC);
-	loop_run(t->loop);
+	loop_run(t->a.loop);
 	spawn(&t->sim);
-	expect(t, "ok ");
+	expect(&t->a, "ok ");
 }
 
 static void test_slow_script(void **state)
 {
 	struct bench *t = bench_of(state);
 	write_file(&t->sim, "slow", "", 0600);
-	act(t, BMC_ACTION_ON);
-	expect(t, "ok ");
+	act(&t->a, BMC_ACTION_ON);
+	expect(&t->a, "ok ");
 	expect_power(t, BMC_POWER_ON);
 	/* Repetitions queued up in the simulator: still one reset. */
 	write_file(&t->sim, "log", "", 0600);
-	act(t, BMC_ACTION_RESET);
-	expect(t, "ok ");
+	act(&t->a, BMC_ACTION_RESET);
+	expect(&t->a, "ok ");
 	expect_power(t, BMC_POWER_ON);
 	expect_log(t, "reset\n");
 }
@@ -432,9 +383,9 @@ static void test_broken_script(void **state)
 {
 	struct bench *t = bench_of(state);
 	write_file(&t->sim, "broken", "", 0600);
-	act(t, BMC_ACTION_ON);
-	expect(t, "io ");
-	assert_non_null(strstr(t->last.err.text,
+	act(&t->a, BMC_ACTION_ON);
+	expect(&t->a, "io ");
+	assert_non_null(strstr(t->a.last.err.text,
 			       "refuses \"power on\" (Chassis Control): unspecified error"));
 }
 
@@ -442,18 +393,18 @@ static void test_fleet(void **state)
 {
 	struct bench *t = bench_of(state);
 	struct sim sims[FLEET];
-	struct bmc *bmcs[FLEET], *own = t->bmc;
+	struct bmc *bmcs[FLEET], *own = t->a.bmc;
 	for (int i = 0; i < FLEET; i++) {
 		sim_start(&sims[i]);
-		t->bmc = bmcs[i] = open_sim(t, &sims[i], "admin", "secret");
-		ask(t,
+		t->a.bmc = bmcs[i] = open_sim(t, &sims[i], "admin", "secret");
+		ask(&t->a,
 		    &(struct bmc_request){ .op = BMC_OP_SET_BOOT, .boot.device = BMC_DEVICE_PXE });
-		ask(t, &(struct bmc_request){ .op = BMC_OP_SET_POWER,
-					      .action = BMC_ACTION_ON,
-					      .after_success = true });
-		get_power(t);
+		ask(&t->a, &(struct bmc_request){ .op = BMC_OP_SET_POWER,
+						  .action = BMC_ACTION_ON,
+						  .after_success = true });
+		get_power(&t->a);
 	}
-	loop_run(t->loop);
+	loop_run(t->a.loop);
 	unsigned good = 0;
 	for (int i = 0; i < FLEET; i++) {
 		char boot[1024], power[1024];
@@ -463,10 +414,10 @@ static void test_fleet(void **state)
 		sim_stop(&sims[i]);
 	}
 	assert_int_equal(good, FLEET);
-	for (const char *c = t->trace; *c; c += 3)
+	for (const char *c = t->a.trace; *c; c += 3)
 		assert_memory_equal(c, "ok ", 3);
-	assert_int_equal(strlen(t->trace), 3 * 3 * FLEET);
-	t->bmc = own;
+	assert_int_equal(strlen(t->a.trace), 3 * 3 * FLEET);
+	t->a.bmc = own;
 }
 
 static int init(void **state)
