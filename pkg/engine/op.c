@@ -200,8 +200,10 @@ static void finish(struct node *n)
 void op_fail(struct node *n, const struct err *err)
 {
 	const struct op_info *info = &ops[n->op.kind];
+	const struct step *s = op_step(n);
+	/* No step: all are done, and their record is being stored. */
 	log_warn("operation failed", "host", n->key, "operation", info->name, "step",
-		 op_step(n)->name, "error", err->text);
+		 s ? s->name : "none", "error", err->text);
 	switch (n->op.kind) {
 	case OP_VERIFY:
 		err_keep(&n->verify_error, err);
