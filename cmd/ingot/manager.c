@@ -49,6 +49,8 @@
 #define TEN_YEARS   (3650 * 24 * USEC_PER_HOUR)
 #define API_QPS_MAX 100000
 
+enum { HOUR_S = 3600, DAY_S = 24 * HOUR_S };
+
 struct manager {
 	struct loop *loop;
 	const struct manager_options *options;
@@ -147,6 +149,18 @@ static int boot_settings(struct manager *m, struct err *err)
 	     i++)
 		policies_add_subnet(&m->policies, m->boot.pools[i].start, m->boot.pools[i].netmask);
 	return r;
+}
+
+static int parse_seconds(const char *option, const char *text, uint64_t max, usec_t *ret,
+			 struct err *err)
+{
+	uint64_t seconds;
+	if (parse_u64(text, max, &seconds) < 0 || seconds == 0)
+		return err_set(err, ERR_INVALID,
+			       "--%s: \"%s\" is not a number of seconds from 1 to %llu", option,
+			       text, (unsigned long long)max);
+	*ret = seconds * USEC_PER_SEC;
+	return 0;
 }
 
 static int parse_port(const char *option, const char *text, uint16_t *ret, struct err *err)
@@ -262,23 +276,13 @@ static int make_certificate(struct manager *m, struct err *err)
 	return crypt_make_cert(&spec, &m->installation.ca, &m->cert, err);
 }
 
-static int parse_timeout(const char *option, const char *text, usec_t *ret, struct err *err)
-{
-	uint64_t seconds;
-	if (parse_u64(text, 86400, &seconds) < 0)
-		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not a number of seconds", option,
-			       text);
-	*ret = seconds * USEC_PER_SEC;
-	return 0;
-}
-
 static int start_engine(struct manager *m, struct err *err)
 {
 	struct engine_timeouts timeouts = { 0 };
-	int r = parse_timeout("boot-timeout", m->options->boot_timeout, &timeouts.boot, err);
+	int r = parse_seconds("boot-timeout", m->options->boot_timeout, DAY_S, &timeouts.boot, err);
 	if (r == 0)
-		r = parse_timeout("agent-timeout", m->options->agent_timeout, &timeouts.silence,
-				  err);
+		r = parse_seconds("agent-timeout", m->options->agent_timeout, DAY_S,
+				  &timeouts.silence, err);
 	if (r < 0)
 		return r;
 	const struct http_client_options http = { .user_agent = "ingot/" INGOT_VERSION,
@@ -378,27 +382,18 @@ static void on_installation(void *data, const struct err *err)
 		lead(m);
 }
 
-static int lease_seconds(const char *option, const char *text, usec_t *ret, struct err *err)
-{
-	uint64_t seconds;
-	if (parse_u64(text, 3600, &seconds) < 0 || seconds == 0)
-		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not a number of seconds", option,
-			       text);
-	*ret = seconds * USEC_PER_SEC;
-	return 0;
-}
-
 static int lease_settings(struct manager *m, struct err *err)
 {
 	const struct manager_options *o = m->options;
 	struct kube_lease_options *l = &m->lease_options;
 	l->name = o->lease_name;
 	l->ns = o->lease_namespace ? o->lease_namespace : o->namespace_own;
-	int r = lease_seconds("lease-duration", o->lease_duration, &l->duration, err);
+	int r = parse_seconds("lease-duration", o->lease_duration, HOUR_S, &l->duration, err);
 	if (r == 0)
-		r = lease_seconds("renew-deadline", o->renew_deadline, &l->renew_deadline, err);
+		r = parse_seconds("renew-deadline", o->renew_deadline, HOUR_S, &l->renew_deadline,
+				  err);
 	if (r == 0)
-		r = lease_seconds("retry-period", o->retry_period, &l->retry, err);
+		r = parse_seconds("retry-period", o->retry_period, HOUR_S, &l->retry, err);
 	return r < 0 ? r : kube_lease_check(l, err);
 }
 

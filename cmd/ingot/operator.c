@@ -101,13 +101,10 @@ static int connect_cluster(struct operator* o, struct operator_options *options,
 static int start(struct operator* o, struct operator_options *options, struct err *err)
 {
 	static const int numbers[] = { SIGTERM, SIGINT };
-	enum log_level level;
-	if (log_level_parse(options->log_level, &level) < 0)
-		return err_set(err, ERR_INVALID,
-			       "--log-level: \"%s\" is none of debug, info, warn, error",
-			       options->log_level);
-	log_set_level(level);
-	int r = loop_new(&o->loop, err);
+	int r = log_use_level(options->log_level, err);
+	if (r < 0)
+		return r;
+	r = loop_new(&o->loop, err);
 	if (r < 0)
 		return r;
 	log_set_clock(log_clock, o->loop);

@@ -55,14 +55,11 @@ static int parse_address(const char *option, const char *text, struct in_addr *r
 
 static int parse(const struct relay_options *o, struct dhcp_relay_options *ret, struct err *err)
 {
-	enum log_level level;
-	if (log_level_parse(o->log_level, &level) < 0)
-		return err_set(err, ERR_INVALID,
-			       "--log-level: \"%s\" is none of debug, info, warn, error",
-			       o->log_level);
-	log_set_level(level);
+	int r = log_use_level(o->log_level, err);
+	if (r < 0)
+		return r;
 	ret->device = o->interface;
-	int r = parse_address("address", o->address, &ret->address, err);
+	r = parse_address("address", o->address, &ret->address, err);
 	if (r == 0)
 		r = parse_address("server", o->server, &ret->server, err);
 	if (r == 0 && ret->address.s_addr == ret->server.s_addr)

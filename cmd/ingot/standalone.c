@@ -109,12 +109,9 @@ static char *in_data_dir(const struct standalone *s, const char *name)
 
 static int check_options(struct standalone *s, struct err *err)
 {
-	enum log_level level;
-	if (log_level_parse(s->options->log_level, &level) < 0)
-		return err_set(err, ERR_INVALID,
-			       "--log-level: \"%s\" is none of debug, info, warn, error",
-			       s->options->log_level);
-	log_set_level(level);
+	int r = log_use_level(s->options->log_level, err);
+	if (r < 0)
+		return r;
 	if (net_parse(s->options->api_bind, API_PORT, &s->bind) < 0)
 		return err_set(err, ERR_INVALID, "--api-bind: \"%s\" is not a numeric address",
 			       s->options->api_bind);

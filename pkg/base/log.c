@@ -28,14 +28,15 @@ void log_set_level(enum log_level level)
 	settings.level = level;
 }
 
-int log_level_parse(const char *name, enum log_level *ret)
+int log_use_level(const char *name, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(level_names); i++)
 		if (streq(name, level_names[i])) {
-			*ret = (enum log_level)i;
+			settings.level = (enum log_level)i;
 			return 0;
 		}
-	return -EINVAL;
+	return err_set(err, ERR_INVALID, "--log-level: \"%s\" is none of debug, info, warn, error",
+		       name);
 }
 
 void log_set_sink(log_sink_fn sink, void *data)

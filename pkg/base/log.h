@@ -16,8 +16,9 @@ typedef void (*log_sink_fn)(void *data, enum log_level level, const char *line);
 typedef usec_t (*log_clock_fn)(void *data);
 
 void log_set_level(enum log_level level);
-int log_level_parse(const char *name, enum log_level *ret); /* -EINVAL */
-void log_set_sink(log_sink_fn sink, void *data);	    /* NULL: stderr */
+/* The level of a program's --log-level. ERR_INVALID: no such name; the level stays. */
+int log_use_level(const char *name, struct err *err);
+void log_set_sink(log_sink_fn sink, void *data); /* NULL: stderr */
 void log_set_clock(log_clock_fn clock, void *data);
 bool log_enabled(enum log_level level);
 

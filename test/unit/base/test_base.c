@@ -260,10 +260,13 @@ static void test_log_quotes(void **state)
 	assert_string_equal(
 		line, "warn  bad answer host=metal3/n1 text=\"a \\\"b\\\"\\n\\u001b[0m\" e=\"\"");
 	free(line);
-	enum log_level level;
-	assert_int_equal(log_level_parse("debug", &level), 0);
-	assert_int_equal(level, LOG_DEBUG);
-	assert_int_equal(log_level_parse("loud", &level), -EINVAL);
+	struct err err = { 0 };
+	assert_int_equal(log_use_level("debug", &err), 0);
+	assert_true(log_enabled(LOG_DEBUG));
+	assert_true(log_use_level("loud", &err) < 0);
+	assert_int_equal(err.kind, ERR_INVALID);
+	assert_true(log_enabled(LOG_DEBUG));
+	log_set_level(LOG_INFO);
 }
 
 int main(void)
