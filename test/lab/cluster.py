@@ -20,16 +20,18 @@ import watch
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
-PROGRAMS = os.environ.get("INGOT_KUBERNETES") or os.path.join(TOP, "build/cache/kubernetes")
-ADDRESS = "127.0.0.1:6443"
-ETCD = "http://127.0.0.1:2379"
+# As hack/kube-apiserver; KUBEBUILDER_ASSETS is what others who test against a real API server set.
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ingot/kubernetes")
+PROGRAMS = os.environ.get("KUBEBUILDER_ASSETS") or os.environ.get("INGOT_KUBERNETES") or CACHE
+PORTS = (6443, 2379, 2380)  # API server, etcd for its clients, etcd for its peers
 
 
-def missing():
-    """Why there can be no cluster, or None."""
-    if os.path.exists(os.path.join(PROGRAMS, "recipe")):
-        return None
-    return f"{os.path.relpath(PROGRAMS)} is not there: `make kubernetes` builds it, `make test-full` does so by itself"
+def missing(*programs):
+    """Why there can be no cluster (with these programs besides), or None."""
+    for program in ("kube-apiserver", "etcd", *programs):
+        if not os.access(os.path.join(PROGRAMS, program), os.X_OK):
+            return f"{PROGRAMS} has no {program}: `make kubernetes` builds it, `make test-full` does so by itself"
+    return None
 
 
 def openssl(*arguments, stdin=None):
@@ -42,8 +44,8 @@ def openssl(*arguments, stdin=None):
 class Pki:
     """A CA and what it signs, all below one directory."""
 
-    def __init__(self, directory):
-        self.dir = directory
+    def __init__(self, directory, address):
+        self.dir, self.address = directory, address
         os.makedirs(directory, mode=0o700)
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                 "-subj", "/CN=lab CA", "-keyout", self.path("ca.key"), "-out", self.path("ca.crt"))
@@ -68,7 +70,7 @@ class Pki:
 
     def kubeconfig(self, name, user):
         path = self.path(name + ".kubeconfig")
-        cluster = {"server": f"https://{ADDRESS}", "certificate-authority-data": self.data("ca.crt")}
+        cluster = {"server": f"https://{self.address}", "certificate-authority-data": self.data("ca.crt")}
         config = {"apiVersion": "v1", "kind": "Config", "current-context": "lab",
                   "clusters": [{"name": "lab", "cluster": cluster}], "users": [{"name": name, "user": user}],
                   "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": name}}]}
@@ -83,29 +85,37 @@ class Pki:
 
 
 class Cluster:
-    def __init__(self, lab, directory):
+    def __init__(self, lab, directory, ports=PORTS):
         self.lab, self.dir = lab, os.path.abspath(directory)
+        self.port, self.etcd_port, self.peer_port = ports
+        self.etcd = f"http://127.0.0.1:{self.etcd_port}"
         self.ingot = self._api = None
+        self.has_controllers = not missing("kube-controller-manager")
         os.makedirs(self.dir, exist_ok=True)
-        self.pki = Pki(os.path.join(self.dir, "pki"))
+        self.pki = Pki(os.path.join(self.dir, "pki"), f"127.0.0.1:{self.port}")
         self.pki.sign("server", "/CN=kube-apiserver", "extendedKeyUsage=serverAuth\n"
                       "subjectAltName=IP:127.0.0.1,IP:10.96.0.1,DNS:kubernetes.default.svc")
         self.admin = self.pki.client("admin", "/O=system:masters/CN=admin")
         self._manager = self.pki.client("manager", "/CN=system:kube-controller-manager")
 
     def start(self):
-        self._run("etcd", "--data-dir", os.path.join(self.dir, "etcd-data"), "--unsafe-no-fsync",
-                  "--listen-client-urls", ETCD, "--advertise-client-urls", ETCD,
-                  "--listen-peer-urls", "http://127.0.0.1:2380",
-                  "--initial-advertise-peer-urls", "http://127.0.0.1:2380",
-                  "--initial-cluster", "default=http://127.0.0.1:2380")
+        self.start_etcd()
         self.start_api()
         # What keeps nodes and workloads going is left out; this is what ends deletions.
+        self.start_controllers("garbagecollector,namespace,serviceaccount,serviceaccount-token")
+
+    def start_etcd(self):
+        peer = f"http://127.0.0.1:{self.peer_port}"
+        self._run("etcd", "--data-dir", os.path.join(self.dir, "etcd-data"), "--unsafe-no-fsync",
+                  "--listen-client-urls", self.etcd, "--advertise-client-urls", self.etcd,
+                  "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+                  "--initial-cluster", f"default={peer}")
+
+    def start_controllers(self, controllers):
         self._run("kube-controller-manager", "--kubeconfig", self._manager, "--leader-elect=false", "--port=0",
                   "--secure-port=0", "--root-ca-file", self.pki.path("ca.crt"),
                   "--service-account-private-key-file", self.pki.path("accounts.key"),
-                  "--use-service-account-credentials=true",
-                  "--controllers=garbagecollector,namespace,serviceaccount,serviceaccount-token")
+                  "--use-service-account-credentials=true", f"--controllers={controllers}")
 
     def _run(self, program, *arguments):
         return self.lab.popen([os.path.join(PROGRAMS, program), *arguments],
@@ -116,7 +126,8 @@ class Cluster:
     def start_api(self):
         pki = self.pki.path
         self._api = self._run(
-            "kube-apiserver", "--etcd-servers", ETCD, "--bind-address", "127.0.0.1", "--secure-port", "6443",
+            "kube-apiserver", "--etcd-servers", self.etcd, "--bind-address", "127.0.0.1",
+            "--secure-port", str(self.port),
             "--advertise-address", "10.77.0.1", "--service-cluster-ip-range", "10.96.0.0/16",
             "--tls-cert-file", pki("server.crt"), "--tls-private-key-file", pki("server.key"),
             "--client-ca-file", pki("ca.crt"), "--authorization-mode", "RBAC", "--anonymous-auth=false",
@@ -148,7 +159,7 @@ class Cluster:
         self._etcd("kv/put", {"key": text[0], "value": text[1]})
 
     def _etcd(self, what, body):
-        out = self.lab.exec(["curl", "-sS", "--fail", "-d", json.dumps(body), f"{ETCD}/v3/{what}"])
+        out = self.lab.exec(["curl", "-sS", "--fail", "-d", json.dumps(body), f"{self.etcd}/v3/{what}"])
         return json.loads(out)
 
     # --- its users ---
