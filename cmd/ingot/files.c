@@ -125,6 +125,8 @@ static int replace(const char *path, const char *text)
 	int r = fchmod(fd, 0600) < 0 ? -errno : write_all(fd, text);
 	if (r == 0 && rename(beside, path) < 0)
 		r = -errno;
+	if (r < 0) /* on a full disk half a file would keep the space */
+		unlink(beside);
 	return r < 0 ? r : sync_parent(path);
 }
 
@@ -140,19 +142,33 @@ bool files_exists(const char *path)
 }
 
 /* flock, because it ends with the process however that ends. */
-int files_lock(const char *directory, int *ret_fd, struct err *err)
+static int open_lock(const char *path, int how, int *ret_fd, struct err *err)
 {
-	_cleanup_(freep) char *path = xasprintf("%s/lock", directory);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_set_errno(err, errno, "cannot open %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		int r = errno == EWOULDBLOCK
-				? err_set(err, ERR_BUSY, "another ingot runs on %s", directory)
-				: err_set_errno(err, errno, "cannot lock %s", path);
+	if (flock(fd, how) < 0) {
+		int r = errno == EWOULDBLOCK ? err_set(err, ERR_BUSY, "%s is taken", path)
+					     : err_set_errno(err, errno, "cannot lock %s", path);
 		close(fd);
 		return r;
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+int files_lock(const char *directory, int *ret_fd, struct err *err)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/lock", directory);
+	struct err why;
+	if (open_lock(path, LOCK_EX | LOCK_NB, ret_fd, &why) == 0)
+		return 0;
+	return why.kind == ERR_BUSY ? err_set(err, ERR_BUSY, "another ingot runs on %s", directory)
+				    : err_copy(err, &why);
+}
+
+int files_wait_lock(const char *directory, const char *name, int *ret_fd, struct err *err)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/%s", directory, name);
+	return open_lock(path, LOCK_EX, ret_fd, err);
 }

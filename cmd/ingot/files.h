@@ -20,3 +20,5 @@ int files_write_secret(const char *path, const char *text, struct err *err);
 bool files_exists(const char *path);
 /* Takes the directory for this process; a second one is refused. The lock ends with the process. */
 int files_lock(const char *directory, int *ret_fd, struct err *err);
+/* Waits for a lock of that name there, which ends when the descriptor is closed. */
+int files_wait_lock(const char *directory, const char *name, int *ret_fd, struct err *err);

@@ -9,7 +9,7 @@
 #include "crypt/tls.h"
 
 static const struct command *const commands[] = { &standalone_command, &operator_command,
-						  &relay_command, NULL };
+						  &relay_command, &token_command, NULL };
 
 static const struct program program = {
 	.name = "ingot",

@@ -226,11 +226,10 @@ int pki_open(const char *directory, const char *address, usec_t wall, struct pki
 
 /* --- kubeconfig ------------------------------------------------------------------------------- */
 
-char *pki_kubeconfig(const struct pki *p, const char *url)
+/* `credentials`: lines of the user, indented. Names are quoted: "123" and "true" are names, too. */
+static char *kubeconfig(const char *ca, const char *url, const char *user, const char *credentials)
 {
-	_cleanup_(freep) char *ca = base64_encode(p->ca.cert, strlen(p->ca.cert));
-	_cleanup_(freep) char *cert = base64_encode(p->admin.cert, strlen(p->admin.cert));
-	_cleanup_(secret_freep) char *key = base64_encode(p->admin.key, strlen(p->admin.key));
+	_cleanup_(freep) char *ca_data = base64_encode(ca, strlen(ca));
 	return xasprintf("apiVersion: v1\n"
 			 "kind: Config\n"
 			 "clusters:\n"
@@ -239,16 +238,31 @@ char *pki_kubeconfig(const struct pki *p, const char *url)
 			 "    server: %s\n"
 			 "    certificate-authority-data: %s\n"
 			 "users:\n"
-			 "- name: ingot-admin\n"
+			 "- name: \"%s\"\n"
 			 "  user:\n"
-			 "    client-certificate-data: %s\n"
-			 "    client-key-data: %s\n"
+			 "%s"
 			 "contexts:\n"
 			 "- name: ingot\n"
 			 "  context:\n"
 			 "    cluster: ingot\n"
-			 "    user: ingot-admin\n"
+			 "    user: \"%s\"\n"
 			 "    namespace: default\n"
 			 "current-context: ingot\n",
-			 url, ca, cert, key);
+			 url, ca_data, user, credentials, user);
+}
+
+char *pki_kubeconfig(const struct pki *p, const char *url)
+{
+	_cleanup_(freep) char *cert = base64_encode(p->admin.cert, strlen(p->admin.cert));
+	_cleanup_(secret_freep) char *key = base64_encode(p->admin.key, strlen(p->admin.key));
+	_cleanup_(secret_freep) char *credentials = xasprintf("    client-certificate-data: %s\n"
+							      "    client-key-data: %s\n",
+							      cert, key);
+	return kubeconfig(p->ca.cert, url, "ingot-admin", credentials);
+}
+
+char *pki_kubeconfig_for_token(const char *ca, const char *url, const char *user, const char *token)
+{
+	_cleanup_(secret_freep) char *credentials = xasprintf("    token: %s\n", token);
+	return kubeconfig(ca, url, user, credentials);
 }

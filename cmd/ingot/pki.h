@@ -16,3 +16,6 @@ int pki_open(const char *directory, const char *address, usec_t wall, struct pki
 void pki_done(struct pki *p);
 /* A kubeconfig with the administrator's certificate in it; the caller frees it with secret_free. */
 char *pki_kubeconfig(const struct pki *p, const char *url);
+/* The same for a user with a bearer token. */
+char *pki_kubeconfig_for_token(const char *ca, const char *url, const char *user,
+			       const char *token);

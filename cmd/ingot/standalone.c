@@ -31,6 +31,7 @@
 #include "manager.h"
 #include "net/net.h"
 #include "pki.h"
+#include "token_file.h"
 
 enum { API_PORT = 6443 };
 
@@ -87,6 +88,7 @@ struct standalone {
 	pthread_t store_thread;
 	bool store_runs;
 	struct apiserver *api;
+	struct token_file tokens;
 	struct api_front *front;
 	struct web *web;
 	struct web_server *server;
@@ -163,7 +165,9 @@ static int start_api(struct standalone *s, struct err *err)
 	crds_done(&crds);
 	if (r < 0)
 		return r;
-	s->front = api_front_new(&(struct api_front_options){ .server = s->api });
+	token_file_init(&s->tokens, s->options->data_dir);
+	s->front = api_front_new(&(struct api_front_options){
+		.server = s->api, .authenticate = token_file_authenticate, .data = &s->tokens });
 	return 0;
 }
 
@@ -294,6 +298,7 @@ static void stop(struct standalone *s)
 	}
 	apiserver_free(s->api);
 	api_front_free(s->front);
+	token_file_done(&s->tokens);
 	loop_free(s->store_loop);
 	web_free(s->web);
 	pki_done(&s->pki);

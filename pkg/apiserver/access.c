@@ -1,59 +1,243 @@
-/* Reviews of oneself: what may I (authorization.k8s.io), and who am I (authentication.k8s.io). They
- * are asked by POST and answered at once; nothing is stored. Here who is known may do everything,
- * so the answers are short, but `kubectl auth` and controllers that ask before they start need
- * them. Not in discovery: nothing can be listed there. Runs on the store thread. */
+/* Who may do what: each request is held against the caller's role (roles.h), and there are the
+ * reviews of oneself: what may I (authorization.k8s.io), and who am I (authentication.k8s.io). They
+ * are asked by POST and answered at once; nothing is stored. `kubectl auth` and controllers that
+ * ask before they start need them. Not in discovery: nothing can be listed there. Texts follow
+ * k8s.io/apiserver (endpoints/handlers/responsewriters). Runs on the store thread. */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "apiserver/internal.h"
+#include "apiserver/roles.h"
 #include "base/mem.h"
 
-static void may_all(struct call *c, struct json *status)
+/* --- requests --------------------------------------------------------------------------------- */
+
+enum { METHOD_TEXT = 16 };
+
+/* k8s.io/apiserver/pkg/endpoints/request: requestinfo.go */
+static const char *verb_of(const struct call *c, bool one)
 {
-	(void)c;
-	json_set_bool(status, "allowed", true);
-	json_set_string(status, "reason",
-			"this server knows no roles: who is let in may do everything");
+	static const struct {
+		const char *method, *verb;
+	} verbs[] = {
+		{ "POST", "create" },
+		{ "PUT", "update" },
+		{ "PATCH", "patch" },
+	};
+	const char *method = c->request->method;
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (streq(method, verbs[i].method))
+			return verbs[i].verb;
+	if (streq(method, "DELETE"))
+		return one ? "delete" : "deletecollection";
+	if (!streq(method, "GET") && !streq(method, "HEAD"))
+		return ""; /* nobody but an administrator's, and then 405 */
+	return c->query.watch ? "watch" : one ? "get" : "list";
 }
 
-static struct json *any(void)
+static const char *segment(char *const *segments, size_t count, size_t at)
+{
+	return at < count ? segments[at] : "";
+}
+
+/* A namespace is in itself: its own segment stays the resource. */
+static void resource_access(struct call *c, char *const *segments, size_t count, size_t at,
+			    struct access *ret)
+{
+	bool scoped = streq(segments[at], "namespaces") && at + 1 < count;
+	const char *third = segment(segments, count, at + 2);
+	bool itself = streq(third, "") || streq(third, "status") || streq(third, "finalize");
+	if (scoped)
+		ret->ns = segments[at + 1];
+	if (scoped && !itself)
+		at += 2;
+	ret->resource = segments[at];
+	ret->name = segment(segments, count, at + 1);
+	ret->subresource = segment(segments, count, at + 2);
+	ret->verb = verb_of(c, *ret->name != '\0');
+}
+
+static void path_access(struct call *c, char method[METHOD_TEXT], struct access *ret)
+{
+	size_t i = 0;
+	for (const char *p = c->request->method; *p && i < METHOD_TEXT - 1; p++)
+		method[i++] = (char)(*p | 0x20);
+	method[i] = '\0';
+	ret->verb = method;
+	ret->path = c->request->path;
+}
+
+static int refuse(struct call *c, const struct access *a)
+{
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	strbuf_addf(&text, "User \"%s\" cannot %s ", c->request->user, a->verb);
+	if (a->path) {
+		strbuf_addf(&text, "path \"%s\"", a->path);
+		return fail_access(c, "", "", "", text.data);
+	}
+	strbuf_addf(&text, "resource \"%s%s%s\" in API group \"%s\" ", a->resource,
+		    *a->subresource ? "/" : "", a->subresource, a->group);
+	if (*a->ns)
+		strbuf_addf(&text, "in the namespace \"%s\"", a->ns);
+	else
+		strbuf_adds(&text, "at the cluster scope");
+	return fail_access(c, a->group, a->resource, a->name, text.data);
+}
+
+/* No role has that right, as there is nobody to act for whose rights are not his groups'. */
+static int refuse_impersonation(struct call *c)
+{
+	const struct access a = { .verb = "impersonate",
+				  .group = "",
+				  .resource = "users",
+				  .subresource = "",
+				  .ns = "",
+				  .name = c->request->impersonate };
+	return refuse(c, &a);
+}
+
+int access_check(struct call *c, char *const *segments, size_t count)
+{
+	struct access a = { .group = "", .resource = "", .subresource = "", .ns = "", .name = "" };
+	char method[METHOD_TEXT];
+	const char *reason;
+	bool core = streq(segments[0], "api") && count > 2;
+	if (c->request->impersonate)
+		return refuse_impersonation(c);
+	if (core || (streq(segments[0], "apis") && count > 3)) {
+		a.group = core ? "" : segments[1];
+		resource_access(c, segments, count, core ? 2 : 3, &a);
+	} else {
+		path_access(c, method, &a);
+	}
+	return role_allows(c->request->groups, &a, &reason) ? 0 : refuse(c, &a);
+}
+
+/* --- reviews: what may I ---------------------------------------------------------------------- */
+
+static const char *attribute(const struct json *of, const char *key)
+{
+	return str_or(json_get_string(of, key), "");
+}
+
+static void may_i(struct call *c, const struct json *spec, struct json *status)
+{
+	const struct json *resource = json_get(spec, "resourceAttributes");
+	const struct json *path = json_get(spec, "nonResourceAttributes");
+	const struct json *of = resource ? resource : path;
+	const struct access a = { .verb = attribute(of, "verb"),
+				  .path = resource ? NULL : attribute(of, "path"),
+				  .group = attribute(of, "group"),
+				  .resource = attribute(of, "resource"),
+				  .subresource = attribute(of, "subresource"),
+				  .ns = attribute(of, "namespace"),
+				  .name = attribute(of, "name") };
+	const char *reason;
+	if (!resource == !path) {
+		fail(c, 400, "BadRequest",
+		     "spec takes one of resourceAttributes and nonResourceAttributes");
+		return;
+	}
+	json_set_bool(status, "allowed", role_allows(c->request->groups, &a, &reason));
+	json_set_string(status, "reason", reason);
+}
+
+static struct json *strings(const char *const *items)
 {
 	struct json *list = json_new_array();
-	json_append(list, json_new_string("*"));
+	for (; *items; items++)
+		json_append(list, json_new_string(*items));
 	return list;
 }
 
-static void all_rules(struct call *c, struct json *status)
+static void add_rule(struct json *rules, const char *const *verbs, const char *group,
+		     struct json *resources)
 {
-	static const char *const resource_members[] = { "verbs", "apiGroups", "resources" };
-	static const char *const path_members[] = { "verbs", "nonResourceURLs" };
-	(void)c;
-	struct json *rule = json_append(json_set(status, "resourceRules", json_new_array()),
-					json_new_object());
-	for (size_t i = 0; i < ARRAY_SIZE(resource_members); i++)
-		json_set(rule, resource_members[i], any());
-	rule = json_append(json_set(status, "nonResourceRules", json_new_array()),
-			   json_new_object());
-	for (size_t i = 0; i < ARRAY_SIZE(path_members); i++)
-		json_set(rule, path_members[i], any());
+	struct json *rule = json_append(rules, json_new_object());
+	json_set(rule, "verbs", strings(verbs));
+	json_set(rule, "apiGroups", strings((const char *const[]){ group, NULL }));
+	json_set(rule, "resources", resources);
+}
+
+static const char *const any[] = { "*", NULL };
+
+/* Rules can only allow; so "all but Secrets" becomes a list of what is served. */
+static void viewer_rules(struct call *c, struct json *rules)
+{
+	struct json *core = json_new_array();
+	struct map groups = { 0 };
+	list_for_each(l, &c->s->registry.resources) {
+		struct resource *r = list_entry(l, struct resource, link);
+		if (*r->group && !map_set(&groups, r->group, r))
+			add_rule(rules, role_reading_verbs, r->group, strings(any));
+		else if (*r->group == '\0' && !streq(r->plural, "secrets"))
+			json_append(core, json_new_string(r->plural));
+	}
+	map_done(&groups);
+	add_rule(rules, role_reading_verbs, "", core);
+}
+
+static void own_review_rules(struct json *rules)
+{
+	static const char *const create[] = { "create", NULL };
+	static const char *const asked[] = { "selfsubjectaccessreviews", "selfsubjectrulesreviews",
+					     NULL };
+	static const char *const who[] = { "selfsubjectreviews", NULL };
+	add_rule(rules, create, "authorization.k8s.io", strings(asked));
+	add_rule(rules, create, "authentication.k8s.io", strings(who));
+}
+
+static void my_rules(struct call *c, const struct json *spec, struct json *status)
+{
+	static const char *const get[] = { "get", NULL };
+	const char *groups = c->request->groups;
+	bool all = role_is_admin(groups);
+	(void)spec;
+	struct json *rules = json_set(status, "resourceRules", json_new_array());
+	if (all)
+		add_rule(rules, any, "*", strings(any));
+	else
+		own_review_rules(rules);
+	if (role_is_viewer(groups))
+		viewer_rules(c, rules);
+	struct json *paths = json_set(status, "nonResourceRules", json_new_array());
+	struct json *rule = json_append(paths, json_new_object());
+	json_set(rule, "verbs", strings(all ? any : get));
+	json_set(rule, "nonResourceURLs", strings(all ? any : role_public_paths));
 	json_set_bool(status, "incomplete", false);
 }
 
-static void who(struct call *c, struct json *status)
+/* --- reviews: who am I ------------------------------------------------------------------------ */
+
+static void who_am_i(struct call *c, const struct json *spec, struct json *status)
 {
-	json_set_string(json_make_object(status, "userInfo"), "username", c->request->user);
+	struct json *info = json_make_object(status, "userInfo");
+	(void)spec;
+	json_set_string(info, "username", c->request->user);
+	struct json *groups = json_set(info, "groups", json_new_array());
+	for (const char *p = str_or(c->request->groups, ""); *p;) {
+		size_t len = strcspn(p, "\n");
+		_cleanup_(freep) char *group = xstrndup(p, len);
+		json_append(groups, json_new_string(group));
+		p += len + (p[len] == '\n');
+	}
+	json_append(groups, json_new_string("system:authenticated"));
 }
+
+/* --- reviews ---------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *path, *api_version, *kind;
-	void (*answer)(struct call *c, struct json *status);
+	/* Fills the status, or answers with a failure. */
+	void (*answer)(struct call *c, const struct json *spec, struct json *status);
 } rows[] = {
 	{ "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "authorization.k8s.io/v1",
-	  "SelfSubjectAccessReview", may_all },
+	  "SelfSubjectAccessReview", may_i },
 	{ "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", "authorization.k8s.io/v1",
-	  "SelfSubjectRulesReview", all_rules },
+	  "SelfSubjectRulesReview", my_rules },
 	{ "/apis/authentication.k8s.io/v1/selfsubjectreviews", "authentication.k8s.io/v1",
-	  "SelfSubjectReview", who },
+	  "SelfSubjectReview", who_am_i },
 };
 
 static void review(struct call *c, size_t row)
@@ -71,8 +255,11 @@ static void review(struct call *c, size_t row)
 	}
 	json_set_string(body, "kind", rows[row].kind);
 	json_set_string(body, "apiVersion", rows[row].api_version);
-	rows[row].answer(c, json_set(body, "status", json_new_object()));
-	answer_json(c, 201, body);
+	struct json *status = json_new_object();
+	rows[row].answer(c, json_get(body, "spec"), status);
+	json_set(body, "status", status);
+	if (c->status == 0)
+		answer_json(c, 201, body);
 }
 
 bool access_handle(struct call *c)

@@ -35,7 +35,9 @@ struct api_request {
 	const char *query;	  /* as sent; "" when absent */
 	const char *content_type; /* "" when absent */
 	const char *accept;
-	const char *user; /* authenticated name, "system:admin" */
+	const char *user;	 /* authenticated name, "system:admin" */
+	const char *groups;	 /* of the user, joined by "\n", by which he has roles (roles.h) */
+	const char *impersonate; /* as whom he wants to act, which nobody may; NULL: as himself */
 	const char *body;
 	size_t body_len;
 };

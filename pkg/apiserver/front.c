@@ -1,6 +1,6 @@
-/* The HTTP front. Authentication is by client certificate (verified by web against our own CA; the
- * subject's common name is the user, as in Kubernetes) or by a bearer token of a table. Who is
- * known may do everything; roles come later.
+/* The HTTP front. Authentication is by client certificate (verified by web against our own CA; as
+ * in Kubernetes the subject's common name is the user, its organizations are his groups) or by
+ * bearer token. What he may do is the server's question (access.c).
  *
  * An exchange lives from the request to its answer; a stream's until web says that it is closed,
  * which comes exactly once, whoever ended it. Runs on the API server's loop. */
@@ -18,9 +18,7 @@
 #include "crypt/crypt.h"
 
 struct api_front {
-	struct apiserver *server;
-	struct api_token *tokens;
-	size_t token_count;
+	struct api_front_options options;
 	size_t exchanges; /* not over yet */
 };
 
@@ -28,6 +26,7 @@ struct exchange {
 	struct api_front *front;
 	struct web_request *request;
 	struct api_exchange *core; /* until answered */
+	char *token;		   /* that let it in; NULL: a certificate did */
 	bool ended;		   /* by the server: no abort any more */
 	char **headers;		   /* NULL-ended */
 	size_t header_count;
@@ -56,15 +55,7 @@ static const char no_cache[] = "Cache-Control: no-cache, private";
 struct api_front *api_front_new(const struct api_front_options *options)
 {
 	struct api_front *f = xcalloc(1, sizeof(*f));
-	static const struct api_token none[] = { { NULL, NULL } };
-	const struct api_token *t = options->tokens ? options->tokens : none;
-	f->server = options->server;
-	while (t[f->token_count].token)
-		f->token_count++;
-	f->tokens = xcalloc(f->token_count + 1, sizeof(*f->tokens));
-	for (size_t i = 0; i < f->token_count; i++)
-		f->tokens[i] = (struct api_token){ .token = xstrdup(t[i].token),
-						   .user = xstrdup(t[i].user) };
+	f->options = *options;
 	return f;
 }
 
@@ -73,46 +64,62 @@ struct api_front *api_front_free(struct api_front *f)
 	if (!f)
 		return NULL;
 	assert(f->exchanges == 0);
-	for (size_t i = 0; i < f->token_count; i++) {
-		secret_free((char *)f->tokens[i].token);
-		free((char *)f->tokens[i].user);
-	}
-	free(f->tokens);
 	free(f);
 	return NULL;
 }
 
 /* --- who -------------------------------------------------------------------------------------- */
 
-static char *user_of_certificate(const char *pem)
+void api_user_done(struct api_user *u)
 {
-	char *name = NULL;
-	_cleanup_(freep) char *groups = NULL;
-	if (!pem || crypt_cert_subject(pem, &name, &groups, NULL) < 0)
-		return NULL;
-	if (!str_empty(name))
-		return name;
-	free(name);
-	return NULL;
+	free(u->name);
+	free(u->groups);
+	*u = (struct api_user){ 0 };
 }
 
-static char *user_of_token(const struct api_front *f, const char *authorization)
+static bool user_of_certificate(const char *pem, struct api_user *ret)
+{
+	if (!pem || crypt_cert_subject(pem, &ret->name, &ret->groups, NULL) < 0)
+		return false;
+	if (str_empty(ret->name))
+		api_user_done(ret);
+	return ret->name;
+}
+
+static bool user_of_token(const struct api_front *f, const char *token, struct api_user *ret)
+{
+	return token && f->options.authenticate &&
+	       f->options.authenticate(f->options.data, token, ret);
+}
+
+static const char *bearer_token(const struct web_request *r)
 {
 	static const char scheme[] = "Bearer ";
-	if (!authorization || !str_has_prefix(authorization, scheme))
-		return NULL;
-	const char *given = authorization + sizeof(scheme) - 1, *user = NULL;
-	/* All are compared, so that the time says nothing about which one came close. */
-	for (size_t i = 0; i < f->token_count; i++)
-		if (str_equal_secret(f->tokens[i].token, given))
-			user = f->tokens[i].user;
-	return xstrdup(user);
+	const char *authorization = web_header(r, "authorization");
+	return authorization && str_has_prefix(authorization, scheme)
+		       ? authorization + sizeof(scheme) - 1
+		       : NULL;
 }
 
-static char *identify(const struct api_front *f, const struct web_request *r)
+/* *ret_token is set when it is the token that counts. */
+static bool identify(const struct api_front *f, const struct web_request *r, struct api_user *ret,
+		     const char **ret_token)
 {
-	char *user = user_of_certificate(web_peer_certificate(r));
-	return user ? user : user_of_token(f, web_header(r, "authorization"));
+	const char *token = bearer_token(r);
+	*ret_token = NULL;
+	if (user_of_certificate(web_peer_certificate(r), ret))
+		return true;
+	if (!user_of_token(f, token, ret))
+		return false;
+	*ret_token = token;
+	return true;
+}
+
+/* A token that was revoked ends what it began. */
+static bool still_known(const struct exchange *x)
+{
+	_cleanup_(api_user_done) struct api_user user = { 0 };
+	return !x->token || user_of_token(x->front, x->token, &user);
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -125,11 +132,12 @@ static void add_header(struct exchange *x, char *line)
 	x->headers[x->header_count] = NULL;
 }
 
-static struct exchange *exchange_new(struct api_front *f, struct web_request *r)
+static struct exchange *exchange_new(struct api_front *f, struct web_request *r, const char *token)
 {
 	struct exchange *x = xcalloc(1, sizeof(*x));
 	x->front = f;
 	x->request = r;
+	x->token = xstrdup(token);
 	f->exchanges++;
 	add_header(x, xstrdup(no_cache));
 	return x;
@@ -141,6 +149,7 @@ static void exchange_free(struct exchange *x)
 	for (size_t i = 0; i < x->header_count; i++)
 		free(x->headers[i]);
 	free(x->headers);
+	secret_free(x->token);
 	free(x);
 }
 
@@ -189,7 +198,7 @@ static void stream_start(void *data, const char *content_type)
 static bool stream_send(void *data, const char *bytes, size_t len)
 {
 	struct exchange *x = data;
-	return web_stream_send(x->request, bytes, len);
+	return still_known(x) && web_stream_send(x->request, bytes, len);
 }
 
 static void stream_end(void *data)
@@ -232,23 +241,33 @@ static const struct refusal *convert_body(struct api_request *request, struct st
 	return NULL;
 }
 
-static void hand_over(struct api_front *f, const struct api_request *request, struct web_request *r)
+static void hand_over(struct api_front *f, const struct api_request *request, struct web_request *r,
+		      const char *token)
 {
-	struct exchange *x = exchange_new(f, r);
+	struct exchange *x = exchange_new(f, r, token);
 	/* An answer during the call releases r, and x with it; but the core may read on in
 	 * `request`. */
 	web_request_ref(r);
-	struct api_exchange *core = apiserver_handle(f->server, request, &ops, x);
+	struct api_exchange *core = apiserver_handle(f->options.server, request, &ops, x);
 	if (core) /* not answered, so x lives */
 		x->core = core;
 	web_request_unref(r);
 }
 
+/* Who asks to be taken for somebody else, by whatever header, must not be taken for himself. */
+static const char *impersonation(const struct web_request *r)
+{
+	return web_header_with_prefix(r, "impersonate-")
+		       ? str_or(web_header(r, "impersonate-user"), "")
+		       : NULL;
+}
+
 void api_front_handle(void *data, struct web_request *r)
 {
 	struct api_front *f = data;
-	_cleanup_(freep) char *user = identify(f, r);
-	if (!user) {
+	_cleanup_(api_user_done) struct api_user user = { 0 };
+	const char *token;
+	if (!identify(f, r, &user, &token)) {
 		refuse(r, &unauthorized);
 		return;
 	}
@@ -258,7 +277,9 @@ void api_front_handle(void *data, struct web_request *r)
 		.query = web_query(r),
 		.content_type = str_or(web_header(r, "content-type"), ""),
 		.accept = str_or(web_header(r, "accept"), ""),
-		.user = user,
+		.user = user.name,
+		.groups = user.groups,
+		.impersonate = impersonation(r),
 	};
 	_cleanup_(strbuf_done) struct strbuf converted = { 0 };
 	request.body = web_body(r, &request.body_len);
@@ -266,5 +287,5 @@ void api_front_handle(void *data, struct web_request *r)
 	if (refusal)
 		refuse(r, refusal);
 	else
-		hand_over(f, &request, r);
+		hand_over(f, &request, r, token);
 }

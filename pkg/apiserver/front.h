@@ -7,15 +7,20 @@
 
 struct api_front;
 
-/* A bearer token and whose it is; a client certificate says the same by its subject. */
-struct api_token {
-	const char *token;
-	const char *user;
+/* Who asks: new strings. */
+struct api_user {
+	char *name;
+	char *groups; /* joined by "\n" */
 };
+
+void api_user_done(struct api_user *u);
 
 struct api_front_options {
 	struct apiserver *server;
-	const struct api_token *tokens; /* ended by token NULL; copied; may be NULL */
+	/* Whose bearer token it is, now; false: nobody's. Asked for each request, and before each
+	 * event of a stream. May be NULL: no tokens. */
+	bool (*authenticate)(void *data, const char *token, struct api_user *ret);
+	void *data;
 };
 
 struct api_front *api_front_new(const struct api_front_options *options);

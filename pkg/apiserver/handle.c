@@ -156,7 +156,7 @@ void call_run(struct call *c)
 	bool openapi = str_has_prefix(c->request->path, "/openapi/");
 	if (call_parse_query(c) < 0 || (!openapi && call_parse_accept(c) < 0))
 		return;
-	if (access_handle(c))
+	if (access_check(c, g.items, g.count) < 0 || access_handle(c))
 		return;
 	if (resolve(c, &g))
 		run_verb(c);

@@ -139,6 +139,9 @@ int fail_conflict(struct call *c, const struct resource *r, const char *name, co
 	_printf_(4, 5);
 int fail_forbidden(struct call *c, const struct resource *r, const char *name, const char *fmt, ...)
 	_printf_(4, 5);
+/* Who asks has no right; the kind need not be served. resource "": about a path. */
+int fail_access(struct call *c, const char *group, const char *resource, const char *name,
+		const char *text);
 /* r NULL: about no kind. */
 int fail_invalid(struct call *c, const struct resource *r, const char *name,
 		 const struct causes *causes);
@@ -291,7 +294,9 @@ const struct api_front_ops *exchange_front(struct api_exchange *x, void **ret_fr
 /* discovery.c, openapi.c: 1 when the path is theirs. */
 int discovery_handle(struct call *c, const char *path);
 int openapi_handle(struct call *c, const char *path);
-/* access.c: true when the path is its. */
+/* access.c: the segments of the path are decoded; answers with 403 who may not. */
+int access_check(struct call *c, char *const *segments, size_t count);
+/* True when the path is its. */
 bool access_handle(struct call *c);
 
 /* --- custom kinds (crd.c)

@@ -159,6 +159,25 @@ int fail_forbidden(struct call *c, const struct resource *r, const char *name, c
 			  text);
 }
 
+int fail_access(struct call *c, const char *group, const char *resource, const char *name,
+		const char *text)
+{
+	struct json *details = json_new_object();
+	_cleanup_(strbuf_done) struct strbuf message = { 0 };
+	strbuf_addf(&message, "%s%s%s", resource, *group && *resource ? "." : "",
+		    *resource ? group : "");
+	if (*name)
+		json_set_string(details, "name", name);
+	if (*group)
+		json_set_string(details, "group", group);
+	if (*resource)
+		json_set_string(details, "kind", resource);
+	if (*resource && *name)
+		strbuf_addf(&message, " \"%s\"", name);
+	strbuf_addf(&message, "%sforbidden: %s", *resource ? " is " : "", text);
+	return answer_failure(c, 403, "Forbidden", message.data, details);
+}
+
 static struct json *causes_to_json(const struct causes *causes)
 {
 	struct json *list = json_new_array();

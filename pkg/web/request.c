@@ -94,6 +94,14 @@ const char *web_header(const struct web_request *r, const char *name)
 	return http1_header(&r->head, name);
 }
 
+const char *web_header_with_prefix(const struct web_request *r, const char *prefix)
+{
+	for (size_t i = 0; i < r->head.count; i++)
+		if (str_has_prefix(r->head.headers[i].name, prefix))
+			return r->head.headers[i].value;
+	return NULL;
+}
+
 const char *web_body(const struct web_request *r, size_t *ret_len)
 {
 	*ret_len = r->body.len;

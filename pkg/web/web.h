@@ -27,6 +27,8 @@ const char *web_path(const struct web_request *r);  /* as sent, without query */
 const char *web_query(const struct web_request *r); /* "" when absent; never logged */
 /* Lower-case name; NULL when absent. The first of several. */
 const char *web_header(const struct web_request *r, const char *name);
+/* Value of the first whose name begins so, in lower case; NULL when there is none. */
+const char *web_header_with_prefix(const struct web_request *r, const char *prefix);
 const char *web_body(const struct web_request *r, size_t *ret_len);
 /* Numeric; "local" on a Unix socket. */
 const char *web_peer_address(const struct web_request *r);

@@ -94,6 +94,7 @@ static void ask(struct apiserver *s, const char *p, const char *end, struct fron
 				       .content_type = type,
 				       .accept = accept,
 				       .user = "fuzz",
+				       .groups = "system:masters",
 				       .body = body,
 				       .body_len = (size_t)(end - p) };
 	struct api_exchange *x = apiserver_handle(s, &request, &ops, f);

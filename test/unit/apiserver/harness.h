@@ -151,6 +151,9 @@ static inline void settle(struct server *s)
 	loop_run_until(s->loop, loop_now(s->loop));
 }
 
+/* Of who asks. */
+static const char *asking_groups = "system:masters";
+
 /* Starts a request; `target` is path and query, body in ' for ". */
 static inline void send_as(struct server *s, const char *method, const char *target,
 			   const char *type, const char *accept, const char *body, struct answer *a)
@@ -163,6 +166,7 @@ static inline void send_as(struct server *s, const char *method, const char *tar
 				       .content_type = type,
 				       .accept = accept,
 				       .user = "test",
+				       .groups = asking_groups,
 				       .body = text,
 				       .body_len = strlen(text) };
 	a->exchange = apiserver_handle(s->api, &request, &test_front, a);

@@ -38,6 +38,7 @@ static void write_for_ever(struct server *s, int first)
 					       .content_type = "",
 					       .accept = "",
 					       .user = "",
+					       .groups = "system:masters",
 					       .body = body,
 					       .body_len = strlen(body) };
 		apiserver_handle(s->api, &request, &telling, (void *)(intptr_t)i);

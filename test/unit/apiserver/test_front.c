@@ -20,6 +20,8 @@ static struct {
 	bool later, flood;
 } stub;
 
+static atomic_bool revoked; /* alice's token */
+
 static void answer_later(void *data)
 {
 	struct api_exchange *x = data;
@@ -43,14 +45,23 @@ struct api_exchange *apiserver_handle(struct apiserver *s, const struct api_requ
 		ops->stream_end(front);
 		return NULL;
 	}
+	if (streq(request->path, "/revoked")) {
+		ops->stream_start(front, "application/json");
+		assert_true(ops->stream_send(front, "{1}\n", 4));
+		revoked = true;
+		assert_false(ops->stream_send(front, "{2}\n", 4));
+		ops->stream_end(front);
+		return NULL;
+	}
 	if (streq(request->path, "/later")) {
 		sem_post(&stub.opened);
 		return &stub.x;
 	}
-	_cleanup_(freep) char *text = xasprintf("%s %s?%s by %s: %s, %s, %.*s", request->method,
-						request->path, request->query, request->user,
-						request->content_type, request->accept,
-						(int)request->body_len, request->body);
+	_cleanup_(freep) char *text = xasprintf(
+		"%s %s?%s by %s of [%s] as %s: %s, %s, %.*s", request->method, request->path,
+		request->query, request->user, request->groups,
+		request->impersonate ? request->impersonate : "himself", request->content_type,
+		request->accept, (int)request->body_len, request->body);
 	ops->warning(front, "say \"so\"");
 	ops->warning(front, "two\r\nlines");
 	ops->reply(front, 200, "text/x", text, strlen(text));
@@ -67,15 +78,22 @@ void apiserver_abort(struct api_exchange *x)
 /* --- set-up ---------------------------------------------------------------------------------- */
 
 static struct api_front *front;
+static bool authenticate(void *data, const char *token, struct api_user *ret)
+{
+	(void)data;
+	const char *name = streq(token, "s3cret") && !revoked ? "alice"
+			   : streq(token, "other")	      ? "bob"
+							      : NULL;
+	if (name)
+		*ret = (struct api_user){ xstrdup(name), xstrdup("readers") };
+	return name;
+}
 
 static int setup(void **state)
 {
-	static const struct api_token tokens[] = { { "s3cret", "alice" },
-						   { "other", "bob" },
-						   { NULL, NULL } };
 	struct rig *rig = rig_new();
 	struct err err;
-	front = api_front_new(&(struct api_front_options){ .tokens = tokens });
+	front = api_front_new(&(struct api_front_options){ .authenticate = authenticate });
 	const struct web_route routes[] = {
 		{ "/", rig->loop, api_front_handle, front, APISERVER_BODY_MAX, 0 },
 		{ NULL },
@@ -117,7 +135,8 @@ static void request_arrives_whole(void **state)
 		"PATCH /a%2Fb?x=%20 HTTP/1.1\r\nHost: h\r\nContent-Type: a/b\r\nAccept: c/d\r\n"
 		"Content-Length: 4\r\n\r\nbody");
 	assert_int_equal(a.status, 200);
-	assert_string_equal(a.body.data, "PATCH /a%2Fb?x=%20 by alice: a/b, c/d, body");
+	assert_string_equal(a.body.data,
+			    "PATCH /a%2Fb?x=%20 by alice of [] as himself: a/b, c/d, body");
 	assert_string_equal(answer_header(&a, "Content-Type"), "text/x");
 	assert_string_equal(answer_header(&a, "Cache-Control"), "no-cache, private");
 	assert_non_null(strstr(a.head, "\r\nWarning: 299 - \"say \\\"so\\\"\"\r\n"));
@@ -151,11 +170,45 @@ static void token_passes(void **state)
 	_cleanup_(answer_done) struct answer a = ask_as(
 		*state, NULL, GET("/x") "Authorization: Bearer s3cret\r\n\r\n");
 	assert_int_equal(a.status, 200);
-	assert_non_null(strstr(a.body.data, "by alice"));
+	assert_non_null(strstr(a.body.data, "by alice of [readers] as himself"));
 	/* A certificate that is not ours does not stand in the way of a token. */
 	_cleanup_(answer_done) struct answer b = ask_as(
 		*state, &pki.stranger, GET("/x") "Authorization: Bearer s3cret\r\n\r\n");
 	assert_int_equal(b.status, 200);
+}
+
+/* Whatever header it is by: none may be overlooked. */
+static void impersonation_is_told(void **state)
+{
+	static const struct {
+		const char *request, *as;
+	} rows[] = {
+		{ GET("/x") "Impersonate-User: bob\r\n\r\n", " as bob:" },
+		{ GET("/x") "IMPERSONATE-Group: g\r\nImpersonate-User: bob\r\n\r\n", " as bob:" },
+		{ GET("/x") "Impersonate-Group: system:masters\r\n\r\n", " as :" },
+		{ GET("/x") "Impersonate-Uid: 1\r\n\r\n", " as :" },
+		{ GET("/x") "Impersonate-Extra-Scopes: x\r\n\r\n", " as :" },
+		{ GET("/x") "X-Impersonate-User: bob\r\n\r\n", " as himself:" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(answer_done) struct answer a = ask_as(*state, &pki.client,
+								rows[i].request);
+		if (!strstr(a.body.data, rows[i].as))
+			fail_msg("%s is no answer to %s", a.body.data, rows[i].request);
+	}
+}
+
+static void revoked_token_ends_its_stream(void **state)
+{
+	revoked = false;
+	_cleanup_(answer_done) struct answer a = ask_as(
+		*state, NULL, GET("/revoked") "Authorization: Bearer s3cret\r\n\r\n");
+	assert_int_equal(a.status, 200);
+	assert_string_equal(a.body.data, "{1}\n");
+	_cleanup_(answer_done) struct answer b = ask_as(
+		*state, NULL, GET("/x") "Authorization: Bearer s3cret\r\n\r\n");
+	assert_int_equal(b.status, 401);
+	revoked = false;
 }
 
 static void stream_aborted_by_its_peer(void **state)
@@ -213,10 +266,11 @@ static void answer_after_the_call(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(answer_after_the_call),	  TEST(request_arrives_whole),
-		TEST(unknown_peers_get_401),	  TEST(token_passes),
-		TEST(stream_aborted_by_its_peer), TEST(stream_ended_by_the_server),
-		TEST(stream_open_at_the_end),
+		TEST(answer_after_the_call),	     TEST(request_arrives_whole),
+		TEST(unknown_peers_get_401),	     TEST(token_passes),
+		TEST(stream_aborted_by_its_peer),    TEST(stream_ended_by_the_server),
+		TEST(stream_open_at_the_end),	     TEST(impersonation_is_told),
+		TEST(revoked_token_ends_its_stream),
 	};
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, make_pki, drop_pki);

@@ -299,6 +299,7 @@ static void test_abort_while_delivering(void **state)
 				       .content_type = "",
 				       .accept = "",
 				       .user = "",
+				       .groups = "system:masters",
 				       .body = "" };
 	ops.stream_send = abort_victim;
 	killer.exchange = apiserver_handle(s->api, &request, &ops, &killer);

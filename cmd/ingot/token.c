@@ -1,0 +1,201 @@
+/* `ingot token`: who may use the API of `ingot standalone` besides its administrator. Works on the
+ * data directory, whether the server runs or not, and gives each user a kubeconfig. */
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apiserver/roles.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "commands.h"
+#include "files.h"
+#include "loop/loop.h"
+#include "pki.h"
+#include "token_file.h"
+
+struct token_options {
+	const char *action, *name;
+	const char *data_dir, *role, *server;
+};
+
+static const struct option_row rows[] = {
+	{ .name = "ACTION",
+	  .help = "add, list or remove",
+	  .kind = OPTION_OPERAND,
+	  .offset = offsetof(struct token_options, action),
+	  .required = true },
+	{ .name = "NAME",
+	  .help = "of the user; with add and remove",
+	  .kind = OPTION_OPERAND,
+	  .offset = offsetof(struct token_options, name) },
+	{ .name = "data-dir",
+	  .argument = "DIR",
+	  .help = "of ingot standalone, which may be running",
+	  .kind = OPTION_STRING,
+	  .offset = offsetof(struct token_options, data_dir),
+	  .required = true },
+	{ .name = "role",
+	  .argument = "ROLE",
+	  .standard = "viewer",
+	  .help = "with add: admin or viewer",
+	  .kind = OPTION_STRING,
+	  .offset = offsetof(struct token_options, role) },
+	{ .name = "server",
+	  .argument = "URL",
+	  .help = "with add: where the user finds the API; else as in DIR/kubeconfig",
+	  .kind = OPTION_STRING,
+	  .offset = offsetof(struct token_options, server) },
+	{ .name = NULL },
+};
+
+static char *kubeconfig_of(const struct token_options *o)
+{
+	return xasprintf("%s/%s.kubeconfig", o->data_dir, o->name);
+}
+
+/* --- add -------------------------------------------------------------------------------------- */
+
+/* What the server wrote at its last start. */
+static int find_server(const struct token_options *o, char **ret, struct err *err)
+{
+	static const char key[] = "\n    server: ";
+	_cleanup_(freep) char *path = xasprintf("%s/kubeconfig", o->data_dir);
+	_cleanup_(secret_freep) char *text = NULL;
+	if (o->server) {
+		*ret = xstrdup(o->server);
+		return 0;
+	}
+	int r = files_read_secret(path, &text, err);
+	if (r < 0)
+		return err_wrap(err, "start `ingot standalone` once, or give --server");
+	const char *found = strstr(text, key);
+	if (!found)
+		return err_set(err, ERR_INVALID, "%s names no server: give --server", path);
+	found += sizeof(key) - 1;
+	*ret = xstrndup(found, strcspn(found, "\n"));
+	return 0;
+}
+
+static int write_kubeconfig(const struct token_options *o, const char *token, struct err *err)
+{
+	_cleanup_(freep) char *ca_path = xasprintf("%s/pki/ca.crt", o->data_dir), *url = NULL;
+	_cleanup_(freep) char *ca = NULL, *path = kubeconfig_of(o);
+	int r = find_server(o, &url, err);
+	if (r == 0)
+		r = files_read_secret(ca_path, &ca, err);
+	if (r < 0)
+		return r;
+	_cleanup_(secret_freep) char *text = pki_kubeconfig_for_token(ca, url, o->name, token);
+	return files_write_secret(path, text, err);
+}
+
+static int new_token(const struct token_options *o, struct tokens *t, char **ret, struct err *err)
+{
+	unsigned char random[TOKEN_RANDOM];
+	struct loop *loop;
+	int r = loop_new(&loop, err);
+	if (r < 0)
+		return r;
+	loop_random(loop, random, sizeof(random));
+	r = tokens_add(t, o->name, o->role, random, loop_wall(loop), ret, err);
+	secret_zero(random, sizeof(random));
+	loop_free(loop);
+	return r;
+}
+
+/* The kubeconfig first: without its line in the file it opens nothing. */
+static int add(const struct token_options *o, struct tokens *t, struct err *err)
+{
+	_cleanup_(secret_freep) char *token = NULL;
+	_cleanup_(freep) char *path = kubeconfig_of(o);
+	int r = new_token(o, t, &token, err);
+	if (r == 0)
+		r = write_kubeconfig(o, token, err);
+	if (r == 0)
+		r = token_file_write(o->data_dir, t, err);
+	if (r == 0)
+		printf("%s may use the API as %s; kubectl --kubeconfig %s get bmh\n", o->name,
+		       o->role, path);
+	return r;
+}
+
+/* --- the others ------------------------------------------------------------------------------- */
+
+static int list(const struct token_options *o, struct tokens *t, struct err *err)
+{
+	char made[CLOCK_TEXT_MAX];
+	(void)o, (void)err;
+	printf("%-30s %-8s %s\n", "NAME", "ROLE", "MADE");
+	for (size_t i = 0; i < t->count; i++)
+		printf("%-30s %-8s %s\n", t->items[i].name, t->items[i].role,
+		       clock_format(t->items[i].made, made));
+	return 0;
+}
+
+/* The token first: it is what must stop to work. */
+static int drop(const struct token_options *o, struct tokens *t, struct err *err)
+{
+	_cleanup_(freep) char *path = kubeconfig_of(o);
+	if (!tokens_remove(t, o->name))
+		return err_set(err, ERR_NOT_FOUND, "%s has no token", o->name);
+	int r = token_file_write(o->data_dir, t, err);
+	if (r == 0 && unlink(path) < 0 && errno != ENOENT)
+		r = err_set_errno(err, errno, "the token is revoked, but its kubeconfig %s stays",
+				  path);
+	return r;
+}
+
+static const struct action {
+	const char *name;
+	bool named; /* takes a NAME */
+	int (*run)(const struct token_options *o, struct tokens *t, struct err *err);
+} actions[] = {
+	{ "add", true, add },
+	{ "list", false, list },
+	{ "remove", true, drop },
+};
+
+/* Two commands at the same time would each lose what the other does. */
+static int run_locked(const struct action *action, const struct token_options *o, struct err *err)
+{
+	_cleanup_(tokens_done) struct tokens t = { 0 };
+	int lock;
+	int r = files_wait_lock(o->data_dir, "tokens.lock", &lock, err);
+	if (r < 0)
+		return r;
+	r = token_file_read(o->data_dir, &t, err);
+	if (r == 0)
+		r = action->run(o, &t, err);
+	close(lock);
+	return r;
+}
+
+static int run(void *data)
+{
+	const struct token_options *o = data;
+	const struct action *action = NULL;
+	struct err err;
+	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
+		if (streq(o->action, actions[i].name))
+			action = &actions[i];
+	if (!action || action->named != (o->name != NULL)) {
+		fprintf(stderr, "ingot token: add NAME, list or remove NAME\n");
+		return EXIT_USAGE;
+	}
+	if (run_locked(action, o, &err) == 0)
+		return EXIT_OK;
+	fprintf(stderr, "ingot token: %s\n", err.text);
+	return EXIT_FAILED;
+}
+
+const struct command token_command = {
+	.name = "token",
+	.summary = "users of the standalone API, by bearer token",
+	.options = rows,
+	.options_size = sizeof(struct token_options),
+	.run = run,
+};
