@@ -50,7 +50,8 @@ static bool being_deleted(const struct json *object)
 
 bool rules_want_hosts(const struct rule_subject *s)
 {
-	if (!streq(s->kind, "HostNetworkAttachment") || being_deleted(s->now))
+	if (!streq(s->kind, "HostNetworkAttachment") || being_deleted(s->now) ||
+	    being_deleted(s->old))
 		return false;
 	return s->operation == RULE_DELETE ||
 	       (s->operation == RULE_UPDATE && rule_changed(s, "spec"));
@@ -59,7 +60,7 @@ bool rules_want_hosts(const struct rule_subject *s)
 void rules_check(const struct rule_subject *s, struct rule_findings *ret)
 {
 	const struct rule_kind *k = rules_find(s->kind);
-	if (!k || being_deleted(s->now))
+	if (!k || being_deleted(s->now) || being_deleted(s->old))
 		return;
 	if (s->operation == RULE_DELETE && !k->deletions)
 		return;
