@@ -129,6 +129,13 @@ ramdisk: setup $(B)/ramdisk/$(FLAVOUR)/initramfs ## build the boot ramdisk: FLAV
 $(B)/ramdisk/%/initramfs: $(B)/ingot-agent hack/ramdisk hack/debian.sh $(wildcard hack/ramdisk.d/*)
 	@hack/ramdisk $* $(@D) $(B)/ingot-agent
 
+# Physical machines by default, other than the lab's.
+IMAGE ?= ingot.dev/ingot:0.1.0
+IMAGE_FLAVOUR := $(if $(filter command% environment%,$(origin FLAVOUR)),$(FLAVOUR),generic)
+.PHONY: image
+image: setup $(B)/ingot $(B)/ramdisk/$(IMAGE_FLAVOUR)/initramfs ## build a container image: FLAVOUR=generic|virt [IMAGE=name:tag]
+	@hack/image --binary $(B)/ingot --ramdisk $(B)/ramdisk/$(IMAGE_FLAVOUR) --out $(B)/image --name $(IMAGE) --version $(VERSION)
+
 lab-image: ## build the operating system image of the lab (once)
 	@hack/lab-image $(B)/lab
 

@@ -7,6 +7,7 @@
 #include "bmc/ipmi/ipmi.h"
 #include "commands.h"
 #include "crypt/tls.h"
+#include "sandbox/sandbox.h"
 
 static const struct command *const commands[] = { &standalone_command, &operator_command,
 						  &relay_command, &token_command, NULL };
@@ -20,6 +21,7 @@ static const struct program program = {
 int main(int argc, char **argv)
 {
 	struct err err;
+	sandbox_use_capabilities();
 	crypt_zero_freed();
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);

@@ -22,6 +22,17 @@
 
 #define KEPT (1U << CAP_NET_BIND_SERVICE | 1U << CAP_DAC_READ_SEARCH)
 
+void sandbox_use_capabilities(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	if (syscall(SYS_capget, &head, data) < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(data); i++)
+		data[i].effective = data[i].permitted;
+	(void)syscall(SYS_capset, &head, data); /* what is permitted cannot be refused */
+}
+
 static int drop_capabilities(struct err *err)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };

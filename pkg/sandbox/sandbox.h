@@ -5,6 +5,12 @@
 
 #include "base/err.h"
 
+/* Puts into effect all capabilities that the process is permitted. Those of a file are only
+ * permitted in our container image: were they in effect at once, the kernel would refuse to run the
+ * program at all in a container that withholds one. At the very start. What is missing shows where
+ * it is needed, by the error of the socket that cannot be opened. */
+void sandbox_use_capabilities(void);
+
 /* For this thread and all that it starts, so to be called before any other thread exists.
  *
  * Kept of the capabilities: CAP_NET_BIND_SERVICE, for listeners on low ports that are opened

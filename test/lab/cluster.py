@@ -180,8 +180,8 @@ class Cluster:
         """What a person would: the CRDs, then the manifests. Gives self.ingot."""
         self.kubectl("apply", "-f", os.path.join(TOP, "crds"))
         self.kubectl("wait", "--for", "condition=Established", "--timeout=30s", "crd", "--all")
-        self.kubectl("apply", "-f", os.path.join(TOP, "manifests/namespace.yaml"))
-        self.kubectl("apply", "-f", os.path.join(TOP, "manifests/rbac.yaml"))
+        for name in ("base/namespace.yaml", "base/rbac.yaml", "overlays/cluster-wide/binding.yaml"):
+            self.kubectl("apply", "-f", os.path.join(TOP, "manifests", name))
         self.ingot = self.pki.kubeconfig("ingot", {"token": self.token("ingot-system", "ingot")})
 
     def token(self, namespace, account):

@@ -343,12 +343,43 @@ static void test_low_ports(void **state)
 	assert_good(low_port);
 }
 
+static uint32_t effective_after(struct __user_cap_header_struct *head,
+				struct __user_cap_data_struct *data)
+{
+	sandbox_use_capabilities();
+	return syscall(SYS_capget, head, data) < 0 ? 0 : data[0].effective;
+}
+
+/* As a program finds itself that has them from its file, in a container that withholds one. */
+static void test_use_capabilities(void **state)
+{
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("only root has capabilities to be permitted\n");
+		skip();
+	}
+	const uint32_t permitted = 1U << CAP_NET_RAW;
+	int status;
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+		struct __user_cap_data_struct data[2] = { { .permitted = permitted } };
+		if (syscall(SYS_capset, &head, data) < 0)
+			_exit(NOT_ENTERED);
+		_exit(effective_after(&head, data) == permitted ? GOOD : WRONG);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), GOOD);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused),	  cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_allowed),	  cmocka_unit_test(test_capabilities),
-		cmocka_unit_test(test_low_ports),
+		cmocka_unit_test(test_low_ports), cmocka_unit_test(test_use_capabilities),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
