@@ -7,7 +7,21 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "net/net.h"
+
+/* Nothing secret: whoever is on the wire may read it. */
+static void write_cmdline(struct boot_glue *g, bool inspect)
+{
+	_cleanup_(freep) char *api = replicas_agent_urls(g->replicas, "");
+	_cleanup_(freep) char *inspection = inspect ? replicas_agent_urls(g->replicas,
+									  "/v1/continue_inspection")
+						    : NULL;
+	free(g->cmdline);
+	g->cmdline = xasprintf("%s ipa-api-url=%s%s%s", g->kernel_args, api,
+			       inspect ? " ipa-inspection-callback-url=" : "",
+			       str_or(inspection, ""));
+}
 
 static bool boot_find(void *data, const struct net_mac *mac, struct boot_host *ret)
 {
@@ -17,15 +31,11 @@ static bool boot_find(void *data, const struct net_mac *mac, struct boot_host *r
 	if (!g->may_act(g->may_act_data) ||
 	    !engine_boot_find(g->engine, net_format_mac(mac, text), &boot))
 		return false;
-	free(g->cmdline);
-	/* Nothing secret: whoever is on the wire may read it. */
-	g->cmdline = xasprintf("%s ipa-api-url=%s%s%s%s", g->kernel_args, g->agent_url,
-			       boot.inspect ? " ipa-inspection-callback-url=" : "",
-			       boot.inspect ? g->agent_url : "",
-			       boot.inspect ? "/v1/continue_inspection" : "");
+	write_cmdline(g, boot.inspect);
 	*ret = (struct boot_host){ .name = boot.key,
 				   .target = boot.ramdisk ? BOOT_TARGET_RAMDISK : BOOT_TARGET_NONE,
 				   .flavour = "ramdisk",
+				   .other_urls = replicas_boot_urls(g->replicas),
 				   .cmdline = g->cmdline };
 	return true;
 }

@@ -4,12 +4,13 @@
 
 #include "boot/boot.h"
 #include "engine/engine.h"
+#include "replicas.h"
 
 struct boot_glue {
 	struct loop *loop;
-	struct engine *engine;	 /* NULL until there is one; nobody is answered before */
-	const char *kernel_args; /* borrowed */
-	const char *agent_url;	 /* borrowed */
+	struct engine *engine;	   /* NULL until there is one; nobody is answered before */
+	const char *kernel_args;   /* borrowed */
+	struct replicas *replicas; /* borrowed */
 	bool (*may_act)(void *data);
 	void *may_act_data;
 	char *cmdline; /* of the host that was found last */

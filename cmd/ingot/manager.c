@@ -1,8 +1,8 @@
 /* Wiring of controllers, engine and boot services. The start has one step that waits for the API:
  * the Secret with the installation's key and CA is read, or made. All else follows from it; with
- * leader election when the Lease is ours. A standby's DHCP and TFTP sockets are silent, and it has
- * no web server for hosts: an agent that found one open would take the answer of a process that
- * knows nothing for a refusal.
+ * leader election when the Lease is ours. A standby has its ports, and they are silent: DHCP and
+ * TFTP answer nobody, the web servers' ports are bound and refuse, because an agent that found one
+ * open would take the answer of a process that knows nothing for a refusal.
  *
  * Losing the Lease ends the process. What it believes of hosts, boots and agents is then another's
  * to change, and a fresh start from the API is the path that is tested most. may_act() is the
@@ -43,6 +43,7 @@
 #include "kube/lease.h"
 #include "net/net.h"
 #include "policy.h"
+#include "replicas.h"
 #include "sandbox/sandbox.h"
 #include "web/web.h"
 
@@ -57,7 +58,7 @@ struct manager {
 	void (*failed)(void *data, const struct err *err);
 	void *failed_data;
 	struct policies policies;
-	struct kube_client *client, *event_client, *lease_client;
+	struct kube_client *client, *event_client, *lease_client, *replicas_client;
 	struct kube_lease_options lease_options;
 	char *identity;
 	struct kube_lease *lease; /* NULL: no election, or not yet */
@@ -76,7 +77,10 @@ struct manager {
 	struct crypt_pair cert;
 	struct boot_config boot;
 	struct boot_ramdisk ramdisks[2];
-	char *kernel, *initramfs, *http_url, *agent_url;
+	char *kernel, *initramfs, *http_url, *agent_url, *replicas_name;
+	uint16_t http_port, agent_port;
+	struct replicas *replicas;
+	int http_fd, agent_fd; /* bound, and silent until we lead; 0: none */
 	struct boot_glue glue;
 	struct http_boot *http_boot;
 	struct dhcp_server *dhcp;
@@ -120,6 +124,15 @@ static int check_address(void *data, const char *text, struct err *err)
 /* --- boot services: set-up
  * ------------------------------------------------------------------------------ */
 
+static int parse_port(const char *option, const char *text, uint16_t *ret, struct err *err)
+{
+	uint64_t port;
+	if (parse_u64(text, 65535, &port) < 0 || port == 0)
+		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not a port", option, text);
+	*ret = (uint16_t)port;
+	return 0;
+}
+
 static int boot_settings(struct manager *m, struct err *err)
 {
 	const struct manager_options *o = m->options;
@@ -133,18 +146,22 @@ static int boot_settings(struct manager *m, struct err *err)
 	m->kernel = xasprintf("%s/vmlinuz", o->ramdisk);
 	m->initramfs = xasprintf("%s/initramfs", o->ramdisk);
 	m->ramdisks[0] = (struct boot_ramdisk){ "ramdisk", m->kernel, m->initramfs };
-	m->http_url = xasprintf("http://%s:%s", o->address, o->http_port);
-	m->agent_url = xasprintf("https://%s:%s", o->address, o->agent_port);
+	int r = parse_port("http-port", o->http_port, &m->http_port, err);
+	if (r == 0)
+		r = parse_port("agent-port", o->agent_port, &m->agent_port, err);
+	if (r < 0)
+		return r;
+	m->http_url = xasprintf("http://%s:%u", o->address, m->http_port);
+	m->agent_url = xasprintf("https://%s:%u", o->address, m->agent_port);
 	m->glue = (struct boot_glue){ .loop = m->loop,
 				      .kernel_args = o->kernel_args,
-				      .agent_url = m->agent_url,
 				      .may_act = may_act,
 				      .may_act_data = m };
 	m->boot.device = o->interface;
 	m->boot.tftp = true;
 	m->boot.http_url = m->http_url;
 	m->boot.ramdisks = m->ramdisks;
-	int r = dhcp_options_parse(o, &m->boot, err);
+	r = dhcp_options_parse(o, &m->boot, err);
 	for (size_t i = 0; r == 0 && m->boot.dhcp == BOOT_DHCP_SERVER && i < m->boot.pool_count;
 	     i++)
 		policies_add_subnet(&m->policies, m->boot.pools[i].start, m->boot.pools[i].netmask);
@@ -163,28 +180,32 @@ static int parse_seconds(const char *option, const char *text, uint64_t max, use
 	return 0;
 }
 
-static int parse_port(const char *option, const char *text, uint16_t *ret, struct err *err)
+/* Its owner is who called. */
+static int take_fd(int *fd)
 {
-	uint64_t port;
-	if (parse_u64(text, 65535, &port) < 0 || port == 0)
-		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not a port", option, text);
-	*ret = (uint16_t)port;
-	return 0;
+	int taken = *fd;
+	*fd = 0;
+	return taken;
+}
+
+static struct web_server_options listener(const struct manager *m, uint16_t port)
+{
+	return (struct web_server_options){ .address = m->options->address,
+					    .device = m->options->interface,
+					    .port = port };
 }
 
 static int open_agent_server(struct manager *m, struct err *err)
 {
-	const struct manager_options *o = m->options;
 	m->routes = agent_routes_new(m->engine, m->loop, m->agent_url);
 	const struct web_route rows[] = { agent_routes_row(m->routes), { .prefix = NULL } };
-	struct web_server_options w = { .name = "agents",
-					.address = o->address,
-					.device = o->interface,
-					.cert = m->cert.cert,
-					.key = m->cert.key,
-					.routes = rows };
-	int r = parse_port("agent-port", o->agent_port, &w.port, err);
-	return r < 0 ? r : web_server_open(m->web, &w, &m->agent_server, err);
+	struct web_server_options w = listener(m, m->agent_port);
+	w.name = "agents";
+	w.cert = m->cert.cert;
+	w.key = m->cert.key;
+	w.routes = rows;
+	w.bound = take_fd(&m->agent_fd);
+	return web_server_open(m->web, &w, &m->agent_server, err);
 }
 
 /* One listener for both tables: scripts are small, and downloads have the bulk thread to
@@ -199,19 +220,18 @@ static int open_boot_server(struct manager *m, struct err *err)
 		for (const struct web_route *row = tables[t];
 		     row->prefix && count < ARRAY_SIZE(rows) - 1; row++)
 			rows[count++] = *row;
-	struct web_server_options w = { .name = "boot",
-					.address = m->options->address,
-					.device = m->options->interface,
-					.routes = rows };
-	int r = parse_port("http-port", m->options->http_port, &w.port, err);
-	return r < 0 ? r : web_server_open(m->bulk, &w, &m->boot_server, err);
+	struct web_server_options w = listener(m, m->http_port);
+	w.name = "boot";
+	w.routes = rows;
+	w.bound = take_fd(&m->http_fd);
+	return web_server_open(m->bulk, &w, &m->boot_server, err);
 }
 
 static int open_boot(struct manager *m, struct err *err)
 {
 	struct boot_env env = { m->loop, &m->boot, &boot_glue_ops, &m->glue };
 	m->boot.ca_pem = m->installation.ca.cert;
-	int r = web_new(&m->web, err);
+	int r = m->web ? 0 : web_new(&m->web, err);
 	if (r == 0)
 		r = web_new(&m->bulk, err);
 	if (r < 0)
@@ -219,6 +239,22 @@ static int open_boot(struct manager *m, struct err *err)
 	m->http_boot = http_boot_new(&env);
 	r = open_boot_server(m, err);
 	return r < 0 ? r : open_agent_server(m, err);
+}
+
+/* A port that another program has shows now, and not when this process is to take over. */
+static int bind_web(struct manager *m, struct err *err)
+{
+	struct web_server_options http = listener(m, m->http_port);
+	struct web_server_options agents = listener(m, m->agent_port);
+	int r = web_bind(&http, err);
+	if (r < 0)
+		return r;
+	m->http_fd = r;
+	r = web_bind(&agents, err);
+	if (r < 0)
+		return r;
+	m->agent_fd = r;
+	return 0;
 }
 
 /* They are silent until they are set active. */
@@ -235,7 +271,9 @@ static int open_privileged(struct manager *m, struct err *err)
 	r = boot_config_check(&m->boot, err);
 	if (r == 0 && m->boot.dhcp != BOOT_DHCP_OFF)
 		r = dhcp_server_open(&env, &m->dhcp, err);
-	return r < 0 ? r : tftp_server_open(&env, &m->tftp, err);
+	if (r == 0)
+		r = tftp_server_open(&env, &m->tftp, err);
+	return r < 0 ? r : bind_web(m, err);
 }
 
 static usec_t next_look(void *data, const char *key)
@@ -311,15 +349,31 @@ static int start_engine(struct manager *m, struct err *err)
 	return 0;
 }
 
+/* Hosts and agents meet open ports only now: before, nobody here would know them. */
+static void on_ready(void *data)
+{
+	struct manager *m = data;
+	struct err err = { 0 };
+	if (!m->options->interface)
+		return;
+	int r = make_certificate(m, &err);
+	if (r == 0)
+		r = open_boot(m, &err);
+	if (r < 0) {
+		give_up(m, &err);
+		return;
+	}
+	if (m->dhcp)
+		dhcp_server_set_active(m->dhcp, true);
+	if (m->tftp)
+		tftp_server_set_active(m->tftp, true);
+	log_info("boot services started");
+}
+
 static void run(struct manager *m)
 {
 	struct err err = { 0 };
 	int r = start_engine(m, &err);
-	if (r == 0 && m->options->interface) {
-		r = make_certificate(m, &err);
-		if (r == 0)
-			r = open_boot(m, &err);
-	}
 	if (r == 0 && !str_empty(m->options->debug_socket))
 		r = open_debug(m, &err);
 	if (r < 0) {
@@ -330,10 +384,6 @@ static void run(struct manager *m)
 		log_warn(
 			"no --provisioning-interface: hosts can be registered and switched, but not booted");
 	host_controller_start(m->controller, m->engine);
-	if (m->dhcp)
-		dhcp_server_set_active(m->dhcp, true);
-	if (m->tftp)
-		tftp_server_set_active(m->tftp, true);
 	log_info("controllers started");
 }
 
@@ -443,6 +493,25 @@ static void prepare_election(struct manager *m, struct kube_transport *transport
 	m->lease_options.identity = m->identity;
 }
 
+/* Those that stand by tell where they are as well, so their client has no fence. */
+static void join_replicas(struct manager *m, struct kube_transport *transport)
+{
+	struct replicas_options o = { .ns = m->lease_options.ns,
+				      .address = m->options->address,
+				      .agent_port = m->agent_port,
+				      .http_port = m->http_port };
+	if (!m->options->interface)
+		return;
+	if (m->options->leader_elect) {
+		m->replicas_client = kube_client_new(
+			&(struct kube_client_options){ .loop = m->loop, .transport = transport });
+		m->replicas_name = xasprintf("%s-instances", m->lease_options.name);
+		o.client = m->replicas_client;
+		o.name = m->replicas_name;
+	}
+	m->replicas = m->glue.replicas = replicas_new(&o);
+}
+
 static int check(struct manager *m, struct err *err)
 {
 	uint64_t retries, qps;
@@ -464,6 +533,7 @@ static struct manager *settings_free(struct manager *m)
 	policies_done(&m->policies);
 	free(m->kernel), free(m->initramfs), free(m->http_url), free(m->agent_url);
 	free(m->glue.cmdline);
+	free(m->replicas_name);
 	free(m);
 	return NULL;
 }
@@ -517,6 +587,7 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 	m->failed_data = data;
 	m->client = client(m, transport, api_qps(m->options));
 	prepare_election(m, transport);
+	join_replicas(m, transport);
 	/* Events have a throttle of their own: a flood of them must not delay work. */
 	m->event_client = client(m, transport, 0);
 	m->recorder = kube_recorder_new(&(struct kube_recorder_options){
@@ -530,7 +601,11 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 						   .client = m->client,
 						   .recorder = m->recorder,
 						   .ns = m->options->namespace_watched,
-						   .max_provisioning_retries = (unsigned)retries });
+						   .max_provisioning_retries = (unsigned)retries,
+						   .may_act = may_act,
+						   .may_act_data = m,
+						   .ready = on_ready,
+						   .ready_data = m });
 	m->search = installation_find(m->loop, m->client, m->options->namespace_own,
 				      &m->installation, on_installation, m);
 }
@@ -573,6 +648,8 @@ struct manager *manager_free(struct manager *m)
 	stop_work(m);
 	kube_lease_free(m->lease);
 	kube_client_free(m->lease_client);
+	m->replicas = m->glue.replicas = replicas_free(m->replicas);
+	kube_client_free(m->replicas_client);
 	free(m->identity);
 	if (m->link)
 		m->link->ops->free(m->link);
@@ -589,5 +666,9 @@ struct manager *manager_free(struct manager *m)
 	web_free(m->bulk);
 	installation_release(&m->installation);
 	crypt_pair_release(&m->cert);
+	if (m->http_fd)
+		close(m->http_fd);
+	if (m->agent_fd)
+		close(m->agent_fd);
 	return settings_free(m);
 }

@@ -18,6 +18,7 @@ enum {
 	BOOT_POOLS_MAX = 16,
 	BOOT_DNS_MAX = 4,
 	BOOT_LEASE_DEFAULT_S = 3600,
+	BOOT_OTHERS_MAX = 7, /* of boot_host.other_urls; more are not told */
 	BOOT_MAC_FILE_SIZE = 18
 };
 
@@ -86,6 +87,9 @@ struct boot_host {
 	const char *flavour; /* of boot_config.ramdisks; NULL: the two URLs say what to load */
 	/* Absolute; from a PreprovisioningImage of somebody else's making. */
 	const char *kernel_url, *initramfs_url;
+	/* Base URLs, like boot_config.http_url, of other instances that have the flavour's files;
+	 * NULL-ended. May be NULL. */
+	const char *const *other_urls;
 	const char *cmdline; /* words of the kernel line, one line, no secret; NULL: none */
 };
 

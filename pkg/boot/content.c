@@ -167,34 +167,66 @@ static int open_grub_generic(const struct boot_env *env, const char *name, struc
 
 enum script_kind { SCRIPT_IPXE, SCRIPT_GRUB };
 
-/* "…/ramdisk/virt/vmlinuz" or what the host says; NULL when there is nothing. */
-static char *ramdisk_url(const char *base, const struct boot_host *host, const char *file,
-			 const char *otherwise)
+/* The URLs of one place, and the strings that they stand in. */
+struct place {
+	char *kernel, *initramfs, *ca;
+};
+
+static void places_done(struct place (*places)[BOOT_OTHERS_MAX + 1])
 {
-	if (host->flavour)
-		return xasprintf("%s/ramdisk/%s/%s", base, host->flavour, file);
-	return xstrdup(otherwise);
+	for (size_t i = 0; i < ARRAY_SIZE(*places); i++)
+		free((*places)[i].kernel), free((*places)[i].initramfs), free((*places)[i].ca);
+}
+
+/* files: base of kernel and initramfs; base: of what is small. */
+static struct place flavour_place(const char *files, const char *base, const char *flavour)
+{
+	return (struct place){ .kernel = xasprintf("%s/ramdisk/%s/vmlinuz", files, flavour),
+			       .initramfs = xasprintf("%s/ramdisk/%s/initramfs", files, flavour),
+			       .ca = xasprintf("%s/boot/ca.cpio", base) };
+}
+
+/* Ours first. GRUB loads by TFTP, from where it came itself, so there is nothing else for it. */
+static size_t find_places(const struct boot_config *config, const struct boot_host *host,
+			  enum script_kind kind, struct place places[static BOOT_OTHERS_MAX + 1])
+{
+	const char *const none[] = { NULL };
+	const char *const *others = host->other_urls ? host->other_urls : none;
+	size_t count = 0;
+	if (kind == SCRIPT_GRUB) {
+		if (!host->flavour)
+			return 0;
+		places[count] = flavour_place("", "", host->flavour);
+		str_replace(&places[count++].ca, "/ca.cpio");
+	} else if (host->flavour) {
+		places[count++] = flavour_place(str_or(config->file_url, config->http_url),
+						config->http_url, host->flavour);
+		for (; *others && count <= BOOT_OTHERS_MAX; others++)
+			places[count++] = flavour_place(*others, *others, host->flavour);
+	} else if (host->kernel_url && host->initramfs_url) {
+		places[count++] = (struct place){ .kernel = xstrdup(host->kernel_url),
+						  .initramfs = xstrdup(host->initramfs_url),
+						  .ca = xasprintf("%s/boot/ca.cpio",
+								  config->http_url) };
+	}
+	return count;
 }
 
 static int write_ramdisk(const struct boot_config *config, const struct boot_host *host,
 			 const struct net_mac *mac, enum script_kind kind, struct strbuf *out)
 {
-	bool grub = kind == SCRIPT_GRUB; /* it loads by TFTP, from where it came itself */
-	const char *files = grub ? "" : str_or(config->file_url, config->http_url);
-	_cleanup_(freep) char *kernel = ramdisk_url(files, host, "vmlinuz",
-						    grub ? NULL : host->kernel_url);
-	_cleanup_(freep) char *initramfs = ramdisk_url(files, host, "initramfs",
-						       grub ? NULL : host->initramfs_url);
-	_cleanup_(freep) char *ca = grub ? xstrdup("/ca.cpio")
-					 : xasprintf("%s/boot/ca.cpio", config->http_url);
-	if (!kernel || !initramfs || (host->flavour && !boot_ramdisk_find(config, host->flavour)))
-		return -EINVAL;
-	struct script_boot b = { .kernel_url = kernel,
-				 .initramfs_url = initramfs,
-				 .ca_url = config->ca_pem ? ca : NULL,
+	_cleanup_(places_done) struct place places[BOOT_OTHERS_MAX + 1] = { 0 };
+	struct script_files files[BOOT_OTHERS_MAX + 1];
+	struct script_boot b = { .places = files,
+				 .place_count = find_places(config, host, kind, places),
 				 .cmdline = host->cmdline };
+	if (b.place_count == 0 || (host->flavour && !boot_ramdisk_find(config, host->flavour)))
+		return -EINVAL;
+	for (size_t i = 0; i < b.place_count; i++)
+		files[i] = (struct script_files){ places[i].kernel, places[i].initramfs,
+						  config->ca_pem ? places[i].ca : NULL };
 	boot_mac_file(mac, b.mac);
-	return grub ? script_grub_ramdisk(&b, out) : script_ipxe_ramdisk(&b, out);
+	return kind == SCRIPT_GRUB ? script_grub_ramdisk(&b, out) : script_ipxe_ramdisk(&b, out);
 }
 
 static int write_script(const struct boot_env *env, const struct net_mac *mac,

@@ -1,7 +1,8 @@
 /* Texts that firmware's loaders run. The iPXE script for the ramdisk follows Ironic's (a loop over
  * kernel and initrd with growing pauses), but ends by going on to the next boot device: a server
  * that has lost its network must not sit in a loop, and the operator's deadline decides what
- * happens then.
+ * happens then. Where other instances have the same files, each turn of the loop asks them too: the
+ * one that gave the script may have died.
  *
  * The archive with the CA stands before the initramfs: the kernel wants uncompressed archives at a
  * multiple of four bytes, and nobody pads between the two on UEFI. Its name on the kernel line is
@@ -12,7 +13,10 @@
 #include "boot/script.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/mem.h"
 
 /* iPXE splits at blanks, expands ${…} and ends a command at the words "||", "&&" and "#…". */
 static bool ipxe_word_usable(const char *word, size_t len)
@@ -50,20 +54,38 @@ static bool url_usable(const char *url)
 	return !str_empty(url) && !strchr(url, ' ') && words_usable(url, ipxe_word_usable);
 }
 
+static bool files_usable(const struct script_files *f)
+{
+	return url_usable(f->kernel_url) && url_usable(f->initramfs_url) &&
+	       (!f->ca_url || url_usable(f->ca_url));
+}
+
+/* Failing leads to the next place, from the last one to the pause. */
+static void load_from(const struct script_boot *b, size_t place, struct strbuf *out)
+{
+	const struct script_files *f = &b->places[place];
+	_cleanup_(freep) char *next = place + 1 < b->place_count ? xasprintf("load%zu", place + 1)
+								 : xstrdup("retry");
+	strbuf_addf(out, "imgfree\nkernel %s %s BOOTIF=01-%s%s initrd=initramfs || goto %s\n",
+		    f->kernel_url, str_or(b->cmdline, ""), b->mac,
+		    f->ca_url ? " initrd=ca.cpio" : "", next);
+	if (f->ca_url)
+		strbuf_addf(out, "initrd --name ca.cpio %s || goto %s\n", f->ca_url, next);
+	strbuf_addf(out, "initrd --name initramfs %s || goto %s\nboot || goto %s\n\n:%s\n",
+		    f->initramfs_url, next, next, next);
+}
+
 int script_ipxe_ramdisk(const struct script_boot *b, struct strbuf *out)
 {
-	const char *cmdline = str_or(b->cmdline, "");
-	if (!url_usable(b->kernel_url) || !url_usable(b->initramfs_url) ||
-	    (b->ca_url && !url_usable(b->ca_url)) || !words_usable(cmdline, ipxe_word_usable))
+	bool usable = words_usable(str_or(b->cmdline, ""), ipxe_word_usable);
+	for (size_t i = 0; i < b->place_count; i++)
+		usable = usable && files_usable(&b->places[i]);
+	if (!usable)
 		return -EINVAL;
-	strbuf_adds(out, "#!ipxe\n\nset attempts:int32 10\nset i:int32 0\n\n:load\nimgfree\n");
-	strbuf_addf(out, "kernel %s %s BOOTIF=01-%s%s initrd=initramfs || goto retry\n",
-		    b->kernel_url, cmdline, b->mac, b->ca_url ? " initrd=ca.cpio" : "");
-	if (b->ca_url)
-		strbuf_addf(out, "initrd --name ca.cpio %s || goto retry\n", b->ca_url);
-	strbuf_addf(out, "initrd --name initramfs %s || goto retry\nboot || goto retry\n\n",
-		    b->initramfs_url);
-	strbuf_adds(out, ":retry\niseq ${i} ${attempts} && goto fail ||\ninc i\n"
+	strbuf_adds(out, "#!ipxe\n\nset attempts:int32 10\nset i:int32 0\n\n:load\n");
+	for (size_t i = 0; i < b->place_count; i++)
+		load_from(b, i, out);
+	strbuf_adds(out, "iseq ${i} ${attempts} && goto fail ||\ninc i\n"
 			 "echo No answer, trying again in ${i} seconds\nsleep ${i}\ngoto load\n\n"
 			 ":fail\necho No answer after ${attempts} attempts, going on to the next "
 			 "boot device\nexit 1\n");
@@ -107,13 +129,14 @@ int script_grub_ramdisk(const struct script_boot *b, struct strbuf *out)
 	const char *cmdline = str_or(b->cmdline, "");
 	if (!words_usable(cmdline, grub_word_usable))
 		return -EINVAL;
-	strbuf_addf(out, "linux %s", b->kernel_url);
+	const struct script_files *f = &b->places[0];
+	strbuf_addf(out, "linux %s", f->kernel_url);
 	for (const char *p = cmdline + strspn(cmdline, " "); *p; p += strspn(p, " ")) {
 		int len = (int)strcspn(p, " ");
 		strbuf_addf(out, " '%.*s'", len, p);
 		p += len;
 	}
 	strbuf_addf(out, " BOOTIF=01-%s\ninitrd %s %s\nboot\nexit 1\n", b->mac,
-		    b->ca_url ? b->ca_url : "", b->initramfs_url);
+		    str_or(f->ca_url, ""), f->initramfs_url);
 	return 0;
 }

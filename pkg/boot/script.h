@@ -5,11 +5,19 @@
 #include "base/str.h"
 #include "boot/boot.h"
 
-/* What a host's boot loads, with all choices made. For GRUB the URLs are TFTP paths ("/x"). */
-struct script_boot {
-	char mac[BOOT_MAC_FILE_SIZE]; /* with hyphens */
+/* The files of a boot, all from one place: a kernel and the initramfs of another release would not
+ * fit. For GRUB they are TFTP paths ("/x"). */
+struct script_files {
 	const char *kernel_url, *initramfs_url;
 	const char *ca_url; /* NULL: none */
+};
+
+/* What a host's boot loads, with all choices made. */
+struct script_boot {
+	char mac[BOOT_MAC_FILE_SIZE]; /* with hyphens */
+	/* iPXE tries one place after the other; GRUB knows the first. */
+	const struct script_files *places;
+	size_t place_count;
 	const char *cmdline;
 };
 

@@ -506,6 +506,9 @@ static void on_synced(void *data)
 		return;
 	kube_informer_each(c->hosts, preload, c);
 	kube_queue_start(c->queue);
+	void (*ready)(void *data) = TAKE_PTR(c->options.ready);
+	if (ready)
+		ready(c->options.ready_data);
 }
 
 /* --- engine ----------------------------------------------------------------------------------- */

@@ -21,6 +21,10 @@ struct host_controller_options {
 	/* May hardware be acted on (leader election)? NULL: always. */
 	bool (*may_act)(void *data);
 	void *may_act_data;
+	/* The caches are filled and the engine knows all records; reconciles begin. Once. May be
+	 * NULL. */
+	void (*ready)(void *data);
+	void *ready_data;
 	/* The engine is made after the controller, because it needs the controller's records and
 	 * kicks. */
 };

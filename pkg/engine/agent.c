@@ -22,6 +22,16 @@ static void refuse(engine_answer_fn answer, void *data, int status, const char *
 	answer(data, status, body);
 }
 
+/* A process that was paused answers out of another time: it may know less than the one that leads,
+ * and "I do not know you" would end an agent. */
+static bool stale(const struct engine *e, engine_answer_fn answer, void *data)
+{
+	if (engine_may_act(e))
+		return false;
+	refuse(answer, data, 503, "this instance does not lead, ask another one");
+	return true;
+}
+
 static bool lower_mac(const char *from, size_t len, char out[18])
 {
 	if (len != 17)
@@ -47,6 +57,28 @@ static struct node *by_addresses(const struct engine *e, const char *addresses)
 		p += len + (p[len] == ',');
 	}
 	return found;
+}
+
+/* After a start the hosts' MACs become known one after the other, when their controllers first ask.
+ * Until then a caller may be any host whose boot is on record; "ask again" costs him a moment, "I
+ * do not know you" his inventory. */
+static bool may_be_known_soon(const struct engine *e)
+{
+	map_for_each(&e->nodes, i) {
+		const struct node *n = e->nodes.entries[i].value;
+		if (n->record.boot.nonce && !n->boot_mac && !n->lost)
+			return true;
+	}
+	return false;
+}
+
+static void refuse_unknown(const struct engine *e, engine_answer_fn answer, void *data,
+			   const char *text)
+{
+	if (may_be_known_soon(e))
+		refuse(answer, data, 503, "not all hosts are known yet, ask again");
+	else
+		refuse(answer, data, 404, text);
 }
 
 /* Does it come from the address that DHCP gave to the host? A stranger on the wire who knows a MAC
@@ -118,9 +150,16 @@ static void issue_token(struct node *n, const char *source, engine_answer_fn ans
 void engine_agent_lookup(struct engine *e, const char *addresses, const char *node_uuid,
 			 const char *source, engine_answer_fn answer, void *data)
 {
+	if (stale(e, answer, data))
+		return;
+	static const char unknown[] = "no host waits for an agent with these addresses";
 	struct node *n = node_uuid ? map_get(&e->uids, node_uuid) : by_addresses(e, addresses);
-	if (!n || n->lost || !n->record.boot.nonce || !comes_from_host(n, source)) {
-		refuse(answer, data, 404, "no host waits for an agent with these addresses");
+	if (!n) {
+		refuse_unknown(e, answer, data, unknown);
+		return;
+	}
+	if (n->lost || !n->record.boot.nonce || !comes_from_host(n, source)) {
+		refuse(answer, data, 404, unknown);
 		return;
 	}
 	/* Without its BMC (the host is not registered again yet) nobody could be stopped. */
@@ -236,6 +275,8 @@ static void take_heartbeat(struct node *n, const struct agent_heartbeat *h)
 void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struct json *body,
 			    const char *source, engine_answer_fn answer, void *data)
 {
+	if (stale(e, answer, data))
+		return;
 	struct node *n = map_get(&e->uids, node_uuid);
 	struct agent_heartbeat h;
 	struct err err = { 0 };
@@ -320,18 +361,25 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	_cleanup_(json_freep) struct json *owned = body;
 	struct mac_search s = { .engine = e };
 	struct err err = { 0 };
+	if (stale(e, answer, data))
+		return;
 	if (agent_inspection_check(body, &err) < 0) {
 		log_warn("inspection refused", "source", source, "error", err.text);
 		refuse(answer, data, 400, err.text);
 		return;
 	}
 	agent_inspection_macs(body, search_mac, &s);
+	static const char unknown[] = "no host with these addresses waits for inspection data";
 	struct node *n = s.ambiguous ? NULL : s.found;
-	if (!n || n->lost || !n->record.boot.nonce || n->op.kind == OP_DEPLOY ||
+	if (!n) {
+		refuse_unknown(e, answer, data, unknown);
+		return;
+	}
+	if (n->lost || !n->record.boot.nonce || n->op.kind == OP_DEPLOY ||
 	    n->op.kind == OP_UNDEPLOY || !inspects(n) || !comes_from_host(n, source)) {
 		/* Not waited for: agents that boot for another purpose post as well, and go on
 		 * after a refusal. */
-		refuse(answer, data, 404, "no host with these addresses waits for inspection data");
+		refuse(answer, data, 404, unknown);
 		return;
 	}
 	take_inspection(n, TAKE_PTR(owned), answer, data);

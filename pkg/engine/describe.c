@@ -35,14 +35,13 @@ static void set_moment(struct json *o, const char *name, const struct node *n, u
 /* What stands between the host and its next step; NULL: nothing is under way. */
 static const char *reason(const struct node *n)
 {
-	const struct engine_env *env = &n->engine->options.env;
 	if (n->lost)
 		return "its HostRecord to be read again: somebody else changed it";
 	if (n->saving)
 		return n->save_failures
 			       ? "the Kubernetes API to store its HostRecord (it failed before)"
 			       : "the Kubernetes API to store its HostRecord";
-	if (env->may_act && !env->may_act(env->data))
+	if (!engine_may_act(n->engine))
 		return "leadership";
 	if (n->inspection.fn)
 		return "the controller to store the inventory";

@@ -75,7 +75,13 @@ struct provisioner *engine_provisioner(struct engine *e);
 void engine_load(struct engine *e, const char *key, const char *uid, const struct json *record);
 bool engine_knows(const struct engine *e, const char *key);
 
+/* May this process act now (engine_env)? Asked before each effect; the answer ages at once. */
+bool engine_may_act(const struct engine *e);
+
 /* --- agents ----------------------------------------------------------------------------------- */
+
+/* All three answer 503 when this process may not act: agents then ask another instance, and what is
+ * believed here may be stale. */
 
 /* Exactly once, perhaps much later: body NULL = empty. */
 typedef void (*engine_answer_fn)(void *data, int status, const struct json *body);

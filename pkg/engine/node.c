@@ -290,6 +290,12 @@ struct engine *engine_new(const struct engine_options *options)
 	return e;
 }
 
+bool engine_may_act(const struct engine *e)
+{
+	const struct engine_env *env = &e->options.env;
+	return !env->may_act || env->may_act(env->data);
+}
+
 struct engine *engine_free(struct engine *e)
 {
 	if (!e)

@@ -377,16 +377,10 @@ static void start_clock(struct node *n, const struct step *s)
 	str_replace(&n->record.step.waits_for, s->waits_for);
 }
 
-static bool may_act(const struct node *n)
-{
-	const struct engine_env *env = &n->engine->options.env;
-	return !env->may_act || env->may_act(env->data);
-}
-
 void op_advance(struct node *n)
 {
 	while (n->op.kind != OP_NONE && !n->saving && !n->lost) {
-		if (!may_act(n)) {
+		if (!engine_may_act(n->engine)) {
 			/* Nobody tells when it may again. */
 			timer_set_in(&n->wake, USEC_PER_SEC);
 			return;

@@ -410,7 +410,7 @@ static int bind_one(const struct addrinfo *ai, const char *device)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	if ((device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device,
 				  (socklen_t)strlen(device) + 1) < 0) ||
-	    bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
+	    bind(fd, ai->ai_addr, ai->ai_addrlen) < 0) {
 		int r = -errno;
 		close(fd);
 		return r;
@@ -418,8 +418,14 @@ static int bind_one(const struct addrinfo *ai, const char *device)
 	return fd;
 }
 
+static int cannot_listen(const struct web_server_options *o, int r, struct err *err)
+{
+	return err_set_errno(err, r, "cannot listen on %s port %u%s%s", str_or(o->address, "*"),
+			     o->port, o->device ? " of " : "", str_or(o->device, ""));
+}
+
 /* All addresses: "::" takes IPv4 too, where the machine has IPv6. */
-static int bind_socket(const struct web_server_options *o, struct err *err)
+int web_bind(const struct web_server_options *o, struct err *err)
 {
 	static const char *const any[] = { "::", "0.0.0.0", NULL };
 	const char *const one[] = { o->address, NULL };
@@ -438,8 +444,18 @@ static int bind_socket(const struct web_server_options *o, struct err *err)
 		if (r >= 0)
 			return r;
 	}
-	return err_set_errno(err, r, "cannot listen on %s port %u%s%s", str_or(o->address, "*"),
-			     o->port, o->device ? " of " : "", str_or(o->device, ""));
+	return cannot_listen(o, r, err);
+}
+
+/* With SO_REUSEADDR two sockets that do not listen may have one port: that shows here. */
+static int listen_socket(const struct web_server_options *o, struct err *err)
+{
+	int fd = o->bound ? o->bound : web_bind(o, err);
+	if (fd < 0 || listen(fd, BACKLOG) == 0)
+		return fd;
+	int r = -errno;
+	close(fd);
+	return cannot_listen(o, r, err);
 }
 
 /* What a process that was killed left behind goes; what is no socket, or is served, stays. */
@@ -534,9 +550,12 @@ int web_server_open(struct web *w, const struct web_server_options *options,
 		    struct web_server **ret, struct err *err)
 {
 	int r = check_options(options, err);
-	if (r < 0)
+	if (r < 0) {
+		if (options->bound)
+			close(options->bound);
 		return r;
-	int fd = options->socket ? bind_path(options->socket, err) : bind_socket(options, err);
+	}
+	int fd = options->socket ? bind_path(options->socket, err) : listen_socket(options, err);
 	if (fd < 0)
 		return fd;
 	struct web_server *s = xcalloc(1, sizeof(*s));

@@ -93,7 +93,13 @@ struct web_server_options {
 				   required */
 	const struct web_route *routes; /* ended by prefix NULL; copied */
 	unsigned max_connections;	/* 0: 1024 */
+	int bound;			/* of web_bind(); 0: none. Taken, also on failure */
 };
+
+/* Takes the port and does not listen: who connects is refused, until web_server_open() gets the
+ * descriptor that this returns. Both with the same options, of which address, port and device are
+ * read here. Needs no struct web. */
+int web_bind(const struct web_server_options *options, struct err *err);
 
 /* Starts the thread. Cheap: files are served by a struct web of their own, so that a page-cache
  * miss holds up nobody else. */

@@ -117,6 +117,48 @@ static void test_ipxe_ramdisk(void **state)
 	assert_int_equal(w->seen, 2);
 }
 
+/* A place that fails at any file leads to the next one, all of whose files are loaded: kernel and
+ * initramfs of two releases do not fit. */
+static void test_ipxe_other_places(void **state)
+{
+	struct world *w = *state;
+	static const char *const others[] = { "http://10.77.0.2:8080", "http://10.77.0.3:80",
+					      NULL };
+	static const char head[] = HEAD "kernel http://10.77.0.1:8081/ramdisk/virt/vmlinuz ";
+	static const char last[] =
+		"initrd=initramfs || goto load1\n"
+		"initrd --name ca.cpio http://10.77.0.1:8080/boot/ca.cpio || goto load1\n"
+		"initrd --name initramfs http://10.77.0.1:8081/ramdisk/virt/initramfs || goto load1\n"
+		"boot || goto load1\n\n:load1\nimgfree\n"
+		"kernel http://10.77.0.2:8080/ramdisk/virt/vmlinuz console=ttyS0 "
+		"ipa-api-url=https://10.77.0.1:6385 BOOTIF=01-52-54-00-77-00-01 initrd=ca.cpio "
+		"initrd=initramfs || goto load2\n"
+		"initrd --name ca.cpio http://10.77.0.2:8080/boot/ca.cpio || goto load2\n"
+		"initrd --name initramfs http://10.77.0.2:8080/ramdisk/virt/initramfs || goto load2\n"
+		"boot || goto load2\n\n:load2\nimgfree\n"
+		"kernel http://10.77.0.3:80/ramdisk/virt/vmlinuz ";
+	w->host.other_urls = others;
+	_cleanup_(freep) char *text = text_of(w, "52-54-00-77-00-01.ipxe");
+	assert_true(str_has_prefix(text, head));
+	assert_non_null(strstr(text, last));
+	assert_true(str_has_suffix(text, "ramdisk/virt/initramfs || goto retry\n" TAIL));
+	/* GRUB loads from where it came itself. */
+	_cleanup_(freep) char *grub = text_of(w, "grub/52:54:00:77:00:01");
+	assert_null(strstr(grub, "10.77.0.2"));
+}
+
+static void test_ipxe_too_many_places(void **state)
+{
+	struct world *w = *state;
+	static const char *const others[] = { "http://a:1", "http://a:2", "http://a:3",
+					      "http://a:4", "http://a:5", "http://a:6",
+					      "http://a:7", "http://a:8", NULL };
+	w->host.other_urls = others;
+	_cleanup_(freep) char *text = text_of(w, "52-54-00-77-00-01.ipxe");
+	assert_non_null(strstr(text, "http://a:7/"));
+	assert_null(strstr(text, "http://a:8/"));
+}
+
 static void test_ipxe_by_url(void **state)
 {
 	struct world *w = *state;
@@ -279,9 +321,17 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_ipxe_ramdisk), TEST(test_ipxe_by_url), TEST(test_disk),
-		TEST(test_generic),	 TEST(test_grub),	 TEST(test_hostile_words),
-		TEST(test_ca),		 TEST(test_files),	 TEST(test_no_such_name),
+		TEST(test_ipxe_ramdisk),
+		TEST(test_ipxe_other_places),
+		TEST(test_ipxe_too_many_places),
+		TEST(test_ipxe_by_url),
+		TEST(test_disk),
+		TEST(test_generic),
+		TEST(test_grub),
+		TEST(test_hostile_words),
+		TEST(test_ca),
+		TEST(test_files),
+		TEST(test_no_such_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ struct rig {
 	struct provisioner *prov;
 	struct json *record; /* what is stored */
 	unsigned saves, kicks, warnings;
-	bool storage_away, storage_conflict;
+	bool storage_away, storage_conflict, leads_no_more;
 	unsigned capacity; /* 0: default */
 	bool serves_dhcp;
 	const struct net_policy *agents;
@@ -113,6 +113,12 @@ static int check_address(void *data, const char *address, struct err *err)
 	return streq(address, "10.2.0.66") ? err_set(err, ERR_INVALID, "not here") : 0;
 }
 
+static bool may_act(void *data)
+{
+	const struct rig *rig = data;
+	return !rig->leads_no_more;
+}
+
 static void start_engine(struct rig *rig)
 {
 	static const uint8_t secret[32] = { 1, 2, 3 };
@@ -126,7 +132,11 @@ static void start_engine(struct rig *rig)
 		.serves_dhcp = rig->serves_dhcp,
 		.agents = rig->agents,
 		.address_check = check_address,
-		.env = { .save = save, .kick = kick, .event = event, .data = rig },
+		.env = { .save = save,
+			 .kick = kick,
+			 .event = event,
+			 .may_act = may_act,
+			 .data = rig },
 	};
 	rig->engine = engine_new(&options);
 	rig->prov = engine_provisioner(rig->engine);
@@ -941,6 +951,8 @@ static void test_record_missing(void **state)
 	rig_free(rig);
 }
 
+static int heartbeat(struct rig *rig, const char *token, const char *url, const char *source);
+
 /* --- agents that must not get in -------------------------------------------------------------- */
 
 struct answer {
@@ -1046,6 +1058,58 @@ static void test_inspection_is_held(void **state)
 	assert_int_equal(reach(rig, WANT_PREPARE, NULL, false), PROV_DONE);
 	assert_int_equal(a.count, 1);
 	assert_int_equal(a.status, 202);
+	rig_free(rig);
+}
+
+/* Who was paused and leads no more knows nothing for sure, and nobody gets a word from him that
+ * would end an agent; nor does a step go on. */
+static void test_leads_no_more(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(31);
+	struct answer a = { 0 };
+	const char *mac = rig->machine->mac;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	a = lookup(rig, mac, "10.2.0.1");
+	assert_int_equal(a.status, 200);
+	unsigned saves = rig->saves;
+	rig->leads_no_more = true;
+	assert_int_equal(lookup(rig, mac, "10.2.0.1").status, 503);
+	assert_int_equal(lookup(rig, mac, "10.2.0.9").status, 503); /* whose second machine? */
+	assert_int_equal(lookup(rig, "52:54:00:ff:ff:ff", "10.2.0.1").status, 503);
+	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9999", "10.2.0.1"), 503);
+	struct answer posted;
+	assert_int_equal(give_inventory(rig, &posted)->status, 503);
+	assert_int_equal(rig->saves, saves);
+	assert_int_equal(rig->warnings, 0);
+	rig->leads_no_more = false;
+	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9999", "10.2.0.1"), 202);
+	rig_free(rig);
+}
+
+/* Between the reading of the records and the controller's first visit a MAC says nothing: it may be
+ * that of a host whose boot is on record. An agent that was told "not waited for" would drop its
+ * inventory. */
+static void test_unknown_before_registration(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(32);
+	struct answer a;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	restart_engine(rig);
+	engine_load(rig->engine, key, uid, rig->record);
+	assert_int_equal(lookup(rig, rig->machine->mac, "10.2.0.1").status, 503);
+	assert_int_equal(give_inventory(rig, &a)->status, 503);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(lookup(rig, "52:54:00:ff:ff:ff", "10.2.0.1").status, 404);
+	assert_int_equal(give_inventory(rig, &a)->count, 0);
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
 	rig_free(rig);
 }
 
@@ -1521,6 +1585,8 @@ int main(void)
 		cmocka_unit_test(test_lookup_rules),
 		cmocka_unit_test(test_token_is_on_record_first),
 		cmocka_unit_test(test_inspection_is_held),
+		cmocka_unit_test(test_leads_no_more),
+		cmocka_unit_test(test_unknown_before_registration),
 		cmocka_unit_test(test_lookup_before_registration),
 		cmocka_unit_test(test_record_of_another_host),
 		cmocka_unit_test(test_record_missing),

@@ -582,6 +582,34 @@ static void open_errors(void **state)
 	assert_null(s);
 }
 
+/* A port that is taken and not listened on refuses; opened, it serves. */
+static void bound_first(void **state)
+{
+	struct rig *rig = *state;
+	struct err err = { 0 };
+	const struct web_route one[] = { { "/", rig->loop, handle_echo, rig, 0, 0 }, { NULL } };
+	struct web_server_options o = { .address = "127.0.0.1", .routes = one };
+	struct sockaddr_in at = { 0 };
+	socklen_t len = sizeof(at);
+	o.bound = web_bind(&o, &err);
+	assert_true(o.bound > 0);
+	assert_int_equal(getsockname(o.bound, (struct sockaddr *)&at, &len), 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	close(fd);
+	struct web_server *first = rig->server;
+	assert_int_equal(web_server_open(rig->web, &o, &rig->server, &err), 0);
+	assert_int_equal(web_server_port(rig->server), ntohs(at.sin_port));
+	ask_status(rig, GET("/x") "\r\n", 200);
+	/* What another one serves cannot be bound. */
+	struct web_server_options again = { .address = "127.0.0.1", .port = ntohs(at.sin_port) };
+	assert_true(web_bind(&again, &err) < 0);
+	assert_non_null(strstr(err.text, "in use"));
+	web_server_close(rig->server);
+	rig->server = first;
+}
+
 static void close_with_open_streams(void **state)
 {
 	enum { N = 5 };
@@ -734,6 +762,7 @@ int main(void)
 		TEST(connection_limit),
 		TEST(bodies_share_a_limit),
 		TEST(open_errors),
+		TEST(bound_first),
 		TEST(close_with_open_streams),
 		TEST(web_ends_before_its_server),
 		TEST(two_at_once),
