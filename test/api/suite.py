@@ -217,7 +217,7 @@ class Run:
     def __init__(self, client, case):
         self.client, self.case = client, case
         self.connection = client.connect()
-        self.known = {"ns": "t-" + secrets.token_hex(4)}
+        self.known = {"ns": "t-" + secrets.token_hex(4), "mebibyte": "x" * 2**20}
         self.where = ""
 
     def __call__(self):
