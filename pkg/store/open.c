@@ -37,9 +37,11 @@ static const char schema[] =
 	" owner TEXT NOT NULL, PRIMARY KEY(resource, ns, name, owner)) WITHOUT ROWID;"
 	"CREATE INDEX owners_owner ON owners(owner);";
 
+/* Before anything is read: the lock, and with it no file of shared memory beside the store. */
+static const char first_setting[] = "PRAGMA locking_mode = EXCLUSIVE";
+
 /* Deleted Secrets are overwritten where that costs no extra write. */
-static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE;"
-			       "PRAGMA journal_mode = WAL;"
+static const char settings[] = "PRAGMA journal_mode = WAL;"
 			       "PRAGMA synchronous = FULL;"
 			       "PRAGMA secure_delete = FAST;"
 			       "PRAGMA cache_size = -2048;"
@@ -127,7 +129,7 @@ static int check_schema(struct store *s, struct err *err)
 	if (tables < 0)
 		return store_fail(s, err, "cannot read");
 	if (tables == 0)
-		return create_schema(s, err);
+		return 0; /* a new one */
 	int64_t version = read_number(s, "SELECT value FROM meta WHERE key = 'schema'");
 	if (version < 1)
 		return err_set(err, ERR_INVALID,
@@ -160,11 +162,24 @@ static int prepare_statements(struct store *s, struct err *err)
 	return 0;
 }
 
+/* While a file may turn out to be somebody else's, closing it must not move its WAL into it. */
+static void leave_as_it_is(struct store *s, bool leave)
+{
+	sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, (int)leave, NULL);
+}
+
 static int set_up(struct store *s, struct err *err)
 {
-	int r = store_exec(s, settings, err);
+	leave_as_it_is(s, true);
+	int r = store_exec(s, first_setting, err);
 	if (r == 0)
 		r = check_schema(s, err);
+	if (r < 0)
+		return r;
+	leave_as_it_is(s, false);
+	r = store_exec(s, settings, err);
+	if (r == 0 && read_number(s, "SELECT count(*) FROM sqlite_schema") == 0)
+		r = create_schema(s, err);
 	if (r == 0)
 		r = prepare_statements(s, err);
 	if (r == 0)
