@@ -1,6 +1,7 @@
 /* The session as a table of states: each row says what is started on entry and which states may
- * follow. Every request goes through one function, which tries the URLs of a list in turn, puts the
- * one that answered in front and gives the answer to the state's own callback. Retries are timers;
+ * follow. Every request goes through one function, which tries the URLs of a list in turn until one
+ * answers (503 is no answer: that server does not act now), puts that one in front and gives the
+ * answer to the state's own callback. Retries are timers;
  * nothing waits longer than the protocol says. */
 
 #include "agent/session.h"
@@ -35,6 +36,7 @@ enum {
 	NETWORK_MAX_S = 60,
 	DISKS_WAIT_MS = 30000,
 	DISKS_QUIET_MS = 200, /* without a new one: that was all */
+	CONNECT_S = 5,	      /* with another server to try: a dead machine does not refuse */
 	CERT_DAYS = 30,
 	CERT_BACK_S = 3600, /* ramdisk clocks run wild */
 	TOKEN_MIN = 32,
@@ -176,19 +178,25 @@ static void finish_request(struct ipa_session *s, const struct err *err, int sta
 	json_free(j);
 }
 
+/* One that cannot be reached, or is not the one that acts now (503). All other answers count. */
+static bool ask_next(struct ipa_session *s, const struct err *err, int status)
+{
+	if ((!err && status != 503) || !s->urls->items[s->url_at + 1])
+		return false;
+	log_warn("asking the next server", "error", err ? err->text : "HTTP status 503");
+	s->url_at++;
+	send_request(s);
+	return true;
+}
+
 static void on_done(void *data, const struct err *err, const struct http_response *r,
 		    const char *body, size_t len)
 {
 	struct ipa_session *s = data;
 	s->op = NULL;
-	/* Only a server that cannot be reached lets the next one be tried. */
-	if (err && s->urls->items[s->url_at + 1]) {
-		log_warn("server not reached", "error", err->text);
-		s->url_at++;
-		send_request(s);
+	if (ask_next(s, err, err ? 0 : r->status))
 		return;
-	}
-	if (!err)
+	if (!err && r->status != 503)
 		prefer_url(s->urls, s->url_at);
 	finish_request(s, err, err ? 0 : r->status, err ? "" : body, err ? 0 : len);
 }
@@ -218,6 +226,7 @@ static void send_request(struct ipa_session *s)
 		.body = s->body,
 		.body_len = s->body ? strlen(s->body) : 0,
 		.tls = &s->tls,
+		.connect_timeout = s->urls->items[1] ? CONNECT_S * USEC_PER_SEC : 0,
 		.timeout = s->config->http_timeout * USEC_PER_SEC,
 	};
 	static const struct http_handlers handlers = { .done = on_done };

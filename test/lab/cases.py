@@ -170,12 +170,12 @@ class Case:
 # --- running them -------------------------------------------------------------------------------------
 
 def run_case(case, kind):
-    """None, or why it failed."""
+    """None, or why it failed. A case may name its own kind of site (`site`) and how that starts (`begin`)."""
     with tempfile.TemporaryDirectory(prefix="ingot-lab-") as directory:
         try:
-            with Site(os.path.join(directory, "site"), kind.images, options=getattr(case, "options", ())) as site:
+            with getattr(case, "site", Site)(os.path.join(directory, "site"), kind.images, options=getattr(case, "options", ())) as site:
                 site.kind = kind
-                getattr(case, "begin", Site.start)(site)
+                getattr(case, "begin", type(site).start)(site)
                 case(site)
         except Exception:
             return traceback.format_exc()

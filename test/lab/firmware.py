@@ -83,13 +83,13 @@ def dhcp_exchange(client, mac, xid, message, wanted, deadline):
 
 
 def dhcp(mac, identity):
-    """A lease, after at most four tries with growing patience; None."""
+    """A lease, after at most five tries with growing patience (a PXE ROM waits 4, 8, 16 and 32 s); None."""
     mac = bytes.fromhex(mac.replace(":", ""))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, NIC.encode())
         client.bind(("", 68))
-        for patience in (1, 2, 4, 8):
+        for patience in (1, 2, 4, 8, 16):
             xid = struct.unpack("!I", os.urandom(4))[0]
             offer = dhcp_exchange(client, mac, xid, dhcp_packet(mac, xid, DISCOVER, identity), OFFER, time.monotonic() + patience)
             if not offer:

@@ -152,8 +152,8 @@ class Lab:
 
     # --- running things inside ---
 
-    def inside_argv(self, argv):
-        return ["ip", "netns", "exec", self.name, *argv]
+    def inside_argv(self, argv, namespace=None):
+        return ["ip", "netns", "exec", namespace or self.name, *argv]
 
     def exec(self, argv, deadline=60, **options):
         """Output of a command inside, which must succeed."""
@@ -162,10 +162,10 @@ class Lab:
         except subprocess.TimeoutExpired:
             raise Timeout(f"{' '.join(argv)}: not done within {deadline} s") from None
 
-    def popen(self, argv, log=None, **options):
-        """Starts a command inside, which ends at the latest with the lab. It dies even when this
+    def popen(self, argv, log=None, namespace=None, **options):
+        """Starts a command inside (or in another namespace), which ends at the latest with the lab. It dies even when this
         process is killed: the kernel sends the signal when the thread that forked is gone."""
-        argv = ["setpriv", "--pdeathsig", "KILL", "--", *self.inside_argv(argv)]
+        argv = ["setpriv", "--pdeathsig", "KILL", "--", *self.inside_argv(argv, namespace)]
         output = open(log, "ab") if log else None
         try:
             child = self._spawner.submit(
@@ -179,11 +179,11 @@ class Lab:
         return child
 
     @contextlib.contextmanager
-    def inside(self):
+    def inside(self, namespace=None):
         """Sockets that this thread makes in this block belong to the namespace, also afterwards."""
         libc = ctypes.CDLL(None, use_errno=True)
         with open("/proc/thread-self/ns/net", "rb") as old, \
-                open(f"/run/netns/{self.name}", "rb") as new:
+                open(f"/run/netns/{namespace or self.name}", "rb") as new:
             if libc.setns(new.fileno(), 0x40000000) != 0:
                 raise OSError(ctypes.get_errno(), "setns")
             try:

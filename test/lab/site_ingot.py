@@ -24,6 +24,8 @@ BMCS_ARE_OURS = ("--allow-target", "10.78.0.0/24")
 
 
 class Site:
+    api_bind = "127.0.0.1:6443"
+
     def __init__(self, directory, images, program="build/ingot", ramdisk="build/ramdisk/virt", options=()):
         self.dir = os.path.abspath(directory)
         self.images = os.path.join(self.dir, "images")  # what the image server serves: links to files in the given directory
@@ -60,7 +62,7 @@ class Site:
 
     def _serve(self, *options):
         """A process that serves the API; back when it does."""
-        argv = [self.program, "standalone", "--data-dir", self.data, "--api-bind", "127.0.0.1:6443", *options]
+        argv = [self.program, "standalone", "--data-dir", self.data, "--api-bind", self.api_bind, *options]
         with open(self.log, "ab") as log:
             process = self.lab.popen(argv, stdout=subprocess.PIPE, stderr=log)
         if "ready" not in process.stdout.readline().decode():

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@
 
 #define TOKEN "V1rLBPASJmvjZn0Cgapbf0VeClebCLA5H6Gypgpxoe0"
 #define NODE  "1e7ce75c-be65-4b3f-b4be-a037c9067653"
+
+#define TWO "/two"
 
 enum { REQUESTS_MAX = 64 };
 
@@ -42,6 +45,9 @@ static struct fixture {
 	/* How the server behaves. */
 	int inspect_refusals, lookup_refusals, beat_refusals, refusal_status;
 	const char *token, *version;
+	/* Two instances at one port: the URLs of the second begin so. The one that does not lead
+	 * answers 503. */
+	const char *leader; /* "", TWO; NULL: both */
 	bool failed;
 } t;
 
@@ -97,7 +103,11 @@ static void on_request(void *data, struct web_request *r)
 		.body = xstrndup(body ? body : "", len),
 	};
 	_cleanup_(freep) char *path = xstrdup(web_path(r));
-	answer(r, path);
+	bool two = str_has_prefix(path, TWO);
+	if (t.leader && !streq(t.leader, two ? TWO : ""))
+		reply(r, 503, "{\"error_message\": {\"faultstring\": \"does not lead\"}}");
+	else
+		answer(r, two ? path + strlen(TWO) : path);
 	if (t.count == t.wanted)
 		loop_stop(t.loop);
 }
@@ -399,6 +409,69 @@ static void test_first_url_is_dead(void **state)
 	expect(2, "POST", "/v1/heartbeat/" NODE, "1.68");
 }
 
+/* One that does not lead is passed over at once, for each kind of request, and the one that does
+ * stays in front; until it leads no more. */
+static void test_second_instance_leads(void **state)
+{
+	(void)state;
+	t.leader = TWO;
+	run_session("ipa-api-url=@,@" TWO " ipa-inspection-callback-url=@/v1/continue_inspection,"
+		    "@" TWO "/v1/continue_inspection",
+		    true, 6);
+	expect(0, "POST", "/v1/continue_inspection", NULL);
+	expect(1, "POST", TWO "/v1/continue_inspection", NULL);
+	assert_string_equal(t.seen[0].body, t.seen[1].body);
+	expect(2, "GET", "/", NULL);
+	expect(3, "GET", TWO "/", NULL);
+	expect(4, "GET", TWO "/v1/lookup", "1.62");
+	expect(5, "POST", TWO "/v1/heartbeat/" NODE, "1.68");
+	t.leader = "";
+	for (t.wanted = 8; t.wanted < 10; t.wanted++)
+		for (ipa_session_beat(t.session); t.count < t.wanted;)
+			loop_run(t.loop);
+	expect(6, "POST", TWO "/v1/heartbeat/" NODE, "1.68");
+	expect(7, "POST", "/v1/heartbeat/" NODE, "1.68");
+	expect(8, "POST", "/v1/heartbeat/" NODE, "1.68");
+	assert_string_equal(t.seen[6].body, t.seen[7].body);
+}
+
+/* Nobody leads for a moment: the list is gone through again after a pause, and nothing is given up.
+ */
+static void test_nobody_leads(void **state)
+{
+	(void)state;
+	t.leader = "nobody";
+	run_session("ipa-api-url=@ ipa-inspection-callback-url=@/v1/continue_inspection,@" TWO
+		    "/v1/continue_inspection",
+		    true, 2);
+	expect(0, "POST", "/v1/continue_inspection", NULL);
+	assert_int_equal(ipa_session_state(t.session), IPA_STATE_INSPECT);
+	t.leader = "";
+	t.wanted = 4;
+	while (t.count < t.wanted)
+		loop_run(t.loop);
+	expect(2, "POST", "/v1/continue_inspection", NULL);
+	expect(3, "GET", "/", NULL);
+}
+
+/* A process that was stopped: its kernel takes the connection, and nobody speaks TLS. */
+static void test_first_url_is_silent(void **state)
+{
+	(void)state;
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(at);
+	char params[64];
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(fd, 5), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+	snprintf(params, sizeof(params), "ipa-api-url=https://127.0.0.1:%u,@", ntohs(at.sin_port));
+	run_session(params, true, 3);
+	expect(2, "POST", "/v1/heartbeat/" NODE, "1.68");
+	close(fd);
+}
+
 static void test_refused_beat(void **state)
 {
 	(void)state;
@@ -411,12 +484,21 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_whole_talk),	       TEST(test_tls),
-		TEST(test_old_version),	       TEST(test_inspection_only),
-		TEST(test_inspection_retries), TEST(test_inspection_refused),
-		TEST(test_lookup_retries),     TEST(test_lookup_fails),
-		TEST(test_starred_token),      TEST(test_token_given_beforehand),
-		TEST(test_first_url_is_dead),  TEST(test_refused_beat),
+		TEST(test_whole_talk),
+		TEST(test_tls),
+		TEST(test_old_version),
+		TEST(test_inspection_only),
+		TEST(test_inspection_retries),
+		TEST(test_inspection_refused),
+		TEST(test_lookup_retries),
+		TEST(test_lookup_fails),
+		TEST(test_starred_token),
+		TEST(test_token_given_beforehand),
+		TEST(test_first_url_is_dead),
+		TEST(test_refused_beat),
+		TEST(test_second_instance_leads),
+		TEST(test_nobody_leads),
+		TEST(test_first_url_is_silent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
