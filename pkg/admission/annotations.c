@@ -214,6 +214,12 @@ static void check_details(const struct rule_subject *s, const char *text, struct
 	check_json(BMH_HARDWARE_DETAILS, text, check_hardware, ret);
 }
 
+static bool has_rules(const char *key)
+{
+	return is_reboot(key) || streq(key, BMH_STATUS) || streq(key, BMH_INSPECT) ||
+	       streq(key, BMH_HARDWARE_DETAILS);
+}
+
 static void check_one(const struct rule_subject *s, const char *key, const char *text,
 		      struct causes *ret)
 {
@@ -232,10 +238,9 @@ void rule_host_annotations(const struct rule_subject *s, struct causes *ret)
 	const struct json *before = json_get_path(s->old, "metadata.annotations");
 	bool all = rule_changed(s, "spec");
 	json_for_each(a, json_get_path(s->now, "metadata.annotations")) {
-		const char *was = json_get_string(before, json_key(a));
-		const char *text = str_or(json_string(a), "");
-		if (all || !streq(was, text))
-			check_one(s, json_key(a), text, ret);
+		const char *key = json_key(a), *text = str_or(json_string(a), "");
+		if (has_rules(key) && (all || !streq(json_get_string(before, key), text)))
+			check_one(s, key, text, ret);
 	}
 }
 
@@ -245,8 +250,7 @@ void rule_claim_annotations(const struct rule_subject *s, struct causes *ret)
 	bool all = rule_changed(s, "spec");
 	json_for_each(a, json_get_path(s->now, "metadata.annotations")) {
 		const char *key = json_key(a), *text = str_or(json_string(a), "");
-		bool look = all || !streq(json_get_string(before, key), text);
-		if (look && is_reboot(key) && *text)
+		if (is_reboot(key) && *text && (all || !streq(json_get_string(before, key), text)))
 			check_json(key, text, check_reboot, ret);
 	}
 }

@@ -9,6 +9,8 @@
 #include "admission/internal.h"
 #include "base/mem.h"
 
+enum { ERRORS_MAX = 32 }; /* more are of no use to anybody, and are compared with each other */
+
 static const struct rule_kind kinds[] = {
 	{ "BareMetalHost", "baremetalhost", "baremetalhosts", false, rule_host },
 	{ "BMCEventSubscription", "bmceventsubscription", "bmceventsubscriptions", false,
@@ -65,6 +67,7 @@ void rules_check(const struct rule_subject *s, struct rule_findings *ret)
 	if (s->operation == RULE_DELETE && !k->deletions)
 		return;
 	k->check(s, ret);
+	causes_truncate(&ret->errors, MIN(ret->errors.count, (size_t)ERRORS_MAX));
 }
 
 /* --- findings --------------------------------------------------------------------------------- */
