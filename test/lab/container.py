@@ -113,11 +113,11 @@ def mount(where, kind, *options):
     return {"destination": where, "type": kind, "source": kind, "options": ["nosuid", "noexec", *options]}
 
 
-def bind(source, where):
-    return {"destination": where, "type": "bind", "source": source, "options": ["bind", "ro"]}
+def bind(source, where, mode="ro"):
+    return {"destination": where, "type": "bind", "source": source, "options": ["bind", mode]}
 
 
-def spec(image, rootfs, container, pod, runtime, fields, files, cluster):
+def spec(image, rootfs, container, pod, runtime, fields, volumes, cluster):
     """config.json of the runtime specification."""
     security = {**pod.get("securityContext", {}), **container.get("securityContext", {})}
     setup = process(image, container, security, runtime, {**cluster, **environment(container, fields)})
@@ -128,14 +128,16 @@ def spec(image, rootfs, container, pod, runtime, fields, files, cluster):
     return {"ociVersion": "1.0.2", "process": setup, "linux": linux, "hostname": "node",
             "root": {"path": rootfs, "readonly": security.get("readOnlyRootFilesystem", False)},
             "mounts": [mount("/proc", "proc"), mount("/dev", "tmpfs", "mode=755"), mount("/dev/shm", "tmpfs", "mode=1777"),
-                       *(bind(path, where) for where, path in files.items())]}
+                       *volumes]}
 
 
-def bundle(directory, image, rootfs, container, pod=None, runtime=Runtime(), fields=None, files=None, cluster=None):
-    """Makes a bundle and gives the command that runs it, in the network of whoever starts it. fields: what fieldRef finds; files: path in
-    the container to path here; cluster: the environment that tells of the API server."""
+def bundle(directory, image, rootfs, container, pod=None, runtime=Runtime(), fields=None, files=None, writable=None,
+           cluster=None):
+    """Makes a bundle and gives the command that runs it, in the network of whoever starts it. fields: what fieldRef finds; files, writable:
+    path in the container to path here; cluster: the environment that tells of the API server."""
     os.makedirs(directory)
-    config = spec(image, os.path.abspath(rootfs), container, pod or {"hostNetwork": True}, runtime, fields or {}, files or {}, cluster or {})
+    volumes = [bind(path, where) for where, path in (files or {}).items()] + [bind(path, where, "rw") for where, path in (writable or {}).items()]
+    config = spec(image, os.path.abspath(rootfs), container, pod or {"hostNetwork": True}, runtime, fields or {}, volumes, cluster or {})
     with open(os.path.join(directory, "config.json"), "w", encoding="utf-8") as file:
         json.dump(config, file, indent=1)
     # crun wants to see one kind of cgroups, and machines have one, two or both. It gets a view of its own.
