@@ -461,15 +461,6 @@ static char *new_identity(struct loop *loop)
  * ---------------------------------------------------------------------------------------------------
  */
 
-static struct kube_client *client(struct manager *m, struct kube_transport *transport, double qps)
-{
-	return kube_client_new(&(struct kube_client_options){ .loop = m->loop,
-							      .transport = transport,
-							      .qps = qps,
-							      .may_write = may_write,
-							      .may_write_data = m });
-}
-
 /* As the client wants it: negative for no limit. */
 static double api_qps(const struct manager_options *o)
 {
@@ -477,6 +468,24 @@ static double api_qps(const struct manager_options *o)
 	if (o->api_qps)
 		parse_u64(o->api_qps, API_QPS_MAX, &qps);
 	return qps ? (double)qps : -1;
+}
+
+static unsigned api_burst(const struct manager_options *o)
+{
+	uint64_t burst = 0;
+	if (o->api_burst)
+		parse_u64(o->api_burst, API_QPS_MAX, &burst);
+	return (unsigned)burst;
+}
+
+static struct kube_client *client(struct manager *m, struct kube_transport *transport, double qps)
+{
+	return kube_client_new(&(struct kube_client_options){ .loop = m->loop,
+							      .transport = transport,
+							      .qps = qps,
+							      .burst = api_burst(m->options),
+							      .may_write = may_write,
+							      .may_write_data = m });
 }
 
 /* Renewals must not wait behind other requests, nor all of their deadline for one answer. */
@@ -514,7 +523,7 @@ static void join_replicas(struct manager *m, struct kube_transport *transport)
 
 static int check(struct manager *m, struct err *err)
 {
-	uint64_t retries, qps;
+	uint64_t retries, qps, burst;
 	int r = policies_make(m->options, &m->policies, err);
 	if (r == 0 && m->options->interface)
 		r = boot_settings(m, err);
@@ -524,6 +533,11 @@ static int check(struct manager *m, struct err *err)
 	if (r == 0 && m->options->api_qps && parse_u64(m->options->api_qps, API_QPS_MAX, &qps) < 0)
 		r = err_set(err, ERR_INVALID, "--kube-api-qps: \"%s\" is not a number up to %d",
 			    m->options->api_qps, API_QPS_MAX);
+	if (r == 0 && m->options->api_burst &&
+	    (parse_u64(m->options->api_burst, API_QPS_MAX, &burst) < 0 || burst == 0))
+		r = err_set(err, ERR_INVALID,
+			    "--kube-api-burst: \"%s\" is not a number from 1 to %d",
+			    m->options->api_burst, API_QPS_MAX);
 	return r == 0 && m->options->leader_elect ? lease_settings(m, err) : r;
 }
 

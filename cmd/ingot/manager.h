@@ -27,7 +27,8 @@ struct manager_options {
 	/* No option: what the command knows of its cluster. */
 	struct net_prefixes api_servers;
 	const char *debug_socket;
-	const char *api_qps; /* NULL: no limit; the API server serves nobody else */
+	/* NULL: no limit; the API server serves nobody else */
+	const char *api_qps, *api_burst;
 	/* MANAGER_ELECTION_ROWS; without them: always the leader */
 	bool leader_elect;
 	const char *lease_name, *lease_namespace;

@@ -32,8 +32,9 @@ static const struct option_row rows[] = {
 	ROW("log-level", "LEVEL", "info", "debug, info, warn or error", log_level),
 	MANAGER_OPTION_ROWS,
 	MANAGER_OPTION("kube-api-qps", "N", "20",
-		       "requests a second to the cluster's API, after a burst of 30; 0: no limit",
-		       api_qps),
+		       "requests a second to the cluster's API; 0: no limit", api_qps),
+	MANAGER_OPTION("kube-api-burst", "N", "30", "requests at once, before that limit counts",
+		       api_burst),
 	MANAGER_ELECTION_ROWS,
 	{ .name = NULL },
 };
@@ -87,7 +88,9 @@ static int connect_cluster(struct operator* o, struct operator_options *options,
 		return r;
 	log_info("cluster", "server", config.server);
 	policies_add_server(config.server, &options->manager.api_servers);
-	r = manager_new(o->loop, &options->manager, &o->manager, err);
+	r = kube_config_start_plugin(&config, err);
+	if (r == 0)
+		r = manager_new(o->loop, &options->manager, &o->manager, err);
 	if (r == 0)
 		r = manager_enter_sandbox(&options->manager, err);
 	if (r == 0)

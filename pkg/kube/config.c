@@ -14,8 +14,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "crypt/crypt.h"
+#include "kube/exec_credential.h"
 #include "kube/file.h"
 #include "kube/proxy.h"
+#include "kube/runner.h"
 #include "yaml/yaml_json.h"
 #include "json/json.h"
 
@@ -39,6 +41,20 @@ static void free_strings(char **list)
 	free(list);
 }
 
+static struct kube_exec *exec_free(struct kube_exec *e)
+{
+	if (!e)
+		return NULL;
+	free(e->command);
+	free_strings(e->args);
+	free_strings(e->env);
+	free(e->api_version);
+	free(e->install_hint);
+	free(e->cluster_extension);
+	free(e);
+	return NULL;
+}
+
 void kube_config_release(struct kube_config *c)
 {
 	char *plain[] = { c->server,	c->tls_server_name, c->ca,	   c->ca_file,	c->cert,
@@ -51,6 +67,8 @@ void kube_config_release(struct kube_config *c)
 	secret_free(c->password);
 	free_strings(c->as_groups);
 	free_strings(c->as_extra);
+	exec_free(c->exec);
+	kube_runner_unref(c->runner);
 	*c = (struct kube_config){ 0 };
 }
 
@@ -238,26 +256,124 @@ static int read_impersonation(const struct entry *e, const char *name, struct ku
 	return 0;
 }
 
-static int refuse_plugins(const struct entry *e, const char *name, struct err *err)
+/* --- plugins
+ * ----------------------------------------------------------------------------------------- */
+
+static int refuse_auth_provider(const struct entry *e, const char *name, struct err *err)
 {
-	if (!json_is_null(json_get(e->fields, "auth-provider")))
-		return err_set(
-			err, ERR_UNSUPPORTED,
-			"kubeconfig %s: user \"%s\" uses auth-provider, which Kubernetes has "
-			"removed: use a token or a client certificate",
-			e->source->path, name);
-	if (!json_is_null(json_get(e->fields, "exec")))
-		return err_set(err, ERR_UNSUPPORTED,
-			       "kubeconfig %s: user \"%s\" uses an exec plugin, which is not yet "
-			       "supported: use tokenFile, or a service account's token",
-			       e->source->path, name);
+	if (json_is_null(json_get(e->fields, "auth-provider")))
+		return 0;
+	return err_set(err, ERR_UNSUPPORTED,
+		       "kubeconfig %s: user \"%s\" uses auth-provider, which Kubernetes has "
+		       "removed: use a token, a client certificate or an exec plugin",
+		       e->source->path, name);
+}
+
+/* A name is looked for in $PATH; a relative path starts at the kubeconfig's directory. */
+static char *command_of(const struct entry *e, const struct json *exec)
+{
+	const char *s = json_get_string(exec, "command");
+	if (str_empty(s))
+		return NULL;
+	bool relative = s[0] != '/' && strchr(s, '/');
+	return relative ? xasprintf("%s/%s", e->source->dir, s) : xstrdup(s);
+}
+
+/* [{"name": "A", "value": "b"}] to "A=b". */
+static int env_of(const struct json *list, char ***ret)
+{
+	size_t n = 0;
+	char **out = json_count(list) ? xcalloc(json_count(list) + 1, sizeof(char *)) : NULL;
+	*ret = out;
+	json_for_each(row, list) {
+		const char *name = json_get_string(row, "name");
+		if (str_empty(name) || strchr(name, '='))
+			return -EINVAL;
+		out[n++] = xasprintf("%s=%s", name, str_or(json_get_string(row, "value"), ""));
+	}
 	return 0;
 }
+
+static bool is_known_version(const char *version)
+{
+	return streq(version, "client.authentication.k8s.io/v1") ||
+	       streq(version, "client.authentication.k8s.io/v1beta1");
+}
+
+static int check_exec(const struct kube_exec *x, const struct json *exec, const char **ret_why)
+{
+	*ret_why = NULL;
+	if (!x->command)
+		*ret_why = "an exec plugin without a command";
+	else if (!is_known_version(x->api_version))
+		*ret_why = "an exec plugin whose apiVersion is neither "
+			   "client.authentication.k8s.io/v1 nor v1beta1: update the kubeconfig";
+	else if (streq(json_get_string(exec, "interactiveMode"), "Always"))
+		*ret_why =
+			"an exec plugin with interactiveMode Always, but nobody is there whom it "
+			"could ask: use a token or a client certificate";
+	return *ret_why ? -EINVAL : 0;
+}
+
+/* Of the cluster: what the plugin is told of it. */
+static char *extension_of(const struct entry *cluster)
+{
+	json_for_each(x, json_get(cluster->fields, "extensions")) {
+		if (streq(json_get_string(x, "name"), "client.authentication.k8s.io/exec"))
+			return json_to_string(json_get(x, "extension"));
+	}
+	return NULL;
+}
+
+static int read_exec(const struct entry *e, const char *name, struct kube_config *c,
+		     struct err *err)
+{
+	const struct json *exec = json_get(e->fields, "exec");
+	const char *why;
+	if (json_is_null(exec))
+		return 0;
+	c->exec = xcalloc(1, sizeof(*c->exec));
+	*c->exec = (struct kube_exec){
+		.command = command_of(e, exec),
+		.args = strings_of(json_get(exec, "args")),
+		.api_version = xstrdup(str_or(json_get_string(exec, "apiVersion"), "")),
+		.install_hint = xstrdup(json_get_string(exec, "installHint")),
+		.wants_cluster = json_get_bool(exec, "provideClusterInfo", false),
+	};
+	if (env_of(json_get(exec, "env"), &c->exec->env) < 0)
+		return err_set(err, ERR_INVALID,
+			       "kubeconfig %s: user \"%s\" has an exec plugin with an env entry "
+			       "that has no name",
+			       e->source->path, name);
+	if (check_exec(c->exec, exec, &why) < 0)
+		return err_set(err, ERR_UNSUPPORTED, "kubeconfig %s: user \"%s\" has %s",
+			       e->source->path, name, why);
+	return 0;
+}
+
+int kube_config_start_plugin(struct kube_config *c, struct err *err)
+{
+	_cleanup_(freep) char *from_file = NULL;
+	if (!c->exec || c->runner)
+		return 0;
+	if (c->exec->wants_cluster && !c->ca && c->ca_file) {
+		int r = kube_read_file(c->ca_file, &from_file, err);
+		if (r < 0)
+			return r;
+	}
+	_cleanup_(freep) char *info = exec_info(c, c->ca ? c->ca : from_file);
+	return kube_runner_start(c->exec, info, &c->runner, err);
+}
+
+/* --- users
+ * ------------------------------------------------------------------------------------------- */
 
 static int read_user(const struct entry *e, const char *name, struct kube_config *c,
 		     struct err *err)
 {
-	int r = refuse_plugins(e, name, err);
+	int r = refuse_auth_provider(e, name, err);
+	if (r == 0)
+		r = read_exec(e, name, c, err);
 	if (r == 0)
 		r = data_or_path(e, "client-certificate", &c->cert, &c->cert_file, err);
 	if (r == 0)
@@ -281,6 +397,12 @@ static int read_user(const struct entry *e, const char *name, struct kube_config
 			err, ERR_INVALID,
 			"kubeconfig %s: user \"%s\" has both a password and a token: remove one",
 			e->source->path, name);
+	bool other = c->username || c->token || c->token_file || cert;
+	if (c->exec && other)
+		return err_set(err, ERR_INVALID,
+			       "kubeconfig %s: user \"%s\" has other credentials besides an exec "
+			       "plugin: remove one",
+			       e->source->path, name);
 	return 0;
 }
 
@@ -330,6 +452,8 @@ static int resolve(const struct sources *s, const char *context, struct kube_con
 	/* A user without fields is nobody in particular: legal. */
 	if (r == 0 && user_entry.fields)
 		r = read_user(&user_entry, user, c, err);
+	if (r == 0 && c->exec)
+		c->exec->cluster_extension = extension_of(&cluster_entry);
 	return r;
 }
 

@@ -5,7 +5,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/clock.h"
 #include "base/err.h"
+
+/* A credential plugin: a program that prints credentials. */
+struct kube_exec {
+	char *command;	   /* a path, or a name to be looked for in $PATH */
+	char **args;	   /* NULL-ended, or NULL */
+	char **env;	   /* "NAME=value", besides ours; likewise */
+	char *api_version; /* "client.authentication.k8s.io/v1" */
+	char *install_hint;
+	bool wants_cluster; /* is told of the cluster, with this extension (JSON; or NULL) */
+	char *cluster_extension;
+	usec_t run_limit; /* 0: a minute */
+};
+
+struct kube_runner;
 
 struct kube_config {
 	char *server; /* "https://host:port[/prefix]", no slash at the end */
@@ -18,6 +33,8 @@ struct kube_config {
 	bool no_compression;
 	char *token, *token_file; /* the file, when given, is what is used and read again */
 	char *username, *password;
+	struct kube_exec *exec;	    /* NULL: none */
+	struct kube_runner *runner; /* what runs it, by kube_config_start_plugin() */
 	char *proxy;
 	char *as_user, *as_uid; /* impersonation */
 	char **as_groups;	/* NULL-ended, or NULL */
@@ -38,4 +55,8 @@ int kube_config_load_files(const char *paths, const char *context, struct kube_c
 			   struct err *err);
 /* `root` is "" but in tests. */
 int kube_config_load_in_cluster(const char *root, struct kube_config *ret, struct err *err);
+/* Forks the helper process that runs the credential plugin, if there is one: before threads, and
+ * before privileges are given up. Whoever gives up nothing leaves that to
+ * kube_http_transport_new(). */
+int kube_config_start_plugin(struct kube_config *c, struct err *err);
 void kube_config_release(struct kube_config *c);

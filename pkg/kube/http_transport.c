@@ -2,9 +2,13 @@
  *
  * Certificates given as files, and the token file, are looked at again at most once a minute, when
  * a request starts: what changed serves the new requests; connections that were made with the old
- * one are left to end. What cannot be read, or does not fit together (half replaced), is logged
- * once and the old stays. A 401 reads the token again at once and, if it has changed, repeats the
- * request once.
+ * one are left to end. Streams of an old client certificate end as if the server had ended them, so
+ * that whoever watches begins anew as the new one. What cannot be read, or does not fit together
+ * (half replaced), is logged once and the old stays. A 401 reads the token again at once and, if it
+ * has changed, repeats the request once.
+ *
+ * With a credential plugin (plugin.c) a request waits until there are credentials; a 401 has them
+ * made anew, and repeats the request once.
  *
  * TLS texts live in counted bundles, because pkg/http borrows them for as long as a request runs.
  * Core thread. */
@@ -13,6 +17,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/list.h"
 #include "base/log.h"
@@ -22,6 +27,8 @@
 #include "crypt/tls.h"
 #include "http/http.h"
 #include "kube/file.h"
+#include "kube/plugin.h"
+#include "kube/warnings.h"
 
 enum {
 	CONNECTIONS_MAX = 64,	       /* each watch has its own */
@@ -48,6 +55,9 @@ struct transport {
 	bool insecure, no_compression;
 	bool complained; /* about files, since they were last good */
 	struct bundle *bundle;
+	struct plugin *plugin;	/* NULL: none */
+	uint64_t plugin_serial; /* of the credential in the bundle */
+	struct warnings warnings;
 	usec_t files_at, token_at; /* when they were last read; 0: read them now */
 	struct list calls;
 };
@@ -65,8 +75,11 @@ struct kube_call {
 	bool stream;
 	usec_t timeout, idle_timeout;
 	bool repeated, repeating;
+	bool retired; /* a stream of an old client certificate, about to end */
 	int status;
-	struct timer timer; /* for a failure before anything was sent */
+	struct plugin_waiter waiter; /* for credentials */
+	uint64_t plugin_serial;	     /* of those it was sent with */
+	struct timer timer; /* for a failure before anything was sent, and for retired streams */
 	struct err early;
 };
 
@@ -177,6 +190,23 @@ static void refresh_token(struct transport *t)
 		complain(t, &err);
 }
 
+/* Takes over a new bundle. Streams that were opened as somebody else are ended, from a callback of
+ * their own. */
+static void use_bundle(struct transport *t, struct bundle *fresh)
+{
+	bool other = !streq(fresh->cert, t->bundle->cert);
+	bundle_unref(t->bundle);
+	t->bundle = fresh;
+	if (!other)
+		return;
+	list_for_each(n, &t->calls) {
+		struct kube_call *c = list_entry(n, struct kube_call, node);
+		c->retired = c->stream && c->op && c->status / 100 == 2;
+		if (c->retired)
+			timer_set_in(&c->timer, 0);
+	}
+}
+
 static bool due(usec_t last, usec_t now)
 {
 	return last == 0 || now - last >= FILES_INTERVAL;
@@ -202,8 +232,25 @@ static void refresh(struct transport *t)
 		return;
 	}
 	log_info("certificates for the API server have changed");
-	bundle_unref(t->bundle);
-	t->bundle = fresh;
+	use_bundle(t, fresh);
+}
+
+/* What the plugin gave last, for the requests from now on. */
+static int use_credential(struct transport *t, struct err *err)
+{
+	const struct exec_credential *given = plugin_credential(t->plugin);
+	if (!given || plugin_serial(t->plugin) == t->plugin_serial)
+		return 0;
+	struct bundle *fresh = NULL;
+	const struct bundle from = { .ca = t->bundle->ca, .cert = given->cert, .key = given->key };
+	int r = bundle_new(t, &from, &fresh, err);
+	if (r < 0)
+		return err_wrap(err, "credential plugin");
+	use_bundle(t, fresh);
+	secret_free(t->token);
+	t->token = xstrdup(given->token);
+	t->plugin_serial = plugin_serial(t->plugin);
+	return 0;
 }
 
 /* --- calls
@@ -214,6 +261,7 @@ static void call_free(struct kube_call *c)
 {
 	list_unlink(&c->node);
 	timer_stop(&c->timer);
+	plugin_leave(&c->waiter);
 	http_cancel(c->op);
 	bundle_unref(c->bundle);
 	secret_zero(c->body, c->body_len);
@@ -226,14 +274,19 @@ static void call_free(struct kube_call *c)
 	free(c);
 }
 
-static int send_call(struct kube_call *c, struct err *err);
+static int go(struct kube_call *c, struct err *err);
 
-/* Whether the refused request is worth a second try: only if there is another token by now. */
+/* Whether the refused request is worth a second try: only if there is another token by now, or may
+ * be one. */
 static bool may_repeat(struct kube_call *c)
 {
 	struct transport *t = c->transport;
-	if (c->repeated || !t->token_file)
+	if (c->repeated || (!t->token_file && !t->plugin))
 		return false;
+	if (t->plugin) {
+		plugin_refused(t->plugin, c->plugin_serial);
+		return true;
+	}
 	refresh_token(t);
 	return !streq(t->token, c->token);
 }
@@ -279,10 +332,18 @@ static void on_done(void *data, const struct err *err, const struct http_respons
 		finish(c, err, r->status, body, len);
 		return;
 	}
+	c->op = NULL;
 	c->repeating = false;
 	c->repeated = true;
-	if (send_call(c, &again) < 0)
+	if (go(c, &again) < 0)
 		finish(c, &again, 0, "", 0);
+}
+
+static void on_header(void *data, const char *name, const char *value)
+{
+	struct kube_call *c = data;
+	if (strcasecmp(name, "Warning") == 0)
+		warnings_take(&c->transport->warnings, c->method, c->path, value);
 }
 
 /* Headers of a request; the lines that are made for it are freed by the caller. */
@@ -299,10 +360,12 @@ static void add_headers(const struct kube_call *c, const char *headers[HEADERS_M
 
 static int send_call(struct kube_call *c, struct err *err)
 {
-	static const struct http_handlers stream = { .head = on_head,
-						     .body = on_body,
-						     .done = on_done };
-	static const struct http_handlers plain = { .head = on_head, .done = on_done };
+	static const struct http_handlers stream = {
+		.head = on_head, .body = on_body, .done = on_done, .header = on_header
+	};
+	static const struct http_handlers plain = { .head = on_head,
+						    .done = on_done,
+						    .header = on_header };
 	struct transport *t = c->transport;
 	const char *headers[HEADERS_MAX + 2];
 	_cleanup_(freep) char *accept = NULL;
@@ -310,6 +373,7 @@ static int send_call(struct kube_call *c, struct err *err)
 	add_headers(c, headers, &accept);
 	secret_free(c->token);
 	c->token = xstrdup(t->token);
+	c->plugin_serial = t->plugin_serial;
 	bundle_unref(c->bundle);
 	c->bundle = t->bundle;
 	c->bundle->refs++;
@@ -336,11 +400,40 @@ static int send_call(struct kube_call *c, struct err *err)
 	return c->op ? 0 : err_value(err);
 }
 
+/* Sends, or waits for credentials first. */
+static int go(struct kube_call *c, struct err *err)
+{
+	struct transport *t = c->transport;
+	if (t->plugin && !plugin_ready(t->plugin)) {
+		plugin_wait(t->plugin, &c->waiter);
+		return 0;
+	}
+	int r = t->plugin ? use_credential(t, err) : 0;
+	return r < 0 ? r : send_call(c, err);
+}
+
+/* Those that are about to expire do, as long as there are no others. */
+static void on_credentials(void *data, const struct err *err)
+{
+	struct kube_call *c = data;
+	struct err own = { 0 };
+	if (err)
+		own = *err;
+	else if (use_credential(c->transport, &own) == 0 && send_call(c, &own) == 0)
+		return;
+	finish(c, &own, 0, "", 0);
+}
+
 /* A request that cannot even be started fails after the call has returned. */
 static void on_early(void *data)
 {
 	struct kube_call *c = data;
 	struct err err = c->early;
+	if (c->retired) {
+		http_cancel(c->op);
+		finish(c, NULL, c->status, "", 0);
+		return;
+	}
 	finish(c, &err, 0, "", 0);
 }
 
@@ -364,7 +457,8 @@ static struct kube_call *start(struct kube_transport *base, const struct kube_ht
 				 .idle_timeout = r->idle_timeout };
 	list_append(&t->calls, &c->node);
 	timer_init(&c->timer, t->loop, "kube request", on_early, c);
-	if (send_call(c, &c->early) < 0)
+	plugin_waiter_init(&c->waiter, on_credentials, c);
+	if (go(c, &c->early) < 0)
 		timer_set_in(&c->timer, 0);
 	return c;
 }
@@ -380,6 +474,8 @@ static struct kube_transport *transport_free(struct kube_transport *base)
 	for (struct list *n; (n = list_take_first(&t->calls));)
 		call_free(list_entry(n, struct kube_call, node));
 	http_client_free(t->http);
+	plugin_free(t->plugin);
+	warnings_done(&t->warnings);
 	bundle_unref(t->bundle);
 	char *plain[] = { t->server,	t->tls_server_name, t->proxy,	   t->ca_file,
 			  t->cert_file, t->key_file,	    t->token_file, t->username };
@@ -460,6 +556,21 @@ static int read_files(struct transport *t, const struct kube_config *c, struct e
 	return bundle_new(t, &given, &t->bundle, err);
 }
 
+/* The helper is forked here unless whoever gives up privileges has done so before. */
+static int open_plugin(struct transport *t, const struct kube_config *config, struct err *err)
+{
+	struct kube_config own = *config;
+	if (!config->exec)
+		return 0;
+	int r = kube_config_start_plugin(&own, err);
+	if (r < 0)
+		return r;
+	r = plugin_new(t->loop, config, own.runner, &t->plugin, err);
+	if (own.runner != config->runner)
+		kube_runner_unref(own.runner);
+	return r;
+}
+
 int kube_http_transport_new(struct loop *loop, const struct kube_config *config,
 			    const char *user_agent, struct kube_transport **ret, struct err *err)
 {
@@ -472,6 +583,8 @@ int kube_http_transport_new(struct loop *loop, const struct kube_config *config,
 		return err_set(err, ERR_LIMIT, "more than %d groups and extras to impersonate",
 			       HEADERS_MAX);
 	int r = read_files(t, config, err);
+	if (r == 0)
+		r = open_plugin(t, config, err);
 	const struct http_client_options o = { .user_agent = user_agent,
 					       .max_connections = CONNECTIONS_MAX,
 					       .max_host_connections = CONNECTIONS_MAX };

@@ -26,6 +26,8 @@
 	"\n  context:\n    cluster: " cluster "\n    user: " user "\n    namespace: ns-" name "\n"
 #define USER(name, more) "users:\n- name: " name "\n  user:\n" more
 
+#define EXEC_V1 "      apiVersion: client.authentication.k8s.io/v1\n"
+
 static char root[] = "/tmp/ingot-config-XXXXXX";
 
 static int make_root(void **state)
@@ -144,6 +146,32 @@ static void test_json_and_prefix(void **state)
 	kube_config_release(&c);
 }
 
+static void test_exec(void **state)
+{
+	(void)state;
+	static const char text[] = CLUSTER(
+		"c", "    extensions:\n    - name: client.authentication.k8s.io/exec\n"
+		     "      extension: {audience: a}\n") CONTEXT("x", "c", "u")
+		USER("u", "    exec:\n" EXEC_V1 "      command: ./bin/login\n"
+			  "      args: [get-token, '--cluster=a b']\n"
+			  "      env:\n      - {name: PROFILE, value: x=y}\n      - {name: EMPTY}\n"
+			  "      installHint: see the wiki\n      interactiveMode: IfAvailable\n"
+			  "      provideClusterInfo: true\n");
+	struct kube_config c = { 0 };
+	struct err err = { 0 };
+	if (parse(text, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(c.exec->command, "/dir/./bin/login");
+	assert_string_equal(c.exec->args[1], "--cluster=a b");
+	assert_null(c.exec->args[2]);
+	assert_string_equal(c.exec->env[0], "PROFILE=x=y");
+	assert_string_equal(c.exec->env[1], "EMPTY=");
+	assert_string_equal(c.exec->install_hint, "see the wiki");
+	assert_true(c.exec->wants_cluster);
+	assert_string_equal(c.exec->cluster_extension, "{\"audience\":\"a\"}");
+	kube_config_release(&c);
+}
+
 static void test_refusals(void **state)
 {
 	(void)state;
@@ -176,7 +204,20 @@ static void test_refusals(void **state)
 		  "key without a certificate" },
 		{ CLUSTER("c", "") CONTEXT("x", "c", "u")
 			  USER("u", "    exec:\n      command: aws\n"),
-		  "exec plugin, which is not yet supported" },
+		  "apiVersion is neither" },
+		{ CLUSTER("c", "") CONTEXT("x", "c", "u") USER("u", "    exec:\n" EXEC_V1),
+		  "an exec plugin without a command" },
+		{ CLUSTER("c", "") CONTEXT("x", "c", "u")
+			  USER("u", "    exec:\n" EXEC_V1
+				    "      command: aws\n      interactiveMode: Always\n"),
+		  "interactiveMode Always" },
+		{ CLUSTER("c", "") CONTEXT("x", "c", "u")
+			  USER("u", "    exec:\n" EXEC_V1 "      command: aws\n"
+				    "      env: [{value: x}]\n"),
+		  "env entry that has no name" },
+		{ CLUSTER("c", "") CONTEXT("x", "c", "u")
+			  USER("u", "    token: t\n    exec:\n" EXEC_V1 "      command: aws\n"),
+		  "other credentials besides an exec plugin" },
 		{ CLUSTER("c", "") CONTEXT("x", "c", "u")
 			  USER("u", "    auth-provider:\n      name: gcp\n"),
 		  "auth-provider, which Kubernetes has removed" },
@@ -376,10 +417,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_minimal),		cmocka_unit_test(test_all_fields),
-		cmocka_unit_test(test_json_and_prefix), cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_chosen_context),	cmocka_unit_test(test_merge),
-		cmocka_unit_test(test_order),		cmocka_unit_test(test_in_cluster),
-		cmocka_unit_test(test_proxies),
+		cmocka_unit_test(test_json_and_prefix), cmocka_unit_test(test_exec),
+		cmocka_unit_test(test_refusals),	cmocka_unit_test(test_chosen_context),
+		cmocka_unit_test(test_merge),		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_in_cluster),	cmocka_unit_test(test_proxies),
 	};
 	return cmocka_run_group_tests(tests, make_root, remove_root);
 }

@@ -2,8 +2,10 @@
 
 #include "fake.h"
 
+#include "base/log.h"
 #include "kube/path.h"
 #include "kube/status.h"
+#include "kube/warnings.h"
 #include "kube/watch_faults.h"
 
 static void test_paths(void **state)
@@ -167,12 +169,63 @@ static void test_fault_table(void **state)
 	}
 }
 
+static void test_warnings(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *value, *text; /* NULL: none for us */
+	} rows[] = {
+		{ "299 - \"v1beta1 is old\"", "v1beta1 is old" },
+		{ "299 kube \"a \\\"b\\\" \\\\ c\" \"date\"", "a \"b\" \\ c" },
+		{ "299 - \"x\ty\", 299 - \"z\"", "x y" },
+		{ "199 - \"other\"", NULL },
+		{ "299 - \"cut", NULL },
+		{ "299 - \"\"", NULL },
+		{ "299 -", NULL },
+		{ "299", NULL },
+		{ "", NULL },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char *text = warnings_parse(rows[i].value);
+		if (!streq(text, rows[i].text))
+			fail_msg("%s: %s", rows[i].value, text ? text : "none");
+		free(text);
+	}
+}
+
+static void count_line(void *data, enum log_level level, const char *line)
+{
+	(void)level;
+	*(unsigned *)data += strstr(line, "the API server warns") != NULL;
+}
+
+static void test_warned_once(void **state)
+{
+	(void)state;
+	struct warnings w = { 0 };
+	unsigned lines = 0;
+	log_set_sink(count_line, &lines);
+	for (int i = 0; i < 3; i++)
+		warnings_take(&w, "GET", "/x?secret=1", "299 - \"a\"");
+	warnings_take(&w, "GET", "/x", "299 - \"b\"");
+	assert_int_equal(lines, 2);
+	for (int i = 0; i < 1000; i++) {
+		char value[32];
+		snprintf(value, sizeof(value), "299 - \"%d\"", i);
+		warnings_take(&w, "GET", "/x", value);
+	}
+	assert_true(w.told.count <= 256);
+	log_set_sink(NULL, NULL);
+	warnings_done(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths),	       cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_queries),	       cmocka_unit_test(test_status),
 		cmocka_unit_test(test_status_details), cmocka_unit_test(test_fault_table),
+		cmocka_unit_test(test_warnings),       cmocka_unit_test(test_warned_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
