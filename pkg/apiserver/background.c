@@ -140,9 +140,25 @@ static void drop_references(struct call *c, const struct resource *r, struct obj
 	json_free(now);
 }
 
+static int note_found(void *data, const struct store_row *row)
+{
+	(void)row;
+	*(bool *)data = true;
+	return 1;
+}
+
+static bool owns_something(struct call *c, const struct json *tree)
+{
+	bool found = false;
+	store_list_owned(c->s->store, object_uid(tree), note_found, &found, NULL);
+	return found;
+}
+
+/* In the foreground only what owns something has anything to wait for. */
 static void delete_dependent(struct call *c, const struct resource *r, struct object *o,
 			     bool foreground)
 {
+	foreground = foreground && owns_something(c, o->tree);
 	struct delete_options options = { .propagation = foreground ? PROPAGATION_FOREGROUND
 								    : PROPAGATION_DEFAULT };
 	bool gone;

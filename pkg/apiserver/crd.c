@@ -80,7 +80,6 @@ static void note_stored_version(struct json *crd)
 	}
 }
 
-/* The finalizer keeps a definition while it has objects (see do_kind in background.c). */
 static void crd_prepare(struct call *c, struct json *now, const struct json *old)
 {
 	default_names(now);
@@ -90,15 +89,8 @@ static void crd_prepare(struct call *c, struct json *now, const struct json *old
 	json_for_each(v, json_get_path(now, "spec.versions"))
 		if (!json_get(v, "served"))
 			json_set_bool((struct json *)v, "served", false);
-	if (!old) {
-		struct json *meta = object_meta(now);
-		if (!json_is_array(json_get(meta, "finalizers")))
-			json_set(meta, "finalizers", json_new_array());
-		if (!meta_has_finalizer(now, CLEANUP_FINALIZER))
-			json_append(json_get_mut(meta, "finalizers"),
-				    json_new_string(CLEANUP_FINALIZER));
+	if (!old)
 		json_remove(now, "status");
-	}
 	json_set(json_make_object(now, "status"), "acceptedNames",
 		 json_dup(json_get_path(now, "spec.names")));
 	set_condition(c, now, "NamesAccepted", "True", "NoConflicts", "no conflicts found");
@@ -163,11 +155,42 @@ static void check_columns(const struct json *version, struct path *path, struct 
 	path_back(path, length);
 }
 
+/* A path into the object, below one of two members (second may be NULL). */
+static void check_scale_path(const struct json *scale, const char *key, const char *first,
+			     const char *second, struct path *path, struct causes *causes)
+{
+	const char *text = str_or(json_get_string(scale, key), "");
+	bool fits = str_has_prefix(text, first) || (second && str_has_prefix(text, second));
+	size_t length = path_member(path, key);
+	if (*text == '\0' && !second)
+		causes_add(causes, CAUSE_REQUIRED, path_text(path), NULL, CAUSE_BARE);
+	else if (*text && (!fits || strchr(text, '[')))
+		causes_add_string(causes, CAUSE_INVALID, path_text(path), text,
+				  "should be a json path under %.*s%s", (int)strlen(first) - 1,
+				  first, second ? " or .spec" : "");
+	path_back(path, length);
+}
+
+static void check_scale(const struct json *version, struct path *path, struct causes *causes)
+{
+	const struct json *scale = json_get_path(version, "subresources.scale");
+	size_t length = path->text.len;
+	if (!scale)
+		return;
+	path_member(path, "subresources");
+	path_member(path, "scale");
+	check_scale_path(scale, "specReplicasPath", ".spec.", NULL, path, causes);
+	check_scale_path(scale, "statusReplicasPath", ".status.", NULL, path, causes);
+	check_scale_path(scale, "labelSelectorPath", ".status.", ".spec.", path, causes);
+	path_back(path, length);
+}
+
 static void check_version(const struct json *version, struct path *path, struct causes *causes)
 {
 	const struct json *source = json_get_path(version, "schema.openAPIV3Schema");
 	size_t length = path->text.len;
 	check_columns(version, path, causes);
+	check_scale(version, path, causes);
 	path_member(path, "schema");
 	path_member(path, "openAPIV3Schema");
 	if (json_is_object(source))
@@ -327,6 +350,20 @@ static const char *storage_version(const struct json *crd)
 	return "";
 }
 
+static void set_scale(struct resource *r, const struct json *scale)
+{
+	const char *spec = str_or(json_get_string(scale, "specReplicasPath"), "");
+	const char *status = str_or(json_get_string(scale, "statusReplicasPath"), "");
+	const char *selector = str_or(json_get_string(scale, "labelSelectorPath"), "");
+	/* Definitions that an older Ingot has stored were not checked. */
+	if (!str_has_prefix(spec, ".spec.") || !str_has_prefix(status, ".status."))
+		return;
+	r->flags |= RESOURCE_SCALE;
+	r->scale.spec_path = xstrdup(spec);
+	r->scale.status_path = xstrdup(status);
+	r->scale.selector_path = *selector == '.' ? xstrdup(selector) : NULL;
+}
+
 /* `since` is the version of the definition itself: objects written before it are brought in line
  * when read, which is too often after a change of its labels, but never too seldom. */
 static struct resource *version_resource(const struct json *crd, const struct json *version)
@@ -349,6 +386,7 @@ static struct resource *version_resource(const struct json *crd, const struct js
 		r->flags |= RESOURCE_NAMESPACED;
 	if (json_get_path(version, "subresources.status"))
 		r->flags |= RESOURCE_STATUS;
+	set_scale(r, json_get_path(version, "subresources.scale"));
 	r->terminating = object_terminating(crd);
 	parse_u64(text_at(crd, "metadata.resourceVersion"), UINT64_MAX, &r->since);
 	r->schema = schema_compile(json_get_path(version, "schema.openAPIV3Schema"), &path,
@@ -393,8 +431,14 @@ static int crd_written(struct call *c, struct json *now, const struct json *old)
 	return 0;
 }
 
+/* The finalizer keeps a definition while it has objects (see do_kind in background.c). */
 static int crd_deleting(struct call *c, struct json *object)
 {
+	struct json *meta = object_meta(object);
+	if (!json_is_array(json_get(meta, "finalizers")))
+		json_set(meta, "finalizers", json_new_array());
+	if (!object_terminating(object) && !meta_has_finalizer(object, CLEANUP_FINALIZER))
+		json_append(json_get_mut(meta, "finalizers"), json_new_string(CLEANUP_FINALIZER));
 	set_condition(c, object, "Terminating", "True", "InstanceDeletionInProgress",
 		      "CustomResource deletion is in progress");
 	return 0;

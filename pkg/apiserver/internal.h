@@ -147,6 +147,13 @@ int fail_access(struct call *c, const char *group, const char *resource, const c
 /* r NULL: about no kind. */
 int fail_invalid(struct call *c, const struct resource *r, const char *name,
 		 const struct causes *causes);
+/* An update that names no resourceVersion; a body of another kind than the path's. */
+int fail_no_version(struct call *c, const struct resource *r, const char *name);
+int fail_other_kind(struct call *c, const struct resource *r, const char *name, const char *kind);
+/* About a Scale, which is no kind of the registry. */
+int fail_scale(struct call *c, const char *name, const struct causes *causes);
+/* About the options of the call itself: "DeleteOptions.meta.k8s.io". */
+int fail_options(struct call *c, const struct causes *causes);
 int fail_store(struct call *c, const struct err *err);
 int fail_expired(struct call *c, const char *continue_token, const char *fmt, ...) _printf_(3, 4);
 int fail_too_large_version(struct call *c, uint64_t wanted, uint64_t current);
@@ -221,6 +228,10 @@ int verb_update(struct call *c);
 int verb_patch(struct call *c);
 int verb_delete(struct call *c);
 int verb_delete_collection(struct call *c);
+/* scale.c: GET, PUT and PATCH of /scale. */
+int verb_scale(struct call *c);
+/* patch.c: the body of a PATCH, applied to *tree. */
+int patch_tree(struct call *c, struct json **tree);
 
 /* write.c, for patch.c, delete.c and the server's own work. *tree may be replaced. */
 int write_create(struct call *c, const struct resource *r, const char *ns, struct json *tree);
@@ -254,6 +265,8 @@ int selection_init(struct call *c, const struct resource *r, struct selection *r
 void selection_done(struct selection *s);
 bool selection_matches(const struct selection *s, const struct json *tree);
 bool selection_empty(const struct selection *s);
+/* What parameters of lists and watches forbid each other; fails with 422. */
+int check_list_options(struct call *c);
 /* "5" → 5; fails with 400. Absent: 0. */
 int parse_version(struct call *c, const char *text, uint64_t *ret);
 

@@ -120,6 +120,22 @@ static int patch_object(struct call *c, enum patch_type type, const struct json 
 	return result;
 }
 
+int patch_tree(struct call *c, struct json **tree)
+{
+	enum patch_type type = (enum patch_type)0;
+	struct err err;
+	_cleanup_(json_freep) struct json *patch = NULL;
+	if (patch_type(c, &type) < 0)
+		return ANSWERED;
+	if (json_parse(c->request->body, c->request->body_len, &patch, &err) < 0)
+		return fail(c, 400, "BadRequest", "error decoding patch: %s", err.text);
+	if (apply(c, type, patch, tree) < 0)
+		return ANSWERED;
+	return json_is_object(*tree)
+		       ? 0
+		       : fail(c, 422, "Invalid", "the patch does not leave an object");
+}
+
 int verb_patch(struct call *c)
 {
 	enum patch_type type = (enum patch_type)0;
