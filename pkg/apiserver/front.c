@@ -259,6 +259,7 @@ void api_front_handle(void *data, struct web_request *r)
 		.content_type = str_or(web_header(r, "content-type"), ""),
 		.accept = str_or(web_header(r, "accept"), ""),
 		.user = user,
+		.user_agent = web_header(r, "user-agent"),
 	};
 	_cleanup_(strbuf_done) struct strbuf converted = { 0 };
 	request.body = web_body(r, &request.body_len);
