@@ -1,7 +1,7 @@
-/* Server-side apply on trees: what is wanted is laid over what is there; what the same manager wanted
- * before, wants no more and nobody else owns, goes; who else owns what would change must agree, or be
- * overruled. After sigs.k8s.io/structured-merge-diff/v4/merge, in one version of the schema, since we
- * convert between none. Pure. */
+/* Server-side apply on trees: what is wanted is laid over what is there; what the same manager
+ * wanted before, wants no more and nobody else owns, goes; who else owns what would change must
+ * agree, or be overruled. After sigs.k8s.io/structured-merge-diff/v4/merge, in one version of the
+ * schema, since we convert between none. Pure. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -37,7 +37,8 @@ void conflicts_format(const struct conflicts *c, struct strbuf *out)
 }
 
 /* --- conflicts
- * ------------------------------------------------------------------------------------------------ */
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* When somebody applies he does so in any version; an update is one write, at one time. */
 static char *describe(const struct manager *m)
@@ -108,9 +109,9 @@ static struct fieldset fields_with_parents(const struct type *t, const struct js
 	return all;
 }
 
-/* `merged` without what `self` wanted before and nobody owns now. Three steps, because taking a field away
- * takes all below with it, other people's and nobody's too: take all that self had, see what that took
- * from others, and at the end take only fields that self had. Takes merged. */
+/* `merged` without what `self` wanted before and nobody owns now. Three steps, because taking a
+ * field away takes all below with it, other people's and nobody's too: take all that self had, see
+ * what that took from others, and at the end take only fields that self had. Takes merged. */
 static struct json *prune(const struct type *t, struct json *merged, const struct managers *m,
 			  const struct manager *self, const struct fieldset *wanted)
 {
@@ -133,7 +134,8 @@ static struct json *prune(const struct type *t, struct json *merged, const struc
 }
 
 /* --- apply
- * ---------------------------------------------------------------------------------------------------- */
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static void take_over(struct managers *m, struct manager *self, const struct comparison *change)
 {

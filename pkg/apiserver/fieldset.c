@@ -1,6 +1,6 @@
 /* Sets of fields (fieldset.h). Levels are sorted arrays, so that union, difference and intersection
- * are one walk over two of them, and that the same set always has the same text. The form is that of
- * sigs.k8s.io/structured-merge-diff, which clients read. Pure. */
+ * are one walk over two of them, and that the same set always has the same text. The form is that
+ * of sigs.k8s.io/structured-merge-diff, which clients read. Pure. */
 
 #include "apiserver/fieldset.h"
 
@@ -38,8 +38,8 @@ bool fieldset_equal(const struct fieldset *a, const struct fieldset *b)
 	return true;
 }
 
-/* The place of the element, or where it would have to stand. Most sets are built in order, so the end
- * is looked at first. */
+/* The place of the element, or where it would have to stand. Most sets are built in order, so the
+ * end is looked at first. */
 static size_t place(const struct fieldset *s, const char *element, bool *ret_found)
 {
 	size_t low = 0, high = s->count;
@@ -218,7 +218,8 @@ void fieldset_subtract(struct fieldset *s, const struct fieldset *b)
 }
 
 /* --- FieldsV1
- * ----------------------------------------------------------------------------------------------- */
+ * -----------------------------------------------------------------------------------------------
+ */
 
 struct decoder {
 	unsigned depth;
@@ -245,13 +246,14 @@ static bool element_valid(const char *element)
 	return type == 'v' || (json_is_object(value) && json_count(value) > 0);
 }
 
-/* {"f:a": {}} is a member; {"f:a": {".": {}, "f:b": {}}} is one with something below; without the dot
- * it only leads there. */
-static int decode(struct decoder *d, const struct json *fields, struct fieldset *ret, bool *ret_self)
+/* {"f:a": {}} is a member; {"f:a": {".": {}, "f:b": {}}} is one with something below; without the
+ * dot it only leads there. */
+static int decode(struct decoder *d, const struct json *fields, struct fieldset *ret,
+		  bool *ret_self)
 {
 	if (!json_is_object(fields))
 		return -EINVAL;
-	if (++d->depth > FIELDSET_DEPTH_MAX)
+	if (d->depth++ > FIELDSET_DEPTH_MAX)
 		return -E2BIG;
 	json_for_each(child, fields) {
 		_cleanup_(fieldset_done) struct fieldset below = { 0 };

@@ -3,7 +3,8 @@
  * elements, of which some are members. A member says nothing of what is below it.
  *
  * An element is its text in FieldsV1: "f:name" (member of an object), "k:{"name":"a"}" (item of a
- * list that is a map), "v:"a"" (item of a list that is a set), "i:3" (item by its place). any thread
+ * list that is a map), "v:"a"" (item of a list that is a set), "i:3" (item by its place). any
+ * thread
  */
 
 #include <stdbool.h>
@@ -14,7 +15,7 @@
 #include "json/json.h"
 
 enum {
-	FIELDSET_DEPTH_MAX = 56, /* so that an object with its managedFields stays under JSON_DEPTH_MAX */
+	FIELDSET_DEPTH_MAX = 56, /* an object with its managedFields stays under JSON_DEPTH_MAX */
 	FIELDSET_FIELDS_MAX = 100000,
 };
 
@@ -38,11 +39,11 @@ bool fieldset_equal(const struct fieldset *a, const struct fieldset *b);
 /* NULL when neither it nor anything below is in the set. */
 const struct field *fieldset_find(const struct fieldset *s, const char *element);
 
-/* Adds an element as a member (or not), and all of `below` under it. Takes below, which is left empty;
- * nothing to add adds nothing. */
+/* Adds an element as a member (or not), and all of `below` under it. Takes below, which is left
+ * empty; nothing to add adds nothing. */
 void fieldset_add(struct fieldset *s, const char *element, bool member, struct fieldset *below);
-/* `element`, or with `below` not NULL that element under it: is a member no more (drop; what is below it
- * stays), or goes with all below (cut). */
+/* `element`, or with `below` not NULL that element under it: is a member no more (drop; what is
+ * below it stays), or goes with all below (cut). */
 void fieldset_drop(struct fieldset *s, const char *element, const char *below);
 void fieldset_cut(struct fieldset *s, const char *element, const char *below);
 
@@ -58,8 +59,8 @@ void fieldset_subtract(struct fieldset *s, const struct fieldset *b);
 int fieldset_decode(const struct json *fields, struct fieldset *ret);
 struct json *fieldset_encode(const struct fieldset *s);
 
-/* Each member as a person reads it, ".spec.parts[name="a"].count": first the members of a level, then
- * what is below them. */
+/* Each member as a person reads it, ".spec.parts[name="a"].count": first the members of a level,
+ * then what is below them. */
 typedef void (*fieldset_fn)(void *data, const char *path);
 void fieldset_each(const struct fieldset *s, fieldset_fn fn, void *data);
 /* Appends one element in that form. */

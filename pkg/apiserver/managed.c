@@ -1,6 +1,6 @@
 /* managedFields as records, and what an ordinary write makes of them (managed.h). Follows
- * k8s.io/apimachinery/pkg/util/managedfields: order of entries, names of the entries that stand for others,
- * and what counts as the same entry. Pure. */
+ * k8s.io/apimachinery/pkg/util/managedfields: order of entries, names of the entries that stand for
+ * others, and what counts as the same entry. Pure. */
 
 #include "apiserver/managed.h"
 
@@ -78,7 +78,8 @@ struct manager *managers_entry(struct managers *m, bool applies, const struct wr
 }
 
 /* --- as JSON
- * ------------------------------------------------------------------------------------------------ */
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* "apps/v1" and "apps/v2", not "v1" and "batch/v1". */
 static bool same_group(const char *a, const char *b)
@@ -95,7 +96,8 @@ static int decode_entry(const struct json *entry, const char *api_version, struc
 	bool applies = streq(operation, "Apply");
 	const struct writer w = { .manager = str_or(json_get_string(entry, "manager"), ""),
 				  .api_version = str_or(json_get_string(entry, "apiVersion"), ""),
-				  .subresource = str_or(json_get_string(entry, "subresource"), "") };
+				  .subresource = str_or(json_get_string(entry, "subresource"),
+							"") };
 	if ((!applies && !streq(operation, "Update")) || *w.api_version == '\0' ||
 	    !streq(json_get_string(entry, "fieldsType"), "FieldsV1"))
 		return -EINVAL;
@@ -176,10 +178,10 @@ struct json *managers_encode(const struct managers *m)
 
 void managers_strip(struct fieldset *s)
 {
-	static const char *const meta[] = { "f:name",		"f:namespace",
-					    "f:uid",		"f:creationTimestamp",
-					    "f:selfLink",	"f:generation",
-					    "f:managedFields",	"f:resourceVersion",
+	static const char *const meta[] = { "f:name",	       "f:namespace",
+					    "f:uid",	       "f:creationTimestamp",
+					    "f:selfLink",      "f:generation",
+					    "f:managedFields", "f:resourceVersion",
 					    "f:clusterName" };
 	fieldset_drop(s, "f:apiVersion", NULL);
 	fieldset_drop(s, "f:kind", NULL);
@@ -221,8 +223,8 @@ static void fold_two(struct managers *m, const struct manager *older, const stru
 	manager_done(&sum);
 }
 
-/* Who set something long ago is rarely asked, and entries must not grow without end: the oldest two of one
- * version become one. */
+/* Who set something long ago is rarely asked, and entries must not grow without end: the oldest two
+ * of one version become one. */
 static bool fold_oldest(struct managers *m)
 {
 	_cleanup_(freep) const struct manager **order = xcalloc(m->count + 1, sizeof(*order));

@@ -1,12 +1,12 @@
 #pragma once
-/* metadata.managedFields: who owns which fields of an object, and what each kind of write makes of it. An
- * owner that applies says all that it wants, so what it says no more is removed; an owner by another write
- * (operation Update) has merely set the fields last. Pure. */
+/* metadata.managedFields: who owns which fields of an object, and what each kind of write makes of
+ * it. An owner that applies says all that it wants, so what it says no more is removed; an owner by
+ * another write (operation Update) has merely set the fields last. Pure. */
 
 #include "apiserver/typed.h"
 
 enum {
-	MANAGER_NAME_MAX = 128, /* bytes */
+	MANAGER_NAME_MAX = 128,	   /* bytes */
 	MANAGERS_UPDATES_MAX = 10, /* entries of operation Update; the oldest become one */
 };
 
@@ -31,8 +31,8 @@ struct managers {
 };
 
 void managers_done(struct managers *m);
-/* -EINVAL, -E2BIG: no list of managedFields that we understand; nothing is kept of it. NULL is an empty
- * list. Entries of another group than api_version's are dropped. */
+/* -EINVAL, -E2BIG: no list of managedFields that we understand; nothing is kept of it. NULL is an
+ * empty list. Entries of another group than api_version's are dropped. */
 int managers_decode(const struct json *list, const char *api_version, struct managers *ret);
 /* NULL when there are none. */
 struct json *managers_encode(const struct managers *m);
@@ -46,7 +46,8 @@ void managers_strip(struct fieldset *s);
 /* After a write that was no apply: the writer owns what it has changed, and nobody else does. */
 void managers_update(struct managers *m, const struct comparison *change, const struct writer *w);
 
-/* --- apply (apply.c) ---------------------------------------------------------------------------- */
+/* --- apply (apply.c) ----------------------------------------------------------------------------
+ */
 
 struct apply {
 	struct type type;
@@ -71,7 +72,7 @@ void conflicts_done(struct conflicts *c);
 /* The error's text, and for each conflict a text of its own. */
 void conflicts_format(const struct conflicts *c, struct strbuf *out);
 
-/* 0: *ret is the new object, without managedFields, and *m says who owns it. -EEXIST: others own fields
- * that would change, ret_conflicts tells; *m is as it was. */
+/* 0: *ret is the new object, without managedFields, and *m says who owns it. -EEXIST: others own
+ * fields that would change, ret_conflicts tells; *m is as it was. */
 int apply_merge(const struct apply *a, struct managers *m, struct json **ret,
 		struct conflicts *ret_conflicts);

@@ -1,7 +1,7 @@
 /* Ownership of fields in the requests: every write leaves managedFields behind, and PATCH with
- * application/apply-patch+yaml is server-side apply. An object that has no managedFields, from an older
- * Ingot or because somebody has cleared them, has none until it is first applied to; then all that it
- * holds belongs to "before-first-apply". Runs on the server's loop. */
+ * application/apply-patch+yaml is server-side apply. An object that has no managedFields, from an
+ * older Ingot or because somebody has cleared them, has none until it is first applied to; then all
+ * that it holds belongs to "before-first-apply". Runs on the server's loop. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -89,8 +89,8 @@ static struct json *empty_object(const struct resource *r)
 	return r->ops && r->ops->empty ? builtin_parse(r->ops->empty) : json_new_object();
 }
 
-/* [] and [{}] ask to forget all owners; to leave managedFields out does not, since clients that do not know
- * them would do so by mistake. */
+/* [] and [{}] ask to forget all owners; to leave managedFields out does not, since clients that do
+ * not know them would do so by mistake. */
 static bool is_reset(const struct json *list)
 {
 	size_t count = json_count(list);
@@ -117,7 +117,8 @@ static const char *subresource_of(enum part part)
 	return "";
 }
 
-/* Parts with a path of their own are not changed on the main one, whatever the server fills in there. */
+/* Parts with a path of their own are not changed on the main one, whatever the server fills in
+ * there. */
 static void leave_parts(const struct resource *r, enum part part, struct fieldset *s)
 {
 	if (part == PART_MAIN && resource_is(r, RESOURCE_STATUS))
@@ -320,10 +321,11 @@ static int read_config(struct call *c, struct json **ret)
 }
 
 /* --- apply
- * -------------------------------------------------------------------------------------------------- */
+ * --------------------------------------------------------------------------------------------------
+ */
 
-/* What `kubectl apply` without --server-side has left in an annotation, as far as it still stands: kubectl
- * may take that over from itself without being told to. */
+/* What `kubectl apply` without --server-side has left in an annotation, as far as it still stands:
+ * kubectl may take that over from itself without being told to. */
 static struct fieldset last_applied(const struct call *c, const struct json *live)
 {
 	const struct type type = type_of(c, c->resource);

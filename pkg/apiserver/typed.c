@@ -1,6 +1,6 @@
 /* Walks along a schema (typed.h). A value that falls apart is a list of items, each with its path
- * element, its value and its type, sorted by element; everything here works on such lists, whether they
- * were the members of an object or the items of a list. The rules are those of
+ * element, its value and its type, sorted by element; everything here works on such lists, whether
+ * they were the members of an object or the items of a list. The rules are those of
  * sigs.k8s.io/structured-merge-diff, because the outcome is compared field by field. Pure. */
 
 #include "apiserver/typed.h"
@@ -27,7 +27,8 @@ bool comparison_empty(const struct comparison *c)
 }
 
 /* --- types
- * -------------------------------------------------------------------------------------------------- */
+ * --------------------------------------------------------------------------------------------------
+ */
 
 enum shape { SHAPE_LEAF, SHAPE_MAP, SHAPE_SET, SHAPE_LIST };
 
@@ -83,7 +84,8 @@ static enum shape shape_of(const struct type *t, const struct json *value, unsig
 }
 
 /* --- items
- * -------------------------------------------------------------------------------------------------- */
+ * --------------------------------------------------------------------------------------------------
+ */
 
 struct item {
 	char *element;
@@ -255,7 +257,8 @@ struct fieldset typed_fields(const struct type *t, const struct json *value)
 }
 
 /* --- what differs
- * ----------------------------------------------------------------------------------------------- */
+ * -----------------------------------------------------------------------------------------------
+ */
 
 enum change { CHANGE_NONE, CHANGE_ADDED, CHANGE_MODIFIED, CHANGE_REMOVED };
 
@@ -296,25 +299,26 @@ static bool is_empty(const struct json *value)
 	       ((json_is_object(value) || json_is_array(value)) && json_count(value) == 0);
 }
 
-/* The change of the value itself. Two empty values are compared as one field, so that null and {} differ.
- * A value that was several fields and has become one has lost them all. Most parts of most objects did not
- * change, so that is asked first. */
+/* The change of the value itself. Two empty values are compared as one field, so that null and {}
+ * differ. A value that was several fields and has become one has lost them all. Most parts of most
+ * objects did not change, so that is asked first. */
 static enum change compare(const struct type *t, const struct json *before, const struct json *now,
 			   unsigned depth, struct comparison *ret)
 {
 	_cleanup_(items_done) struct items x = { 0 }, y = { 0 };
 	enum shape was = shape_of(t, before, depth), is = shape_of(t, now, depth);
-	bool same = before && now && json_equal(before, now), empty = is_empty(before) && is_empty(now);
+	bool same = before && now && json_equal(before, now),
+	     empty = is_empty(before) && is_empty(now);
 	bool leaf = (before && was == SHAPE_LEAF && !json_is_null(before)) ||
 		    (now && is == SHAPE_LEAF && !json_is_null(now)) ||
 		    (was == SHAPE_LEAF && is == SHAPE_LEAF) || empty;
 	items_of(t, same || empty ? SHAPE_LEAF : was, before, &x);
 	items_of(t, same || empty ? SHAPE_LEAF : is, now, &y);
 	compare_items_of(&x, &y, depth, ret);
-	return !before		? CHANGE_ADDED
-	       : !now		? CHANGE_REMOVED
-	       : leaf && !same	? CHANGE_MODIFIED
-				: CHANGE_NONE;
+	return !before	       ? CHANGE_ADDED
+	       : !now	       ? CHANGE_REMOVED
+	       : leaf && !same ? CHANGE_MODIFIED
+			       : CHANGE_NONE;
 }
 
 void typed_compare(const struct type *t, const struct json *before, const struct json *now,
@@ -482,8 +486,8 @@ static void step_back(struct validator *v, size_t length)
 static bool is_declared(const struct type *t, const char *key)
 {
 	const struct schema *s = t->schema;
-	return is_named(t, key) || !s || s->additional || s->additional_any || s->preserve_unknown ||
-	       s->property_count == 0;
+	return is_named(t, key) || !s || s->additional || s->additional_any ||
+	       s->preserve_unknown || s->property_count == 0;
 }
 
 static void validate_members(struct validator *v, const struct type *t, const struct json *object)
@@ -506,8 +510,9 @@ static char *item_fault(const struct schema *s, const struct json *item)
 {
 	bool keys = s->list_type == LIST_MAP;
 	if (json_is_null(item))
-		return xstrdup(keys ? "associative list with keys may not have a null element"
-				    : "associative list without keys has an element that's an explicit null");
+		return xstrdup(
+			keys ? "associative list with keys may not have a null element"
+			     : "associative list without keys has an element that's an explicit null");
 	if (!keys && (json_is_object(item) || json_is_array(item)))
 		return xasprintf("associative list without keys has an element that's a %s type",
 				 json_is_object(item) ? "map" : "list");
