@@ -61,6 +61,8 @@ struct api_request {
 	const char *user;	 /* authenticated name, "system:admin" */
 	const char *groups;	 /* of the user, joined by "\n", by which he has roles (roles.h) */
 	const char *impersonate; /* as whom he wants to act, which nobody may; NULL: as himself */
+	const char
+		*user_agent; /* owner of what is written when no fieldManager is named; or NULL */
 	const char *body;
 	size_t body_len;
 };

@@ -241,6 +241,7 @@ const struct resource_ops namespace_ops = {
 	.name_valid = name_is_dns_label,
 	.cells = namespace_cells,
 	.fields = namespace_fields,
+	.empty = "{'spec':{},'status':{}}",
 };
 
 /* --- Event
@@ -348,6 +349,7 @@ const struct resource_ops event_ops = {
 	.validate = event_validate,
 	.cells = event_cells,
 	.fields = event_fields,
+	.empty = "{'involvedObject':{},'source':{}}",
 };
 
 /* --- Lease
@@ -375,7 +377,11 @@ static void lease_cells(usec_t wall, const struct json *o, struct json *cells)
 			 str_or(json_get_path_string(o, "spec.holderIdentity"), ""));
 }
 
-const struct resource_ops lease_ops = { .validate = lease_validate, .cells = lease_cells };
+const struct resource_ops lease_ops = {
+	.validate = lease_validate,
+	.cells = lease_cells,
+	.empty = "{'spec':{}}",
+};
 
 /* --- the table
  * -----------------------------------------------------------------------------------------------
@@ -515,11 +521,21 @@ static void add_columns(struct resource *r, const struct builtin *b)
 				   .priority = column->priority });
 }
 
+static struct schema *compile_text(const char *text)
+{
+	struct causes causes = { 0 };
+	_cleanup_(path_done) struct path path = { 0 };
+	_cleanup_(json_freep) struct json *document = builtin_parse(text);
+	struct schema *s = schema_compile(document, &path, &causes);
+	if (!s)
+		abort(); /* a literal of this program */
+	causes_done(&causes);
+	return s;
+}
+
 static struct resource *builtin_resource(const struct builtin *b)
 {
 	struct resource *r = resource_new();
-	struct causes causes = { 0 };
-	_cleanup_(path_done) struct path path = { 0 };
 	resource_set_names(r, b->group, b->version, b->plural);
 	r->singular = xstrdup(b->singular);
 	r->kind = xstrdup(b->kind);
@@ -528,17 +544,14 @@ static struct resource *builtin_resource(const struct builtin *b)
 	r->flags = b->flags;
 	r->ops = b->ops;
 	r->source = b->schema;
-	_cleanup_(json_freep) struct json *document = builtin_parse(b->schema);
-	r->schema = schema_compile(document, &path, &causes);
-	if (!r->schema)
-		abort();
-	causes_done(&causes);
+	r->schema = compile_text(b->schema);
 	add_columns(r, b);
 	return r;
 }
 
 void builtin_register(struct registry *g)
 {
+	g->meta = compile_text(builtin_meta_schema);
 	for (size_t i = 0; i < ARRAY_SIZE(builtins); i++)
 		registry_add(g, builtin_resource(&builtins[i]));
 }

@@ -10,6 +10,8 @@ extern const char builtin_namespace_schema[];
 extern const char builtin_event_schema[];
 extern const char builtin_lease_schema[];
 extern const char builtin_crd_schema[];
+/* metadata as owners of fields see it: which lists and maps are one. */
+extern const char builtin_meta_schema[];
 /* Shared parts for OpenAPI: {"name": schema, …}. */
 extern const char builtin_shared_schemas[];
 struct json *builtin_parse(const char *text);

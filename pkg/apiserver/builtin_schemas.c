@@ -30,10 +30,11 @@
 	"'name':" TEXT("Name of the object.") ","                                                  \
 	"'namespace':" TEXT("Namespace of the object.") ","                                        \
 	"'resourceVersion':" TEXT("Version of the object that is meant.") ","                      \
-	"'uid':" TEXT("UID of the object.") "}}"
+	"'uid':" TEXT("UID of the object.") "},'x-kubernetes-map-type':'atomic'}"
 
 #define CONDITIONS                                                                                 \
-	"{'type':'array','description':'What holds at the moment.','items':{'type':'object',"      \
+	"{'type':'array','description':'What holds at the moment.','x-kubernetes-list-type':'map'," \
+	"'x-kubernetes-list-map-keys':['type'],'items':{'type':'object',"                          \
 	"'required':['type','status'],'properties':{"                                              \
 	"'type':" TEXT("What is said.") ","                                                        \
 	"'status':" TEXT("True, False or Unknown.") ","                                            \
@@ -149,6 +150,24 @@ const char builtin_crd_schema[] =
 	"'storedVersions':" TEXTS("Versions in which objects were ever stored.") "}}"
 	"},'required':['spec']}";
 
+#define WORD "{'type':'string'}"
+#define WORDS "{'type':'object','additionalProperties':{'type':'string'}}"
+#define INT "{'type':'integer'}"
+
+const char builtin_meta_schema[] =
+	"{'type':'object','properties':{"
+	"'annotations':" WORDS ",'creationTimestamp':" WORD ",'deletionGracePeriodSeconds':" INT ","
+	"'deletionTimestamp':" WORD ",'generateName':" WORD ",'generation':" INT ","
+	"'labels':" WORDS ",'name':" WORD ",'namespace':" WORD ",'resourceVersion':" WORD ","
+	"'selfLink':" WORD ",'uid':" WORD ","
+	"'managedFields':{'type':'array','items':{'type':'object','x-kubernetes-preserve-unknown-fields':true}},"
+	"'finalizers':{'type':'array','items':" WORD ",'x-kubernetes-list-type':'set'},"
+	"'ownerReferences':{'type':'array','x-kubernetes-list-type':'map','x-kubernetes-list-map-keys':['uid'],"
+	"'items':{'type':'object','x-kubernetes-map-type':'atomic','properties':{"
+	"'apiVersion':" WORD ",'blockOwnerDeletion':{'type':'boolean'},'controller':{'type':'boolean'},"
+	"'kind':" WORD ",'name':" WORD ",'uid':" WORD "}}}"
+	"}}";
+
 #define META "io.k8s.apimachinery.pkg.apis.meta.v1."
 #define REF(NAME) "{'$ref':'#/components/schemas/" META NAME "'}"
 
@@ -168,13 +187,14 @@ const char builtin_shared_schemas[] =
 	"'creationTimestamp':" TIME("When the object was made; set by the server.") ","
 	"'deletionGracePeriodSeconds':{'type':'integer','format':'int64','description':'Set by the server with deletionTimestamp.'},"
 	"'deletionTimestamp':" TIME("When deletion was asked for; the object goes when its finalizers have gone.") ","
-	"'finalizers':" TEXTS("Who has to let go before the object can be removed.") ","
+	"'finalizers':{'type':'array','items':{'type':'string'},'x-kubernetes-list-type':'set','description':'Who has to let go before the object can be removed.'},"
 	"'generateName':" TEXT("Beginning of a name that the server completes, if there is no name.") ","
 	"'generation':{'type':'integer','format':'int64','description':'Counts changes of what is wanted.'},"
 	"'labels':" TEXT_MAP("Keys and values to select objects by.") ","
 	"'name':" TEXT("Name, unique in the namespace; cannot be changed.") ","
 	"'namespace':" TEXT("Namespace; cannot be changed.") ","
-	"'ownerReferences':{'type':'array','description':'Objects that this one belongs to.','items':" REF("OwnerReference") "},"
+	"'ownerReferences':{'type':'array','description':'Objects that this one belongs to.',"
+	"'x-kubernetes-list-type':'map','x-kubernetes-list-map-keys':['uid'],'items':" REF("OwnerReference") "},"
 	"'resourceVersion':" TEXT("Version of the object, to notice changes by others; to be passed back as it is.") ","
 	"'selfLink':" TEXT("No longer used.") ","
 	"'uid':" TEXT("Unique in time and space; set by the server.") "}},"
@@ -190,7 +210,7 @@ const char builtin_shared_schemas[] =
 	"'resourceVersion':" TEXT("Version that the object must have.") ","
 	"'uid':" TEXT("UID that the object must have.") "}},"
 	"'propagationPolicy':" TEXT("Orphan, Background or Foreground: what becomes of objects that belong to this one.") "}},"
-	"'" META "Patch':{'type':'object','description':'A JSON patch, merge patch or strategic merge patch.'},"
+	"'" META "Patch':{'type':'object','description':'A JSON patch, merge patch or strategic merge patch, or an object to apply.'},"
 	"'" META "Status':{'type':'object','description':'Outcome of a request that returns no object.','properties':{"
 	"'apiVersion':" TEXT("v1.") ",'kind':" TEXT("Status.") ","
 	"'code':" NUMBER("HTTP status.") ","

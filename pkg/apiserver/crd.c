@@ -457,6 +457,7 @@ const struct resource_ops crd_ops = {
 	.written = crd_written,
 	.deleting = crd_deleting,
 	.cells = crd_cells,
+	.empty = "{'spec':{'names':{}},'status':{'acceptedNames':{}}}",
 };
 
 /* --- at start

@@ -83,6 +83,17 @@ int decode_body(struct call *c, struct json **ret)
 	return check_shape(c, ret);
 }
 
+int decode_apply(struct call *c, struct json **ret)
+{
+	struct err err;
+	if (parse_yaml(c->request, ret, &err) < 0)
+		return fail(c, 400, "BadRequest", "error decoding YAML: %s", err.text);
+	if (json_is_object(*ret))
+		return check_shape(c, ret);
+	*ret = json_free(*ret);
+	return fail(c, 400, "BadRequest", "error decoding YAML: it is no object");
+}
+
 /* Built-in kinds may leave out what the path says; custom ones may not, as upstream. */
 static int check_kind(struct call *c, const struct resource *r, struct json *tree)
 {

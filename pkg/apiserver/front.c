@@ -280,6 +280,7 @@ void api_front_handle(void *data, struct web_request *r)
 		.user = user.name,
 		.groups = user.groups,
 		.impersonate = impersonation(r),
+		.user_agent = web_header(r, "user-agent"),
 	};
 	_cleanup_(strbuf_done) struct strbuf converted = { 0 };
 	request.body = web_body(r, &request.body_len);

@@ -92,7 +92,7 @@ struct query {
 	enum rv_match match;
 	uint64_t limit;
 	int64_t timeout_s; /* -1: absent */
-	bool watch, bookmarks, initial_events, dry_run, force, pretty;
+	bool watch, bookmarks, initial_events, dry_run, force, force_given, pretty;
 	enum field_validation validation;
 	enum propagation propagation; /* of DELETE */
 };
@@ -106,6 +106,10 @@ struct call {
 	char *ns, *name, *subresource;	   /* "" when absent */
 	struct query query;
 	enum form form;
+	/* An apply has worked out who owns the object that is about to be written: its
+	 * managedFields, or NULL. */
+	bool applying;
+	struct json *applied;
 	/* The answer. */
 	int status;
 	const char *content_type;
@@ -154,6 +158,9 @@ int fail_other_kind(struct call *c, const struct resource *r, const char *name, 
 int fail_scale(struct call *c, const char *name, const struct causes *causes);
 /* About the options of the call itself: "DeleteOptions.meta.k8s.io". */
 int fail_options(struct call *c, const struct causes *causes);
+/* With other details than these; takes them. */
+int fail_details(struct call *c, int status, const char *reason, struct json *details,
+		 const char *fmt, ...) _printf_(5, 6);
 int fail_store(struct call *c, const struct err *err);
 int fail_expired(struct call *c, const char *continue_token, const char *fmt, ...) _printf_(3, 4);
 int fail_too_large_version(struct call *c, uint64_t wanted, uint64_t current);
@@ -196,6 +203,8 @@ bool object_terminating(const struct json *o);
  * ---------------------------------------------------------------------- */
 
 int decode_body(struct call *c, struct json **ret);
+/* The body of an apply: YAML, of which JSON is a part. */
+int decode_apply(struct call *c, struct json **ret);
 /* An object of r: kind, version and metadata checked, unknown fields dropped as the query says. */
 int decode_object(struct call *c, const struct resource *r, struct json *tree);
 /* The same for the outcome of a patch, whose errors have another shape. */
@@ -204,8 +213,7 @@ int decode_patched(struct call *c, const struct resource *r, struct json *tree);
 /* --- metadata (meta.c)
  * -------------------------------------------------------------------------------- */
 
-/* Wrong types: the text of the first fault, else NULL. Unknown members go; managedFields and
- * selfLink too. */
+/* Wrong types: the text of the first fault, else NULL. Unknown members go; selfLink too. */
 char *meta_clean(struct json *tree, struct unknown_fields *unknown);
 void meta_validate(const struct resource *r, const struct json *now, struct causes *causes);
 void meta_validate_update(const struct json *now, const struct json *old, struct causes *causes);
@@ -226,6 +234,7 @@ int verb_watch(struct call *c);
 int verb_create(struct call *c);
 int verb_update(struct call *c);
 int verb_patch(struct call *c);
+int verb_apply(struct call *c);
 int verb_delete(struct call *c);
 int verb_delete_collection(struct call *c);
 /* scale.c: GET, PUT and PATCH of /scale. */
@@ -237,6 +246,8 @@ int patch_tree(struct call *c, struct json **tree);
 int write_create(struct call *c, const struct resource *r, const char *ns, struct json *tree);
 int write_update(struct call *c, const struct resource *r, const struct object *old,
 		 struct json **tree, enum part part);
+/* What of the object the path means. */
+enum part part_of_call(const struct call *c);
 int write_check_namespace(struct call *c, const struct resource *r, const char *ns);
 /* admit.c: negative when it was refused */
 int admit(struct call *c, const struct resource *r, enum api_operation operation,
@@ -250,6 +261,13 @@ void delete_options_done(struct delete_options *o);
 /* *ret_gone: it is not there any more. old->tree is changed to the last state. */
 int delete_object(struct call *c, const struct resource *r, struct object *old,
 		  const struct delete_options *options, bool *ret_gone);
+/* server_apply.c: fieldManager and force of the query; `options` is the kind in errors. */
+int own_check_query(struct call *c, const char *options, bool apply);
+/* Sets managedFields of what is about to be stored. old NULL: new. */
+void own_write(struct call *c, const struct resource *r, const struct json *old, struct json *now,
+	       enum part part);
+/* Nothing to store: equal but for times in managedFields, which become those of old. */
+bool own_unchanged(struct json *now, const struct json *old);
 /* strategic.c */
 int strategic_merge(struct json *target, const struct json *patch, struct err *err);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "apiserver/internal.h"
+#include "apiserver/managed.h"
 #include "apiserver/names.h"
 #include "base/mem.h"
 
@@ -22,6 +23,7 @@ enum meta_type {
 	META_STRING_MAP,
 	META_STRINGS,
 	META_OWNERS,
+	META_MANAGED,
 	META_DROPPED
 };
 
@@ -43,7 +45,7 @@ static const struct {
 	{ "ownerReferences", META_OWNERS },
 	{ "finalizers", META_STRINGS },
 	{ "selfLink", META_DROPPED },
-	{ "managedFields", META_DROPPED },
+	{ "managedFields", META_MANAGED },
 };
 
 /* Null stands for "" in Go's maps of strings. */
@@ -75,6 +77,21 @@ static bool is_time(const struct json *j)
 	return json_is_string(j) && clock_parse(json_string(j), &ignored) == 0;
 }
 
+/* What is wrong inside is passed over (managed.h), but for what validation refuses. */
+static bool entry_shaped(const struct json *entry)
+{
+	static const char *const strings[] = { "manager", "operation", "apiVersion", "fieldsType",
+					       "subresource" };
+	if (!json_is_object(entry))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
+		const struct json *value = json_get(entry, strings[i]);
+		if (!json_is_null(value) && !json_is_string(value))
+			return false;
+	}
+	return json_is_null(json_get(entry, "time")) || is_time(json_get(entry, "time"));
+}
+
 static bool shaped(const struct json *j, enum meta_type type)
 {
 	int64_t number;
@@ -92,6 +109,11 @@ static bool shaped(const struct json *j, enum meta_type type)
 	case META_OWNERS:
 		json_for_each(owner, j)
 			if (!owner_shaped(owner))
+				return false;
+		return json_is_array(j);
+	case META_MANAGED:
+		json_for_each(entry, j)
+			if (!entry_shaped(entry))
 				return false;
 		return json_is_array(j);
 	case META_DROPPED:
@@ -115,13 +137,16 @@ static const char *type_text(enum meta_type type)
 		return "[]string";
 	case META_OWNERS:
 		return "[]v1.OwnerReference";
+	case META_MANAGED:
+		return "[]v1.ManagedFieldsEntry";
 	case META_DROPPED:
 		break;
 	}
 	return "";
 }
 
-/* Go decodes null members of a map of strings to "", and leaves out empty maps and lists. */
+/* Go decodes null members of a map of strings to "", and leaves out empty maps and lists. An empty list of
+ * managedFields has a meaning (server_apply.c). */
 static void tidy(struct json *meta, const char *key, enum meta_type type)
 {
 	struct json *value = json_get_mut(meta, key);
@@ -132,7 +157,8 @@ static void tidy(struct json *meta, const char *key, enum meta_type type)
 				json_set_string(value, json_key(child), "");
 				child = json_first_mut(value);
 			}
-	bool empty = type == META_DROPPED || (type != META_STRING && json_count(value) == 0 &&
+	bool empty = type == META_DROPPED || (type != META_STRING && type != META_MANAGED &&
+					      json_count(value) == 0 &&
 					      (json_is_array(value) || json_is_object(value)));
 	if (empty)
 		json_remove(meta, key);
@@ -300,6 +326,23 @@ static void validate_owners(const struct json *owners, struct causes *causes)
 	}
 }
 
+/* What cannot be read is passed over when owners are worked out; this much is said. */
+static void validate_managers(const struct json *list, struct causes *causes)
+{
+	json_for_each(entry, list) {
+		const char *operation = str_or(json_get_string(entry, "operation"), "");
+		const char *manager = str_or(json_get_string(entry, "manager"), "");
+		if (json_count(entry) == 0)
+			continue; /* [{}] forgets all */
+		if (!streq(operation, "Apply") && !streq(operation, "Update"))
+			causes_add_string(causes, CAUSE_INVALID, "metadata.managedFields.operation",
+					  operation, "must be `Apply` or `Update`");
+		if (strlen(manager) > MANAGER_NAME_MAX)
+			causes_add(causes, CAUSE_TOO_LONG, "metadata.fieldManager", NULL,
+				   "may not be more than %d bytes", MANAGER_NAME_MAX);
+	}
+}
+
 void meta_validate(const struct resource *r, const struct json *now, struct causes *causes)
 {
 	const struct json *meta = json_get(now, "metadata");
@@ -315,6 +358,7 @@ void meta_validate(const struct resource *r, const struct json *now, struct caus
 	validate_annotations(json_get(meta, "annotations"), causes);
 	validate_owners(json_get(meta, "ownerReferences"), causes);
 	validate_finalizers(r, json_get(meta, "finalizers"), causes);
+	validate_managers(json_get(meta, "managedFields"), causes);
 }
 
 static void validate_no_new_finalizers(const struct json *now, const struct json *old,

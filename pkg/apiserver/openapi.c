@@ -208,6 +208,8 @@ static const char *const list_parameters[] = { "allowWatchBookmarks",
 					       "watch",
 					       NULL };
 static const char *const write_parameters[] = { "dryRun", "fieldManager", "fieldValidation", NULL };
+static const char *const patch_parameters[] = { "dryRun", "fieldManager", "fieldValidation", "force",
+						NULL };
 static const char *const delete_parameters[] = { "dryRun", "gracePeriodSeconds", "orphanDependents",
 						 "propagationPolicy", NULL };
 static const char *const no_parameters[] = { NULL };
@@ -223,12 +225,12 @@ static const struct operation {
 }, on_item[] = {
 	{ "get", "get", no_parameters, false },
 	{ "put", "put", write_parameters, true },
-	{ "patch", "patch", write_parameters, true },
+	{ "patch", "patch", patch_parameters, true },
 	{ "delete", "delete", delete_parameters, false },
 }, on_status[] = {
 	{ "get", "get", no_parameters, false },
 	{ "put", "put", write_parameters, true },
-	{ "patch", "patch", write_parameters, true },
+	{ "patch", "patch", patch_parameters, true },
 };
 
 static void add_content(struct json *to, enum version v, const char *media, struct json *schema)
@@ -245,6 +247,7 @@ static void add_body(struct json *operation, enum version v, const struct resour
 	_cleanup_(freep) char *kind = schema_name(r, r->kind);
 	static const char *const media[] = { "application/json-patch+json",
 					     "application/merge-patch+json",
+					     "application/apply-patch+yaml",
 					     "application/strategic-merge-patch+json" };
 	struct json *body = v == V3 ? json_make_object(operation, "requestBody")
 				    : json_append(json_get_mut(operation, "parameters"),
@@ -258,7 +261,7 @@ static void add_body(struct json *operation, enum version v, const struct resour
 		add_content(body, v, json_type_text, reference(v, kind));
 		return;
 	}
-	size_t count = resource_is(r, RESOURCE_CUSTOM) ? 2 : 3;
+	size_t count = resource_is(r, RESOURCE_CUSTOM) ? 3 : 4;
 	for (size_t i = 0; i < count; i++)
 		add_content(body, v, media[i], reference(v, META "Patch"));
 }

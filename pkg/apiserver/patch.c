@@ -1,6 +1,7 @@
 /* PATCH: the present object, changed by a JSON patch, a merge patch or (built-in kinds) a strategic
  * merge patch, is updated as if the client had sent the outcome. A resourceVersion in the patch is
- * a condition; without one the patch applies to whatever is there. */
+ * a condition; without one the patch applies to whatever is there. Server-side apply is in
+ * server_apply.c. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,21 +25,15 @@ static int unsupported(struct call *c, bool strategic)
 {
 	return fail(
 		c, 415, "UnsupportedMediaType",
-		"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json%s",
+		"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json%s, application/apply-patch+yaml",
 		strategic ? ", application/strategic-merge-patch+json" : "");
 }
 
-/* Server-side apply is refused rather than half done: without ownership of fields it would
- * overwrite. */
 static int patch_type(struct call *c, enum patch_type *ret)
 {
 	const char *given = c->request->content_type;
 	size_t len = strcspn(given, "; ");
 	bool strategic = !resource_is(c->resource, RESOURCE_CUSTOM);
-	if (str_has_prefix(given, "application/apply-patch+"))
-		return fail(
-			c, 415, "UnsupportedMediaType",
-			"this server does not do server-side apply: use kubectl apply without --server-side, or a merge patch");
 	for (size_t i = 0; i < ARRAY_SIZE(media_types); i++) {
 		if (strlen(media_types[i].media) != len ||
 		    strncmp(given, media_types[i].media, len) != 0)
@@ -111,10 +106,7 @@ static int patch_object(struct call *c, enum patch_type type, const struct json 
 	if (result == 0)
 		result = check_patched(c, old, tree);
 	if (result == 0)
-		result = write_update(c, c->resource, old, &tree,
-				      streq(c->subresource, "status")	  ? PART_STATUS
-				      : streq(c->subresource, "finalize") ? PART_FINALIZE
-									  : PART_MAIN);
+		result = write_update(c, c->resource, old, &tree, part_of_call(c));
 	if (result == 0)
 		object_answer(c, 200, c->resource, tree);
 	return result;
@@ -136,12 +128,23 @@ int patch_tree(struct call *c, struct json **tree)
 		       : fail(c, 422, "Invalid", "the patch does not leave an object");
 }
 
+static bool is_apply(const struct call *c)
+{
+	static const char media[] = "application/apply-patch+yaml";
+	size_t len = strcspn(c->request->content_type, "; ");
+	return len == strlen(media) && strncmp(c->request->content_type, media, len) == 0;
+}
+
 int verb_patch(struct call *c)
 {
 	enum patch_type type = (enum patch_type)0;
 	struct err err;
 	_cleanup_(json_freep) struct json *patch = NULL;
+	if (is_apply(c))
+		return verb_apply(c);
 	int result = patch_type(c, &type);
+	if (result == 0)
+		result = own_check_query(c, "PatchOptions", false);
 	if (result < 0)
 		return result;
 	if (json_parse(c->request->body, c->request->body_len, &patch, &err) < 0)

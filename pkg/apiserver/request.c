@@ -33,6 +33,7 @@ void call_done(struct call *c)
 	query_done(&c->query);
 	strbuf_done(&c->body);
 	unknown_fields_done(&c->warnings);
+	json_free(c->applied);
 	watch_free(c->watch);
 }
 
@@ -220,6 +221,7 @@ static int set_parameter(struct call *c, const char *name, const char *value)
 		return 0;
 	}
 	bool *flag = bool_parameter(&c->query, name);
+	c->query.force_given |= streq(name, "force");
 	if (flag)
 		return parse_bool(c, name, value, flag);
 	if (streq(name, "dryRun"))

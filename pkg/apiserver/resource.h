@@ -50,6 +50,8 @@ struct resource_ops {
 	bool (*name_valid)(const char *name, struct strbuf *why);
 	/* Appends a cell for each column of the table. */
 	void (*cells)(usec_t wall, const struct json *object, struct json *cells);
+	/* What every object of the kind has, written with ' for ": so nobody owns it. */
+	const char *empty;
 	/* Fields that selectors may name besides metadata.name and .namespace, NULL-ended. */
 	const char *const *fields;
 };
@@ -80,7 +82,8 @@ struct resource {
 
 struct registry {
 	struct list resources;
-	struct map by_path; /* "group/version/plural" */
+	struct map by_path;  /* "group/version/plural" */
+	struct schema *meta; /* of metadata, for ownership of fields */
 };
 
 void registry_init(struct registry *g);

@@ -118,6 +118,7 @@ void registry_done(struct registry *g)
 	list_for_each_safe(l, &g->resources)
 		forget(list_entry(l, struct resource, link));
 	map_done(&g->by_path);
+	schema_free(g->meta);
 }
 
 /* The newcomer takes its predecessor's place in the order, so that discovery does not jump about.

@@ -185,6 +185,7 @@ static void compile_object(struct compiler *c, const struct json *source, struct
 	compile_properties(c, source, s);
 	s->additional = compile_member(c, source, "additionalProperties");
 	s->additional_any = json_get_bool(source, "additionalProperties", false);
+	s->map_atomic = streq(json_get_string(source, "x-kubernetes-map-type"), "atomic");
 	if (s->property_count && (s->additional || s->additional_any))
 		WRONG(c, CAUSE_FORBIDDEN, "additionalProperties", NULL,
 		      "additionalProperties and properties are mutual exclusive");

@@ -31,6 +31,7 @@ struct schema {
 	enum schema_type type;
 	enum list_type list_type;
 	bool nullable, preserve_unknown, embedded, additional_any;
+	bool map_atomic; /* owned as a whole (typed.h) */
 	bool has_min, has_max, exclusive_min, exclusive_max, has_multiple;
 	double min, max, multiple;
 	int64_t min_size, max_size; /* of length, items or properties; -1: no limit */

@@ -130,6 +130,16 @@ int fail_named(struct call *c, int status, const char *reason, const struct reso
 	return answer_failure(c, status, reason, text, details_of(r, name, r->plural));
 }
 
+int fail_details(struct call *c, int status, const char *reason, struct json *details,
+		 const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	_cleanup_(freep) char *text = vformat(fmt, ap);
+	va_end(ap);
+	return answer_failure(c, status, reason, text, details);
+}
+
 /* Named by resource, "secrets", where fail_invalid names by kind: as upstream. */
 int fail_not_found(struct call *c, const struct resource *r, const char *name)
 {

@@ -207,7 +207,10 @@ int write_create(struct call *c, const struct resource *r, const char *ns, struc
 	if (r->ops && r->ops->prepare)
 		r->ops->prepare(c, tree, NULL);
 	result = check_new(c, r, ns, tree);
-	return result < 0 ? result : object_store(c, r, tree, NULL);
+	if (result < 0)
+		return result;
+	own_write(c, r, NULL, tree, PART_MAIN);
+	return object_store(c, r, tree, NULL);
 }
 
 static int create_from(struct call *c, struct json *tree)
@@ -225,7 +228,9 @@ static int create_from(struct call *c, struct json *tree)
 int verb_create(struct call *c)
 {
 	_cleanup_(json_freep) struct json *tree = NULL;
-	int result = decode_body(c, &tree);
+	int result = own_check_query(c, "CreateOptions", false);
+	if (result == 0)
+		result = decode_body(c, &tree);
 	if (result == 0)
 		result = decode_object(c, c->resource, tree);
 	return result < 0 ? result : create_from(c, tree);
@@ -337,7 +342,7 @@ static int commit_update(struct call *c, const struct resource *r, const struct 
 {
 	if (may_go(r, tree))
 		return object_erase(c, r, old, tree);
-	if (json_equal(tree, old->tree))
+	if (own_unchanged(tree, old->tree))
 		return 0;
 	return object_store(c, r, tree, old);
 }
@@ -357,12 +362,13 @@ int write_update(struct call *c, const struct resource *r, const struct object *
 		result = admit(c, r, API_UPDATE, *tree, old->tree);
 	if (result < 0)
 		return result;
+	own_write(c, r, old->tree, *tree, part);
 	if (part == PART_MAIN)
 		count_generation(r, *tree, old->tree);
 	return commit_update(c, r, old, *tree);
 }
 
-static enum part part_of(const struct call *c)
+enum part part_of_call(const struct call *c)
 {
 	return streq(c->subresource, "status")	   ? PART_STATUS
 	       : streq(c->subresource, "finalize") ? PART_FINALIZE
@@ -387,11 +393,11 @@ static int update_with(struct call *c, struct json **tree)
 	struct object old = { 0 };
 	int result = object_load(c, r, c->ns, c->name, &old);
 	if (result == 0) {
-		bool create = resource_is(r, RESOURCE_CREATE_ON_UPDATE) && part_of(c) == PART_MAIN;
+		bool create = resource_is(r, RESOURCE_CREATE_ON_UPDATE) && part_of_call(c) == PART_MAIN;
 		return create ? create_from(c, *tree) : fail_not_found(c, r, c->name);
 	}
 	if (result > 0)
-		result = write_update(c, r, &old, tree, part_of(c));
+		result = write_update(c, r, &old, tree, part_of_call(c));
 	object_done(&old);
 	if (result == 0)
 		object_answer(c, 200, r, *tree);
@@ -401,7 +407,9 @@ static int update_with(struct call *c, struct json **tree)
 int verb_update(struct call *c)
 {
 	_cleanup_(json_freep) struct json *tree = NULL;
-	int result = decode_body(c, &tree);
+	int result = own_check_query(c, "UpdateOptions", false);
+	if (result == 0)
+		result = decode_body(c, &tree);
 	if (result == 0)
 		result = decode_object(c, c->resource, tree);
 	if (result == 0)

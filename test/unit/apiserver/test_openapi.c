@@ -272,7 +272,7 @@ static void test_paths(void **state)
 	assert_span(field(query, 4), "dryRun");
 	assert_span(field(query, 2), "query");
 	assert_span(field(query, 6), "string");
-	struct span body = field(field(nth(patch, 8, 3), 1), 1);
+	struct span body = field(field(nth(patch, 8, 4), 1), 1);
 	assert_span(field(field(body, 5), REF), "#/definitions/" META "Patch");
 	struct span in_path = field(field(field(nth(path, 9, 1), 1), 2), 4);
 	assert_span(field(in_path, 4), "namespace");

@@ -14,7 +14,7 @@ static void test_create_fills_in_metadata(void **state)
 	assert_int_equal(strlen(text_of(j, "metadata.uid")), 36);
 	assert_int_equal(number_at(j, "metadata.generation"), 1);
 	assert_true(*text_of(j, "metadata.resourceVersion") != '\0');
-	assert_null(json_get_path(j, "metadata.managedFields"));
+	assert_int_equal(json_count(json_get_path(j, "metadata.managedFields")), 1);
 	assert_null(json_get_path(j, "metadata.selfLink"));
 	assert_text(j, "spec.color", "red");
 	j = ask(s, "GET", WIDGETS "/w1", NULL);
@@ -386,8 +386,10 @@ static void test_patch_types(void **state)
 	assert_failure(
 		415, "UnsupportedMediaType",
 		"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json");
-	ask_as(s, "PATCH", WIDGETS "/w", "application/apply-patch+yaml", "", "{}");
-	assert_failure(415, "UnsupportedMediaType", "server-side apply");
+	ask_as(s, "PATCH", WIDGETS "/w", "application/apply-patch+json", "", "{}");
+	assert_failure(415, "UnsupportedMediaType", "application/apply-patch+yaml");
+	ask(s, "PATCH", WIDGETS "/w?force=true", "{}");
+	assert_failure(422, "Invalid", "force: Forbidden: may not be specified for non-apply patch");
 	ask(s, "PATCH", WIDGETS "/w", "nonsense");
 	assert_failure(400, "BadRequest", "");
 	ask(s, "PATCH", WIDGETS "/w", "{'metadata':{'name':'other'}}");

@@ -1,0 +1,468 @@
+/* Ownership of fields in the requests: every write leaves managedFields behind, and PATCH with
+ * application/apply-patch+yaml is server-side apply. An object that has no managedFields, from an
+ * older Ingot or because somebody has cleared them, has none until it is first applied to; then all
+ * that it holds belongs to "before-first-apply". Runs on the server's loop. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/builtin.h"
+#include "apiserver/internal.h"
+#include "apiserver/managed.h"
+#include "base/mem.h"
+
+#define SELF		   "ingot"
+#define BEFORE_FIRST_APPLY "before-first-apply"
+#define KUBECTL		   "kubectl"
+#define LAST_APPLIED	   "kubectl.kubernetes.io/last-applied-configuration"
+
+/* --- who writes
+ * ------------------------------------------------------------------------------------------- */
+
+/* "kubectl/v1.32.0 (linux/amd64) ..." is kubectl, without bytes that nobody can read. */
+static char *user_agent_name(const char *agent)
+{
+	struct strbuf name = { 0 };
+	for (const char *p = agent; *p && *p != '/'; p++)
+		if ((unsigned char)*p >= ' ' && *p != 0x7f)
+			strbuf_addc(&name, *p);
+	size_t len = MIN(name.len, (size_t)MANAGER_NAME_MAX);
+	while (len < name.len && len > 0 && ((unsigned char)name.data[len] & 0xc0) == 0x80)
+		len--;
+	char *text = xstrndup(len ? name.data : "unknown", len ? len : strlen("unknown"));
+	strbuf_done(&name);
+	return text;
+}
+
+static char *writer_name(const struct call *c)
+{
+	if (!c->request)
+		return xstrdup(SELF);
+	if (c->query.field_manager)
+		return xstrdup(c->query.field_manager);
+	return user_agent_name(str_or(c->request->user_agent, ""));
+}
+
+static void check_manager(const char *name, struct causes *causes)
+{
+	size_t at = 0;
+	if (strlen(name) > MANAGER_NAME_MAX) // NOLINT: never NULL here
+		causes_add(causes, CAUSE_TOO_LONG, "fieldManager", NULL,
+			   "may not be more than %d bytes", MANAGER_NAME_MAX);
+	while (name[at] && (unsigned char)name[at] >= ' ' && name[at] != 0x7f)
+		at++;
+	if (name[at])
+		causes_add_string(causes, CAUSE_INVALID, "fieldManager", name,
+				  "invalid character U+%04X (at position %zu)",
+				  (unsigned)(unsigned char)name[at], at);
+}
+
+int own_check_query(struct call *c, const char *options, bool apply)
+{
+	const struct resource named = { .group = (char *)"meta.k8s.io", .kind = (char *)options };
+	struct causes causes = { 0 };
+	if (apply && !c->query.field_manager)
+		causes_add(&causes, CAUSE_REQUIRED, "fieldManager", NULL,
+			   "is required for apply patch");
+	if (!apply && c->query.force_given && streq(options, "PatchOptions"))
+		causes_add(&causes, CAUSE_FORBIDDEN, "force", NULL,
+			   "may not be specified for non-apply patch");
+	if (c->query.field_manager)
+		check_manager(c->query.field_manager, &causes);
+	int result = causes.count ? fail_invalid(c, &named, "", &causes) : 0;
+	causes_done(&causes);
+	return result;
+}
+
+/* --- after each write
+ * --------------------------------------------------------------------------------------- */
+
+static struct type type_of(const struct call *c, const struct resource *r)
+{
+	return (struct type){ .schema = r->schema, .meta = c->s->registry.meta, .resource = true };
+}
+
+/* What every object of the kind has, so that it is nobody's. */
+static struct json *empty_object(const struct resource *r)
+{
+	return r->ops && r->ops->empty ? builtin_parse(r->ops->empty) : json_new_object();
+}
+
+/* [] and [{}] ask to forget all owners; to leave managedFields out does not, since clients that do
+ * not know them would do so by mistake. */
+static bool is_reset(const struct json *list)
+{
+	size_t count = json_count(list);
+	return json_is_array(list) &&
+	       (count == 0 || (count == 1 && json_is_object(json_first(list)) &&
+			       json_count(json_first(list)) == 0));
+}
+
+static const struct json *managed_fields(const struct json *object)
+{
+	return json_get(json_get(object, "metadata"), "managedFields");
+}
+
+static const char *subresource_of(enum part part)
+{
+	switch (part) {
+	case PART_MAIN:
+		return "";
+	case PART_STATUS:
+		return "status";
+	case PART_FINALIZE:
+		return "finalize";
+	}
+	return "";
+}
+
+/* Parts with a path of their own are not changed on the main one, whatever the server fills in
+ * there. */
+static void leave_parts(const struct resource *r, enum part part, struct fieldset *s)
+{
+	if (part == PART_MAIN && resource_is(r, RESOURCE_STATUS))
+		fieldset_cut(s, "f:status", NULL);
+	if (part == PART_MAIN && resource_is(r, RESOURCE_FINALIZE))
+		fieldset_cut(s, "f:spec", "f:finalizers");
+}
+
+/* Nothing has changed and nobody says otherwise: no reason to read who owns what. */
+static bool is_settled(const struct comparison *change, const struct json *given,
+		       const struct json *stored)
+{
+	return comparison_empty(change) && (!given || json_equal(given, stored));
+}
+
+static struct json *owners_after(struct call *c, const struct resource *r, const struct json *old,
+				 const struct json *now, enum part part,
+				 const struct comparison *change)
+{
+	const struct json *given = managed_fields(now), *stored = managed_fields(old);
+	_cleanup_(managers_done) struct managers m = { 0 };
+	_cleanup_(freep) char *name = writer_name(c);
+	char time[CLOCK_TEXT_MAX];
+	if (old && is_reset(given))
+		return NULL;
+	if (managers_decode(given, r->api_version, &m) < 0 || m.count == 0)
+		managers_decode(stored, r->api_version, &m); /* what we wrote decodes */
+	if (old && m.count == 0)
+		return NULL;
+	managers_update(&m, change,
+			&(struct writer){ name, r->api_version, subresource_of(part),
+					  clock_format(loop_wall(c->s->loop), time) });
+	return managers_encode(&m);
+}
+
+void own_write(struct call *c, const struct resource *r, const struct json *old, struct json *now,
+	       enum part part)
+{
+	const struct type type = type_of(c, r);
+	if (c->applying) {
+		json_set(object_meta(now), "managedFields", TAKE_PTR(c->applied));
+		return;
+	}
+	_cleanup_(json_freep) struct json *empty = old ? NULL : empty_object(r);
+	_cleanup_(comparison_done) struct comparison change = { 0 };
+	typed_compare(&type, old ? old : empty, now, &change);
+	leave_parts(r, part, &change.added);
+	leave_parts(r, part, &change.modified);
+	struct json *list = old && is_settled(&change, managed_fields(now), managed_fields(old))
+				    ? json_dup(managed_fields(old))
+				    : owners_after(c, r, old, now, part, &change);
+	json_set(object_meta(now), "managedFields", list);
+}
+
+/* As they would be if they had the times of the other. */
+static bool same_but_for_times(const struct json *a, const struct json *b)
+{
+	if (json_count(a) != json_count(b))
+		return false;
+	for (size_t i = 0; i < json_count(a); i++) {
+		_cleanup_(json_freep) struct json *x = json_dup(json_at(a, i));
+		_cleanup_(json_freep) struct json *y = json_dup(json_at(b, i));
+		json_remove(x, "time");
+		json_remove(y, "time");
+		if (!json_equal(x, y))
+			return false;
+	}
+	return true;
+}
+
+bool own_unchanged(struct json *now, const struct json *old)
+{
+	const struct json *then = managed_fields(old);
+	if (json_equal(now, old))
+		return true;
+	if (!same_but_for_times(managed_fields(now), then))
+		return false;
+	struct json *meta = object_meta(now), *times = json_take(meta, "managedFields");
+	json_set(meta, "managedFields", json_dup(then));
+	if (json_equal(now, old)) {
+		json_free(times);
+		return true;
+	}
+	json_set(meta, "managedFields", times);
+	return false;
+}
+
+/* --- what is applied
+ * ---------------------------------------------------------------------------------------- */
+
+static int check_kind(struct call *c, const struct json *config)
+{
+	const char *version = str_or(json_get_string(config, "apiVersion"), "");
+	const char *kind = str_or(json_get_string(config, "kind"), "");
+	const struct json *meta = json_get(config, "metadata");
+	if (!streq(version, c->resource->api_version))
+		return fail(
+			c, 400, "BadRequest",
+			"Incorrect version specified in apply patch. Specified patch version: %s, expected: %s",
+			version, c->resource->api_version);
+	if (!streq(kind, c->resource->kind))
+		return fail(c, 400, "BadRequest",
+			    "the kind in the data (%s) does not match the expected kind (%s)", kind,
+			    c->resource->kind);
+	if (!json_is_null(json_get(meta, "managedFields")))
+		return fail(c, 400, "BadRequest", "metadata.managedFields must be nil");
+	return 0;
+}
+
+static int check_schema(struct call *c, const struct json *config)
+{
+	const struct type type = type_of(c, c->resource);
+	_cleanup_(freep) char *wrong = typed_validate(&type, config);
+	if (!wrong)
+		return 0;
+	return fail(c, 500, "", "failed to create typed patch object (%s%s%s; %s, Kind=%s): %s",
+		    c->ns, *c->ns ? "/" : "", c->name, c->resource->api_version, c->resource->kind,
+		    wrong);
+}
+
+/* The path says which object it is; a new one must say so itself, as upstream. */
+static int check_name(struct call *c, struct json *config, bool is_new)
+{
+	struct json *meta = object_meta(config);
+	const char *name = str_or(json_get_string(meta, "name"), "");
+	const char *ns = str_or(json_get_string(meta, "namespace"), "");
+	if (*name == '\0' && is_new)
+		return fail(
+			c, 400, "BadRequest",
+			"the name of the object (%s based on URL) was undeterminable: name must be provided",
+			c->name);
+	if (*name && !streq(name, c->name))
+		return fail(c, 400, "BadRequest",
+			    "the name of the object (%s) does not match the name on the URL (%s)",
+			    name, c->name);
+	if (*ns && !streq(ns, c->ns))
+		return fail(
+			c, 400, "BadRequest",
+			"the namespace of the object (%s) does not match the namespace on the request (%s)",
+			ns, c->ns);
+	json_set_string(meta, "name", c->name);
+	return 0;
+}
+
+static int check_uid(struct call *c, const struct json *config, const struct json *live)
+{
+	const char *uid = object_uid(config);
+	if (*uid == '\0' || streq(uid, object_uid(live)))
+		return 0;
+	if (!live)
+		return fail_conflict(
+			c, c->resource, c->name,
+			"uid mismatch: the provided object specified uid %s, and no existing object was found",
+			uid);
+	struct causes causes = { 0 };
+	causes_add_string(&causes, CAUSE_INVALID, "metadata.uid", uid, "field is immutable");
+	int result = fail_invalid(c, c->resource, c->name, &causes);
+	causes_done(&causes);
+	return result;
+}
+
+static void move_member(struct json *to, struct json *from, const char *key)
+{
+	struct json *value = json_take(from, key);
+	if (value)
+		json_set(to, key, value);
+}
+
+/* Only the part that the path stands for can be applied there. Takes config. */
+static struct json *part_of_config(const struct resource *r, struct json *config, enum part part)
+{
+	static const char *const identity[] = { "name", "namespace", "uid", "resourceVersion" };
+	if (part == PART_MAIN) {
+		if (resource_is(r, RESOURCE_STATUS))
+			json_remove(config, "status");
+		if (resource_is(r, RESOURCE_FINALIZE))
+			json_remove(json_get_mut(config, "spec"), "finalizers");
+		return config;
+	}
+	struct json *rest = json_new_object(), *meta = object_meta(rest);
+	move_member(rest, config, "apiVersion");
+	move_member(rest, config, "kind");
+	for (size_t i = 0; i < ARRAY_SIZE(identity); i++)
+		move_member(meta, object_meta(config), identity[i]);
+	if (part == PART_STATUS)
+		move_member(rest, config, "status");
+	else
+		move_member(json_make_object(rest, "spec"), json_get_mut(config, "spec"),
+			    "finalizers");
+	json_free(config);
+	return rest;
+}
+
+static int read_config(struct call *c, struct json **ret)
+{
+	int result = decode_apply(c, ret);
+	if (result == 0)
+		result = check_kind(c, *ret);
+	return result < 0 ? result : check_schema(c, *ret);
+}
+
+/* --- apply
+ * --------------------------------------------------------------------------------------------------
+ */
+
+/* What `kubectl apply` without --server-side has left in an annotation, as far as it still stands:
+ * kubectl may take that over from itself without being told to. */
+static struct fieldset last_applied(const struct call *c, const struct json *live)
+{
+	const struct type type = type_of(c, c->resource);
+	const char *text = json_get_string(json_get_path(live, "metadata.annotations"),
+					   LAST_APPLIED);
+	_cleanup_(json_freep) struct json *config = NULL;
+	if (!streq(c->query.field_manager, KUBECTL) || !text ||
+	    json_parse(text, strlen(text), &config, NULL) < 0 ||
+	    !streq(json_get_string(config, "apiVersion"), c->resource->api_version))
+		return (struct fieldset){ 0 };
+	struct fieldset fields = typed_fields(&type, config);
+	_cleanup_(comparison_done) struct comparison change = { 0 };
+	typed_compare(&type, config, live, &change);
+	fieldset_subtract(&fields, &change.added);
+	fieldset_subtract(&fields, &change.modified);
+	fieldset_subtract(&fields, &change.removed);
+	return fields;
+}
+
+/* So that `kubectl apply` without --server-side knows what has been applied meanwhile. */
+static void note_last_applied(const struct call *c, const struct json *config, struct json *now)
+{
+	struct json *annotations = json_get_mut(object_meta(now), "annotations");
+	if (!streq(c->query.field_manager, KUBECTL) || !json_get(annotations, LAST_APPLIED))
+		return;
+	_cleanup_(json_freep) struct json *shown = json_dup(config);
+	json_remove(json_get_mut(json_get_mut(shown, "metadata"), "annotations"), LAST_APPLIED);
+	_cleanup_(freep) char *text = json_to_string(shown);
+	_cleanup_(freep) char *line = xasprintf("%s\n", text);
+	json_set_string(annotations, LAST_APPLIED, line);
+}
+
+/* Who owns the object now; for one without owners, all that it holds gets one. */
+static void owners_before(const struct call *c, const struct json *live, const char *time,
+			  struct managers *ret)
+{
+	const struct resource *r = c->resource;
+	const struct type type = type_of(c, r);
+	*ret = (struct managers){ 0 };
+	managers_decode(managed_fields(live), r->api_version, ret);
+	if (!live || ret->count > 0)
+		return;
+	_cleanup_(json_freep) struct json *empty = empty_object(r);
+	_cleanup_(comparison_done) struct comparison all = { 0 };
+	typed_compare(&type, empty, live, &all);
+	managers_update(ret, &all,
+			&(struct writer){ BEFORE_FIRST_APPLY, r->api_version, "", time });
+}
+
+static int fail_apply(struct call *c, const struct conflicts *conflicts)
+{
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	struct json *details = json_new_object();
+	struct json *causes = json_set(details, "causes", json_new_array());
+	for (size_t i = 0; i < conflicts->count; i++) {
+		struct json *cause = json_append(causes, json_new_object());
+		_cleanup_(freep) char *message = xasprintf("conflict with %s",
+							   conflicts->items[i].manager);
+		json_set_string(cause, "reason", "FieldManagerConflict");
+		json_set_string(cause, "message", message);
+		json_set_string(cause, "field", conflicts->items[i].path);
+	}
+	conflicts_format(conflicts, &text);
+	return fail_details(c, 409, "Conflict", details, "%s", text.data);
+}
+
+/* live NULL: the object is new. The outcome's owners wait in the call for own_write(). */
+static int apply_config(struct call *c, const struct json *live, const struct json *config,
+			enum part part, struct json **ret)
+{
+	char time[CLOCK_TEXT_MAX];
+	clock_format(loop_wall(c->s->loop), time);
+	_cleanup_(managers_done) struct managers owners = { 0 };
+	_cleanup_(conflicts_done) struct conflicts conflicts = { 0 };
+	_cleanup_(json_freep) struct json *empty = empty_object(c->resource);
+	_cleanup_(fieldset_done) struct fieldset yielded = last_applied(c, live);
+	owners_before(c, live, time, &owners);
+	const struct apply a = {
+		.type = type_of(c, c->resource),
+		.live = live ? live : empty,
+		.config = config,
+		.writer = { c->query.field_manager, c->resource->api_version, subresource_of(part),
+			    time },
+		.force = c->query.force,
+		.yielded = &yielded,
+	};
+	if (apply_merge(&a, &owners, ret, &conflicts) < 0)
+		return fail_apply(c, &conflicts);
+	note_last_applied(c, config, *ret);
+	c->applied = managers_encode(&owners);
+	c->applying = true;
+	return decode_patched(c, c->resource, *ret);
+}
+
+static int apply_new(struct call *c, const struct json *config)
+{
+	_cleanup_(json_freep) struct json *tree = NULL;
+	int result = apply_config(c, NULL, config, PART_MAIN, &tree);
+	if (result == 0)
+		result = write_create(c, c->resource, c->ns, tree);
+	if (result == 0)
+		object_answer(c, 201, c->resource, tree);
+	return result;
+}
+
+static int apply_to(struct call *c, const struct object *old, const struct json *config,
+		    enum part part)
+{
+	_cleanup_(json_freep) struct json *tree = NULL;
+	int result = apply_config(c, old->tree, config, part, &tree);
+	if (result == 0)
+		result = write_update(c, c->resource, old, &tree, part);
+	if (result == 0)
+		object_answer(c, 200, c->resource, tree);
+	return result;
+}
+
+int verb_apply(struct call *c)
+{
+	_cleanup_(json_freep) struct json *config = NULL;
+	struct object old = { 0 };
+	enum part part = part_of_call(c);
+	int found = own_check_query(c, "PatchOptions", true);
+	if (found < 0 || read_config(c, &config) < 0)
+		return ANSWERED;
+	found = object_load(c, c->resource, c->ns, c->name, &old);
+	if (found == 0 && part != PART_MAIN)
+		found = fail_not_found(c, c->resource, c->name);
+	if (found < 0)
+		return found;
+	int result = check_name(c, config, !found);
+	if (result == 0)
+		result = check_uid(c, config, found ? old.tree : NULL);
+	if (result == 0) {
+		config = part_of_config(c->resource, config, part);
+		result = found ? apply_to(c, &old, config, part) : apply_new(c, config);
+	}
+	object_done(&old);
+	return result;
+}
