@@ -93,12 +93,15 @@ class Cluster:
         self.admin = self.pki.client("admin", "/O=system:masters/CN=admin")
         self._manager = self.pki.client("manager", "/CN=system:kube-controller-manager")
 
-    def start(self):
-        self._run("etcd", "--data-dir", os.path.join(self.dir, "etcd-data"), "--unsafe-no-fsync",
+    def start_store(self, fsync=False):
+        return self._run("etcd", "--data-dir", os.path.join(self.dir, "etcd-data"), *([] if fsync else ["--unsafe-no-fsync"]),
                   "--listen-client-urls", ETCD, "--advertise-client-urls", ETCD,
                   "--listen-peer-urls", "http://127.0.0.1:2380",
                   "--initial-advertise-peer-urls", "http://127.0.0.1:2380",
                   "--initial-cluster", "default=http://127.0.0.1:2380")
+
+    def start(self):
+        self.start_store()
         self.start_api()
         # What keeps nodes and workloads going is left out; this is what ends deletions.
         self._run("kube-controller-manager", "--kubeconfig", self._manager, "--leader-elect=false", "--port=0",
@@ -124,6 +127,7 @@ class Cluster:
             "--service-account-key-file", pki("accounts.pub"),
             "--service-account-signing-key-file", pki("accounts.key"))
         watch.until(os.path.join(self.dir, "kube-apiserver.log"), self._ready, 120, "kube-apiserver is not ready")
+        return self._api
 
     def _ready(self):
         if self._api.poll() is not None:
