@@ -164,6 +164,10 @@ $(B)/release/bench_ipmi: $(B)/release/test/bench/ipmi.o $(call archives,release,
 	@mkdir -p $(@D)
 	@$(call link,release)
 
+$(B)/release/bench_api: $(B)/release/test/bench/api.o $(call archives,release,base)
+	@mkdir -p $(@D)
+	@$(call link,release)
+
 # --- the test layers (docs/testing.md) --------------------------------------------------------------------------
 
 # Each layer appends "name passed failed skipped" to build/test/results; hack/totals sums them.
@@ -202,7 +206,7 @@ test-full: setup ## all that 25 minutes cannot hold: more seeds, the generic ram
 test-lab-full: all $(B)/ramdisk/virt/initramfs lab-image
 	@LAB_FULL=1 TEST_TIMEOUT_S=10800 hack/run-tests $(wildcard test/lab/test_*)
 
-bench: setup all $(B)/release/bench_ipmi $(B)/ramdisk/virt/initramfs lab-image ## the figures, with peers in the same run; ROWS="ipmi write": these groups only
+bench: setup all $(B)/release/bench_ipmi $(B)/release/bench_api $(B)/ramdisk/virt/initramfs lab-image ## the figures, with peers in the same run; ROWS="ipmi write": these groups only
 	@hack/bench $(ROWS)
 
 PREFIX ?= /usr/local

@@ -13,13 +13,18 @@
 #include <string.h>
 
 #include "apiserver/protobuf.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "crypt/crypt.h"
 
+/* Certificates whose subjects are remembered: parsing one costs more than most answers do. */
+enum { KNOWN_MAX = 256 };
+
 struct api_front {
 	struct api_front_options options;
 	size_t exchanges; /* not over yet */
+	struct map known; /* PEM to struct api_user, emptied when full */
 };
 
 struct exchange {
@@ -52,6 +57,16 @@ static const struct refusal {
 
 static const char no_cache[] = "Cache-Control: no-cache, private";
 
+static void forget(struct api_front *f)
+{
+	map_for_each(&f->known, i) {
+		struct api_user *user = f->known.entries[i].value;
+		api_user_done(user);
+		free(user);
+	}
+	map_done(&f->known);
+}
+
 struct api_front *api_front_new(const struct api_front_options *options)
 {
 	struct api_front *f = xcalloc(1, sizeof(*f));
@@ -64,6 +79,7 @@ struct api_front *api_front_free(struct api_front *f)
 	if (!f)
 		return NULL;
 	assert(f->exchanges == 0);
+	forget(f);
 	free(f);
 	return NULL;
 }
@@ -77,13 +93,29 @@ void api_user_done(struct api_user *u)
 	*u = (struct api_user){ 0 };
 }
 
-static bool user_of_certificate(const char *pem, struct api_user *ret)
+static struct api_user *read_subject(const char *pem)
 {
-	if (!pem || crypt_cert_subject(pem, &ret->name, &ret->groups, NULL) < 0)
-		return false;
-	if (str_empty(ret->name))
-		api_user_done(ret);
-	return ret->name;
+	struct api_user user = { 0 };
+	if (crypt_cert_subject(pem, &user.name, &user.groups, NULL) < 0)
+		return NULL;
+	if (!str_empty(user.name))
+		return xmemdup(&user, sizeof(user));
+	api_user_done(&user);
+	return NULL;
+}
+
+/* web has verified it, once for its connection; what it says about its owner does not change. */
+static bool user_of_certificate(struct api_front *f, const char *pem, struct api_user *ret)
+{
+	struct api_user *user = pem ? map_get(&f->known, pem) : NULL;
+	if (pem && !user && (user = read_subject(pem))) {
+		if (f->known.count == KNOWN_MAX)
+			forget(f);
+		map_set(&f->known, pem, user);
+	}
+	if (user)
+		*ret = (struct api_user){ xstrdup(user->name), xstrdup(user->groups) };
+	return user;
 }
 
 static bool user_of_token(const struct api_front *f, const char *token, struct api_user *ret)
@@ -102,12 +134,12 @@ static const char *bearer_token(const struct web_request *r)
 }
 
 /* *ret_token is set when it is the token that counts. */
-static bool identify(const struct api_front *f, const struct web_request *r, struct api_user *ret,
+static bool identify(struct api_front *f, const struct web_request *r, struct api_user *ret,
 		     const char **ret_token)
 {
 	const char *token = bearer_token(r);
 	*ret_token = NULL;
-	if (user_of_certificate(web_peer_certificate(r), ret))
+	if (user_of_certificate(f, web_peer_certificate(r), ret))
 		return true;
 	if (!user_of_token(f, token, ret))
 		return false;

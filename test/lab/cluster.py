@@ -104,12 +104,13 @@ class Cluster:
         # What keeps nodes and workloads going is left out; this is what ends deletions.
         self.start_controllers("garbagecollector,namespace,serviceaccount,serviceaccount-token")
 
-    def start_etcd(self):
+    def start_etcd(self, fsync=False):
         peer = f"http://127.0.0.1:{self.peer_port}"
-        self._run("etcd", "--data-dir", os.path.join(self.dir, "etcd-data"), "--unsafe-no-fsync",
-                  "--listen-client-urls", self.etcd, "--advertise-client-urls", self.etcd,
-                  "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-                  "--initial-cluster", f"default={peer}")
+        return self._run("etcd", "--data-dir", os.path.join(self.dir, "etcd-data"),
+                         *([] if fsync else ["--unsafe-no-fsync"]),
+                         "--listen-client-urls", self.etcd, "--advertise-client-urls", self.etcd,
+                         "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
+                         "--initial-cluster", f"default={peer}")
 
     def start_controllers(self, controllers):
         self._run("kube-controller-manager", "--kubeconfig", self._manager, "--leader-elect=false", "--port=0",
@@ -135,6 +136,7 @@ class Cluster:
             "--service-account-key-file", pki("accounts.pub"),
             "--service-account-signing-key-file", pki("accounts.key"))
         watch.until(os.path.join(self.dir, "kube-apiserver.log"), self._ready, 120, "kube-apiserver is not ready")
+        return self._api
 
     def _ready(self):
         if self._api.poll() is not None:

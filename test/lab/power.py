@@ -137,8 +137,9 @@ class Disk:
             self.writes_left = writes
 
     def survivors(self, random):
-        """Of what was not flushed a random part gets onto the medium: none, some, or all of it; of a write, some of its sectors."""
-        share = random.choice((0, random.random(), 1))
+        """Of what was not flushed a random part gets onto the medium: none, some, or all of it; of a write, some of its sectors. Of what a liar
+        did not flush nothing does."""
+        share = 0 if self.lies else random.choice((0, random.random(), 1))
         kept = 0
         for offset, data in self.cache:
             for at in range(0, len(data), SECTOR):
