@@ -193,7 +193,7 @@ static int compare_keys(struct move *m, bool *ret_absent, struct err *err)
 	if (r == 0)
 		r = look_for(m->to, &secrets, m->options->own_ns, ENGINE_SECRET, &there, err);
 	*ret_absent = here && !there;
-	m->same_key = here && (!there || transfer_same_secret(here, there));
+	m->same_key = !here || !there || transfer_same_secret(here, there);
 	return r;
 }
 
@@ -209,12 +209,10 @@ static int show_plan(struct move *m, struct err *err)
 		    str_or(json_get_path_string(host, "status.provisioning.state"), "new"),
 		    json_count(names), why ? "; would be waited for: " : "", why ? why : "");
 	}
-	if (r == 0)
+	if (r == 0 && (absent || !m->same_key))
 		say(m, "Secret %s/%s: %s", m->options->own_ns, ENGINE_SECRET,
 		    absent ? "would be copied"
-		    : m->same_key
-			    ? "is the same there"
-			    : "stays as it is there; ramdisks that run now will not be known");
+			   : "another is there, and stays: ramdisks that run now are forgotten");
 	return r;
 }
 
@@ -505,7 +503,7 @@ static int copy_all(struct move *m, struct err *err)
 		r = each(m, true, copy_host, err);
 	for (size_t i = 0; i < ARRAY_SIZE(steps) && r == 0; i++)
 		r = each(m, false, steps[i], err);
-	if (r == 0)
+	if (r == 0 && json_count(m->hosts) > 0)
 		say(m, "%zu hosts: copied", json_count(m->hosts));
 	return r;
 }
@@ -600,7 +598,7 @@ static int move(struct move *m, struct err *err)
 	if (r == 0)
 		r = check_all(m, err);
 	if (r == 0 && json_count(m->hosts) == 0)
-		say(m, "no hosts at the source%s", m->options->dry_run ? "" : " (any more)");
+		say(m, "no hosts at the source");
 	if (r < 0 || m->options->dry_run)
 		return r < 0 ? r : show_plan(m, err);
 	r = settle(m, err);
