@@ -1,5 +1,5 @@
-/* ingotctl: shows what Ingot is doing with its hosts. Dispatch; commands stand in files of their
- * names, what they show in pkg/ctl. It changes nothing anywhere. */
+/* ingotctl: shows what Ingot is doing with its hosts, and moves them to another API server.
+ * Dispatch; commands stand in files of their names, what they show and do in pkg/ctl. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include "commands.h"
 
 static const struct command *const commands[] = { &status_command, &watch_command,
-						  &describe_command, NULL };
+						  &describe_command, &move_command, NULL };
 
 static const struct program program = {
 	.name = "ingotctl",

@@ -14,7 +14,8 @@
 #include "kube/config.h"
 #include "kube/http_transport.h"
 
-enum { DEBUG_MAX = 64 << 20 };
+/* More than a controller takes: somebody waits for the end of it, and it has one. */
+enum { DEBUG_MAX = 64 << 20, API_QPS = 200, API_BURST = 400 };
 
 const struct kube_resource ctl_hosts = { "metal3.io", "v1alpha1", "baremetalhosts", "BareMetalHost",
 					 true };
@@ -49,8 +50,11 @@ static int connect_api(struct ctl *c, const struct ctl_options *o, struct err *e
 				    err);
 	kube_config_release(&config);
 	if (r == 0)
-		c->client = kube_client_new(&(struct kube_client_options){
-			.loop = c->loop, .transport = c->transport });
+		c->client = kube_client_new(
+			&(struct kube_client_options){ .loop = c->loop,
+						       .transport = c->transport,
+						       .qps = API_QPS,
+						       .burst = API_BURST });
 	return r;
 }
 

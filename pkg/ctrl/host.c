@@ -133,10 +133,10 @@ bool pass_clear_error(struct pass *p)
 
 /* --- the steps before the state machine: each true when the pass ends with it ----------------- */
 
-static bool held(const struct pass *p)
+bool host_is_held(const struct json *object)
 {
-	const struct api_meta *m = &p->host.meta;
-	return api_annotation(m, BMH_PAUSED) || api_annotation(m, BMH_DELETE_FOR_MOVE);
+	const struct json *notes = json_get_path(object, "metadata.annotations");
+	return json_get_string(notes, BMH_PAUSED) || json_get_string(notes, BMH_DELETE_FOR_MOVE);
 }
 
 static void release_hardware_data(struct pass *p)
@@ -395,7 +395,7 @@ void host_reconcile(const struct host_facts *facts, struct host_result *ret)
 		ret->verdict = HOST_RETRY;
 		return;
 	}
-	if (!held(&p)) {
+	if (!host_is_held(facts->object)) {
 		p.state = (enum bmh_state)p.host.status.provisioning.state;
 		p.key = xasprintf("%s/%s", p.host.meta.ns, p.host.meta.name);
 		p.status_before = bmh_status_json(&p.host.status);

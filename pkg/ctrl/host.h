@@ -79,6 +79,8 @@ struct host_result {
 	struct err err;
 };
 
+/* Paused, or being moved away: nothing is done for it, and nothing written to it. */
+bool host_is_held(const struct json *object);
 /* Fills names with what the pass will look at; to be fetched before. */
 void host_secrets_wanted(const struct bmh *h, const char *names[_SECRET_USE_MAX]);
 void host_reconcile(const struct host_facts *facts, struct host_result *ret);

@@ -305,19 +305,23 @@ static bool backing_off(struct run *r)
 	return true;
 }
 
+/* A host that is being moved here is held, and its record comes after it: the engine must not take
+ * it for one that never had a record. */
+static void load_record(struct host_controller *c, const char *key, const char *uid, bool held)
+{
+	bool known = engine_knows(c->engine, key);
+	_cleanup_(json_freep) struct json *record = known ? NULL : records_get(c->records, key);
+	if (known || record || !held)
+		engine_load(c->engine, key, uid, record); /* known: another host of that name? */
+}
+
 static void reconcile(struct run *r)
 {
 	struct host_controller *c = r->controller;
 	r->signature = signature_of(r);
 	if (backing_off(r))
 		return;
-	const char *uid = kube_uid(r->object);
-	if (!engine_knows(c->engine, r->key)) {
-		_cleanup_(json_freep) struct json *record = records_get(c->records, r->key);
-		engine_load(c->engine, r->key, uid, record);
-	} else {
-		engine_load(c->engine, r->key, uid, NULL); /* another host of that name? */
-	}
+	load_record(c, r->key, kube_uid(r->object), host_is_held(r->object));
 	struct host_facts *f = &r->facts;
 	f->object = r->object;
 	f->hardware_data = r->hardware;
@@ -494,8 +498,8 @@ usec_t host_controller_next(const struct host_controller *c, const char *key)
 static int preload(void *data, struct kube_object *o)
 {
 	struct host_controller *c = data;
-	_cleanup_(json_freep) struct json *record = records_get(c->records, o->key);
-	engine_load(c->engine, o->key, o->uid, record);
+	_cleanup_(json_freep) struct json *object = kube_object_parse(o);
+	load_record(c, o->key, o->uid, host_is_held(object));
 	return 0;
 }
 

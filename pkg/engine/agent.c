@@ -102,7 +102,7 @@ static void answer_lookup(struct node *n, bool with_token, engine_answer_fn answ
 {
 	char token[64];
 	node_token(n, token);
-	struct agent_lookup_answer a = { .node_uuid = n->uid,
+	struct agent_lookup_answer a = { .node_uuid = node_agent_uid(n),
 					 .token = with_token ? token : NULL,
 					 .root_device = n->root_hints };
 	_cleanup_(json_freep) struct json *body = agent_lookup_answer(&a);
@@ -331,7 +331,7 @@ void node_release_inspection(struct node *n, int status)
 		return;
 	}
 	_cleanup_(json_freep) struct json *body = json_new_object();
-	json_set_string(body, "uuid", n->uid);
+	json_set_string(body, "uuid", node_agent_uid(n));
 	p.fn(p.data, 202, body);
 }
 

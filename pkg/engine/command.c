@@ -11,6 +11,11 @@
 #include "crypt/crypt.h"
 #include "engine/internal.h"
 
+const char *node_agent_uid(const struct node *n)
+{
+	return str_or(n->record.boot.host_uid, n->uid);
+}
+
 void node_token(const struct node *n, char out[64])
 {
 	/* HMAC(engine key, purpose, host UID, nonce): nothing to store, and each boot has
@@ -20,7 +25,7 @@ void node_token(const struct node *n, char out[64])
 	out[0] = '\0';
 	if (!n->record.boot.nonce)
 		return;
-	strbuf_addf(&text, "agent-token\n%s\n%s", n->uid, n->record.boot.nonce);
+	strbuf_addf(&text, "agent-token\n%s\n%s", node_agent_uid(n), n->record.boot.nonce);
 	hmac_sha256(n->engine->options.secret, n->engine->options.secret_len, text.data, text.len,
 		    mac);
 	_cleanup_(freep) char *encoded = base64url_encode(mac, sizeof(mac));
@@ -71,7 +76,7 @@ void node_ask_agent(struct node *n, const char *method, const char *path, struct
 struct json *node_for_agent(const struct node *n)
 {
 	struct json *node = json_new_object();
-	json_set_string(node, "uuid", n->uid);
+	json_set_string(node, "uuid", node_agent_uid(n));
 	json_set_string(node, "name", n->key);
 	struct json *properties = json_make_object(node, "properties");
 	if (n->root_hints)

@@ -206,6 +206,8 @@ struct engine {
 struct node *node_find(const struct engine *e, const char *key);
 struct node *node_make(struct engine *e, const char *key, const char *uid);
 struct node *node_free(struct node *n);
+/* With the end of the ramdisk that knew it. */
+void node_forget_old_uid(struct node *n);
 /* What an asynchronous question carries instead of a pointer to the node. */
 struct node_ticket *node_ticket_new(struct node *n, uint64_t serial);
 /* The node, if it is still the same one, else NULL. Frees the ticket. */
@@ -296,6 +298,8 @@ void node_schedule_poll(struct node *n);
 void node_ask_agent(struct node *n, const char *method, const char *path, struct json *body,
 		    usec_t timeout);
 void node_forget_agent(struct node *n);
+/* What the ramdisk knows the host by: its UID at the time of that boot, which a move changes. */
+const char *node_agent_uid(const struct node *n);
 /* Agent token of the boot that the record names; "" when none. 43 characters. */
 void node_token(const struct node *n, char out[64]);
 /* The `node` that commands carry. */

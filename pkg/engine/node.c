@@ -93,6 +93,23 @@ struct node *node_make(struct engine *e, const char *key, const char *uid)
 	return n;
 }
 
+void node_forget_old_uid(struct node *n)
+{
+	const char *old = n->record.boot.host_uid;
+	if (old && !streq(old, n->uid) && map_get(&n->engine->uids, old) == n)
+		map_remove(&n->engine->uids, old);
+	str_replace(&n->record.boot.host_uid, NULL);
+}
+
+/* A ramdisk that was booted before the host was moved here names it by the UID that it had there.
+ */
+static void add_old_uid(struct node *n)
+{
+	const char *old = n->record.boot.host_uid;
+	if (old && !map_get(&n->engine->uids, old))
+		map_set(&n->engine->uids, old, n);
+}
+
 static void tell_waiter(struct node *n, bool stored);
 
 static void forget_macs(struct node *n)
@@ -115,6 +132,7 @@ struct node *node_free(struct node *n)
 	timer_stop(&n->save_timer);
 	forget_macs(n);
 	map_remove(&e->nodes, n->key);
+	node_forget_old_uid(n);
 	if (map_get(&e->uids, n->uid) == n)
 		map_remove(&e->uids, n->uid);
 	bmc_close(n->bmc);
@@ -338,6 +356,7 @@ static int load_record(struct node *n, const struct json *record, struct err *er
 			       "node.state is \"%s\", which is no state: "
 			       "delete the record to have the host looked at anew",
 			       state);
+	add_old_uid(n);
 	return 0;
 }
 

@@ -33,6 +33,7 @@ static const struct bind_field boot_fields[] = {
 	FIELD("startedAt", BIND_TIME, boot.started_at),
 	FIELD("tokenIssued", BIND_BOOL, boot.token_issued),
 	FIELD("sourceAddress", BIND_STRING, boot.source_address),
+	FIELD("hostUID", BIND_STRING, boot.host_uid),
 	{ 0 },
 };
 TABLE(boot);

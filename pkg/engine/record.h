@@ -24,6 +24,7 @@ struct node_record {
 		usec_t started_at;
 		bool token_issued;
 		char *source_address;
+		char *host_uid; /* that it knows the host by; NULL: host_uid above */
 	} boot;
 	struct {
 		char *url;

@@ -132,6 +132,7 @@ void node_no_boot(struct node *n)
 	str_replace(&n->record.boot.nonce, NULL);
 	str_replace(&n->record.boot.purpose, NULL);
 	str_replace(&n->record.boot.source_address, NULL);
+	node_forget_old_uid(n);
 	n->record.boot.token_issued = false;
 	str_replace(&n->record.agent.url, NULL);
 	str_replace(&n->record.agent.certificate, NULL);
@@ -391,7 +392,7 @@ static struct json *image_info(const struct node *n)
 		json_set_string(info, "os_hash_algo", r->image.checksum_type);
 	if (named && !url)
 		json_set_string(info, "os_hash_value", r->image.checksum);
-	json_set_string(info, "node_uuid", n->uid);
+	json_set_string(info, "node_uuid", node_agent_uid(n));
 	json_set_bool(info, "stream_raw_images", true);
 	json_set_string(info, "image_type", "whole-disk");
 	json_set_string(info, "deploy_boot_mode", n->boot_mode == BOOT_LEGACY ? "bios" : "uefi");
