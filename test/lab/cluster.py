@@ -1,4 +1,4 @@
-"""A real Kubernetes control plane in the lab's namespace, on its loopback: etcd, kube-apiserver and
+"""A real Kubernetes control plane in the lab's namespace, on its loopback or another address of it: etcd, kube-apiserver and
 kube-controller-manager as hack/kube-apiserver built them, with TLS, RBAC and service accounts.
 
     with Lab(directory) as lab:
@@ -21,7 +21,7 @@ import watch
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 PROGRAMS = os.environ.get("INGOT_KUBERNETES") or os.path.join(TOP, "build/cache/kubernetes")
-ADDRESS = "127.0.0.1:6443"
+PORT = 6443
 ETCD = "http://127.0.0.1:2379"
 
 
@@ -42,8 +42,8 @@ def openssl(*arguments, stdin=None):
 class Pki:
     """A CA and what it signs, all below one directory."""
 
-    def __init__(self, directory):
-        self.dir = directory
+    def __init__(self, directory, server):
+        self.dir, self.server = directory, server
         os.makedirs(directory, mode=0o700)
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                 "-subj", "/CN=lab CA", "-keyout", self.path("ca.key"), "-out", self.path("ca.crt"))
@@ -68,7 +68,7 @@ class Pki:
 
     def kubeconfig(self, name, user):
         path = self.path(name + ".kubeconfig")
-        cluster = {"server": f"https://{ADDRESS}", "certificate-authority-data": self.data("ca.crt")}
+        cluster = {"server": f"https://{self.server}", "certificate-authority-data": self.data("ca.crt")}
         config = {"apiVersion": "v1", "kind": "Config", "current-context": "lab",
                   "clusters": [{"name": "lab", "cluster": cluster}], "users": [{"name": name, "user": user}],
                   "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": name}}]}
@@ -83,13 +83,14 @@ class Pki:
 
 
 class Cluster:
-    def __init__(self, lab, directory):
-        self.lab, self.dir = lab, os.path.abspath(directory)
+    def __init__(self, lab, directory, address="127.0.0.1"):
+        """address: where the API server listens."""
+        self.lab, self.dir, self.address = lab, os.path.abspath(directory), address
         self.ingot = self._api = None
         os.makedirs(self.dir, exist_ok=True)
-        self.pki = Pki(os.path.join(self.dir, "pki"))
+        self.pki = Pki(os.path.join(self.dir, "pki"), f"{address}:{PORT}")
         self.pki.sign("server", "/CN=kube-apiserver", "extendedKeyUsage=serverAuth\n"
-                      "subjectAltName=IP:127.0.0.1,IP:10.96.0.1,DNS:kubernetes.default.svc")
+                      f"subjectAltName=IP:127.0.0.1,IP:{address},IP:10.96.0.1,DNS:kubernetes.default.svc")
         self.admin = self.pki.client("admin", "/O=system:masters/CN=admin")
         self._manager = self.pki.client("manager", "/CN=system:kube-controller-manager")
 
@@ -116,7 +117,7 @@ class Cluster:
     def start_api(self):
         pki = self.pki.path
         self._api = self._run(
-            "kube-apiserver", "--etcd-servers", ETCD, "--bind-address", "127.0.0.1", "--secure-port", "6443",
+            "kube-apiserver", "--etcd-servers", ETCD, "--bind-address", self.address, "--secure-port", str(PORT),
             "--advertise-address", "10.77.0.1", "--service-cluster-ip-range", "10.96.0.0/16",
             "--tls-cert-file", pki("server.crt"), "--tls-private-key-file", pki("server.key"),
             "--client-ca-file", pki("ca.crt"), "--authorization-mode", "RBAC", "--anonymous-auth=false",
