@@ -62,6 +62,11 @@ struct engine_options {
 	/* Can DHCP give this address, a text of anybody's making, to a host? NULL: any. */
 	int (*address_check)(void *data, const char *address, struct err *err);
 	void *address_data;
+	/* More places of the image at this URL, as the copies that other instances serve: agents of
+	 * ours go on there when one fails. NULL-ended, borrowed until the next call; NULL: none.
+	 * May be NULL: nobody serves copies. */
+	const char *const *(*image_places)(void *data, const char *url);
+	void *image_places_data;
 	struct engine_env env;
 };
 

@@ -374,12 +374,25 @@ static const char *last_part(const char *url)
 	return slash && slash[1] ? slash + 1 : url;
 }
 
+/* The stock agent reads the first; ours goes on at the next when one fails. */
+static void add_urls(const struct node *n, struct json *info)
+{
+	const struct engine_options *o = &n->engine->options;
+	struct json *urls = json_set(info, "urls", json_new_array());
+	const char *const *place = o->image_places ? o->image_places(o->image_places_data,
+								     n->record.image.url)
+						   : NULL;
+	json_append(urls, json_new_string(n->record.image.url));
+	for (; place && *place; place++)
+		json_append(urls, json_new_string(*place));
+}
+
 static struct json *image_info(const struct node *n)
 {
 	const struct node_record *r = &n->record;
 	struct json *info = json_new_object();
 	json_set_string(info, "id", last_part(r->image.url));
-	json_append(json_set(info, "urls", json_new_array()), json_new_string(r->image.url));
+	add_urls(n, info);
 	if (!str_empty(r->image.format))
 		json_set_string(info, "disk_format", r->image.format);
 	bool url = str_has_prefix(r->image.checksum, "http://") ||

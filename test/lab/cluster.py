@@ -1,4 +1,4 @@
-"""A real Kubernetes control plane in the lab's namespace, on its loopback: etcd, kube-apiserver and
+"""A real Kubernetes control plane in the lab's namespace, on its loopback or another address of it: etcd, kube-apiserver and
 kube-controller-manager as hack/kube-apiserver built them, with TLS, RBAC and service accounts.
 
     with Lab(directory) as lab:
@@ -85,16 +85,17 @@ class Pki:
 
 
 class Cluster:
-    def __init__(self, lab, directory, ports=PORTS):
-        self.lab, self.dir = lab, os.path.abspath(directory)
+    def __init__(self, lab, directory, ports=PORTS, address="127.0.0.1"):
+        """address: where the API server listens."""
+        self.lab, self.dir, self.address = lab, os.path.abspath(directory), address
         self.port, self.etcd_port, self.peer_port = ports
         self.etcd = f"http://127.0.0.1:{self.etcd_port}"
         self.ingot = self._api = None
         self.has_controllers = not missing("kube-controller-manager")
         os.makedirs(self.dir, exist_ok=True)
-        self.pki = Pki(os.path.join(self.dir, "pki"), f"127.0.0.1:{self.port}")
+        self.pki = Pki(os.path.join(self.dir, "pki"), f"{address}:{self.port}")
         self.pki.sign("server", "/CN=kube-apiserver", "extendedKeyUsage=serverAuth\n"
-                      "subjectAltName=IP:127.0.0.1,IP:10.96.0.1,DNS:kubernetes.default.svc")
+                      f"subjectAltName=IP:127.0.0.1,IP:{address},IP:10.96.0.1,DNS:kubernetes.default.svc")
         self.admin = self.pki.client("admin", "/O=system:masters/CN=admin")
         self._manager = self.pki.client("manager", "/CN=system:kube-controller-manager")
 
@@ -127,7 +128,7 @@ class Cluster:
     def start_api(self):
         pki = self.pki.path
         self._api = self._run(
-            "kube-apiserver", "--etcd-servers", self.etcd, "--bind-address", "127.0.0.1",
+            "kube-apiserver", "--etcd-servers", self.etcd, "--bind-address", self.address,
             "--secure-port", str(self.port),
             "--advertise-address", "10.77.0.1", "--service-cluster-ip-range", "10.96.0.0/16",
             "--tls-cert-file", pki("server.crt"), "--tls-private-key-file", pki("server.key"),

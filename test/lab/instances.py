@@ -123,7 +123,7 @@ class Instance:
     # --- the process ---
 
     def start(self, *options):
-        argv = [self.site.program, "operator", "--kubeconfig", f"{self.site.data}/kubeconfig", *LEASE, "--provisioning-interface", "provisio",
+        argv = [self.site.program, "operator", "--kubeconfig", self.site.kubeconfig(), *LEASE, "--provisioning-interface", "provisio",
                 "--provisioning-address", self.address(), "--dhcp-range", "10.77.0.100-10.77.0.199/24", "--ramdisk", self.site.ramdisk, *options]
         self.process = self.site.lab.popen(argv, log=self.log, namespace=self.namespace)
         return self
@@ -161,26 +161,21 @@ class Instance:
                 self.process.wait(20)
 
 
-class InstancesSite(Site):
-    """A site with two instances, of which the first leads when start() is back."""
+class Pair:
+    """Mixed into a site: two instances, of which the first leads when start() is back."""
 
-    api_bind = API
+    instances = ()
 
-    def __enter__(self):
-        super().__enter__()
-        self.lab.ip("link", "add", "api0", "type", "bridge", "stp_state", "0", "forward_delay", "0")
-        self.lab.ip("link", "set", "api0", "up")
-        self.lab.ip("address", "add", API.split(":", maxsplit=1)[0] + "/24", "dev", "api0")
-        self.instances = []
-        return self
+    def kubeconfig(self):
+        """Of the instances."""
+        return f"{self.data}/kubeconfig"
 
-    def start(self):
-        self.start_api()
+    def start(self, *options):
         self.wires = Wires(self.lab, "br0", "bmc0")
         self.instances = [Instance(self, number) for number in (1, 2)]
         first, second = self.instances
-        first.start().leads()
-        second.start().stands_by()
+        first.start(*options).leads()
+        second.start(*options).stands_by()
         # Each is on the other's list, so that hosts which boot from now on know both.
         first.wait_log(f"another instance runs.*{second.address()}")
         self.log = first.log
@@ -190,9 +185,29 @@ class InstancesSite(Site):
         for instance in self.instances:
             instance.stop()
 
+    def __exit__(self, *error):
+        super().__exit__(*error)
+        for instance in self.instances:
+            remove_namespace(instance.namespace)
+
     # --- what tests ask ---
 
-    def record(self, name):
+    def takes_over(self, since):
+        """The second instance leads: seconds from then to its first packet to a BMC."""
+        second = self.instances[1].leads(self.kind.patience)
+        seconds = self.wires.wait(second.address("bmcs"), BMC_PORT, self.kind.patience) - since
+        print(f"# asks the BMC {seconds:.1f} s later", flush=True)
+        return seconds
+
+    def calls_agent(self, since):
+        """Likewise to its first connection to an agent, by which it goes on with what the HostRecord says."""
+        second = self.instances[1]
+        seconds = self.wires.wait(second.address(), AGENT_PORT, self.kind.patience) - since
+        print(f"# calls the agent {seconds:.1f} s later", flush=True)
+        second.wait_log("operation resumed", self.kind.patience)
+        return seconds
+
+    def host_record(self, name):
         return json.loads(self.kubectl("get", "hostrecord", name, "-o", "json"))["spec"]
 
     def image_requests(self):
@@ -207,7 +222,12 @@ class InstancesSite(Site):
             client.settimeout(10)
             return "refused" if client.connect_ex((address, port)) == errno.ECONNREFUSED else "taken"
 
-    def __exit__(self, *error):
-        super().__exit__(*error)
-        for instance in self.instances:
-            remove_namespace(instance.namespace)
+
+class InstancesSite(Pair, Site):
+    """A pair on `ingot standalone --api-only`."""
+
+    api_bind = API
+
+    def start(self, *options):
+        self.start_api()
+        return super().start(*options)

@@ -87,7 +87,8 @@ class ChassisHandler(socketserver.StreamRequestHandler):
 
 class Lab:
     """The namespace: br0 (10.77.0.1/24, fd77::1/64) carries the servers' NICs, bmc0 (10.78.0.1/24)
-    the BMCs' addresses. The code under test runs inside and has the .1 addresses."""
+    the BMCs' addresses, api0 (10.79.0.1/24) machines that reach an API server from outside. The code under test runs inside and has
+    the .1 addresses."""
 
     PREFIX = "ingot-lab-"
 
@@ -199,7 +200,7 @@ class Lab:
     def _create_namespace(self):
         run(["ip", "netns", "add", self.name])
         self.ip("link", "set", "lo", "up")
-        for bridge in ("br0", "bmc0"):
+        for bridge in ("br0", "bmc0", "api0"):
             # LLDP frames pass (bit 14); everything else about the bridge is a plain switch.
             self.ip("link", "add", bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0",
                     "group_fwd_mask", "0x4000")
@@ -207,6 +208,7 @@ class Lab:
         self.ip("address", "add", "10.77.0.1/24", "dev", "br0")
         self.ip("address", "add", "fd77::1/64", "dev", "br0", "nodad")
         self.ip("address", "add", "10.78.0.1/24", "dev", "bmc0")
+        self.ip("address", "add", "10.79.0.1/24", "dev", "api0")
 
     def _serve_chassis(self):
         self._chassis = socketserver.ThreadingUnixStreamServer(self.socket_path, ChassisHandler)

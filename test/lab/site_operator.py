@@ -19,6 +19,8 @@ PATIENCE = 120
 class OperatorSite(Site):
     """A site whose API is a cluster's, and whose Ingot is the cluster's operator."""
 
+    api_address = "127.0.0.1"
+
     def __init__(self, directory, kind=Guest, install=cluster.Cluster.install):
         """install: what a person does with the cluster before Ingot is started."""
         super().__init__(directory, kind.images)
@@ -26,7 +28,7 @@ class OperatorSite(Site):
 
     def __enter__(self):
         super().__enter__()
-        self.cluster = cluster.Cluster(self.lab, os.path.join(self.dir, "cluster"))
+        self.cluster = cluster.Cluster(self.lab, os.path.join(self.dir, "cluster"), address=self.api_address)
         self.cluster.start()
         self._install(self.cluster)
         os.makedirs(self.data)

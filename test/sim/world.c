@@ -252,6 +252,11 @@ static void work_ends(void *data)
 static void begin_write(struct machine *m, const struct json *params)
 {
 	const struct json *info = json_get_path(params, "step.args.image_info");
+	struct strbuf urls = { 0 };
+	json_for_each(url, json_get(info, "urls"))
+		strbuf_addf(&urls, "%s%s", urls.len ? " " : "", json_string(url));
+	free(m->reads_from);
+	m->reads_from = strbuf_take(&urls, NULL);
 	str_replace(&m->writing, json_get_string(info, "checksum"));
 	m->writes_begun++;
 	m->write_began = loop_now(m->world->loop);
@@ -528,7 +533,7 @@ void world_done(struct world *w)
 		json_free(m->commands);
 		secret_free(m->token);
 		free(m->mac), free(m->address), free(m->url), free(m->image), free(m->writing),
-			free(m->node_uuid);
+			free(m->reads_from), free(m->node_uuid);
 		free(m);
 	}
 	bmc_driver_free(w->driver);

@@ -40,6 +40,7 @@ struct machine {
 	enum disk_state disk;
 	char *image; /* checksum of what is on the disk */
 	char *writing;
+	char *reads_from; /* URLs of the last write, with blanks between */
 	bool cleaned;
 	/* counted; os_boots: of a written image */
 	usec_t write_began;

@@ -17,6 +17,7 @@
 enum {
 	DEFAULT_TIMEOUT_S = 60,
 	DEFAULT_INTERVAL_S = 10,
+	FAILOVER_S = 10, /* without a byte, where there is another place to read from */
 	REDIRECTS = 10,
 	/* So much in one attempt makes the count of failures start anew. */
 	PROGRESS_BYTES = 1024 * 1024,
@@ -34,7 +35,8 @@ struct transfer {
 	uint64_t done_at_failure;
 	bool complete, over;
 	struct err error; /* of the attempt (set before the operation is aborted), then the last */
-	bool fatal;	  /* repeating cannot help */
+	bool fatal;	  /* repeating cannot help … */
+	uint64_t refused; /* … at these URLs, a bit for each */
 };
 
 struct disk_fetch {
@@ -77,6 +79,21 @@ static void on_deadline(void *data)
 	over(f);
 }
 
+static size_t count_urls(const struct disk_fetch_options *o)
+{
+	size_t n = 0;
+	while (o->urls[n])
+		n++;
+	return n;
+}
+
+/* How long an attempt waits for the connection, and then for each next byte. */
+static usec_t patience(const struct disk_fetch *f)
+{
+	usec_t given = f->options.connect_timeout;
+	return f->options.urls[1] ? MIN(given, FAILOVER_S * USEC_PER_SEC) : given;
+}
+
 int disk_fetch_open(const struct disk_fetch_options *options, struct disk_fetch **ret,
 		    struct err *err)
 {
@@ -87,6 +104,9 @@ int disk_fetch_open(const struct disk_fetch_options *options, struct disk_fetch 
 	}
 	if (!options->urls[0])
 		return err_set(err, ERR_INVALID, "the image has no URL");
+	if (count_urls(options) > DISK_FETCH_URLS_MAX)
+		return err_set(err, ERR_INVALID, "the image has more than %d URLs",
+			       DISK_FETCH_URLS_MAX);
 	_cleanup_(disk_fetch_closep) struct disk_fetch *f = xcalloc(1, sizeof(*f));
 	f->options = *options;
 	f->info.size = -1;
@@ -306,27 +326,27 @@ void disk_fetch_abort(struct disk_fetch *f)
 
 /* --- attempts -------------------------------------------------------------------------------- */
 
-static usec_t next_delay(struct disk_fetch *f)
+/* The next URL that has not refused for good; false when none is left. */
+static bool next_url(struct disk_fetch *f, bool *ret_around)
 {
-	bool progress = f->t.done > f->t.done_at_failure;
-	if (f->t.done - f->t.done_at_failure >= PROGRESS_BYTES)
-		f->t.failures = 0;
-	f->t.done_at_failure = f->t.done;
-	f->t.failures++;
-	f->url++;
-	bool around = !f->options.urls[f->url];
-	if (around)
-		f->url = 0;
-	/* Another replica is tried at once, and so is a server that was in full flow a moment ago.
-	 */
+	size_t count = count_urls(&f->options);
+	for (size_t i = 1; i <= count; i++) {
+		size_t at = (f->url + i) % count;
+		if (f->t.refused >> at & 1)
+			continue;
+		*ret_around = at <= f->url;
+		f->url = at;
+		return true;
+	}
+	return false;
+}
+
+/* Another replica is tried at once, and so is a server that was in full flow a moment ago. */
+static usec_t next_delay(const struct disk_fetch *f, bool around, bool progress)
+{
 	return !around	  ? 0
 	       : progress ? MIN(f->options.retry_interval, USEC_PER_SEC)
 			  : f->options.retry_interval;
-}
-
-static bool more_urls(const struct disk_fetch *f)
-{
-	return f->options.urls[f->url + 1] != NULL;
 }
 
 static void wrap_url(struct err *err, const char *url)
@@ -335,22 +355,31 @@ static void wrap_url(struct err *err, const char *url)
 	err_wrap(err, "image %.200s", shown);
 }
 
+/* What one replica refuses, another may have; and one that cannot be reached may come back. A round
+ * through all of them counts as one failure. */
 static void failed(struct disk_fetch *f, const struct err *err)
 {
 	struct transfer *t = &f->t;
+	bool around = false, progress = t->done > t->done_at_failure;
 	if (!t->error.kind)
 		t->error = *err;
 	else
 		wrap_url(&t->error, f->options.urls[f->url]);
-	/* What one replica refuses, another may have. */
-	if (!more_urls(f) && (t->fatal || t->failures >= f->options.retries)) {
-		if (t->failures > 0)
-			err_wrap(&t->error, "after %u attempts, %llu bytes received",
-				 t->failures + 1, (unsigned long long)t->done);
-		end(f, false);
+	if (t->done - t->done_at_failure >= PROGRESS_BYTES)
+		t->failures = 0;
+	t->done_at_failure = t->done;
+	if (t->fatal)
+		t->refused |= UINT64_C(1) << f->url;
+	bool left = next_url(f, &around);
+	t->failures += around || !left;
+	if (left && t->failures <= f->options.retries) {
+		timer_set_in(&f->retry, next_delay(f, around, progress));
 		return;
 	}
-	timer_set_in(&f->retry, next_delay(f));
+	if (t->failures > 1)
+		err_wrap(&t->error, "after %u attempts, %llu bytes received", t->failures,
+			 (unsigned long long)t->done);
+	end(f, false);
 }
 
 static void on_done(void *data, const struct err *err, const struct http_response *r,
@@ -421,8 +450,8 @@ static void attempt(void *data)
 		.password = f->options.password,
 		.tls = f->options.tls,
 		.proxy = f->options.proxy,
-		.connect_timeout = f->options.connect_timeout,
-		.idle_timeout = f->options.connect_timeout,
+		.connect_timeout = patience(f),
+		.idle_timeout = patience(f),
 		.max_redirects = REDIRECTS,
 		.what = "image",
 	};

@@ -3,8 +3,10 @@
  * block until done. One thread at a time per object, except where "any thread" is said.
  *
  * Several URLs are the same file in several places: a failure goes on with the next one, by Range
- * from the byte reached. A server that ignores Range sends all again, and what is there is dropped.
- */
+ * from the byte reached, and with If-Range where this server's own validator is known. A server
+ * that ignores Range sends all again, and what is there is dropped. One that refuses for good (404,
+ * another size) is not asked again in that transfer; the transfer ends when all have, or after
+ * `retries`. */
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -13,19 +15,22 @@
 #include "base/clock.h"
 #include "http/http.h"
 
+enum { DISK_FETCH_URLS_MAX = 64 };
+
 struct disk_fetch;
 
 /* Borrowed until the fetch is closed. Zero times mean the defaults of agent-protocol, section 2. */
 struct disk_fetch_options {
-	const char *const *urls;   /* NULL-ended */
+	const char *const *urls;   /* NULL-ended, DISK_FETCH_URLS_MAX at most */
 	const char *authorization; /* complete value of the header; may be NULL */
 	const char *username, *password;
 	const char *proxy;
 	const struct http_tls *tls; /* NULL: the system's roots */
-	usec_t connect_timeout;	    /* also: no byte for so long. 60 s */
-	usec_t retry_interval;	    /* 10 s */
-	usec_t max_duration;	    /* of a stream; 0: none */
-	unsigned retries;	    /* in a row without progress */
+	usec_t connect_timeout; /* also: no byte for so long. 60 s; with several URLs at most 10 s
+				 */
+	usec_t retry_interval;	/* 10 s */
+	usec_t max_duration;	/* of a stream; 0: none */
+	unsigned retries;	/* in a row without progress */
 };
 
 struct disk_fetch_info {

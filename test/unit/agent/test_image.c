@@ -365,6 +365,112 @@ static void test_second_url(void **state)
 	free(first);
 }
 
+/* Two servers of one image; the first sends so much and then takes no connection any more. */
+static void first_dies(struct job *j, struct httpd *first, const void *data, size_t len)
+{
+	first->data = data;
+	first->len = len;
+	httpd_start(first);
+	j->server.data = data;
+	j->server.len = len;
+	httpd_start(&j->server);
+	j->url = httpd_url(&j->server, "image.bin");
+	j->urls[0] = httpd_url(first, "image.bin");
+	j->urls[1] = j->url;
+}
+
+/* The one that the image is read from dies in the middle: it goes on at the other by Range, from
+ * the byte reached. */
+static void test_replica_dies(void **state)
+{
+	(void)state;
+	struct httpd first = { .etag = "\"a\"", .die_after = 5 * MIB + 77, .die_times = 1000 };
+	struct job j = { .server = { .etag = "\"b\"" } };
+	first_dies(&j, &first, image, IMAGE_MIB * MIB);
+	char *url = (char *)j.urls[0];
+	assert_int_equal(write_image(&j, image, IMAGE_MIB * MIB), 0);
+	assert_written(&j);
+	/* Together they sent the file once, and what was looked at before. */
+	uint64_t both = atomic_load(&first.sent) + atomic_load(&j.server.sent);
+	assert_true(both < (IMAGE_MIB + 1) * MIB);
+	assert_int_equal(atomic_load(&j.server.requests), atomic_load(&j.server.ranged));
+	assert_true(atomic_load(&j.server.ranged) > 0);
+	job_done(&j);
+	httpd_stop(&first);
+	free(url);
+}
+
+/* It has the file no more when it comes back: that counts for it alone. */
+static void test_replica_forgets(void **state)
+{
+	(void)state;
+	struct httpd none = { .status = 404 };
+	struct job j = { .server = { .die_after = 3 * MIB, .die_times = 4 } };
+	first_dies(&j, &none, image, IMAGE_MIB * MIB);
+	char *url = (char *)j.urls[0];
+	assert_int_equal(write_image(&j, image, IMAGE_MIB * MIB), 0);
+	assert_written(&j);
+	assert_int_equal(j.server.die_times, 0);
+	/* Asked once in each transfer, and there are two or three. */
+	assert_in_range(atomic_load(&none.requests), 1, 3);
+	job_done(&j);
+	httpd_stop(&none);
+	free(url);
+}
+
+/* The last of the list refuses, the one before could not be reached for a moment. */
+static void test_last_replica_refuses(void **state)
+{
+	(void)state;
+	struct httpd other = { 0 };
+	struct job j = { .server = { .die_after = 3 * MIB, .die_times = 4 } };
+	first_dies(&j, &other, image, IMAGE_MIB * MIB);
+	char *url = (char *)j.urls[0];
+	other.status = 403;
+	j.urls[0] = j.url;
+	j.urls[1] = url;
+	assert_int_equal(write_image(&j, image, IMAGE_MIB * MIB), 0);
+	assert_written(&j);
+	job_done(&j);
+	httpd_stop(&other);
+	free(url);
+}
+
+/* Another file under the same name is not joined to the half that is there, if its size tells. */
+static void test_replica_has_another_size(void **state)
+{
+	(void)state;
+	struct httpd first = { .etag = "\"a\"", .die_after = 5 * MIB, .die_times = 1 };
+	struct job j = { 0 };
+	first_dies(&j, &first, image, IMAGE_MIB * MIB);
+	char *url = (char *)j.urls[0];
+	j.server.len = IMAGE_MIB * MIB - 512;
+	assert_int_equal(write_image(&j, image, IMAGE_MIB * MIB), 0);
+	assert_written(&j);
+	job_done(&j);
+	httpd_stop(&first);
+	free(url);
+}
+
+/* If only its bytes tell, then the digest does, and nothing boots. */
+static void test_replica_has_other_bytes(void **state)
+{
+	(void)state;
+	struct httpd first = { .etag = "\"a\"", .die_after = 5 * MIB, .die_times = 1 };
+	struct job j = { 0 };
+	uint8_t *other = xmemdup(image, IMAGE_MIB * MIB);
+	other[IMAGE_MIB * MIB / 2] ^= 1;
+	first_dies(&j, &first, image, IMAGE_MIB * MIB);
+	char *url = (char *)j.urls[0];
+	j.server.data = other;
+	expect_error(&j, image, IMAGE_MIB * MIB, DISK_FAULT_CHECKSUM, "");
+	assert_not_bootable(&j);
+	job_done(&j);
+	httpd_stop(&first);
+	free(url);
+	free(other);
+}
+
 static void test_not_found(void **state)
 {
 	(void)state;
@@ -774,6 +880,11 @@ int main(void)
 		cmocka_unit_test(test_dies_for_good),
 		cmocka_unit_test(test_packed_dies),
 		cmocka_unit_test(test_second_url),
+		cmocka_unit_test(test_replica_dies),
+		cmocka_unit_test(test_replica_forgets),
+		cmocka_unit_test(test_last_replica_refuses),
+		cmocka_unit_test(test_replica_has_another_size),
+		cmocka_unit_test(test_replica_has_other_bytes),
 		cmocka_unit_test(test_not_found),
 		cmocka_unit_test(test_authorization),
 		cmocka_unit_test(test_bad_urls),

@@ -33,6 +33,7 @@ struct rig {
 	unsigned capacity; /* 0: default */
 	bool serves_dhcp;
 	const struct net_policy *agents;
+	const char *const *places; /* more of each image */
 	struct prov_host host;
 	struct prov_result result;
 	const struct json *inventory;
@@ -119,6 +120,13 @@ static bool may_act(void *data)
 	return !rig->leads_no_more;
 }
 
+static const char *const *image_places(void *data, const char *url)
+{
+	const struct rig *rig = data;
+	assert_non_null(url);
+	return rig->places;
+}
+
 static void start_engine(struct rig *rig)
 {
 	static const uint8_t secret[32] = { 1, 2, 3 };
@@ -132,6 +140,8 @@ static void start_engine(struct rig *rig)
 		.serves_dhcp = rig->serves_dhcp,
 		.agents = rig->agents,
 		.address_check = check_address,
+		.image_places = image_places,
+		.image_places_data = rig,
 		.env = { .save = save,
 			 .kick = kick,
 			 .event = event,
@@ -346,6 +356,22 @@ static void test_uefi_entry(void **state)
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
 	assert_runs(rig, "aaaa");
 	assert_int_equal(rig->machine->boot_entries, 1);
+	rig_free(rig);
+}
+
+/* The image's own URL, then the copies. */
+static void test_image_places(void **state)
+{
+	static const char *const places[] = { "http://10.0.0.2/x", "http://10.0.0.3/x", NULL };
+	(void)state;
+	struct rig *rig = rig_new(33);
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_string_equal(rig->machine->reads_from, "http://10.0.0.1/a.raw");
+	rig->places = places;
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
+	assert_string_equal(rig->machine->reads_from,
+			    "http://10.0.0.1/b.raw http://10.0.0.2/x http://10.0.0.3/x");
 	rig_free(rig);
 }
 
@@ -1553,6 +1579,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole_life),
 		cmocka_unit_test(test_uefi_entry),
+		cmocka_unit_test(test_image_places),
 		cmocka_unit_test(test_wrong_password),
 		cmocka_unit_test(test_password_changed_in_flight),
 		cmocka_unit_test(test_silent_bmc_heals),
