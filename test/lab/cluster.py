@@ -188,7 +188,15 @@ class Cluster:
 
     def install_crds(self):
         self.kubectl("apply", "-f", os.path.join(TOP, "crds"))
-        self.kubectl("wait", "--for", "condition=Established", "--timeout=30s", "crd", "--all")
+        self.wait_established()
+
+    def wait_established(self):
+        """kubectl gives up on a CRD that is too new to have any condition."""
+        for _ in range(20):
+            done = self.attempt("wait", "--for", "condition=Established", "--timeout=30s", "crd", "--all")
+            if done.returncode == 0:
+                return
+        raise RuntimeError(f"kubectl wait crd: {done.stderr}")
 
     def use_account(self):
         self.ingot = self.pki.kubeconfig("ingot", {"token": self.token("ingot-system", "ingot")})
