@@ -84,6 +84,11 @@ class Pki:
                                       "client-key-data": self.data(name + ".key")})
 
 
+# Who asks for what, of the service accounts of Ingot's namespace: to hold their rights against.
+AUDIT = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived", "ResponseStarted"],
+         "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts:ingot-system"]}, {"level": "None"}]}
+
+
 class Cluster:
     def __init__(self, lab, directory, ports=PORTS, address="127.0.0.1"):
         """address: where the API server listens."""
@@ -97,6 +102,9 @@ class Cluster:
         self.pki.sign("server", "/CN=kube-apiserver", "extendedKeyUsage=serverAuth\n"
                       f"subjectAltName=IP:127.0.0.1,IP:{address},IP:10.96.0.1,DNS:kubernetes.default.svc")
         self.admin = self.pki.client("admin", "/O=system:masters/CN=admin")
+        self.audit = os.path.join(self.dir, "audit.log")
+        with open(os.path.join(self.dir, "audit.json"), "w", encoding="ascii") as file:
+            json.dump(AUDIT, file)
         self._manager = self.pki.client("manager", "/CN=system:kube-controller-manager")
 
     def start(self):
@@ -135,7 +143,8 @@ class Cluster:
             "--client-ca-file", pki("ca.crt"), "--authorization-mode", "RBAC", "--anonymous-auth=false",
             "--service-account-issuer", "https://kubernetes.default.svc",
             "--service-account-key-file", pki("accounts.pub"),
-            "--service-account-signing-key-file", pki("accounts.key"))
+            "--service-account-signing-key-file", pki("accounts.key"),
+            "--audit-policy-file", os.path.join(self.dir, "audit.json"), "--audit-log-path", self.audit)
         watch.until(os.path.join(self.dir, "kube-apiserver.log"), self._ready, 120, "kube-apiserver is not ready")
         return self._api
 
@@ -143,7 +152,7 @@ class Cluster:
         if self._api.poll() is not None:
             with open(os.path.join(self.dir, "kube-apiserver.log"), encoding="utf-8") as log:
                 raise RuntimeError(f"kube-apiserver ended with {self._api.returncode}: {log.read()[-2000:]}")
-        return self._try("get", "--raw", "/readyz").returncode == 0 or None
+        return self.attempt("get", "--raw", "/readyz").returncode == 0 or None
 
     def kill_api(self):
         """etcd keeps what was acknowledged."""
@@ -167,24 +176,43 @@ class Cluster:
 
     # --- its users ---
 
-    def _try(self, *arguments, config=None, stdin=None):
+    def attempt(self, *arguments, config=None, stdin=None):
         kubectl = shutil.which("kubectl") or os.path.join(PROGRAMS, "kubectl")
         argv = self.lab.inside_argv([kubectl, "--kubeconfig", config or self.admin, "--request-timeout", "30s",
                                      "--cache-dir", os.path.join(self.dir, "cache"), *arguments])
         return subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
 
+    def requests(self):
+        """What Ingot asked for so far, as the API server's audit log has it."""
+        with open(self.audit, encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
     def kubectl(self, *arguments, **options):
-        done = self._try(*arguments, **options)
+        done = self.attempt(*arguments, **options)
         if done.returncode != 0:
             raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
     def install(self):
         """What a person would: the CRDs, then the manifests. Gives self.ingot."""
-        self.kubectl("apply", "-f", os.path.join(TOP, "crds"))
-        self.kubectl("wait", "--for", "condition=Established", "--timeout=30s", "crd", "--all")
+        self.install_crds()
         for name in ("base/namespace.yaml", "base/rbac.yaml", "overlays/cluster-wide/binding.yaml"):
             self.kubectl("apply", "-f", os.path.join(TOP, "manifests", name))
+        self.use_account()
+
+    def install_crds(self):
+        self.kubectl("apply", "-f", os.path.join(TOP, "crds"))
+        self.wait_established()
+
+    def wait_established(self):
+        """kubectl gives up on a CRD that is too new to have any condition."""
+        for _ in range(20):
+            done = self.attempt("wait", "--for", "condition=Established", "--timeout=30s", "crd", "--all")
+            if done.returncode == 0:
+                return
+        raise RuntimeError(f"kubectl wait crd: {done.stderr}")
+
+    def use_account(self):
         self.ingot = self.pki.kubeconfig("ingot", {"token": self.token("ingot-system", "ingot")})
 
     def token(self, namespace, account):

@@ -80,6 +80,23 @@ def gone(site, *things, namespace="default"):
             site.wait(thing, "delete", namespace)
 
 
+class NoSite:
+    """For a case that needs a directory and nothing else."""
+
+    def __init__(self, directory):
+        self.dir, self.log = directory, os.path.join(directory, "ingot.log")
+
+    def __enter__(self):
+        os.makedirs(self.dir)
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def __str__(self):
+        return self.dir
+
+
 # --- running cases ------------------------------------------------------------------------------------
 
 

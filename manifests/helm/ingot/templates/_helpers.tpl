@@ -1,0 +1,79 @@
+{{- define "ingot.name" -}}
+{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "ingot.account" -}}
+{{- .Values.serviceAccount.name | default (include "ingot.name" .) -}}
+{{- end -}}
+
+{{/* What tells instances of this release from those of another, and does not change. */}}
+{{- define "ingot.selector" -}}
+app.kubernetes.io/name: ingot
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "ingot.labels" -}}
+{{ include "ingot.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end -}}
+
+{{/* An option that is left out where it says what Ingot does anyway: (list NAME VALUE STANDARD). */}}
+{{- define "ingot.option" -}}
+{{- if ne (toString (index . 1)) (toString (index . 2)) }}
+- {{ printf "--%s=%v" (index . 0) (index . 1) | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "ingot.args" -}}
+- operator
+- --own-namespace=$(POD_NAMESPACE)
+- --leader-elect
+- --lease-duration={{ .Values.leaderElection.leaseDuration }}
+- --renew-deadline={{ .Values.leaderElection.renewDeadline }}
+- --retry-period={{ .Values.leaderElection.retryPeriod }}
+{{- include "ingot.option" (list "namespace" .Values.watch.namespace "") }}
+{{- include "ingot.option" (list "kube-api-qps" .Values.kubeApiQps 20) }}
+{{- include "ingot.option" (list "log-level" .Values.logLevel "info") }}
+{{- include "ingot.option" (list "max-provisioning-retries" .Values.provisioning.maxRetries 5) }}
+{{- include "ingot.option" (list "bmc-networks" (join "," .Values.networks.bmcs) "") }}
+{{- include "ingot.option" (list "cluster-networks" (join "," .Values.networks.cluster) "") }}
+{{- range .Values.networks.allow }}
+{{- include "ingot.option" (list "allow-target" . "") }}
+{{- end }}
+{{- if .Values.provisioning.interface }}
+{{- include "ingot.bootArgs" . }}
+{{- end }}
+{{- range .Values.extraArgs }}
+- {{ quote . }}
+{{- end }}
+{{- end -}}
+
+{{- define "ingot.bootArgs" -}}
+{{- with .Values.provisioning }}
+{{- include "ingot.option" (list "provisioning-interface" .interface "") }}
+{{- include "ingot.option" (list "provisioning-address" .address "") }}
+{{- include "ingot.option" (list "ramdisk" .ramdisk "") }}
+{{- include "ingot.option" (list "ramdisk-args" .ramdiskArgs "console=tty0 console=ttyS0") }}
+{{- include "ingot.option" (list "http-port" .httpPort 6180) }}
+{{- include "ingot.option" (list "agent-port" .agentPort 6385) }}
+{{- include "ingot.option" (list "boot-timeout" .bootTimeout 1200) }}
+{{- include "ingot.option" (list "agent-timeout" .agentTimeout 180) }}
+{{- end }}
+{{- with .Values.dhcp }}
+{{- if and (eq .mode "server") (not .ranges) }}
+{{- fail "dhcp.ranges: with dhcp.mode \"server\" name at least one, such as 192.168.77.10-192.168.77.99/24" }}
+{{- end }}
+{{- include "ingot.option" (list "dhcp" .mode "server") }}
+{{- range .ranges }}
+{{- include "ingot.option" (list "dhcp-range" . "") }}
+{{- end }}
+{{- range .gateways }}
+{{- include "ingot.option" (list "dhcp-gateway" . "") }}
+{{- end }}
+{{- include "ingot.option" (list "dhcp-dns" (join "," .dns) "") }}
+{{- include "ingot.option" (list "dhcp-domain" .domain "") }}
+{{- include "ingot.option" (list "dhcp-lease" .leaseSeconds 3600) }}
+{{- end }}
+{{- end -}}
