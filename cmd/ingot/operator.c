@@ -18,7 +18,7 @@
 struct operator_options {
 	struct manager_options manager;
 	struct monitor_options monitor;
-	const char *kubeconfig, *context, *log_level;
+	const char *kubeconfig, *context, *log_level, *log_format;
 };
 
 #define ROW(n, arg, def, text, field)                                                              \
@@ -32,6 +32,7 @@ static const struct option_row rows[] = {
 	    "cluster to work on; else $KUBECONFIG, the pod's account, ~/.kube/config", kubeconfig),
 	ROW("context", "NAME", NULL, "context of the kubeconfig", context),
 	ROW("log-level", "LEVEL", "info", "debug, info, warn or error", log_level),
+	ROW("log-format", "FORMAT", "text", "text, or json: an object a line", log_format),
 	MANAGER_OPTION_ROWS,
 	MANAGER_OPTION("kube-api-qps", "N", "20",
 		       "requests a second to the cluster's API, after a burst of 30; 0: no limit",
@@ -107,6 +108,8 @@ static int start(struct operator* o, struct operator_options *options, struct er
 {
 	static const int numbers[] = { SIGTERM, SIGINT };
 	int r = log_use_level(options->log_level, err);
+	if (r == 0)
+		r = log_use_format(options->log_format, err);
 	if (r < 0)
 		return r;
 	r = loop_new(&o->loop, err);

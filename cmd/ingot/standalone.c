@@ -42,7 +42,7 @@ struct standalone_options {
 	const char *data_dir;
 	const char *api_bind;
 	struct option_list crds;
-	const char *log_level;
+	const char *log_level, *log_format;
 };
 
 static const struct option_row rows[] = {
@@ -69,6 +69,12 @@ static const struct option_row rows[] = {
 	  .help = "debug, info, warn or error",
 	  .kind = OPTION_STRING,
 	  .offset = offsetof(struct standalone_options, log_level) },
+	{ .name = "log-format",
+	  .argument = "FORMAT",
+	  .standard = "text",
+	  .help = "text, or json: an object a line",
+	  .kind = OPTION_STRING,
+	  .offset = offsetof(struct standalone_options, log_format) },
 	{ .name = "api-only",
 	  .help = "serve the API, run no controllers",
 	  .kind = OPTION_FLAG,
@@ -115,6 +121,8 @@ static char *in_data_dir(const struct standalone *s, const char *name)
 static int check_options(struct standalone *s, struct err *err)
 {
 	int r = log_use_level(s->options->log_level, err);
+	if (r == 0)
+		r = log_use_format(s->options->log_format, err);
 	if (r < 0)
 		return r;
 	if (net_parse(s->options->api_bind, API_PORT, &s->bind) < 0)
