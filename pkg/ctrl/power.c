@@ -101,6 +101,7 @@ static struct action change(struct pass *p, bool on, const struct reboot_wish *w
 		return (struct action){ ACT_CONTINUE, r.requeue };
 	}
 	s->powered_on = on;
+	pass_count(p, METRIC_POWER_CHANGES, on ? "on" : "off");
 	s->error_count = 0;
 	return (struct action){ ACT_COMPLETE, 0 };
 }
