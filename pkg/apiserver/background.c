@@ -373,6 +373,20 @@ static void do_kind(struct call *c, const struct work *w)
 	object_done(&o);
 }
 
+/* An update without a change: what the server fills in is worked out again. */
+static void do_names(struct call *c, const struct work *w)
+{
+	const struct resource *crds = registry_find(&c->s->registry, "apiextensions.k8s.io", "v1",
+						    "customresourcedefinitions");
+	struct object o = { 0 };
+	if (object_load(c, crds, "", w->name, &o) > 0) {
+		struct json *now = json_dup(o.tree);
+		write_update(c, crds, &o, &now, PART_MAIN);
+		json_free(now);
+	}
+	object_done(&o);
+}
+
 /* --- the queue
  * ------------------------------------------------------------------------------------------- */
 
@@ -390,6 +404,9 @@ static void do_work(struct call *c, const struct work *w)
 		return;
 	case WORK_KIND:
 		do_kind(c, w);
+		return;
+	case WORK_NAMES:
+		do_names(c, w);
 		return;
 	}
 }

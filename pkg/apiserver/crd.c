@@ -80,6 +80,64 @@ static void note_stored_version(struct json *crd)
 	}
 }
 
+/* A kind of the group that has one of the names already, though not by this definition. */
+static const struct resource *find_rival(struct apiserver *s, const struct json *crd,
+					 const char *list_kind, const char *kind)
+{
+	list_for_each(l, &s->registry.resources) {
+		const struct resource *r = list_entry(l, struct resource, link);
+		if (streq(r->group, text_at(crd, "spec.group")) &&
+		    !streq(r->key, object_name(crd)) &&
+		    (streq(r->kind, kind) || streq(r->list_kind, list_kind)))
+			return r;
+	}
+	return NULL;
+}
+
+static bool condition_is(const struct json *crd, const char *type, const char *status)
+{
+	json_for_each(condition, json_get_path(crd, "status.conditions"))
+		if (streq(json_get_string(condition, "type"), type))
+			return streq(json_get_string(condition, "status"), status);
+	return false;
+}
+
+/* The first come has the names; who comes second waits, established or not, until they are free. */
+static void refuse_names(struct call *c, struct json *crd, const struct resource *rival)
+{
+	const char *kind = text_at(crd, "spec.names.kind");
+	const char *list_kind = text_at(crd, "spec.names.listKind");
+	bool list = streq(rival->list_kind, list_kind);
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	go_quote(list ? list_kind : kind, &text);
+	strbuf_adds(&text, " is already in use");
+	set_condition(c, crd, "NamesAccepted", "False", list ? "ListKindConflict" : "KindConflict",
+		      text.data);
+	if (!condition_is(crd, "Established", "True"))
+		set_condition(c, crd, "Established", "False", "NotAccepted",
+			      "not all names are accepted");
+}
+
+static void accept_names(struct call *c, struct json *crd)
+{
+	const struct resource *rival = find_rival(c->s, crd, text_at(crd, "spec.names.listKind"),
+						  text_at(crd, "spec.names.kind"));
+	struct json *status = json_get_mut(crd, "status");
+	if (rival) {
+		if (!json_get(status, "acceptedNames")) {
+			struct json *names = json_make_object(status, "acceptedNames");
+			json_set_string(names, "plural", text_at(crd, "spec.names.plural"));
+			json_set_string(names, "kind", "");
+		}
+		refuse_names(c, crd, rival);
+		return;
+	}
+	json_set(status, "acceptedNames", json_dup(json_get_path(crd, "spec.names")));
+	set_condition(c, crd, "NamesAccepted", "True", "NoConflicts", "no conflicts found");
+	set_condition(c, crd, "Established", "True", "InitialNamesAccepted",
+		      "the initial names have been accepted");
+}
+
 static void crd_prepare(struct call *c, struct json *now, const struct json *old)
 {
 	default_names(now);
@@ -91,11 +149,8 @@ static void crd_prepare(struct call *c, struct json *now, const struct json *old
 			json_set_bool((struct json *)v, "served", false);
 	if (!old)
 		json_remove(now, "status");
-	json_set(json_make_object(now, "status"), "acceptedNames",
-		 json_dup(json_get_path(now, "spec.names")));
-	set_condition(c, now, "NamesAccepted", "True", "NoConflicts", "no conflicts found");
-	set_condition(c, now, "Established", "True", "InitialNamesAccepted",
-		      "the initial names have been accepted");
+	json_make_object(now, "status");
+	accept_names(c, now);
 	note_stored_version(now);
 }
 
@@ -235,17 +290,6 @@ static void check_update(const struct json *now, const struct json *old, struct 
 					  "field is immutable");
 }
 
-/* Built-in kinds cannot be taken over, nor one kind by two definitions. */
-static void check_conflict(struct call *c, const struct json *crd, struct causes *causes)
-{
-	const char *kind = text_at(crd, "spec.names.kind"), *group = text_at(crd, "spec.group");
-	_cleanup_(freep) char *api_version = xasprintf("%s/", group);
-	const struct resource *r = registry_find_kind(&c->s->registry, api_version, kind);
-	if (r && !streq(r->key, object_name(crd)))
-		causes_add_string(causes, CAUSE_INVALID, "spec.names.kind", kind,
-				  "is already in use by %s", r->key);
-}
-
 /* True when some part of the schema has rules in CEL. */
 static bool has_rules(const struct json *j)
 {
@@ -272,7 +316,6 @@ static void crd_validate(struct call *c, const struct json *now, const struct js
 				  "supported values: \"None\"");
 	if (old)
 		check_update(now, old, causes);
-	check_conflict(c, now, causes);
 	if (has_rules(json_get_path(now, "spec.versions")))
 		call_warn(c, "this server does not evaluate x-kubernetes-validations");
 }
@@ -401,6 +444,8 @@ static struct resource *version_resource(const struct json *crd, const struct js
 static void register_crd(struct apiserver *s, const struct json *crd)
 {
 	unregister(s, object_name(crd));
+	if (!condition_is(crd, "Established", "True"))
+		return;
 	json_for_each(version, json_get_path(crd, "spec.versions")) {
 		if (!json_get_bool(version, "served", false))
 			continue;
@@ -413,6 +458,33 @@ static void register_crd(struct apiserver *s, const struct json *crd)
 	}
 }
 
+struct waiting {
+	struct apiserver *s;
+	const struct resource *r;
+	const char *group;
+};
+
+static int wake_row(void *data, const struct store_row *row)
+{
+	struct waiting *w = data;
+	_cleanup_(json_freep) struct json *crd = object_parse(w->r, row->data, row->len, row->rv);
+	if (streq(text_at(crd, "spec.group"), w->group) &&
+	    condition_is(crd, "NamesAccepted", "False"))
+		work_add(w->s, WORK_NAMES, "", "", row->key.name);
+	return 0;
+}
+
+/* Names have become free: whoever waits for them in this group looks again. */
+static void wake_waiting(struct apiserver *s, const char *group)
+{
+	struct waiting w = { s,
+			     registry_find(&s->registry, "apiextensions.k8s.io", "v1",
+					   "customresourcedefinitions"),
+			     group };
+	struct store_query q = { .resource = w.r->key };
+	store_list(s->store, &q, wake_row, &w, NULL);
+}
+
 /* Watches of a kind end when it changes, so that clients list again in the new shape. */
 static int crd_written(struct call *c, struct json *now, const struct json *old)
 {
@@ -421,6 +493,7 @@ static int crd_written(struct call *c, struct json *now, const struct json *old)
 	if (!now) {
 		unregister(s, object_name(old));
 		watch_end_kind(s, object_name(old));
+		wake_waiting(s, text_at(old, "spec.group"));
 		return 0;
 	}
 	register_crd(s, now);
@@ -526,6 +599,9 @@ int crd_install(struct apiserver *s, const char *text, struct err *err)
 	if (result < 0)
 		result = err_set(err, ERR_INVALID, "cannot install the definition %s: %s", name,
 				 c.body.data);
+	for (size_t i = 0; i < c.warnings.count; i++)
+		log_warn("apiserver: a definition asks for more than is done", "name", name,
+			 "warning", c.warnings.items[i]);
 	object_done(&old);
 	call_done(&c);
 	return result;

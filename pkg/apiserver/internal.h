@@ -349,9 +349,10 @@ const struct json *crd_version(const struct json *crd, const char *version);
 /* --- background work (background.c)
  * ---------------------------------------------------------------------- */
 
-enum work_type { WORK_OWNER_GONE, WORK_CHECK, WORK_NAMESPACE, WORK_KIND };
+enum work_type { WORK_OWNER_GONE, WORK_CHECK, WORK_NAMESPACE, WORK_KIND, WORK_NAMES };
 
-/* OWNER_GONE: uid. CHECK: object's key. NAMESPACE: name. KIND: name of the definition. */
+/* OWNER_GONE: uid. CHECK: object's key. NAMESPACE: name. KIND: name of a definition that goes.
+ * NAMES: of one that waits for names. */
 void work_add(struct apiserver *s, enum work_type type, const char *resource, const char *ns,
 	      const char *name);
 void work_start(struct apiserver *s);
