@@ -199,22 +199,36 @@ struct fieldset fieldset_intersection(const struct fieldset *a, const struct fie
 	return combine(INTERSECTION, a, b);
 }
 
-static void replace(struct fieldset *s, struct fieldset with)
-{
-	fieldset_done(s);
-	*s = with;
-}
-
+/* Both in place: managers' sets are large, and most writes touch little of them. */
 void fieldset_unite(struct fieldset *s, const struct fieldset *b)
 {
-	if (!fieldset_empty(b))
-		replace(s, combine(UNION, s, b));
+	for (size_t i = 0; i < b->count; i++) {
+		const struct field *f = &b->items[i];
+		bool found;
+		size_t at = place(s, f->element, &found);
+		if (found) {
+			s->items[at].member |= f->member;
+			fieldset_unite(&s->items[at].below, &f->below);
+			continue;
+		}
+		struct fieldset below = fieldset_dup(&f->below);
+		fieldset_add(s, f->element, f->member, &below);
+	}
 }
 
 void fieldset_subtract(struct fieldset *s, const struct fieldset *b)
 {
-	if (!fieldset_empty(s) && !fieldset_empty(b))
-		replace(s, combine(DIFFERENCE, s, b));
+	for (size_t i = b->count; i-- > 0;) {
+		const struct field *f = &b->items[i];
+		bool found;
+		size_t at = place(s, f->element, &found);
+		if (!found)
+			continue;
+		s->items[at].member &= !f->member;
+		fieldset_subtract(&s->items[at].below, &f->below);
+		if (!s->items[at].member && fieldset_empty(&s->items[at].below))
+			erase(s, at);
+	}
 }
 
 /* --- FieldsV1
@@ -288,33 +302,20 @@ int fieldset_decode(const struct json *fields, struct fieldset *ret)
 	return 0;
 }
 
-static void print(const struct fieldset *s, bool self, struct strbuf *out)
+static struct json *encode(const struct fieldset *s, bool self)
 {
-	const char *comma = "";
-	strbuf_addc(out, '{');
-	if (self && !fieldset_empty(s)) {
-		strbuf_adds(out, "\".\":{}");
-		comma = ",";
-	}
-	for (size_t i = 0; i < s->count; i++) {
-		strbuf_adds(out, comma);
-		json_quote(s->items[i].element, out);
-		strbuf_addc(out, ':');
-		print(&s->items[i].below, s->items[i].member, out);
-		comma = ",";
-	}
-	strbuf_addc(out, '}');
+	struct json *object = json_new_object();
+	if (self && !fieldset_empty(s))
+		json_add(object, ".", json_new_object());
+	for (size_t i = 0; i < s->count; i++)
+		json_add(object, s->items[i].element,
+			 encode(&s->items[i].below, s->items[i].member));
+	return object;
 }
 
-/* By way of its text: adding members to a tree one by one looks through all of them each time. */
 struct json *fieldset_encode(const struct fieldset *s)
 {
-	_cleanup_(strbuf_done) struct strbuf text = { 0 };
-	struct json *fields = NULL;
-	print(s, false, &text);
-	if (json_parse(text.data, text.len, &fields, NULL) < 0)
-		abort(); /* what we print is JSON of a depth that parses */
-	return fields;
+	return encode(s, false);
 }
 
 /* --- for people

@@ -248,7 +248,7 @@ int own_check_query(struct call *c, const char *options, bool apply);
 void own_write(struct call *c, const struct resource *r, const struct json *old, struct json *now,
 	       enum part part);
 /* Nothing to store: equal but for times in managedFields, which become those of old. */
-bool own_unchanged(struct json *now, const struct json *old);
+bool own_unchanged(const struct call *c, struct json *now, const struct json *old);
 /* strategic.c */
 int strategic_merge(struct json *target, const struct json *patch, struct err *err);
 

@@ -180,30 +180,31 @@ static bool same_but_for_times(const struct json *a, const struct json *b)
 		return false;
 	for (size_t i = 0; i < json_count(a); i++) {
 		_cleanup_(json_freep) struct json *x = json_dup(json_at(a, i));
-		_cleanup_(json_freep) struct json *y = json_dup(json_at(b, i));
-		json_remove(x, "time");
-		json_remove(y, "time");
-		if (!json_equal(x, y))
+		json_set(x, "time", json_dup(json_get(json_at(b, i), "time")));
+		if (!json_equal(x, json_at(b, i)))
 			return false;
 	}
 	return true;
 }
 
-bool own_unchanged(struct json *now, const struct json *old)
+/* An apply that the server's own defaults have undone. What others write is compared after these.
+ */
+static bool undone(struct json *now, const struct json *old)
 {
-	const struct json *then = managed_fields(old);
-	if (json_equal(now, old))
-		return true;
-	if (!same_but_for_times(managed_fields(now), then))
-		return false;
-	struct json *meta = object_meta(now), *times = json_take(meta, "managedFields");
-	json_set(meta, "managedFields", json_dup(then));
-	if (json_equal(now, old)) {
-		json_free(times);
-		return true;
-	}
-	json_set(meta, "managedFields", times);
-	return false;
+	struct json *meta = object_meta(now), *list = json_take(meta, "managedFields");
+	bool same = same_but_for_times(list, managed_fields(old));
+	json_set(meta, "managedFields", json_dup(managed_fields(old)));
+	same = same && json_equal(now, old);
+	if (same)
+		json_free(list);
+	else
+		json_set(meta, "managedFields", list);
+	return same;
+}
+
+bool own_unchanged(const struct call *c, struct json *now, const struct json *old)
+{
+	return json_equal(now, old) || (c->applying && undone(now, old));
 }
 
 /* --- what is applied

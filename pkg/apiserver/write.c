@@ -323,7 +323,7 @@ static int commit_update(struct call *c, const struct resource *r, const struct 
 {
 	if (may_go(r, tree))
 		return object_erase(c, r, old, tree);
-	if (own_unchanged(tree, old->tree))
+	if (own_unchanged(c, tree, old->tree))
 		return 0;
 	return object_store(c, r, tree, old);
 }
