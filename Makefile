@@ -168,13 +168,13 @@ test: setup ## the tests of the 25-minute budget, set-up included
 test-api: $(B)/san/ingot $(B)/ingot $(B)/san/ingotctl ## real kubectl on the embedded API server
 	@hack/run-tests $(wildcard test/api/test_*)
 
-test-planted: $(UNIT_TESTS) $(B)/release/sim ## faults of test/planted/list, one by one: is each seen?
+test-planted: $(UNIT_TESTS) $(B)/release/sim $(B)/ingot ## faults of test/planted/list, one by one: is each seen?
 	@hack/planted
 
 .PHONY: kubernetes
-kubernetes: ## build a real control plane for test/lab/test_operator, once (5 to 8 min)
+kubernetes: ## build a real control plane for test_suite and test_operator into ~/.cache/ingot, once (5 to 8 min)
 	@hack/setup cluster
-	@hack/kube-apiserver $(B)/cache/kubernetes
+	@hack/kube-apiserver
 
 .PHONY: test-lab
 test-lab: all $(B)/ramdisk/virt/initramfs lab-image ## whole servers: QEMU guests and native ones, ipmi_sim as BMCs

@@ -140,9 +140,25 @@ static void drop_references(struct call *c, const struct resource *r, struct obj
 	json_free(now);
 }
 
+static int note_found(void *data, const struct store_row *row)
+{
+	(void)row;
+	*(bool *)data = true;
+	return 1;
+}
+
+static bool owns_something(struct call *c, const struct json *tree)
+{
+	bool found = false;
+	store_list_owned(c->s->store, object_uid(tree), note_found, &found, NULL);
+	return found;
+}
+
+/* In the foreground only what owns something has anything to wait for. */
 static void delete_dependent(struct call *c, const struct resource *r, struct object *o,
 			     bool foreground)
 {
+	foreground = foreground && owns_something(c, o->tree);
 	struct delete_options options = { .propagation = foreground ? PROPAGATION_FOREGROUND
 								    : PROPAGATION_DEFAULT };
 	bool gone;
@@ -357,6 +373,20 @@ static void do_kind(struct call *c, const struct work *w)
 	object_done(&o);
 }
 
+/* An update without a change: what the server fills in is worked out again. */
+static void do_names(struct call *c, const struct work *w)
+{
+	const struct resource *crds = registry_find(&c->s->registry, "apiextensions.k8s.io", "v1",
+						    "customresourcedefinitions");
+	struct object o = { 0 };
+	if (object_load(c, crds, "", w->name, &o) > 0) {
+		struct json *now = json_dup(o.tree);
+		write_update(c, crds, &o, &now, PART_MAIN);
+		json_free(now);
+	}
+	object_done(&o);
+}
+
 /* --- the queue
  * ------------------------------------------------------------------------------------------- */
 
@@ -374,6 +404,9 @@ static void do_work(struct call *c, const struct work *w)
 		return;
 	case WORK_KIND:
 		do_kind(c, w);
+		return;
+	case WORK_NAMES:
+		do_names(c, w);
 		return;
 	}
 }

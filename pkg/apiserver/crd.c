@@ -80,7 +80,64 @@ static void note_stored_version(struct json *crd)
 	}
 }
 
-/* The finalizer keeps a definition while it has objects (see do_kind in background.c). */
+/* A kind of the group that has one of the names already, though not by this definition. */
+static const struct resource *find_rival(struct apiserver *s, const struct json *crd,
+					 const char *list_kind, const char *kind)
+{
+	list_for_each(l, &s->registry.resources) {
+		const struct resource *r = list_entry(l, struct resource, link);
+		if (streq(r->group, text_at(crd, "spec.group")) &&
+		    !streq(r->key, object_name(crd)) &&
+		    (streq(r->kind, kind) || streq(r->list_kind, list_kind)))
+			return r;
+	}
+	return NULL;
+}
+
+static bool condition_is(const struct json *crd, const char *type, const char *status)
+{
+	json_for_each(condition, json_get_path(crd, "status.conditions"))
+		if (streq(json_get_string(condition, "type"), type))
+			return streq(json_get_string(condition, "status"), status);
+	return false;
+}
+
+/* The first come has the names; who comes second waits, established or not, until they are free. */
+static void refuse_names(struct call *c, struct json *crd, const struct resource *rival)
+{
+	const char *kind = text_at(crd, "spec.names.kind");
+	const char *list_kind = text_at(crd, "spec.names.listKind");
+	bool list = streq(rival->list_kind, list_kind);
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	go_quote(list ? list_kind : kind, &text);
+	strbuf_adds(&text, " is already in use");
+	set_condition(c, crd, "NamesAccepted", "False", list ? "ListKindConflict" : "KindConflict",
+		      text.data);
+	if (!condition_is(crd, "Established", "True"))
+		set_condition(c, crd, "Established", "False", "NotAccepted",
+			      "not all names are accepted");
+}
+
+static void accept_names(struct call *c, struct json *crd)
+{
+	const struct resource *rival = find_rival(c->s, crd, text_at(crd, "spec.names.listKind"),
+						  text_at(crd, "spec.names.kind"));
+	struct json *status = json_get_mut(crd, "status");
+	if (rival) {
+		if (!json_get(status, "acceptedNames")) {
+			struct json *names = json_make_object(status, "acceptedNames");
+			json_set_string(names, "plural", text_at(crd, "spec.names.plural"));
+			json_set_string(names, "kind", "");
+		}
+		refuse_names(c, crd, rival);
+		return;
+	}
+	json_set(status, "acceptedNames", json_dup(json_get_path(crd, "spec.names")));
+	set_condition(c, crd, "NamesAccepted", "True", "NoConflicts", "no conflicts found");
+	set_condition(c, crd, "Established", "True", "InitialNamesAccepted",
+		      "the initial names have been accepted");
+}
+
 static void crd_prepare(struct call *c, struct json *now, const struct json *old)
 {
 	default_names(now);
@@ -90,20 +147,10 @@ static void crd_prepare(struct call *c, struct json *now, const struct json *old
 	json_for_each(v, json_get_path(now, "spec.versions"))
 		if (!json_get(v, "served"))
 			json_set_bool((struct json *)v, "served", false);
-	if (!old) {
-		struct json *meta = object_meta(now);
-		if (!json_is_array(json_get(meta, "finalizers")))
-			json_set(meta, "finalizers", json_new_array());
-		if (!meta_has_finalizer(now, CLEANUP_FINALIZER))
-			json_append(json_get_mut(meta, "finalizers"),
-				    json_new_string(CLEANUP_FINALIZER));
+	if (!old)
 		json_remove(now, "status");
-	}
-	json_set(json_make_object(now, "status"), "acceptedNames",
-		 json_dup(json_get_path(now, "spec.names")));
-	set_condition(c, now, "NamesAccepted", "True", "NoConflicts", "no conflicts found");
-	set_condition(c, now, "Established", "True", "InitialNamesAccepted",
-		      "the initial names have been accepted");
+	json_make_object(now, "status");
+	accept_names(c, now);
 	note_stored_version(now);
 }
 
@@ -163,11 +210,42 @@ static void check_columns(const struct json *version, struct path *path, struct 
 	path_back(path, length);
 }
 
+/* A path into the object, below one of two members (second may be NULL). */
+static void check_scale_path(const struct json *scale, const char *key, const char *first,
+			     const char *second, struct path *path, struct causes *causes)
+{
+	const char *text = str_or(json_get_string(scale, key), "");
+	bool fits = str_has_prefix(text, first) || (second && str_has_prefix(text, second));
+	size_t length = path_member(path, key);
+	if (*text == '\0' && !second)
+		causes_add(causes, CAUSE_REQUIRED, path_text(path), NULL, CAUSE_BARE);
+	else if (*text && (!fits || strchr(text, '[')))
+		causes_add_string(causes, CAUSE_INVALID, path_text(path), text,
+				  "should be a json path under %.*s%s", (int)strlen(first) - 1,
+				  first, second ? " or .spec" : "");
+	path_back(path, length);
+}
+
+static void check_scale(const struct json *version, struct path *path, struct causes *causes)
+{
+	const struct json *scale = json_get_path(version, "subresources.scale");
+	size_t length = path->text.len;
+	if (!scale)
+		return;
+	path_member(path, "subresources");
+	path_member(path, "scale");
+	check_scale_path(scale, "specReplicasPath", ".spec.", NULL, path, causes);
+	check_scale_path(scale, "statusReplicasPath", ".status.", NULL, path, causes);
+	check_scale_path(scale, "labelSelectorPath", ".status.", ".spec.", path, causes);
+	path_back(path, length);
+}
+
 static void check_version(const struct json *version, struct path *path, struct causes *causes)
 {
 	const struct json *source = json_get_path(version, "schema.openAPIV3Schema");
 	size_t length = path->text.len;
 	check_columns(version, path, causes);
+	check_scale(version, path, causes);
 	path_member(path, "schema");
 	path_member(path, "openAPIV3Schema");
 	if (json_is_object(source))
@@ -212,17 +290,6 @@ static void check_update(const struct json *now, const struct json *old, struct 
 					  "field is immutable");
 }
 
-/* Built-in kinds cannot be taken over, nor one kind by two definitions. */
-static void check_conflict(struct call *c, const struct json *crd, struct causes *causes)
-{
-	const char *kind = text_at(crd, "spec.names.kind"), *group = text_at(crd, "spec.group");
-	_cleanup_(freep) char *api_version = xasprintf("%s/", group);
-	const struct resource *r = registry_find_kind(&c->s->registry, api_version, kind);
-	if (r && !streq(r->key, object_name(crd)))
-		causes_add_string(causes, CAUSE_INVALID, "spec.names.kind", kind,
-				  "is already in use by %s", r->key);
-}
-
 /* True when some part of the schema has rules in CEL. */
 static bool has_rules(const struct json *j)
 {
@@ -249,7 +316,6 @@ static void crd_validate(struct call *c, const struct json *now, const struct js
 				  "supported values: \"None\"");
 	if (old)
 		check_update(now, old, causes);
-	check_conflict(c, now, causes);
 	if (has_rules(json_get_path(now, "spec.versions")))
 		call_warn(c, "this server does not evaluate x-kubernetes-validations");
 }
@@ -327,6 +393,20 @@ static const char *storage_version(const struct json *crd)
 	return "";
 }
 
+static void set_scale(struct resource *r, const struct json *scale)
+{
+	const char *spec = str_or(json_get_string(scale, "specReplicasPath"), "");
+	const char *status = str_or(json_get_string(scale, "statusReplicasPath"), "");
+	const char *selector = str_or(json_get_string(scale, "labelSelectorPath"), "");
+	/* Definitions that an older Ingot has stored were not checked. */
+	if (!str_has_prefix(spec, ".spec.") || !str_has_prefix(status, ".status."))
+		return;
+	r->flags |= RESOURCE_SCALE;
+	r->scale.spec_path = xstrdup(spec);
+	r->scale.status_path = xstrdup(status);
+	r->scale.selector_path = *selector == '.' ? xstrdup(selector) : NULL;
+}
+
 /* `since` is the version of the definition itself: objects written before it are brought in line
  * when read, which is too often after a change of its labels, but never too seldom. */
 static struct resource *version_resource(const struct json *crd, const struct json *version)
@@ -349,6 +429,7 @@ static struct resource *version_resource(const struct json *crd, const struct js
 		r->flags |= RESOURCE_NAMESPACED;
 	if (json_get_path(version, "subresources.status"))
 		r->flags |= RESOURCE_STATUS;
+	set_scale(r, json_get_path(version, "subresources.scale"));
 	r->terminating = object_terminating(crd);
 	parse_u64(text_at(crd, "metadata.resourceVersion"), UINT64_MAX, &r->since);
 	r->schema = schema_compile(json_get_path(version, "schema.openAPIV3Schema"), &path,
@@ -363,6 +444,8 @@ static struct resource *version_resource(const struct json *crd, const struct js
 static void register_crd(struct apiserver *s, const struct json *crd)
 {
 	unregister(s, object_name(crd));
+	if (!condition_is(crd, "Established", "True"))
+		return;
 	json_for_each(version, json_get_path(crd, "spec.versions")) {
 		if (!json_get_bool(version, "served", false))
 			continue;
@@ -375,6 +458,33 @@ static void register_crd(struct apiserver *s, const struct json *crd)
 	}
 }
 
+struct waiting {
+	struct apiserver *s;
+	const struct resource *r;
+	const char *group;
+};
+
+static int wake_row(void *data, const struct store_row *row)
+{
+	struct waiting *w = data;
+	_cleanup_(json_freep) struct json *crd = object_parse(w->r, row->data, row->len, row->rv);
+	if (streq(text_at(crd, "spec.group"), w->group) &&
+	    condition_is(crd, "NamesAccepted", "False"))
+		work_add(w->s, WORK_NAMES, "", "", row->key.name);
+	return 0;
+}
+
+/* Names have become free: whoever waits for them in this group looks again. */
+static void wake_waiting(struct apiserver *s, const char *group)
+{
+	struct waiting w = { s,
+			     registry_find(&s->registry, "apiextensions.k8s.io", "v1",
+					   "customresourcedefinitions"),
+			     group };
+	struct store_query q = { .resource = w.r->key };
+	store_list(s->store, &q, wake_row, &w, NULL);
+}
+
 /* Watches of a kind end when it changes, so that clients list again in the new shape. */
 static int crd_written(struct call *c, struct json *now, const struct json *old)
 {
@@ -383,6 +493,7 @@ static int crd_written(struct call *c, struct json *now, const struct json *old)
 	if (!now) {
 		unregister(s, object_name(old));
 		watch_end_kind(s, object_name(old));
+		wake_waiting(s, text_at(old, "spec.group"));
 		return 0;
 	}
 	register_crd(s, now);
@@ -393,8 +504,14 @@ static int crd_written(struct call *c, struct json *now, const struct json *old)
 	return 0;
 }
 
+/* The finalizer keeps a definition while it has objects (see do_kind in background.c). */
 static int crd_deleting(struct call *c, struct json *object)
 {
+	struct json *meta = object_meta(object);
+	if (!json_is_array(json_get(meta, "finalizers")))
+		json_set(meta, "finalizers", json_new_array());
+	if (!object_terminating(object) && !meta_has_finalizer(object, CLEANUP_FINALIZER))
+		json_append(json_get_mut(meta, "finalizers"), json_new_string(CLEANUP_FINALIZER));
 	set_condition(c, object, "Terminating", "True", "InstanceDeletionInProgress",
 		      "CustomResource deletion is in progress");
 	return 0;
@@ -482,6 +599,9 @@ int crd_install(struct apiserver *s, const char *text, struct err *err)
 	if (result < 0)
 		result = err_set(err, ERR_INVALID, "cannot install the definition %s: %s", name,
 				 c.body.data);
+	for (size_t i = 0; i < c.warnings.count; i++)
+		log_warn("apiserver: a definition asks for more than is done", "name", name,
+			 "warning", c.warnings.items[i]);
 	object_done(&old);
 	call_done(&c);
 	return result;

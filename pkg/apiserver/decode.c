@@ -109,6 +109,8 @@ static int check_kind(struct call *c, const struct resource *r, struct json *tre
 			c, 400, "BadRequest",
 			"the API version in the data (%s) does not match the expected API version (%s)",
 			version, r->api_version);
+	if (!str_empty(kind) && !streq(kind, r->kind) && resource_is(r, RESOURCE_CUSTOM))
+		return fail_other_kind(c, r, object_name(tree), kind);
 	if (!str_empty(kind) && !streq(kind, r->kind))
 		return fail(c, 400, "BadRequest",
 			    "the kind in the data (%s) does not match the expected kind (%s)", kind,
@@ -142,8 +144,10 @@ static char *clean(const struct resource *r, struct json *tree, struct unknown_f
 	if (wrong)
 		return wrong;
 	schema_prune(r->schema, tree, unknown);
-	if (!resource_is(r, RESOURCE_CUSTOM))
+	if (!resource_is(r, RESOURCE_CUSTOM)) {
 		schema_default(r->schema, tree); /* drops nulls, which Go takes for absent */
+		schema_drop_empty(r->schema, tree);
+	}
 	return type_fault(r, tree);
 }
 

@@ -14,6 +14,16 @@ void delete_options_done(struct delete_options *o)
 	free(o->resource_version);
 }
 
+static int refuse_option(struct call *c, enum cause_type type, const char *field, const char *value,
+			 const char *text)
+{
+	struct causes causes = { 0 };
+	causes_add(&causes, type, field, value, "%s", text);
+	int result = fail_options(c, &causes);
+	causes_done(&causes);
+	return result;
+}
+
 static int parse_propagation(struct call *c, const char *text, enum propagation *ret)
 {
 	static const char *const names[] = { "Background", "Foreground", "Orphan" };
@@ -22,28 +32,40 @@ static int parse_propagation(struct call *c, const char *text, enum propagation 
 			*ret = (enum propagation)(PROPAGATION_BACKGROUND + (int)i);
 			return 0;
 		}
-	return fail(
-		c, 422, "Invalid",
-		"DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"%s\": supported values: \"Background\", \"Foreground\", \"Orphan\"",
-		text);
+	_cleanup_(strbuf_done) struct strbuf quoted = { 0 };
+	go_quote(text, &quoted);
+	return refuse_option(c, CAUSE_NOT_SUPPORTED, "propagationPolicy", quoted.data,
+			     "supported values: \"Background\", \"Foreground\", \"Orphan\"");
+}
+
+static int parse_dry_run(struct call *c, const struct json *list)
+{
+	json_for_each(item, list)
+		if (!streq(json_string(item), "All"))
+			return refuse_option(c, CAUSE_NOT_SUPPORTED, "dryRun", NULL,
+					     "supported values: \"All\"");
+	c->query.dry_run = c->query.dry_run || json_count(list) > 0;
+	return 0;
 }
 
 /* gracePeriodSeconds is for pods; here there is nothing to wait for. */
 static int read_options(struct call *c, const struct json *body, struct delete_options *ret)
 {
 	const char *policy = json_get_string(body, "propagationPolicy");
-	const struct json *dry_run = json_get(body, "dryRun");
+	const char *kind = json_get_string(body, "kind");
+	if (!str_empty(kind) && !streq(kind, "DeleteOptions"))
+		return fail(c, 400, "BadRequest",
+			    "the body of a deletion is of kind DeleteOptions, not %s", kind);
+	if (policy && json_get(body, "orphanDependents"))
+		return refuse_option(c, CAUSE_INVALID, "propagationPolicy", NULL,
+				     "orphanDependents and deletionPropagation cannot be both set");
 	str_replace(&ret->uid, json_get_path_string(body, "preconditions.uid"));
 	str_replace(&ret->resource_version,
 		    json_get_path_string(body, "preconditions.resourceVersion"));
 	if (json_get_bool(body, "orphanDependents", false))
 		ret->propagation = PROPAGATION_ORPHAN;
-	if (json_count(dry_run) > 0) {
-		if (!streq(json_string(json_first(dry_run)), "All"))
-			return fail(c, 400, "BadRequest",
-				    "invalid dryRun option: supported values: \"All\"");
-		c->query.dry_run = true;
-	}
+	if (parse_dry_run(c, json_get(body, "dryRun")) < 0)
+		return ANSWERED;
 	return policy ? parse_propagation(c, policy, &ret->propagation) : 0;
 }
 

@@ -67,6 +67,16 @@ static struct json *verbs(const char *const *list, size_t count)
 	return j;
 }
 
+/* Namespaces are not deleted by the dozen. */
+static struct json *main_verbs_of(const struct resource *r)
+{
+	struct json *list = verbs(main_verbs, ARRAY_SIZE(main_verbs));
+	for (size_t i = json_count(list); i-- > 0 && resource_is(r, RESOURCE_FINALIZE);)
+		if (streq(json_string(json_at(list, i)), "deletecollection"))
+			json_free(json_take_at(list, i));
+	return list;
+}
+
 static void set_list(struct json *j, const char *key, const struct json *list)
 {
 	if (json_count(list) > 0)
@@ -83,7 +93,7 @@ static void add_resource(struct json *list, const struct resource *r)
 	json_set_string(j, "singularName", r->singular);
 	json_set_bool(j, "namespaced", resource_is(r, RESOURCE_NAMESPACED));
 	json_set_string(j, "kind", r->kind);
-	json_set(j, "verbs", verbs(main_verbs, ARRAY_SIZE(main_verbs)));
+	json_set(j, "verbs", main_verbs_of(r));
 	set_list(j, "shortNames", r->short_names);
 	set_list(j, "categories", r->categories);
 }
@@ -100,6 +110,20 @@ static void add_subresource(struct json *list, const struct resource *r, const c
 	json_set(j, "verbs", verbs(readable ? status_verbs : status_verbs + 2, readable ? 3 : 1));
 }
 
+/* Of a kind of its own, which is not listed anywhere. */
+static void add_scale(struct json *list, const struct resource *r)
+{
+	struct json *j = json_append(list, json_new_object());
+	_cleanup_(freep) char *full = xasprintf("%s/scale", r->plural);
+	json_set_string(j, "name", full);
+	json_set_string(j, "singularName", "");
+	json_set_bool(j, "namespaced", resource_is(r, RESOURCE_NAMESPACED));
+	json_set_string(j, "group", "autoscaling");
+	json_set_string(j, "version", "v1");
+	json_set_string(j, "kind", "Scale");
+	json_set(j, "verbs", verbs(status_verbs, ARRAY_SIZE(status_verbs)));
+}
+
 static int resource_list(struct call *c, const char *group_version)
 {
 	struct json *j = document("APIResourceList", "v1"), *list = NULL;
@@ -113,6 +137,8 @@ static int resource_list(struct call *c, const char *group_version)
 		add_resource(list, r);
 		if (resource_is(r, RESOURCE_STATUS))
 			add_subresource(list, r, "status");
+		if (resource_is(r, RESOURCE_SCALE))
+			add_scale(list, r);
 		if (resource_is(r, RESOURCE_FINALIZE))
 			add_subresource(list, r, "finalize");
 	}
@@ -200,6 +226,17 @@ static void aggregate_subresource(struct json *list, const struct resource *r, c
 	json_set(j, "verbs", verbs(readable ? status_verbs : status_verbs + 2, readable ? 3 : 1));
 }
 
+static void aggregate_scale(struct json *list)
+{
+	struct json *j = json_append(list, json_new_object());
+	json_set_string(j, "subresource", "scale");
+	struct json *kind = json_make_object(j, "responseKind");
+	json_set_string(kind, "group", "autoscaling");
+	json_set_string(kind, "version", "v1");
+	json_set_string(kind, "kind", "Scale");
+	json_set(j, "verbs", verbs(status_verbs, ARRAY_SIZE(status_verbs)));
+}
+
 static struct json *aggregate_resource(const struct resource *r)
 {
 	struct json *j = json_new_object();
@@ -207,12 +244,14 @@ static struct json *aggregate_resource(const struct resource *r)
 	json_set(j, "responseKind", response_kind(r));
 	json_set_string(j, "scope", resource_is(r, RESOURCE_NAMESPACED) ? "Namespaced" : "Cluster");
 	json_set_string(j, "singularResource", r->singular);
-	json_set(j, "verbs", verbs(main_verbs, ARRAY_SIZE(main_verbs)));
+	json_set(j, "verbs", main_verbs_of(r));
 	set_list(j, "shortNames", r->short_names);
 	set_list(j, "categories", r->categories);
 	struct json *subresources = json_new_array();
 	if (resource_is(r, RESOURCE_STATUS))
 		aggregate_subresource(subresources, r, "status");
+	if (resource_is(r, RESOURCE_SCALE))
+		aggregate_scale(subresources);
 	if (resource_is(r, RESOURCE_FINALIZE))
 		aggregate_subresource(subresources, r, "finalize");
 	set_list(j, "subresources", subresources);

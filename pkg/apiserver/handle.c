@@ -82,7 +82,8 @@ static bool subresource_served(const struct call *c)
 	const struct resource *r = c->resource;
 	return *c->subresource == '\0' ||
 	       (streq(c->subresource, "status") && resource_is(r, RESOURCE_STATUS)) ||
-	       (streq(c->subresource, "finalize") && resource_is(r, RESOURCE_FINALIZE));
+	       (streq(c->subresource, "finalize") && resource_is(r, RESOURCE_FINALIZE)) ||
+	       (streq(c->subresource, "scale") && resource_is(r, RESOURCE_SCALE));
 }
 
 static int method_not_allowed(struct call *c)
@@ -91,11 +92,18 @@ static int method_not_allowed(struct call *c)
 		    "the server does not allow this method on the requested resource");
 }
 
+static bool reads_or_changes(const char *method)
+{
+	return streq(method, "GET") || streq(method, "PUT") || streq(method, "PATCH");
+}
+
 static int run_on_one(struct call *c, const char *method)
 {
 	bool main = *c->subresource == '\0';
+	if (streq(c->subresource, "scale") && reads_or_changes(method))
+		return verb_scale(c);
 	if (streq(method, "GET"))
-		return c->query.watch ? verb_watch(c) : verb_get(c);
+		return verb_get(c);
 	if (streq(method, "PUT"))
 		return verb_update(c);
 	if (streq(method, "PATCH"))
@@ -105,21 +113,25 @@ static int run_on_one(struct call *c, const char *method)
 	return method_not_allowed(c);
 }
 
-/* HEAD has become GET by now; the front leaves the body out. */
+static bool may_delete_all(const struct resource *r)
+{
+	return !resource_is(r, RESOURCE_FINALIZE); /* namespaces go one by one */
+}
+
 static int run_on_all(struct call *c, const char *method)
 {
 	if (streq(method, "GET"))
 		return c->query.watch ? verb_watch(c) : verb_list(c);
 	if (streq(method, "POST"))
 		return verb_create(c);
-	if (streq(method, "DELETE"))
+	if (streq(method, "DELETE") && may_delete_all(c->resource))
 		return verb_delete_collection(c);
 	return method_not_allowed(c);
 }
 
 static int run_verb(struct call *c)
 {
-	const char *method = streq(c->request->method, "HEAD") ? "GET" : c->request->method;
+	const char *method = c->request->method;
 	bool one = *c->name != '\0';
 	if (!subresource_served(c)) {
 		answer_text(c, 404, "404 page not found\n");

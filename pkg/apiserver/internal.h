@@ -149,6 +149,13 @@ int fail_invalid(struct call *c, const struct resource *r, const char *name,
 /* With other details than these; takes them. */
 int fail_details(struct call *c, int status, const char *reason, struct json *details,
 		 const char *fmt, ...) _printf_(5, 6);
+/* An update that names no resourceVersion; a body of another kind than the path's. */
+int fail_no_version(struct call *c, const struct resource *r, const char *name);
+int fail_other_kind(struct call *c, const struct resource *r, const char *name, const char *kind);
+/* About a Scale, which is no kind of the registry. */
+int fail_scale(struct call *c, const char *name, const struct causes *causes);
+/* About the options of the call itself: "DeleteOptions.meta.k8s.io". */
+int fail_options(struct call *c, const struct causes *causes);
 int fail_store(struct call *c, const struct err *err);
 int fail_expired(struct call *c, const char *continue_token, const char *fmt, ...) _printf_(3, 4);
 int fail_too_large_version(struct call *c, uint64_t wanted, uint64_t current);
@@ -225,6 +232,10 @@ int verb_patch(struct call *c);
 int verb_apply(struct call *c);
 int verb_delete(struct call *c);
 int verb_delete_collection(struct call *c);
+/* scale.c: GET, PUT and PATCH of /scale. */
+int verb_scale(struct call *c);
+/* patch.c: the body of a PATCH, applied to *tree. */
+int patch_tree(struct call *c, struct json **tree);
 
 /* write.c, for patch.c, delete.c and the server's own work. *tree may be replaced. */
 int write_create(struct call *c, const struct resource *r, const char *ns, struct json *tree);
@@ -242,8 +253,8 @@ void delete_options_done(struct delete_options *o);
 /* *ret_gone: it is not there any more. old->tree is changed to the last state. */
 int delete_object(struct call *c, const struct resource *r, struct object *old,
 		  const struct delete_options *options, bool *ret_gone);
-/* server_apply.c: fieldManager and force of the query; `options` is the kind in errors. */
-int own_check_query(struct call *c, const char *options, bool apply);
+/* server_apply.c: fieldManager and force of the query. */
+int own_check_query(struct call *c, bool apply);
 /* Sets managedFields of what is about to be stored. old NULL: new. */
 void own_write(struct call *c, const struct resource *r, const struct json *old, struct json *now,
 	       enum part part);
@@ -264,6 +275,8 @@ int selection_init(struct call *c, const struct resource *r, struct selection *r
 void selection_done(struct selection *s);
 bool selection_matches(const struct selection *s, const struct json *tree);
 bool selection_empty(const struct selection *s);
+/* What parameters of lists and watches forbid each other; fails with 422. */
+int check_list_options(struct call *c);
 /* "5" → 5; fails with 400. Absent: 0. */
 int parse_version(struct call *c, const char *text, uint64_t *ret);
 
@@ -326,9 +339,10 @@ const struct json *crd_version(const struct json *crd, const char *version);
 /* --- background work (background.c)
  * ---------------------------------------------------------------------- */
 
-enum work_type { WORK_OWNER_GONE, WORK_CHECK, WORK_NAMESPACE, WORK_KIND };
+enum work_type { WORK_OWNER_GONE, WORK_CHECK, WORK_NAMESPACE, WORK_KIND, WORK_NAMES };
 
-/* OWNER_GONE: uid. CHECK: object's key. NAMESPACE: name. KIND: name of the definition. */
+/* OWNER_GONE: uid. CHECK: object's key. NAMESPACE: name. KIND: name of a definition that goes.
+ * NAMES: of one that waits for names. */
 void work_add(struct apiserver *s, enum work_type type, const char *resource, const char *ns,
 	      const char *name);
 void work_start(struct apiserver *s);

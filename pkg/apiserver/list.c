@@ -11,11 +11,22 @@
 #include "apiserver/internal.h"
 #include "base/mem.h"
 
+/* Any version will do that is not older; what we have is the newest. */
+static int check_version_reached(struct call *c)
+{
+	uint64_t rv, current = store_revision(c->s->store);
+	if (parse_version(c, c->query.resource_version, &rv) < 0)
+		return ANSWERED;
+	return rv > current ? fail_too_large_version(c, rv, current) : 0;
+}
+
 int verb_get(struct call *c)
 {
 	const struct resource *r = c->resource;
 	struct err err;
 	struct store_row row;
+	if (check_version_reached(c) < 0)
+		return ANSWERED;
 	int found = store_get(c->s->store, &(struct store_key){ r->key, c->ns, c->name }, &row,
 			      &err);
 	if (found < 0)
@@ -64,8 +75,13 @@ int selection_init(struct call *c, const struct resource *r, struct selection *r
 	    selector_parse_fields(c->query.field_selector, &ret->fields, &err) < 0)
 		return fail(c, 400, "BadRequest", "%s", err.text);
 	const char *unknown = selector_unknown(ret->fields, known_field, r);
-	if (unknown)
+	if (unknown && (resource_is(r, RESOURCE_CUSTOM) || (r->ops && r->ops->fields)))
 		return fail(c, 400, "BadRequest", "field label not supported: %s", unknown);
+	if (unknown)
+		return fail(
+			c, 400, "BadRequest",
+			"\"%s\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+			unknown);
 	ret->name = selector_exact(ret->fields, "metadata.name");
 	return 0;
 }
@@ -93,6 +109,39 @@ bool selection_matches(const struct selection *s, const struct json *tree)
 {
 	return selector_matches_labels(s->labels, json_get_path(tree, "metadata.labels")) &&
 	       selector_matches_fields(s->fields, field_value, tree);
+}
+
+/* --- which parameters go together ----------------------------------------------------------------
+ */
+
+static void forbid(struct causes *causes, bool wrong, const char *field, const char *text)
+{
+	if (wrong)
+		causes_add(causes, CAUSE_FORBIDDEN, field, NULL, "%s", text);
+}
+
+int check_list_options(struct call *c)
+{
+	const struct query *q = &c->query;
+	struct causes causes = { 0 };
+	bool match = q->match != MATCH_DEFAULT, initial = q->initial_events;
+	const char *field = "resourceVersionMatch";
+	forbid(&causes, match && q->watch && !initial, field,
+	       "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+	forbid(&causes, match && !q->resource_version && !initial, field,
+	       "resourceVersionMatch is forbidden unless resourceVersion is provided");
+	forbid(&causes, match && q->continue_token, field,
+	       "resourceVersionMatch is forbidden when continue is provided");
+	forbid(&causes, q->match == MATCH_EXACT && streq(q->resource_version, "0"), field,
+	       "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"");
+	forbid(&causes, initial && !q->watch, "sendInitialEvents",
+	       "sendInitialEvents is forbidden for list");
+	forbid(&causes, initial && q->watch && (q->match != MATCH_NOT_OLDER || !q->bookmarks),
+	       "sendInitialEvents",
+	       "sendInitialEvents is forbidden unless resourceVersionMatch=NotOlderThan and allowWatchBookmarks=true are given");
+	int result = causes.count ? fail_options(c, &causes) : 0;
+	causes_done(&causes);
+	return result;
 }
 
 /* --- which revision, from where ------------------------------------------------------------------
@@ -190,14 +239,6 @@ static int place_from_version(struct call *c, struct place *p)
 	const struct query *q = &c->query;
 	if (parse_version(c, q->resource_version, &rv) < 0)
 		return ANSWERED;
-	if (q->match != MATCH_DEFAULT && !q->resource_version)
-		return fail(
-			c, 400, "BadRequest",
-			"resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
-	if (q->match == MATCH_EXACT && rv == 0)
-		return fail(
-			c, 400, "BadRequest",
-			"resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"");
 	if (rv > current)
 		return fail_too_large_version(c, rv, current);
 	/* A limit with a version and no match means exactly that version, for old clients. */
@@ -252,6 +293,24 @@ static void lister_done(struct lister *l)
 	free(l->last_name);
 }
 
+/* In a list of a built-in kind the list alone says the kind, as upstream: the text begins with it
+ * (storage_text). */
+static void add_text(struct lister *l, const struct store_row *row)
+{
+	size_t start = l->items.len;
+	object_present(l->r, row, &l->items);
+	if (resource_is(l->r, RESOURCE_CUSTOM))
+		return;
+	_cleanup_(freep) char *said = xasprintf("{\"apiVersion\":\"%s\",\"kind\":\"%s\",",
+						l->r->api_version, l->r->kind);
+	size_t len = strlen(said);
+	if (l->items.len - start <= len || memcmp(l->items.data + start, said, len) != 0)
+		return;
+	memmove(l->items.data + start + 1, l->items.data + start + len, l->items.len - start - len);
+	l->items.len -= len - 1;
+	l->items.data[l->items.len] = '\0';
+}
+
 /* `tree` is there when anything but the plain text is wanted. */
 static void add_item(struct lister *l, const struct store_row *row, const struct json *tree)
 {
@@ -265,7 +324,7 @@ static void add_item(struct lister *l, const struct store_row *row, const struct
 		_cleanup_(json_freep) struct json *partial = metadata_of(tree);
 		json_print(partial, &l->items);
 	} else {
-		object_present(l->r, row, &l->items);
+		add_text(l, row);
 	}
 }
 
@@ -383,8 +442,8 @@ static void answer_table(struct lister *l)
 int verb_list(struct call *c)
 {
 	_cleanup_(lister_done) struct lister l = { .c = c, .r = c->resource };
-	if (view_init(c, &l.view) < 0 || selection_init(c, l.r, &l.selection) < 0 ||
-	    place_init(c, &l.place) < 0)
+	if (check_list_options(c) < 0 || view_init(c, &l.view) < 0 ||
+	    selection_init(c, l.r, &l.selection) < 0 || place_init(c, &l.place) < 0)
 		return ANSWERED;
 	if (l.view.form == FORM_TABLE)
 		l.table = table_new(l.r, NULL, true);

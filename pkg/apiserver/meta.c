@@ -260,10 +260,13 @@ static void validate_finalizers(const struct resource *r, const struct json *fin
 				struct causes *causes)
 {
 	static const char *const standard[] = { "kubernetes", "orphan", "foregroundDeletion" };
+	bool orphan = false, foreground = false;
 	size_t i = 0;
 	json_for_each(f, finalizers) {
 		char field[64];
 		const char *name = json_string(f);
+		orphan = orphan || streq(name, "orphan");
+		foreground = foreground || streq(name, "foregroundDeletion");
 		bool known = strchr(name, '/') || resource_is(r, RESOURCE_CUSTOM) ||
 			     r->ops == &crd_ops;
 		for (size_t k = 0; k < ARRAY_SIZE(standard); k++)
@@ -275,6 +278,9 @@ static void validate_finalizers(const struct resource *r, const struct json *fin
 				causes, CAUSE_INVALID, field, name,
 				"name is neither a standard finalizer name nor is it fully qualified");
 	}
+	if (orphan && foreground)
+		causes_add_json(causes, CAUSE_INVALID, "metadata.finalizers", finalizers,
+				"finalizer orphan and foregroundDeletion cannot be both set");
 }
 
 static void require_owner_field(const struct json *owner, size_t index, const char *key,
@@ -284,9 +290,17 @@ static void require_owner_field(const struct json *owner, size_t index, const ch
 		return;
 	char field[80];
 	snprintf(field, sizeof(field), "metadata.ownerReferences[%zu].%s", index, key);
-	causes_add_string(causes, CAUSE_INVALID, field, "",
-			  streq(key, "apiVersion") ? "version must not be empty"
-						   : "must not be empty");
+	causes_add_string(causes, CAUSE_INVALID, field, "", "%s must not be empty",
+			  streq(key, "apiVersion") ? "version" : key);
+}
+
+/* Events come and go too fast to own anything. */
+static void validate_owner_kind(const struct json *owner, struct causes *causes)
+{
+	if (streq(json_get_string(owner, "apiVersion"), "v1") &&
+	    streq(json_get_string(owner, "kind"), "Event"))
+		causes_add_json(causes, CAUSE_INVALID, "metadata.ownerReferences", owner,
+				"/v1, Kind=Event is disallowed from being an owner");
 }
 
 /* Two controllers of one object would fight over it. */
@@ -299,6 +313,7 @@ static void validate_owners(const struct json *owners, struct causes *causes)
 		for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
 			require_owner_field(owner, i, keys[k], causes);
 		i++;
+		validate_owner_kind(owner, causes);
 		if (!json_get_bool(owner, "controller", false))
 			continue;
 		const char *name = str_or(json_get_string(owner, "name"), "");

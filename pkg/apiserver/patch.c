@@ -106,8 +106,7 @@ static int patch_object(struct call *c, enum patch_type type, const struct json 
 	if (result == 0)
 		result = check_patched(c, old, tree);
 	if (result == 0)
-		result = write_update(c, c->resource, old, &tree,
-				      part_of_call(c));
+		result = write_update(c, c->resource, old, &tree, part_of_call(c));
 	if (result == 0)
 		object_answer(c, 200, c->resource, tree);
 	return result;
@@ -120,6 +119,22 @@ static bool is_apply(const struct call *c)
 	return len == strlen(media) && strncmp(c->request->content_type, media, len) == 0;
 }
 
+int patch_tree(struct call *c, struct json **tree)
+{
+	enum patch_type type = (enum patch_type)0;
+	struct err err;
+	_cleanup_(json_freep) struct json *patch = NULL;
+	if (patch_type(c, &type) < 0)
+		return ANSWERED;
+	if (json_parse(c->request->body, c->request->body_len, &patch, &err) < 0)
+		return fail(c, 400, "BadRequest", "error decoding patch: %s", err.text);
+	if (apply(c, type, patch, tree) < 0)
+		return ANSWERED;
+	return json_is_object(*tree)
+		       ? 0
+		       : fail(c, 422, "Invalid", "the patch does not leave an object");
+}
+
 int verb_patch(struct call *c)
 {
 	enum patch_type type = (enum patch_type)0;
@@ -129,7 +144,7 @@ int verb_patch(struct call *c)
 		return verb_apply(c);
 	int result = patch_type(c, &type);
 	if (result == 0)
-		result = own_check_query(c, "PatchOptions", false);
+		result = own_check_query(c, false);
 	if (result < 0)
 		return result;
 	if (json_parse(c->request->body, c->request->body_len, &patch, &err) < 0)

@@ -72,6 +72,16 @@ char *url_decode(const char *s, size_t len, bool form)
 /* --- parameters
  * ------------------------------------------------------------------------------------ */
 
+/* `value` as it is to be shown; `supported` as a list of quoted words. */
+static int unsupported(struct call *c, const char *name, const char *value, const char *supported)
+{
+	struct causes causes = { 0 };
+	causes_add(&causes, CAUSE_NOT_SUPPORTED, name, value, "supported values: %s", supported);
+	int result = fail_options(c, &causes);
+	causes_done(&causes);
+	return result;
+}
+
 static int bad_parameter(struct call *c, const char *name, const char *value)
 {
 	return fail(c, 400, "BadRequest", "invalid value \"%s\" of query parameter %s", value,
@@ -87,24 +97,44 @@ static int parse_bool(struct call *c, const char *name, const char *value, bool 
 	return 0;
 }
 
-static int parse_names(struct call *c, const char *name, const char *value,
-		       const char *const *names, int *ret)
+/* Parameters that take one of a few words. A word's place in its list is its enum value; upstream
+ * lists the words in an order of its own. */
+static const struct choice {
+	const char *name, *supported;
+	const char *words[5];
+} choices[] = {
+	{ "resourceVersionMatch",
+	  "\"Exact\", \"NotOlderThan\", \"\"",
+	  { "", "Exact", "NotOlderThan" } },
+	{ "fieldValidation", "\"Ignore\", \"Strict\", \"Warn\"", { "Warn", "Strict", "Ignore" } },
+	{ "propagationPolicy",
+	  "\"Background\", \"Foreground\", \"Orphan\"",
+	  { "", "Background", "Foreground", "Orphan" } },
+};
+
+static int parse_choice(struct call *c, const struct choice *choice, const char *value, int *ret)
 {
-	for (int i = 0; names[i]; i++)
-		if (streq(value, names[i])) {
+	for (int i = 0; choice->words[i]; i++)
+		if (streq(value, choice->words[i])) {
 			*ret = i;
 			return 0;
 		}
-	return bad_parameter(c, name, value);
+	_cleanup_(strbuf_done) struct strbuf quoted = { 0 };
+	go_quote(value, &quoted);
+	return unsupported(c, choice->name, quoted.data, choice->supported);
 }
 
 static int set_dry_run(struct call *c, const char *value)
 {
-	if (!streq(value, "All"))
-		return fail(c, 400, "BadRequest",
-			    "invalid dryRun option \"%s\": supported values: \"All\"", value);
-	c->query.dry_run = true;
-	return 0;
+	if (streq(value, "All")) {
+		c->query.dry_run = true;
+		return 0;
+	}
+	_cleanup_(strbuf_done) struct strbuf list = { 0 };
+	strbuf_adds(&list, "[]string{");
+	go_quote(value, &list);
+	strbuf_addc(&list, '}');
+	return unsupported(c, "dryRun", list.data, "\"All\"");
 }
 
 static int set_numbers(struct call *c, const char *name, const char *value)
@@ -121,24 +151,29 @@ static int set_numbers(struct call *c, const char *name, const char *value)
 	return 0;
 }
 
+static void store_choice(struct query *q, const char *name, int choice)
+{
+	if (streq(name, "resourceVersionMatch"))
+		q->match = (enum rv_match)choice;
+	else if (streq(name, "fieldValidation"))
+		q->validation = (enum field_validation)choice;
+	else
+		q->propagation = (enum propagation)choice;
+}
+
+/* 1: no such parameter. */
 static int set_choice(struct call *c, const char *name, const char *value)
 {
-	static const char *const matches[] = { "", "Exact", "NotOlderThan", NULL };
-	static const char *const validations[] = { "Warn", "Strict", "Ignore", NULL };
-	static const char *const propagations[] = { "", "Background", "Foreground", "Orphan",
-						    NULL };
-	int choice = 0, r = 0;
-	if (streq(name, "resourceVersionMatch")) {
-		r = parse_names(c, name, value, matches, &choice);
-		c->query.match = (enum rv_match)choice;
-	} else if (streq(name, "fieldValidation")) {
-		r = *value ? parse_names(c, name, value, validations, &choice) : 0;
-		c->query.validation = (enum field_validation)choice;
-	} else {
-		r = parse_names(c, name, value, propagations, &choice);
-		c->query.propagation = (enum propagation)choice;
+	for (size_t i = 0; i < ARRAY_SIZE(choices); i++) {
+		int choice = 0;
+		if (!streq(name, choices[i].name))
+			continue;
+		if (*value && parse_choice(c, &choices[i], value, &choice) < 0)
+			return ANSWERED;
+		store_choice(&c->query, name, choice);
+		return 0;
 	}
-	return r;
+	return 1;
 }
 
 static char **text_parameter(struct query *q, const char *name)
@@ -193,9 +228,9 @@ static int set_parameter(struct call *c, const char *name, const char *value)
 		return set_dry_run(c, value);
 	if (streq(name, "limit") || streq(name, "timeoutSeconds"))
 		return set_numbers(c, name, value);
-	if (streq(name, "resourceVersionMatch") || streq(name, "fieldValidation") ||
-	    streq(name, "propagationPolicy"))
-		return set_choice(c, name, value);
+	int result = set_choice(c, name, value);
+	if (result <= 0)
+		return result;
 	if (streq(name, "orphanDependents") && strcasecmp(value, "true") == 0)
 		c->query.propagation = PROPAGATION_ORPHAN;
 	return 0;

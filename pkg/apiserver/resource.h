@@ -32,6 +32,7 @@ enum resource_flags {
 	RESOURCE_CUSTOM = 32,
 	RESOURCE_EXPIRES = 64,	 /* objects go an hour after their last change */
 	RESOURCE_FINALIZE = 128, /* has /finalize */
+	RESOURCE_SCALE = 256,	 /* has /scale */
 };
 
 /* What a built-in kind does by itself. All optional. `old` NULL: the object is new. */
@@ -65,6 +66,10 @@ struct resource {
 	struct json *short_names, *categories; /* arrays */
 	struct json *selectable; /* paths that field selectors may name, ".spec.color" */
 	unsigned flags;
+	/* Of RESOURCE_SCALE: where replicas and selector stand, ".spec.replicas". */
+	struct {
+		char *spec_path, *status_path, *selector_path; /* selector_path may be NULL */
+	} scale;
 	struct schema *schema;
 	struct column *columns;
 	size_t column_count;

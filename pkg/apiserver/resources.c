@@ -41,6 +41,9 @@ struct resource *resource_unref(struct resource *r)
 	free(r->group);
 	free(r->version);
 	free(r->plural);
+	free(r->scale.spec_path);
+	free(r->scale.status_path);
+	free(r->scale.selector_path);
 	free(r->singular);
 	free(r->kind);
 	free(r->list_kind);

@@ -291,7 +291,10 @@ struct schema *schema_compile(const struct json *source, struct path *path, stru
 	size_t before = wrong->count;
 	struct compiler c = { .path = path, .wrong = wrong };
 	struct schema *s = compile(&c, source);
-	if (s->type != TYPE_OBJECT && wrong->count == before)
-		WRONG(&c, CAUSE_INVALID, "type", "\"\"", "must be object at the root");
+	if (s->type != TYPE_OBJECT && wrong->count == before) {
+		_cleanup_(strbuf_done) struct strbuf quoted = { 0 };
+		go_quote(str_or(json_get_string(source, "type"), ""), &quoted);
+		WRONG(&c, CAUSE_INVALID, "type", quoted.data, "must be object at the root");
+	}
 	return wrong->count > before ? schema_free(s) : s;
 }

@@ -26,6 +26,8 @@ void unknown_fields_add(struct unknown_fields *u, const char *field);
 void schema_prune(const struct schema *s, struct json *object, struct unknown_fields *unknown);
 /* Fills in defaults; nulls that the schema does not allow count as absent. */
 void schema_default(const struct schema *s, struct json *object);
+/* Empty lists and maps go, as from Go's typed objects; objects with named members stay. */
+void schema_drop_empty(const struct schema *s, struct json *object);
 /* `old` (may be NULL): what was there before. Faults in parts that did not change are let
  * pass, so that a tightened schema does not lock objects that exist (KEP-4008). */
 void schema_validate(const struct schema *s, const struct json *value, const struct json *old,

@@ -143,3 +143,26 @@ void schema_default(const struct schema *s, struct json *value)
 	for (struct json *item = json_first_mut(value); item; item = json_next_mut(item))
 		schema_default(s->items, item);
 }
+
+/* --- what is empty
+ * --------------------------------------------------------------------------------------------- */
+
+static bool goes_when_empty(const struct schema *s, const struct json *value)
+{
+	bool map = json_is_object(value) && !s->property_count &&
+		   (s->additional || s->additional_any);
+	return json_count(value) == 0 && (map || (json_is_array(value) && s->type == TYPE_ARRAY));
+}
+
+void schema_drop_empty(const struct schema *s, struct json *object)
+{
+	for (struct json *child = json_first_mut(object); child;) {
+		struct json *next = json_next_mut(child);
+		const struct schema *member = member_schema(s, json_key(child));
+		if (member && goes_when_empty(member, child))
+			json_remove(object, json_key(child));
+		else if (member && json_is_object(child))
+			schema_drop_empty(member, child);
+		child = next;
+	}
+}

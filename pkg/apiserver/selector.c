@@ -101,10 +101,18 @@ static int take_value(const char **p, struct requirement *r, struct err *err)
 	return check_word(r->values[r->count - 1], name_is_label_value, "values[0][label]", err);
 }
 
+/* "found 'x', expected: …", where x is the next word or sign, as upstream's lexer sees it. */
+static int unexpected(const char *p, const char *expected, struct err *err)
+{
+	size_t len = strcspn(p, " \t\r\n,()=!<>");
+	return err_set(err, ERR_INVALID, "unable to parse requirement: found '%.*s', expected: %s",
+		       (int)(len == 0 && *p ? 1 : len), p, expected);
+}
+
 static int take_set(const char **p, struct requirement *r, struct err *err)
 {
 	if (**p != '(')
-		return err_set(err, ERR_INVALID, "found '%s', expected: '('", *p);
+		return unexpected(*p, "'('", err);
 	do {
 		(*p)++;
 		int ret = take_value(p, r, err);
@@ -112,7 +120,7 @@ static int take_set(const char **p, struct requirement *r, struct err *err)
 			return ret;
 	} while (**p == ',');
 	if (**p != ')')
-		return err_set(err, ERR_INVALID, "found '%s', expected: ',' or ')'", *p);
+		return unexpected(*p, "',' or ')'", err);
 	*p = skip_blanks(*p + 1);
 	return 0;
 }
@@ -167,10 +175,7 @@ static int take_operator(const char **p, struct requirement *r, struct err *err)
 	}
 	bool in = take_keyword(p, "in");
 	if (!in && !take_keyword(p, "notin"))
-		return err_set(
-			err, ERR_INVALID,
-			"unable to parse requirement: found '%s', expected: in, notin, =, ==, !=, gt, lt",
-			*p);
+		return unexpected(*p, "in, notin, =, ==, !=, gt, lt", err);
 	r->op = in ? OP_IN : OP_NOT_IN;
 	return take_set(p, r, err);
 }
@@ -191,10 +196,7 @@ static int end_requirement(const char **p, const struct selector *s, struct err 
 	if (**p == '\0')
 		return 0;
 	if (*(*p)++ != ',')
-		return err_set(
-			err, ERR_INVALID,
-			"unable to parse requirement: found '%s', expected: ',' or 'end of string'",
-			*p - 1);
+		return unexpected(*p - 1, "',' or 'end of string'", err);
 	if (s->count == REQUIREMENTS_MAX)
 		return err_set(err, ERR_LIMIT, "a selector may have at most %d requirements",
 			       REQUIREMENTS_MAX);

@@ -181,16 +181,76 @@ static struct json *causes_to_json(const struct causes *causes)
 	return list;
 }
 
+/* `what`: whose faults these are, as the text says it. Takes details. */
+static int answer_invalid(struct call *c, const char *what, const char *name, struct json *details,
+			  const struct causes *causes)
+{
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	strbuf_addf(&text, "%s \"%s\" is invalid: ", what, name);
+	causes_format(causes, &text);
+	json_set(details, "causes", causes_to_json(causes));
+	return answer_failure(c, 422, "Invalid", text.data, details);
+}
+
 int fail_invalid(struct call *c, const struct resource *r, const char *name,
 		 const struct causes *causes)
 {
-	_cleanup_(strbuf_done) struct strbuf text = { 0 };
 	_cleanup_(freep) char *kind = r ? resource_qualified_kind(r) : xstrdup("");
-	strbuf_addf(&text, "%s \"%s\" is invalid: ", kind, name);
-	causes_format(causes, &text);
 	struct json *details = r ? details_of(r, name, r->kind) : json_new_object();
-	json_set(details, "causes", causes_to_json(causes));
-	return answer_failure(c, 422, "Invalid", text.data, details);
+	return answer_invalid(c, kind, name, details, causes);
+}
+
+int fail_no_version(struct call *c, const struct resource *r, const char *name)
+{
+	struct causes causes = { 0 };
+	causes_add(&causes, CAUSE_INVALID, "metadata.resourceVersion", "0x0",
+		   "must be specified for an update");
+	int result = answer_invalid(c, r->key, name, details_of(r, name, r->plural), &causes);
+	causes_done(&causes);
+	return result;
+}
+
+int fail_other_kind(struct call *c, const struct resource *r, const char *name, const char *kind)
+{
+	struct causes causes = { 0 };
+	_cleanup_(freep) char *what = xasprintf("%s%s%s", kind, *r->group ? "." : "", r->group);
+	causes_add_string(&causes, CAUSE_INVALID, "kind", kind, "must be %s", r->kind);
+	int result = answer_invalid(c, what, name, details_of(r, name, kind), &causes);
+	causes_done(&causes);
+	return result;
+}
+
+int fail_scale(struct call *c, const char *name, const struct causes *causes)
+{
+	struct json *details = json_new_object();
+	json_set_string(details, "name", name);
+	json_set_string(details, "group", "autoscaling");
+	json_set_string(details, "kind", "Scale");
+	return answer_invalid(c, "Scale.autoscaling", name, details, causes);
+}
+
+static const char *options_kind(const struct call *c)
+{
+	static const struct {
+		const char *method, *kind;
+	} kinds[] = { { "POST", "CreateOptions" },
+		      { "PUT", "UpdateOptions" },
+		      { "PATCH", "PatchOptions" },
+		      { "DELETE", "DeleteOptions" } };
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (streq(c->request->method, kinds[i].method))
+			return kinds[i].kind;
+	return "ListOptions";
+}
+
+/* Options are no kind that is served, but upstream speaks of them as of one. */
+int fail_options(struct call *c, const struct causes *causes)
+{
+	_cleanup_(freep) char *what = xasprintf("%s.meta.k8s.io", options_kind(c));
+	struct json *details = json_new_object();
+	json_set_string(details, "group", "meta.k8s.io");
+	json_set_string(details, "kind", options_kind(c));
+	return answer_invalid(c, what, "", details, causes);
 }
 
 /* With the cause in the text: who runs this server is often the one who asks. */

@@ -48,7 +48,8 @@ struct json *table_new(const struct resource *r, const char *rv, bool headers)
 	json_set_string(table, "kind", "Table");
 	json_set_string(table, "apiVersion", "meta.k8s.io/v1");
 	json_set_string(json_make_object(table, "metadata"), "resourceVersion", rv);
-	struct json *columns = json_set(table, "columnDefinitions", json_new_array());
+	struct json *columns = json_set(table, "columnDefinitions",
+					headers ? json_new_array() : json_new_null());
 	for (size_t i = 0; headers && i < r->column_count; i++)
 		add_column(columns, &r->columns[i]);
 	json_set(table, "rows", json_new_array());

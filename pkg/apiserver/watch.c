@@ -51,27 +51,11 @@ struct watch *watch_free(struct watch *w)
 /* --- asking for one
  * ------------------------------------------------------------------------------- */
 
-static int check_initial_events(struct call *c)
-{
-	const struct query *q = &c->query;
-	if (!q->initial_events)
-		return 0;
-	if (q->match == MATCH_NOT_OLDER && q->bookmarks)
-		return 0;
-	return fail(
-		c, 422, "Invalid",
-		"ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden unless resourceVersionMatch=NotOlderThan and allowWatchBookmarks=true are given");
-}
-
 int verb_watch(struct call *c)
 {
 	uint64_t rv;
-	if (check_initial_events(c) < 0 || parse_version(c, c->query.resource_version, &rv) < 0)
+	if (check_list_options(c) < 0 || parse_version(c, c->query.resource_version, &rv) < 0)
 		return ANSWERED;
-	if (*c->name)
-		c->query.field_selector = c->query.field_selector
-						  ? c->query.field_selector
-						  : xasprintf("metadata.name=%s", c->name);
 	struct watch *w = xcalloc(1, sizeof(*w));
 	list_init(&w->link);
 	w->s = c->s;

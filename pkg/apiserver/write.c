@@ -157,6 +157,18 @@ static int refuse_terminating(struct call *c, const struct resource *r, const ch
 	return ANSWERED;
 }
 
+static int refuse_existing(struct call *c, const struct resource *r, const char *ns,
+			   const char *name)
+{
+	struct object there = { 0 };
+	if (object_load(c, r, ns, name, &there) < 0)
+		return ANSWERED;
+	const char *why = object_terminating(there.tree) ? "object is being deleted: " : "";
+	object_done(&there);
+	return fail_named(c, 409, "AlreadyExists", r, name, "%s%s \"%s\" already exists", why,
+			  r->key, name);
+}
+
 /* Existence comes last: an invalid object is told so even if its name is taken. */
 static int check_new(struct call *c, const struct resource *r, const char *ns,
 		     const struct json *tree)
@@ -174,10 +186,7 @@ static int check_new(struct call *c, const struct resource *r, const char *ns,
 	if (result < 0)
 		return result;
 	int found = exists(c, r, ns, name);
-	if (found > 0)
-		return fail_named(c, 409, "AlreadyExists", r, name, "%s \"%s\" already exists",
-				  r->key, name);
-	return found;
+	return found > 0 ? refuse_existing(c, r, ns, name) : found;
 }
 
 /* Names before checks, because a generated name must pass them, too. */
@@ -217,7 +226,7 @@ static int create_from(struct call *c, struct json *tree)
 int verb_create(struct call *c)
 {
 	_cleanup_(json_freep) struct json *tree = NULL;
-	int result = own_check_query(c, "CreateOptions", false);
+	int result = own_check_query(c, false);
 	if (result == 0)
 		result = decode_body(c, &tree);
 	if (result == 0)
@@ -228,25 +237,33 @@ int verb_create(struct call *c)
 /* --- update
  * --------------------------------------------------------------------------------------------- */
 
+/* In an update the uid says which object is meant; in a patch it is a field like any other. */
+static int refuse_uid(struct call *c, const struct resource *r, const struct object *old,
+		      const char *uid)
+{
+	const char *name = object_name(old->tree);
+	if (!c->request || !streq(c->request->method, "PATCH"))
+		return fail_conflict(
+			c, r, name,
+			"Precondition failed: UID in precondition: %s, UID in object meta: %s", uid,
+			object_uid(old->tree));
+	struct causes causes = { 0 };
+	causes_add_string(&causes, CAUSE_INVALID, "metadata.uid", uid, "field is immutable");
+	int result = fail_invalid(c, r, name, &causes);
+	causes_done(&causes);
+	return result;
+}
+
 static int check_preconditions(struct call *c, const struct resource *r, const struct object *old,
 			       const struct json *now)
 {
 	const char *version = str_or(json_get_path_string(now, "metadata.resourceVersion"), "");
 	const char *uid = object_uid(now), *name = object_name(old->tree);
 	bool any = *version == '\0' || streq(version, "0");
-	if (any && !resource_is(r, RESOURCE_UNCONDITIONAL_UPDATE)) {
-		struct causes causes = { 0 };
-		causes_add(&causes, CAUSE_INVALID, "metadata.resourceVersion", "0x0",
-			   "must be specified for an update");
-		int result = fail_invalid(c, r, name, &causes);
-		causes_done(&causes);
-		return result;
-	}
+	if (any && !resource_is(r, RESOURCE_UNCONDITIONAL_UPDATE))
+		return fail_no_version(c, r, name);
 	if (*uid && !streq(uid, object_uid(old->tree)))
-		return fail_conflict(
-			c, r, name,
-			"Precondition failed: UID in precondition: %s, UID in object meta: %s", uid,
-			object_uid(old->tree));
+		return refuse_uid(c, r, old, uid);
 	if (!any && !streq(version, json_get_path_string(old->tree, "metadata.resourceVersion")))
 		return fail_conflict(
 			c, r, name,
@@ -386,7 +403,7 @@ static int update_with(struct call *c, struct json **tree)
 int verb_update(struct call *c)
 {
 	_cleanup_(json_freep) struct json *tree = NULL;
-	int result = own_check_query(c, "UpdateOptions", false);
+	int result = own_check_query(c, false);
 	if (result == 0)
 		result = decode_body(c, &tree);
 	if (result == 0)

@@ -67,7 +67,7 @@ def construct(how):
     return build
 
 
-for tag in ("absent", "any", "re", "has", "not", "contains", "count"):
+for tag in ("absent", "any", "empty", "re", "has", "not", "contains", "count"):
     Loader.add_constructor("!" + tag, construct(tag))
 
 
@@ -86,6 +86,7 @@ def matches_tag(pattern, got):
     return {
         "any": lambda: True,
         "absent": lambda: False,
+        "empty": lambda: got in (None, "", [], {}),
         "re": lambda: isinstance(got, str) and re.fullmatch(value, got, re.S) is not None,
         "has": lambda: isinstance(got, str) and value in got,
         "not": lambda: difference(value, got) is not None,
@@ -98,7 +99,7 @@ def difference(pattern, got, path=""):
     """None when got matches; else what does not."""
     where = path or "the body"
     if isinstance(pattern, Pattern):
-        fits = pattern.how == "absent" if got is ABSENT else matches_tag(pattern, got)
+        fits = pattern.how in ("absent", "empty") if got is ABSENT else matches_tag(pattern, got)
         return None if fits else f"{where}: {show(pattern)} was expected, there is {show(got)}"
     if isinstance(pattern, dict) and isinstance(got, dict):
         for key, value in pattern.items():
@@ -216,7 +217,7 @@ class Run:
     def __init__(self, client, case):
         self.client, self.case = client, case
         self.connection = client.connect()
-        self.known = {"ns": "t-" + secrets.token_hex(4)}
+        self.known = {"ns": "t-" + secrets.token_hex(4), "mebibyte": "x" * 2**20}
         self.where = ""
 
     def __call__(self):

@@ -48,7 +48,7 @@ static void test_get(void **state)
 	ask(s, "GET", NAMESPACES "/default?pretty=true", NULL);
 	assert_non_null(strstr(last.body.data, "\n  \"kind\": \"Namespace\""));
 	ask(s, "HEAD", NAMESPACES "/default", NULL);
-	assert_status(200);
+	assert_failure(405, "MethodNotAllowed", "does not allow this method");
 	const struct json *j = ask_as(
 		s, "GET", NAMESPACES "/default", "",
 		"application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", NULL);
@@ -195,7 +195,7 @@ static void test_versions_of_lists(void **state)
 	ask(s, "GET", WIDGETS "?resourceVersion=abc", NULL);
 	assert_failure(400, "BadRequest", "resourceVersion");
 	ask(s, "GET", WIDGETS "?resourceVersionMatch=Exact", NULL);
-	assert_failure(400, "BadRequest",
+	assert_failure(422, "Invalid",
 		       "resourceVersionMatch is forbidden unless resourceVersion is provided");
 }
 

@@ -97,7 +97,7 @@ static void test_metadata_rules(void **state)
 	ask(s, "POST", CONFIGS,
 	    "{'metadata':{'name':'a','ownerReferences':[{'apiVersion':'v1','kind':'Secret','name':'x'}]}}");
 	assert_failure(422, "Invalid",
-		       "metadata.ownerReferences[0].uid: Invalid value: \"\": must not be empty");
+		       "metadata.ownerReferences[0].uid: Invalid value: \"\": uid must not be empty");
 	ask(s, "POST", CONFIGS, "{'metadata':{'name':'a','labels':{'x':5}}}");
 	assert_failure(
 		400, "BadRequest",
@@ -249,7 +249,7 @@ static void test_field_validation(void **state)
 	assert_status(201);
 	assert_true(last.warnings.len > 0);
 	ask(s, "POST", WIDGETS "?fieldValidation=Perhaps", body);
-	assert_failure(400, "BadRequest", "fieldValidation");
+	assert_failure(422, "Invalid", "fieldValidation");
 	make_widget(s, "w", "", "");
 	ask(s, "PATCH", WIDGETS "/w?fieldValidation=Strict", "{'spec':{'foo':1}}");
 	assert_failure(422, "Invalid", "strict decoding error: unknown field \"spec.foo\"");
@@ -266,7 +266,7 @@ static void test_update_and_conflict(void **state)
 	ask(s, "PUT", WIDGETS "/w",
 	    "{'apiVersion':'test.ingot.dev/v1','kind':'Widget','metadata':{'name':'w'},'spec':{'size':6}}");
 	assert_invalid(
-		"Widget.test.ingot.dev \"w\" is invalid: metadata.resourceVersion: Invalid value: 0x0: must be specified for an update");
+		"widgets.test.ingot.dev \"w\" is invalid: metadata.resourceVersion: Invalid value: 0x0: must be specified for an update");
 	snprintf(
 		body, sizeof(body),
 		"{'apiVersion':'test.ingot.dev/v1','kind':'Widget','metadata':{'name':'w','resourceVersion':'%s'},"
@@ -283,7 +283,7 @@ static void test_update_and_conflict(void **state)
 	ask(s, "PATCH", WIDGETS "/w", "{'metadata':{'resourceVersion':'1'},'spec':{'size':7}}");
 	assert_failure(409, "Conflict", "the object has been modified");
 	ask(s, "PATCH", WIDGETS "/w", "{'metadata':{'uid':'other'},'spec':{'size':7}}");
-	assert_failure(409, "Conflict", "Precondition failed: UID in precondition: other");
+	assert_failure(422, "Invalid", "metadata.uid: Invalid value: \"other\": field is immutable");
 	/* Kinds that allow it may be overwritten without a version. */
 	ask(s, "POST", CONFIGS, "{'metadata':{'name':'c'}}");
 	ask(s, "PUT", CONFIGS "/c", "{'metadata':{'name':'c'},'data':{'a':'b'}}");
@@ -526,7 +526,7 @@ static void test_dry_run(void **state)
 	j = ask(s, "GET", WIDGETS "/w", NULL);
 	assert_int_equal(number_at(j, "spec.size"), 5);
 	ask(s, "POST", CONFIGS "?dryRun=Some", "{'metadata':{'name':'c'}}");
-	assert_failure(400, "BadRequest", "dryRun");
+	assert_failure(422, "Invalid", "dryRun");
 	char *crd = xasprintf(
 		"%s",
 		"{'metadata':{'name':'gadgets.test.ingot.dev'},'spec':{'group':'test.ingot.dev',"

@@ -1,0 +1,150 @@
+/* /scale of custom kinds: the count of replicas as an object of its own (autoscaling/v1, Scale), so
+ * that kubectl scale and autoscalers need not know the kind. Nothing is stored: a Scale is read out
+ * of the object by the paths that its definition names, and a write to it is an update of the one
+ * field, under the resourceVersion that the Scale carries. Runs on the server's loop. */
+
+#include <string.h>
+
+#include "apiserver/internal.h"
+#include "base/mem.h"
+
+#define SCALE_VERSION "autoscaling/v1"
+
+/* Paths are ".spec.replicas" in definitions. */
+static const struct json *find(const struct json *object, const char *path)
+{
+	return path ? json_get_path(object, path + 1) : NULL;
+}
+
+/* Makes the objects on the way. */
+static void set_int(struct json *object, const char *path, int64_t value)
+{
+	const char *name = path + 1, *dot;
+	while ((dot = strchr(name, '.'))) {
+		_cleanup_(freep) char *member = xstrndup(name, (size_t)(dot - name));
+		object = json_make_object(object, member);
+		name = dot + 1;
+	}
+	json_set_int(object, name, value);
+}
+
+static int64_t int_at(const struct json *object, const char *path)
+{
+	int64_t value = 0;
+	json_int(find(object, path), &value);
+	return value;
+}
+
+static void copy_meta(struct json *to, const struct json *object)
+{
+	static const char *const keys[] = { "name", "namespace", "uid", "resourceVersion",
+					    "creationTimestamp" };
+	struct json *meta = json_make_object(to, "metadata");
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const struct json *value = json_get(json_get(object, "metadata"), keys[i]);
+		if (value)
+			json_set(meta, keys[i], json_dup(value));
+	}
+}
+
+static struct json *scale_of(const struct resource *r, const struct json *object)
+{
+	struct json *scale = json_new_object();
+	json_set_string(scale, "kind", "Scale");
+	json_set_string(scale, "apiVersion", SCALE_VERSION);
+	copy_meta(scale, object);
+	json_set_int(json_make_object(scale, "spec"), "replicas",
+		     int_at(object, r->scale.spec_path));
+	struct json *status = json_make_object(scale, "status");
+	json_set_int(status, "replicas", int_at(object, r->scale.status_path));
+	const char *selector = json_string(find(object, r->scale.selector_path));
+	if (!str_empty(selector))
+		json_set_string(status, "selector", selector);
+	return scale;
+}
+
+static int check_replicas(struct call *c, const struct json *scale)
+{
+	const struct json *replicas = json_get_path(scale, "spec.replicas");
+	int64_t count = 0;
+	if (replicas && !json_int(replicas, &count))
+		return fail(
+			c, 400, "BadRequest",
+			"Scale in version \"v1\" cannot be handled as a Scale: spec.replicas must be an integer");
+	if (count >= 0)
+		return 0;
+	struct causes causes = { 0 };
+	causes_add_json(&causes, CAUSE_INVALID, "spec.replicas", replicas,
+			"must be greater than or equal to 0");
+	int result = fail_scale(c, object_name(scale), &causes);
+	causes_done(&causes);
+	return result;
+}
+
+static int check_scale(struct call *c, const struct json *scale)
+{
+	if (!streq(json_get_string(scale, "kind"), "Scale") ||
+	    !streq(json_get_string(scale, "apiVersion"), SCALE_VERSION))
+		return fail(c, 400, "BadRequest",
+			    "the body of a scale request is a Scale of " SCALE_VERSION
+			    ", not %s of %s",
+			    str_or(json_get_string(scale, "kind"), "nothing"),
+			    str_or(json_get_string(scale, "apiVersion"), "no version"));
+	if (!streq(object_name(scale), c->name))
+		return fail(c, 400, "BadRequest",
+			    "the name of the object (%s) does not match the name on the URL (%s)",
+			    object_name(scale), c->name);
+	return check_replicas(c, scale);
+}
+
+/* The Scale's version is the condition; the rest of the object is as it is. */
+static int store_scale(struct call *c, const struct object *old, const struct json *scale)
+{
+	_cleanup_(json_freep) struct json *tree = json_dup(old->tree);
+	const char *rv = json_get_path_string(scale, "metadata.resourceVersion");
+	json_set_string(object_meta(tree), "resourceVersion", str_or(rv, ""));
+	set_int(tree, c->resource->scale.spec_path, int_at(scale, ".spec.replicas"));
+	int result = write_update(c, c->resource, old, &tree, PART_MAIN);
+	if (result < 0)
+		return result;
+	_cleanup_(json_freep) struct json *now = scale_of(c->resource, tree);
+	answer_json(c, 200, now);
+	return 0;
+}
+
+static int change(struct call *c, const struct object *old, bool patch)
+{
+	_cleanup_(json_freep) struct json *scale = patch ? scale_of(c->resource, old->tree) : NULL;
+	int result = patch ? patch_tree(c, &scale) : decode_body(c, &scale);
+	if (result == 0)
+		result = check_scale(c, scale);
+	return result < 0 ? result : store_scale(c, old, scale);
+}
+
+/* What has no count yet can be given one, but not read: 0 would be a lie. */
+static int answer_scale(struct call *c, const struct json *object)
+{
+	const char *path = c->resource->scale.spec_path;
+	struct err err;
+	if (!find(object, path)) {
+		err_set(&err, ERR_INVALID, "the spec replicas field \"%s\" does not exist", path);
+		return fail_store(c, &err);
+	}
+	_cleanup_(json_freep) struct json *scale = scale_of(c->resource, object);
+	answer_json(c, 200, scale);
+	return 0;
+}
+
+int verb_scale(struct call *c)
+{
+	struct object old = { 0 };
+	const char *method = c->request->method;
+	int result = object_load(c, c->resource, c->ns, c->name, &old);
+	if (result == 0)
+		return fail_not_found(c, c->resource, c->name);
+	if (result > 0)
+		result = streq(method, "GET") ? answer_scale(c, old.tree)
+					      : change(c, &old, streq(method, "PATCH"));
+	object_done(&old);
+	return result;
+}
