@@ -240,20 +240,20 @@ struct decoder {
 	size_t fields;
 };
 
-/* Keys and values are JSON themselves: a key must be an object with something in it. */
-static bool element_valid(const char *element)
+/* Keys and values are JSON themselves: a key must be an object with something in it. A type that we
+ * do not know may come from a newer server: *ret_known. */
+static bool element_valid(const char *element, bool *ret_known)
 {
 	char type = element[0];
 	if (!type || element[1] != ':')
 		return false;
 	const char *rest = element + 2;
 	uint64_t index;
-	if (type == 'f')
+	*ret_known = strchr("fkvi", type);
+	if (!*ret_known || type == 'f')
 		return true;
 	if (type == 'i')
 		return parse_u64(rest, UINT64_MAX, &index) == 0;
-	if (type != 'k' && type != 'v')
-		return false;
 	_cleanup_(json_freep) struct json *value = NULL;
 	if (json_parse(rest, strlen(rest), &value, NULL) < 0)
 		return false;
@@ -271,13 +271,15 @@ static int decode(struct decoder *d, const struct json *fields, struct fieldset 
 		return -E2BIG;
 	json_for_each(child, fields) {
 		_cleanup_(fieldset_done) struct fieldset below = { 0 };
-		bool self = json_count(child) == 0;
+		bool self = json_count(child) == 0, known;
 		if (streq(json_key(child), ".")) {
 			*ret_self = true;
 			continue;
 		}
-		if (!element_valid(json_key(child)))
+		if (!element_valid(json_key(child), &known))
 			return -EINVAL;
+		if (!known)
+			continue;
 		if (++d->fields > FIELDSET_FIELDS_MAX)
 			return -E2BIG;
 		int r = decode(d, child, &below, &self);

@@ -134,7 +134,7 @@ static struct json *owners_after(struct call *c, const struct resource *r, const
 	char time[CLOCK_TEXT_MAX];
 	if (old && is_reset(given))
 		return NULL;
-	if (managers_decode(given, r->api_version, &m) < 0 || m.count == 0)
+	if (managers_decode(given, r->api_version, &m) < 0 || json_count(given) == 0)
 		managers_decode(stored, r->api_version, &m); /* what we wrote decodes */
 	if (old && m.count == 0)
 		return NULL;
