@@ -199,22 +199,36 @@ struct fieldset fieldset_intersection(const struct fieldset *a, const struct fie
 	return combine(INTERSECTION, a, b);
 }
 
-static void replace(struct fieldset *s, struct fieldset with)
-{
-	fieldset_done(s);
-	*s = with;
-}
-
+/* Both in place: managers' sets are large, and most writes touch little of them. */
 void fieldset_unite(struct fieldset *s, const struct fieldset *b)
 {
-	if (!fieldset_empty(b))
-		replace(s, combine(UNION, s, b));
+	for (size_t i = 0; i < b->count; i++) {
+		const struct field *f = &b->items[i];
+		bool found;
+		size_t at = place(s, f->element, &found);
+		if (found) {
+			s->items[at].member |= f->member;
+			fieldset_unite(&s->items[at].below, &f->below);
+			continue;
+		}
+		struct fieldset below = fieldset_dup(&f->below);
+		fieldset_add(s, f->element, f->member, &below);
+	}
 }
 
 void fieldset_subtract(struct fieldset *s, const struct fieldset *b)
 {
-	if (!fieldset_empty(s) && !fieldset_empty(b))
-		replace(s, combine(DIFFERENCE, s, b));
+	for (size_t i = b->count; i-- > 0;) {
+		const struct field *f = &b->items[i];
+		bool found;
+		size_t at = place(s, f->element, &found);
+		if (!found)
+			continue;
+		s->items[at].member &= !f->member;
+		fieldset_subtract(&s->items[at].below, &f->below);
+		if (!s->items[at].member && fieldset_empty(&s->items[at].below))
+			erase(s, at);
+	}
 }
 
 /* --- FieldsV1
@@ -226,20 +240,20 @@ struct decoder {
 	size_t fields;
 };
 
-/* Keys and values are JSON themselves: a key must be an object with something in it. */
-static bool element_valid(const char *element)
+/* Keys and values are JSON themselves: a key must be an object with something in it. A type that we
+ * do not know may come from a newer server: *ret_known. */
+static bool element_valid(const char *element, bool *ret_known)
 {
 	char type = element[0];
 	if (!type || element[1] != ':')
 		return false;
 	const char *rest = element + 2;
 	uint64_t index;
-	if (type == 'f')
+	*ret_known = strchr("fkvi", type);
+	if (!*ret_known || type == 'f')
 		return true;
 	if (type == 'i')
 		return parse_u64(rest, UINT64_MAX, &index) == 0;
-	if (type != 'k' && type != 'v')
-		return false;
 	_cleanup_(json_freep) struct json *value = NULL;
 	if (json_parse(rest, strlen(rest), &value, NULL) < 0)
 		return false;
@@ -257,13 +271,15 @@ static int decode(struct decoder *d, const struct json *fields, struct fieldset 
 		return -E2BIG;
 	json_for_each(child, fields) {
 		_cleanup_(fieldset_done) struct fieldset below = { 0 };
-		bool self = json_count(child) == 0;
+		bool self = json_count(child) == 0, known;
 		if (streq(json_key(child), ".")) {
 			*ret_self = true;
 			continue;
 		}
-		if (!element_valid(json_key(child)))
+		if (!element_valid(json_key(child), &known))
 			return -EINVAL;
+		if (!known)
+			continue;
 		if (++d->fields > FIELDSET_FIELDS_MAX)
 			return -E2BIG;
 		int r = decode(d, child, &below, &self);
@@ -288,33 +304,20 @@ int fieldset_decode(const struct json *fields, struct fieldset *ret)
 	return 0;
 }
 
-static void print(const struct fieldset *s, bool self, struct strbuf *out)
+static struct json *encode(const struct fieldset *s, bool self)
 {
-	const char *comma = "";
-	strbuf_addc(out, '{');
-	if (self && !fieldset_empty(s)) {
-		strbuf_adds(out, "\".\":{}");
-		comma = ",";
-	}
-	for (size_t i = 0; i < s->count; i++) {
-		strbuf_adds(out, comma);
-		json_quote(s->items[i].element, out);
-		strbuf_addc(out, ':');
-		print(&s->items[i].below, s->items[i].member, out);
-		comma = ",";
-	}
-	strbuf_addc(out, '}');
+	struct json *object = json_new_object();
+	if (self && !fieldset_empty(s))
+		json_add(object, ".", json_new_object());
+	for (size_t i = 0; i < s->count; i++)
+		json_add(object, s->items[i].element,
+			 encode(&s->items[i].below, s->items[i].member));
+	return object;
 }
 
-/* By way of its text: adding members to a tree one by one looks through all of them each time. */
 struct json *fieldset_encode(const struct fieldset *s)
 {
-	_cleanup_(strbuf_done) struct strbuf text = { 0 };
-	struct json *fields = NULL;
-	print(s, false, &text);
-	if (json_parse(text.data, text.len, &fields, NULL) < 0)
-		abort(); /* what we print is JSON of a depth that parses */
-	return fields;
+	return encode(s, false);
 }
 
 /* --- for people

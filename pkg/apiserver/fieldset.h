@@ -55,7 +55,8 @@ struct fieldset fieldset_intersection(const struct fieldset *a, const struct fie
 void fieldset_unite(struct fieldset *s, const struct fieldset *b);
 void fieldset_subtract(struct fieldset *s, const struct fieldset *b);
 
-/* -EINVAL: not FieldsV1; -E2BIG: deeper or larger than the limits above. NULL is the empty set. */
+/* Elements of types other than those above are left out. -EINVAL: not FieldsV1; -E2BIG: deeper or
+ * larger than the limits above. NULL is the empty set. */
 int fieldset_decode(const struct json *fields, struct fieldset *ret);
 struct json *fieldset_encode(const struct fieldset *s);
 

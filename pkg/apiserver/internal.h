@@ -261,13 +261,13 @@ void delete_options_done(struct delete_options *o);
 /* *ret_gone: it is not there any more. old->tree is changed to the last state. */
 int delete_object(struct call *c, const struct resource *r, struct object *old,
 		  const struct delete_options *options, bool *ret_gone);
-/* server_apply.c: fieldManager and force of the query; `options` is the kind in errors. */
-int own_check_query(struct call *c, const char *options, bool apply);
+/* server_apply.c: fieldManager and force of the query. */
+int own_check_query(struct call *c, bool apply);
 /* Sets managedFields of what is about to be stored. old NULL: new. */
 void own_write(struct call *c, const struct resource *r, const struct json *old, struct json *now,
 	       enum part part);
 /* Nothing to store: equal but for times in managedFields, which become those of old. */
-bool own_unchanged(struct json *now, const struct json *old);
+bool own_unchanged(const struct call *c, struct json *now, const struct json *old);
 /* strategic.c */
 int strategic_merge(struct json *target, const struct json *patch, struct err *err);
 

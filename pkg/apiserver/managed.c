@@ -121,7 +121,6 @@ int managers_decode(const struct json *list, const char *api_version, struct man
 		if (r < 0)
 			return r;
 	}
-	managers_tidy(&m);
 	*ret = m;
 	m = (struct managers){ 0 };
 	return 0;

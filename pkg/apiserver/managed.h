@@ -32,7 +32,7 @@ struct managers {
 
 void managers_done(struct managers *m);
 /* -EINVAL, -E2BIG: no list of managedFields that we understand; nothing is kept of it. NULL is an
- * empty list. Entries of another group than api_version's are dropped. */
+ * empty list. Entries of another group than api_version's are dropped; some may own nothing. */
 int managers_decode(const struct json *list, const char *api_version, struct managers *ret);
 /* NULL when there are none. */
 struct json *managers_encode(const struct managers *m);

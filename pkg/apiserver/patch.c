@@ -144,7 +144,7 @@ int verb_patch(struct call *c)
 		return verb_apply(c);
 	int result = patch_type(c, &type);
 	if (result == 0)
-		result = own_check_query(c, "PatchOptions", false);
+		result = own_check_query(c, false);
 	if (result < 0)
 		return result;
 	if (json_parse(c->request->body, c->request->body_len, &patch, &err) < 0)

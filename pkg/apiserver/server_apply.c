@@ -58,19 +58,18 @@ static void check_manager(const char *name, struct causes *causes)
 				  (unsigned)(unsigned char)name[at], at);
 }
 
-int own_check_query(struct call *c, const char *options, bool apply)
+int own_check_query(struct call *c, bool apply)
 {
-	const struct resource named = { .group = (char *)"meta.k8s.io", .kind = (char *)options };
 	struct causes causes = { 0 };
 	if (apply && !c->query.field_manager)
 		causes_add(&causes, CAUSE_REQUIRED, "fieldManager", NULL,
 			   "is required for apply patch");
-	if (!apply && c->query.force_given && streq(options, "PatchOptions"))
+	if (!apply && c->query.force_given && streq(c->request->method, "PATCH"))
 		causes_add(&causes, CAUSE_FORBIDDEN, "force", NULL,
 			   "may not be specified for non-apply patch");
 	if (c->query.field_manager)
 		check_manager(c->query.field_manager, &causes);
-	int result = causes.count ? fail_invalid(c, &named, "", &causes) : 0;
+	int result = causes.count ? fail_options(c, &causes) : 0;
 	causes_done(&causes);
 	return result;
 }
@@ -104,17 +103,9 @@ static const struct json *managed_fields(const struct json *object)
 	return json_get(json_get(object, "metadata"), "managedFields");
 }
 
-static const char *subresource_of(enum part part)
+static const char *subresource_of(const struct call *c)
 {
-	switch (part) {
-	case PART_MAIN:
-		return "";
-	case PART_STATUS:
-		return "status";
-	case PART_FINALIZE:
-		return "finalize";
-	}
-	return "";
+	return str_or(c->subresource, "");
 }
 
 /* Parts with a path of their own are not changed on the main one, whatever the server fills in
@@ -135,8 +126,7 @@ static bool is_settled(const struct comparison *change, const struct json *given
 }
 
 static struct json *owners_after(struct call *c, const struct resource *r, const struct json *old,
-				 const struct json *now, enum part part,
-				 const struct comparison *change)
+				 const struct json *now, const struct comparison *change)
 {
 	const struct json *given = managed_fields(now), *stored = managed_fields(old);
 	_cleanup_(managers_done) struct managers m = { 0 };
@@ -144,12 +134,12 @@ static struct json *owners_after(struct call *c, const struct resource *r, const
 	char time[CLOCK_TEXT_MAX];
 	if (old && is_reset(given))
 		return NULL;
-	if (managers_decode(given, r->api_version, &m) < 0 || m.count == 0)
+	if (managers_decode(given, r->api_version, &m) < 0 || json_count(given) == 0)
 		managers_decode(stored, r->api_version, &m); /* what we wrote decodes */
 	if (old && m.count == 0)
 		return NULL;
 	managers_update(&m, change,
-			&(struct writer){ name, r->api_version, subresource_of(part),
+			&(struct writer){ name, r->api_version, subresource_of(c),
 					  clock_format(loop_wall(c->s->loop), time) });
 	return managers_encode(&m);
 }
@@ -169,7 +159,7 @@ void own_write(struct call *c, const struct resource *r, const struct json *old,
 	leave_parts(r, part, &change.modified);
 	struct json *list = old && is_settled(&change, managed_fields(now), managed_fields(old))
 				    ? json_dup(managed_fields(old))
-				    : owners_after(c, r, old, now, part, &change);
+				    : owners_after(c, r, old, now, &change);
 	json_set(object_meta(now), "managedFields", list);
 }
 
@@ -180,30 +170,31 @@ static bool same_but_for_times(const struct json *a, const struct json *b)
 		return false;
 	for (size_t i = 0; i < json_count(a); i++) {
 		_cleanup_(json_freep) struct json *x = json_dup(json_at(a, i));
-		_cleanup_(json_freep) struct json *y = json_dup(json_at(b, i));
-		json_remove(x, "time");
-		json_remove(y, "time");
-		if (!json_equal(x, y))
+		json_set(x, "time", json_dup(json_get(json_at(b, i), "time")));
+		if (!json_equal(x, json_at(b, i)))
 			return false;
 	}
 	return true;
 }
 
-bool own_unchanged(struct json *now, const struct json *old)
+/* An apply that the server's own defaults have undone. What others write is compared after these.
+ */
+static bool undone(struct json *now, const struct json *old)
 {
-	const struct json *then = managed_fields(old);
-	if (json_equal(now, old))
-		return true;
-	if (!same_but_for_times(managed_fields(now), then))
-		return false;
-	struct json *meta = object_meta(now), *times = json_take(meta, "managedFields");
-	json_set(meta, "managedFields", json_dup(then));
-	if (json_equal(now, old)) {
-		json_free(times);
-		return true;
-	}
-	json_set(meta, "managedFields", times);
-	return false;
+	struct json *meta = object_meta(now), *list = json_take(meta, "managedFields");
+	bool same = same_but_for_times(list, managed_fields(old));
+	json_set(meta, "managedFields", json_dup(managed_fields(old)));
+	same = same && json_equal(now, old);
+	if (same)
+		json_free(list);
+	else
+		json_set(meta, "managedFields", list);
+	return same;
+}
+
+bool own_unchanged(const struct call *c, struct json *now, const struct json *old)
+{
+	return json_equal(now, old) || (c->applying && undone(now, old));
 }
 
 /* --- what is applied
@@ -394,7 +385,7 @@ static int fail_apply(struct call *c, const struct conflicts *conflicts)
 
 /* live NULL: the object is new. The outcome's owners wait in the call for own_write(). */
 static int apply_config(struct call *c, const struct json *live, const struct json *config,
-			enum part part, struct json **ret)
+			struct json **ret)
 {
 	char time[CLOCK_TEXT_MAX];
 	clock_format(loop_wall(c->s->loop), time);
@@ -407,7 +398,7 @@ static int apply_config(struct call *c, const struct json *live, const struct js
 		.type = type_of(c, c->resource),
 		.live = live ? live : empty,
 		.config = config,
-		.writer = { c->query.field_manager, c->resource->api_version, subresource_of(part),
+		.writer = { c->query.field_manager, c->resource->api_version, subresource_of(c),
 			    time },
 		.force = c->query.force,
 		.yielded = &yielded,
@@ -423,7 +414,7 @@ static int apply_config(struct call *c, const struct json *live, const struct js
 static int apply_new(struct call *c, const struct json *config)
 {
 	_cleanup_(json_freep) struct json *tree = NULL;
-	int result = apply_config(c, NULL, config, PART_MAIN, &tree);
+	int result = apply_config(c, NULL, config, &tree);
 	if (result == 0)
 		result = write_create(c, c->resource, c->ns, tree);
 	if (result == 0)
@@ -435,7 +426,7 @@ static int apply_to(struct call *c, const struct object *old, const struct json 
 		    enum part part)
 {
 	_cleanup_(json_freep) struct json *tree = NULL;
-	int result = apply_config(c, old->tree, config, part, &tree);
+	int result = apply_config(c, old->tree, config, &tree);
 	if (result == 0)
 		result = write_update(c, c->resource, old, &tree, part);
 	if (result == 0)
@@ -448,7 +439,7 @@ int verb_apply(struct call *c)
 	_cleanup_(json_freep) struct json *config = NULL;
 	struct object old = { 0 };
 	enum part part = part_of_call(c);
-	int found = own_check_query(c, "PatchOptions", true);
+	int found = own_check_query(c, true);
 	if (found < 0 || read_config(c, &config) < 0)
 		return ANSWERED;
 	found = object_load(c, c->resource, c->ns, c->name, &old);

@@ -88,7 +88,8 @@ static enum shape shape_of(const struct type *t, const struct json *value, unsig
  */
 
 struct item {
-	char *element;
+	const char *name; /* of a member; else the path element */
+	char *element;	  /* owned; NULL: made of the name when asked for, which is seldom */
 	const struct json *value;
 	struct type type;
 	bool own; /* owned in its own right, not only for what is in it */
@@ -147,30 +148,38 @@ static char *key_element(const struct schema *list, const struct json *item)
 	return strbuf_take(&out, NULL);
 }
 
-/* An item that lacks its key is known by its place: validation has refused it or will. */
-static char *element_of(const struct type *t, enum shape shape, const struct json *child, size_t at)
+/* Of an item of a list. One that lacks its key is known by its place: validation has refused it or
+ * will. */
+static char *list_element(const struct type *t, enum shape shape, const struct json *item,
+			  size_t at)
 {
 	_cleanup_(freep) char *text = NULL;
 	char *key = NULL;
-	switch (shape) {
-	case SHAPE_MAP:
-		return xasprintf("f:%s", json_key(child));
-	case SHAPE_SET:
-		text = json_to_string(child);
+	if (shape == SHAPE_SET) {
+		text = json_to_string(item);
 		return xasprintf("v:%s", text);
-	case SHAPE_LIST:
-		key = json_is_object(child) ? key_element(t->schema, child) : NULL;
-		break;
-	case SHAPE_LEAF:
-		break;
 	}
+	if (shape == SHAPE_LIST && json_is_object(item))
+		key = key_element(t->schema, item);
 	return key ? key : xasprintf("i:%zu", at);
+}
+
+/* The caller's. */
+static char *element_of(const struct item *item)
+{
+	if (item->element)
+		return xstrdup(item->element);
+	size_t len = strlen(item->name);
+	char *element = xmalloc(len + 3);
+	memcpy(element, "f:", 2);
+	memcpy(element + 2, item->name, len + 1);
+	return element;
 }
 
 static int compare_items(const void *a, const void *b)
 {
 	const struct item *x = a, *y = b;
-	int order = strcmp(x->element, y->element);
+	int order = strcmp(x->name, y->name);
 	return order ? order : x->at < y->at ? -1 : x->at > y->at;
 }
 
@@ -180,7 +189,7 @@ static void sort_items(struct items *l)
 	size_t kept = 0;
 	qsort(l->items, l->count, sizeof(*l->items), compare_items);
 	for (size_t i = 0; i < l->count; i++) {
-		if (!kept || !streq(l->items[kept - 1].element, l->items[i].element)) {
+		if (!kept || !streq(l->items[kept - 1].name, l->items[i].name)) {
 			l->items[kept++] = l->items[i];
 			continue;
 		}
@@ -204,8 +213,10 @@ static void items_of(const struct type *t, enum shape shape, const struct json *
 		bool map = shape == SHAPE_MAP;
 		if (map && t->schema && t->schema == t->meta && streq(key, "managedFields"))
 			continue;
+		char *element = map ? NULL : list_element(t, shape, child, at);
 		ret->items[ret->count++] = (struct item){
-			.element = element_of(t, shape, child, at),
+			.name = map ? key : element,
+			.element = element,
 			.value = child,
 			.type = map ? member_type(t, key) : item_type(t),
 			.own = !map || !is_named(t, key),
@@ -215,12 +226,12 @@ static void items_of(const struct type *t, enum shape shape, const struct json *
 	sort_items(ret);
 }
 
-static const struct item *items_find(const struct items *l, const char *element)
+static const struct item *items_find(const struct items *l, const char *name)
 {
 	size_t low = 0, high = l->count;
 	while (low < high) {
 		size_t middle = (low + high) / 2;
-		int order = strcmp(element, l->items[middle].element);
+		int order = strcmp(name, l->items[middle].name);
 		if (order == 0)
 			return &l->items[middle];
 		if (order < 0)
@@ -244,7 +255,8 @@ static bool fields_of(const struct type *t, const struct json *value, unsigned d
 	for (size_t i = 0; i < l.count; i++) {
 		_cleanup_(fieldset_done) struct fieldset inner = { 0 };
 		bool self = fields_of(&l.items[i].type, l.items[i].value, depth + 1, &inner);
-		fieldset_add(ret, l.items[i].element, self || l.items[i].own, &inner);
+		_cleanup_(freep) char *element = element_of(&l.items[i]);
+		fieldset_add(ret, element, self || l.items[i].own, &inner);
 	}
 	return shape == SHAPE_LEAF || (shape == SHAPE_MAP && l.count == 0);
 }
@@ -273,9 +285,12 @@ static void compare_item(const struct item *before, const struct item *now, unsi
 	const struct item *any = now ? now : before;
 	enum change change = compare(&any->type, before ? before->value : NULL,
 				     now ? now->value : NULL, depth + 1, &inner);
-	fieldset_add(&ret->added, any->element, change == CHANGE_ADDED, &inner.added);
-	fieldset_add(&ret->modified, any->element, change == CHANGE_MODIFIED, &inner.modified);
-	fieldset_add(&ret->removed, any->element, change == CHANGE_REMOVED, &inner.removed);
+	if (change == CHANGE_NONE && comparison_empty(&inner))
+		return;
+	_cleanup_(freep) char *element = element_of(any);
+	fieldset_add(&ret->added, element, change == CHANGE_ADDED, &inner.added);
+	fieldset_add(&ret->modified, element, change == CHANGE_MODIFIED, &inner.modified);
+	fieldset_add(&ret->removed, element, change == CHANGE_REMOVED, &inner.removed);
 	comparison_done(&inner);
 }
 
@@ -286,7 +301,7 @@ static void compare_items_of(const struct items *before, const struct items *now
 	while (i < before->count || k < now->count) {
 		const struct item *x = i < before->count ? &before->items[i] : NULL;
 		const struct item *y = k < now->count ? &now->items[k] : NULL;
-		int order = !x ? 1 : !y ? -1 : strcmp(x->element, y->element);
+		int order = !x ? 1 : !y ? -1 : strcmp(x->name, y->name);
 		compare_item(order <= 0 ? x : NULL, order >= 0 ? y : NULL, depth, ret);
 		i += order <= 0;
 		k += order >= 0;
@@ -342,35 +357,40 @@ static struct json *new_like(enum shape shape)
 static void put(struct json *to, const struct json *like, struct json *value)
 {
 	if (json_is_object(to))
-		json_set(to, json_key(like), value);
+		json_add(to, json_key(like), value); /* items are there once */
 	else
 		json_append(to, value);
 }
 
-/* In the order of the value, not of its elements. */
-static const struct item **in_order(const struct items *l, size_t room)
+static int compare_places(const void *a, const void *b)
 {
-	const struct item **order = xcalloc(room, sizeof(*order));
+	const struct item *const *x = a, *const *y = b;
+	return (*x)->at < (*y)->at ? -1 : (*x)->at > (*y)->at;
+}
+
+/* In the order of the value, not of its elements. */
+static const struct item **in_order(const struct items *l)
+{
+	const struct item **order = xcalloc(l->count + 1, sizeof(*order));
 	for (size_t i = 0; i < l->count; i++)
-		order[l->items[i].at] = &l->items[i];
+		order[i] = &l->items[i];
+	qsort(order, l->count, sizeof(*order), compare_places);
 	return order;
 }
 
-static struct json *merge_items(const struct items *base, size_t base_count,
-				const struct items *over, size_t over_count, unsigned depth)
+static struct json *merge_items(const struct items *base, const struct items *over, unsigned depth)
 {
-	_cleanup_(freep) const struct item **first = in_order(base, base_count);
-	_cleanup_(freep) const struct item **second = in_order(over, over_count);
+	_cleanup_(freep) const struct item **first = in_order(base);
+	_cleanup_(freep) const struct item **second = in_order(over);
 	struct json *result = new_like(base->shape);
-	for (size_t i = 0; i < base_count; i++) {
-		const struct item *other = first[i] ? items_find(over, first[i]->element) : NULL;
-		if (first[i])
-			put(result, first[i]->value,
-			    merge(&first[i]->type, first[i]->value, other ? other->value : NULL,
-				  depth + 1));
+	for (size_t i = 0; i < base->count; i++) {
+		const struct item *other = items_find(over, first[i]->name);
+		put(result, first[i]->value,
+		    merge(&first[i]->type, first[i]->value, other ? other->value : NULL,
+			  depth + 1));
 	}
-	for (size_t i = 0; i < over_count; i++)
-		if (second[i] && !items_find(base, second[i]->element))
+	for (size_t i = 0; i < over->count; i++)
+		if (!items_find(base, second[i]->name))
 			put(result, second[i]->value, json_dup(second[i]->value));
 	return result;
 }
@@ -388,7 +408,7 @@ static struct json *merge(const struct type *t, const struct json *base, const s
 		return json_dup(over);
 	items_of(t, shape, base, &x);
 	items_of(t, shape, over, &y);
-	return merge_items(&x, json_count(base), &y, json_count(over), depth);
+	return merge_items(&x, &y, depth);
 }
 
 struct json *typed_merge(const struct type *t, const struct json *base, const struct json *over)
@@ -404,11 +424,12 @@ static struct json *without(const struct type *t, const struct json *value,
 	if (shape == SHAPE_LEAF || fieldset_empty(gone))
 		return json_dup(value);
 	items_of(t, shape, value, &l);
-	_cleanup_(freep) const struct item **order = in_order(&l, json_count(value));
+	_cleanup_(freep) const struct item **order = in_order(&l);
 	struct json *result = new_like(shape);
-	for (size_t i = 0; i < json_count(value); i++) {
-		const struct field *f = order[i] ? fieldset_find(gone, order[i]->element) : NULL;
-		if (!order[i] || (f && f->member))
+	for (size_t i = 0; i < l.count; i++) {
+		_cleanup_(freep) char *element = element_of(order[i]);
+		const struct field *f = fieldset_find(gone, element);
+		if (f && f->member)
 			continue;
 		put(result, order[i]->value,
 		    f ? without(&order[i]->type, order[i]->value, &f->below, depth + 1)
@@ -551,7 +572,7 @@ static void validate_items(struct validator *v, const struct type *t, const stru
 		fault(v, "duplicate entries for key %s", key.data);
 	}
 	json_for_each(item, list) {
-		_cleanup_(freep) char *element = element_of(t, shape, item, at++);
+		_cleanup_(freep) char *element = list_element(t, shape, item, at++);
 		size_t length = v->path.len;
 		fieldset_print_element(element, &v->path);
 		validate(v, &inner, item);

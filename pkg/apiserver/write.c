@@ -228,7 +228,7 @@ static int create_from(struct call *c, struct json *tree)
 int verb_create(struct call *c)
 {
 	_cleanup_(json_freep) struct json *tree = NULL;
-	int result = own_check_query(c, "CreateOptions", false);
+	int result = own_check_query(c, false);
 	if (result == 0)
 		result = decode_body(c, &tree);
 	if (result == 0)
@@ -342,7 +342,7 @@ static int commit_update(struct call *c, const struct resource *r, const struct 
 {
 	if (may_go(r, tree))
 		return object_erase(c, r, old, tree);
-	if (own_unchanged(tree, old->tree))
+	if (own_unchanged(c, tree, old->tree))
 		return 0;
 	return object_store(c, r, tree, old);
 }
@@ -407,7 +407,7 @@ static int update_with(struct call *c, struct json **tree)
 int verb_update(struct call *c)
 {
 	_cleanup_(json_freep) struct json *tree = NULL;
-	int result = own_check_query(c, "UpdateOptions", false);
+	int result = own_check_query(c, false);
 	if (result == 0)
 		result = decode_body(c, &tree);
 	if (result == 0)

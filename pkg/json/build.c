@@ -158,6 +158,14 @@ struct json *json_set(struct json *object, const char *key, struct json *value)
 	return value;
 }
 
+struct json *json_add(struct json *object, const char *key, struct json *value)
+{
+	if (!json_is_object(object) || !value)
+		return json_free(value);
+	node_add_member(to_node(object), key, to_node(value));
+	return value;
+}
+
 void json_set_string(struct json *object, const char *key, const char *s)
 {
 	json_set(object, key, s ? json_new_string(s) : NULL);

@@ -92,6 +92,8 @@ struct json *json_next_mut(struct json *child);
 /* Takes value; replaces an existing member in its place. Returns value, borrowed. A NULL value
  * removes the member. If object is none, value is freed and NULL returned. */
 struct json *json_set(struct json *object, const char *key, struct json *value);
+/* As json_set, for a key that is known not to be there: it is not looked for. */
+struct json *json_add(struct json *object, const char *key, struct json *value);
 /* A NULL s removes the member. */
 void json_set_string(struct json *object, const char *key, const char *s);
 void json_set_int(struct json *object, const char *key, int64_t v);

@@ -40,6 +40,7 @@ KINDS = dict((
     kind("suite.ingot.dev/v1", "widgets", "Widget"),
     kind("suite.ingot.dev/v1", "gadgets", "Gadget", namespaced=False),
     kind("suite.ingot.dev/v1", "blobs", "Blob"),
+    kind("suite.ingot.dev/v1", "things", "Thing"),
 ))
 
 
@@ -270,7 +271,7 @@ class Run:
         if "base" in step:
             body = merged(filled(step["base"], self.known), body)
         words = step[method].split("?")[0].split("/")
-        whole = method in ("POST", "PUT") and words[0] in KINDS and words[-1] != "scale"
+        whole = (method in ("POST", "PUT") or step.get("type") == "apply") and words[0] in KINDS and words[-1] != "scale"
         if whole and isinstance(body, dict) and not step.get("bare") and not {"apiVersion", "kind"} & set(body):
             body = {"apiVersion": KINDS[words[0]][1], "kind": KINDS[words[0]][2], **body}
         return json.dumps(body).encode()

@@ -326,6 +326,7 @@ static void test_managers_as_json(void **state)
 								"{'f:z':{}}") "," ENTRY("empty",
 											"Update",
 											"{}") "]");
+	managers_tidy(&m);
 	assert_managers(&m, "c Apply {'f:x':{}}\na Update {'f:z':{}}\nb Update {'f:x':{}}\n");
 	managers_done(&m);
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {

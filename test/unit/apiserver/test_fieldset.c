@@ -67,6 +67,7 @@ static void test_text(void **state)
 	assert_set(
 		decode("{'k:{\\'a\\':1,\\'b\\':\\'x\\'}':{'.':{},'f:n':{}},'v:\\'q\\'':{},'v:5':{},'i:3':{}}"),
 		"{'i:3':{},'k:{\\'a\\':1,\\'b\\':\\'x\\'}':{'.':{},'f:n':{}},'v:\\'q\\'':{},'v:5':{}}");
+	assert_set(decode("{'q:new':{'f:x':{}},'f:a':{}}"), "{'f:a':{}}");
 	/* Keys may hold anything, also what looks like more path. */
 	assert_set(decode("{'f:a.b/c':{},'f:':{},'f:f:x':{}}"),
 		   "{'f:':{},'f:a.b/c':{},'f:f:x':{}}");
@@ -75,10 +76,12 @@ static void test_text(void **state)
 static void test_refused(void **state)
 {
 	static const char *const texts[] = {
-		"5",	      "[]",	    "'x'",	   "null",	 "{'x':{}}",
-		"{'q:x':{}}", "{'':{}}",    "{'f':{}}",	   "{'f:a':5}",	 "{'f:a':{'f:b':[1]}}",
-		"{'k:':{}}",  "{'k:5':{}}", "{'k:{}':{}}", "{'k:{':{}}", "{'v:':{}}",
-		"{'v:x':{}}", "{'i:x':{}}", "{'i:-1':{}}",
+		"5",	      "[]",	     "'x'",
+		"null",	      "{'x':{}}",    "{'':{}}",
+		"{'f':{}}",   "{'f:a':5}",   "{'f:a':{'f:b':[1]}}",
+		"{'k:':{}}",  "{'k:5':{}}",  "{'k:{}':{}}",
+		"{'k:{':{}}", "{'v:':{}}",   "{'v:x':{}}",
+		"{'i:x':{}}", "{'i:-1':{}}",
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
