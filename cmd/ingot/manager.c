@@ -482,12 +482,14 @@ static unsigned api_burst(const struct manager_options *o)
 
 static struct kube_client *client(struct manager *m, struct kube_transport *transport, double qps)
 {
-	return kube_client_new(&(struct kube_client_options){ .loop = m->loop,
-							      .transport = transport,
-							      .qps = qps,
-							      .burst = api_burst(m->options),
-							      .may_write = may_write,
-							      .may_write_data = m });
+	return kube_client_new(
+		&(struct kube_client_options){ .loop = m->loop,
+					       .transport = transport,
+					       .stream_lists = m->options->stream_lists,
+					       .qps = qps,
+					       .burst = api_burst(m->options),
+					       .may_write = may_write,
+					       .may_write_data = m });
 }
 
 /* Renewals must not wait behind other requests, nor all of their deadline for one answer. */

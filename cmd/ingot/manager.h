@@ -27,6 +27,7 @@ struct manager_options {
 	/* No option: what the command knows of its cluster. */
 	struct net_prefixes api_servers;
 	const char *debug_socket;
+	bool stream_lists; /* no option either: for servers that hold much in memory for a list */
 	/* NULL: no limit; the API server serves nobody else */
 	const char *api_qps, *api_burst;
 	/* MANAGER_ELECTION_ROWS; without them: always the leader */

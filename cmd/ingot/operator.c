@@ -93,6 +93,7 @@ static int connect_cluster(struct operator* o, struct operator_options *options,
 	if (r < 0)
 		return r;
 	log_info("cluster", "server", config.server);
+	options->manager.stream_lists = true;
 	policies_add_server(config.server, &options->manager.api_servers);
 	r = kube_config_start_plugin(&config, err);
 	if (r == 0)

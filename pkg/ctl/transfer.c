@@ -78,8 +78,9 @@ static char *obstacle_of_state(const struct json *host)
 	if (streq(state, "registering") && streq(error, "registration error"))
 		return NULL;
 	if (!is_resting(state))
-		return xasprintf("it is %s%s%s", *state ? state : "new and not looked at yet",
-				 str_empty(error) ? "" : ", with a ", str_or(error, ""));
+		return xasprintf("it is %s%s%s%s", *state ? state : "new and not looked at yet",
+				 str_empty(error) ? "" : " (", str_or(error, ""),
+				 str_empty(error) ? "" : ")");
 	/* A host that somebody has paused stays as it is, whatever its spec wants. */
 	if (transfer_annotation(host, TRANSFER_PAUSED) && !transfer_is_paused_by_us(host))
 		return NULL;

@@ -32,6 +32,7 @@ struct kube_client {
 	struct loop *loop;
 	struct kube_transport *transport;
 	char *field_manager;
+	bool stream_lists;
 	usec_t interval; /* between requests in the long run; 0: no throttle */
 	usec_t slack;	 /* how far requests may run ahead of that */
 	usec_t due;	 /* when the next request would be due if all came evenly */
@@ -387,6 +388,16 @@ const char *kube_field_manager(const struct kube_client *c)
 	return c->field_manager;
 }
 
+bool kube_streams_lists(const struct kube_client *c)
+{
+	return c->stream_lists;
+}
+
+void kube_stream_no_lists(struct kube_client *c)
+{
+	c->stream_lists = false;
+}
+
 struct loop *kube_client_loop(const struct kube_client *c)
 {
 	return c->loop;
@@ -416,6 +427,7 @@ struct kube_client *kube_client_new(const struct kube_client_options *o)
 	c->field_manager = xstrdup(str_or(o->field_manager, "ingot"));
 	c->interval = qps < 0 ? 0 : (usec_t)((double)USEC_PER_SEC / qps);
 	c->slack = (burst - 1) * c->interval;
+	c->stream_lists = o->stream_lists;
 	c->timeout = o->timeout ? o->timeout : 30 * USEC_PER_SEC;
 	c->may_write = o->may_write;
 	c->may_write_data = o->may_write_data;

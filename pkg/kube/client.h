@@ -34,6 +34,8 @@ struct kube_client_options {
 	double qps;			  /* 0: 20; negative: no throttle */
 	unsigned burst;			  /* 0: 30 */
 	usec_t timeout;			  /* of one try; 0: 30 s */
+	/* Watches begin with a streamed list (WatchList), until a server refuses that. */
+	bool stream_lists;
 	/* Asked before each write leaves; false fails it with ERR_CANCELLED. NULL: always. */
 	bool (*may_write)(void *data);
 	void *may_write_data;

@@ -37,6 +37,9 @@ void kube_op_set_pager(struct kube_op *op, const struct kube_pager *pager, void 
 /* An operation that fails with `err` as soon as the caller has returned. */
 struct kube_op *kube_fail(struct kube_client *c, const struct err *err, kube_done_fn done,
 			  void *data);
+/* Whether to ask for streamed lists; a server that knows none is not asked again. */
+bool kube_streams_lists(const struct kube_client *c);
+void kube_stream_no_lists(struct kube_client *c);
 const char *kube_field_manager(const struct kube_client *c);
 /* The answer to a request that is not there counts as success (DELETE). */
 void kube_op_absent_is_success(struct kube_op *op);

@@ -97,7 +97,8 @@ struct kube_status kube_status_read(const struct json *body, int http_status, st
 		s.kind = ERR_NONE;
 		return s;
 	}
-	if (str_empty(message))
+	/* Of a 401 Kubernetes says no more than that. */
+	if (str_empty(message) || streq(message, "Unauthorized"))
 		err_set_code(err, s.kind, http_status, "%s (HTTP status %d)", text, http_status);
 	else
 		err_set_code(err, s.kind, http_status, "%s", message);

@@ -9,6 +9,11 @@
  * double from 0.8 s to 30 s, and begin anew after 2 min without a fault. A watch in which no frame
  * comes for 150 s is taken for half-open and reopened; a list that stands still for 60 s likewise.
  *
+ * Where the client asks for it, the list is the beginning of the watch (WatchList): the server
+ * sends what exists as ADDED, then a bookmark that says so, and the same stream goes on:
+ *
+ *   IDLE → SYNC → STREAM → …       refused, or not understood: → PAUSE → LIST, and never again
+ *
  * Handlers may free the watcher: `busy` counts the calls that are on the stack above it, and the
  * last of them frees it. Core thread. */
 
@@ -33,16 +38,24 @@ static const usec_t INTERNAL_LIMIT = USEC_PER_MIN; /* of retries from the same p
 static const usec_t SHORT_WATCH = USEC_PER_SEC;
 enum { WATCH_SECONDS_MIN = 240, WATCH_SECONDS_SPAN = 51 };
 
-enum watch_state { WATCH_IDLE, WATCH_LIST, WATCH_STREAM, WATCH_PAUSE, _WATCH_STATE_MAX };
+enum watch_state {
+	WATCH_IDLE,
+	WATCH_LIST,
+	WATCH_SYNC,
+	WATCH_STREAM,
+	WATCH_PAUSE,
+	_WATCH_STATE_MAX
+};
 
 static const struct {
 	const char *name;
 	unsigned next; /* states that may follow, one bit each */
 } states[_WATCH_STATE_MAX] = {
-	[WATCH_IDLE] = { "idle", 1 << WATCH_LIST },
+	[WATCH_IDLE] = { "idle", 1 << WATCH_LIST | 1 << WATCH_SYNC },
 	[WATCH_LIST] = { "list", 1 << WATCH_LIST | 1 << WATCH_STREAM | 1 << WATCH_PAUSE },
+	[WATCH_SYNC] = { "sync", 1 << WATCH_STREAM | 1 << WATCH_PAUSE },
 	[WATCH_STREAM] = { "stream", 1 << WATCH_STREAM | 1 << WATCH_PAUSE },
-	[WATCH_PAUSE] = { "pause", 1 << WATCH_LIST | 1 << WATCH_STREAM },
+	[WATCH_PAUSE] = { "pause", 1 << WATCH_LIST | 1 << WATCH_SYNC | 1 << WATCH_STREAM },
 };
 
 /* How new a list has to be. */
@@ -88,7 +101,7 @@ struct kube_watch {
 };
 
 static void start_list(struct kube_watch *w);
-static void start_stream(struct kube_watch *w);
+static void start_stream(struct kube_watch *w, enum watch_state state);
 
 /* --- life
  * ------------------------------------------------------------------------------------------ */
@@ -273,7 +286,9 @@ static void on_timer(void *data)
 	if (!w->base)
 		give_up(w);
 	else if (w->listed)
-		start_stream(w);
+		start_stream(w, WATCH_STREAM);
+	else if (kube_streams_lists(w->client))
+		start_stream(w, WATCH_SYNC);
 	else
 		start_list(w);
 }
@@ -365,7 +380,7 @@ static void finish_list(struct kube_watch *w)
 	recovered(w);
 	w->handlers.listed(w->data, w->position);
 	if (!w->dead)
-		start_stream(w);
+		start_stream(w, WATCH_STREAM);
 }
 
 static void on_list_done(void *data, const struct err *err, const struct kube_status *status)
@@ -389,11 +404,18 @@ static void on_list_done(void *data, const struct err *err, const struct kube_st
 /* --- watch
  * ----------------------------------------------------------------------------------------- */
 
+/* Versions of what is sent as the list come in any order: only its end is a position. */
+static void advance(struct kube_watch *w, const struct json *object)
+{
+	if (w->state == WATCH_STREAM)
+		str_replace(&w->position, kube_resource_version(object));
+}
+
 static int on_apply(struct kube_watch *w, struct json **object)
 {
 	if (!complete(w, *object))
 		return garbage(w, "an event without an object of that kind");
-	str_replace(&w->position, kube_resource_version(*object));
+	advance(w, *object);
 	w->handlers.apply(w->data, object);
 	return w->dead;
 }
@@ -402,8 +424,32 @@ static int on_deleted(struct kube_watch *w, struct json **object)
 {
 	if (!complete(w, *object))
 		return garbage(w, "an event without an object of that kind");
-	str_replace(&w->position, kube_resource_version(*object));
+	advance(w, *object);
 	w->handlers.remove(w->data, object);
+	return w->dead;
+}
+
+static int no_stream(struct kube_watch *w)
+{
+	log_debug("server streams no lists", "watch", w->what);
+	kube_stream_no_lists(w->client);
+	w->ended = true;
+	w->verdict = FAULT_NO_STREAM;
+	return 1;
+}
+
+/* The bookmark at the end of the streamed list. One that does not say so comes from a server that
+ * has not understood what it was asked. */
+static int end_sync(struct kube_watch *w, const struct json *bookmark)
+{
+	const struct json *notes = json_get_path(bookmark, "metadata.annotations");
+	if (!streq(json_get_string(notes, "k8s.io/initial-events-end"), "true"))
+		return no_stream(w);
+	str_replace(&w->position, kube_resource_version(bookmark));
+	w->listed = true;
+	w->age = LIST_SINCE;
+	set_state(w, WATCH_STREAM);
+	w->handlers.listed(w->data, w->position);
 	return w->dead;
 }
 
@@ -412,6 +458,8 @@ static int on_bookmark(struct kube_watch *w, struct json **object)
 	const char *version = kube_resource_version(*object);
 	if (str_empty(version))
 		return garbage(w, "a bookmark without a version");
+	if (w->state == WATCH_SYNC)
+		return end_sync(w, *object);
 	str_replace(&w->position, version);
 	return 0;
 }
@@ -465,11 +513,18 @@ static void on_stream_end(struct kube_watch *w)
 	if (!json_stream_idle(w->stream)) {
 		garbage(w, "the watch broke off inside an event");
 		fault(w, FAULT_GARBAGE, NULL, &w->verdict_err);
-	} else if (brief) {
+	} else if (brief || w->state == WATCH_SYNC) {
 		fault(w, FAULT_SHORT, NULL, NULL);
 	} else {
-		start_stream(w);
+		start_stream(w, WATCH_STREAM);
 	}
+}
+
+/* Servers before 1.27 refuse one part or the other of what asks for a streamed list. */
+static bool refuses_stream(const struct kube_watch *w, const struct err *err)
+{
+	return w->state == WATCH_SYNC &&
+	       (err->code == 400 || err->code == 422 || strstr(err->text, "sendInitialEvents"));
 }
 
 static void on_stream_done(void *data, const struct err *err, const struct kube_status *status)
@@ -477,7 +532,10 @@ static void on_stream_done(void *data, const struct err *err, const struct kube_
 	struct kube_watch *w = data;
 	w->op = NULL;
 	w->busy++;
-	if (err)
+	if (err && refuses_stream(w, err)) {
+		no_stream(w);
+		fault(w, FAULT_NO_STREAM, NULL, NULL);
+	} else if (err)
 		fault(w, watch_fault_of(status, false), status, err);
 	else
 		on_stream_end(w);
@@ -497,7 +555,7 @@ static void on_accepted(void *data)
 static int on_body(void *data, const char *bytes, size_t len)
 {
 	struct kube_watch *w = data;
-	usec_t limit = w->state == WATCH_LIST ? LIST_SILENCE : WATCH_SILENCE;
+	usec_t limit = w->state == WATCH_STREAM ? WATCH_SILENCE : LIST_SILENCE;
 	timer_set_in(&w->silence, limit);
 	w->busy++;
 	int r = json_stream_feed(w->stream, bytes, len);
@@ -561,26 +619,36 @@ static void start_list(struct kube_watch *w)
 		&handlers, LIST_SILENCE);
 }
 
-static void start_stream(struct kube_watch *w)
+/* WATCH_SYNC: from a list on; WATCH_STREAM: from the position. */
+static void start_stream(struct kube_watch *w, enum watch_state state)
 {
 	static const struct kube_stream_handlers handlers = { on_accepted, on_body,
 							      on_stream_done };
 	_cleanup_(strbuf_done) struct strbuf path = { 0 };
 	char seconds[24];
-	set_state(w, WATCH_STREAM);
+	bool sync = state == WATCH_SYNC;
+	set_state(w, state);
+	w->busy++;
+	if (sync)
+		begin_list(w);
+	if (leave(w))
+		return;
 	snprintf(seconds, sizeof(seconds), "%" PRIu64,
 		 WATCH_SECONDS_MIN + loop_random_below(w->loop, WATCH_SECONDS_SPAN));
 	strbuf_adds(&path, w->base);
 	kube_query(&path, "watch", "1");
 	kube_query(&path, "allowWatchBookmarks", "true");
-	kube_query(&path, "resourceVersion", w->position);
+	if (!sync || (w->age == LIST_SINCE && !str_empty(w->position)))
+		kube_query(&path, "resourceVersion", w->position);
+	kube_query(&path, "resourceVersionMatch", sync ? "NotOlderThan" : NULL);
+	kube_query(&path, "sendInitialEvents", sync ? "true" : NULL);
 	kube_query(&path, "timeoutSeconds", seconds);
 	json_stream_free(w->stream);
 	w->stream = json_stream_new(KUBE_VALUE_MAX, on_frame, w);
 	open_op(w, &path,
 		w->metadata_only ? "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=1"
 				 : NULL,
-		&handlers, WATCH_SILENCE);
+		&handlers, sync ? LIST_SILENCE : WATCH_SILENCE);
 }
 
 /* --- for users

@@ -18,6 +18,7 @@ static const struct watch_fault_info infos[_FAULT_MAX] = {
 	[FAULT_GARBAGE] = { "garbage", NEXT_SAME, DELAY_BACKOFF, true, NULL },
 	[FAULT_SHORT] = { "short", NEXT_SAME, DELAY_BACKOFF, false, NULL },
 	[FAULT_SILENT] = { "silent", NEXT_SAME, DELAY_NONE, false, NULL },
+	[FAULT_NO_STREAM] = { "no-streamed-list", NEXT_LIST, DELAY_NONE, false, NULL },
 };
 
 const struct watch_fault_info *watch_fault_info(enum watch_fault fault)

@@ -21,6 +21,7 @@ enum watch_fault {
 	FAULT_GARBAGE,	    /* bytes that are no events, or no list */
 	FAULT_SHORT,	    /* ended at once, without an event */
 	FAULT_SILENT,	    /* no frame where bookmarks should come */
+	FAULT_NO_STREAM,    /* the server knows no streamed lists */
 	_FAULT_MAX,
 };
 

@@ -106,7 +106,7 @@ class Front:
             request.send_response(refuse.status)
             request.send_header("Content-Length", "0")
             request.end_headers()
-        except OSError:
+        except (OSError, http.client.HTTPException):
             request.close_connection = True
 
     def _pass(self, request, path, body):

@@ -87,7 +87,7 @@ static void save(void *data, const char *k, const char *u, const struct json *re
 	_cleanup_(freep) char *text = json_to_string(record);
 	check_shown(text);
 	assert_string_equal(k, key);
-	assert_string_equal(u, uid);
+	assert_string_equal(u, rig->host.uid);
 	*s = (struct saving){
 		.rig = rig, .record = json_dup(record), .done = done, .data = done_data
 	};
@@ -1299,6 +1299,39 @@ static void test_heartbeat_rules(void **state)
 	rig_free(rig);
 }
 
+/* A host that was moved here while its ramdisk ran: that goes on under the UID that it knows, until
+ * its end. */
+static void test_moved_with_its_ramdisk(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(45);
+	const char *mac = rig->machine->mac, *url = "https://10.2.0.1:9999";
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	struct answer a = lookup(rig, mac, "10.2.0.1");
+	assert_int_equal(heartbeat(rig, a.token, url, "10.2.0.1"), 202);
+	advance(rig, USEC_PER_SEC);
+	kill_engine(rig);
+	json_set_string(json_get_mut(rig->record, "boot"), "hostUID", uid);
+	json_set_string(rig->record, "hostUID", "moved");
+	rig->host.uid = "moved";
+	start_engine(rig);
+	engine_load(rig->engine, key, "moved", rig->record);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(heartbeat(rig, "wrong", url, "10.2.0.1"), 400);
+	assert_int_equal(heartbeat(rig, a.token, url, "10.2.0.1"), 202);
+	advance(rig, USEC_PER_SEC);
+	assert_string_equal(json_get_string(rig->record, "hostUID"), "moved");
+	assert_string_equal(json_get_path_string(rig->record, "boot.hostUID"), uid);
+	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_DONE);
+	advance(rig, USEC_PER_SEC);
+	assert_null(json_get_path_string(rig->record, "boot.hostUID"));
+	assert_int_equal(heartbeat(rig, a.token, url, "10.2.0.1"), 404);
+	rig_free(rig);
+}
+
 static int first_heartbeat(struct rig *rig, const char *ip)
 {
 	_cleanup_(freep) char *url = xasprintf("https://%s:9999", ip);
@@ -1623,6 +1656,7 @@ int main(void)
 		cmocka_unit_test(test_callback_addresses),
 		cmocka_unit_test(test_token_of_another_address),
 		cmocka_unit_test(test_heartbeat_rules),
+		cmocka_unit_test(test_moved_with_its_ramdisk),
 		cmocka_unit_test(test_fixed_address),
 		cmocka_unit_test(test_only_the_boot_mac_is_served),
 		cmocka_unit_test(test_progress_is_stored_rarely),

@@ -74,15 +74,21 @@ static void quiet(void *data, enum log_level level, const char *line)
 	(void)data, (void)level, (void)line;
 }
 
-static int setup_with(void **state, const struct kube_watch_options *o)
+static int setup_as(void **state, const struct kube_watch_options *o,
+		    const struct kube_client_options *client)
 {
 	struct tale *t = xcalloc(1, sizeof(*t));
 	log_set_sink(quiet, NULL);
-	t->f = fake_new(7, NULL);
+	t->f = fake_new(7, client);
 	t->w = kube_watch_new(t->f->client, o, &handlers, t);
 	strbuf_adds(&t->text, "");
 	*state = t;
 	return 0;
+}
+
+static int setup_with(void **state, const struct kube_watch_options *o)
+{
+	return setup_as(state, o, NULL);
 }
 
 static int setup(void **state)
@@ -556,11 +562,100 @@ static void test_free_in_handlers(void **state)
 	assert_null(kube_watch_free(NULL));
 }
 
+/* --- streamed lists -----------------------------------------------------------------------------
+ */
+
+#define SYNC_PATH  "/apis/metal3.io/v1alpha1/baremetalhosts?watch=1&allowWatchBookmarks=true&"
+#define SYNC_QUERY "resourceVersionMatch=NotOlderThan&sendInitialEvents=true&timeoutSeconds="
+#define LIST_END(rv)                                                                               \
+	EVENT("BOOKMARK", "{\"kind\":\"BareMetalHost\",\"metadata\":{\"resourceVersion\":\"" rv    \
+			  "\",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}")
+
+static int setup_streaming(void **state)
+{
+	return setup_as(state, &(struct kube_watch_options){ .resource = &hosts },
+			&(struct kube_client_options){ .stream_lists = true });
+}
+
+/* What exists, its end, and what changes come in one stream; later ones are not older. */
+static void test_streamed_list(void **state)
+{
+	struct tale *t = *state;
+	struct kube_call *c = fake_expect(t->f, "GET", SYNC_PATH SYNC_QUERY);
+	fake_sendf(c, EVENT("ADDED", HOST("a", "9")) EVENT("ADDED", HOST("b", "3")));
+	assert_string_equal(kube_watch_position(t->w), "");
+	fake_sendf(c, EVENT("DELETED", HOST("b", "11")) LIST_END("12"));
+	assert_string_equal(kube_watch_position(t->w), "12");
+	fake_sendf(c, EVENT("MODIFIED", HOST("a", "13")));
+	assert_string_equal(t->text.data, "restart +a9 +b3 -b11 listed:12 +a13 ");
+	fake_sleep(t->f, 2 * USEC_PER_SEC);
+	fake_end(c);
+	/* As any watch it goes on from its position, and begins anew with a list when it is gone.
+	 */
+	c = fake_expect(t->f, "GET", WATCH_PATH "13&timeoutSeconds=");
+	fake_refuse(c, 410, "Expired");
+	c = fake_expect(t->f, "GET", SYNC_PATH SYNC_QUERY);
+	fake_sendf(c, LIST_END("20"));
+	assert_string_equal(t->text.data, "restart +a9 +b3 -b11 listed:12 +a13 restart listed:20 ");
+}
+
+/* A stream that breaks before the end of the list: all of it again. */
+static void test_streamed_list_breaks(void **state)
+{
+	struct tale *t = *state;
+	struct kube_call *c = fake_expect(t->f, "GET", SYNC_PATH SYNC_QUERY);
+	fake_sendf(c, EVENT("ADDED", HOST("a", "9")));
+	fake_fail(c, ERR_UNREACHABLE, "reset");
+	c = fake_expect(t->f, "GET", SYNC_PATH SYNC_QUERY);
+	fake_sendf(c, EVENT("ADDED", HOST("a", "9")));
+	fake_end(c);
+	c = fake_expect(t->f, "GET", SYNC_PATH SYNC_QUERY);
+	fake_sendf(c, LIST_END("10"));
+	assert_string_equal(t->text.data, "restart +a9 restart +a9 restart listed:10 ");
+}
+
+/* Servers that know none: lists from then on, for all watches of the client. */
+static void test_streamed_list_unknown(void **state)
+{
+	(void)state;
+	static const struct {
+		int code;
+		const char *answer; /* frames, or the reason of a refusal */
+	} rows[] = {
+		{ 422, "Invalid" },
+		{ 400, "BadRequest" },
+		{ 403, "sendInitialEvents" },
+		{ 200, EVENT("ADDED", HOST("a", "9")) BOOKMARK("10") },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		void *own = NULL;
+		setup_streaming(&own);
+		struct tale *t = own;
+		struct kube_call *c = fake_expect(t->f, "GET", SYNC_PATH SYNC_QUERY);
+		if (rows[i].code == 200)
+			fake_sendf(c, "%s", rows[i].answer);
+		else
+			fake_refuse(c, rows[i].code, rows[i].answer);
+		c = fake_expect(t->f, "GET", LIST_PATH);
+		fake_reply(c, 200, LIST("5", ""));
+		c = fake_expect(t->f, "GET", WATCH_PATH "5&timeoutSeconds=");
+		fake_refuse(c, 410, "Expired");
+		fake_reply(fake_expect(t->f, "GET", LIST_PATH), 200, LIST("6", ""));
+		fake_expect(t->f, "GET", WATCH_PATH "6&timeoutSeconds=");
+		assert_int_equal(t->failures, 0);
+		teardown(&own);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
+#define S(name) cmocka_unit_test_setup_teardown(name, setup_streaming, teardown)
 	const struct CMUnitTest tests[] = {
+		S(test_streamed_list),
+		S(test_streamed_list_breaks),
+		cmocka_unit_test(test_streamed_list_unknown),
 		T(test_list_and_watch),
 		T(test_watch_seconds),
 		T(test_events_cut_anywhere),
