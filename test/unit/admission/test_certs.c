@@ -13,7 +13,7 @@
 #include "json/patch.h"
 
 #define DAY	 (24 * USEC_PER_HOUR)
-#define LIFETIME DAY /* the shortest with the longest settling: fewer watches to go through */
+#define LIFETIME (2 * USEC_PER_HOUR) /* the shortest that has the longest settling */
 #define NAMES	 "ingot-webhook.ns.svc,10.0.0.1"
 
 /* How late news arrive: less than certs_settle(). */
@@ -175,8 +175,8 @@ static void check(struct world *w)
 	for (size_t i = 0; w->seen && !w->damaged && i < 2; i++)
 		if (w->replicas[i].certs && w->replicas[i].served.cert &&
 		    !verifies(w->replicas[i].served.cert, w->seen, wall))
-			fail_msg("day %llu: replica %zu serves what the API server refuses",
-				 (unsigned long long)(loop_now(w->fake->loop) / DAY), i);
+			fail_msg("minute %llu: replica %zu serves what the API server refuses",
+				 (unsigned long long)(loop_now(w->fake->loop) / USEC_PER_MIN), i);
 }
 
 static void on_bundle_seen(void *data)
@@ -198,7 +198,7 @@ static void on_serve(void *data, const struct crypt_pair *pair)
 static void live(struct world *w, usec_t span)
 {
 	for (usec_t end = loop_now(w->fake->loop) + span; loop_now(w->fake->loop) < end;) {
-		fake_sleep(w->fake, MIN(span, USEC_PER_HOUR));
+		fake_sleep(w->fake, MIN(span, LIFETIME / 12));
 		check(w);
 	}
 }
@@ -207,9 +207,9 @@ static void live_until_changes(struct world *w, size_t replica, unsigned changes
 {
 	for (int i = 0; w->replicas[replica].changes < changes; i++) {
 		assert_true(i < 1000);
-		live(w, USEC_PER_HOUR);
+		live(w, LIFETIME / 4);
 	}
-	live(w, USEC_PER_HOUR);
+	live(w, LIFETIME / 4);
 }
 
 static struct certs_set set_of(const struct world *w)
@@ -279,7 +279,7 @@ static void test_rotations(void **state)
 	struct world *w = world_new();
 	(void)state;
 	start(w, 1, NAMES);
-	live(w, USEC_PER_HOUR);
+	live(w, LIFETIME / 4);
 	assert_null(w->secret);
 	start(w, 0, NAMES);
 	certs_lead(w->replicas[0].certs);
@@ -296,7 +296,7 @@ static void test_rotations(void **state)
 		assert_string_equal(pem, s.ca.cert);
 	}
 	usec_t took = loop_now(w->fake->loop);
-	assert_true(took > 2 * DAY && took < 3 * DAY); /* three, each after two thirds */
+	assert_true(took > 2 * LIFETIME && took < 4 * LIFETIME); /* three, each after two thirds */
 	world_free(w);
 }
 
@@ -329,7 +329,7 @@ static void test_bundle_is_repaired(void **state)
 	(void)state;
 	start(w, 0, NAMES);
 	certs_lead(w->replicas[0].certs);
-	live(w, USEC_PER_HOUR);
+	live(w, LIFETIME / 4);
 	_cleanup_(freep) char *bundle = xstrdup(bundle_of(w));
 	assert_true(strlen(bundle) > 100);
 	json_remove(json_get_mut(json_at_mut(json_get_mut(w->configuration, "webhooks"), 1),
@@ -360,12 +360,12 @@ static void test_names(void **state)
 	(void)state;
 	start(w, 0, NAMES);
 	certs_lead(w->replicas[0].certs);
-	live(w, USEC_PER_HOUR);
+	live(w, LIFETIME / 4);
 	_cleanup_(certs_set_done) struct certs_set before = set_of(w);
 	stop(w, 0);
 	start(w, 0, "other.ns.svc");
 	certs_lead(w->replicas[0].certs);
-	live(w, USEC_PER_HOUR);
+	live(w, LIFETIME / 4);
 	_cleanup_(certs_set_done) struct certs_set after = set_of(w);
 	assert_string_equal(before.ca.cert, after.ca.cert);
 	assert_string_not_equal(before.leaf.cert, after.leaf.cert);
@@ -383,13 +383,13 @@ static void test_damaged(void **state)
 		struct world *w = world_new();
 		start(w, 0, NAMES);
 		certs_lead(w->replicas[0].certs);
-		live(w, USEC_PER_HOUR);
+		live(w, LIFETIME / 4);
 		_cleanup_(freep) char *was = xstrdup(w->replicas[0].served.cert);
 		w->damaged = true;
 		json_set_string(json_get_mut(w->secret, "data"), keys[i], "AAAA");
 		stamp(w, w->secret);
 		timer_set_in(&w->news_of_secret, LAG);
-		fake_sleep(w->fake, USEC_PER_HOUR);
+		fake_sleep(w->fake, LIFETIME / 4);
 		_cleanup_(certs_set_done) struct certs_set s = set_of(w);
 		assert_non_null(s.leaf.cert);
 		assert_string_not_equal(was, w->replicas[0].served.cert);
