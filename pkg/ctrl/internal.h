@@ -11,8 +11,8 @@
  * hardware.c    the agent's inventory to HardwareDetails
  */
 
-#include "ctrl/host.h"
 #include "api/secret.h"
+#include "ctrl/host.h"
 
 enum action_kind {
 	ACT_CONTINUE, /* still at it: come back after delay, or when kicked */
