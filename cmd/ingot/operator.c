@@ -39,6 +39,7 @@ static const struct option_row rows[] = {
 	MANAGER_OPTION("kube-api-burst", "N", "30", "requests at once, before that limit counts",
 		       api_burst),
 	MANAGER_ELECTION_ROWS,
+	MANAGER_WEBHOOK_ROWS,
 	MONITOR_OPTION_ROWS(struct operator_options, monitor, "127.0.0.1:9440", "127.0.0.1:8443",
 			    "/metrics by HTTPS, for whom the cluster lets read it; 0: none"),
 	{ .name = NULL },

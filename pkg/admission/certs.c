@@ -32,6 +32,7 @@ struct certs {
 	struct kube_watch *watch;
 	bool listed, found; /* the Secret's absence is known; it was in the list */
 	bool leading;
+	char *expected; /* version of our own write that the watch has not brought yet */
 	struct certs_set set;
 	usec_t leaf_since, bundle_since; /* monotonic; 0: not yet */
 	usec_t look_at;			 /* at the configuration, again */
@@ -41,17 +42,13 @@ struct certs {
 };
 
 static void reconcile(struct certs *c);
+static void take_set(struct certs *c, const struct json *secret);
 
-static void tell_once(struct certs *c, const char *what, const struct err *err)
+static void complain(struct certs *c, const char *what, const struct err *err)
 {
 	if (!streq(c->complaint, err->text))
 		log_warn(what, "error", err->text);
 	str_replace(&c->complaint, err->text);
-}
-
-static void complain(struct certs *c, const char *what, const struct err *err)
-{
-	tell_once(c, what, err);
 	timer_set_in(&c->timer, RETRY_S * USEC_PER_SEC);
 }
 
@@ -148,16 +145,19 @@ static void on_configuration(void *data, const struct err *err, struct json **an
 
 /* --- the Secret ------------------------------------------------------------------------------- */
 
-/* The watch brings what was written; another's write too, after a conflict. */
+/* After a conflict the watch brings what another has written. */
 static void on_written(void *data, const struct err *err, struct json **answer)
 {
 	struct certs *c = data;
-	(void)answer;
 	c->op = NULL;
-	if (err && err->kind != ERR_CONFLICT && err->kind != ERR_EXISTS)
+	if (err && err->kind != ERR_CONFLICT && err->kind != ERR_EXISTS) {
 		complain(c, "webhook certificates: the Secret cannot be written", err);
-	else
-		timer_set_in(&c->timer, RETRY_S * USEC_PER_SEC); /* if the watch is silent */
+	} else if (err) {
+		timer_set_in(&c->timer, RETRY_S * USEC_PER_SEC);
+	} else {
+		str_replace(&c->expected, kube_resource_version(*answer));
+		take_set(c, *answer);
+	}
 }
 
 static void write_set(struct certs *c, const struct certs_set *set)
@@ -264,18 +264,24 @@ static void on_restart(void *data)
 {
 	struct certs *c = data;
 	c->found = false;
+	str_replace(&c->expected, NULL);
 }
 
+/* What comes before our own write comes late: it is older. */
 static void on_apply(void *data, struct json **object)
 {
 	struct certs *c = data;
 	c->listed = c->found = true;
-	take_set(c, *object);
+	if (!c->expected)
+		take_set(c, *object);
+	else if (streq(c->expected, kube_resource_version(*object)))
+		str_replace(&c->expected, NULL);
 }
 
 static void on_absent(struct certs *c)
 {
 	c->listed = true;
+	str_replace(&c->expected, NULL);
 	take_set(c, NULL);
 }
 
@@ -293,16 +299,10 @@ static void on_remove(void *data, struct json **object)
 	on_absent(data);
 }
 
-static void on_failed(void *data, const struct err *err)
-{
-	tell_once(data, "webhook certificates: the Secret cannot be watched", err);
-}
-
-static const struct kube_watch_handlers handlers = { .restart = on_restart,
-						     .apply = on_apply,
-						     .listed = on_listed,
-						     .remove = on_remove,
-						     .failed = on_failed };
+/* Its failures are in the log already. */
+static const struct kube_watch_handlers handlers = {
+	.restart = on_restart, .apply = on_apply, .listed = on_listed, .remove = on_remove
+};
 
 /* --- life ------------------------------------------------------------------------------------- */
 
@@ -335,6 +335,7 @@ struct certs *certs_free(struct certs *c)
 	timer_stop(&c->timer);
 	certs_set_done(&c->set);
 	free(c->selector);
+	free(c->expected);
 	free(c->complaint);
 	free(c);
 	return NULL;

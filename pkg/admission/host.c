@@ -264,7 +264,7 @@ static void check_name(const char *name, struct causes *ret)
 				  "must hold letters, digits, '.', '_' and '-' only");
 }
 
-void rules_check_host_spec(const struct json *host, struct causes *ret)
+static void check_spec(const struct json *host, struct causes *ret)
 {
 	const struct json *spec = json_get(host, "spec");
 	check_bmc(host, ret);
@@ -277,6 +277,12 @@ void rules_check_host_spec(const struct json *host, struct causes *ret)
 	check_inspection(host, ret);
 	check_power(spec, ret);
 	check_interfaces(spec, ret);
+}
+
+void rules_check_host(const struct json *host, struct causes *ret)
+{
+	check_name(text_at(host, "metadata.name"), ret);
+	check_spec(host, ret);
 }
 
 static bool status_is(const struct rule_subject *s, const char *path, const char *value)
@@ -317,7 +323,7 @@ void rule_host(const struct rule_subject *s, struct rule_findings *ret)
 	if (!s->old)
 		check_name(s->name, &ret->errors);
 	if (rule_changed(s, "spec")) {
-		rules_check_host_spec(s->now, &ret->errors);
+		check_spec(s->now, &ret->errors);
 		if (s->old)
 			check_update(s, &ret->errors);
 	}

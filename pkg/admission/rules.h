@@ -46,8 +46,8 @@ const struct rule_kind *rules_find(const char *kind); /* NULL: has no rules */
 bool rules_want_hosts(const struct rule_subject *s);
 /* Adds to what *ret holds. Kinds without rules pass. */
 void rules_check(const struct rule_subject *s, struct rule_findings *ret);
-/* All that a BareMetalHost's spec must keep, old object or not: what controllers hold. */
-void rules_check_host_spec(const struct json *host, struct causes *ret);
+/* All that a BareMetalHost must keep whatever it was before: what its controller holds, too. */
+void rules_check_host(const struct json *host, struct causes *ret);
 
 void rule_findings_done(struct rule_findings *f);
 /* "spec.bmc.address: Invalid value: …" or "[…, …]"; a new string; NULL when there is no error. */

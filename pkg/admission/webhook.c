@@ -1,6 +1,7 @@
 /* The webhook server's handler. Every replica serves it, leader or not, because it needs no state.
  * What is not a review gets 4xx, which an API server shows as a failure of the webhook; a denial is
- * 200 with "allowed": false. The handler runs on the core loop. */
+ * 200 with "allowed": false. Neither is logged above debug, because whoever reaches the port can
+ * send any number of them. The handler runs on the core loop. */
 
 #include "admission/webhook.h"
 
@@ -49,8 +50,8 @@ static void answer(struct web_request *request, const struct review *review)
 		rules_check(s, &found);
 	_cleanup_(freep) char *body = review_answer(review, &found);
 	if (found.errors.count)
-		log_info("refused", "kind", s->kind, "namespace", s->ns, "name", s->name, "field",
-			 found.errors.items[0].field);
+		log_debug("refused", "kind", s->kind, "namespace", s->ns, "name", s->name, "field",
+			  found.errors.items[0].field);
 	web_reply(request, &head, body, strlen(body));
 }
 
@@ -135,7 +136,7 @@ static void handle(void *data, struct web_request *r)
 		review_done(&review);
 	}
 	if (result < 0) {
-		log_warn("webhook: not a review", "peer", web_peer_address(r), "error", err.text);
+		log_debug("webhook: not a review", "peer", web_peer_address(r), "error", err.text);
 		answer_text(r, 400, err.text);
 	} else if (!review.subresource && rules_want_hosts(&review.subject)) {
 		ask_for_hosts(w, r, &review);

@@ -253,7 +253,8 @@ bool pass_register(struct pass *p, struct action *ret)
 		p->credentials_tried_changed = true;
 	}
 	struct prov_register params = { .credentials_changed = p->credentials_tried_changed,
-					.retry = s->error == BMH_ERROR_REGISTRATION };
+					.retry = s->error == BMH_ERROR_REGISTRATION,
+					.settled = p->state != BMH_REGISTERING };
 	pr->ops->register_host(pr, &p->prov, &params, &node_id, &r);
 	if (r.outcome == PROV_FAILED) {
 		pass_count(p, METRIC_CREDENTIALS_NO_ACCESS, NULL);

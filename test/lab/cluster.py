@@ -137,8 +137,9 @@ class Cluster:
         pki = self.pki.path
         self._api = self._run(
             "kube-apiserver", "--etcd-servers", self.etcd, "--bind-address", self.address,
-            "--secure-port", str(self.port),
-            "--advertise-address", "10.77.0.1", "--service-cluster-ip-range", "10.96.0.0/16",
+            "--secure-port", str(self.port), "--advertise-address", "10.77.0.1",
+            # Without kube-proxy: webhooks are reached at the Endpoints of their Service.
+            "--enable-aggregator-routing=true", "--service-cluster-ip-range", "10.96.0.0/16",
             "--tls-cert-file", pki("server.crt"), "--tls-private-key-file", pki("server.key"),
             "--client-ca-file", pki("ca.crt"), "--authorization-mode", "RBAC", "--anonymous-auth=false",
             "--service-account-issuer", "https://kubernetes.default.svc",
