@@ -104,7 +104,7 @@ static const struct metric rows[_METRIC_MAX] = {
 				       "Errors that hosts were given, by the reason of their event",
 				       "error_type"),
 	[METRIC_POWER_CHANGES] = COUNTER("metal3_operation_power_change_total",
-					 "Power changes that the controller made", "namespace",
+					 "Power changes that the controller asked for", "namespace",
 					 "host", "on_off"),
 	[METRIC_CREDENTIALS_MISSING] = COUNTER("metal3_credentials_missing_total",
 					       "Secrets of BMCs that do not exist"),
@@ -168,8 +168,9 @@ static const struct metric rows[_METRIC_MAX] = {
 				 "Steps of operations by how they ended: done, failed, repeated, "
 				 "abandoned",
 				 "operation", "step", "outcome"),
-	[METRIC_IMAGE_BYTES] = COUNTER("ingot_image_written_bytes_total",
-				       "Bytes of images that agents reported as written"),
+	[METRIC_IMAGE_BYTES] = COUNTER(
+		"ingot_image_written_bytes_total",
+		"Bytes of images as agents report them while they write; a short write is not reported"),
 	[METRIC_BMC_REQUESTS] = COUNTER("ingot_bmc_requests_total",
 					"Requests to BMCs by driver and outcome", "driver",
 					"outcome"),
