@@ -132,7 +132,8 @@ class Disk:
         return True
 
     def cut_at(self, writes):
-        """From that write or flush on, counted from now, nothing is served: a moment in the middle of what it does. Sets `dark`."""
+        """From that write or flush on, counted from now, nothing is served: a moment in the middle of what it does. Sets `dark`. None:
+        never."""
         with self.lock:
             self.writes_left = writes
 
