@@ -37,12 +37,21 @@ static int check_owner(const char *path, const struct stat *st, const char *mode
 	return 0;
 }
 
+static int sync_parent(const char *path)
+{
+	_cleanup_(freep) char *copy = xstrdup(path);
+	_cleanup_(closep) int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
 /* Never loosened or tightened by us: a mode that somebody set is a decision, and secrets may have
  * been read already. */
 int files_prepare_directory(const char *path, struct err *err)
 {
-	if (mkdir(path, 0700) == 0)
-		return 0;
+	if (mkdir(path, 0700) == 0) {
+		int r = sync_parent(path);
+		return r < 0 ? err_set_errno(err, r, "cannot make the directory %s", path) : 0;
+	}
 	if (errno != EEXIST)
 		return err_set_errno(err, errno, "cannot make the directory %s", path);
 	struct stat st;
@@ -106,13 +115,6 @@ static int write_all(int fd, const char *text)
 		}
 	}
 	return fsync(fd) < 0 ? -errno : 0;
-}
-
-static int sync_parent(const char *path)
-{
-	_cleanup_(freep) char *copy = xstrdup(path);
-	_cleanup_(closep) int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
 static int replace(const char *path, const char *text)

@@ -9,8 +9,8 @@
  * BareMetalHosts host-FIRST and so on, each connection a thread that waits for its answer before it
  * asks again. patch writes the host's number into its description. watch opens all watches from
  * that version, prints a line, and waits until each has seen COUNT changes; the sums of the numbers
- * that came are to be the same everywhere. Any answer that is not a success ends the program.
- * Prints one JSON object. */
+ * that came are to be the same everywhere. A watch that its server ends goes on from its last
+ * event. Any answer that is not a success ends the program. Prints one JSON object. */
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -240,11 +240,12 @@ static void *work(void *data)
 	return NULL;
 }
 
-static void on_threads(struct peer *peers, unsigned count, void *(*fn)(void *))
+/* One for each item of an array. */
+static void on_threads(void *items, size_t size, unsigned count, void *(*fn)(void *))
 {
 	pthread_t threads[CONNECTIONS_MAX];
 	for (unsigned i = 0; i < count; i++)
-		if (pthread_create(&threads[i], NULL, fn, &peers[i]))
+		if (pthread_create(&threads[i], NULL, fn, (char *)items + i * size))
 			die("thread", "cannot be started");
 	for (unsigned i = 0; i < count; i++)
 		pthread_join(threads[i], NULL);
@@ -267,7 +268,7 @@ static void run_objects(const char *verb, unsigned first, unsigned count, unsign
 	job.verb = verb;
 	job.first = first;
 	job.count = count;
-	on_threads(peers, connections, work);
+	on_threads(peers, sizeof(*peers), connections, work);
 	printf("{\"seconds\": %.6f, \"cpu\": %.6f, \"count\": %u}\n", seconds() - began,
 	       cpu_seconds() - cpu, count);
 }
@@ -309,64 +310,89 @@ static void run_list(unsigned count)
 
 /* --- watches ---------------------------------------------------------------------------------- */
 
-static unsigned wanted;
-static atomic_ullong sums[CONNECTIONS_MAX];
+struct watcher {
+	struct peer *peer;
+	struct strbuf line;
+	char version[24]; /* of the last event */
+	unsigned count, resumed;
+	unsigned long long sum;
+};
 
-/* A line is one event; the description's number stands between two marks. */
-static unsigned long long read_events(struct peer *p, struct strbuf *line, unsigned *count)
+static unsigned wanted;
+
+static void open_watch(const struct watcher *w)
 {
-	unsigned long long sum = 0;
-	size_t len = next_chunk(p);
-	if (len == 0)
-		die("watch", "ended");
-	strbuf_add(line, rest(p), len);
-	p->at += len + 2;
-	for (char *end; (end = memchr(line->data, '\n', line->len));) {
-		*end = '\0';
-		const char *mark = strstr(line->data, "\"description\":\"#");
-		if (str_has_prefix(line->data, "{\"type\":\"MODIFIED\"") && mark) {
-			sum += strtoul(mark + strlen("\"description\":\"#"), NULL, 10);
-			++*count;
-		} else if (!str_has_prefix(line->data, "{\"type\":\"BOOKMARK\"")) {
-			die("watch", line->data);
-		}
-		strbuf_consume(line, (size_t)(end + 1 - line->data));
-	}
-	return sum;
+	_cleanup_(freep) char *path = xasprintf(HOSTS "?watch=true&resourceVersion=%s", w->version);
+	send_request(w->peer, "GET", path, NULL, NULL);
 }
 
-static struct peer *watchers;
+/* The description's number stands between two marks. */
+static void read_event(struct watcher *w, const char *text)
+{
+	static const char description[] = "\"description\":\"#",
+			  version[] = "\"resourceVersion\":\"";
+	const char *number_at = strstr(text, description), *version_at = strstr(text, version);
+	if (!str_has_prefix(text, "{\"type\":\"MODIFIED\"") || !number_at || !version_at)
+		die("watch", text);
+	w->sum += strtoul(number_at + strlen(description), NULL, 10);
+	w->count++;
+	version_at += strlen(version);
+	snprintf(w->version, sizeof(w->version), "%.*s", (int)strcspn(version_at, "\""),
+		 version_at);
+}
+
+/* A line is one event. A server may end a watch at any time; then it goes on where it ended. */
+static void read_events(struct watcher *w)
+{
+	struct peer *p = w->peer;
+	size_t len = next_chunk(p);
+	if (len > 0)
+		strbuf_add(&w->line, rest(p), len);
+	p->at += len + 2;
+	for (char *end; w->line.len && (end = memchr(w->line.data, '\n', w->line.len));) {
+		*end = '\0';
+		read_event(w, w->line.data);
+		strbuf_consume(&w->line, (size_t)(end + 1 - w->line.data));
+	}
+	if (len > 0 || w->count == wanted)
+		return;
+	w->resumed++;
+	open_watch(w);
+	read_head(p);
+}
 
 static void *look(void *data)
 {
-	struct peer *p = data;
-	struct strbuf line = { 0 };
-	unsigned count = 0;
-	unsigned long long sum = 0;
-	while (count < wanted)
-		sum += read_events(p, &line, &count);
-	atomic_store(&sums[p - watchers], sum);
-	strbuf_done(&line);
+	struct watcher *w = data;
+	while (w->count < wanted)
+		read_events(w);
 	return NULL;
 }
 
 static void run_watch(unsigned count, unsigned connections, const char *version)
 {
-	_cleanup_(freep) char *path = xasprintf(HOSTS "?watch=true&resourceVersion=%s", version);
-	watchers = dial_all(connections);
+	struct peer *peers = dial_all(connections);
+	struct watcher *watchers = xcalloc(connections, sizeof(*watchers));
+	unsigned resumed = 0;
 	wanted = count;
+	for (unsigned i = 0; i < connections; i++) {
+		watchers[i].peer = &peers[i];
+		snprintf(watchers[i].version, sizeof(watchers[i].version), "%s", version);
+		open_watch(&watchers[i]);
+	}
 	for (unsigned i = 0; i < connections; i++)
-		send_request(&watchers[i], "GET", path, NULL, NULL);
-	for (unsigned i = 0; i < connections; i++)
-		read_head(&watchers[i]);
+		read_head(&peers[i]);
 	printf("watching\n");
 	fflush(stdout);
 	double began = seconds();
-	on_threads(watchers, connections, look);
-	for (unsigned i = 1; i < connections; i++)
-		if (sums[i] != sums[0])
+	on_threads(watchers, sizeof(*watchers), connections, look);
+	for (unsigned i = 0; i < connections; i++) {
+		resumed += watchers[i].resumed;
+		if (watchers[i].sum != watchers[0].sum || watchers[i].count != count)
 			die("watch", "two saw different changes");
-	printf("{\"seconds\": %.6f, \"sum\": %llu}\n", seconds() - began, sums[0]);
+	}
+	printf("{\"seconds\": %.6f, \"sum\": %llu, \"resumed\": %u}\n", seconds() - began,
+	       watchers[0].sum, resumed);
 }
 
 /* ---------------------------------------------------------------------------------------------- */

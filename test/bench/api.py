@@ -46,7 +46,7 @@ class Side:
         return [sum(part) for part in zip(*(smaps(p.pid) for p in self.processes))]
 
     def watched(self, first, count):
-        """Seconds that the watchers took to see so many hosts change, which have not been changed before; each of them every one, or
+        """What the watchers took to see so many hosts change, which have not been changed before; each of them every one, or
         this fails."""
         watch = self.lab.popen([*self.argv, "watch", str(count), str(WATCHERS), self.version()], stdout=subprocess.PIPE, text=True)
         if watch.stdout.readline().strip() != "watching":
@@ -55,7 +55,7 @@ class Side:
         found = json.loads(watch.communicate(timeout=300)[0])
         if found["sum"] != sum(range(first, first + count)):
             raise RuntimeError(f"the watchers saw other changes than were made: {found}")
-        return found["seconds"]
+        return found
 
 
 def standalone(lab, directory):
@@ -103,8 +103,10 @@ def memory(ours, theirs, when):
 
 def watches(ours, theirs):
     for side, name in ((theirs, "kube-apiserver and etcd"), (ours, "standalone")):
-        row(f"{WATCHERS} watchers, {CHANGES} changes, {name}: all seen by all after", side.watched(ROUNDS * EACH, CHANGES), "s",
-            note=f"{WATCHERS * CHANGES} events, none lost and none twice: each watcher's count and sum")
+        found = side.watched(ROUNDS * EACH, CHANGES)
+        row(f"{WATCHERS} watchers, {CHANGES} changes, {name}: all seen by all after", found["seconds"], "s",
+            note=f"{WATCHERS * CHANGES} events, none lost and none twice (each watcher's count and sum); "
+                 f"{found['resumed']} watches were ended by the server and resumed")
 
 
 def measure():

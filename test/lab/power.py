@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import threading
 
-SECTOR = 512
+SECTOR = 4096  # smaller ones would tear ext4's superblock, which is its own affair and e2fsck's
 REQUEST, REPLY = struct.Struct(">IHHQQI"), struct.Struct(">IIQ")
 READ, WRITE, DISCONNECT, FLUSH = range(4)
 FLAG_FUA = 1
@@ -132,7 +132,8 @@ class Disk:
         return True
 
     def cut_at(self, writes):
-        """From that write or flush on, counted from now, nothing is served: a moment in the middle of what it does. Sets `dark`."""
+        """From that write or flush on, counted from now, nothing is served: a moment in the middle of what it does. Sets `dark`. None:
+        never."""
         with self.lock:
             self.writes_left = writes
 
@@ -163,7 +164,8 @@ class Guest:
              "-chardev", f"file,id=console,path={self.console},append=on", "-serial", "chardev:console",
              "-kernel", "build/ramdisk/virt/vmlinuz", "-initrd", initramfs,
              "-append", "console=ttyS0 quiet rdinit=/power-init panic=-1 random.trust_cpu=on",
-             "-drive", f"file=nbd+unix:///?socket={disk.path},format=raw,if=virtio,cache=writeback",
+             "-drive", f"id=disk,file=nbd+unix:///?socket={disk.path},format=raw,if=none,cache=writeback",
+             "-device", f"virtio-blk-pci,drive=disk,logical_block_size={SECTOR},physical_block_size={SECTOR}",
              "-netdev", f"user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:6443", "-device", "virtio-net-pci,netdev=n0,romfile=",
              "-device", "virtio-rng-pci"])
 
