@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "ctrl/secret.h"
+#include "api/secret.h"
 
 #define SECRET_NAME "ingot-engine"
 #define TEN_YEARS   (3650 * 24 * USEC_PER_HOUR)

@@ -84,6 +84,7 @@ struct manager {
 	struct web *web, *bulk;
 	struct web_server *agent_server, *boot_server, *debug_server;
 	struct debug_routes *debug;
+	struct webhooks *webhooks; /* of standbys, too */
 };
 
 static void give_up(struct manager *m, const struct err *err)
@@ -329,6 +330,7 @@ static void run(struct manager *m)
 	if (!m->options->interface)
 		log_warn(
 			"no --provisioning-interface: hosts can be registered and switched, but not booted");
+	webhooks_lead(m->webhooks);
 	host_controller_start(m->controller, m->engine);
 	if (m->dhcp)
 		dhcp_server_set_active(m->dhcp, true);
@@ -447,6 +449,8 @@ static int check(struct manager *m, struct err *err)
 {
 	uint64_t retries, qps;
 	int r = policies_make(m->options, &m->policies, err);
+	if (r == 0)
+		r = webhooks_check(&m->options->webhook, err);
 	if (r == 0 && m->options->interface)
 		r = boot_settings(m, err);
 	if (r == 0 && parse_u64(m->options->retries, 1000, &retries) < 0)
@@ -531,6 +535,8 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 						   .recorder = m->recorder,
 						   .ns = m->options->namespace_watched,
 						   .max_provisioning_retries = (unsigned)retries });
+	m->webhooks = webhooks_start(m->client, &m->options->webhook, m->options->namespace_own,
+				     m->options->namespace_watched);
 	m->search = installation_find(m->loop, m->client, m->options->namespace_own,
 				      &m->installation, on_installation, m);
 }
@@ -542,6 +548,7 @@ static void stop_work(struct manager *m)
 	m->agent_server = web_server_close(m->agent_server);
 	m->boot_server = web_server_close(m->boot_server);
 	m->debug_server = web_server_close(m->debug_server);
+	webhooks_close(m->webhooks);
 	loop_drain(m->loop); /* requests that had come already; their handlers still stand */
 	m->dhcp = dhcp_server_close(m->dhcp);
 	m->tftp = tftp_server_close(m->tftp);
@@ -571,6 +578,7 @@ struct manager *manager_free(struct manager *m)
 	if (!m)
 		return NULL;
 	stop_work(m);
+	webhooks_free(m->webhooks);
 	kube_lease_free(m->lease);
 	kube_client_free(m->lease_client);
 	free(m->identity);

@@ -7,6 +7,7 @@
 #include "kube/transport.h"
 #include "loop/loop.h"
 #include "net/policy.h"
+#include "webhooks.h"
 
 /* First member of the options of a command that runs a manager; filled by MANAGER_OPTION_ROWS. */
 struct manager_options {
@@ -32,6 +33,7 @@ struct manager_options {
 	bool leader_elect;
 	const char *lease_name, *lease_namespace;
 	const char *lease_duration, *renew_deadline, *retry_period;
+	struct webhook_options webhook; /* MANAGER_WEBHOOK_ROWS; without them: none */
 };
 
 #define MANAGER_OPTION(n, arg, def, text, field)                                                   \

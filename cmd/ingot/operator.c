@@ -35,6 +35,7 @@ static const struct option_row rows[] = {
 		       "requests a second to the cluster's API, after a burst of 30; 0: no limit",
 		       api_qps),
 	MANAGER_ELECTION_ROWS,
+	MANAGER_WEBHOOK_ROWS,
 	{ .name = NULL },
 };
 

@@ -31,12 +31,13 @@
 #include "manager.h"
 #include "net/net.h"
 #include "pki.h"
+#include "rules_glue.h"
 
 enum { API_PORT = 6443 };
 
 struct standalone_options {
 	struct manager_options manager;
-	bool api_only;
+	bool api_only, no_admission;
 	const char *data_dir;
 	const char *api_bind;
 	struct option_list crds;
@@ -71,6 +72,10 @@ static const struct option_row rows[] = {
 	  .help = "serve the API, run no controllers",
 	  .kind = OPTION_FLAG,
 	  .offset = offsetof(struct standalone_options, api_only) },
+	{ .name = "no-admission",
+	  .help = "take objects that break Metal3's rules; the controllers then do not act on them",
+	  .kind = OPTION_FLAG,
+	  .offset = offsetof(struct standalone_options, no_admission) },
 	MANAGER_OPTION_ROWS,
 	{ .name = NULL },
 };
@@ -151,6 +156,8 @@ static int start_api(struct standalone *s, struct err *err)
 {
 	struct crd_list crds = { 0 };
 	_cleanup_(freep_path) char *path = in_data_dir(s, "store.db");
+	/* An API server alone takes what its schemas allow, as on a cluster without webhooks. */
+	bool admission = !s->options->api_only && !s->options->no_admission;
 	int r = loop_new(&s->store_loop, err);
 	if (r == 0)
 		r = crds_load(&s->options->crds, &crds, err);
@@ -158,7 +165,8 @@ static int start_api(struct standalone *s, struct err *err)
 		r = apiserver_new(
 			&(struct apiserver_options){ .loop = s->store_loop,
 						     .path = path,
-						     .crds = (const char *const *)crds.json },
+						     .crds = (const char *const *)crds.json,
+						     .admit = admission ? rules_admit : NULL },
 			&s->api, err);
 	crds_done(&crds);
 	if (r < 0)

@@ -15,10 +15,29 @@
 #include "loop/loop.h"
 
 struct apiserver;
+struct call;
+struct json;
 struct api_exchange; /* one request under way, made by a front */
 
 /* Larger bodies get 413; a front may refuse them before it has read them. */
 enum { APISERVER_BODY_MAX = 3 * 1024 * 1024 };
+
+enum api_operation { API_CREATE, API_UPDATE, API_DELETE };
+
+/* A write that the schema allows: is it admitted? All is borrowed during the call. */
+struct api_admission {
+	enum api_operation operation;
+	const char *group, *kind, *ns, *name;
+	const struct json *now; /* NULL: deletion */
+	const struct json *old; /* NULL: creation */
+	struct call *call;	/* private */
+};
+
+/* For admit functions. All objects of the kind "plural.group", in all namespaces: a new array;
+ * empty for a kind that is not served, NULL with err when the store fails. */
+struct json *api_admission_list(const struct api_admission *a, const char *key, struct err *err);
+/* A warning in the answer, whatever the verdict is. */
+void api_admission_warn(const struct api_admission *a, const char *text);
 
 struct apiserver_options {
 	struct loop *loop; /* on which everything here runs */
@@ -27,6 +46,10 @@ struct apiserver_options {
 		*crds;	  /* JSON texts of CustomResourceDefinitions made at start, NULL-ended */
 	uint64_t log_max; /* changes kept for watches to resume from; 0: the store's default */
 	usec_t log_max_age;
+	/* Asked before clients' writes of custom objects, but for subresources. Returns the message
+	 * of a refusal (403), a new string, or NULL. Optional. */
+	char *(*admit)(void *data, const struct api_admission *a);
+	void *admit_data;
 };
 
 struct api_request {

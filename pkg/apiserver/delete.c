@@ -122,6 +122,8 @@ int delete_object(struct call *c, const struct resource *r, struct object *old,
 		  const struct delete_options *options, bool *ret_gone)
 {
 	int result = check_preconditions(c, r, old->tree, options);
+	if (result == 0)
+		result = admit(c, r, API_DELETE, NULL, old->tree);
 	if (result < 0)
 		return result;
 	_cleanup_(json_freep) struct json *tree = json_dup(old->tree);

@@ -50,6 +50,8 @@ struct apiserver {
 	struct loop *loop;
 	struct store *store;
 	struct registry registry;
+	char *(*admit)(void *data, const struct api_admission *a); /* NULL: all are */
+	void *admit_data;
 	uint64_t committed; /* revision that watches may know of */
 	struct batch batch;
 	struct timer commit_timer;
@@ -222,6 +224,9 @@ int write_create(struct call *c, const struct resource *r, const char *ns, struc
 int write_update(struct call *c, const struct resource *r, const struct object *old,
 		 struct json **tree, enum part part);
 int write_check_namespace(struct call *c, const struct resource *r, const char *ns);
+/* admit.c: negative when it was refused */
+int admit(struct call *c, const struct resource *r, enum api_operation operation,
+	  const struct json *now, const struct json *old);
 /* delete.c */
 struct delete_options {
 	char *uid, *resource_version;

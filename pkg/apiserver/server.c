@@ -382,6 +382,8 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
 				    .log_max_age = options->log_max_age };
 	struct apiserver *s = xcalloc(1, sizeof(*s));
 	s->loop = options->loop;
+	s->admit = options->admit;
+	s->admit_data = options->admit_data;
 	registry_init(&s->registry);
 	batch_init(&s->batch);
 	list_init(&s->watches);

@@ -171,6 +171,8 @@ static int check_new(struct call *c, const struct resource *r, const char *ns,
 	if (terminating)
 		return terminating < 0 ? terminating : refuse_terminating(c, r, name, ns);
 	int result = check(c, r, tree, NULL);
+	if (result == 0)
+		result = admit(c, r, API_CREATE, tree, NULL);
 	if (result < 0)
 		return result;
 	int found = exists(c, r, ns, name);
@@ -334,6 +336,8 @@ int write_update(struct call *c, const struct resource *r, const struct object *
 	if (r->ops && r->ops->prepare)
 		r->ops->prepare(c, *tree, old->tree);
 	result = check(c, r, *tree, old->tree);
+	if (result == 0 && part == PART_MAIN)
+		result = admit(c, r, API_UPDATE, *tree, old->tree);
 	if (result < 0)
 		return result;
 	if (part == PART_MAIN)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admission/rules.h"
 #include "base/mem.h"
 #include "ctrl/internal.h"
 #include "json/patch.h"
@@ -254,7 +255,26 @@ static bool prepare_object(struct pass *p)
 {
 	if (p->host.meta.deleted_at)
 		release_hardware_data(p);
-	return restore_status(p) || fill_architecture(p) || import_hardware(p) || add_finalizer(p);
+	return fill_architecture(p) || import_hardware(p) || add_finalizer(p);
+}
+
+/* What the webhooks refuse gets here when there are none, or was there before them. A host that
+ * breaks their rules is not acted on at all, but it can be detached and deleted. True: that is the
+ * outcome of the pass. */
+static bool breaks_rules(struct pass *p, struct action *ret)
+{
+	_cleanup_(causes_done) struct causes causes = { 0 };
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	bool managed = p->state != BMH_NONE && p->state != BMH_UNMANAGED;
+	if (!managed || p->host.meta.deleted_at || api_annotation(&p->host.meta, BMH_DETACHED))
+		return false;
+	rules_check_host(p->facts->object, &causes);
+	if (!causes.count)
+		return false;
+	causes_format(&causes, &text);
+	p->examined = true;
+	*ret = pass_fail_once(p, BMH_ERROR_REGISTRATION, 0, "RegistrationError", "%s", text.data);
+	return true;
 }
 
 /* --- the pass --------------------------------------------------------------------------------- */
@@ -373,7 +393,7 @@ static void write_status(struct pass *p)
 static struct action run(struct pass *p)
 {
 	struct action a = { ACT_COMPLETE, 0 };
-	if (prepare_object(p))
+	if (restore_status(p) || breaks_rules(p, &a) || prepare_object(p))
 		return a;
 	describe_host(p);
 	enum bmh_state state = p->state;

@@ -12,7 +12,7 @@
  */
 
 #include "ctrl/host.h"
-#include "ctrl/secret.h"
+#include "api/secret.h"
 
 enum action_kind {
 	ACT_CONTINUE, /* still at it: come back after delay, or when kicked */

@@ -8,16 +8,6 @@
 #include "base/mem.h"
 #include "ctrl/internal.h"
 
-char *secret_value(const struct json *secret, const char *key)
-{
-	const char *encoded = json_get_string(json_get(secret, "data"), key);
-	void *value;
-	size_t len;
-	if (!encoded || base64_decode(encoded, strlen(encoded), &value, &len) < 0)
-		return NULL;
-	return value;
-}
-
 static char *trimmed(char *s)
 {
 	if (!s)
@@ -257,7 +247,8 @@ bool pass_register(struct pass *p, struct action *ret)
 		p->credentials_tried_changed = true;
 	}
 	struct prov_register params = { .credentials_changed = p->credentials_tried_changed,
-					.retry = s->error == BMH_ERROR_REGISTRATION };
+					.retry = s->error == BMH_ERROR_REGISTRATION,
+					.settled = p->state != BMH_REGISTERING };
 	pr->ops->register_host(pr, &p->prov, &params, &node_id, &r);
 	if (r.outcome == PROV_FAILED) {
 		*ret = pass_fail(p, BMH_ERROR_REGISTRATION, "%s", r.error);

@@ -54,6 +54,9 @@ struct prov_result {
 struct prov_register {
 	bool credentials_changed;
 	bool retry; /* after a failure: try again */
+	/* The host has been registered before, so BMC and boot MAC address cannot be others now:
+	 * that would be another machine. They can after remove() with force. */
+	bool settled;
 };
 
 struct prov_inspect {

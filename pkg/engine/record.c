@@ -92,6 +92,13 @@ static const struct bind_field bmc_fields[] = {
 };
 TABLE(bmc);
 
+static const struct bind_field registered_fields[] = {
+	FIELD("bmcAddress", BIND_STRING, registered.bmc_address),
+	FIELD("bootMACAddress", BIND_STRING, registered.boot_mac),
+	{ 0 },
+};
+TABLE(registered);
+
 static const struct bind_field record_fields[] = {
 	FIELD("hostUID", BIND_STRING, host_uid),
 	FIELD("schemaVersion", BIND_INT, schema_version),
@@ -103,6 +110,7 @@ static const struct bind_field record_fields[] = {
 	OBJECT("progress", progress_struct),
 	OBJECT("dhcp", dhcp_struct),
 	OBJECT("bmc", bmc_struct),
+	OBJECT("registered", registered_struct),
 	{ 0 },
 };
 const struct bind_struct record_struct = { sizeof(struct node_record), record_fields };

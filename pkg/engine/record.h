@@ -58,6 +58,9 @@ struct node_record {
 		char *address;
 		char *vendor;
 	} bmc;
+	struct {
+		char *bmc_address, *boot_mac;
+	} registered; /* with what; NULL: not yet, or detached since */
 };
 
 extern const struct bind_struct record_struct;

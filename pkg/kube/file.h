@@ -1,5 +1,5 @@
 #pragma once
-/* Small text files: tokens, certificates, kubeconfigs. Inside pkg/kube. any thread */
+/* Small text files: tokens, certificates, kubeconfigs. any thread */
 
 #include "base/err.h"
 

@@ -124,6 +124,8 @@ struct web {
 	unsigned char buffer[LWS_PRE + WEB_PIECE];
 };
 
+struct tls_identity; /* a certificate that replaced the first one */
+
 struct web_server {
 	struct list link;
 	struct web *web;   /* NULL after web_free */
@@ -138,6 +140,8 @@ struct web_server {
 	size_t conn_count;
 	struct list conns; /* longest idle first */
 	bool tls;
+	SSL_CTX *tls_context;	       /* lws's; NULL: plain HTTP */
+	struct tls_identity *identity; /* NULL: the one that it was opened with */
 };
 
 struct conn *conn_new(struct web_server *s, const struct sockaddr_storage *peer);
@@ -158,6 +162,9 @@ void conn_deliver_cut(struct mail *m);
 /* --- TLS -------------------------------------------------------------------------------------- */
 
 int tls_setup(SSL_CTX *ctx, const struct web_server_options *options, struct err *err);
+/* From now on s->identity is asked for at each handshake; what was there is freed. */
+int tls_replace(struct web_server *s, const char *cert, const char *key, struct err *err);
+struct tls_identity *tls_identity_free(struct tls_identity *i);
 /* PEM of the peer's certificate if it sent one and our CA stands behind it; else NULL. */
 char *tls_peer_certificate(struct lws *wsi);
 /* Says close_notify; lws itself does not, for raw sockets. */

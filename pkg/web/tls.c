@@ -4,6 +4,7 @@
  * offers for this (LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS). The OpenSSL types come
  * with libwebsockets.h, whose interface they are part of. Service thread. */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -30,6 +31,13 @@ static void free_x509(X509 **x)
 static void free_key(EVP_PKEY **key)
 {
 	EVP_PKEY_free(*key);
+}
+
+/* A prompt on the terminal must never come up. */
+static int no_password(char *buf, int size, int rwflag, void *data)
+{
+	(void)buf, (void)size, (void)rwflag, (void)data;
+	return -1;
 }
 
 static BIO *open_pem(const char *pem)
@@ -103,6 +111,71 @@ int tls_setup(SSL_CTX *ctx, const struct web_server_options *options, struct err
 	if (r == 0 && options->client_ca)
 		r = ask_for_clients(ctx, options->client_ca, err);
 	return r;
+}
+
+/* --- another certificate while the server runs -------------------------------------------------
+ */
+
+struct tls_identity {
+	X509 *cert;
+	EVP_PKEY *key;
+	STACK_OF(X509) * chain;
+};
+
+struct tls_identity *tls_identity_free(struct tls_identity *i)
+{
+	if (!i)
+		return NULL;
+	X509_free(i->cert);
+	EVP_PKEY_free(i->key);
+	sk_X509_pop_free(i->chain, X509_free);
+	free(i);
+	return NULL;
+}
+
+static void free_identity(struct tls_identity **i)
+{
+	tls_identity_free(*i);
+}
+
+/* Per connection, because an SSL_CTX keeps one certificate of each type of key and cannot forget
+ * one: an RSA certificate would go on being served beside the EC one that replaced it. */
+static int use_identity(SSL *ssl, void *data)
+{
+	const struct web_server *s = data;
+	SSL_certs_clear(ssl);
+	return SSL_use_cert_and_key(ssl, s->identity->cert, s->identity->key, s->identity->chain,
+				    1);
+}
+
+static int read_chain(struct tls_identity *i, const char *pem, struct err *err)
+{
+	_cleanup_(free_bio) BIO *bio = open_pem(pem);
+	i->chain = sk_X509_new_null();
+	i->cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	if (!i->cert || !i->chain)
+		return ssl_error(err, "certificate");
+	for (X509 *x; (x = PEM_read_bio_X509(bio, NULL, NULL, NULL));)
+		sk_X509_push(i->chain, x);
+	ERR_clear_error(); /* the end of the text counts as an error */
+	return 0;
+}
+
+int tls_replace(struct web_server *s, const char *cert, const char *key, struct err *err)
+{
+	_cleanup_(free_identity) struct tls_identity *i = xcalloc(1, sizeof(*i));
+	_cleanup_(free_bio) BIO *bio = open_pem(key);
+	ERR_clear_error();
+	int r = read_chain(i, cert, err);
+	if (r < 0)
+		return r;
+	i->key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+	if (!i->key || X509_check_private_key(i->cert, i->key) != 1)
+		return ssl_error(err, "private key");
+	tls_identity_free(s->identity);
+	s->identity = TAKE_PTR(i);
+	SSL_CTX_set_cert_cb(s->tls_context, use_identity, s);
+	return 0;
 }
 
 char *tls_peer_certificate(struct lws *wsi)

@@ -218,6 +218,7 @@ static int vhost_callback(struct lws *wsi, enum lws_callback_reasons why, void *
 	if (why != LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS)
 		return 0;
 	struct call *call = lws_vhost_user(in);
+	call->server->tls_context = user;
 	return tls_setup(user, call->options, call->err) < 0 ? -1 : 0;
 }
 
@@ -281,8 +282,15 @@ static void cut_server(struct web_server *s)
 	for (struct list *l; (l = s->conns.next) != &s->conns;)
 		conn_cut(conn_of(l));
 	lws_vhost_destroy(TAKE_PTR(s->vhost));
+	s->identity = tls_identity_free(s->identity);
 	list_unlink(&s->link);
 	s->web = NULL;
+}
+
+static void replace_certificate(struct call *call)
+{
+	call->result = tls_replace(call->server, call->options->cert, call->options->key,
+				   call->err);
 }
 
 static void close_server(struct call *call)
@@ -559,6 +567,19 @@ int web_server_open(struct web *w, const struct web_server_options *options,
 	}
 	*ret = s;
 	return 0;
+}
+
+int web_server_set_certificate(struct web_server *s, const char *cert, const char *key,
+			       struct err *err)
+{
+	const struct web_server_options options = { .cert = cert, .key = key };
+	struct call call = {
+		.fn = replace_certificate, .server = s, .options = &options, .err = err
+	};
+	if (!s->tls || !s->web)
+		return err_set(err, ERR_INVALID, "%s serves no TLS", s->name);
+	int r = call_and_wait(s->web, &call);
+	return r < 0 ? err_wrap(err, "%s", s->name) : 0;
 }
 
 uint16_t web_server_port(const struct web_server *s)

@@ -100,5 +100,10 @@ struct web *web_free(
 	struct web *w); /* ends it; connections are cut; servers must still be closed */
 int web_server_open(struct web *w, const struct web_server_options *options,
 		    struct web_server **ret, struct err *err);
+/* Another certificate for a server that has one. Handshakes that begin from now on get it;
+ * connections that stand are left alone. On failure (the pair does not fit) nothing changes. Not
+ * from a loop's thread that the service thread waits for: it waits for none. */
+int web_server_set_certificate(struct web_server *s, const char *cert, const char *key,
+			       struct err *err);
 uint16_t web_server_port(const struct web_server *s);
 struct web_server *web_server_close(struct web_server *s);

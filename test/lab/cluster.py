@@ -125,7 +125,9 @@ class Cluster:
         pki = self.pki.path
         self._api = self._run(
             "kube-apiserver", "--etcd-servers", ETCD, "--bind-address", "127.0.0.1", "--secure-port", "6443",
-            "--advertise-address", "10.77.0.1", "--service-cluster-ip-range", "10.96.0.0/16",
+            "--advertise-address", "10.77.0.1",
+            # Without kube-proxy: webhooks are reached at the Endpoints of their Service.
+            "--enable-aggregator-routing=true", "--service-cluster-ip-range", "10.96.0.0/16",
             "--tls-cert-file", pki("server.crt"), "--tls-private-key-file", pki("server.key"),
             "--client-ca-file", pki("ca.crt"), "--authorization-mode", "RBAC", "--anonymous-auth=false",
             "--service-account-issuer", "https://kubernetes.default.svc",

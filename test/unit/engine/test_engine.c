@@ -376,6 +376,46 @@ static void test_password_changed_in_flight(void **state)
 	rig_free(rig);
 }
 
+static const char *register_settled(struct rig *rig, const struct prov_host *host)
+{
+	const char *node_id;
+	_cleanup_(json_freep) struct json *record = rig->record ? json_dup(rig->record) : NULL;
+	if (!engine_knows(rig->engine, key))
+		engine_load(rig->engine, key, uid, record);
+	rig->result.error[0] = '\0';
+	rig->prov->ops->register_host(rig->prov, host, &(struct prov_register){ .settled = true },
+				      &node_id, &rig->result);
+	return rig->result.outcome == PROV_FAILED ? rig->result.error : "";
+}
+
+/* A registered host does not become another machine by an edit, not after a restart either; a host
+ * that was detached may. */
+static void test_another_machine(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(26);
+	to_available(rig);
+	struct prov_host bmc = rig->host, mac = rig->host;
+	bmc.bmc_address = "ipmi://192.0.2.99";
+	mac.boot_mac = "52:54:00:00:00:99";
+	for (int i = 0; i < 2; i++) {
+		assert_non_null(
+			strstr(register_settled(rig, &bmc), "spec.bmc.address was changed"));
+		assert_non_null(
+			strstr(register_settled(rig, &mac), "spec.bootMACAddress was changed"));
+		assert_string_equal(register_settled(rig, &rig->host), "");
+		advance(rig, USEC_PER_MIN);
+		restart_engine(rig);
+	}
+	assert_string_equal(register_settled(rig, &rig->host), "");
+	do {
+		rig->prov->ops->remove(rig->prov, &rig->host, true, &rig->result);
+		advance(rig, USEC_PER_SEC);
+	} while (rig->result.outcome == PROV_RUNNING);
+	assert_null(strstr(register_settled(rig, &bmc), "was changed"));
+	rig_free(rig);
+}
+
 static void test_silent_bmc_heals(void **state)
 {
 	(void)state;
@@ -1490,6 +1530,7 @@ int main(void)
 		cmocka_unit_test(test_whole_life),
 		cmocka_unit_test(test_uefi_entry),
 		cmocka_unit_test(test_wrong_password),
+		cmocka_unit_test(test_another_machine),
 		cmocka_unit_test(test_password_changed_in_flight),
 		cmocka_unit_test(test_silent_bmc_heals),
 		cmocka_unit_test(test_no_boot_mac),

@@ -243,6 +243,41 @@ static void many(void **state)
 	}
 }
 
+/* New handshakes see the new certificate, chain and type of key included; a connection that stands
+ * goes on; a pair that does not fit changes nothing. */
+static void another_certificate(void **state)
+{
+	struct rig *rig = *state;
+	uint16_t port = web_server_port(rig->server);
+	struct err err = { 0 };
+	_cleanup_(tls_hang_up) struct client old = tls_dial(port, "localhost", NULL, NULL);
+	_cleanup_(answer_done) struct answer a = tls_ask(&old, GET("/") "\r\n");
+	assert_int_equal(web_server_set_certificate(rig->server, pki.chain, pki.behind.key, &err),
+			 0);
+	_cleanup_(tls_hang_up) struct client fresh = tls_dial(port, "behind", NULL, NULL);
+	_cleanup_(answer_done) struct answer b = tls_ask(&fresh, GET("/") "\r\n");
+	_cleanup_(answer_done) struct answer c = tls_ask(&old, GET("/") "\r\n");
+	assert_int_equal(b.status, 200);
+	assert_int_equal(c.status, 200);
+	assert_true(web_server_set_certificate(rig->server, pki.second.cert, pki.server.key, &err) <
+		    0);
+	assert_non_null(strstr(err.text, "private key"));
+	assert_true(web_server_set_certificate(rig->server, "no PEM", pki.server.key, &err) < 0);
+	_cleanup_(tls_hang_up) struct client still = tls_dial(port, "behind", NULL, NULL);
+	assert_int_equal(
+		web_server_set_certificate(rig->server, pki.second.cert, pki.second.key, &err), 0);
+	_cleanup_(tls_hang_up) struct client last = tls_dial(port, "second", NULL, NULL);
+}
+
+static void no_certificate_without_tls(void **state)
+{
+	struct rig *rig = *state;
+	struct web_server *plain = rig_open(rig, NULL, NULL, NULL, 0);
+	struct err err;
+	assert_true(web_server_set_certificate(plain, pki.server.cert, pki.server.key, &err) < 0);
+	web_server_close(plain);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, rig_teardown)
 
 int main(void)
@@ -261,6 +296,8 @@ int main(void)
 		TEST(close_notify),
 		TEST(strangers_to_tls),
 		TEST(many),
+		TEST(another_certificate),
+		TEST(no_certificate_without_tls),
 	};
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, make_pki, drop_pki);

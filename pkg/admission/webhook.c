@@ -1,0 +1,179 @@
+/* The webhook server's handler. Every replica serves it, leader or not, because it needs no state.
+ * What is not a review gets 4xx, which an API server shows as a failure of the webhook; a denial is
+ * 200 with "allowed": false. The handler runs on the core loop. */
+
+#include "admission/webhook.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "admission/review.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+static const char path_prefix[] = "/validate-metal3-io-v1alpha1-";
+static const struct kube_resource hosts = { "metal3.io", "v1alpha1", "baremetalhosts",
+					    "BareMetalHost", true };
+
+struct webhook {
+	struct loop *loop;
+	struct kube_client *client;
+	const char *ns;
+	struct list questions;
+};
+
+/* A review that waits for the list of hosts. */
+struct question {
+	struct list link;
+	struct web_request *request;
+	struct review review;
+	struct kube_op *op;
+};
+
+static void answer_text(struct web_request *r, int status, const char *text)
+{
+	const struct web_reply_head head = { .status = status,
+					     .content_type = "text/plain; charset=utf-8" };
+	web_reply(r, &head, text, strlen(text));
+}
+
+static void answer(struct web_request *request, const struct review *review)
+{
+	const struct web_reply_head head = { .status = 200, .content_type = "application/json" };
+	_cleanup_(rule_findings_done) struct rule_findings found = { 0 };
+	const struct rule_subject *s = &review->subject;
+	if (!review->subresource)
+		rules_check(s, &found);
+	_cleanup_(freep) char *body = review_answer(review, &found);
+	if (found.errors.count)
+		log_info("refused", "kind", s->kind, "namespace", s->ns, "name", s->name, "field",
+			 found.errors.items[0].field);
+	web_reply(request, &head, body, strlen(body));
+}
+
+/* --- with a list of hosts --------------------------------------------------------------------- */
+
+static void question_free(struct question *q)
+{
+	list_unlink(&q->link);
+	review_done(&q->review);
+	free(q);
+}
+
+static void on_hosts(void *data, const struct err *err, struct json **list)
+{
+	struct question *q = data;
+	q->review.subject.hosts = err ? NULL : json_get(*list, "items");
+	q->review.subject.no_hosts_because = err ? err->text : "the list was empty text";
+	answer(q->request, &q->review);
+	question_free(q);
+}
+
+static void ask_for_hosts(struct webhook *w, struct web_request *request,
+			  const struct review *review)
+{
+	const struct kube_list_options all = { 0 };
+	struct question *q = xcalloc(1, sizeof(*q));
+	q->request = request;
+	q->review = *review;
+	list_append(&w->questions, &q->link);
+	q->op = kube_list(w->client, &hosts, w->ns, &all, on_hosts, q);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+/* "application/json", with or without parameters. */
+static bool is_json(const struct web_request *r)
+{
+	const char *type = str_or(web_header(r, "content-type"), "");
+	size_t len = strcspn(type, "; \t");
+	return len == strlen("application/json") && strncasecmp(type, "application/json", len) == 0;
+}
+
+/* The kind that the path names; NULL: none. */
+static const struct rule_kind *kind_of(const struct web_request *r)
+{
+	const char *path = web_path(r);
+	if (!str_has_prefix(path, path_prefix))
+		return NULL;
+	for (const struct rule_kind *k = rules_kinds(); k->kind; k++)
+		if (streq(k->singular, path + strlen(path_prefix)))
+			return k;
+	return NULL;
+}
+
+/* 0: go on; else the request has been answered. */
+static int check_request(struct web_request *r)
+{
+	if (!kind_of(r))
+		answer_text(r, 404, "no webhook at this path\n");
+	else if (!streq(web_method(r), "POST"))
+		answer_text(r, 405, "webhooks are asked by POST\n");
+	else if (!is_json(r))
+		answer_text(r, 415, "webhooks take application/json\n");
+	else
+		return 0;
+	return -1;
+}
+
+static void handle(void *data, struct web_request *r)
+{
+	struct webhook *w = data;
+	struct review review;
+	struct err err = { 0 };
+	size_t len;
+	if (check_request(r) < 0)
+		return;
+	const char *body = web_body(r, &len);
+	int result = review_parse(body, len, &review, &err);
+	if (result == 0 && !streq(review.subject.kind, kind_of(r)->kind)) {
+		result = err_set(&err, ERR_INVALID, "the path is for %s, the request about %s",
+				 kind_of(r)->kind, review.subject.kind);
+		review_done(&review);
+	}
+	if (result < 0) {
+		log_warn("webhook: not a review", "peer", web_peer_address(r), "error", err.text);
+		answer_text(r, 400, err.text);
+	} else if (!review.subresource && rules_want_hosts(&review.subject)) {
+		ask_for_hosts(w, r, &review);
+	} else {
+		answer(r, &review);
+		review_done(&review);
+	}
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct webhook *webhook_new(struct loop *loop, struct kube_client *client, const char *ns)
+{
+	struct webhook *w = xcalloc(1, sizeof(*w));
+	*w = (struct webhook){ .loop = loop, .client = client, .ns = ns };
+	list_init(&w->questions);
+	return w;
+}
+
+struct web_route webhook_route(struct webhook *w)
+{
+	return (struct web_route){ .prefix = "/",
+				   .loop = w->loop,
+				   .handler = handle,
+				   .data = w,
+				   .max_body_bytes = REVIEW_BODY_MAX };
+}
+
+struct webhook *webhook_free(struct webhook *w)
+{
+	if (!w)
+		return NULL;
+	for (struct list *l; (l = w->questions.next) != &w->questions;) {
+		struct question *q = list_entry(l, struct question, link);
+		kube_cancel(q->op);
+		answer_text(q->request, 503, "stopping\n");
+		question_free(q);
+	}
+	free(w);
+	return NULL;
+}

@@ -1,0 +1,52 @@
+/* What the rules of the composition root say of a write, as a validating webhook would on a
+ * cluster: after the schema, before the store, and for custom kinds only. The server's own work
+ * (garbage collection, namespaces that go) is not asked about, because it does not come again when
+ * it is refused. Runs on the server's loop. */
+
+#include "apiserver/internal.h"
+#include "base/mem.h"
+
+struct listing {
+	const struct resource *r;
+	struct json *items;
+};
+
+static int add(void *data, const struct store_row *row)
+{
+	struct listing *l = data;
+	json_append(l->items, object_parse(l->r, row->data, row->len, row->rv));
+	return 0;
+}
+
+struct json *api_admission_list(const struct api_admission *a, const char *key, struct err *err)
+{
+	struct apiserver *s = a->call->s;
+	struct listing l = { registry_find_key(&s->registry, key), json_new_array() };
+	struct store_query q = { .resource = key };
+	if (l.r && store_list(s->store, &q, add, &l, err) < 0)
+		l.items = json_free(l.items);
+	return l.items;
+}
+
+void api_admission_warn(const struct api_admission *a, const char *text)
+{
+	call_warn(a->call, "%s", text);
+}
+
+int admit(struct call *c, const struct resource *r, enum api_operation operation,
+	  const struct json *now, const struct json *old)
+{
+	const struct json *any = now ? now : old;
+	if (!c->s->admit || !c->request || !resource_is(r, RESOURCE_CUSTOM))
+		return 0;
+	const struct api_admission a = { .operation = operation,
+					 .group = r->group,
+					 .kind = r->kind,
+					 .ns = object_ns(any),
+					 .name = object_name(any),
+					 .now = now,
+					 .old = old,
+					 .call = c };
+	_cleanup_(freep) char *denial = c->s->admit(c->s->admit_data, &a);
+	return denial ? fail(c, 403, "Forbidden", "%s", denial) : 0;
+}
