@@ -171,7 +171,7 @@ $(B)/release/bench_api: $(B)/release/test/bench/api.o $(call archives,release,ba
 # --- the test layers (docs/testing.md) --------------------------------------------------------------------------
 
 # Each layer appends "name passed failed skipped" to build/test/results; hack/totals sums them.
-.PHONY: test test-full test-lab-full test-api test-planted lint bench install
+.PHONY: test test-full test-lab-full test-api test-planted lint bench install uninstall
 test: setup ## the tests of the 25-minute budget, set-up included
 	@rm -f $(B)/test/results
 	@hack/test-layers test-unit fuzz-replay test-sim test-api test-lab
@@ -209,15 +209,29 @@ test-lab-full: all $(B)/ramdisk/virt/initramfs lab-image
 bench: setup all $(B)/release/bench_ipmi $(B)/release/bench_api $(B)/ramdisk/virt/initramfs lab-image ## the figures, with peers in the same run; ROWS="ipmi write": these groups only
 	@hack/bench $(ROWS)
 
+# Beside the programs: share/ingot holds CRDs, manifests and the ramdisks that were built; lib what systemd reads.
 PREFIX ?= /usr/local
-install: all ## programs to $(PREFIX)/bin, CRDs, manifests and ramdisks (if built) to $(PREFIX)/share/ingot
-	@install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/ingot/{crds,manifests}
-	@install -m 755 $(B)/ingot $(B)/ingotctl $(B)/ingot-agent $(DESTDIR)$(PREFIX)/bin/
-	@ln -sf ingotctl $(DESTDIR)$(PREFIX)/bin/kubectl-ingot
-	@install -m 644 crds/*.yaml $(DESTDIR)$(PREFIX)/share/ingot/crds/
-	@install -m 644 manifests/*.yaml $(DESTDIR)$(PREFIX)/share/ingot/manifests/
+SYSCONFDIR ?= /etc
+TO := $(DESTDIR)$(PREFIX)
+UNIT := lib/systemd/system/ingot.service lib/sysusers.d/ingot.conf
+PROGRAMS := ingot ingotctl ingot-agent
+with_prefix = sed 's|/usr/local|$(PREFIX)|g; s|/etc/|$(SYSCONFDIR)/|g'
+
+install: all ## programs, CRDs, manifests, ramdisks (if built), systemd unit: PREFIX=/usr/local [DESTDIR=dir]
+	@install -d $(TO)/bin $(TO)/share/ingot $(TO)/share/doc/ingot $(addprefix $(TO)/,$(dir $(UNIT))) $(DESTDIR)$(SYSCONFDIR)/default
+	@install -m 755 $(addprefix $(B)/,$(PROGRAMS)) $(TO)/bin/
+	@ln -sf ingotctl $(TO)/bin/kubectl-ingot
+	@umask 022; cp -rP --no-preserve=mode,ownership crds manifests $(TO)/share/ingot/
+	@install -m 644 LICENSE docs/*.md $(TO)/share/doc/ingot/
 	@for f in $(wildcard $(B)/ramdisk/*/vmlinuz $(B)/ramdisk/*/initramfs); do \
-		install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/ingot/$${f#$(B)/}; done
+		install -D -m 644 $$f $(TO)/share/ingot/$${f#$(B)/}; done
+	@umask 022; $(with_prefix) manifests/systemd/ingot.service >$(TO)/lib/systemd/system/ingot.service
+	@install -m 644 manifests/systemd/ingot.sysusers $(TO)/lib/sysusers.d/ingot.conf
+	@[ -e $(DESTDIR)$(SYSCONFDIR)/default/ingot ] || $(with_prefix) manifests/systemd/ingot.default >$(DESTDIR)$(SYSCONFDIR)/default/ingot
+
+uninstall: ## what install brought, but for the settings in SYSCONFDIR and Ingot's data
+	@rm -f $(addprefix $(TO)/bin/,$(PROGRAMS) kubectl-ingot) $(addprefix $(TO)/,$(UNIT))
+	@rm -rf $(TO)/share/ingot $(TO)/share/doc/ingot
 
 .PHONY: clean
 clean: ## remove what was built, keep what was downloaded
