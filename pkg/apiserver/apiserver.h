@@ -36,7 +36,8 @@ struct api_request {
 	const char *content_type; /* "" when absent */
 	const char *accept;
 	const char *user; /* authenticated name, "system:admin" */
-	const char *user_agent; /* owner of what is written when no fieldManager is named; or NULL */
+	const char
+		*user_agent; /* owner of what is written when no fieldManager is named; or NULL */
 	const char *body;
 	size_t body_len;
 };

@@ -104,8 +104,8 @@ struct call {
 	char *ns, *name, *subresource;	   /* "" when absent */
 	struct query query;
 	enum form form;
-	/* An apply has worked out who owns the object that is about to be written: its managedFields, or
-	 * NULL. */
+	/* An apply has worked out who owns the object that is about to be written: its
+	 * managedFields, or NULL. */
 	bool applying;
 	struct json *applied;
 	/* The answer. */

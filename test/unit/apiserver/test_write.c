@@ -96,8 +96,9 @@ static void test_metadata_rules(void **state)
 		       "name is neither a standard finalizer name nor is it fully qualified");
 	ask(s, "POST", CONFIGS,
 	    "{'metadata':{'name':'a','ownerReferences':[{'apiVersion':'v1','kind':'Secret','name':'x'}]}}");
-	assert_failure(422, "Invalid",
-		       "metadata.ownerReferences[0].uid: Invalid value: \"\": uid must not be empty");
+	assert_failure(
+		422, "Invalid",
+		"metadata.ownerReferences[0].uid: Invalid value: \"\": uid must not be empty");
 	ask(s, "POST", CONFIGS, "{'metadata':{'name':'a','labels':{'x':5}}}");
 	assert_failure(
 		400, "BadRequest",
@@ -283,7 +284,8 @@ static void test_update_and_conflict(void **state)
 	ask(s, "PATCH", WIDGETS "/w", "{'metadata':{'resourceVersion':'1'},'spec':{'size':7}}");
 	assert_failure(409, "Conflict", "the object has been modified");
 	ask(s, "PATCH", WIDGETS "/w", "{'metadata':{'uid':'other'},'spec':{'size':7}}");
-	assert_failure(422, "Invalid", "metadata.uid: Invalid value: \"other\": field is immutable");
+	assert_failure(422, "Invalid",
+		       "metadata.uid: Invalid value: \"other\": field is immutable");
 	/* Kinds that allow it may be overwritten without a version. */
 	ask(s, "POST", CONFIGS, "{'metadata':{'name':'c'}}");
 	ask(s, "PUT", CONFIGS "/c", "{'metadata':{'name':'c'},'data':{'a':'b'}}");
@@ -389,7 +391,8 @@ static void test_patch_types(void **state)
 	ask_as(s, "PATCH", WIDGETS "/w", "application/apply-patch+json", "", "{}");
 	assert_failure(415, "UnsupportedMediaType", "application/apply-patch+yaml");
 	ask(s, "PATCH", WIDGETS "/w?force=true", "{}");
-	assert_failure(422, "Invalid", "force: Forbidden: may not be specified for non-apply patch");
+	assert_failure(422, "Invalid",
+		       "force: Forbidden: may not be specified for non-apply patch");
 	ask(s, "PATCH", WIDGETS "/w", "nonsense");
 	assert_failure(400, "BadRequest", "");
 	ask(s, "PATCH", WIDGETS "/w", "{'metadata':{'name':'other'}}");
