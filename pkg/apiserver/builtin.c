@@ -113,6 +113,34 @@ static void validate_secret_type(const struct json *now, struct causes *causes)
 	}
 }
 
+static bool is_json(const char *base64)
+{
+	_cleanup_(freep) void *bytes = NULL;
+	_cleanup_(json_freep) struct json *ignored = NULL;
+	size_t len;
+	return base64_decode(base64, strlen(base64), &bytes, &len) == 0 &&
+	       json_parse(bytes, len, &ignored, NULL) == 0;
+}
+
+/* What image pulls and service accounts would trip over later. */
+static void validate_secret_contents(const struct json *now, struct causes *causes)
+{
+	const char *type = str_or(json_get_string(now, "type"), "");
+	const char *key = streq(type, "kubernetes.io/dockercfg") ? ".dockercfg"
+								 : ".dockerconfigjson";
+	const char *account = "kubernetes.io/service-account.name";
+	const char *config = json_get_string(json_get(now, "data"), key);
+	_cleanup_(freep) char *path = xasprintf("data[%s]", key);
+	if (str_has_prefix(type, "kubernetes.io/dockerc") && config && !is_json(config))
+		causes_add(causes, CAUSE_INVALID, path, "\"<secret contents redacted>\"",
+			   "must be JSON");
+	if (streq(type, "kubernetes.io/service-account-token") &&
+	    str_empty(json_get_string(json_get_path(now, "metadata.annotations"), account)))
+		causes_add(causes, CAUSE_REQUIRED,
+			   "metadata.annotations[kubernetes.io/service-account.name]", NULL,
+			   CAUSE_BARE);
+}
+
 static void secret_validate(struct call *c, const struct json *now, const struct json *old,
 			    struct causes *causes)
 {
@@ -121,6 +149,7 @@ static void secret_validate(struct call *c, const struct json *now, const struct
 	validate_keys(json_get(now, "data"), "data", causes);
 	validate_size(data_size(json_get(now, "data"), true), "data", causes);
 	validate_secret_type(now, causes);
+	validate_secret_contents(now, causes);
 	validate_immutable(now, old, fields, causes);
 	if (old && !json_equal(json_get(now, "type"), json_get(old, "type")))
 		causes_add_json(causes, CAUSE_INVALID, "type", json_get(now, "type"),
@@ -196,9 +225,44 @@ static void namespace_prepare(struct call *c, struct json *now, const struct jso
 	if (old)
 		return;
 	struct json *spec = json_make_object(now, "spec");
-	json_append(json_set(spec, "finalizers", json_new_array()), json_new_string("kubernetes"));
+	if (!json_is_array(json_get(spec, "finalizers")))
+		json_set(spec, "finalizers", json_new_array());
+	bool known = false;
+	json_for_each(f, json_get(spec, "finalizers"))
+		known = known || streq(json_string(f), "kubernetes");
+	if (!known)
+		json_append(json_get_mut(spec, "finalizers"), json_new_string("kubernetes"));
 	json_set(now, "status", json_new_object());
 	json_set_string(json_get_mut(now, "status"), "phase", "Active");
+}
+
+static void validate_namespace_finalizers(const struct json *list, struct causes *causes)
+{
+	json_for_each(f, list) {
+		_cleanup_(strbuf_done) struct strbuf why = { 0 };
+		const char *name = str_or(json_string(f), "");
+		if (!name_is_qualified(name, &why))
+			causes_add_string(causes, CAUSE_INVALID, "spec.finalizers", name, "%s",
+					  why.data ? why.data : "");
+		else if (!strchr(name, '/') && !streq(name, "kubernetes"))
+			causes_add_string(
+				causes, CAUSE_INVALID, "spec.finalizers", name,
+				"name is neither a standard finalizer name nor is it fully qualified");
+	}
+}
+
+/* The phase says no more than the mark of deletion does, and nobody may make it say less. */
+static void namespace_validate(struct call *c, const struct json *now, const struct json *old,
+			       struct causes *causes)
+{
+	(void)c, (void)old;
+	bool ends = object_terminating(now);
+	const char *phase = str_or(json_get_path_string(now, "status.phase"), "");
+	validate_namespace_finalizers(json_get_path(now, "spec.finalizers"), causes);
+	if (!streq(phase, ends ? "Terminating" : "Active"))
+		causes_add_string(causes, CAUSE_INVALID, "status.Phase", phase,
+				  "may only be '%s' if `deletionTimestamp` is %sempty",
+				  ends ? "Terminating" : "Active", ends ? "not " : "");
 }
 
 /* Namespaces without which clients do not work. */
@@ -235,6 +299,7 @@ static const char *const namespace_fields[] = { "status.phase", NULL };
 
 const struct resource_ops namespace_ops = {
 	.prepare = namespace_prepare,
+	.validate = namespace_validate,
 	.deleting = namespace_deleting,
 	.may_go = namespace_may_go,
 	.written = namespace_written,

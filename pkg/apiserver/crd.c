@@ -192,6 +192,24 @@ static void check_names(const struct json *crd, struct causes *causes)
 				  "must be spec.names.plural+\".\"+spec.group");
 }
 
+static void check_column(const struct json *column, struct path *path, struct causes *causes)
+{
+	static const char *const types[] = { "boolean", "date", "integer", "number", "string" };
+	const char *type = str_or(json_get_string(column, "type"), "");
+	bool known = false;
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		known = known || streq(type, types[i]);
+	size_t length = path_member(path, "type");
+	if (!known)
+		causes_add_string(causes, CAUSE_INVALID, path_text(path), type,
+				  "must be one of boolean,date,integer,number,string");
+	path_back(path, length);
+	path_member(path, "name");
+	if (str_empty(json_get_string(column, "name")))
+		causes_add(causes, CAUSE_REQUIRED, path_text(path), NULL, CAUSE_BARE);
+	path_back(path, length);
+}
+
 static void check_columns(const struct json *version, struct path *path, struct causes *causes)
 {
 	size_t length = path_member(path, "additionalPrinterColumns"), i = 0;
@@ -200,6 +218,7 @@ static void check_columns(const struct json *version, struct path *path, struct 
 		struct err err;
 		const char *text = str_or(json_get_string(column, "jsonPath"), "");
 		size_t at = path_index(path, i++);
+		check_column(column, path, causes);
 		path_member(path, "jsonPath");
 		if (jsonpath_new(text, &compiled, &err) < 0)
 			causes_add_string(causes, CAUSE_INVALID, path_text(path), text, "%s",
@@ -221,8 +240,8 @@ static void check_scale_path(const struct json *scale, const char *key, const ch
 		causes_add(causes, CAUSE_REQUIRED, path_text(path), NULL, CAUSE_BARE);
 	else if (*text && (!fits || strchr(text, '[')))
 		causes_add_string(causes, CAUSE_INVALID, path_text(path), text,
-				  "should be a json path under %.*s%s", (int)strlen(first) - 1,
-				  first, second ? " or .spec" : "");
+				  "should be a json path under %s%.*s",
+				  second ? "either .spec or " : "", (int)strlen(first) - 1, first);
 	path_back(path, length);
 }
 

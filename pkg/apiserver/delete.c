@@ -48,6 +48,27 @@ static int parse_dry_run(struct call *c, const struct json *list)
 	return 0;
 }
 
+/* Absent or of the type that it must have: a condition that is not understood must not be taken for
+ * none. */
+static bool options_typed(const struct json *body)
+{
+	static const char *const conditions[] = { "uid", "resourceVersion" };
+	const struct json *preconditions = json_get(body, "preconditions");
+	const struct json *grace = json_get(body, "gracePeriodSeconds");
+	const struct json *orphan = json_get(body, "orphanDependents");
+	const struct json *policy = json_get(body, "propagationPolicy");
+	int64_t ignored;
+	for (size_t i = 0; i < ARRAY_SIZE(conditions); i++) {
+		const struct json *value = json_get(preconditions, conditions[i]);
+		if (value && !json_is_null(value) && !json_is_string(value))
+			return false;
+	}
+	return (!preconditions || json_is_object(preconditions) || json_is_null(preconditions)) &&
+	       (!grace || json_is_null(grace) || json_int(grace, &ignored)) &&
+	       (!orphan || json_is_null(orphan) || json_type(orphan) == JSON_BOOL) &&
+	       (!policy || json_is_null(policy) || json_is_string(policy));
+}
+
 /* gracePeriodSeconds is for pods; here there is nothing to wait for. */
 static int read_options(struct call *c, const struct json *body, struct delete_options *ret)
 {
@@ -56,6 +77,10 @@ static int read_options(struct call *c, const struct json *body, struct delete_o
 	if (!str_empty(kind) && !streq(kind, "DeleteOptions"))
 		return fail(c, 400, "BadRequest",
 			    "the body of a deletion is of kind DeleteOptions, not %s", kind);
+	if (!options_typed(body))
+		return fail(
+			c, 400, "BadRequest",
+			"the body of the deletion is no DeleteOptions: a field has the wrong type");
 	if (policy && json_get(body, "orphanDependents"))
 		return refuse_option(c, CAUSE_INVALID, "propagationPolicy", NULL,
 				     "orphanDependents and deletionPropagation cannot be both set");

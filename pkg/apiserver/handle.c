@@ -129,12 +129,26 @@ static int run_on_all(struct call *c, const char *method)
 	return method_not_allowed(c);
 }
 
+/* Below built-in groups upstream answers as an API, elsewhere as a web server. */
+static void not_found(struct call *c)
+{
+	static const char *const built_in[] = { "/api/v1/", "/apis/coordination.k8s.io/v1/",
+						"/apis/apiextensions.k8s.io/v1/" };
+	for (size_t i = 0; i < ARRAY_SIZE(built_in); i++)
+		if (str_has_prefix(c->request->path, built_in[i])) {
+			fail(c, 404, "NotFound",
+			     "the server could not find the requested resource");
+			return;
+		}
+	answer_text(c, 404, "404 page not found\n");
+}
+
 static int run_verb(struct call *c)
 {
 	const char *method = c->request->method;
 	bool one = *c->name != '\0';
 	if (!subresource_served(c)) {
-		answer_text(c, 404, "404 page not found\n");
+		not_found(c);
 		return ANSWERED;
 	}
 	/* Across namespaces one can only look. */
@@ -142,7 +156,7 @@ static int run_verb(struct call *c)
 	    (one || !streq(method, "GET"))) {
 		if (!one)
 			return method_not_allowed(c);
-		answer_text(c, 404, "404 page not found\n");
+		not_found(c);
 		return ANSWERED;
 	}
 	return one ? run_on_one(c, method) : run_on_all(c, method);
@@ -152,7 +166,7 @@ static void run_document(struct call *c, const char *path)
 {
 	bool reads = streq(c->request->method, "GET") || streq(c->request->method, "HEAD");
 	if (!reads || (!discovery_handle(c, path) && !openapi_handle(c, path)))
-		answer_text(c, 404, "404 page not found\n");
+		not_found(c);
 }
 
 void call_run(struct call *c)

@@ -283,15 +283,18 @@ static void validate_finalizers(const struct resource *r, const struct json *fin
 				"finalizer orphan and foregroundDeletion cannot be both set");
 }
 
-static void require_owner_field(const struct json *owner, size_t index, const char *key,
-				struct causes *causes)
+/* The path says no index, as upstream. */
+static void require_owner_field(const struct json *owner, const char *key, struct causes *causes)
 {
-	if (!str_empty(json_get_string(owner, key)))
+	const char *value = str_or(json_get_string(owner, key), "");
+	const char *slash = strchr(value, '/');
+	bool version = streq(key, "apiVersion");
+	if (*value && !(version && slash && strchr(slash + 1, '/')))
 		return;
 	char field[80];
-	snprintf(field, sizeof(field), "metadata.ownerReferences[%zu].%s", index, key);
-	causes_add_string(causes, CAUSE_INVALID, field, "", "%s must not be empty",
-			  streq(key, "apiVersion") ? "version" : key);
+	snprintf(field, sizeof(field), "metadata.ownerReferences.%s", key);
+	causes_add_string(causes, CAUSE_INVALID, field, value, "%s must not be empty",
+			  version ? "version" : key);
 }
 
 /* Events come and go too fast to own anything. */
@@ -308,11 +311,9 @@ static void validate_owners(const struct json *owners, struct causes *causes)
 {
 	static const char *const keys[] = { "apiVersion", "kind", "name", "uid" };
 	const char *controller = NULL;
-	size_t i = 0;
 	json_for_each(owner, owners) {
 		for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
-			require_owner_field(owner, i, keys[k], causes);
-		i++;
+			require_owner_field(owner, keys[k], causes);
 		validate_owner_kind(owner, causes);
 		if (!json_get_bool(owner, "controller", false))
 			continue;

@@ -86,6 +86,11 @@ static int check_patched(struct call *c, const struct object *old, struct json *
 	int result = decode_patched(c, c->resource, tree);
 	if (result < 0)
 		return result;
+	if (*object_name(tree) == '\0')
+		return fail(
+			c, 400, "BadRequest",
+			"the name of the object (%s based on URL) was undeterminable: name must be provided",
+			c->name);
 	if (!streq(object_name(tree), object_name(old->tree)))
 		return fail(c, 400, "BadRequest",
 			    "the name of the object (%s) does not match the name on the URL (%s)",

@@ -139,15 +139,15 @@ static int set_dry_run(struct call *c, const char *value)
 
 static int set_numbers(struct call *c, const char *name, const char *value)
 {
-	uint64_t number;
+	int64_t number;
 	if (*value == '\0')
 		return 0;
-	if (parse_u64(value, INT32_MAX, &number) < 0)
+	if (parse_i64(value, &number) < 0)
 		return bad_parameter(c, name, value);
 	if (streq(name, "limit"))
-		c->query.limit = number;
-	else
-		c->query.timeout_s = (int64_t)number;
+		c->query.limit = (uint64_t)MAX(number, (int64_t)0);
+	else if (streq(name, "timeoutSeconds"))
+		c->query.timeout_s = MIN(MAX(number, (int64_t)-1), (int64_t)INT32_MAX);
 	return 0;
 }
 
@@ -226,7 +226,8 @@ static int set_parameter(struct call *c, const char *name, const char *value)
 		return parse_bool(c, name, value, flag);
 	if (streq(name, "dryRun"))
 		return set_dry_run(c, value);
-	if (streq(name, "limit") || streq(name, "timeoutSeconds"))
+	if (streq(name, "limit") || streq(name, "timeoutSeconds") ||
+	    streq(name, "gracePeriodSeconds"))
 		return set_numbers(c, name, value);
 	int result = set_choice(c, name, value);
 	if (result <= 0)

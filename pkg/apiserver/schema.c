@@ -79,6 +79,7 @@ struct compiler {
 	struct path *path;
 	struct causes *wrong;
 	bool logical; /* inside allOf, anyOf, oneOf, not: types and structure are not said again */
+	bool typed;   /* but below int-or-string, where they may say which of the two */
 };
 
 static struct schema *compile(struct compiler *c, const struct json *source);
@@ -193,11 +194,65 @@ static void compile_object(struct compiler *c, const struct json *source, struct
 		s->required = json_dup(json_get(source, "required"));
 }
 
+/* As a fault shows it; lives as long as `out`. */
+static const char *quoted_type(const struct json *source, struct strbuf *out)
+{
+	go_quote(str_or(json_get_string(source, "type"), ""), out);
+	return out->data;
+}
+
+/* Items of a set are compared as a whole, so they must be written as a whole, too. */
+static void check_set_items(struct compiler *c, const struct json *source)
+{
+	const struct json *items = json_get(source, "items");
+	bool object = streq(json_get_string(items, "type"), "object");
+	const char *keyword = object ? "x-kubernetes-map-type" : "x-kubernetes-list-type";
+	if (!object && !streq(json_get_string(items, "type"), "array"))
+		return;
+	if (streq(json_get_string(items, keyword), "atomic"))
+		return;
+	size_t length = path_member(c->path, "items");
+	WRONG(c, CAUSE_INVALID, keyword, "\"null\"",
+	      "must be atomic as item of a list with x-kubernetes-list-type=set");
+	path_back(c->path, length);
+}
+
+static void check_map_keys(struct compiler *c, const struct json *source, const struct json *keys)
+{
+	const struct json *properties = json_get_path(source, "items.properties");
+	json_for_each(key, keys)
+		if (!json_get(properties, str_or(json_string(key), ""))) {
+			WRONG(c, CAUSE_INVALID, "x-kubernetes-list-map-keys", NULL,
+			      "entries must all be names of item properties");
+			return;
+		}
+}
+
+static void check_list_type(struct compiler *c, const struct json *source, const char *text)
+{
+	if (!streq(text, "atomic") && !streq(text, "set") && !streq(text, "map")) {
+		_cleanup_(strbuf_done) struct strbuf quoted = { 0 };
+		go_quote(text, &quoted);
+		WRONG(c, CAUSE_NOT_SUPPORTED, "x-kubernetes-list-type", quoted.data,
+		      "supported values: \"atomic\", \"set\", \"map\"");
+	}
+	_cleanup_(strbuf_done) struct strbuf type = { 0 };
+	if (!streq(json_get_string(source, "type"), "array"))
+		WRONG(c, CAUSE_INVALID, "type", quoted_type(source, &type),
+		      "must be array if x-kubernetes-list-type is specified");
+	if (streq(text, "set"))
+		check_set_items(c, source);
+}
+
 /* Atomic, the default, has no rules to check. */
 static void compile_list_type(struct compiler *c, const struct json *source, struct schema *s)
 {
 	const char *text = json_get_string(source, "x-kubernetes-list-type");
 	const struct json *keys = json_get(source, "x-kubernetes-list-map-keys");
+	if (text)
+		check_list_type(c, source, text);
+	if (streq(text, "map"))
+		check_map_keys(c, source, keys);
 	s->list_type = streq(text, "map") ? LIST_MAP : streq(text, "set") ? LIST_SET : LIST_ATOMIC;
 	if (s->list_type == LIST_MAP && json_count(keys) == 0)
 		WRONG(c, CAUSE_REQUIRED, "x-kubernetes-list-map-keys", NULL,
@@ -218,8 +273,10 @@ static void compile_logical(struct compiler *c, const struct json *source, const
 			    struct schema_list *list)
 {
 	const struct json *array = json_get(source, keyword);
-	bool outer = c->logical;
+	struct compiler outer = *c;
 	size_t length = path_member(c->path, keyword), i = 0;
+	c->typed = c->logical ? c->typed
+			      : json_get_bool(source, "x-kubernetes-int-or-string", false);
 	c->logical = true;
 	list->items = xcalloc(json_count(array), sizeof(*list->items));
 	json_for_each(item, array) {
@@ -227,8 +284,49 @@ static void compile_logical(struct compiler *c, const struct json *source, const
 		list->items[list->count++] = compile(c, item);
 		path_back(c->path, inner);
 	}
-	c->logical = outer;
+	*c = outer;
 	path_back(c->path, length);
+}
+
+/* What is said of the structure stands outside of allOf and the like, or it could not be found
+ * without trying each branch. */
+static void check_branch(struct compiler *c, const struct json *source)
+{
+	static const struct {
+		const char *keyword, *text;
+	} forbidden[] = {
+		{ "additionalProperties", "must be undefined to be structural" },
+		{ "default", "must be undefined to be structural" },
+		{ "nullable", "must be false to be structural" },
+		{ "x-kubernetes-preserve-unknown-fields", "must be false to be structural" },
+		{ "x-kubernetes-embedded-resource", "must be false to be structural" },
+		{ "x-kubernetes-int-or-string", "must be false to be structural" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(forbidden); i++)
+		if (json_get(source, forbidden[i].keyword))
+			WRONG(c, CAUSE_FORBIDDEN, forbidden[i].keyword, NULL, "%s",
+			      forbidden[i].text);
+	if (!c->typed && !str_empty(json_get_string(source, "type")))
+		WRONG(c, CAUSE_FORBIDDEN, "type", NULL, "must be empty to be structural");
+}
+
+static void check_extensions(struct compiler *c, const struct json *source)
+{
+	const struct json *preserve = json_get(source, "x-kubernetes-preserve-unknown-fields");
+	bool embedded = json_get_bool(source, "x-kubernetes-embedded-resource", false);
+	bool keeps = json_get_bool(source, "x-kubernetes-preserve-unknown-fields", false);
+	_cleanup_(strbuf_done) struct strbuf type = { 0 };
+	if (preserve && !keeps)
+		WRONG(c, CAUSE_INVALID, "x-kubernetes-preserve-unknown-fields", "false",
+		      "must be true or undefined");
+	if (!embedded)
+		return;
+	if (!keeps && json_count(json_get(source, "properties")) == 0)
+		WRONG(c, CAUSE_REQUIRED, "properties", NULL,
+		      "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields");
+	if (!streq(json_get_string(source, "type"), "object"))
+		WRONG(c, CAUSE_INVALID, "type", quoted_type(source, &type),
+		      "must be object if x-kubernetes-embedded-resource is true");
 }
 
 /* What a structural schema may not have; ignoring it would check less than the author thinks. */
@@ -267,6 +365,9 @@ static struct schema *compile(struct compiler *c, const struct json *source)
 	s->preserve_unknown = json_get_bool(source, "x-kubernetes-preserve-unknown-fields", false);
 	s->embedded = json_get_bool(source, "x-kubernetes-embedded-resource", false);
 	compile_forbidden(c, source);
+	if (c->logical)
+		check_branch(c, source);
+	check_extensions(c, source);
 	compile_type(c, source, s);
 	compile_numbers(source, s);
 	compile_sizes(source, s);
@@ -278,12 +379,37 @@ static struct schema *compile(struct compiler *c, const struct json *source)
 	compile_logical(c, source, "allOf", &s->all_of);
 	compile_logical(c, source, "anyOf", &s->any_of);
 	compile_logical(c, source, "oneOf", &s->one_of);
-	bool outer = c->logical;
+	struct compiler outer = *c;
 	c->logical = true;
 	s->none_of = compile_member(c, source, "not");
-	c->logical = outer;
+	*c = outer;
 	compile_default(c, source, s);
 	return s;
+}
+
+/* What every object has is known; a definition may only narrow its name down. */
+static void check_root(struct compiler *c, const struct json *source)
+{
+	static const char *const texts[] = { "apiVersion", "kind" };
+	const struct json *properties = json_get(source, "properties");
+	size_t length = path_member(c->path, "properties");
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		const struct json *p = json_get(properties, texts[i]);
+		_cleanup_(strbuf_done) struct strbuf quoted = { 0 };
+		size_t inner = path_key(c->path, texts[i]);
+		if (p && !streq(json_get_string(p, "type"), "string"))
+			WRONG(c, CAUSE_INVALID, "type", quoted_type(p, &quoted), "must be string");
+		path_back(c->path, inner);
+	}
+	path_key(c->path, "metadata");
+	json_for_each(p, json_get_path(properties, "metadata.properties"))
+		if (!streq(json_key(p), "name") && !streq(json_key(p), "generateName")) {
+			causes_add(
+				c->wrong, CAUSE_FORBIDDEN, path_text(c->path), NULL,
+				"must not specify anything other than name and generateName, but metadata is implicitly specified");
+			break;
+		}
+	path_back(c->path, length);
 }
 
 struct schema *schema_compile(const struct json *source, struct path *path, struct causes *wrong)
@@ -291,10 +417,11 @@ struct schema *schema_compile(const struct json *source, struct path *path, stru
 	size_t before = wrong->count;
 	struct compiler c = { .path = path, .wrong = wrong };
 	struct schema *s = compile(&c, source);
+	check_root(&c, source);
 	if (s->type != TYPE_OBJECT && wrong->count == before) {
 		_cleanup_(strbuf_done) struct strbuf quoted = { 0 };
-		go_quote(str_or(json_get_string(source, "type"), ""), &quoted);
-		WRONG(&c, CAUSE_INVALID, "type", quoted.data, "must be object at the root");
+		WRONG(&c, CAUSE_INVALID, "type", quoted_type(source, &quoted),
+		      "must be object at the root");
 	}
 	return wrong->count > before ? schema_free(s) : s;
 }

@@ -237,6 +237,16 @@ int verb_create(struct call *c)
 /* --- update
  * --------------------------------------------------------------------------------------------- */
 
+static int refuse_field(struct call *c, const struct resource *r, const char *name,
+			const char *field, const char *value)
+{
+	struct causes causes = { 0 };
+	causes_add_string(&causes, CAUSE_INVALID, field, value, "field is immutable");
+	int result = fail_invalid(c, r, name, &causes);
+	causes_done(&causes);
+	return result;
+}
+
 /* In an update the uid says which object is meant; in a patch it is a field like any other. */
 static int refuse_uid(struct call *c, const struct resource *r, const struct object *old,
 		      const char *uid)
@@ -247,11 +257,7 @@ static int refuse_uid(struct call *c, const struct resource *r, const struct obj
 			c, r, name,
 			"Precondition failed: UID in precondition: %s, UID in object meta: %s", uid,
 			object_uid(old->tree));
-	struct causes causes = { 0 };
-	causes_add_string(&causes, CAUSE_INVALID, "metadata.uid", uid, "field is immutable");
-	int result = fail_invalid(c, r, name, &causes);
-	causes_done(&causes);
-	return result;
+	return refuse_field(c, r, name, "metadata.uid", uid);
 }
 
 static int check_preconditions(struct call *c, const struct resource *r, const struct object *old,
@@ -264,6 +270,10 @@ static int check_preconditions(struct call *c, const struct resource *r, const s
 		return fail_no_version(c, r, name);
 	if (*uid && !streq(uid, object_uid(old->tree)))
 		return refuse_uid(c, r, old, uid);
+	const char *deleted = json_get_path_string(now, "metadata.deletionTimestamp");
+	if (deleted &&
+	    !streq(deleted, json_get_path_string(old->tree, "metadata.deletionTimestamp")))
+		return refuse_field(c, r, name, "metadata.deletionTimestamp", deleted);
 	if (!any && !streq(version, json_get_path_string(old->tree, "metadata.resourceVersion")))
 		return fail_conflict(
 			c, r, name,
@@ -375,8 +385,11 @@ static int check_name(struct call *c, struct json *tree)
 {
 	const char *name = object_name(tree);
 	if (*name == '\0')
-		json_set_string(object_meta(tree), "name", c->name);
-	else if (!streq(name, c->name))
+		return fail(
+			c, 400, "BadRequest",
+			"the name of the object (%s based on URL) was undeterminable: name must be provided",
+			c->name);
+	if (!streq(name, c->name))
 		return fail(c, 400, "BadRequest",
 			    "the name of the object (%s) does not match the name on the URL (%s)",
 			    name, c->name);

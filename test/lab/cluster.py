@@ -23,6 +23,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 # As hack/kube-apiserver; KUBEBUILDER_ASSETS is what others who test against a real API server set.
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ingot/kubernetes")
 PROGRAMS = os.environ.get("KUBEBUILDER_ASSETS") or os.environ.get("INGOT_KUBERNETES") or CACHE
+BUILT = "" if "KUBEBUILDER_ASSETS" in os.environ else ": `make kubernetes` builds it, `make test-full` does so by itself"
 PORTS = (6443, 2379, 2380)  # API server, etcd for its clients, etcd for its peers
 
 
@@ -30,7 +31,7 @@ def missing(*programs):
     """Why there can be no cluster (with these programs besides), or None."""
     for program in ("kube-apiserver", "etcd", *programs):
         if not os.access(os.path.join(PROGRAMS, program), os.X_OK):
-            return f"{PROGRAMS} has no {program}: `make kubernetes` builds it, `make test-full` does so by itself"
+            return f"{PROGRAMS} has no {program}{BUILT}"
     return None
 
 

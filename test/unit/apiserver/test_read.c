@@ -30,10 +30,10 @@ static void test_get(void **state)
 	ask(s, "GET", "/api/v1/namespaces/none", NULL);
 	assert_failure(404, "NotFound", "namespaces \"none\" not found");
 	ask(s, "GET", "/api/v1/nothing", NULL);
-	assert_status(404);
-	assert_string_equal(last.content_type, "text/plain; charset=utf-8");
+	assert_failure(404, "NotFound", "the server could not find the requested resource");
 	ask(s, "GET", "/apis/none/v1/nothing", NULL);
 	assert_status(404);
+	assert_string_equal(last.content_type, "text/plain; charset=utf-8");
 	ask(s, "GET", "/api/v1/secrets/x", NULL);
 	assert_status(404);
 	ask(s, "GET", "/api/v1//secrets", NULL);
