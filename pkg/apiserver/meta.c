@@ -145,8 +145,8 @@ static const char *type_text(enum meta_type type)
 	return "";
 }
 
-/* Go decodes null members of a map of strings to "", and leaves out empty maps and lists. An empty list of
- * managedFields has a meaning (server_apply.c). */
+/* Go decodes null members of a map of strings to "", and leaves out empty maps and lists. An empty
+ * list of managedFields has a meaning (server_apply.c). */
 static void tidy(struct json *meta, const char *key, enum meta_type type)
 {
 	struct json *value = json_get_mut(meta, key);
@@ -157,9 +157,9 @@ static void tidy(struct json *meta, const char *key, enum meta_type type)
 				json_set_string(value, json_key(child), "");
 				child = json_first_mut(value);
 			}
-	bool empty = type == META_DROPPED || (type != META_STRING && type != META_MANAGED &&
-					      json_count(value) == 0 &&
-					      (json_is_array(value) || json_is_object(value)));
+	bool empty = type == META_DROPPED ||
+		     (type != META_STRING && type != META_MANAGED && json_count(value) == 0 &&
+		      (json_is_array(value) || json_is_object(value)));
 	if (empty)
 		json_remove(meta, key);
 }

@@ -208,8 +208,8 @@ static const char *const list_parameters[] = { "allowWatchBookmarks",
 					       "watch",
 					       NULL };
 static const char *const write_parameters[] = { "dryRun", "fieldManager", "fieldValidation", NULL };
-static const char *const patch_parameters[] = { "dryRun", "fieldManager", "fieldValidation", "force",
-						NULL };
+static const char *const patch_parameters[] = { "dryRun", "fieldManager", "fieldValidation",
+						"force", NULL };
 static const char *const delete_parameters[] = { "dryRun", "gracePeriodSeconds", "orphanDependents",
 						 "propagationPolicy", NULL };
 static const char *const no_parameters[] = { NULL };

@@ -406,7 +406,8 @@ static int update_with(struct call *c, struct json **tree)
 	struct object old = { 0 };
 	int result = object_load(c, r, c->ns, c->name, &old);
 	if (result == 0) {
-		bool create = resource_is(r, RESOURCE_CREATE_ON_UPDATE) && part_of_call(c) == PART_MAIN;
+		bool create = resource_is(r, RESOURCE_CREATE_ON_UPDATE) &&
+			      part_of_call(c) == PART_MAIN;
 		return create ? create_from(c, *tree) : fail_not_found(c, r, c->name);
 	}
 	if (result > 0)

@@ -391,7 +391,8 @@ static void test_patch_types(void **state)
 	ask_as(s, "PATCH", WIDGETS "/w", "application/apply-patch+json", "", "{}");
 	assert_failure(415, "UnsupportedMediaType", "application/apply-patch+yaml");
 	ask(s, "PATCH", WIDGETS "/w?force=true", "{}");
-	assert_failure(422, "Invalid", "force: Forbidden: may not be specified for non-apply patch");
+	assert_failure(422, "Invalid",
+		       "force: Forbidden: may not be specified for non-apply patch");
 	ask(s, "PATCH", WIDGETS "/w", "nonsense");
 	assert_failure(400, "BadRequest", "");
 	ask(s, "PATCH", WIDGETS "/w", "{'metadata':{'name':'other'}}");
