@@ -91,7 +91,7 @@ static int place_of(struct move *m, const char *ns, const char **ret, struct err
 
 static int moved_from(struct move *m, const struct json *host, char **ret, struct err *err)
 {
-	const char *place;
+	const char *place = NULL;
 	int r = place_of(m, kube_namespace(host), &place, err);
 	if (r == 0)
 		*ret = xasprintf("%s/%s", place, kube_uid(host));
@@ -555,7 +555,7 @@ static int remove_host(struct move *m, const struct json *host, struct err *err)
 static bool has_arrived(struct move *m, const struct json *copy)
 {
 	const char *origin = transfer_annotation(copy, TRANSFER_MOVED_FROM);
-	const char *place;
+	const char *place = NULL;
 	if (!origin || place_of(m, kube_namespace(copy), &place, NULL) < 0)
 		return false;
 	return str_has_prefix(origin, place) && origin[strlen(place)] == '/' &&

@@ -289,6 +289,7 @@ static int env_of(const struct json *list, char ***ret)
 		const char *name = json_get_string(row, "name");
 		if (str_empty(name) || strchr(name, '='))
 			return -EINVAL;
+		// NOLINTNEXTLINE: out is never NULL here
 		out[n++] = xasprintf("%s=%s", name, str_or(json_get_string(row, "value"), ""));
 	}
 	return 0;
