@@ -407,8 +407,9 @@ void host_reconcile(const struct host_facts *facts, struct host_result *ret)
 			write_status(&p);
 		}
 		conclude(&p, a);
-		ret->before = p.state;
+		/* A status that came along with its host is no change of ours. */
 		ret->after = (enum bmh_state)p.host.status.provisioning.state;
+		ret->before = p.examined ? p.state : ret->after;
 		if (ret->before != ret->after)
 			pass_measure(&p, METRIC_STATE_CHANGES, 1, bmh_state_name(ret->before),
 				     bmh_state_name(ret->after));

@@ -127,7 +127,8 @@ struct json *engine_list(const struct engine *e);
 /* Somebody looks at this host: for ten seconds its progress is asked for each second. The API hears
  * no more of it than otherwise. */
 void engine_watch(struct engine *e, const char *key);
-/* For the host's history, which is kept in memory for people. Names are static, texts copied. */
+/* For the host's history, which is kept in memory for people. Names and reasons are static, texts
+ * copied. */
 void engine_note_state(struct engine *e, const char *key, const char *from, const char *to,
 		       const char *reason);
 void engine_note_error(struct engine *e, const char *key, const char *state, const char *text);

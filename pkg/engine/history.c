@@ -9,7 +9,8 @@
 #include "base/mem.h"
 #include "base/redact.h"
 
-enum { FIRST = 4, TEXT_KEPT = 200 };
+enum { GROWTH = 4, TEXT_KEPT = 200 };
+_Static_assert(HISTORY_MAX % GROWTH == 0, "the ring is full when it has grown to its limit");
 
 static struct history_entry *newest(const struct history *h)
 {
@@ -25,7 +26,7 @@ static struct history_entry *take_place(struct history *h)
 		return &h->entries[h->newest];
 	}
 	if (h->count == h->capacity) {
-		h->capacity = h->capacity ? MIN(h->capacity * 2, (unsigned)HISTORY_MAX) : FIRST;
+		h->capacity += GROWTH;
 		h->entries = xreallocarray(h->entries, h->capacity, sizeof(h->entries[0]));
 	}
 	h->newest = h->count++;
@@ -54,9 +55,10 @@ static void add(struct history *h, usec_t wall, enum history_kind kind, const ch
 }
 
 void history_state(struct history *h, usec_t wall, const char *from, const char *to,
-		   const char *text)
+		   const char *reason)
 {
-	add(h, wall, HISTORY_STATE, from, to, text);
+	add(h, wall, HISTORY_STATE, from, to, NULL);
+	newest(h)->outcome = reason;
 }
 
 void history_error(struct history *h, usec_t wall, const char *state, const char *text)
@@ -107,7 +109,7 @@ static struct json *entry_json(const struct history_entry *e)
 	case HISTORY_STATE:
 		json_set_string(o, "from", e->first);
 		json_set_string(o, "to", e->second);
-		json_set_string(o, "reason", text);
+		json_set_string(o, "reason", e->outcome);
 		break;
 	case HISTORY_ERROR:
 		json_set_string(o, "state", e->first);

@@ -16,8 +16,8 @@ struct history_entry {
 	enum history_kind kind;
 	/* Static. State: from, to. Error: the state, NULL. Step: operation, step. */
 	const char *first, *second;
-	const char *outcome; /* of a step; static */
-	char *text;	     /* reason or error; NULL: none */
+	const char *outcome; /* of a step; why a state; static, NULL: none */
+	char *text;	     /* error; NULL: none */
 };
 
 struct history {
@@ -25,10 +25,10 @@ struct history {
 	unsigned count, capacity, newest;
 };
 
-/* Names are static, `text` is copied. An error that is the same as the newest entry only moves its
- * time. */
+/* Names, outcomes and reasons are static, `text` is copied. An error that is the same as the newest
+ * entry only moves its time. */
 void history_state(struct history *h, usec_t wall, const char *from, const char *to,
-		   const char *text);
+		   const char *reason);
 void history_error(struct history *h, usec_t wall, const char *state, const char *text);
 void history_step(struct history *h, usec_t wall, const char *operation, const char *step);
 /* Of the newest step; harmless when none runs. Text of the outcome: NULL for none. */

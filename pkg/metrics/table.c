@@ -104,7 +104,7 @@ static const struct metric rows[_METRIC_MAX] = {
 				       "Errors that hosts were given, by the reason of their event",
 				       "error_type"),
 	[METRIC_POWER_CHANGES] = COUNTER("metal3_operation_power_change_total",
-					 "Power changes that the controller made", "namespace",
+					 "Power changes that the controller asked for", "namespace",
 					 "host", "on_off"),
 	[METRIC_CREDENTIALS_MISSING] = COUNTER("metal3_credentials_missing_total",
 					       "Secrets of BMCs that do not exist"),
