@@ -168,8 +168,9 @@ static const struct metric rows[_METRIC_MAX] = {
 				 "Steps of operations by how they ended: done, failed, repeated, "
 				 "abandoned",
 				 "operation", "step", "outcome"),
-	[METRIC_IMAGE_BYTES] = COUNTER("ingot_image_written_bytes_total",
-				       "Bytes of images that agents reported as written"),
+	[METRIC_IMAGE_BYTES] = COUNTER(
+		"ingot_image_written_bytes_total",
+		"Bytes of images as agents report them while they write; a short write is not reported"),
 	[METRIC_BMC_REQUESTS] = COUNTER("ingot_bmc_requests_total",
 					"Requests to BMCs by driver and outcome", "driver",
 					"outcome"),
