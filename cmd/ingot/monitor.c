@@ -63,7 +63,7 @@ static int parse_both(const struct monitor_options *o, bool plain, struct listen
 
 int monitor_check(const struct monitor_options *options, bool plain, struct err *err)
 {
-	struct listen health, metrics;
+	struct listen health = { 0 }, metrics = { 0 };
 	return parse_both(options, plain, &health, &metrics, err);
 }
 
@@ -182,7 +182,7 @@ static int open_all(struct monitor *m, const struct listen *health, const struct
 int monitor_start(const struct monitor_options *options, const struct monitor_wiring *wiring,
 		  struct monitor **ret, struct err *err)
 {
-	struct listen health, metrics;
+	struct listen health = { 0 }, metrics = { 0 };
 	int r = parse_both(options, wiring->cluster == NULL, &health, &metrics, err);
 	metric_set(METRIC_BUILD, 1, INGOT_VERSION);
 	if (r < 0 || (health.off && metrics.off))

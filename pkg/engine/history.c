@@ -20,7 +20,7 @@ static struct history_entry *newest(const struct history *h)
 /* A place for one more: a new one, or the oldest one's. */
 static struct history_entry *take_place(struct history *h)
 {
-	if (h->count == HISTORY_MAX) {
+	if (h->entries && h->count == HISTORY_MAX) {
 		h->newest = (h->newest + 1) % HISTORY_MAX;
 		free(h->entries[h->newest].text);
 		return &h->entries[h->newest];
@@ -41,7 +41,7 @@ static uint32_t seconds(usec_t wall)
 /* The end of a text tells less than its beginning. */
 static char *keep(const char *text)
 {
-	return str_empty(text) ? NULL : xstrndup(text, strnlen(text, TEXT_KEPT));
+	return text && *text ? xstrndup(text, strnlen(text, TEXT_KEPT)) : NULL;
 }
 
 static void add(struct history *h, usec_t wall, enum history_kind kind, const char *first,

@@ -3,6 +3,7 @@
 #include "fake.h"
 
 #include "kube/queue.h"
+#include "metrics/metrics.h"
 
 enum { KEYS = 8 };
 
@@ -100,6 +101,57 @@ static void test_one_run_per_key(void **state)
 	check_runs(r, 1, "a@1014 ");
 	kube_queue_finish(r->q, "a", KUBE_DONE, 0);
 	check_runs(r, 1000, "");
+}
+
+static void check_metric(const char *sample)
+{
+	_cleanup_(strbuf_done) struct strbuf page = { 0 };
+	_cleanup_(freep) char *line = xasprintf("\n%s\n", sample);
+	metrics_text(&page);
+	if (!strstr(page.data, line))
+		fail_msg("no %s in the metrics", sample);
+}
+
+#define QUEUE	  "{name=\"test\",controller=\"test\"} "
+#define RESULT(r) "controller_runtime_reconcile_total{controller=\"test\",result=\"" r "\"} "
+
+static void test_metrics(void **state)
+{
+	struct run *r = *state;
+	metrics_reset();
+	r->hold = true;
+	kube_queue_add(r->q, "a");
+	kube_queue_add(r->q, "b");
+	kube_queue_add(r->q, "c"); /* two may run */
+	check_runs(r, 3000, "a@0 b@0 ");
+	kube_queue_measure(r->q);
+	check_metric("workqueue_depth" QUEUE "1");
+	check_metric("workqueue_adds_total" QUEUE "3");
+	check_metric("controller_runtime_active_workers{controller=\"test\"} 2");
+	check_metric("workqueue_unfinished_work_seconds" QUEUE "6");
+	check_metric("workqueue_longest_running_processor_seconds" QUEUE "3");
+	kube_queue_finish(r->q, "a", KUBE_DONE, 0);
+	kube_queue_finish(r->q, "b", KUBE_RETRY, 0);
+	check_runs(r, 0, "c@3000 ");
+	kube_queue_add(r->q, "c");
+	kube_queue_finish(r->q, "c", KUBE_DONE, 0);
+	check_runs(r, 10, "c@3000 b@3005 ");
+	kube_queue_finish(r->q, "c", KUBE_DONE, USEC_PER_SEC);
+	kube_queue_finish(r->q, "b", KUBE_DROP, 0);
+	check_metric(RESULT("success") "1");
+	check_metric(RESULT("error") "2");
+	check_metric(RESULT("requeue") "1");
+	check_metric(RESULT("requeue_after") "1");
+	check_metric("controller_runtime_reconcile_errors_total{controller=\"test\"} 2");
+	check_metric("controller_runtime_terminal_reconcile_errors_total{controller=\"test\"} 1");
+	check_metric("workqueue_retries_total" QUEUE "1");
+	check_metric("workqueue_queue_duration_seconds_sum" QUEUE "3");
+	check_metric("workqueue_queue_duration_seconds_count" QUEUE "5");
+	check_metric("controller_runtime_reconcile_time_seconds_count{controller=\"test\"} 5");
+	kube_queue_measure(r->q);
+	check_metric("workqueue_depth" QUEUE "0");
+	check_metric("controller_runtime_active_workers{controller=\"test\"} 0");
+	check_metric("workqueue_longest_running_processor_seconds" QUEUE "0");
 }
 
 static void test_limit_of_runs(void **state)
@@ -353,10 +405,15 @@ static void test_against_model(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_set_semantics),	T(test_one_run_per_key),
-		T(test_limit_of_runs),	T(test_earliest_time_wins),
-		T(test_requeue),	T(test_backoff),
-		T(test_start_and_stop), cmocka_unit_test(test_against_model),
+		T(test_set_semantics),
+		T(test_one_run_per_key),
+		T(test_metrics),
+		T(test_limit_of_runs),
+		T(test_earliest_time_wins),
+		T(test_requeue),
+		T(test_backoff),
+		T(test_start_and_stop),
+		cmocka_unit_test(test_against_model),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
