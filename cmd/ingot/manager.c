@@ -61,6 +61,7 @@ struct manager {
 	struct kube_lease_options lease_options;
 	char *identity;
 	struct kube_lease *lease; /* NULL: no election, or not yet */
+	bool started;		  /* the installation is known */
 	loop_fn stopped;
 	void *stopped_data;
 	struct kube_recorder *recorder;
@@ -378,6 +379,7 @@ static void on_installation(void *data, const struct err *err)
 {
 	struct manager *m = data;
 	m->search = NULL;
+	m->started = !err;
 	if (err)
 		give_up(m, err);
 	else
@@ -539,6 +541,24 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 				     m->options->namespace_watched);
 	m->search = installation_find(m->loop, m->client, m->options->namespace_own,
 				      &m->installation, on_installation, m);
+}
+
+bool manager_started(const struct manager *m)
+{
+	return m->started;
+}
+
+bool manager_lease_stuck(const struct manager *m)
+{
+	return m->lease && !kube_lease_alive(m->lease);
+}
+
+void manager_measure(const struct manager *m)
+{
+	if (m->controller)
+		host_controller_measure(m->controller);
+	if (m->engine)
+		engine_measure(m->engine);
 }
 
 /* No effect on anything outside afterwards. */

@@ -135,6 +135,11 @@ int manager_enter_sandbox(const struct manager_options *options, struct err *err
  * transport is borrowed. */
 void manager_start(struct manager *m, struct kube_transport *transport,
 		   void (*failed)(void *data, const struct err *err), void *data);
+/* For health and metrics. Started: it knows its installation, and acts or stands by. Stuck: its
+ * tries for the Lease have stopped. */
+bool manager_started(const struct manager *m);
+bool manager_lease_stuck(const struct manager *m);
+void manager_measure(const struct manager *m);
 /* Ends all work, gives the Lease back, then calls fn. Only manager_free() may follow. */
 void manager_stop(struct manager *m, loop_fn fn, void *data);
 struct manager *manager_free(struct manager *m);

@@ -12,11 +12,13 @@
 #include "commands.h"
 #include "kube/http_transport.h"
 #include "manager.h"
+#include "monitor.h"
 #include "policy.h"
 
 struct operator_options {
 	struct manager_options manager;
-	const char *kubeconfig, *context, *log_level;
+	struct monitor_options monitor;
+	const char *kubeconfig, *context, *log_level, *log_format;
 };
 
 #define ROW(n, arg, def, text, field)                                                              \
@@ -30,12 +32,15 @@ static const struct option_row rows[] = {
 	    "cluster to work on; else $KUBECONFIG, the pod's account, ~/.kube/config", kubeconfig),
 	ROW("context", "NAME", NULL, "context of the kubeconfig", context),
 	ROW("log-level", "LEVEL", "info", "debug, info, warn or error", log_level),
+	ROW("log-format", "FORMAT", "text", "text, or json: an object a line", log_format),
 	MANAGER_OPTION_ROWS,
 	MANAGER_OPTION("kube-api-qps", "N", "20",
 		       "requests a second to the cluster's API, after a burst of 30; 0: no limit",
 		       api_qps),
 	MANAGER_ELECTION_ROWS,
 	MANAGER_WEBHOOK_ROWS,
+	MONITOR_OPTION_ROWS(struct operator_options, monitor, "127.0.0.1:9440", "127.0.0.1:8443",
+			    "/metrics by HTTPS, for whom the cluster lets read it; 0: none"),
 	{ .name = NULL },
 };
 
@@ -45,6 +50,7 @@ struct operator
 	struct loop_signal *signals[2];
 	struct kube_transport *transport;
 	struct manager *manager;
+	struct monitor *monitor;
 	bool stopping, failed;
 };
 
@@ -103,6 +109,8 @@ static int start(struct operator* o, struct operator_options *options, struct er
 {
 	static const int numbers[] = { SIGTERM, SIGINT };
 	int r = log_use_level(options->log_level, err);
+	if (r == 0)
+		r = log_use_format(options->log_format, err);
 	if (r < 0)
 		return r;
 	r = loop_new(&o->loop, err);
@@ -113,6 +121,9 @@ static int start(struct operator* o, struct operator_options *options, struct er
 		r = loop_signal_open(o->loop, numbers[i], on_signal, o, &o->signals[i], err);
 	if (r == 0)
 		r = connect_cluster(o, options, err);
+	const struct monitor_wiring wiring = { o->loop, o->manager, NULL, o->transport };
+	if (r == 0)
+		r = monitor_start(&options->monitor, &wiring, &o->monitor, err);
 	if (r == 0)
 		manager_start(o->manager, o->transport, manager_failed, o);
 	return r;
@@ -120,12 +131,14 @@ static int start(struct operator* o, struct operator_options *options, struct er
 
 static void stop(struct operator* o)
 {
+	monitor_stop(o->monitor);
 	manager_free(o->manager);
 	if (o->transport)
 		o->transport->ops->free(o->transport);
 	for (size_t i = 0; i < ARRAY_SIZE(o->signals); i++)
 		loop_signal_close(o->signals[i]);
 	log_set_clock(NULL, NULL);
+	monitor_free(o->monitor);
 	loop_free(o->loop);
 }
 
@@ -134,7 +147,8 @@ static int run(void *data)
 	struct operator o = { 0 };
 	struct err err;
 	struct operator_options *options = data;
-	if (manager_check(&options->manager, &err) < 0) {
+	if (manager_check(&options->manager, &err) < 0 ||
+	    monitor_check(&options->monitor, false, &err) < 0) {
 		fprintf(stderr, "ingot operator: %s\n", err.text);
 		return EXIT_USAGE;
 	}

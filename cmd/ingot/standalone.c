@@ -29,6 +29,7 @@
 #include "crds.h"
 #include "files.h"
 #include "manager.h"
+#include "monitor.h"
 #include "net/net.h"
 #include "pki.h"
 #include "rules_glue.h"
@@ -37,11 +38,12 @@ enum { API_PORT = 6443 };
 
 struct standalone_options {
 	struct manager_options manager;
+	struct monitor_options monitor;
 	bool api_only, no_admission;
 	const char *data_dir;
 	const char *api_bind;
 	struct option_list crds;
-	const char *log_level;
+	const char *log_level, *log_format;
 };
 
 static const struct option_row rows[] = {
@@ -68,6 +70,12 @@ static const struct option_row rows[] = {
 	  .help = "debug, info, warn or error",
 	  .kind = OPTION_STRING,
 	  .offset = offsetof(struct standalone_options, log_level) },
+	{ .name = "log-format",
+	  .argument = "FORMAT",
+	  .standard = "text",
+	  .help = "text, or json: an object a line",
+	  .kind = OPTION_STRING,
+	  .offset = offsetof(struct standalone_options, log_format) },
 	{ .name = "api-only",
 	  .help = "serve the API, run no controllers",
 	  .kind = OPTION_FLAG,
@@ -77,6 +85,8 @@ static const struct option_row rows[] = {
 	  .kind = OPTION_FLAG,
 	  .offset = offsetof(struct standalone_options, no_admission) },
 	MANAGER_OPTION_ROWS,
+	MONITOR_OPTION_ROWS(struct standalone_options, monitor, "0", "0",
+			    "/metrics by plain HTTP, on a loopback address only; 0: none"),
 	{ .name = NULL },
 };
 
@@ -97,6 +107,7 @@ struct standalone {
 	struct web_server *server;
 	struct kube_transport *transport;
 	struct manager *manager;
+	struct monitor *monitor;
 	bool failed;
 };
 
@@ -115,12 +126,15 @@ static char *in_data_dir(const struct standalone *s, const char *name)
 static int check_options(struct standalone *s, struct err *err)
 {
 	int r = log_use_level(s->options->log_level, err);
+	if (r == 0)
+		r = log_use_format(s->options->log_format, err);
 	if (r < 0)
 		return r;
 	if (net_parse(s->options->api_bind, API_PORT, &s->bind) < 0)
 		return err_set(err, ERR_INVALID, "--api-bind: \"%s\" is not a numeric address",
 			       s->options->api_bind);
-	return s->options->api_only ? 0 : manager_check(&s->options->manager, err);
+	r = monitor_check(&s->options->monitor, true, err);
+	return s->options->api_only || r < 0 ? r : manager_check(&s->options->manager, err);
 }
 
 static usec_t log_clock(void *data)
@@ -293,6 +307,7 @@ static void stop_loop(void *data)
 static void stop(struct standalone *s)
 {
 	web_server_close(s->server);
+	monitor_stop(s->monitor);
 	manager_free(s->manager);
 	if (s->transport)
 		s->transport->ops->free(s->transport);
@@ -300,6 +315,7 @@ static void stop(struct standalone *s)
 		loop_post(s->store_loop, stop_loop, s->store_loop);
 		pthread_join(s->store_thread, NULL);
 	}
+	monitor_free(s->monitor);
 	apiserver_free(s->api);
 	api_front_free(s->front);
 	loop_free(s->store_loop);
@@ -366,6 +382,9 @@ static int start(struct standalone *s, struct err *err)
 		r = start_store_thread(s, err);
 	if (r == 0)
 		r = start_web(s, err);
+	const struct monitor_wiring wiring = { s->loop, s->manager, s->store_loop, NULL };
+	if (r == 0)
+		r = monitor_start(&s->options->monitor, &wiring, &s->monitor, err);
 	if (r == 0)
 		r = announce(s, err);
 	if (r == 0 && s->manager)

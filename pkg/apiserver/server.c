@@ -9,12 +9,14 @@
 #include "apiserver/apiserver.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "apiserver/internal.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "metrics/metrics.h"
 
 enum {
 	BATCH_REQUESTS_MAX = 256,
@@ -31,6 +33,8 @@ struct api_exchange {
 	const char *content_type;
 	struct strbuf body;
 	struct unknown_fields warnings;
+	const char *verb; /* of HTTP; static */
+	usec_t began;
 	struct watch *watch; /* to be started */
 	struct watch *live;  /* owns this exchange */
 	bool *alive;	     /* told when the exchange goes */
@@ -81,8 +85,30 @@ static void give_warning(struct api_exchange *x, const char *text)
 	x->ops->warning(x->front, line);
 }
 
+/* The method comes from a peer, and a label must be one of a few. */
+static const char *known_verb(const char *method)
+{
+	static const char *const verbs[] = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" };
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (streq(method, verbs[i]))
+			return verbs[i];
+	return "other";
+}
+
+static void count_answer(const struct api_exchange *x)
+{
+	char code[12];
+	double took = (double)(loop_now(x->s->loop) - x->began) / (double)USEC_PER_SEC;
+	const char *verb = x->watch ? "WATCH" : x->verb;
+	snprintf(code, sizeof(code), "%d", x->watch ? 200 : x->status);
+	metric_add(METRIC_API_REQUESTS, 1, verb, code);
+	if (!x->watch)
+		metric_observe(METRIC_API_SECONDS, took, verb);
+}
+
 static void exchange_finish(struct api_exchange *x)
 {
+	count_answer(x);
 	if (x->aborted) {
 		exchange_free(x);
 		return;
@@ -279,9 +305,12 @@ struct api_exchange *apiserver_handle(struct apiserver *s, const struct api_requ
 				      const struct api_front_ops *ops, void *front)
 {
 	struct call c;
+	usec_t began = loop_now(s->loop);
 	call_init(&c, s, request);
 	run_call(s, &c);
 	struct api_exchange *x = exchange_new(s, ops, front);
+	x->verb = known_verb(request->method);
+	x->began = began;
 	exchange_take(x, &c);
 	call_done(&c);
 	bool alive = true;

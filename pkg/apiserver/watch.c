@@ -12,6 +12,7 @@
 
 #include "apiserver/internal.h"
 #include "base/mem.h"
+#include "metrics/metrics.h"
 
 enum { TIMEOUT_MIN_S = 1800 };
 
@@ -39,6 +40,8 @@ struct watch *watch_free(struct watch *w)
 {
 	if (!w)
 		return NULL;
+	if (w->x) /* it was started */
+		metric_add(METRIC_API_WATCHES, -1);
 	list_unlink(&w->link);
 	timer_stop(&w->timeout);
 	selection_done(&w->selection);
@@ -352,6 +355,7 @@ void watch_start(struct watch *w, struct api_exchange *x)
 	struct apiserver *s = w->s;
 	void *front;
 	w->x = x;
+	metric_add(METRIC_API_WATCHES, 1);
 	const struct api_front_ops *ops = exchange_front(x, &front);
 	bool outer = s->delivering;
 	s->delivering = true;

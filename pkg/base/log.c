@@ -17,6 +17,7 @@ static const char *const level_names[] = {
 
 static struct {
 	enum log_level level;
+	bool json;
 	log_sink_fn sink;
 	void *sink_data;
 	log_clock_fn clock;
@@ -37,6 +38,15 @@ int log_use_level(const char *name, struct err *err)
 		}
 	return err_set(err, ERR_INVALID, "--log-level: \"%s\" is none of debug, info, warn, error",
 		       name);
+}
+
+int log_use_format(const char *name, struct err *err)
+{
+	if (!streq(name, "text") && !streq(name, "json"))
+		return err_set(err, ERR_INVALID, "--log-format: \"%s\" is neither text nor json",
+			       name);
+	settings.json = streq(name, "json");
+	return 0;
 }
 
 void log_set_sink(log_sink_fn sink, void *data)
@@ -66,17 +76,34 @@ static bool plain(const char *s)
 	return true;
 }
 
-/* Quotes as JSON does, so that bytes of a peer can neither end the line nor drive a terminal. */
-static void add_value(struct strbuf *line, const char *s)
+/* Bytes of the UTF-8 character at s (RFC 3629); 0: it is none. */
+static size_t utf8_at(const char *s)
 {
-	if (plain(s)) {
-		strbuf_adds(line, s);
-		return;
-	}
+	const unsigned char *u = (const unsigned char *)s;
+	size_t len = u[0] < 0x80		   ? 1
+		     : u[0] >= 0xc2 && u[0] < 0xe0 ? 2
+		     : u[0] >= 0xe0 && u[0] < 0xf0 ? 3
+		     : u[0] >= 0xf0 && u[0] < 0xf5 ? 4
+						   : 0;
+	for (size_t i = 1; i < len; i++)
+		if ((u[i] & 0xc0) != 0x80)
+			return 0;
+	bool overlong = (u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xf0 && u[1] < 0x90);
+	bool beyond = (u[0] == 0xed && u[1] > 0x9f) || (u[0] == 0xf4 && u[1] > 0x8f);
+	return overlong || beyond ? 0 : len;
+}
+
+/* As JSON does, so that bytes of a peer can neither end the line nor drive a terminal. */
+static void add_quoted(struct strbuf *line, const char *s)
+{
 	strbuf_addc(line, '"');
-	for (; *s; s++) {
+	for (size_t n; *s; s += n) {
 		unsigned char c = (unsigned char)*s;
-		if (c == '"' || c == '\\')
+		n = utf8_at(s);
+		if (n != 1) {
+			strbuf_add(line, n ? s : "\xef\xbf\xbd", n ? n : 3); /* U+FFFD */
+			n = n ? n : 1;
+		} else if (c == '"' || c == '\\')
 			strbuf_addf(line, "\\%c", c);
 		else if (c == '\n')
 			strbuf_adds(line, "\\n");
@@ -86,6 +113,38 @@ static void add_value(struct strbuf *line, const char *s)
 			strbuf_addc(line, (char)c);
 	}
 	strbuf_addc(line, '"');
+}
+
+static void add_pair(struct strbuf *line, const char *key, const char *value)
+{
+	if (settings.json) {
+		strbuf_addc(line, line->len ? ',' : '{');
+		add_quoted(line, key);
+		strbuf_addc(line, ':');
+		add_quoted(line, value);
+		return;
+	}
+	strbuf_addf(line, " %s=", key);
+	if (plain(value))
+		strbuf_adds(line, value);
+	else
+		add_quoted(line, value);
+}
+
+static void add_head(struct strbuf *line, enum log_level level, const char *message)
+{
+	char when[CLOCK_TEXT_MAX] = "";
+	if (settings.clock)
+		clock_format_micro(settings.clock(settings.clock_data), when);
+	if (!settings.json) {
+		strbuf_addf(line, "%s%s%-5s %s", when, *when ? " " : "", level_names[level],
+			    message);
+		return;
+	}
+	if (*when)
+		add_pair(line, "time", when);
+	add_pair(line, "level", level_names[level]);
+	add_pair(line, "message", message);
 }
 
 static void emit(enum log_level level, struct strbuf *line)
@@ -105,20 +164,16 @@ void log_write(enum log_level level, const char *message, ...)
 	if (!log_enabled(level))
 		return;
 	_cleanup_(strbuf_done) struct strbuf line = { 0 };
-	char when[CLOCK_TEXT_MAX];
-	if (settings.clock)
-		strbuf_addf(&line, "%s ",
-			    clock_format_micro(settings.clock(settings.clock_data), when));
-	strbuf_addf(&line, "%-5s %s", level_names[level], message);
+	add_head(&line, level, message);
 	va_list ap;
 	va_start(ap, message);
 	for (const char *key; (key = va_arg(ap, const char *));) {
 		const char *value = va_arg(ap, const char *);
-		if (!value)
-			continue;
-		strbuf_addf(&line, " %s=", key);
-		add_value(&line, value);
+		if (value)
+			add_pair(&line, key, value);
 	}
 	va_end(ap);
+	if (settings.json)
+		strbuf_addc(&line, '}');
 	emit(level, &line);
 }

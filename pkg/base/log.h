@@ -1,6 +1,7 @@
 #pragma once
-/* Structured log: one line per record, `time level message key=value …`, to stderr or a sink.
- * Secrets never come here; what a peer sent is quoted. any thread */
+/* Structured log: one line per record, `time level message key=value …`, or the same as a JSON
+ * object for log collectors, to stderr or a sink. Secrets never come here; what a peer sent is
+ * quoted. any thread */
 
 #include <stdbool.h>
 
@@ -18,6 +19,8 @@ typedef usec_t (*log_clock_fn)(void *data);
 void log_set_level(enum log_level level);
 /* The level of a program's --log-level. ERR_INVALID: no such name; the level stays. */
 int log_use_level(const char *name, struct err *err);
+/* "text" or "json", of --log-format. ERR_INVALID: no such format; it stays as it is. */
+int log_use_format(const char *name, struct err *err);
 void log_set_sink(log_sink_fn sink, void *data); /* NULL: stderr */
 void log_set_clock(log_clock_fn clock, void *data);
 bool log_enabled(enum log_level level);

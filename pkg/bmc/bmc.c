@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "bmc/driver.h"
+#include "metrics/metrics.h"
 
 /* A peer that drops idle sessions does so after 60 s (IPMI 2.0, 6.12.15). */
 #define HOLD_MAX (20 * USEC_PER_SEC)
@@ -104,6 +105,19 @@ static void breaker_note(struct bmc *bmc, const struct err *err)
 	str_replace(&bmc->last_error, err->text);
 	if (bmc->failures >= bmc->options.breaker_failures)
 		bmc->alone_until = loop_now(bmc->driver->loop) + breaker_interval(bmc);
+	if (bmc->failures == bmc->options.breaker_failures)
+		metric_add(METRIC_BMC_BREAKS, 1, bmc->driver->ops->name);
+}
+
+/* What has reached the driver. */
+static void count_request(const struct bmc *bmc, const struct bmc_task *task)
+{
+	const char *driver = bmc->driver->ops->name;
+	usec_t took = loop_now(bmc->driver->loop) - task->started;
+	enum err_kind kind = task->result.err.kind;
+	metric_add(METRIC_BMC_REQUESTS, 1, driver,
+		   kind == ERR_NONE ? "ok" : err_kind_info(kind)->name);
+	metric_observe(METRIC_BMC_SECONDS, (double)took / (double)USEC_PER_SEC, driver);
 }
 
 static bool breaker_refuses(const struct bmc *bmc, struct bmc_task *task)
@@ -182,6 +196,7 @@ static void expire_running(struct bmc *bmc)
 		err_set(&task->result.err, ERR_TIMEOUT, "%s: no answer in time",
 			bmc_op_name(task->request.op));
 	breaker_note(bmc, &task->result.err);
+	count_request(bmc, task);
 	finish_later(task);
 	break_chain(bmc, bmc->queue.next, &task->result.err);
 }
@@ -225,6 +240,7 @@ static void start_next(struct bmc *bmc)
 		}
 		list_unlink(&task->link);
 		bmc->running = task;
+		task->started = loop_now(bmc->driver->loop);
 		start_fn(bmc->driver->ops, task->request.op)(bmc, task);
 	}
 }
@@ -257,6 +273,7 @@ void bmc_complete(struct bmc *bmc)
 {
 	_cleanup_(freep) struct bmc_task *task = TAKE_PTR(bmc->running);
 	breaker_note(bmc, &task->result.err);
+	count_request(bmc, task);
 	if (task->result.err.kind == ERR_NONE)
 		bmc->chain_broken = false;
 	else

@@ -16,7 +16,7 @@ struct bmc_task {
 	uint64_t ticket;
 	struct bmc_request request;
 	struct bmc_result result;
-	usec_t deadline;
+	usec_t deadline, started;
 	bmc_done_fn done;
 	void *data;
 };

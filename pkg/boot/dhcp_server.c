@@ -25,6 +25,7 @@
 #include "boot/router_advert.h"
 #include "boot/slots.h"
 #include "boot/udp.h"
+#include "metrics/metrics.h"
 
 enum { RECEIVE_BURST = 32 };
 
@@ -98,6 +99,7 @@ static void send_reply(const struct query *q, enum dhcp_type type, const struct 
 	dhcp_reply_target(q->request, type, &to, &port);
 	transmit(q, &q->server->main, m, to, port);
 	log_reply(q, type, m, loader);
+	metric_add(METRIC_DHCP_ANSWERS, 1, dhcp_type_name(type));
 	if (type == DHCP_OFFER)
 		seen(q, BOOT_STAGE_OFFERED);
 	else if (type == DHCP_ACK && m->yiaddr.s_addr)

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "boot/content.h"
+#include "metrics/metrics.h"
 
 struct http_boot {
 	struct boot_env env;
@@ -63,6 +64,7 @@ static void on_request(void *data, struct web_request *r)
 		return;
 	}
 	if (content_open(&h->env, content_name(path), &c, &err) == 0) {
+		metric_add(METRIC_BOOT_REQUESTS, 1, c.text ? "script" : "file");
 		send_content(r, &c);
 		return;
 	}

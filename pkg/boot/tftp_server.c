@@ -28,6 +28,7 @@
 #include "base/str.h"
 #include "boot/content.h"
 #include "boot/udp.h"
+#include "metrics/metrics.h"
 #include "wire/tftp.h"
 
 enum {
@@ -75,6 +76,10 @@ struct transfer {
 static void log_end(const struct transfer *t, enum log_level level, const char *message,
 		    const char *why)
 {
+	static const char *const outcomes[] = { [LOG_DEBUG] = "ended by the client",
+						[LOG_INFO] = "sent",
+						[LOG_WARN] = "failed",
+						[LOG_ERROR] = "failed" };
 	char peer[NET_TEXT_MAX], bytes[24], ms[24];
 	struct net_addr a = { .v4 = t->peer };
 	usec_t took = loop_now(t->server->env.loop) - t->started;
@@ -82,6 +87,8 @@ static void log_end(const struct transfer *t, enum log_level level, const char *
 	snprintf(ms, sizeof(ms), "%llu", (unsigned long long)(took / USEC_PER_MSEC));
 	log_write(level, message, "file", t->name, "peer", net_format(&a, peer), "size", bytes,
 		  "ms", ms, "error", why, NULL);
+	metric_add(METRIC_TFTP_TRANSFERS, 1, outcomes[level]);
+	metric_add(METRIC_TFTP_BYTES, (double)MIN(t->acked * t->block_size, t->content.size));
 }
 
 static struct transfer *transfer_free(struct transfer *t)

@@ -213,6 +213,41 @@ static void add_errors(const struct view *v, struct strbuf *out)
 	strbuf_addf(out, "\n  %s\n", v->error);
 }
 
+static void add_step(const struct json *e, struct strbuf *out)
+{
+	usec_t at, ended;
+	const char *begun = text_at(e, "at"), *end = text_at(e, "ended");
+	strbuf_addf(out, "%s: %s, %s", str_or(text_at(e, "operation"), "?"),
+		    str_or(text_at(e, "step"), "?"), str_or(text_at(e, "outcome"), "?"));
+	if (!begun || !end || clock_parse(begun, &at) < 0 || clock_parse(end, &ended) < 0)
+		return;
+	strbuf_adds(out, " after ");
+	render_age(ended > at ? ended - at : 0, out);
+}
+
+/* Of this process only, so it may be empty for a host that has been there for long. */
+static void add_history(const struct view *v, struct strbuf *out)
+{
+	const struct json *history = json_get(v->sources.debug, "history");
+	if (!history)
+		return;
+	strbuf_adds(out, "\nHistory (since Ingot was started, oldest first)\n");
+	json_for_each(e, history) {
+		const char *to = text_at(e, "to"), *reason = text_at(e, "reason"),
+			   *error = text_at(e, "error");
+		strbuf_addf(out, "  %s  ", str_or(text_at(e, "at"), "?"));
+		if (to)
+			strbuf_addf(out, "%s -> %s", str_or(text_at(e, "from"), "new"), to);
+		else if (text_at(e, "step"))
+			add_step(e, out);
+		else
+			strbuf_addf(out, "error while %s", str_or(text_at(e, "state"), "new"));
+		if (reason || error)
+			strbuf_addf(out, ": %s", reason ? reason : error);
+		strbuf_addc(out, '\n');
+	}
+}
+
 void render_page(const struct view *v, struct strbuf *out)
 {
 	add_head(v, out);
@@ -223,6 +258,7 @@ void render_page(const struct view *v, struct strbuf *out)
 	add_now(v, out);
 	add_errors(v, out);
 	strbuf_addf(out, "\nTo do: %s\n", v->advice);
+	add_history(v, out);
 	if (!v->sources.debug)
 		strbuf_adds(out, "\n(from the Kubernetes API alone: progress is up to 30 s old; "
 				 "see --debug)\n");

@@ -123,13 +123,19 @@ int pass_config_drive(const struct pass *p, struct config_drive_texts *ret, stru
 {
 	struct config_drive_texts t = { 0 };
 	const struct bmh_secret_ref *user = p->host.spec.user_data;
+	const char *failed = uses[SECRET_USER_DATA].key;
 	int r = read_secret(p, SECRET_USER_DATA, user, user ? user->name : NULL, &t.user_data, err);
-	if (r == 0)
+	if (r == 0) {
+		failed = uses[SECRET_META_DATA].key;
 		r = meta_data(p, &t, err);
-	if (r == 0)
+	}
+	if (r == 0) {
+		failed = uses[SECRET_NETWORK_DATA].key;
 		r = network_data(p, &t, err);
+	}
 	if (r < 0) {
 		config_drive_texts_done(&t);
+		ret->failed = failed;
 		return r;
 	}
 	*ret = t;

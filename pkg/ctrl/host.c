@@ -92,6 +92,7 @@ static void set_error(struct pass *p, enum bmh_error error, const char *reason, 
 	s->error = (int)error;
 	str_replace(&s->error_message, text);
 	s->error_count++;
+	pass_count(p, METRIC_HOST_ERRORS, reason);
 	pass_event(p, true, reason, "%s", text);
 }
 
@@ -426,6 +427,12 @@ void host_reconcile(const struct host_facts *facts, struct host_result *ret)
 			write_status(&p);
 		}
 		conclude(&p, a);
+		/* A status that came along with its host is no change of ours. */
+		ret->after = (enum bmh_state)p.host.status.provisioning.state;
+		ret->before = p.examined ? p.state : ret->after;
+		if (ret->before != ret->after)
+			pass_measure(&p, METRIC_STATE_CHANGES, 1, bmh_state_name(ret->before),
+				     bmh_state_name(ret->after));
 	}
 	json_free(p.status_before);
 	bmh_release(&p.host);

@@ -6,6 +6,7 @@
 
 #include "api/bmh.h"
 #include "engine/provisioner.h"
+#include "metrics/metrics.h"
 
 /* --- in --------------------------------------------------------------------------------------- */
 
@@ -60,6 +61,16 @@ struct host_event {
 	char *message;
 };
 
+/* Something to be counted when the writes are made: what is decided anew after a conflict must not
+ * count twice. Of a metric that tells of hosts the first two labels are left out. */
+struct host_measure {
+	enum metric_id metric;
+	double value;
+	const char *labels[2]; /* static; NULL: no more */
+};
+
+enum { HOST_MEASURES_MAX = 8 };
+
 enum host_verdict {
 	HOST_WAIT,  /* come back after requeue (0: only when something happens) */
 	HOST_AGAIN, /* at once */
@@ -72,6 +83,9 @@ struct host_result {
 	size_t write_count;
 	struct host_event *events;
 	size_t event_count;
+	struct host_measure measures[HOST_MEASURES_MAX];
+	size_t measure_count;
+	enum bmh_state before, after; /* status.provisioning.state */
 	enum host_verdict verdict;
 	usec_t requeue;
 	bool backoff; /* the requeue is a back-off: nothing but a change of the host or its Secrets
@@ -83,6 +97,8 @@ struct host_result {
 void host_secrets_wanted(const struct bmh *h, const char *names[_SECRET_USE_MAX]);
 void host_reconcile(const struct host_facts *facts, struct host_result *ret);
 void host_result_release(struct host_result *r);
+/* measures.c: counts what the pass says, for the host of that name. any thread */
+void host_result_count(const struct host_result *r, const char *ns, const char *name);
 
 /* The wait after the n-th failure in a row: 2^min(n,9) minutes, less up to a half of it. */
 usec_t host_backoff(int64_t error_count, double random);

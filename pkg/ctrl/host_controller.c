@@ -95,6 +95,13 @@ static void run_free(struct run *r)
 	free(r);
 }
 
+static void forget_metrics(const char *key)
+{
+	const char *slash = strchr(key, '/');
+	_cleanup_(freep) char *ns = xstrndup(key, slash ? (size_t)(slash - key) : 0);
+	metrics_forget_host(ns, slash ? slash + 1 : key);
+}
+
 static void finish(struct run *r, enum kube_verdict verdict, usec_t again)
 {
 	struct host_controller *c = r->controller;
@@ -107,8 +114,10 @@ static void finish(struct run *r, enum kube_verdict verdict, usec_t again)
 		free(m->signature);
 		m->signature = TAKE_PTR(r->signature);
 	}
-	if (r->result.verdict == HOST_GONE)
+	if (r->result.verdict == HOST_GONE) {
 		memory_free(map_remove(&c->memories, key));
+		forget_metrics(key);
+	}
 	run_free(r);
 	kube_queue_finish(c->queue, key, verdict, again);
 }
@@ -119,6 +128,8 @@ static void retry(struct run *r, const struct err *err)
 		log_debug("host changed meanwhile; again", "host", r->key);
 	else
 		log_warn("reconcile failed; again later", "host", r->key, "error", err->text);
+	if (err->kind != ERR_CONFLICT)
+		metric_add(METRIC_HOST_RECONCILE_ERRORS, 1);
 	r->result.backoff = false;
 	finish(r, KUBE_RETRY, 0);
 }
@@ -147,9 +158,27 @@ static void publish(struct host_controller *c, const struct json *object, bool w
 			   warning ? "Warning" : "Normal", reason, message);
 }
 
+/* For whoever asks later how the host came to where it is. */
+static void note_history(const struct run *r)
+{
+	const struct host_result *result = &r->result;
+	const char *before = bmh_state_name(result->before), *reason = NULL;
+	for (size_t i = 0; i < result->event_count; i++)
+		if (result->events[i].warning)
+			engine_note_error(r->controller->engine, r->key, before,
+					  result->events[i].message);
+		else
+			reason = result->events[i].reason;
+	if (result->before != result->after)
+		engine_note_state(r->controller->engine, r->key, before,
+				  bmh_state_name(result->after), reason);
+}
+
 static void conclude(struct run *r)
 {
 	struct host_controller *c = r->controller;
+	host_result_count(&r->result, kube_namespace(r->object), kube_name(r->object));
+	note_history(r);
 	for (size_t i = 0; i < r->result.event_count; i++)
 		publish(c, r->object, r->result.events[i].warning, r->result.events[i].reason,
 			r->result.events[i].message);
@@ -312,6 +341,7 @@ static void reconcile(struct run *r)
 	if (backing_off(r))
 		return;
 	const char *uid = kube_uid(r->object);
+	metric_add(METRIC_HOST_RECONCILES, 1, kube_namespace(r->object), kube_name(r->object));
 	if (!engine_knows(c->engine, r->key)) {
 		_cleanup_(json_freep) struct json *record = records_get(c->records, r->key);
 		engine_load(c->engine, r->key, uid, record);
@@ -395,6 +425,7 @@ static void host_vanished(struct host_controller *c, const char *key)
 	struct provisioner *p = engine_provisioner(c->engine);
 	p->ops->remove(p, &host, true, &result);
 	memory_free(map_remove(&c->memories, key));
+	forget_metrics(key);
 	kube_queue_forget(c->queue, key);
 	kube_queue_finish(c->queue, key, KUBE_DONE, 0);
 }
@@ -482,6 +513,11 @@ bool host_controller_ready(const struct host_controller *c)
 {
 	return kube_informer_synced(c->hosts) && kube_informer_synced(c->hardware) &&
 	       kube_informer_synced(c->secrets) && kube_informer_synced(c->records_informer);
+}
+
+void host_controller_measure(const struct host_controller *c)
+{
+	kube_queue_measure(c->queue);
 }
 
 usec_t host_controller_next(const struct host_controller *c, const char *key)

@@ -32,5 +32,7 @@ void host_controller_env(struct host_controller *c, struct engine_env *ret);
 /* Begins to watch; reconciles start when all caches are filled. */
 void host_controller_start(struct host_controller *c, struct engine *engine);
 bool host_controller_ready(const struct host_controller *c);
+/* Sets the metrics of its queue that depend on the time. */
+void host_controller_measure(const struct host_controller *c);
 /* When the host is looked at next, unless something happens before; monotonic, 0: not set. */
 usec_t host_controller_next(const struct host_controller *c, const char *key);

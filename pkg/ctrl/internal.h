@@ -9,6 +9,7 @@
  * conditions.c  status.conditions
  * config.c      Secrets to config drive
  * hardware.c    the agent's inventory to HardwareDetails
+ * measures.c    metrics of a pass
  */
 
 #include "ctrl/host.h"
@@ -46,6 +47,11 @@ struct pass {
 
 void pass_event(struct pass *p, bool warning, const char *reason, const char *fmt, ...)
 	_printf_(4, 5);
+/* Labels after namespace and host, if the metric has those; static. More than HOST_MEASURES_MAX are
+ * dropped. */
+void pass_measure(struct pass *p, enum metric_id metric, double value, const char *first,
+		  const char *second);
+void pass_count(struct pass *p, enum metric_id metric, const char *label);
 /* Takes body. */
 void pass_write(struct pass *p, enum host_write_kind kind, const char *name, struct json *body);
 /* {"metadata": {"resourceVersion": …}} of the host, to be filled. */
@@ -108,10 +114,19 @@ void pass_conditions(struct pass *p);
 
 struct config_drive_texts {
 	char *meta_data, *user_data, *network_data;
+	const char *failed; /* which of them could not be had; static; NULL: none */
 };
 
+/* On failure only ret->failed is set. */
 int pass_config_drive(const struct pass *p, struct config_drive_texts *ret, struct err *err);
 void config_drive_texts_done(struct config_drive_texts *t);
+
+/* --- measures.c ------------------------------------------------------------------------------- */
+
+/* The host leaves the state, having been in it for so long (0: unknown). */
+void pass_measure_end(struct pass *p, enum bmh_state state, usec_t took);
+/* It cannot work in, or enter, the state for want of a place. */
+void pass_measure_delay(struct pass *p, enum bmh_state state);
 
 /* --- hardware.c ------------------------------------------------------------------------------- */
 

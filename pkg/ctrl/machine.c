@@ -111,8 +111,11 @@ void machine_go(struct pass *p, enum bmh_state next)
 			  *entered = period_of(s, next);
 	if ((int)next == s->provisioning.state)
 		return;
-	if (left && left->end == 0)
+	if (left && left->end == 0) {
 		left->end = p->facts->now;
+		pass_measure_end(p, (enum bmh_state)s->provisioning.state,
+				 left->start ? left->end - left->start : 0);
+	}
 	if (entered)
 		*entered = (struct bmh_period){ .start = p->facts->now };
 	if (next == BMH_REGISTERING || next == BMH_INSPECTING || next == BMH_PROVISIONING)
@@ -132,6 +135,15 @@ static bool delete_delayed(const struct pass *p)
 	       streq(json_get_string(j, "deleteAction"), "delay");
 }
 
+/* Straight to the end from a state that was there to clean up. */
+static void count_shortcut(struct pass *p)
+{
+	if (p->state == BMH_DEPROVISIONING)
+		pass_count(p, METRIC_DELETED_NOT_DEPROVISIONED, NULL);
+	if (p->state == BMH_DEPROVISIONING || p->state == BMH_POWERING_OFF)
+		pass_count(p, METRIC_DELETED_NOT_POWERED_OFF, NULL);
+}
+
 /* Sets the state that a deletion leads to. True: that is all for this pass. */
 static bool start_deletion(struct pass *p)
 {
@@ -142,8 +154,10 @@ static bool start_deletion(struct pass *p)
 	if (!p->host.meta.deleted_at || p->state == BMH_DELETING)
 		return false;
 	if (detached) {
-		if (delete_delayed(p))
+		if (delete_delayed(p)) {
+			pass_count(p, METRIC_DELETES_DELAYED, NULL);
 			return false;
+		}
 		next = BMH_DELETING;
 	}
 	/* What cannot be reached must not hold up a deletion for ever. */
@@ -153,6 +167,8 @@ static bool start_deletion(struct pass *p)
 		next = BMH_DELETING;
 	if (next == p->state)
 		return false;
+	if (next == BMH_DELETING)
+		count_shortcut(p);
 	machine_go(p, next);
 	return true;
 }
@@ -212,6 +228,7 @@ static bool no_place(struct pass *p, struct action *ret)
 		return false;
 	}
 	s->operational = BMH_OP_DELAYED;
+	pass_measure_delay(p, p->state);
 	*ret = (struct action){ ACT_DELAYED, 0 };
 	return true;
 }
@@ -229,6 +246,7 @@ static struct action handle(struct pass *p)
 		*entered = (struct bmh_period){ 0 };
 	s->provisioning.state = (int)p->state;
 	s->operational = BMH_OP_DELAYED;
+	pass_measure_delay(p, next);
 	return (struct action){ ACT_DELAYED, 0 };
 }
 

@@ -96,6 +96,9 @@ static struct action change(struct pass *p, bool on, const struct reboot_wish *w
 		pr->ops->power_off(pr, &p->prov, hard, retry, &r);
 	if (r.outcome == PROV_FAILED)
 		return power_failed(p, !on && !hard, r.error);
+	/* When it is asked for, as upstream does; that it came about is seen later. */
+	if (r.started)
+		pass_count(p, METRIC_POWER_CHANGES, on ? "on" : "off");
 	if (r.outcome == PROV_RUNNING) {
 		pass_clear_error(p);
 		return (struct action){ ACT_CONTINUE, r.requeue };

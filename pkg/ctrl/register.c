@@ -99,15 +99,16 @@ static struct action credential_error(struct pass *p, usec_t delay, const char *
 static bool missing_details(struct pass *p, struct action *ret)
 {
 	const struct bmh_bmc *bmc = p->host.spec.bmc;
+	if (bmc && !str_empty(bmc->credentials_name) && !str_empty(bmc->address))
+		return false;
+	pass_count(p, METRIC_CREDENTIALS_INVALID, NULL);
 	if (!bmc || str_empty(bmc->credentials_name))
 		*ret = credential_error(
 			p, 0,
 			"The BMC secret reference is empty: set spec.bmc.credentialsName to a Secret "
 			"with the keys username and password");
-	else if (str_empty(bmc->address))
-		*ret = credential_error(p, 0, "The BMC address is empty: set spec.bmc.address");
 	else
-		return false;
+		*ret = credential_error(p, 0, "The BMC address is empty: set spec.bmc.address");
 	return true;
 }
 
@@ -119,9 +120,11 @@ static bool secret_absent(struct pass *p, struct action *ret)
 		return false;
 	if (s->state == SECRET_FAILED) {
 		p->out->err = s->err;
+		pass_count(p, METRIC_CREDENTIALS_UNHANDLED, NULL);
 		*ret = (struct action){ ACT_ERROR, 0 };
 		return true;
 	}
+	pass_count(p, METRIC_CREDENTIALS_MISSING, NULL);
 	snprintf(text, sizeof(text),
 		 "The BMC secret %s/%s does not exist: create it with the keys username and "
 		 "password, or correct spec.bmc.credentialsName",
@@ -147,6 +150,7 @@ bool pass_credentials(struct pass *p, struct action *ret)
 		return true;
 	}
 	char text[600];
+	pass_count(p, METRIC_CREDENTIALS_INVALID, NULL);
 	const char *key = str_empty(p->username) ? "username" : "password";
 	snprintf(text, sizeof(text),
 		 "The BMC secret %s/%s has no %s, or an empty one: set its key %s", p->host.meta.ns,
@@ -227,6 +231,8 @@ static void registered(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
 	if (!same_credentials(p, &s->good)) {
+		if (!str_empty(s->good.version))
+			pass_count(p, METRIC_CREDENTIALS_UPDATED, NULL);
 		store_credentials(p, &s->good);
 		pass_event(p, false, "BMCAccessValidated", "Verified access to BMC");
 	}
@@ -251,9 +257,12 @@ bool pass_register(struct pass *p, struct action *ret)
 					.settled = p->state != BMH_REGISTERING };
 	pr->ops->register_host(pr, &p->prov, &params, &node_id, &r);
 	if (r.outcome == PROV_FAILED) {
+		pass_count(p, METRIC_CREDENTIALS_NO_ACCESS, NULL);
 		*ret = pass_fail(p, BMH_ERROR_REGISTRATION, "%s", r.error);
 		return false;
 	}
+	if (r.started && p->state != BMH_REGISTERING)
+		pass_count(p, METRIC_REGISTRATIONS_REQUIRED, NULL);
 	node_known(p, node_id);
 	if (r.outcome == PROV_RUNNING) {
 		/* Only its own error: that of a failed deployment must survive a restart of ours,

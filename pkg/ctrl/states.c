@@ -32,6 +32,7 @@ struct action state_none(struct pass *p)
 		return go(p, BMH_REGISTERING);
 	pass_event(p, false, "Discovered", "Discovered host with no BMC details");
 	p->host.status.operational = BMH_OP_DISCOVERED;
+	pass_count(p, METRIC_UNMANAGED, NULL);
 	return go(p, BMH_UNMANAGED);
 }
 
@@ -40,6 +41,7 @@ struct action state_unmanaged(struct pass *p)
 	const struct bmh_bmc *bmc = p->host.spec.bmc;
 	if (bmc && (!str_empty(bmc->address) || !str_empty(bmc->credentials_name)))
 		return go(p, BMH_REGISTERING);
+	pass_count(p, METRIC_UNMANAGED, NULL);
 	return (struct action){ ACT_CONTINUE, 10 * USEC_PER_MIN };
 }
 
@@ -238,9 +240,11 @@ static struct action provision(struct pass *p)
 	struct config_drive_texts texts = { 0 };
 	struct prov_result r;
 	struct err err = { 0 };
-	if (pass_config_drive(p, &texts, &err) < 0)
+	if (pass_config_drive(p, &texts, &err) < 0) {
+		pass_count(p, METRIC_CONFIG_DATA_ERRORS, texts.failed);
 		return pass_fail_once(p, BMH_ERROR_PROVISIONING, 10 * USEC_PER_SEC,
 				      "ProvisioningError", "%s", err.text);
+	}
 	struct prov_provision params = {
 		.image = { image->url, str_or(image->checksum, ""),
 			   str_or(image->checksum_type, ""), str_or(image->format, "") },
@@ -351,8 +355,10 @@ struct action state_deprovisioning(struct pass *p)
 		return deprovisioned(p);
 	if (r.outcome == PROV_RUNNING)
 		return wait(p, &r);
-	if (p->host.meta.deleted_at && s->error_count > 3)
+	if (p->host.meta.deleted_at && s->error_count > 3) {
+		pass_count(p, METRIC_DELETED_NOT_DEPROVISIONED, NULL);
 		return go(p, BMH_POWERING_OFF);
+	}
 	return pass_fail(p, BMH_ERROR_PROVISIONING, "%s", r.error);
 }
 
@@ -367,6 +373,8 @@ struct action state_powering_off(struct pass *p)
 		return wait(p, &r);
 	if (r.outcome == PROV_FAILED && s->error_count <= 3)
 		return pass_fail(p, BMH_ERROR_POWER, "%s", r.error);
+	if (r.outcome == PROV_FAILED)
+		pass_count(p, METRIC_DELETED_NOT_POWERED_OFF, NULL);
 	s->powered_on = r.outcome == PROV_FAILED && s->powered_on;
 	s->error_count = 0;
 	return go(p, BMH_DELETING);

@@ -3,12 +3,14 @@
 
 #include "engine/agent_routes.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agentapi/messages.h"
 #include "base/mem.h"
 #include "engine/limit.h"
+#include "metrics/metrics.h"
 
 /* Per address. An agent that retries as fast as the protocol has it makes less than one request a
  * second. */
@@ -36,6 +38,9 @@ static void reply(void *data, int status, const struct json *body)
 				       .headers = version_headers };
 	if (body)
 		json_print(body, &text);
+	char code[12];
+	snprintf(code, sizeof(code), "%d", status);
+	metric_add(METRIC_AGENT_REQUESTS, 1, code);
 	web_reply(r, &head, text.data, text.len);
 }
 

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/redact.h"
 #include "engine/internal.h"
+#include "metrics/metrics.h"
 
 enum { WATCH_S = 10 };
 
@@ -163,7 +164,36 @@ struct json *engine_describe(const struct engine *e, const char *key)
 	add_boot(j, n);
 	add_bmc(j, n);
 	add_image(j, n);
+	struct json *history = history_json(&n->history);
+	if (history)
+		json_set(j, "history", history);
 	return j;
+}
+
+void engine_note_state(struct engine *e, const char *key, const char *from, const char *to,
+		       const char *reason)
+{
+	struct node *n = node_find(e, key);
+	if (n)
+		history_state(&n->history, node_wall(n), from, to, reason);
+}
+
+void engine_note_error(struct engine *e, const char *key, const char *state, const char *text)
+{
+	struct node *n = node_find(e, key);
+	if (n)
+		history_error(&n->history, node_wall(n), state, text);
+}
+
+void engine_measure(const struct engine *e)
+{
+	double counts[_NODE_STATE_MAX] = { 0 };
+	map_for_each(&e->nodes, i) {
+		const struct node *n = e->nodes.entries[i].value;
+		counts[n->state]++;
+	}
+	for (int s = 0; s < _NODE_STATE_MAX; s++)
+		metric_set(METRIC_NODES, counts[s], node_state_info((enum node_state)s)->name);
 }
 
 static int by_key(const void *a, const void *b)

@@ -127,5 +127,12 @@ struct json *engine_list(const struct engine *e);
 /* Somebody looks at this host: for ten seconds its progress is asked for each second. The API hears
  * no more of it than otherwise. */
 void engine_watch(struct engine *e, const char *key);
+/* For the host's history, which is kept in memory for people. Names and reasons are static, texts
+ * copied. */
+void engine_note_state(struct engine *e, const char *key, const char *from, const char *to,
+		       const char *reason);
+void engine_note_error(struct engine *e, const char *key, const char *state, const char *text);
+/* Sets the metrics that are sums over all hosts. */
+void engine_measure(const struct engine *e);
 /* How far the firmware came in a boot, by lower-case MAC; `stage` is static. Others are ignored. */
 void engine_boot_seen(struct engine *e, const char *mac, const char *stage);

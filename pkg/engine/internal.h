@@ -11,10 +11,12 @@
  * command.c   asking the agent
  * provision.c the provisioner interface
  * describe.c  what people see of it
+ * history.c   what happened lately
  */
 
 #include "base/map.h"
 #include "engine/engine.h"
+#include "engine/history.h"
 #include "engine/record.h"
 
 struct node;
@@ -182,6 +184,7 @@ struct node {
 	usec_t watched_until;	/* somebody looks: progress is asked for each second */
 	const char *boot_stage; /* of the boot on record, seen by the boot services; static */
 	usec_t boot_stage_at;	/* wall */
+	struct history history;
 };
 
 /* Outlives the engine while answers to its questions are under way. */

@@ -118,6 +118,7 @@ struct node *node_free(struct node *n)
 	if (map_get(&e->uids, n->uid) == n)
 		map_remove(&e->uids, n->uid);
 	bmc_close(n->bmc);
+	history_done(&n->history);
 	record_release(&n->record);
 	json_free(n->root_hints);
 	json_free(n->config_drive);
@@ -340,8 +341,13 @@ void engine_load(struct engine *e, const char *key, const char *uid, const struc
 	struct node *n = node_find(e, key);
 	if (n && streq(n->uid, uid) && !n->lost)
 		return;
+	bool same = n && streq(n->uid, uid);
+	struct history history = same ? n->history : (struct history){ 0 };
+	if (same)
+		n->history = (struct history){ 0 };
 	node_free(n);
 	n = node_make(e, key, uid);
+	n->history = history;
 	/* A record of another host of that name says nothing about this one. */
 	if (!record || !streq(json_get_string(record, "hostUID"), uid))
 		return;

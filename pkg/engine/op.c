@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/internal.h"
+#include "metrics/metrics.h"
 
 /* --- operations: rows of steps, and when a step has nothing to do ----------------------------- */
 
@@ -137,6 +138,24 @@ static void end(struct node *n)
 	node_schedule_poll(n);
 }
 
+/* --- what people see: history and metrics -------------------------------------------------------
+ */
+
+static void step_ended(struct node *n, const char *outcome, const char *text)
+{
+	const struct step *s = op_step(n);
+	if (!s || !n->op.entered)
+		return;
+	history_step_ended(&n->history, node_wall(n), outcome, text);
+	metric_add(METRIC_STEPS, 1, ops[n->op.kind].name, s->name, outcome);
+}
+
+static void op_ended(struct node *n, const char *outcome, const char *text)
+{
+	step_ended(n, outcome, text);
+	metric_add(METRIC_OPERATIONS, 1, ops[n->op.kind].name, outcome);
+}
+
 void op_start(struct node *n, enum op_kind kind)
 {
 	op_abort(n);
@@ -161,6 +180,7 @@ void op_resume(struct node *n, enum op_kind kind)
 		n->op.entered = n->op.resumed = true;
 		n->op.attempt = n->record.step.attempt;
 		n->power_fresh = false;
+		history_step(&n->history, node_wall(n), ops[kind].name, steps[rows[i].step].name);
 		log_info("operation resumed", "host", n->key, "operation", ops[kind].name, "step",
 			 n->record.step.name);
 		break;
@@ -173,6 +193,7 @@ void op_abort(struct node *n)
 	if (n->op.kind == OP_NONE)
 		return;
 	log_info("operation abandoned", "host", n->key, "operation", ops[n->op.kind].name);
+	op_ended(n, "abandoned", NULL);
 	end(n);
 }
 
@@ -186,6 +207,7 @@ static void record_rest(struct node *n)
 static void finish(struct node *n)
 {
 	const struct op_info *info = &ops[n->op.kind];
+	op_ended(n, "done", NULL);
 	if (info->after != STAY) {
 		node_set_state(n, info->after);
 		str_replace(&n->record.step.operation, NULL);
@@ -204,6 +226,7 @@ void op_fail(struct node *n, const struct err *err)
 	/* No step: all are done, and their record is being stored. */
 	log_warn("operation failed", "host", n->key, "operation", info->name, "step",
 		 s ? s->name : "none", "error", err->text);
+	op_ended(n, "failed", err->text);
 	switch (n->op.kind) {
 	case OP_VERIFY:
 		err_keep(&n->verify_error, err);
@@ -293,6 +316,7 @@ static void clear_step(struct node *n)
 static void enter(struct node *n, const struct step *s)
 {
 	clear_step(n);
+	history_step(&n->history, node_wall(n), ops[n->op.kind].name, s->name);
 	if (!recorded(n))
 		return;
 	if (s->enter)
@@ -315,6 +339,7 @@ static bool go_back(struct node *n, const struct step *s)
 	while (ops[n->op.kind].rows[first].step != STEP_POWER_OFF)
 		first++;
 	log_warn("the machine did not come up; booting it again", "host", n->key, "step", s->name);
+	step_ended(n, "repeated", "the machine did not come up");
 	n->op.attempt++;
 	to_step(n, first);
 	return true;
@@ -347,6 +372,7 @@ static bool run_step(struct node *n, const struct step *s)
 	}
 	switch (s->run(n, &err)) {
 	case STEP_DONE:
+		step_ended(n, "done", NULL);
 		to_step(n, n->op.index + 1);
 		return true;
 	case STEP_FAILED:

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/internal.h"
+#include "metrics/metrics.h"
 #include "wire/configdrive.h"
 
 #define TIMEOUT(name)	   offsetof(struct engine_timeouts, name)
@@ -459,6 +460,8 @@ static void take_progress(struct node *n)
 		 total = (uint64_t)json_get_int(n->agent_answer, "total_bytes", 0);
 	p->bytes_done = (uint64_t)json_get_int(n->agent_answer, "received_bytes", 0);
 	p->bytes_total = total;
+	if (p->bytes_done > before)
+		metric_add(METRIC_IMAGE_BYTES, (double)(p->bytes_done - before));
 	p->bytes_per_second = (uint64_t)json_get_int(n->agent_answer, "bytes_per_s", 0);
 	bool tenth = total > 0 && before / (total / 10 + 1) != p->bytes_done / (total / 10 + 1);
 	if (tenth || node_now(n) >= n->progress_stored + 30 * USEC_PER_SEC)

@@ -11,6 +11,7 @@
 
 #include "kube/http_transport.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@
 #include "crypt/tls.h"
 #include "http/http.h"
 #include "kube/file.h"
+#include "metrics/metrics.h"
 
 enum {
 	CONNECTIONS_MAX = 64,	       /* each watch has its own */
@@ -42,6 +44,7 @@ struct transport {
 	struct loop *loop;
 	struct http_client *http;
 	char *server, *tls_server_name, *proxy;
+	const char *host; /* and port, within server */
 	char *ca_file, *cert_file, *key_file, *token_file;
 	char *username, *password, *token;
 	char **as_headers; /* NULL-ended */
@@ -66,6 +69,7 @@ struct kube_call {
 	usec_t timeout, idle_timeout;
 	bool repeated, repeating;
 	int status;
+	usec_t started;
 	struct timer timer; /* for a failure before anything was sent */
 	struct err early;
 };
@@ -238,10 +242,23 @@ static bool may_repeat(struct kube_call *c)
 	return !streq(t->token, c->token);
 }
 
+/* Each answer, and each request that got none, by client-go's labels. */
+static void count_call(const struct kube_call *c, int status)
+{
+	char code[12] = "<error>";
+	const char *host = c->transport->host;
+	double took = (double)(loop_now(c->transport->loop) - c->started) / (double)USEC_PER_SEC;
+	if (status)
+		snprintf(code, sizeof(code), "%d", status);
+	metric_add(METRIC_CLIENT_REQUESTS, 1, code, host, c->method);
+	metric_observe(METRIC_CLIENT_SECONDS, took, host, c->method);
+}
+
 static int on_head(void *data, const struct http_response *r)
 {
 	struct kube_call *c = data;
 	c->status = r->status;
+	count_call(c, r->status);
 	c->repeating = r->status == 401 && may_repeat(c);
 	if (!c->repeating && c->handlers.head)
 		c->handlers.head(c->data, r->status, r->retry_after_s);
@@ -260,6 +277,8 @@ static void finish(struct kube_call *c, const struct err *err, int status, const
 	struct kube_http_handlers h = c->handlers;
 	void *data = c->data;
 	struct err own;
+	if (c->status == 0)
+		count_call(c, 0);
 	if (err) {
 		own = *err;
 		if (own.kind == ERR_CANCELLED)
@@ -360,6 +379,7 @@ static struct kube_call *start(struct kube_transport *base, const struct kube_ht
 				 .body = r->body_len ? xmemdup(r->body, r->body_len) : NULL,
 				 .body_len = r->body_len,
 				 .stream = r->stream,
+				 .started = loop_now(t->loop),
 				 .timeout = r->timeout,
 				 .idle_timeout = r->idle_timeout };
 	list_append(&t->calls, &c->node);
@@ -436,6 +456,7 @@ static char **impersonation(const struct kube_config *c)
 static void copy_config(struct transport *t, const struct kube_config *c)
 {
 	t->server = xstrdup(c->server);
+	t->host = strstr(t->server, "//") ? strstr(t->server, "//") + 2 : t->server;
 	t->tls_server_name = xstrdup(c->tls_server_name);
 	t->proxy = xstrdup(c->proxy);
 	t->ca_file = c->ca ? NULL : xstrdup(c->ca_file);

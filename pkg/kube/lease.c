@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "metrics/metrics.h"
 
 static const struct kube_resource leases = { "coordination.k8s.io", "v1", "leases", "Lease", true };
 
@@ -63,6 +64,7 @@ struct kube_lease {
 	struct json *seen;     /* the Lease as last read or written */
 	usec_t seen_at;	       /* since when it has been like that */
 	char *leader;
+	usec_t tried;	       /* start of the last request of any kind */
 	usec_t asked, renewed; /* start of the request under way; of the last good one */
 	struct err last_error;
 	loop_fn released;
@@ -82,6 +84,7 @@ static void set_state(struct kube_lease *l, enum lease_state to)
 	log_info("lease", "lease", l->name, "identity", l->identity, "from", states[l->state].name,
 		 "to", states[to].name);
 	l->state = to;
+	metric_set(METRIC_LEADER, to == LEASE_HELD, l->name);
 }
 
 static void stop(struct kube_lease *l)
@@ -116,6 +119,14 @@ bool kube_lease_may_act(const struct kube_lease *l)
 {
 	usec_t end_at = l->renewed + l->duration;
 	return l->state == LEASE_HELD && loop_now(l->loop) + FENCE_MARGIN < end_at;
+}
+
+bool kube_lease_alive(const struct kube_lease *l)
+{
+	bool trying = l->state == LEASE_SEEK || l->state == LEASE_HELD;
+	/* A try takes its request's time-out at most, and the next comes 2.2 retries later. */
+	usec_t limit = USEC_PER_MIN + l->renew_deadline + 3 * l->retry;
+	return !trying || loop_now(l->loop) < l->tried + limit;
 }
 
 /* --- the record
@@ -253,7 +264,7 @@ static void on_written(void *data, const struct err *err, struct json **answer)
 static void write_lease(struct kube_lease *l, const char *holder)
 {
 	_cleanup_(json_freep) struct json *lease = record(l, holder);
-	l->asked = loop_now(l->loop);
+	l->asked = l->tried = loop_now(l->loop);
 	if (l->seen)
 		l->op = kube_update(l->client, &leases, lease, on_written, l);
 	else
@@ -311,6 +322,7 @@ static void on_read(void *data, const struct err *err, struct json **answer)
 
 static void read_lease(struct kube_lease *l)
 {
+	l->tried = loop_now(l->loop);
 	l->op = kube_get(l->client, &leases, l->ns, l->name, on_read, l);
 }
 
@@ -381,6 +393,8 @@ int kube_lease_new(const struct kube_lease_options *o, const struct kube_lease_h
 	l->data = data;
 	timer_init(&l->timer, l->loop, "lease", on_timer, l);
 	timer_init(&l->deadline, l->loop, "lease deadline", on_deadline, l);
+	l->tried = loop_now(l->loop);
+	metric_set(METRIC_LEADER, 0, l->name);
 	try_again(l, 0);
 	*ret = l;
 	return 0;

@@ -38,6 +38,9 @@ bool kube_lease_held(const struct kube_lease *l);
 /* To be asked before each action that changes hardware: a process that was paused may act no more,
  * whatever it believed before. */
 bool kube_lease_may_act(const struct kube_lease *l);
+/* False when its work stands still: no try was begun for far longer than tries are apart. Says
+ * nothing about the API server, whose silence ends each try. */
+bool kube_lease_alive(const struct kube_lease *l);
 /* After all work has stopped: gives the lease back and calls fn once, whether that worked or not.
  * No handler is called any more. */
 void kube_lease_release(struct kube_lease *l, loop_fn fn, void *data);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "metrics/metrics.h"
 
 struct entry {
 	struct list ready;	/* on queue->ready */
@@ -61,6 +62,14 @@ static void unschedule(struct kube_queue *q, struct entry *e)
 	heap_remove(&q->delayed, &e->delay);
 }
 
+/* How many wait and how many run, after each change. */
+static void tell_counts(const struct kube_queue *q)
+{
+	const char *name = q->o.name;
+	metric_set(METRIC_QUEUE_DEPTH, (double)q->stats.ready, name, name);
+	metric_set(METRIC_WORKERS, (double)q->stats.running, name);
+}
+
 static void drop_if_idle(struct kube_queue *q, struct entry *e)
 {
 	if (e->running || e->failures > 0 || !list_empty(&e->ready) || heap_contains(&e->delay))
@@ -94,6 +103,7 @@ static void make_ready(struct kube_queue *q, struct entry *e)
 	e->ready_at = loop_now(q->o.loop);
 	q->stats.ready++;
 	list_append(&q->ready, &e->ready);
+	tell_counts(q);
 	kick(q);
 }
 
@@ -125,6 +135,11 @@ static void on_alarm(void *data)
 	set_alarm(q);
 }
 
+static double seconds(usec_t span)
+{
+	return (double)span / (double)USEC_PER_SEC;
+}
+
 static void on_dispatch(void *data)
 {
 	struct kube_queue *q = data;
@@ -138,6 +153,8 @@ static void on_dispatch(void *data)
 	q->stats.running++;
 	q->stats.runs++;
 	q->stats.queue_time += now - e->ready_at;
+	metric_observe(METRIC_QUEUE_SECONDS, seconds(now - e->ready_at), q->o.name, q->o.name);
+	tell_counts(q);
 	kick(q); /* the next one's turn comes after this one, whatever it does */
 	q->o.run(q->o.data, e->key);
 }
@@ -153,10 +170,16 @@ static usec_t backoff(const struct kube_queue *q, unsigned failures)
 /* --- for users
  * ---------------------------------------------------------------------------------------- */
 
+static void count_added(struct kube_queue *q)
+{
+	q->stats.added++;
+	metric_add(METRIC_QUEUE_ADDS, 1, q->o.name, q->o.name);
+}
+
 void kube_queue_add(struct kube_queue *q, const char *key)
 {
 	struct entry *e = get(q, key);
-	q->stats.added++;
+	count_added(q);
 	if (e->running)
 		e->again = true;
 	else
@@ -166,7 +189,7 @@ void kube_queue_add(struct kube_queue *q, const char *key)
 void kube_queue_add_at(struct kube_queue *q, const char *key, usec_t at)
 {
 	struct entry *e = get(q, key);
-	q->stats.added++;
+	count_added(q);
 	if (at <= loop_now(q->o.loop) && !e->running)
 		make_ready(q, e);
 	else
@@ -202,6 +225,25 @@ static void settle(struct kube_queue *q, struct entry *e, enum kube_verdict verd
 	}
 }
 
+/* By controller-runtime's names of results. */
+static void count_run(const struct kube_queue *q, const struct entry *e, enum kube_verdict verdict,
+		      usec_t again_in)
+{
+	const char *name = q->o.name, *result = "error";
+	double took = seconds(loop_now(q->o.loop) - e->run_at);
+	metric_observe(METRIC_QUEUE_WORK_SECONDS, took, name, name);
+	metric_observe(METRIC_RECONCILE_SECONDS, took, name);
+	if (verdict == KUBE_DONE)
+		result = again_in > 0 ? "requeue_after" : e->again ? "requeue" : "success";
+	else
+		metric_add(METRIC_RECONCILE_ERRORS, 1, name);
+	if (verdict == KUBE_RETRY)
+		metric_add(METRIC_QUEUE_RETRIES, 1, name, name);
+	if (verdict == KUBE_DROP)
+		metric_add(METRIC_RECONCILE_TERMINAL_ERRORS, 1, name);
+	metric_add(METRIC_RECONCILES, 1, name, result);
+}
+
 static void check_drained(struct kube_queue *q)
 {
 	if (q->stopping && q->stats.running == 0 && q->drained)
@@ -219,6 +261,8 @@ void kube_queue_finish(struct kube_queue *q, const char *key, enum kube_verdict 
 	e->running = false;
 	q->stats.running--;
 	q->stats.work_time += loop_now(q->o.loop) - e->run_at;
+	count_run(q, e, verdict, again_in);
+	tell_counts(q);
 	settle(q, e, verdict, again_in);
 	if (e->again)
 		make_ready(q, e);
@@ -238,6 +282,7 @@ void kube_queue_forget(struct kube_queue *q, const char *key)
 	e->failures = 0;
 	e->again = false;
 	drop_if_idle(q, e);
+	tell_counts(q);
 	set_alarm(q);
 }
 
@@ -260,6 +305,19 @@ usec_t kube_queue_next(const struct kube_queue *q, const char *key)
 struct kube_queue_stats kube_queue_stats(const struct kube_queue *q)
 {
 	return q->stats;
+}
+
+void kube_queue_measure(const struct kube_queue *q)
+{
+	usec_t sum = 0, longest = 0, now = loop_now(q->o.loop);
+	map_for_each(&q->entries, i) {
+		const struct entry *e = q->entries.entries[i].value;
+		usec_t span = e->running ? now - e->run_at : 0;
+		sum += span;
+		longest = MAX(longest, span);
+	}
+	metric_set(METRIC_QUEUE_UNFINISHED_SECONDS, seconds(sum), q->o.name, q->o.name);
+	metric_set(METRIC_QUEUE_LONGEST_SECONDS, seconds(longest), q->o.name, q->o.name);
 }
 
 static void on_drained(void *data)
@@ -295,6 +353,10 @@ struct kube_queue *kube_queue_new(const struct kube_queue_options *o)
 	timer_init(&q->dispatch, o->loop, o->name, on_dispatch, q);
 	timer_init(&q->alarm, o->loop, "queue alarm", on_alarm, q);
 	timer_init(&q->drained_timer, o->loop, "queue drained", on_drained, q);
+	metric_set(METRIC_RECONCILES_MAX, q->o.max_runs, q->o.name);
+	metric_add(METRIC_RECONCILE_PANICS, 0, q->o.name);
+	metric_add(METRIC_RECONCILE_TIMEOUTS, 0, q->o.name);
+	tell_counts(q);
 	return q;
 }
 

@@ -65,3 +65,6 @@ unsigned kube_queue_failures(const struct kube_queue *q, const char *key);
 /* Monotonic time of the next run; 0: none is due. */
 usec_t kube_queue_next(const struct kube_queue *q, const char *key);
 struct kube_queue_stats kube_queue_stats(const struct kube_queue *q);
+/* Sets the metrics that depend on the time: how long what is under way has run. The others are
+ * counted when they happen. */
+void kube_queue_measure(const struct kube_queue *q);

@@ -269,6 +269,37 @@ static void test_log_quotes(void **state)
 	log_set_level(LOG_INFO);
 }
 
+static void check_json(const char *value, const char *shown)
+{
+	char *line = NULL;
+	log_set_sink(keep_line, &line);
+	log_warn("bad answer", "host", "metal3/n1", "absent", (char *)NULL, "text", value);
+	log_set_sink(NULL, NULL);
+	_cleanup_(freep) char *expected = xasprintf(
+		"{\"level\":\"warn\",\"message\":\"bad answer\",\"host\":\"metal3/n1\",\"text\":%s}",
+		shown);
+	assert_string_equal(line, expected);
+	free(line);
+}
+
+static void test_log_json(void **state)
+{
+	(void)state;
+	struct err err = { 0 };
+	assert_int_equal(log_use_format("json", &err), 0);
+	check_json("plain", "\"plain\"");
+	check_json("a \"b\"\\\n\x1b", "\"a \\\"b\\\"\\\\\\n\\u001b\"");
+	check_json("Gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+		   "\"Gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\"");
+	/* Latin-1, a cut character, an overlong slash, a surrogate, beyond the last. */
+	check_json("\xfc|\xc3", "\"\xef\xbf\xbd|\xef\xbf\xbd\"");
+	check_json("\xc0\xaf", "\"\xef\xbf\xbd\xef\xbf\xbd\"");
+	check_json("\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+	check_json("\xf4\x90\x80\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+	assert_true(log_use_format("xml", &err) < 0);
+	assert_int_equal(log_use_format("text", &err), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +314,7 @@ int main(void)
 		cmocka_unit_test(test_ages),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_log_quotes),
+		cmocka_unit_test(test_log_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

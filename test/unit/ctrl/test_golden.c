@@ -3,7 +3,10 @@
  * the files, to be read before it is committed.
  *
  * `engine` scripts the provisioner: per call an outcome, and what it gives back; a call that is not
- * scripted is done. */
+ * scripted is done.
+ *
+ * test/golden/measures.txt has what each case counts, in a file of its own so that a new metric
+ * changes one file and not all. Cases that it does not name are not compared. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -254,7 +257,20 @@ static struct json *outcome(const struct host_result *r, struct json *calls)
 	return out;
 }
 
-static struct json *run(const struct json *given)
+/* "CASE METRIC VALUE LABEL..", a line each. */
+static void add_measures(const struct host_result *r, const char *name, struct strbuf *out)
+{
+	for (size_t i = 0; i < r->measure_count; i++) {
+		const struct host_measure *m = &r->measures[i];
+		strbuf_addf(out, "%s %s %g", name, metric_row(m->metric)->name, m->value);
+		for (size_t k = 0; k < ARRAY_SIZE(m->labels) && m->labels[k]; k++)
+			strbuf_addf(out, " \"%s\"", m->labels[k]);
+		strbuf_addc(out, '\n');
+	}
+}
+
+/* `measures` may be NULL. */
+static struct json *run(const struct json *given, const char *name, struct strbuf *measures)
 {
 	struct scripted engine = { .base.ops = &ops,
 				   .script = json_get(given, "engine"),
@@ -270,6 +286,8 @@ static struct json *run(const struct json *given)
 	struct host_result r;
 	take_secrets(&f, json_get(given, "secrets"));
 	host_reconcile(&f, &r);
+	if (measures)
+		add_measures(&r, name, measures);
 	struct json *out = outcome(&r, engine.calls);
 	host_result_release(&r);
 	return out;
@@ -306,7 +324,7 @@ static void golden(void **state)
 {
 	const char *path = *state;
 	_cleanup_(json_freep) struct json *j = load(path);
-	struct json *got = run(json_get(j, "given"));
+	struct json *got = run(json_get(j, "given"), NULL, NULL);
 	if (getenv("INGOT_GOLDEN_UPDATE")) {
 		json_set(j, "expect", got);
 		store(path, j);
@@ -327,6 +345,57 @@ static int is_case(const struct dirent *d)
 	return str_has_suffix(d->d_name, ".json");
 }
 
+/* --- what the cases count --------------------------------------------------------------------- */
+
+static const char measures_path[] = "test/golden/measures.txt";
+
+static void measure_case(const char *file, struct strbuf *out)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/%s", dir, file);
+	_cleanup_(json_freep) struct json *j = load(path);
+	json_free(run(json_get(j, "given"), file, out));
+}
+
+/* The file's lines of one case must be those that it counts. */
+static void check_case(const char *file, const char *all)
+{
+	_cleanup_(strbuf_done) struct strbuf expected = { 0 }, got = { 0 };
+	_cleanup_(freep) char *start = xasprintf("%s ", file);
+	strbuf_adds(&expected, ""), strbuf_adds(&got, "");
+	for (const char *line = all; *line; line += strcspn(line, "\n") + 1)
+		if (str_has_prefix(line, start))
+			strbuf_add(&expected, line, strcspn(line, "\n") + 1);
+	measure_case(file, &got);
+	if (expected.len)
+		assert_string_equal(got.data, expected.data);
+}
+
+static void measures(void **state)
+{
+	(void)state;
+	struct dirent **names;
+	char all[32768];
+	bool update = getenv("INGOT_GOLDEN_UPDATE");
+	_cleanup_(strbuf_done) struct strbuf out = { 0 };
+	FILE *f = fopen(measures_path, update ? "we" : "re");
+	assert_non_null(f);
+	size_t n = update ? 0 : fread(all, 1, sizeof(all) - 1, f);
+	all[n] = '\0';
+	assert_true(update || (n > 0 && n < sizeof(all) - 1));
+	int count = scandir(dir, &names, is_case, alphasort);
+	for (int i = 0; i < count; i++) {
+		if (update)
+			measure_case(names[i]->d_name, &out);
+		else
+			check_case(names[i]->d_name, all);
+		free(names[i]);
+	}
+	free(names);
+	if (update)
+		assert_int_equal(fwrite(out.data, 1, out.len, f), out.len);
+	fclose(f);
+}
+
 int main(void)
 {
 	struct dirent **names;
@@ -335,7 +404,7 @@ int main(void)
 		fprintf(stderr, "no cases in %s\n", dir);
 		return 1;
 	}
-	struct CMUnitTest *tests = xcalloc((size_t)count, sizeof(*tests));
+	struct CMUnitTest *tests = xcalloc((size_t)count + 1, sizeof(*tests));
 	for (int i = 0; i < count; i++) {
 		char *path = xasprintf("%s/%s", dir, names[i]->d_name);
 		tests[i] = (struct CMUnitTest){ .name = path,
@@ -344,7 +413,8 @@ int main(void)
 		free(names[i]);
 	}
 	free(names);
-	int failed = _cmocka_run_group_tests("golden", tests, (size_t)count, NULL, NULL);
+	tests[count] = (struct CMUnitTest)cmocka_unit_test(measures);
+	int failed = _cmocka_run_group_tests("golden", tests, (size_t)count + 1, NULL, NULL);
 	for (int i = 0; i < count; i++)
 		free((char *)tests[i].name);
 	free(tests);

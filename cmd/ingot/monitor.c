@@ -1,0 +1,225 @@
+/* Wiring of health and metrics: which loops must show signs of life, what "ready" means, who may
+ * read the metrics. Liveness asks for the progress of our own loops and of the Lease's tries, never
+ * for an answer of the API server: or all instances would be restarted whenever it is away.
+ *
+ * On a cluster metrics go by HTTPS to those whom the cluster lets get the path /metrics, with a
+ * certificate made at each start, as controller-runtime's is; names of hosts are in them. */
+
+#include "monitor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "crypt/crypt.h"
+#include "kube/client.h"
+#include "metrics/metrics.h"
+#include "net/net.h"
+
+#define ONE_YEAR (365 * 24 * USEC_PER_HOUR)
+
+struct monitor {
+	struct monitor_wiring wiring;
+	struct web *web;
+	struct web_server *health_server, *metrics_server;
+	struct health *health;
+	struct kube_client *client;
+	struct kube_reviewer *reviewer;
+	struct crypt_pair cert;
+};
+
+struct listen {
+	bool off;
+	struct net_addr addr;
+};
+
+static int parse(const char *option, const char *text, struct listen *ret, struct err *err)
+{
+	_cleanup_(freep) char *all = text[0] == ':' ? xasprintf("0.0.0.0%s", text) : NULL;
+	*ret = (struct listen){ .off = streq(text, "0") || str_empty(text) };
+	if (ret->off)
+		return 0;
+	if (!strrchr(text, ':') || net_parse(all ? all : text, 0, &ret->addr) < 0)
+		return err_set(err, ERR_INVALID,
+			       "--%s: \"%s\" is not [ADDRESS]:PORT with a numeric address, nor 0",
+			       option, text);
+	return 0;
+}
+
+static int parse_both(const struct monitor_options *o, bool plain, struct listen *health,
+		      struct listen *metrics, struct err *err)
+{
+	int r = parse("health-addr", o->health_addr, health, err);
+	if (r == 0)
+		r = parse("metrics-addr", o->metrics_addr, metrics, err);
+	if (r == 0 && plain && !metrics->off && !net_is_loopback(&metrics->addr))
+		r = err_set(err, ERR_INVALID,
+			    "--metrics-addr: %s is not a loopback address: without a cluster "
+			    "metrics are plain HTTP for whoever comes",
+			    o->metrics_addr);
+	return r;
+}
+
+int monitor_check(const struct monitor_options *options, bool plain, struct err *err)
+{
+	struct listen health, metrics;
+	return parse_both(options, plain, &health, &metrics, err);
+}
+
+/* --- what is asked ---------------------------------------------------------------------------- */
+
+static const char *lease_trouble(void *data)
+{
+	return manager_lease_stuck(data) ? "nothing has been tried for the Lease for long" : NULL;
+}
+
+static const char *start_trouble(void *data)
+{
+	return manager_started(data) ? NULL : "the Secret of this installation is not there yet";
+}
+
+static void measure(void *data)
+{
+	const struct monitor *m = data;
+	if (m->wiring.manager)
+		manager_measure(m->wiring.manager);
+}
+
+static int start_health(struct monitor *m, struct err *err)
+{
+	struct manager *manager = m->wiring.manager;
+	struct health_check checks[8] = { { .name = NULL } };
+	size_t n = 0;
+	checks[n++] = (struct health_check){ "core", HEALTH_LIVE, m->wiring.loop, NULL, NULL };
+	if (m->wiring.store_loop)
+		checks[n++] = (struct health_check){ "store", HEALTH_LIVE | HEALTH_READY,
+						     m->wiring.store_loop, NULL, NULL };
+	if (manager)
+		checks[n++] = (struct health_check){ "lease", HEALTH_LIVE, m->wiring.loop,
+						     lease_trouble, manager };
+	if (manager)
+		checks[n++] = (struct health_check){ "start", HEALTH_READY, m->wiring.loop,
+						     start_trouble, manager };
+	const struct health_options o = { .checks = checks,
+					  .loop = m->wiring.loop,
+					  .measure = measure,
+					  .data = m,
+					  .reviewer = m->reviewer };
+	return health_new(&o, &m->health, err);
+}
+
+/* --- listeners -------------------------------------------------------------------------------- */
+
+static int make_certificate(struct monitor *m, const struct listen *l, struct err *err)
+{
+	char address[NET_IP_TEXT_MAX];
+	const char *addresses[] = { net_format_ip(&l->addr, address), NULL };
+	const char *names[] = { "localhost", NULL };
+	usec_t now = loop_wall(m->wiring.loop);
+	const struct crypt_cert_spec spec = { .common_name = "ingot metrics",
+					      .dns_names = names,
+					      .addresses = addresses,
+					      .not_before = now - USEC_PER_HOUR,
+					      .not_after = now + ONE_YEAR,
+					      .server = true };
+	int r = crypt_make_cert(&spec, NULL, &m->cert, err);
+	metric_add(r < 0 ? METRIC_CERT_READ_ERRORS : METRIC_CERT_READS, 1);
+	return r;
+}
+
+static int open_server(struct monitor *m, const char *name, const struct listen *l,
+		       const struct web_route *routes, const struct crypt_pair *cert,
+		       struct web_server **ret, struct err *err)
+{
+	char address[NET_IP_TEXT_MAX], text[NET_TEXT_MAX];
+	struct net_addr bound = l->addr;
+	const struct web_server_options o = { .name = name,
+					      .address = net_format_ip(&l->addr, address),
+					      .port = net_port(&l->addr),
+					      .cert = cert ? cert->cert : NULL,
+					      .key = cert ? cert->key : NULL,
+					      .routes = routes,
+					      .max_connections = 64 };
+	int r = web_server_open(m->web, &o, ret, err);
+	if (r < 0)
+		return err_wrap(err, "--%s-addr", name);
+	net_set_port(&bound, web_server_port(*ret));
+	log_info("listening", "for", name, "address", net_format(&bound, text));
+	return 0;
+}
+
+/* Not fenced: instances that stand by are asked too. */
+static void make_reviewer(struct monitor *m)
+{
+	const struct kube_client_options o = { .loop = m->wiring.loop,
+					       .transport = m->wiring.cluster,
+					       .qps = 5,
+					       .burst = 10,
+					       .timeout = 8 * USEC_PER_SEC };
+	m->client = kube_client_new(&o);
+	m->reviewer = kube_reviewer_new(m->client, "/metrics");
+}
+
+static int open_all(struct monitor *m, const struct listen *health, const struct listen *metrics,
+		    struct err *err)
+{
+	bool tls = m->wiring.cluster != NULL;
+	int r = web_new(&m->web, err);
+	if (r == 0 && tls && !metrics->off)
+		r = make_certificate(m, metrics, err);
+	if (r == 0)
+		r = start_health(m, err);
+	if (r == 0 && !health->off)
+		r = open_server(m, "health", health, health_routes(m->health), NULL,
+				&m->health_server, err);
+	if (r == 0 && !metrics->off)
+		r = open_server(m, "metrics", metrics, health_metrics_routes(m->health),
+				tls ? &m->cert : NULL, &m->metrics_server, err);
+	return r;
+}
+
+int monitor_start(const struct monitor_options *options, const struct monitor_wiring *wiring,
+		  struct monitor **ret, struct err *err)
+{
+	struct listen health, metrics;
+	int r = parse_both(options, wiring->cluster == NULL, &health, &metrics, err);
+	metric_set(METRIC_BUILD, 1, INGOT_VERSION);
+	if (r < 0 || (health.off && metrics.off))
+		return r;
+	struct monitor *m = xcalloc(1, sizeof(*m));
+	m->wiring = *wiring;
+	if (wiring->cluster)
+		make_reviewer(m);
+	r = open_all(m, &health, &metrics, err);
+	if (r < 0) {
+		monitor_free(m);
+		return r;
+	}
+	*ret = m;
+	return 0;
+}
+
+void monitor_stop(struct monitor *m)
+{
+	if (!m)
+		return;
+	m->health_server = web_server_close(m->health_server);
+	m->metrics_server = web_server_close(m->metrics_server);
+	health_stop(m->health);
+	m->reviewer = kube_reviewer_free(m->reviewer);
+	kube_client_free(m->client);
+	m->client = NULL;
+}
+
+struct monitor *monitor_free(struct monitor *m)
+{
+	if (!m)
+		return NULL;
+	monitor_stop(m);
+	health_free(m->health);
+	web_free(m->web);
+	crypt_pair_release(&m->cert);
+	free(m);
+	return NULL;
+}

@@ -1,0 +1,284 @@
+/* The thread and its checks. A question is a message that lies in the check itself: at most one per
+ * check is on its way, so nothing is lost or freed twice when a loop ends with one in its queue.
+ * What stands in a check belongs to the health's loop, but `answer`, which the watched loop writes
+ * while it has the message. */
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "health/internal.h"
+
+#define INTERVAL (2 * USEC_PER_SEC)
+
+enum { CHECKS_MAX = 8 };
+
+struct check {
+	struct health_check row;
+	struct health *health;
+	bool asked, answered; /* a question is on its way; an answer has come at least once */
+	usec_t asked_at;
+	const char *answer;  /* of the question under way */
+	const char *trouble; /* the last answer; NULL: well */
+	bool told;	     /* the log says that it fails */
+};
+
+struct health {
+	struct health_options options;
+	struct loop *loop; /* of the thread */
+	pthread_t thread;
+	bool runs;
+	struct check checks[CHECKS_MAX];
+	size_t count;
+	struct timer timer;
+	struct scrapes *scrapes;
+	struct web_route routes[3], metrics_routes[2];
+};
+
+/* --- questions -------------------------------------------------------------------------------- */
+
+static void on_answer(void *data)
+{
+	struct check *c = data;
+	c->asked = false;
+	c->answered = true;
+	c->trouble = c->answer;
+}
+
+/* On the watched loop. */
+static void on_question(void *data)
+{
+	struct check *c = data;
+	c->answer = c->row.probe ? c->row.probe(c->row.data) : NULL;
+	loop_post(c->health->loop, on_answer, c);
+}
+
+/* NULL: well. */
+static const char *trouble_of(const struct check *c, unsigned kind)
+{
+	usec_t now = loop_now(c->health->loop);
+	if (c->asked && now - c->asked_at > c->health->options.silence)
+		return "its loop gives no sign of life";
+	if (!c->answered && kind == HEALTH_READY)
+		return "not asked yet";
+	return c->trouble;
+}
+
+/* A process that is about to be killed for it should have said why. */
+static void tell(struct check *c)
+{
+	const char *trouble = trouble_of(c, HEALTH_LIVE);
+	bool bad = trouble && c->row.kinds & HEALTH_LIVE;
+	if (bad && !c->told)
+		log_error("this process is not healthy", "check", c->row.name, "trouble", trouble);
+	if (!bad && c->told)
+		log_info("this process is healthy again", "check", c->row.name);
+	c->told = bad;
+}
+
+static void on_timer(void *data)
+{
+	struct health *h = data;
+	for (size_t i = 0; i < h->count; i++) {
+		struct check *c = &h->checks[i];
+		tell(c);
+		if (c->asked)
+			continue;
+		c->asked = true;
+		c->asked_at = loop_now(h->loop);
+		loop_post(c->row.loop, on_question, c);
+	}
+	timer_set_in(&h->timer, INTERVAL);
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void reply(struct web_request *r, int status, const char *text)
+{
+	static const char *const headers[] = { "X-Content-Type-Options: nosniff",
+					       "Cache-Control: no-store", NULL };
+	const struct web_reply_head head = { .status = status,
+					     .content_type = "text/plain; charset=utf-8",
+					     .headers = headers };
+	web_reply(r, &head, text, strlen(text));
+}
+
+static bool excluded(const struct web_request *r, const char *name)
+{
+	_cleanup_(freep) char *exclude = web_query_param(r, "exclude");
+	return streq(exclude, name);
+}
+
+static bool asks_verbose(const struct web_request *r)
+{
+	_cleanup_(freep) char *verbose = web_query_param(r, "verbose");
+	return verbose != NULL;
+}
+
+static void reply_one(struct web_request *r, const char *name, const char *trouble)
+{
+	_cleanup_(freep) char *text = xasprintf("%s: %s\n", name, trouble ? trouble : "");
+	if (trouble)
+		reply(r, 500, text);
+	else
+		reply(r, 200, "ok");
+}
+
+static void reply_all(const struct health *h, struct web_request *r, unsigned kind,
+		      const char *what)
+{
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	bool bad = false;
+	strbuf_adds(&text, "[+]ping ok\n");
+	for (size_t i = 0; i < h->count; i++) {
+		const struct check *c = &h->checks[i];
+		if (!(c->row.kinds & kind) || excluded(r, c->row.name))
+			continue;
+		const char *trouble = trouble_of(c, kind);
+		bad |= trouble != NULL;
+		if (trouble)
+			strbuf_addf(&text, "[-]%s failed: %s\n", c->row.name, trouble);
+		else
+			strbuf_addf(&text, "[+]%s ok\n", c->row.name);
+	}
+	strbuf_addf(&text, "%s check %s\n", what, bad ? "failed" : "passed");
+	if (bad || asks_verbose(r))
+		reply(r, bad ? 500 : 200, text.data);
+	else
+		reply(r, 200, "ok");
+}
+
+static void answer(const struct health *h, struct web_request *r, unsigned kind, const char *what)
+{
+	const char *name = web_path(r) + 1 + strlen(what);
+	name += *name == '/';
+	if (!streq(web_method(r), "GET") && !streq(web_method(r), "HEAD")) {
+		reply(r, 405, "GET and HEAD only\n");
+		return;
+	}
+	if (*name == '\0') {
+		reply_all(h, r, kind, what);
+		return;
+	}
+	if (streq(name, "ping")) {
+		reply(r, 200, "ok");
+		return;
+	}
+	for (size_t i = 0; i < h->count; i++)
+		if (h->checks[i].row.kinds & kind && streq(h->checks[i].row.name, name)) {
+			reply_one(r, name, trouble_of(&h->checks[i], kind));
+			return;
+		}
+	reply(r, 404, "no such check; ?verbose lists them\n");
+}
+
+static void on_healthz(void *data, struct web_request *r)
+{
+	answer(data, r, HEALTH_LIVE, "healthz");
+}
+
+static void on_readyz(void *data, struct web_request *r)
+{
+	answer(data, r, HEALTH_READY, "readyz");
+}
+
+const struct web_route *health_routes(const struct health *h)
+{
+	return h->routes;
+}
+
+const struct web_route *health_metrics_routes(const struct health *h)
+{
+	return h->metrics_routes;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static void *run(void *data)
+{
+	loop_run(data);
+	return NULL;
+}
+
+static int start_thread(struct health *h, struct err *err)
+{
+	sigset_t all, before;
+	sigfillset(&all); /* signals are the main loop's */
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	int r = pthread_create(&h->thread, NULL, run, h->loop);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r)
+		return err_set_errno(err, r, "health thread");
+	pthread_setname_np(h->thread, "health");
+	h->runs = true;
+	return 0;
+}
+
+static void add_checks(struct health *h, const struct health_check *rows)
+{
+	for (; rows && rows->name && h->count < CHECKS_MAX; rows++)
+		h->checks[h->count++] = (struct check){ .row = *rows, .health = h };
+}
+
+int health_new(const struct health_options *options, struct health **ret, struct err *err)
+{
+	struct health *h = xcalloc(1, sizeof(*h));
+	h->options = *options;
+	h->options.silence = options->silence ? options->silence : HEALTH_SILENCE;
+	int r = loop_new(&h->loop, err);
+	if (r < 0) {
+		free(h);
+		return r;
+	}
+	add_checks(h, options->checks);
+	h->scrapes = scrapes_new(options, h->loop);
+	h->routes[0] = (struct web_route){ "/healthz", h->loop, on_healthz, h, 0, 0 };
+	h->routes[1] = (struct web_route){ "/readyz", h->loop, on_readyz, h, 0, 0 };
+	h->metrics_routes[0] = (struct web_route){ "/metrics", h->loop, scrapes_handle,
+						   h->scrapes, 0,	0 };
+	timer_init(&h->timer, h->loop, "health", on_timer, h);
+	timer_set_in(&h->timer, 0);
+	r = start_thread(h, err);
+	if (r < 0) {
+		health_free(h);
+		return r;
+	}
+	*ret = h;
+	return 0;
+}
+
+static void stop_loop(void *data)
+{
+	struct health *h = data;
+	timer_stop(&h->timer);
+	loop_stop(h->loop);
+}
+
+void health_stop(struct health *h)
+{
+	if (!h || !h->runs)
+		return;
+	loop_post(h->loop, stop_loop, h);
+	pthread_join(h->thread, NULL);
+	h->runs = false;
+	/* Requests that had come: to our loop, to that of the reviewer, and back. */
+	loop_drain(h->loop);
+	loop_drain(h->options.loop);
+	loop_drain(h->loop);
+}
+
+struct health *health_free(struct health *h)
+{
+	if (!h)
+		return NULL;
+	health_stop(h);
+	timer_stop(&h->timer);
+	loop_drain(h->loop);
+	scrapes_free(h->scrapes);
+	loop_free(h->loop);
+	free(h);
+	return NULL;
+}

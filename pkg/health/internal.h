@@ -1,0 +1,12 @@
+#pragma once
+/* Shared by the files of pkg/health only. */
+
+#include "health/health.h"
+
+struct scrapes;
+
+/* scrape.c. Requests for metrics come on `own`, the thread of the health. */
+struct scrapes *scrapes_new(const struct health_options *options, struct loop *own);
+struct scrapes *scrapes_free(struct scrapes *s);
+/* A web_handler_fn. */
+void scrapes_handle(void *data, struct web_request *r);
