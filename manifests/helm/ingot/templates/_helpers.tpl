@@ -48,6 +48,9 @@ floating, and would be written 7.776e+06. */}}
 {{- include "ingot.option" (list "webhook-service" (include "ingot.webhook" .) "ingot-webhook") }}
 {{- include "ingot.option" (list "webhook-configuration" (include "ingot.name" .) "ingot") }}
 {{- include "ingot.option" (list "webhook-cert-lifetime" .Values.webhook.certLifetime 7776000) }}
+{{- if and .Values.webhook.enabled .Values.webhook.certManager }}
+- --webhook-cert-dir=/etc/ingot/webhook
+{{- end }}
 {{- include "ingot.option" (list "log-format" .Values.logFormat "text") }}
 {{- include "ingot.option" (list "namespace" .Values.watch.namespace "") }}
 {{- include "ingot.option" (list "kube-api-qps" .Values.kubeApiQps 20) }}
