@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/secret.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "api/secret.h"
 
 #define SECRET_NAME "ingot-engine"
 #define TEN_YEARS   (3650 * 24 * USEC_PER_HOUR)

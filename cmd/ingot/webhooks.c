@@ -5,6 +5,8 @@
 
 #include "webhooks.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,10 +24,14 @@
 #define FILES_EVERY  (10 * USEC_PER_SEC)
 #define LISTEN_AGAIN (5 * USEC_PER_SEC)
 
+/* An API server keeps a few open for each webhook. */
+enum { CONNECTIONS_MAX = 64 };
 enum { LIFETIME_MIN_S = 30, LIFETIME_MAX_S = 315360000 };
 
 struct webhooks {
-	struct loop *loop;
+	struct loop *loop, *own; /* the core's; that of requests */
+	pthread_t thread;
+	bool runs;
 	const struct webhook_options *o;
 	struct webhook *routes;
 	struct certs *certs; /* NULL: --webhook-cert-dir */
@@ -79,6 +85,43 @@ static char *all_names(const struct webhook_options *o, const char *ns)
 	return strbuf_take(&out, NULL);
 }
 
+/* --- the thread that reads requests ---------------------------------------------------------- */
+
+static void *run_loop(void *data)
+{
+	loop_run(data);
+	return NULL;
+}
+
+static int start_thread(struct webhooks *w, struct err *err)
+{
+	sigset_t all, before;
+	sigfillset(&all); /* signals are the main loop's */
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	int r = pthread_create(&w->thread, NULL, run_loop, w->own);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r)
+		return err_set_errno(err, r, "webhook thread");
+	pthread_setname_np(w->thread, "webhook");
+	w->runs = true;
+	return 0;
+}
+
+static void end_loop(void *data)
+{
+	loop_stop(data);
+}
+
+/* What the server has posted runs before it. */
+static void stop_thread(struct webhooks *w)
+{
+	if (!w->runs)
+		return;
+	loop_post(w->own, end_loop, w->own);
+	pthread_join(w->thread, NULL);
+	w->runs = false;
+}
+
 /* --- the listener ----------------------------------------------------------------------------- */
 
 static void complain(struct webhooks *w, const char *what, const struct err *err)
@@ -98,8 +141,11 @@ static int open_server(struct webhooks *w, struct err *err)
 						    .port = (uint16_t)port,
 						    .cert = w->pair.cert,
 						    .key = w->pair.key,
-						    .routes = rows };
-	int r = w->web ? 0 : web_new(&w->web, err);
+						    .routes = rows,
+						    .max_connections = CONNECTIONS_MAX };
+	int r = w->runs ? 0 : start_thread(w, err);
+	if (r == 0 && !w->web)
+		r = web_new(&w->web, err);
 	return r < 0 ? r : web_server_open(w->web, &options, &w->server, err);
 }
 
@@ -178,13 +224,20 @@ static struct certs *own_certs(struct webhooks *w, struct kube_client *client, c
 struct webhooks *webhooks_start(struct kube_client *client, const struct webhook_options *o,
 				const char *own_ns, const char *watched_ns)
 {
+	struct loop *own;
+	struct err err;
 	if (!o->port || streq(o->port, "0"))
 		return NULL;
+	if (loop_new(&own, &err) < 0) {
+		log_error("no admission webhooks", "error", err.text);
+		return NULL;
+	}
 	struct webhooks *w = xcalloc(1, sizeof(*w));
+	w->own = own;
 	w->loop = kube_client_loop(client);
 	w->o = o;
 	w->names = all_names(o, own_ns);
-	w->routes = webhook_new(w->loop, client, watched_ns);
+	w->routes = webhook_new(w->own, client, watched_ns);
 	timer_init(&w->files, w->loop, "webhook files", look_at_files, w);
 	timer_init(&w->listen, w->loop, "webhook listener", listen_now, w);
 	if (o->cert_dir)
@@ -208,6 +261,7 @@ void webhooks_close(struct webhooks *w)
 	timer_stop(&w->files);
 	timer_stop(&w->listen);
 	w->server = web_server_close(w->server);
+	stop_thread(w);
 }
 
 struct webhooks *webhooks_free(struct webhooks *w)
@@ -217,6 +271,7 @@ struct webhooks *webhooks_free(struct webhooks *w)
 	webhooks_close(w);
 	webhook_free(w->routes);
 	web_free(w->web);
+	loop_free(w->own);
 	crypt_pair_release(&w->pair);
 	free(w->names);
 	free(w->complaint);

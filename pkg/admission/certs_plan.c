@@ -27,7 +27,7 @@ const char *certs_step_name(enum certs_step s)
 /* A watch brings news within a second; this is for one that has to be begun anew. */
 usec_t certs_settle(usec_t lifetime)
 {
-	return MIN(lifetime / 12, 10 * USEC_PER_MIN);
+	return MIN(lifetime / 6, 10 * USEC_PER_MIN);
 }
 
 /* --- the Secret ------------------------------------------------------------------------------- */

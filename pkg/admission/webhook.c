@@ -1,6 +1,8 @@
 /* The webhook server's handler. Every replica serves it, leader or not, because it needs no state.
  * What is not a review gets 4xx, which an API server shows as a failure of the webhook; a denial is
- * 200 with "allowed": false. The handler runs on the core loop. */
+ * 200 with "allowed": false. Neither is logged above debug, because whoever reaches the port can
+ * send any number of them. The handler runs on the route's loop; what has to do with
+ * questions, on the client's. */
 
 #include "admission/webhook.h"
 
@@ -22,12 +24,13 @@ struct webhook {
 	struct loop *loop;
 	struct kube_client *client;
 	const char *ns;
-	struct list questions;
+	struct list questions; /* that the API was asked; the client's loop */
 };
 
 /* A review that waits for the list of hosts. */
 struct question {
 	struct list link;
+	struct webhook *webhook;
 	struct web_request *request;
 	struct review review;
 	struct kube_op *op;
@@ -49,8 +52,8 @@ static void answer(struct web_request *request, const struct review *review)
 		rules_check(s, &found);
 	_cleanup_(freep) char *body = review_answer(review, &found);
 	if (found.errors.count)
-		log_info("refused", "kind", s->kind, "namespace", s->ns, "name", s->name, "field",
-			 found.errors.items[0].field);
+		log_debug("refused", "kind", s->kind, "namespace", s->ns, "name", s->name, "field",
+			  found.errors.items[0].field);
 	web_reply(request, &head, body, strlen(body));
 }
 
@@ -72,15 +75,25 @@ static void on_hosts(void *data, const struct err *err, struct json **list)
 	question_free(q);
 }
 
-static void ask_for_hosts(struct webhook *w, struct web_request *request,
-			  const struct review *review)
+/* On the client's loop. */
+static void ask_for_hosts(void *data)
 {
 	const struct kube_list_options all = { 0 };
-	struct question *q = xcalloc(1, sizeof(*q));
-	q->request = request;
-	q->review = *review;
+	struct question *q = data;
+	struct webhook *w = q->webhook;
 	list_append(&w->questions, &q->link);
 	q->op = kube_list(w->client, &hosts, w->ns, &all, on_hosts, q);
+}
+
+static void post_question(struct webhook *w, struct web_request *request,
+			  const struct review *review)
+{
+	struct question *q = xcalloc(1, sizeof(*q));
+	q->webhook = w;
+	q->request = request;
+	q->review = *review;
+	list_init(&q->link);
+	loop_post(kube_client_loop(w->client), ask_for_hosts, q);
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
@@ -135,10 +148,10 @@ static void handle(void *data, struct web_request *r)
 		review_done(&review);
 	}
 	if (result < 0) {
-		log_warn("webhook: not a review", "peer", web_peer_address(r), "error", err.text);
+		log_debug("webhook: not a review", "peer", web_peer_address(r), "error", err.text);
 		answer_text(r, 400, err.text);
 	} else if (!review.subresource && rules_want_hosts(&review.subject)) {
-		ask_for_hosts(w, r, &review);
+		post_question(w, r, &review);
 	} else {
 		answer(r, &review);
 		review_done(&review);

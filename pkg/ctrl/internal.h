@@ -12,8 +12,8 @@
  * measures.c    metrics of a pass
  */
 
-#include "ctrl/host.h"
 #include "api/secret.h"
+#include "ctrl/host.h"
 
 enum action_kind {
 	ACT_CONTINUE, /* still at it: come back after delay, or when kicked */
