@@ -175,6 +175,11 @@ test: setup ## the tests of the 25-minute budget, set-up included
 test-api: $(B)/san/ingot $(B)/ingot $(B)/san/ingotctl ## real kubectl on the embedded API server
 	@hack/run-tests $(wildcard test/api/test_*)
 
+.PHONY: test-clients
+test-clients: $(B)/san/ingot ## an older kubectl and npm's client on the embedded API server; not in `make test`
+	@hack/setup clients
+	@LAB_FULL=1 hack/run-tests test/api/test_clients
+
 test-planted: $(UNIT_TESTS) $(B)/release/sim ## faults of test/planted/list, one by one: is each seen?
 	@hack/planted
 
@@ -193,7 +198,7 @@ lint: ## format, warnings, clang-tidy, cppcheck, import levels, banned functions
 
 test-full: setup ## all that 25 minutes cannot hold: more seeds, the generic ramdisk, every lab case
 	@rm -f $(B)/test/results
-	@hack/test-layers kubernetes test-unit fuzz-replay test-api test-planted test-lab-full
+	@hack/test-layers kubernetes test-unit fuzz-replay test-api test-clients test-planted test-lab-full
 	@$(MAKE) --no-print-directory test-sim SEEDS=2000
 	@$(MAKE) --no-print-directory ramdisk FLAVOUR=generic
 	@hack/totals $(B)/test/results

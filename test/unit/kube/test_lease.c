@@ -268,6 +268,25 @@ static void test_server_that_hangs(void **state)
 	assert_int_equal(c->f->cancelled, 1);
 }
 
+/* Alive is who goes on trying, whatever comes of it. */
+static void test_alive(void **state)
+{
+	struct candidate *c = *state;
+	for (unsigned i = 0; i < 20; i++) {
+		fake_fail(fake_expect(c->f, "GET", PATH "/op"), ERR_UNREACHABLE, "down");
+		fake_sleep(c->f, USEC_PER_SEC);
+		assert_true(kube_lease_alive(c->l));
+	}
+	struct kube_call *hung = fake_expect(c->f, "GET", PATH "/op");
+	fake_sleep(c->f, USEC_PER_MIN);
+	assert_true(kube_lease_alive(c->l));
+	fake_sleep(c->f, USEC_PER_MIN);
+	assert_false(kube_lease_alive(c->l));
+	fake_fail(hung, ERR_TIMEOUT, "at last");
+	fake_expect(c->f, "GET", PATH "/op");
+	assert_true(kube_lease_alive(c->l));
+}
+
 static void test_deleted_lease(void **state)
 {
 	struct candidate *c = *state;
@@ -519,6 +538,7 @@ int main(void)
 		T(test_taken_by_another),
 		T(test_renew_deadline),
 		T(test_server_that_hangs),
+		T(test_alive),
 		T(test_deleted_lease),
 		T(test_fence),
 		T(test_release),
