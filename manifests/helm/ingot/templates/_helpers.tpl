@@ -2,6 +2,10 @@
 {{- .Release.Name | trunc 53 | trimSuffix "-" -}}
 {{- end -}}
 
+{{- define "ingot.webhook" -}}
+{{ include "ingot.name" . }}-webhook
+{{- end -}}
+
 {{- define "ingot.account" -}}
 {{- .Values.serviceAccount.name | default (include "ingot.name" .) -}}
 {{- end -}}
@@ -19,10 +23,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 
-{{/* An option that is left out where it says what Ingot does anyway: (list NAME VALUE STANDARD). */}}
+{{/* An option that is left out where it says what Ingot does anyway: (list NAME VALUE STANDARD). Numbers of values.yaml are
+floating, and would be written 7.776e+06. */}}
 {{- define "ingot.option" -}}
-{{- if ne (toString (index . 1)) (toString (index . 2)) }}
-- {{ printf "--%s=%v" (index . 0) (index . 1) | quote }}
+{{- $value := index . 1 }}
+{{- if kindIs "float64" $value }}
+{{- $value = int64 $value }}
+{{- end }}
+{{- if ne (toString $value) (toString (index . 2)) }}
+- {{ printf "--%s=%v" (index . 0) $value | quote }}
 {{- end }}
 {{- end -}}
 
@@ -33,6 +42,16 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 - --lease-duration={{ .Values.leaderElection.leaseDuration }}
 - --renew-deadline={{ .Values.leaderElection.renewDeadline }}
 - --retry-period={{ .Values.leaderElection.retryPeriod }}
+- --metrics-addr={{ if .Values.metrics.port }}:{{ end }}{{ .Values.metrics.port }}
+{{- include "ingot.option" (list "health-addr" (printf "127.0.0.1:%v" .Values.healthPort) "127.0.0.1:9440") }}
+{{- include "ingot.option" (list "webhook-port" .Values.webhook.port 9443) }}
+{{- include "ingot.option" (list "webhook-service" (include "ingot.webhook" .) "ingot-webhook") }}
+{{- include "ingot.option" (list "webhook-configuration" (include "ingot.name" .) "ingot") }}
+{{- include "ingot.option" (list "webhook-cert-lifetime" .Values.webhook.certLifetime 7776000) }}
+{{- if and .Values.webhook.enabled .Values.webhook.certManager }}
+- --webhook-cert-dir=/etc/ingot/webhook
+{{- end }}
+{{- include "ingot.option" (list "log-format" .Values.logFormat "text") }}
 {{- include "ingot.option" (list "namespace" .Values.watch.namespace "") }}
 {{- include "ingot.option" (list "kube-api-qps" .Values.kubeApiQps 20) }}
 {{- include "ingot.option" (list "log-level" .Values.logLevel "info") }}
