@@ -69,14 +69,13 @@ static bool take_entry(const struct kube_roster *r, const char *key, const char 
 	if (!text || strlen(text) > ENTRY_MAX || json_parse(text, strlen(text), &entry, NULL) < 0)
 		return false;
 	const struct other *before = find(r->others, r->count, key);
-	bool same = before && streq(before->text, text);
-	*ret = (struct other){ .key = xstrdup(key),
-			       .text = xstrdup(text),
-			       .entry = entry,
-			       .unchanged = same ? before->unchanged + 1 : 0 };
-	if (!before || (dead(before) && !same))
+	unsigned unchanged = before && streq(before->text, text) ? before->unchanged + 1 : 0;
+	*ret = (struct other){
+		.key = xstrdup(key), .text = xstrdup(text), .entry = entry, .unchanged = unchanged
+	};
+	if (!before || (dead(before) && unchanged == 0))
 		log_info("another instance runs", "instance", key);
-	else if (same && ret->unchanged == ROUNDS_DEAD)
+	else if (unchanged == ROUNDS_DEAD)
 		log_warn("an instance is gone", "instance", key);
 	return true;
 }

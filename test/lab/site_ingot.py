@@ -143,9 +143,11 @@ class Site:
         here = os.path.dirname(os.path.abspath(__file__))
         return self.lab.popen([sys.executable, os.path.join(here, "recorder.py"), f"{self.data}/kubeconfig", kind], log=path)
 
-    def watch(self, *names):
-        """Starts to watch one host, or all; an iterator of (seconds since the call, host) for each change that the API shows, for ever."""
-        argv = self.lab.inside_argv(["kubectl", "--kubeconfig", f"{self.data}/kubeconfig", "get", "bmh", *names, "-w",
+    def watch(self, name=None):
+        """Starts to watch one host, or all; an iterator of (seconds since the call, host) for each as it is and for each change that the
+        API shows, for ever. By selector: kubectl loses a change that falls between its get and its watch of a name."""
+        which = [f"--field-selector=metadata.name={name}"] if name else []
+        argv = self.lab.inside_argv(["kubectl", "--kubeconfig", f"{self.data}/kubeconfig", "get", "bmh", *which, "-w",
                                      "-o", "jsonpath-as-json={@}"])
         self._watch = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
         return self._changes(self._watch, time.monotonic())
@@ -157,7 +159,9 @@ class Site:
             for line in process.stdout:
                 text += line
                 if line.startswith("]"):
-                    yield time.monotonic() - began, json.loads(text)[0]
+                    shown = json.loads(text)[0]
+                    for host in shown.get("items", [shown]):  # first the list, then what changes
+                        yield time.monotonic() - began, host
                     text = ""
         finally:
             process.kill()

@@ -47,9 +47,10 @@ class OperatorSite(Site):
         self.kubectl("wait", what, "-n", namespace, "--for", condition, f"--timeout={deadline}s", deadline=deadline + 10)
 
     def wait_state(self, name, state, namespace="default"):
-        """By a watch of our own: kubectl 1.20 cannot wait for a field."""
-        argv = self.lab.inside_argv(["kubectl", "--kubeconfig", f"{self.data}/kubeconfig", "get", "bmh", name, "-n",
-                                     namespace, "-w", "-o", "jsonpath={.status.provisioning.state}{\"\\n\"}"])
+        """By a watch of our own: kubectl 1.20 cannot wait for a field. First comes a list, then what changes (see Site.watch)."""
+        path = "{.items[*].status.provisioning.state}{.status.provisioning.state}{\"\\n\"}"
+        argv = self.lab.inside_argv(["kubectl", "--kubeconfig", f"{self.data}/kubeconfig", "get", "bmh", "-n", namespace,
+                                     f"--field-selector=metadata.name={name}", "-w", "-o", f"jsonpath={path}"])
         with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
             timer = threading.Timer(PATIENCE, process.kill)
             timer.start()
