@@ -48,6 +48,8 @@ class Disk:
         self.thread.start()
 
     def close(self):
+        if self.closed.is_set():
+            return
         self.closed.set()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.thread.join()
