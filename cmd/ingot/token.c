@@ -80,6 +80,7 @@ static int find_server(const struct token_options *o, char **ret, struct err *er
 	return 0;
 }
 
+/* With the CA in it: nothing else has to be given to the user. */
 static int write_kubeconfig(const struct token_options *o, const char *token, struct err *err)
 {
 	_cleanup_(freep) char *ca_path = xasprintf("%s/pki/ca.crt", o->data_dir), *url = NULL;
@@ -93,6 +94,7 @@ static int write_kubeconfig(const struct token_options *o, const char *token, st
 	return files_write_secret(path, text, err);
 }
 
+/* The loop owns clock and random source; nothing runs on it. */
 static int new_token(const struct token_options *o, struct tokens *t, char **ret, struct err *err)
 {
 	unsigned char random[TOKEN_RANDOM];
@@ -125,6 +127,7 @@ static int add(const struct token_options *o, struct tokens *t, struct err *err)
 
 /* --- the others ------------------------------------------------------------------------------- */
 
+/* No token can be shown: they are not kept. */
 static int list(const struct token_options *o, struct tokens *t, struct err *err)
 {
 	char made[CLOCK_TEXT_MAX];

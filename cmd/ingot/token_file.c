@@ -41,6 +41,7 @@ static int load(const char *path, struct tokens *ret, struct err *err)
 
 /* --- the server ------------------------------------------------------------------------------- */
 
+/* Mode and owner count: a file that others may read is refused from then on. */
 static bool same(const struct stat *a, const struct stat *b)
 {
 	return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&

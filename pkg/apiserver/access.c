@@ -15,7 +15,8 @@
 
 enum { METHOD_TEXT = 16 };
 
-/* k8s.io/apiserver/pkg/endpoints/request: requestinfo.go */
+/* As k8s.io/apiserver/pkg/endpoints/request has it (requestinfo.go). Kinds need not be served: who
+ * may not ask learns nothing about what there is. */
 static const char *verb_of(const struct call *c, bool one)
 {
 	static const struct {
@@ -58,6 +59,7 @@ static void resource_access(struct call *c, char *const *segments, size_t count,
 	ret->verb = verb_of(c, *ret->name != '\0');
 }
 
+/* Verbs of paths are methods in lower case; what is longer than any method fits no rule. */
 static void path_access(struct call *c, char method[METHOD_TEXT], struct access *ret)
 {
 	size_t i = 0;
@@ -68,6 +70,7 @@ static void path_access(struct call *c, char method[METHOD_TEXT], struct access 
 	ret->path = c->request->path;
 }
 
+/* Clients show the message as it is, and people search for it: word by word the real server's. */
 static int refuse(struct call *c, const struct access *a)
 {
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
@@ -97,6 +100,8 @@ static int refuse_impersonation(struct call *c)
 	return refuse(c, &a);
 }
 
+/* The segments are decoded, so that "%73ecrets" is what it will be to resolve() in handle.c, which
+ * must take no other segment for the resource than this does. */
 int access_check(struct call *c, char *const *segments, size_t count)
 {
 	struct access a = { .group = "", .resource = "", .subresource = "", .ns = "", .name = "" };
@@ -121,6 +126,8 @@ static const char *attribute(const struct json *of, const char *key)
 	return str_or(json_get_string(of, key), "");
 }
 
+/* Asked about wildcards, too: `kubectl auth can-i '*' '*'`. Who is allowed is told why as well;
+ * kubectl shows the reason of a no. */
 static void may_i(struct call *c, const struct json *spec, struct json *status)
 {
 	const struct json *resource = json_get(spec, "resourceAttributes");
@@ -188,6 +195,7 @@ static void own_review_rules(struct json *rules)
 	add_rule(rules, create, "authentication.k8s.io", strings(who));
 }
 
+/* By these kubectl prints `auth can-i --list`; they must say the same as role_allows(). */
 static void my_rules(struct call *c, const struct json *spec, struct json *status)
 {
 	static const char *const get[] = { "get", NULL };
@@ -210,6 +218,7 @@ static void my_rules(struct call *c, const struct json *spec, struct json *statu
 
 /* --- reviews: who am I ------------------------------------------------------------------------ */
 
+/* The group that everybody is in is added here, as it gives no role. */
 static void who_am_i(struct call *c, const struct json *spec, struct json *status)
 {
 	struct json *info = json_make_object(status, "userInfo");

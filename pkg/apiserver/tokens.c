@@ -54,11 +54,14 @@ static bool split(char *line, char *fields[FIELDS])
 	return !rest;
 }
 
+/* Upper case would never be found: digests are compared as text. */
 static bool is_hash(const char *s)
 {
 	return strlen(s) == SHA256_HEX && strspn(s, "0123456789abcdef") == SHA256_HEX;
 }
 
+/* NULL, or what is wrong with it: no part of the line, which may be a token put there by mistake.
+ */
 static const char *read_line(char *line, struct tokens *t)
 {
 	char *fields[FIELDS];
@@ -113,6 +116,8 @@ char *tokens_format(const struct tokens *t)
 
 /* --- use -------------------------------------------------------------------------------------- */
 
+/* The digest of what was given is compared, so that even a comparison that leaked its progress
+ * would tell of a digest only. All are looked at. */
 const struct token *tokens_find(const struct tokens *t, const char *given)
 {
 	const struct token *found = NULL;
@@ -124,6 +129,7 @@ const struct token *tokens_find(const struct tokens *t, const char *given)
 	return found;
 }
 
+/* One token a name: whoever revokes a name can be sure that nothing of it is left. */
 int tokens_add(struct tokens *t, const char *name, const char *role,
 	       const unsigned char random[TOKEN_RANDOM], usec_t wall, char **ret, struct err *err)
 {

@@ -88,6 +88,7 @@ static void dial(struct peer *p)
 		die("TLS", "failed");
 }
 
+/* One read each: as much as has come. */
 static void more(struct peer *p)
 {
 	strbuf_consume(&p->in, p->at);
@@ -146,6 +147,7 @@ struct head {
 	size_t length;
 };
 
+/* HTTP/1.1 as the two servers answer it: a length, or chunks. */
 static struct head read_head(struct peer *p)
 {
 	size_t len = have(p, "\r\n\r\n");
@@ -231,6 +233,7 @@ static void ask_one(struct peer *p, unsigned n)
 	read_body(p, ignore, NULL);
 }
 
+/* The next one that nobody has taken. */
 static void *work(void *data)
 {
 	struct peer *p = data;

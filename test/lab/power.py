@@ -37,7 +37,7 @@ class Disk:
         self.cache = []  # (offset, bytes), written since the last flush
         self.lies = lies  # says that it has flushed, and has not
         self.flushes = 0
-        self.lock, self.on = threading.Lock(), True
+        self.lock, self.closed = threading.Lock(), threading.Event()
         self.writes_left, self.dark = None, threading.Event()
         self.directory = tempfile.TemporaryDirectory(prefix="ingot-disk-")
         self.path = self.directory.name + "/nbd"
@@ -48,14 +48,16 @@ class Disk:
         self.thread.start()
 
     def close(self):
-        self.on = False
+        if self.closed.is_set():
+            return
+        self.closed.set()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.thread.join()
         self.listener.close()
         self.directory.cleanup()
 
     def _serve(self):
-        while self.on:
+        while not self.closed.is_set():
             try:
                 peer, _ = self.listener.accept()
             except OSError:
@@ -97,9 +99,11 @@ class Disk:
             return False
         data = self._take(peer, size) if command == WRITE else b""
         with self.lock:
-            if not self.on or self._is_the_moment(command):
-                raise Gone
-            body = self._do(command, offset, size, data, flags & FLAG_FUA)
+            served = not self._is_dark(command)
+            body = self._do(command, offset, size, data, flags & FLAG_FUA) if served else b""
+        if not served:
+            self.closed.wait()  # an error would be an answer, and the guest would tell somebody
+            raise Gone
         peer.sendall(REPLY.pack(0x67446698, 0, cookie) + body)
         return True
 
@@ -121,19 +125,16 @@ class Disk:
             self.image[offset:offset + len(data)] = data
         self.cache.clear()
 
-    def _is_the_moment(self, command):
-        if self.writes_left is None or command == READ:
-            return False
-        self.writes_left -= 1
-        if self.writes_left > 0:
-            return False
-        self.on = False
-        self.dark.set()
-        return True
+    def _is_dark(self, command):
+        if self.writes_left is not None and command != READ:
+            self.writes_left -= 1
+            if self.writes_left <= 0:
+                self.dark.set()
+        return self.dark.is_set()
 
     def cut_at(self, writes):
-        """From that write or flush on, counted from now, nothing is served: a moment in the middle of what it does. Sets `dark`. None:
-        never."""
+        """From that write or flush on, counted from now, nothing is answered: a moment in the middle of what it does. Sets `dark`.
+        None: never."""
         with self.lock:
             self.writes_left = writes
 
