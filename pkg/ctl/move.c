@@ -313,6 +313,20 @@ static int settle_while_watching(struct move *m, struct err *err)
 	return r;
 }
 
+/* Not all of them came to rest: those that did go on. */
+static void resume(struct move *m)
+{
+	struct err err = { 0 };
+	int r = read_source(m, &err);
+	json_for_each(host, m->hosts) {
+		if (r == 0 && transfer_is_paused_by_us(host) && !transfer_is_leaving(host))
+			r = annotate(m, host, TRANSFER_PAUSED, NULL, &err);
+	}
+	if (r < 0)
+		say(m, "hosts are left paused (annotation %s: %s): %s", TRANSFER_PAUSED,
+		    TRANSFER_MARK, err.text);
+}
+
 static int settle(struct move *m, struct err *err)
 {
 	const struct kube_watch_handlers handlers = { .apply = on_change,
@@ -328,6 +342,8 @@ static int settle(struct move *m, struct err *err)
 	timer_stop(&m->limit);
 	kube_watch_free(hosts);
 	kube_watch_free(records);
+	if (r < 0)
+		resume(m);
 	return r;
 }
 
@@ -388,6 +404,17 @@ static void note_uid(struct move *m, const struct json *from, const struct json 
 	free(map_set(&m->uids.map, kube_uid(from), xstrdup(kube_uid(to))));
 }
 
+static int find_copy(struct move *m, const struct json *host, struct json **ret, struct err *err)
+{
+	int r = look_for(m->to, &ctl_hosts, kube_namespace(host), kube_name(host), ret, err);
+	if (r < 0 || *ret)
+		return r;
+	return err_set(err, ERR_NOT_FOUND,
+		       "host %s/%s is marked as copied, but the target has no copy: take the "
+		       "annotation %s off at the source to have it copied anew",
+		       kube_namespace(host), kube_name(host), TRANSFER_LEAVING);
+}
+
 /* One that is leaving has its copy, whatever of it is still here. */
 static int copy_host(struct move *m, const struct json *host, struct err *err)
 {
@@ -395,7 +422,7 @@ static int copy_host(struct move *m, const struct json *host, struct err *err)
 	_cleanup_(freep) char *origin = NULL;
 	int r = moved_from(m, host, &origin, err);
 	if (r == 0 && transfer_is_leaving(host))
-		r = ctl_get(m->to, &ctl_hosts, kube_namespace(host), kube_name(host), &there, err);
+		r = find_copy(m, host, &there, err);
 	else if (r == 0)
 		r = make_namespace(m, kube_namespace(host), err);
 	if (r == 0 && !there) {
