@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "ctrl/resources.h"
+#include "engine/record.h"
 
 struct records {
 	struct kube_client *client;
@@ -94,12 +95,15 @@ static struct json *new_object(const char *key, const char *uid)
 	return o;
 }
 
-/* Members of the spec that this release does not know stay as they are. */
+/* Members of the spec that this release does not know stay as they are; those that it knows and the
+ * record does not have any more go. */
 static void merge_spec(struct json *object, const struct json *record, const char *uid)
 {
 	struct json *spec = json_make_object(object, "spec");
 	if (!streq(json_get_string(spec, "hostUID"), uid))
 		spec = json_set(object, "spec", json_new_object());
+	for (const struct bind_field *f = record_struct.fields; f->key; f++)
+		json_remove(spec, f->key);
 	json_for_each(member, record) {
 		json_set(spec, json_key(member), json_dup(member));
 	}
