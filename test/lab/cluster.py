@@ -154,7 +154,7 @@ class Cluster:
         if self._api.poll() is not None:
             with open(os.path.join(self.dir, "kube-apiserver.log"), encoding="utf-8") as log:
                 raise RuntimeError(f"kube-apiserver ended with {self._api.returncode}: {log.read()[-2000:]}")
-        return self.attempt("get", "--raw", "/readyz").returncode == 0 or None
+        return self._try("get", "--raw", "/readyz").returncode == 0 or None
 
     def kill_api(self):
         """etcd keeps what was acknowledged."""
@@ -178,7 +178,7 @@ class Cluster:
 
     # --- its users ---
 
-    def attempt(self, *arguments, config=None, stdin=None):
+    def _try(self, *arguments, config=None, stdin=None):
         kubectl = shutil.which("kubectl") or os.path.join(PROGRAMS, "kubectl")
         argv = self.lab.inside_argv([kubectl, "--kubeconfig", config or self.admin, "--request-timeout", "30s",
                                      "--cache-dir", os.path.join(self.dir, "cache"), *arguments])
@@ -190,7 +190,7 @@ class Cluster:
             return [json.loads(line) for line in file]
 
     def kubectl(self, *arguments, **options):
-        done = self.attempt(*arguments, **options)
+        done = self._try(*arguments, **options)
         if done.returncode != 0:
             raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
@@ -209,7 +209,7 @@ class Cluster:
     def wait_established(self):
         """kubectl gives up on a CRD that is too new to have any condition."""
         for _ in range(20):
-            done = self.attempt("wait", "--for", "condition=Established", "--timeout=30s", "crd", "--all")
+            done = self._try("wait", "--for", "condition=Established", "--timeout=30s", "crd", "--all")
             if done.returncode == 0:
                 return
         raise RuntimeError(f"kubectl wait crd: {done.stderr}")
