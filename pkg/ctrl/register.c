@@ -254,7 +254,8 @@ bool pass_register(struct pass *p, struct action *ret)
 	}
 	struct prov_register params = { .credentials_changed = p->credentials_tried_changed,
 					.retry = s->error == BMH_ERROR_REGISTRATION,
-					.settled = p->state != BMH_REGISTERING };
+					.settled = p->state != BMH_REGISTERING,
+					.leaving = p->host.meta.deleted_at != 0 };
 	pr->ops->register_host(pr, &p->prov, &params, &node_id, &r);
 	if (r.outcome == PROV_FAILED) {
 		pass_count(p, METRIC_CREDENTIALS_NO_ACCESS, NULL);

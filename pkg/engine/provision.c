@@ -170,7 +170,7 @@ static int check_identity(const struct node *n, const struct prov_host *host,
 		return err_set(err, ERR_INVALID,
 			       "spec.bmc.address was changed after the host was registered: set it "
 			       "back, or detach the host first");
-	if (!str_empty(mac) && !streq(mac, str_or(host->boot_mac, "")))
+	if (!params->leaving && !str_empty(mac) && !streq(mac, str_or(host->boot_mac, "")))
 		return err_set(err, ERR_INVALID,
 			       "spec.bootMACAddress was changed from %s after the host was "
 			       "registered: set it back, or make the host anew",

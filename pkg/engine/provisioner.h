@@ -57,6 +57,7 @@ struct prov_register {
 	/* The host has been registered before, so BMC and boot MAC address cannot be others now:
 	 * that would be another machine. They can after remove() with force. */
 	bool settled;
+	bool leaving; /* it is being deleted: where it boots from is of no interest any more */
 };
 
 struct prov_inspect {
