@@ -89,8 +89,9 @@ static void test_obstacles(void **state)
 		struct json *host = parse(rows[i].host);
 		struct json *record = rows[i].record ? parse(rows[i].record) : NULL;
 		char *why = transfer_obstacle(host, record);
-		if (rows[i].why ? !why || !strstr(why, rows[i].why) : why != NULL)
-			fail_msg("%s: %s", rows[i].host, why ? why : "may go");
+		const char *said = why ? why : "may go";
+		if (!strstr(said, rows[i].why ? rows[i].why : "may go"))
+			fail_msg("%s: %s", rows[i].host, said);
 		free(why);
 		json_free(host);
 		json_free(record);
