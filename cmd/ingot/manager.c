@@ -639,6 +639,11 @@ bool manager_started(const struct manager *m)
 	return m->started;
 }
 
+bool manager_admits(const struct manager *m)
+{
+	return webhooks_serve(m->webhooks);
+}
+
 bool manager_lease_stuck(const struct manager *m)
 {
 	return m->lease && !kube_lease_alive(m->lease);

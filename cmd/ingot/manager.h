@@ -140,6 +140,7 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 /* For health and metrics. Started: it knows its installation, and acts or stands by. Stuck: its
  * tries for the Lease have stopped. */
 bool manager_started(const struct manager *m);
+bool manager_admits(const struct manager *m); /* its webhooks, if it is to have any, listen */
 bool manager_lease_stuck(const struct manager *m);
 void manager_measure(const struct manager *m);
 /* Ends all work, gives the Lease back, then calls fn. Only manager_free() may follow. */

@@ -79,6 +79,11 @@ static const char *start_trouble(void *data)
 	return manager_started(data) ? NULL : "the Secret of this installation is not there yet";
 }
 
+static const char *webhook_trouble(void *data)
+{
+	return manager_admits(data) ? NULL : "the webhooks have no certificate or no port yet";
+}
+
 static void measure(void *data)
 {
 	const struct monitor *m = data;
@@ -101,6 +106,9 @@ static int start_health(struct monitor *m, struct err *err)
 	if (manager)
 		checks[n++] = (struct health_check){ "start", HEALTH_READY, m->wiring.loop,
 						     start_trouble, manager };
+	if (manager && m->wiring.cluster)
+		checks[n++] = (struct health_check){ "webhook", HEALTH_READY, m->wiring.loop,
+						     webhook_trouble, manager };
 	const struct health_options o = { .checks = checks,
 					  .loop = m->wiring.loop,
 					  .measure = measure,

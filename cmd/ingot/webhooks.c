@@ -253,6 +253,11 @@ void webhooks_lead(struct webhooks *w)
 		certs_lead(w->certs);
 }
 
+bool webhooks_serve(const struct webhooks *w)
+{
+	return !w || w->server;
+}
+
 void webhooks_close(struct webhooks *w)
 {
 	if (!w)

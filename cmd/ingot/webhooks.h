@@ -44,6 +44,8 @@ struct webhooks *webhooks_start(struct kube_client *client, const struct webhook
 				const char *own_ns, const char *watched_ns);
 /* This process leads until the end. NULL is harmless, here and below. */
 void webhooks_lead(struct webhooks *w);
+/* It listens, or there is to be nothing that listens. */
+bool webhooks_serve(const struct webhooks *w);
 /* No more requests come in; those that have are in the loop, and can still be answered. */
 void webhooks_close(struct webhooks *w);
 struct webhooks *webhooks_free(struct webhooks *w);

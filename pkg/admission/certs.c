@@ -222,9 +222,8 @@ static void reconcile(struct certs *c)
 	if (!c->leading || !c->listed || c->op)
 		return;
 	enum certs_step step = certs_next(&c->set, &f, &wait);
-	if (step == CERTS_RESTART || step == CERTS_RENEW) {
-		take_step(c, step);
-	} else if (now >= c->look_at) {
+	bool first = step == CERTS_RESTART || step == CERTS_RENEW;
+	if (!first && now >= c->look_at) {
 		c->op = kube_get(c->o.client, &configurations, NULL, c->o.configuration,
 				 on_configuration, c);
 	} else if (step != CERTS_REST) {

@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "metrics/metrics.h"
 
 static const char path_prefix[] = "/validate-metal3-io-v1alpha1-";
 static const struct kube_resource hosts = { "metal3.io", "v1alpha1", "baremetalhosts",
@@ -33,6 +34,7 @@ struct question {
 	struct webhook *webhook;
 	struct web_request *request;
 	struct review review;
+	usec_t since;
 	struct kube_op *op;
 };
 
@@ -43,7 +45,16 @@ static void answer_text(struct web_request *r, int status, const char *text)
 	web_reply(r, &head, text, strlen(text));
 }
 
-static void answer(struct web_request *request, const struct review *review)
+/* One that reached a webhook has been answered. */
+static void count(const struct web_request *r, const char *status, usec_t took)
+{
+	const char *path = web_path(r);
+	metric_add(METRIC_WEBHOOK_IN_FLIGHT, -1, path);
+	metric_add(METRIC_WEBHOOK_REQUESTS, 1, path, status);
+	metric_observe(METRIC_WEBHOOK_SECONDS, (double)took / USEC_PER_SEC, path);
+}
+
+static void answer(struct web_request *request, const struct review *review, usec_t took)
 {
 	const struct web_reply_head head = { .status = 200, .content_type = "application/json" };
 	_cleanup_(rule_findings_done) struct rule_findings found = { 0 };
@@ -54,6 +65,7 @@ static void answer(struct web_request *request, const struct review *review)
 	if (found.errors.count)
 		log_debug("refused", "kind", s->kind, "namespace", s->ns, "name", s->name, "field",
 			  found.errors.items[0].field);
+	count(request, "200", took);
 	web_reply(request, &head, body, strlen(body));
 }
 
@@ -71,7 +83,7 @@ static void on_hosts(void *data, const struct err *err, struct json **list)
 	struct question *q = data;
 	q->review.subject.hosts = err ? NULL : json_get(*list, "items");
 	q->review.subject.no_hosts_because = err ? err->text : "the list was empty text";
-	answer(q->request, &q->review);
+	answer(q->request, &q->review, loop_now(kube_client_loop(q->webhook->client)) - q->since);
 	question_free(q);
 }
 
@@ -86,12 +98,13 @@ static void ask_for_hosts(void *data)
 }
 
 static void post_question(struct webhook *w, struct web_request *request,
-			  const struct review *review)
+			  const struct review *review, usec_t since)
 {
 	struct question *q = xcalloc(1, sizeof(*q));
 	q->webhook = w;
 	q->request = request;
 	q->review = *review;
+	q->since = since;
 	list_init(&q->link);
 	loop_post(kube_client_loop(w->client), ask_for_hosts, q);
 }
@@ -138,8 +151,10 @@ static void handle(void *data, struct web_request *r)
 	struct review review;
 	struct err err = { 0 };
 	size_t len;
+	usec_t since = loop_now(w->loop);
 	if (check_request(r) < 0)
 		return;
+	metric_add(METRIC_WEBHOOK_IN_FLIGHT, 1, web_path(r));
 	const char *body = web_body(r, &len);
 	int result = review_parse(body, len, &review, &err);
 	if (result == 0 && !streq(review.subject.kind, kind_of(r)->kind)) {
@@ -149,11 +164,12 @@ static void handle(void *data, struct web_request *r)
 	}
 	if (result < 0) {
 		log_debug("webhook: not a review", "peer", web_peer_address(r), "error", err.text);
+		count(r, "400", loop_now(w->loop) - since);
 		answer_text(r, 400, err.text);
 	} else if (!review.subresource && rules_want_hosts(&review.subject)) {
-		post_question(w, r, &review);
+		post_question(w, r, &review, since);
 	} else {
-		answer(r, &review);
+		answer(r, &review, loop_now(w->loop) - since);
 		review_done(&review);
 	}
 }

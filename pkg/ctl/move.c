@@ -583,7 +583,7 @@ static bool has_arrived(struct move *m, const struct json *copy)
 {
 	const char *origin = transfer_annotation(copy, TRANSFER_MOVED_FROM);
 	const char *place = NULL;
-	if (!origin || place_of(m, kube_namespace(copy), &place, NULL) < 0)
+	if (!origin || place_of(m, kube_namespace(copy), &place, NULL) < 0 || !place)
 		return false;
 	return str_has_prefix(origin, place) && origin[strlen(place)] == '/' &&
 	       !ctl_find(m->hosts, kube_namespace(copy), kube_name(copy));
