@@ -202,10 +202,12 @@ lint: ## format, warnings, clang-tidy, cppcheck, import levels, banned functions
 
 test-full: setup ## all that 25 minutes cannot hold: more seeds, the generic ramdisk, every lab case
 	@rm -f $(B)/test/results
-	@hack/test-layers kubernetes test-unit fuzz-replay test-api test-clients test-planted test-lab-full
+	@hack/test-layers kubernetes test-unit fuzz-replay test-api test-clients test-planted test-lab-full test-sim-full \
+		$(B)/ramdisk/generic/initramfs || failed=1; hack/totals $(B)/test/results; exit $${failed:-0}
+
+.PHONY: test-sim-full
+test-sim-full:
 	@$(MAKE) --no-print-directory test-sim SEEDS=2000
-	@$(MAKE) --no-print-directory ramdisk FLAVOUR=generic
-	@hack/totals $(B)/test/results
 
 # Each case on guests, also those that test-lab runs on native servers.
 test-lab-full: all $(B)/ramdisk/virt/initramfs lab-image

@@ -991,6 +991,29 @@ static void test_record_of_another_host(void **state)
 	rig_free(rig);
 }
 
+/* A backup of the record was put back: it knows the ramdisk, and not what that has done to the disk
+ * since. The ramdisk knows. */
+static void test_record_from_before_the_write(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(31);
+	to_available(rig);
+	advance(rig, USEC_PER_MIN);
+	_cleanup_(json_freep) struct json *before = json_dup(rig->record);
+	assert_non_null(json_get_path_string(before, "agent.url"));
+	rig->world.faults.write_fails = 1000;
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_FAILED);
+	rig->world.faults.write_fails = 0;
+	json_free(rig->record);
+	rig->record = TAKE_PTR(before);
+	restart_engine(rig);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
+	assert_runs(rig, "bbbb");
+	assert_int_equal(rig->machine->ramdisk_boots, 2);
+	rig_free(rig);
+}
+
 /* Whatever a controller may ask of a provisioned host, a lost record makes nothing boot the
  * ramdisk, clean or write. */
 static void test_record_missing(void **state)
@@ -1690,6 +1713,7 @@ int main(void)
 		cmocka_unit_test(test_unknown_before_registration),
 		cmocka_unit_test(test_lookup_before_registration),
 		cmocka_unit_test(test_record_of_another_host),
+		cmocka_unit_test(test_record_from_before_the_write),
 		cmocka_unit_test(test_record_missing),
 		cmocka_unit_test(test_second_machine_ends_the_operation),
 		cmocka_unit_test(test_agents_come_from_their_address),
