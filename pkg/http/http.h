@@ -20,8 +20,8 @@ struct http_client_options {
 	unsigned max_host_connections; /* 0: 2 */
 	/* Asked on every connect, after resolution; outlives the client. NULL: all is allowed. */
 	const struct net_policy *policy;
-	/* Asked when a connection stands, directly before the request is sent on it; false ends it
-	 * with ERR_CANCELLED. NULL: always. */
+	/* Asked before a connection is made, and again when it stands, directly before the request
+	 * is sent on it; false ends it with ERR_CANCELLED. NULL: always. */
 	bool (*may_send)(void *data);
 	void *may_send_data;
 };

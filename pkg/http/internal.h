@@ -106,6 +106,8 @@ size_t op_on_header(char *line, size_t size, size_t n, void *data);
 size_t op_on_body(char *bytes, size_t size, size_t n, void *data);
 size_t op_on_read(char *out, size_t size, size_t n, void *data);
 int op_on_seek(void *data, curl_off_t offset, int origin);
+/* The fence: false ends the operation. */
+bool op_may_send(struct http_op *op);
 int op_on_request(void *data, char *peer, char *local, int peer_port, int local_port);
 
 /* --- setup.c --- */

@@ -252,18 +252,19 @@ int op_on_seek(void *data, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
+bool op_may_send(struct http_op *op)
+{
+	const struct http_client *c = op->client;
+	return !c->may_send || c->may_send(c->may_send_data) || stop(op, STOP_FENCE, 0);
+}
+
 int op_on_request(void *data, char *peer, char *local, int peer_port, int local_port)
 {
 	(void)peer, (void)local, (void)peer_port, (void)local_port;
 	struct http_op *op = data;
-	const struct http_client *c = op->client;
 	op->started = true;
-	op->last_byte = loop_now(c->loop);
-	if (c->may_send && !c->may_send(c->may_send_data)) {
-		stop(op, STOP_FENCE, 0);
-		return CURL_PREREQFUNC_ABORT;
-	}
-	return op->cancelled ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+	op->last_byte = loop_now(op->client->loop);
+	return op->cancelled || !op_may_send(op) ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 /* --- end

@@ -204,7 +204,7 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
 	if (purpose != CURLSOCKTYPE_IPCXN || net_from_sockaddr(&to->addr, to->addrlen, &a) < 0)
 		return CURL_SOCKET_BAD;
 	a = net_unmap(&a);
-	if (net_policy_check(op->client->policy, &a, &op->denied) < 0)
+	if (net_policy_check(op->client->policy, &a, &op->denied) < 0 || !op_may_send(op))
 		return CURL_SOCKET_BAD;
 	int fd = socket(to->family, to->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, to->protocol);
 	/* A peer that is gone while we send shows after this, not after the kernel's 15 minutes. */

@@ -61,6 +61,10 @@ class Wires:
     def times(self, source, *ports, destination=None):
         return [at for at, s, d, port in self.seen if s == source and port in ports and destination in (None, d)]
 
+    def since(self, began, source, *ports):
+        """What it began to say to these ports later: (seconds later, destination, port)."""
+        return [(round(at - began, 3), d, port) for at, s, d, port in self.seen if s == source and port in ports and at > began]
+
     def wait(self, source, port, deadline, destination=None):
         """When this sender first used the port."""
         with self._changed:

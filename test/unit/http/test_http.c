@@ -655,30 +655,36 @@ static void test_policy(void **state)
 	net_policy_done(&policy);
 }
 
-static bool not_now(void *data)
+/* Yes to so many questions, then no. */
+static bool for_a_while(void *data)
 {
-	unsigned *asked = data;
-	++*asked;
-	return false;
+	unsigned *left = data;
+	return *left > 0 && (*left)--;
 }
 
-/* The question comes when the connection stands: nothing but the connection is seen there. */
+/* Asked before a connection, and again when it stands: no request is seen there, or nothing. */
 static void test_fence(void **state)
 {
 	struct fixture *f = *state;
-	unsigned asked = 0;
-	start_two(f);
-	http_client_free(f->client);
-	struct http_client_options o = { .may_send = not_now, .may_send_data = &asked };
-	assert_int_equal(http_client_new(f->loop, &o, &f->client, NULL), 0);
-	struct story s = ask(f, "/end",
-			     (struct http_request){ .method = "POST", .body = "x", .body_len = 1 },
-			     &story_collect);
-	assert_int_equal(s.err.kind, ERR_CANCELLED);
-	assert_non_null(strstr(s.err.text, "does not lead any more"));
-	assert_int_equal(asked, 1);
-	assert_int_equal(f->server->requests, 0);
-	story_release(&s);
+	for (unsigned yes = 0; yes < 2; yes++) {
+		unsigned left = yes;
+		if (yes == 0)
+			start_two(f);
+		http_client_free(f->client);
+		struct http_client_options o = { .may_send = for_a_while, .may_send_data = &left };
+		assert_int_equal(http_client_new(f->loop, &o, &f->client, NULL), 0);
+		struct story s = ask(
+			f, "/end",
+			(struct http_request){ .method = "POST", .body = "x", .body_len = 1 },
+			&story_collect);
+		assert_int_equal(s.err.kind, ERR_CANCELLED);
+		assert_non_null(strstr(s.err.text, "does not lead any more"));
+		assert_int_equal(left, 0);
+		if (yes == 0)
+			assert_int_equal(f->server->connections, 0);
+		assert_int_equal(f->server->requests, 0);
+		story_release(&s);
+	}
 }
 
 /* --- cancel, pause, and what users do in callbacks
