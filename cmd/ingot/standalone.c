@@ -9,7 +9,6 @@
  * was posted and stops; what lived on it is freed; then the web thread. */
 
 #include <arpa/inet.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -28,6 +27,7 @@
 #include "commands.h"
 #include "crds.h"
 #include "files.h"
+#include "loop/thread.h"
 #include "manager.h"
 #include "monitor.h"
 #include "net/net.h"
@@ -100,8 +100,7 @@ struct standalone {
 	struct net_addr bind;
 	struct pki pki;
 	struct loop *store_loop;
-	pthread_t store_thread;
-	bool store_runs;
+	struct loop_thread store_thread;
 	struct apiserver *api;
 	struct token_file tokens;
 	struct api_front *front;
@@ -190,26 +189,6 @@ static int start_api(struct standalone *s, struct err *err)
 	token_file_init(&s->tokens, s->options->data_dir);
 	s->front = api_front_new(&(struct api_front_options){
 		.server = s->api, .authenticate = token_file_authenticate, .data = &s->tokens });
-	return 0;
-}
-
-static void *run_store(void *data)
-{
-	loop_run(data);
-	return NULL;
-}
-
-static int start_store_thread(struct standalone *s, struct err *err)
-{
-	sigset_t all, before;
-	sigfillset(&all); /* signals are the main loop's */
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	int r = pthread_create(&s->store_thread, NULL, run_store, s->store_loop);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r)
-		return err_set_errno(err, r, "store thread");
-	pthread_setname_np(s->store_thread, "store");
-	s->store_runs = true;
 	return 0;
 }
 
@@ -303,11 +282,6 @@ static int catch_signals(struct standalone *s, struct err *err)
 	return r;
 }
 
-static void stop_loop(void *data)
-{
-	loop_stop(data);
-}
-
 static void stop(struct standalone *s)
 {
 	web_server_close(s->server);
@@ -315,10 +289,7 @@ static void stop(struct standalone *s)
 	manager_free(s->manager);
 	if (s->transport)
 		s->transport->ops->free(s->transport);
-	if (s->store_runs) {
-		loop_post(s->store_loop, stop_loop, s->store_loop);
-		pthread_join(s->store_thread, NULL);
-	}
+	loop_thread_stop(&s->store_thread);
 	monitor_free(s->monitor);
 	apiserver_free(s->api);
 	api_front_free(s->front);
@@ -384,7 +355,7 @@ static int start(struct standalone *s, struct err *err)
 	if (r == 0)
 		r = start_api(s, err);
 	if (r == 0)
-		r = start_store_thread(s, err);
+		r = loop_thread_start(&s->store_thread, s->store_loop, "store", err);
 	if (r == 0)
 		r = start_web(s, err);
 	const struct monitor_wiring wiring = { s->loop, s->manager, s->store_loop, NULL };

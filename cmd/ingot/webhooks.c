@@ -5,8 +5,6 @@
 
 #include "webhooks.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +16,7 @@
 #include "base/str.h"
 #include "crypt/tls.h"
 #include "kube/file.h"
+#include "loop/thread.h"
 #include "net/net.h"
 
 #define SECRET_NAME  "ingot-webhook"
@@ -29,9 +28,8 @@ enum { CONNECTIONS_MAX = 64 };
 enum { LIFETIME_MIN_S = 30, LIFETIME_MAX_S = 315360000 };
 
 struct webhooks {
-	struct loop *loop, *own; /* the core's; that of requests */
-	pthread_t thread;
-	bool runs;
+	struct loop *loop, *own;   /* the core's; that of requests */
+	struct loop_thread thread; /* reads and judges requests */
 	const struct webhook_options *o;
 	struct webhook *routes;
 	struct certs *certs; /* NULL: --webhook-cert-dir */
@@ -85,43 +83,6 @@ static char *all_names(const struct webhook_options *o, const char *ns)
 	return strbuf_take(&out, NULL);
 }
 
-/* --- the thread that reads requests ---------------------------------------------------------- */
-
-static void *run_loop(void *data)
-{
-	loop_run(data);
-	return NULL;
-}
-
-static int start_thread(struct webhooks *w, struct err *err)
-{
-	sigset_t all, before;
-	sigfillset(&all); /* signals are the main loop's */
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	int r = pthread_create(&w->thread, NULL, run_loop, w->own);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r)
-		return err_set_errno(err, r, "webhook thread");
-	pthread_setname_np(w->thread, "webhook");
-	w->runs = true;
-	return 0;
-}
-
-static void end_loop(void *data)
-{
-	loop_stop(data);
-}
-
-/* What the server has posted runs before it. */
-static void stop_thread(struct webhooks *w)
-{
-	if (!w->runs)
-		return;
-	loop_post(w->own, end_loop, w->own);
-	pthread_join(w->thread, NULL);
-	w->runs = false;
-}
-
 /* --- the listener ----------------------------------------------------------------------------- */
 
 static void complain(struct webhooks *w, const char *what, const struct err *err)
@@ -143,7 +104,7 @@ static int open_server(struct webhooks *w, struct err *err)
 						    .key = w->pair.key,
 						    .routes = rows,
 						    .max_connections = CONNECTIONS_MAX };
-	int r = w->runs ? 0 : start_thread(w, err);
+	int r = w->thread.runs ? 0 : loop_thread_start(&w->thread, w->own, "webhook", err);
 	if (r == 0 && !w->web)
 		r = web_new(&w->web, err);
 	return r < 0 ? r : web_server_open(w->web, &options, &w->server, err);
@@ -266,7 +227,7 @@ void webhooks_close(struct webhooks *w)
 	timer_stop(&w->files);
 	timer_stop(&w->listen);
 	w->server = web_server_close(w->server);
-	stop_thread(w);
+	loop_thread_stop(&w->thread); /* what the server has posted runs before */
 }
 
 struct webhooks *webhooks_free(struct webhooks *w)

@@ -3,14 +3,13 @@
  * What stands in a check belongs to the health's loop, but `answer`, which the watched loop writes
  * while it has the message. */
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "health/internal.h"
+#include "loop/thread.h"
 
 #define INTERVAL (2 * USEC_PER_SEC)
 
@@ -29,8 +28,7 @@ struct check {
 struct health {
 	struct health_options options;
 	struct loop *loop; /* of the thread */
-	pthread_t thread;
-	bool runs;
+	struct loop_thread thread;
 	struct check checks[CHECKS_MAX];
 	size_t count;
 	struct timer timer;
@@ -197,26 +195,6 @@ const struct web_route *health_metrics_routes(const struct health *h)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static void *run(void *data)
-{
-	loop_run(data);
-	return NULL;
-}
-
-static int start_thread(struct health *h, struct err *err)
-{
-	sigset_t all, before;
-	sigfillset(&all); /* signals are the main loop's */
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	int r = pthread_create(&h->thread, NULL, run, h->loop);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r)
-		return err_set_errno(err, r, "health thread");
-	pthread_setname_np(h->thread, "health");
-	h->runs = true;
-	return 0;
-}
-
 static void add_checks(struct health *h, const struct health_check *rows)
 {
 	for (; rows && rows->name && h->count < CHECKS_MAX; rows++)
@@ -241,7 +219,7 @@ int health_new(const struct health_options *options, struct health **ret, struct
 						   h->scrapes, 0,	0 };
 	timer_init(&h->timer, h->loop, "health", on_timer, h);
 	timer_set_in(&h->timer, 0);
-	r = start_thread(h, err);
+	r = loop_thread_start(&h->thread, h->loop, "health", err);
 	if (r < 0) {
 		health_free(h);
 		return r;
@@ -250,20 +228,18 @@ int health_new(const struct health_options *options, struct health **ret, struct
 	return 0;
 }
 
-static void stop_loop(void *data)
+static void stop_asking(void *data)
 {
 	struct health *h = data;
 	timer_stop(&h->timer);
-	loop_stop(h->loop);
 }
 
 void health_stop(struct health *h)
 {
-	if (!h || !h->runs)
+	if (!h || !h->thread.runs)
 		return;
-	loop_post(h->loop, stop_loop, h);
-	pthread_join(h->thread, NULL);
-	h->runs = false;
+	loop_post(h->loop, stop_asking, h);
+	loop_thread_stop(&h->thread);
 	/* Requests that had come: to our loop, to that of the reviewer, and back. */
 	loop_drain(h->loop);
 	loop_drain(h->options.loop);
