@@ -168,13 +168,13 @@ static struct fieldset combine(enum operation op, const struct fieldset *a,
 		const struct field *x = i < a->count ? &a->items[i] : NULL;
 		const struct field *y = k < b->count ? &b->items[k] : NULL;
 		int order = !x ? 1 : !y ? -1 : strcmp(x->element, y->element);
+		const char *element = order <= 0 ? x->element : y->element; // NOLINT: it is there
 		x = order <= 0 ? x : NULL;
 		y = order >= 0 ? y : NULL;
 		i += x != NULL;
 		k += y != NULL;
 		struct fieldset below = combine(op, x ? &x->below : &nothing,
 						y ? &y->below : &nothing);
-		const char *element = x ? x->element : y->element; // NOLINT: one of them is
 		fieldset_add(&result, element, combine_member(op, x && x->member, y && y->member),
 			     &below);
 	}

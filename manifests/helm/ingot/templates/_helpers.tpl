@@ -54,6 +54,7 @@ floating, and would be written 7.776e+06. */}}
 {{- include "ingot.option" (list "log-format" .Values.logFormat "text") }}
 {{- include "ingot.option" (list "namespace" .Values.watch.namespace "") }}
 {{- include "ingot.option" (list "kube-api-qps" .Values.kubeApiQps 20) }}
+{{- include "ingot.option" (list "kube-api-burst" .Values.kubeApiBurst 30) }}
 {{- include "ingot.option" (list "log-level" .Values.logLevel "info") }}
 {{- include "ingot.option" (list "max-provisioning-retries" .Values.provisioning.maxRetries 5) }}
 {{- include "ingot.option" (list "bmc-networks" (join "," .Values.networks.bmcs) "") }}
