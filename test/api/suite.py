@@ -259,9 +259,8 @@ class Run:
             try:
                 return self.request(method, step)
             except Failure:
-                if time.monotonic() > end:
+                if time.monotonic() > end:  # what is waited for has no event but another answer
                     raise
-                time.sleep(0.05)  # what is waited for has no event
 
     # --- one request ---
 

@@ -39,6 +39,7 @@ class Disk:
         self.flushes = 0
         self.lock, self.closed = threading.Lock(), threading.Event()
         self.writes_left, self.dark = None, threading.Event()
+        self.on_dark = lambda: None
         self.directory = tempfile.TemporaryDirectory(prefix="ingot-disk-")
         self.path = self.directory.name + "/nbd"
         self.listener = socket.socket(socket.AF_UNIX)
@@ -128,8 +129,9 @@ class Disk:
     def _is_dark(self, command):
         if self.writes_left is not None and command != READ:
             self.writes_left -= 1
-            if self.writes_left <= 0:
+            if self.writes_left <= 0 and not self.dark.is_set():
                 self.dark.set()
+                self.on_dark()
         return self.dark.is_set()
 
     def cut_at(self, writes):
@@ -169,6 +171,11 @@ class Guest:
              "-device", f"virtio-blk-pci,drive=disk,logical_block_size={SECTOR},physical_block_size={SECTOR}",
              "-netdev", f"user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:6443", "-device", "virtio-net-pci,netdev=n0,romfile=",
              "-device", "virtio-rng-pci"])
+
+    def note(self, text):
+        """A line on the console that is not the guest's, for who waits on the file."""
+        with open(self.console, "a", encoding="ascii") as file:
+            file.write(f"\n# {text}\n")
 
     def said(self):
         with open(self.console, errors="replace") as file:
