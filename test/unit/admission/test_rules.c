@@ -13,6 +13,7 @@
 
 #include "admission/rules.h"
 #include "base/mem.h"
+#include "unit/parse.h"
 #include "json/patch.h"
 
 static const struct {
@@ -36,25 +37,12 @@ static const struct {
 	{ "HardwareData", "{'metadata':{'name':'node-1','namespace':'metal3'},'spec':{}}" },
 };
 
-static struct json *parse(const char *single_quoted)
-{
-	_cleanup_(freep) char *text = xstrdup(single_quoted);
-	struct json *j = NULL;
-	struct err err;
-	for (char *c = text; *c; c++)
-		if (*c == '\'')
-			*c = '"';
-	if (json_parse(text, strlen(text), &j, &err) < 0)
-		fail_msg("%s: %s", err.text, text);
-	return j;
-}
-
 static struct json *object_of(const char *kind, const char *patch)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(bases); i++)
 		if (streq(bases[i].kind, kind)) {
-			_cleanup_(json_freep) struct json *p = parse(patch);
-			struct json *j = parse(bases[i].text);
+			_cleanup_(json_freep) struct json *p = parse_quoted(patch);
+			struct json *j = parse_quoted(bases[i].text);
 			json_merge_patch(&j, p);
 			return j;
 		}
@@ -432,7 +420,7 @@ static char *attachment(enum rule_operation operation, const char *patch, const 
 {
 	_cleanup_(json_freep) struct json *old = object_of("HostNetworkAttachment", "{}"),
 					  *now = object_of("HostNetworkAttachment", patch),
-					  *list = hosts ? parse(hosts) : NULL;
+					  *list = hosts ? parse_quoted(hosts) : NULL;
 	struct rule_findings f = { 0 };
 	const struct rule_subject s = { .operation = operation,
 					.kind = "HostNetworkAttachment",

@@ -12,6 +12,7 @@
 
 #include "agent/disk/hints.h"
 #include "base/mem.h"
+#include "unit/parse.h"
 
 #define GIB (UINT64_C(1) << 30)
 
@@ -39,15 +40,6 @@ static const struct disk_facts vda = {
 	.size = 8 * GIB,
 	.rotational = true,
 };
-
-static struct json *parse(const char *text)
-{
-	struct json *j = NULL;
-	struct err err = { 0 };
-	if (json_parse(text, strlen(text), &j, &err) < 0)
-		fail_msg("%s: %s", text, err.text);
-	return j;
-}
 
 static void test_matrix(void **state)
 {

@@ -14,18 +14,7 @@
 
 #include "apiserver/managed.h"
 #include "base/mem.h"
-
-static struct json *parse(const char *text)
-{
-	char *copy = xstrdup(text);
-	for (char *p = copy; *p; p++)
-		*p = *p == '\'' ? '"' : *p;
-	struct json *j = NULL;
-	if (json_parse(copy, strlen(copy), &j, NULL) < 0)
-		fail_msg("%s", copy);
-	free(copy);
-	return j;
-}
+#include "unit/parse.h"
 
 /* Takes j. */
 static void assert_json(struct json *j, const char *expected)
@@ -64,7 +53,7 @@ static int set_up(void **state)
 {
 	struct causes wrong = { 0 };
 	struct path path = { 0 };
-	struct json *source = parse(schema_text);
+	struct json *source = parse_quoted(schema_text);
 	schema = schema_compile(source, &path, &wrong);
 	assert_non_null(schema);
 	path_done(&path);
@@ -87,7 +76,7 @@ static int tear_down(void **state)
 
 static void assert_owned(const char *value, const char *expected)
 {
-	struct json *j = parse(value);
+	struct json *j = parse_quoted(value);
 	struct fieldset s = typed_fields(&type, j);
 	assert_fields(&s, expected);
 	fieldset_done(&s);
@@ -116,7 +105,7 @@ static void test_what_a_value_owns(void **state)
 static void assert_compared(const char *before, const char *now, const char *added,
 			    const char *modified, const char *removed)
 {
-	struct json *x = before ? parse(before) : NULL, *y = parse(now);
+	struct json *x = before ? parse_quoted(before) : NULL, *y = parse_quoted(now);
 	struct comparison c;
 	typed_compare(&type, x, y, &c);
 	assert_fields(&c.added, added);
@@ -161,7 +150,7 @@ static void test_comparison(void **state)
 
 static void assert_merged(const char *base, const char *over, const char *expected)
 {
-	struct json *x = parse(base), *y = parse(over);
+	struct json *x = parse_quoted(base), *y = parse_quoted(over);
 	assert_json(typed_merge(&type, x, y), expected);
 	json_free(x);
 	json_free(y);
@@ -187,9 +176,9 @@ static void test_merge(void **state)
 static void test_taking_away(void **state)
 {
 	(void)state;
-	struct json *j = parse(
+	struct json *j = parse_quoted(
 		"{'size':1,'labels':{'a':'1','b':'2'},'tags':['x','y'],'parts':[{'port':1,'count':1},{'port':2}]}");
-	struct json *fields = parse(
+	struct json *fields = parse_quoted(
 		"{'f:size':{},'f:labels':{'f:a':{}},'f:tags':{'v:\\'y\\'':{}},"
 		"'f:parts':{'k:{\\'port\\':1,\\'proto\\':\\'TCP\\'}':{'f:count':{}},'k:{\\'port\\':2,\\'proto\\':\\'TCP\\'}':{}}}");
 	struct fieldset s;
@@ -239,7 +228,7 @@ static void test_what_cannot_be_applied(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct json *j = parse(cases[i].value);
+		struct json *j = parse_quoted(cases[i].value);
 		char *fault = typed_validate(&type, j);
 		if (!streq(fault, cases[i].fault))
 			fail_msg("%s: %s", cases[i].value, str_or(fault, "nothing"));
@@ -260,7 +249,7 @@ static void test_depth(void **state)
 	for (int i = 0; i < JSON_DEPTH_MAX - 3; i++)
 		strbuf_addc(&text, '}');
 	strbuf_addc(&text, '}');
-	struct json *j = parse(text.data), *fields;
+	struct json *j = parse_quoted(text.data), *fields;
 	struct fieldset s = typed_fields(&type, j), back;
 	fields = fieldset_encode(&s);
 	assert_int_equal(fieldset_decode(fields, &back), 0);
@@ -282,7 +271,7 @@ static void test_depth(void **state)
 
 static struct managers managers_of(const char *text)
 {
-	struct json *j = parse(text);
+	struct json *j = parse_quoted(text);
 	struct managers m;
 	assert_int_equal(managers_decode(j, "g/v1", &m), 0);
 	json_free(j);
@@ -330,13 +319,13 @@ static void test_managers_as_json(void **state)
 	assert_managers(&m, "c Apply {'f:x':{}}\na Update {'f:z':{}}\nb Update {'f:x':{}}\n");
 	managers_done(&m);
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-		struct json *j = parse(refused[i]);
+		struct json *j = parse_quoted(refused[i]);
 		if (managers_decode(j, "g/v1", &m) != -EINVAL)
 			fail_msg("%s is taken", refused[i]);
 		json_free(j);
 	}
 	/* Of another group, as a client may have copied them. */
-	struct json *j = parse("[" ENTRY("a", "Update", "{'f:a':{}}") "]");
+	struct json *j = parse_quoted("[" ENTRY("a", "Update", "{'f:a':{}}") "]");
 	assert_int_equal(managers_decode(j, "v1", &m), 0);
 	assert_int_equal(m.count, 0);
 	json_free(j);
@@ -346,7 +335,7 @@ static void test_managers_as_json(void **state)
 static void write_as(struct managers *m, const char *manager, const char *time, const char *before,
 		     const char *now)
 {
-	struct json *x = parse(before), *y = parse(now);
+	struct json *x = parse_quoted(before), *y = parse_quoted(now);
 	struct comparison c;
 	typed_compare(&type, x, y, &c);
 	managers_update(m, &c, &(struct writer){ manager, "g/v1", "", time });
@@ -408,7 +397,7 @@ struct scene {
 /* "" or the text of the conflict. */
 static char *apply_as(struct scene *s, const char *manager, bool force, const char *config)
 {
-	struct json *wanted = parse(config), *now = NULL;
+	struct json *wanted = parse_quoted(config), *now = NULL;
 	struct conflicts conflicts = { 0 };
 	struct strbuf text = { 0 };
 	const struct apply a = { .type = type,
@@ -449,7 +438,7 @@ static void scene_done(struct scene *s)
 
 static void test_apply(void **state)
 {
-	struct scene s = { .live = parse("{}") };
+	struct scene s = { .live = parse_quoted("{}") };
 	(void)state;
 	apply(&s, "a", false, "{'size':1,'labels':{'x':'1'}}", "{'size':1,'labels':{'x':'1'}}");
 	/* The same value is shared, another is a conflict. */
@@ -469,12 +458,12 @@ static void test_apply(void **state)
 
 static void test_apply_leaves_what_others_own(void **state)
 {
-	struct scene s = { .live = parse("{}") };
+	struct scene s = { .live = parse_quoted("{}") };
 	(void)state;
 	write_as(&s.managers, "u", "2026-01-01T00:00:00Z", "{}",
 		 "{'labels':{'mine':'1'},'tags':['u']}");
 	json_free(s.live);
-	s.live = parse("{'labels':{'mine':'1'},'tags':['u'],'name':'nobody'}");
+	s.live = parse_quoted("{'labels':{'mine':'1'},'tags':['u'],'name':'nobody'}");
 	apply(&s, "a", false, "{'labels':{'a':'1'},'tags':['u','a'],'inner':{'b':{'c':'x'}}}",
 	      "{'labels':{'mine':'1','a':'1'},'tags':['u','a'],'name':'nobody','inner':{'b':{'c':'x'}}}");
 	apply(&s, "b", false, "{'inner':{'a':'y'}}",
@@ -495,7 +484,7 @@ static void test_apply_leaves_what_others_own(void **state)
 
 static void test_conflicts(void **state)
 {
-	struct scene s = { .live = parse("{}") };
+	struct scene s = { .live = parse_quoted("{}") };
 	(void)state;
 	apply(&s, "b", false, "{'size':1,'parts':[{'port':1,'count':1}],'plain':[{'a':1}]}",
 	      "{'size':1,'parts':[{'port':1,'count':1}],'plain':[{'a':1}]}");
@@ -515,11 +504,11 @@ static void test_conflicts(void **state)
 
 static void test_yielded_fields(void **state)
 {
-	struct scene s = { .live = parse("{'size':1,'name':'x'}") };
+	struct scene s = { .live = parse_quoted("{'size':1,'name':'x'}") };
 	(void)state;
 	write_as(&s.managers, "u", "2026-01-01T00:00:00Z", "{}", "{'size':1,'name':'x'}");
-	struct json *config = parse("{'size':2,'name':'y'}"), *now = NULL,
-		    *was = parse("{'size':1}");
+	struct json *config = parse_quoted("{'size':2,'name':'y'}"), *now = NULL,
+		    *was = parse_quoted("{'size':1}");
 	struct fieldset yielded = typed_fields(&type, was);
 	struct conflicts conflicts = { 0 };
 	const struct apply a = { .type = type,
@@ -542,7 +531,7 @@ static void test_yielded_fields(void **state)
 static void test_time(void **state)
 {
 	struct managers m = managers_of("[" ENTRY("a", "Apply", "{'f:size':{}}") "]");
-	struct json *live = parse("{'size':1}"), *now = NULL;
+	struct json *live = parse_quoted("{'size':1}"), *now = NULL;
 	struct conflicts conflicts = { 0 };
 	(void)state;
 	struct apply a = { .type = type,
@@ -552,7 +541,7 @@ static void test_time(void **state)
 	assert_int_equal(apply_merge(&a, &m, &now, &conflicts), 0);
 	assert_string_equal(m.items[0].time, "2026-01-01T00:00:00Z");
 	json_free(now);
-	struct json *other = parse("{'size':2}");
+	struct json *other = parse_quoted("{'size':2}");
 	a.config = other;
 	assert_int_equal(apply_merge(&a, &m, &now, &conflicts), 0);
 	assert_string_equal(m.items[0].time, "2026-02-02T00:00:00Z");

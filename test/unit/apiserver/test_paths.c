@@ -12,13 +12,7 @@
 #include "apiserver/causes.h"
 #include "apiserver/jsonpath.h"
 #include "apiserver/selector.h"
-
-static struct json *parse(const char *text)
-{
-	struct json *j = NULL;
-	assert_int_equal(json_parse(text, strlen(text), &j, NULL), 0);
-	return j;
-}
+#include "unit/parse.h"
 
 static void test_jsonpath(void **state)
 {

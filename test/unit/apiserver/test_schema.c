@@ -12,23 +12,12 @@
 
 #include "apiserver/schema.h"
 #include "base/mem.h"
-
-static struct json *parse(const char *text)
-{
-	char *copy = xstrdup(text);
-	for (char *p = copy; *p; p++)
-		*p = *p == '\'' ? '"' : *p;
-	struct json *j = NULL;
-	if (json_parse(copy, strlen(copy), &j, NULL) < 0)
-		fail_msg("%s", copy);
-	free(copy);
-	return j;
-}
+#include "unit/parse.h"
 
 static struct schema *compile(const char *properties)
 {
 	char *text = xasprintf("{'type':'object','properties':{%s}}", properties);
-	struct json *source = parse(text);
+	struct json *source = parse_quoted(text);
 	struct causes wrong = { 0 };
 	struct path path = { 0 };
 	struct schema *s = schema_compile(source, &path, &wrong);
@@ -44,7 +33,7 @@ static struct schema *compile(const char *properties)
 /* `faults` as causes_format prints them; "" for none. */
 static void check(const struct schema *s, const char *value, const char *old, const char *faults)
 {
-	struct json *j = parse(value), *o = old ? parse(old) : NULL;
+	struct json *j = parse_quoted(value), *o = old ? parse_quoted(old) : NULL;
 	struct causes causes = { 0 };
 	struct path path = { 0 };
 	struct strbuf text = { 0 };
@@ -134,7 +123,7 @@ static void test_ratcheting(void **state)
 static void check_default(const char *properties, const char *before, const char *after)
 {
 	struct schema *s = compile(properties);
-	struct json *j = parse(before), *expected = parse(after);
+	struct json *j = parse_quoted(before), *expected = parse_quoted(after);
 	schema_default(s, j);
 	char *text = json_to_string(j);
 	if (!json_equal(j, expected))
@@ -168,7 +157,7 @@ static void check_prune(const char *properties, const char *before, const char *
 			const char *unknown)
 {
 	struct schema *s = compile(properties);
-	struct json *j = parse(before), *expected = parse(after);
+	struct json *j = parse_quoted(before), *expected = parse_quoted(after);
 	struct unknown_fields u = { 0 };
 	struct strbuf names = { 0 };
 	schema_prune(s, j, &u);

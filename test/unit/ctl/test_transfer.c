@@ -12,15 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "ctl/transfer.h"
-
-static struct json *parse(const char *text)
-{
-	struct json *j = NULL;
-	struct err err = { 0 };
-	if (json_parse(text, strlen(text), &j, &err) < 0)
-		fail_msg("%s: %s", text, err.text);
-	return j;
-}
+#include "unit/parse.h"
 
 static void assert_json(const struct json *j, const char *text)
 {

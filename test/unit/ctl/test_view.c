@@ -18,6 +18,7 @@
 #include "ctl/client.h"
 #include "ctl/goal.h"
 #include "ctl/render.h"
+#include "unit/parse.h"
 
 #define CASES "test/unit/ctl/cases/"
 
@@ -32,15 +33,6 @@ static char *read_file(const char *path)
 		strbuf_add(&out, buf, n);
 	fclose(f);
 	return strbuf_take(&out, NULL);
-}
-
-static struct json *parse(const char *text)
-{
-	struct json *j = NULL;
-	struct err err = { 0 };
-	if (!text || json_parse(text, strlen(text), &j, &err) < 0)
-		fail_msg("%s", err.text);
-	return j;
 }
 
 static struct view_sources sources_of(const struct json *given)

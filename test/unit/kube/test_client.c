@@ -2,15 +2,7 @@
  * throttle. */
 
 #include "fake.h"
-
-static struct json *parse(const char *text)
-{
-	struct json *j = NULL;
-	struct err err = { 0 };
-	if (json_parse(text, strlen(text), &j, &err) < 0)
-		fail_msg("%s: %s", text, err.text);
-	return j;
-}
+#include "unit/parse.h"
 
 static int setup(void **state)
 {

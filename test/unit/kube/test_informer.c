@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "kube/informer.h"
+#include "unit/parse.h"
 
 #define LIST_PATH	    "/apis/metal3.io/v1alpha1/baremetalhosts?limit=500"
 #define WATCH_PATH	    "/apis/metal3.io/v1alpha1/baremetalhosts?watch=1"
@@ -89,13 +90,6 @@ static const char *version(const struct tale *t, const char *name)
 {
 	const struct kube_object *o = kube_informer_get(t->i, "m", name);
 	return o ? o->resource_version : "none";
-}
-
-static struct json *parse(const char *text)
-{
-	struct json *j = NULL;
-	assert_int_equal(json_parse(text, strlen(text), &j, NULL), 0);
-	return j;
 }
 
 static struct kube_call *get_going(struct tale *t)

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "kube/http_transport.h"
 #include "kube/plugin.h"
+#include "unit/kube/certs.h"
 #include "json/json.h"
 
 #define V1	  "client.authentication.k8s.io/v1"
@@ -36,28 +37,15 @@ static void quiet(void *data, enum log_level level, const char *line)
 	(void)data, (void)level, (void)line;
 }
 
-static struct crypt_pair make(struct crypt_cert_spec spec, const struct crypt_pair *signer)
-{
-	struct crypt_pair pair = { 0 };
-	spec.not_before = UINT64_C(1577836800) * USEC_PER_SEC;
-	spec.not_after = UINT64_C(4070908800) * USEC_PER_SEC;
-	assert_int_equal(crypt_make_cert(&spec, signer, &pair, NULL), 0);
-	return pair;
-}
-
 static int group_setup(void **state)
 {
 	(void)state;
-	static const char *const addresses[] = { "127.0.0.1", NULL };
 	signal(SIGPIPE, SIG_IGN);
 	log_set_sink(quiet, NULL);
-	ca = make((struct crypt_cert_spec){ .common_name = "CA", .is_ca = true }, NULL);
-	leaf = make((struct crypt_cert_spec){ .common_name = "api",
-					      .addresses = addresses,
-					      .server = true },
-		    &ca);
-	client1 = make((struct crypt_cert_spec){ .common_name = "one", .client = true }, &ca);
-	client2 = make((struct crypt_cert_spec){ .common_name = "two", .client = true }, &ca);
+	ca = make_cert((struct crypt_cert_spec){ .common_name = "CA", .is_ca = true }, NULL);
+	leaf = make_leaf(&ca);
+	client1 = make_cert((struct crypt_cert_spec){ .common_name = "one", .client = true }, &ca);
+	client2 = make_cert((struct crypt_cert_spec){ .common_name = "two", .client = true }, &ca);
 	return 0;
 }
 
