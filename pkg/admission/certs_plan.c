@@ -118,7 +118,7 @@ enum certs_step certs_next(const struct certs_set *s, const struct certs_facts *
 	usec_t settle = certs_settle(f->lifetime), ca_end = end_of(s->ca.cert);
 	usec_t leaf_end = end_of(s->leaf.cert), renew = leaf_end - MIN(leaf_end, f->lifetime / 3);
 	*ret_wait = 0;
-	if (ca_end < f->wall + f->lifetime)
+	if (ca_end <= f->wall)
 		return CERTS_RESTART;
 	if (leaf_end <= f->wall || !streq(s->names, f->names))
 		return CERTS_RENEW;
@@ -174,7 +174,8 @@ static int make_leaf(struct certs_set *s, const struct certs_facts *f, struct er
 					      .dns_names = dns,
 					      .addresses = addresses,
 					      .not_before = f->wall - CLOCK_SLACK,
-					      .not_after = f->wall + f->lifetime,
+					      .not_after = MIN(f->wall + f->lifetime,
+							       end_of(s->ca.cert)),
 					      .server = true };
 	int r = crypt_make_cert(&spec, &s->ca, &made, err);
 	if (r < 0)

@@ -579,14 +579,20 @@ static int remove_host(struct move *m, const struct json *host, struct err *err)
 /* --- finish ----------------------------------------------------------------------------------- */
 
 /* Ours, and gone at the source: nobody acts on it until it is let go. */
-static bool has_arrived(struct move *m, const struct json *copy)
+static int has_arrived(struct move *m, const struct json *copy, bool *ret, struct err *err)
 {
 	const char *origin = transfer_annotation(copy, TRANSFER_MOVED_FROM);
 	const char *place = NULL;
-	if (!origin || place_of(m, kube_namespace(copy), &place, NULL) < 0 || !place)
-		return false;
-	return str_has_prefix(origin, place) && origin[strlen(place)] == '/' &&
+	struct err own = { 0 };
+	*ret = false;
+	if (!origin)
+		return 0;
+	/* A namespace that the source does not have: it came from somewhere else. */
+	if (place_of(m, kube_namespace(copy), &place, &own) < 0)
+		return own.kind == ERR_NOT_FOUND ? 0 : err_copy(err, &own);
+	*ret = str_has_prefix(origin, place) && origin[strlen(place)] == '/' &&
 	       !ctl_find(m->hosts, kube_namespace(copy), kube_name(copy));
+	return 0;
 }
 
 static int let_go(struct move *m, const struct json *copy, struct err *err)
@@ -611,7 +617,10 @@ static int finish(struct move *m, struct err *err)
 	if (r == 0)
 		r = ctl_list(m->to, &ctl_hosts, m->from->ns, &copies, err);
 	json_for_each(copy, copies) {
-		if (r == 0 && has_arrived(m, copy))
+		bool arrived = false;
+		if (r == 0)
+			r = has_arrived(m, copy, &arrived, err);
+		if (r == 0 && arrived)
 			r = let_go(m, copy, err);
 	}
 	return r;
