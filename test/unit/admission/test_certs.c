@@ -437,10 +437,29 @@ static void test_plan(void **state)
 	assert_int_equal(certs_next(&s, &f, &wait), CERTS_RESTART);
 }
 
+/* Another --webhook-cert-lifetime: what is trusted goes on until what follows is trusted, too. */
+static void test_longer_lifetime(void **state)
+{
+	struct certs_facts f = { .wall = FAKE_WALL, .lifetime = 90 * DAY, .names = NAMES };
+	_cleanup_(certs_set_done) struct certs_set s = { 0 };
+	usec_t wait, end = 0;
+	struct err err;
+	(void)state;
+	assert_int_equal(certs_take_step(CERTS_RESTART, &s, &f, &err), 0);
+	f.lifetime = 3650 * DAY;
+	assert_int_equal(certs_next(&s, &f, &wait), CERTS_PREPARE);
+	/* A leaf does not outlive the CA that signed it. */
+	assert_int_equal(certs_take_step(CERTS_RENEW, &s, &f, &err), 0);
+	assert_int_equal(crypt_cert_not_after(s.leaf.cert, &end, &err), 0);
+	assert_int_equal(end / DAY, (FAKE_WALL + 270 * DAY) / DAY);
+	assert_int_equal(certs_next(&s, &f, &wait), CERTS_PREPARE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_longer_lifetime),
 		cmocka_unit_test(test_rotations),
 		cmocka_unit_test(test_leaders_die),
 		cmocka_unit_test(test_bundle_is_repaired),
