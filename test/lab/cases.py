@@ -132,17 +132,17 @@ class Case:
         self.server.wait_console(self.tenant.pattern(self.server.firmware), deadline or self.kind.patience)
 
     def power_log(self):
-        """What Ingot told the BMC about power, in order: (seconds since the first, "on", "off", "reset" or "shutdown")."""
+        """What Ingot told the BMC about power, in order: (seconds since the first, "on", "off", "reset" or "shutdown", did it change nothing)."""
         names = {("power", "1"): "on", ("power", "0"): "off"}
         told = [e for e in self.server.chassis.entries if e["by"] == "ipmi" and e["set"] in ("power", "reset", "shutdown")]
-        return [(e["t"] - told[0]["t"], names.get((e["set"], e["value"]), e["set"])) for e in told]
+        return [(e["t"] - told[0]["t"], names.get((e["set"], e["value"]), e["set"]), e["set"] == "power" and int(e["value"]) == e["was"]) for e in told]
 
     def power_commands(self):
-        """Without on and off that were repeated because the answer was late: a BMC gets another session after 5 s at the earliest, so what
-        comes sooner is the same request. (That a request is sent once when it is answered is for test_ipmi.)"""
+        """Without an on or off that was repeated because the answer was late: it found done what it asks for, and a BMC gets another session
+        after 5 s at the earliest, so what comes sooner is the same request. (That a request is sent once when it is answered is for test_ipmi.)"""
         log = self.power_log()
-        return [what for (at, what), (before, last) in zip(log, [(0, None), *log])
-                if not (what in ("on", "off") and what == last and at - before < SESSION_GAP)]
+        return [what for (at, what, idle), (before, last, _) in zip(log, [(0, None, False), *log])
+                if not (idle and what == last and at - before < SESSION_GAP)]
 
     def commanded(self, *expected):
         check(self.power_commands() == list(expected), "power commands:", self.power_log())
