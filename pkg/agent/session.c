@@ -115,7 +115,7 @@ static const struct {
 				MAY(COLLECT) | MAY(DISCOVER) | MAY(IDLE) },
 	[IPA_STATE_COLLECT] = { "collect", start_collect, MAY(INSPECT) },
 	[IPA_STATE_INSPECT] = { "inspect", start_inspect, MAY(DISCOVER) | MAY(IDLE) },
-	[IPA_STATE_DISCOVER] = { "discover", start_discover, MAY(LOOKUP) },
+	[IPA_STATE_DISCOVER] = { "discover", start_discover, MAY(LOOKUP) | MAY(IDLE) },
 	[IPA_STATE_LOOKUP] = { "lookup", start_lookup, MAY(ADDRESS) | MAY(IDLE) },
 	[IPA_STATE_ADDRESS] = { "address", start_address, MAY(SERVE) | MAY(IDLE) },
 	[IPA_STATE_SERVE] = { "serve", start_serve, MAY(IDLE) },
@@ -430,35 +430,10 @@ static void start_inspect(struct ipa_session *s)
 
 /* --- discovery and lookup -------------------------------------------------------------------- */
 
-static int parse_version(const char *text)
-{
-	unsigned minor;
-	char rest;
-	return text && sscanf(text, "1.%u%c", &minor, &rest) == 1 && minor < 10000 ? (int)minor : 0;
-}
-
-/* A server that does not tell its version is old, not broken. */
-static void on_discovered(struct ipa_session *s, const struct err *err, int status,
-			  const struct json *body)
-{
-	int version = parse_version(json_get_path_string(body, "default_version.version"));
-	if (err || status != 200 || !version)
-		log_refusal("API version unknown: 1.31 is assumed", err, status, body);
-	s->server_version = MAX(version, (int)VERSION_MIN);
-	if (s->config->api_version)
-		s->server_version = MAX(parse_version(s->config->api_version), (int)VERSION_MIN);
-	set_state(s, IPA_STATE_LOOKUP);
-}
-
-static void start_discover(struct ipa_session *s)
-{
-	request(s, &s->api, "GET", xstrdup("/"), NULL, 0, on_discovered);
-}
-
-static void give_up_lookup(struct ipa_session *s)
+static void give_up_search(struct ipa_session *s)
 {
 	struct err err;
-	err_set(&err, ERR_TIMEOUT, "no server knew this machine within %llu s",
+	err_set(&err, ERR_TIMEOUT, "no server answered and knew this machine within %llu s",
 		(unsigned long long)s->config->lookup_timeout);
 	log_error("lookup failed", "error", err.text);
 	set_state(s, IPA_STATE_IDLE);
@@ -467,7 +442,7 @@ static void give_up_lookup(struct ipa_session *s)
 }
 
 /* Random exponential back-off; a busy server (409) gets a pause of its own. */
-static void retry_lookup(struct ipa_session *s, int status)
+static void retry_search(struct ipa_session *s, int status)
 {
 	static const unsigned pauses[] = { 5, 10, 30 };
 	usec_t bound = s->config->lookup_interval * USEC_PER_SEC << MIN(s->tries, 10u);
@@ -480,9 +455,47 @@ static void retry_lookup(struct ipa_session *s, int status)
 		s->conflicts++;
 	}
 	if (in_state(s) + delay > s->config->lookup_timeout * USEC_PER_SEC)
-		give_up_lookup(s);
+		give_up_search(s);
 	else
 		timer_set_in(&s->timer, delay);
+}
+
+static int parse_version(const char *text)
+{
+	unsigned minor;
+	char rest;
+	return text && sscanf(text, "1.%u%c", &minor, &rest) == 1 && minor < 10000 ? (int)minor : 0;
+}
+
+/* A server that answers without its version is old. One that does not answer says nothing of its
+ * age: to take it for old would make this whole boot's service plain HTTP, which new ones refuse. */
+static void on_discovered(struct ipa_session *s, const struct err *err, int status,
+			  const struct json *body)
+{
+	int version = parse_version(json_get_path_string(body, "default_version.version"));
+	if (err || status >= 500) {
+		log_refusal("API version not told", err, status, body);
+		retry_search(s, status);
+		return;
+	}
+	if (status != 200 || !version)
+		log_refusal("API version unknown: 1.31 is assumed", NULL, status, body);
+	s->server_version = MAX(version, (int)VERSION_MIN);
+	if (s->config->api_version)
+		s->server_version = MAX(parse_version(s->config->api_version), (int)VERSION_MIN);
+	set_state(s, IPA_STATE_LOOKUP);
+}
+
+static void send_discover(void *data)
+{
+	struct ipa_session *s = data;
+	request(s, &s->api, "GET", xstrdup("/"), NULL, 0, on_discovered);
+}
+
+static void start_discover(struct ipa_session *s)
+{
+	timer_init(&s->timer, s->loop, "discovery", send_discover, s);
+	send_discover(s);
 }
 
 /* False: the server starred the token and we have none. */
@@ -502,7 +515,7 @@ static void on_looked_up(struct ipa_session *s, const struct err *err, int statu
 	const struct json *config = json_get(body, "config");
 	if (err || status != 200 || !uuid || !json_is_object(config)) {
 		log_refusal("lookup refused", err, status, body);
-		retry_lookup(s, status);
+		retry_search(s, status);
 		return;
 	}
 	str_replace(&s->node_uuid, uuid);

@@ -189,7 +189,10 @@ def run_case(case, kind):
             with getattr(case, "site", Site)(os.path.join(directory, "site"), kind.images, options=getattr(case, "options", ())) as site:
                 site.kind = kind
                 getattr(case, "begin", type(site).start)(site)
-                case(site)
+                try:
+                    case(site)
+                except Exception:
+                    return f"{traceback.format_exc()}end of the log:\n{site.log_end(6000)}"
         except Exception:
             return traceback.format_exc()
     return None

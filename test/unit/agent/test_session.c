@@ -43,7 +43,7 @@ static struct fixture {
 	struct seen seen[REQUESTS_MAX];
 	size_t count, wanted;
 	/* How the server behaves. */
-	int inspect_refusals, lookup_refusals, beat_refusals, refusal_status;
+	int inspect_refusals, discovery_refusals, lookup_refusals, beat_refusals, refusal_status;
 	const char *token, *version;
 	/* Two instances at one port: the URLs of the second begin so. The one that does not lead
 	 * answers 503. */
@@ -60,7 +60,9 @@ static void reply(struct web_request *r, int status, const char *body)
 static void answer(struct web_request *r, const char *path)
 {
 	char body[1024];
-	if (streq(path, "/")) {
+	if (streq(path, "/") && t.discovery_refusals-- > 0) {
+		reply(r, t.refusal_status, "{}");
+	} else if (streq(path, "/")) {
 		snprintf(body, sizeof(body),
 			 "{\"default_version\": {\"id\": \"v1\", \"version\": \"%s\"}}", t.version);
 		reply(r, 200, body);
@@ -336,6 +338,38 @@ static void test_old_version(void **state)
 	assert_non_null(strstr(t.seen[2].body, "http://"));
 }
 
+/* It began to answer late, being started again: it is as new as it says then. */
+static void test_version_told_late(void **state)
+{
+	(void)state;
+	t.discovery_refusals = 2;
+	t.refusal_status = 503;
+	run_session("ipa-api-url=@", false, 5);
+	expect(1, "GET", "/", NULL);
+	expect(2, "GET", "/", NULL);
+	expect(3, "GET", "/v1/lookup", "1.62");
+	assert_non_null(strstr(t.seen[4].body, "https://"));
+}
+
+static void test_version_not_told(void **state)
+{
+	(void)state;
+	t.discovery_refusals = 1;
+	t.refusal_status = 404;
+	run_session("ipa-api-url=@", false, 3);
+	expect(1, "GET", "/v1/lookup", "1.31");
+	assert_non_null(strstr(t.seen[2].body, "http://"));
+}
+
+/* Nobody answers at all. */
+static void test_discovery_fails(void **state)
+{
+	(void)state;
+	run_session("ipa-api-url=http://127.0.0.1:1 ipa-lookup-timeout=1", true, REQUESTS_MAX);
+	assert_true(t.failed);
+	assert_int_equal(ipa_session_state(t.session), IPA_STATE_IDLE);
+}
+
 static void test_inspection_only(void **state)
 {
 	(void)state;
@@ -487,6 +521,9 @@ int main(void)
 		TEST(test_whole_talk),
 		TEST(test_tls),
 		TEST(test_old_version),
+		TEST(test_version_told_late),
+		TEST(test_version_not_told),
+		TEST(test_discovery_fails),
 		TEST(test_inspection_only),
 		TEST(test_inspection_retries),
 		TEST(test_inspection_refused),
