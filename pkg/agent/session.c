@@ -467,8 +467,8 @@ static int parse_version(const char *text)
 	return text && sscanf(text, "1.%u%c", &minor, &rest) == 1 && minor < 10000 ? (int)minor : 0;
 }
 
-/* A server that answers without its version is old. One that does not answer says nothing of its
- * age: to take it for old would make this whole boot's service plain HTTP, which new ones refuse. */
+/* A server that answers without its version is old. One that does not answer is not: to take it for
+ * old would make the service plain HTTP for all of this boot, which new ones refuse. */
 static void on_discovered(struct ipa_session *s, const struct err *err, int status,
 			  const struct json *body)
 {
