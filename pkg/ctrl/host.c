@@ -391,14 +391,22 @@ static void write_status(struct pass *p)
 	w[at] = status;
 }
 
+/* Should credentials be there? Who deletes a host that names no BMC has nothing to mend about it. */
+static bool needs_credentials(const struct pass *p)
+{
+	const struct bmh_bmc *bmc = p->host.spec.bmc;
+	bool named = bmc && (!str_empty(bmc->address) || !str_empty(bmc->credentials_name));
+	return p->state != BMH_NONE && p->state != BMH_UNMANAGED &&
+	       (named || !p->host.meta.deleted_at);
+}
+
 static struct action run(struct pass *p)
 {
 	struct action a = { ACT_COMPLETE, 0 };
 	if (restore_status(p) || breaks_rules(p, &a) || prepare_object(p))
 		return a;
 	describe_host(p);
-	enum bmh_state state = p->state;
-	bool managed = state != BMH_NONE && state != BMH_UNMANAGED;
+	bool managed = needs_credentials(p);
 	p->examined = true;
 	p->have_credentials = managed && pass_credentials(p, &a);
 	if (managed && !p->have_credentials && !p->host.meta.deleted_at)
