@@ -59,6 +59,13 @@ $(B)/$1/lib$2.a: $(patsubst %.c,$(B)/$1/%.o,$(call sources,$2))
 endef
 $(foreach v,release san,$(foreach m,$(MODULES),$(eval $(call module_rule,$v,$m))))
 
+# The CRDs travel inside the programs.
+$(B)/gen/crds.c: hack/embed $(wildcard crds/*.yaml)
+	@mkdir -p $(@D)
+	@hack/embed embedded_crds $(wildcard crds/*.yaml) >$@
+$(B)/release/libapi.a: $(B)/release/$(B)/gen/crds.o
+$(B)/san/libapi.a: $(B)/san/$(B)/gen/crds.o
+
 archives = $(patsubst %,$(B)/$1/lib%.a,$2)
 link = $(CC) $(LDFLAGS_$1) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
@@ -75,12 +82,6 @@ $(B)/san/$1: $(patsubst %.c,$(B)/san/%.o,$(wildcard cmd/$1/*.c)) $(call archives
 endef
 $(foreach p,$(patsubst cmd/%/main.c,%,$(wildcard cmd/*/main.c)),$(eval $(call program_rule,$p)))
 
-# The CRDs travel inside the program.
-$(B)/gen/crds.c: hack/embed $(wildcard crds/*.yaml)
-	@mkdir -p $(@D)
-	@hack/embed embedded_crds $(wildcard crds/*.yaml) >$@
-$(B)/ingot: $(B)/release/$(B)/gen/crds.o
-$(B)/san/ingot: $(B)/san/$(B)/gen/crds.o
 
 # --- unit tests and fuzz targets ---------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-/* Loads CustomResourceDefinitions: ours are part of the program (embedded.h), more may stand in
+/* Loads CustomResourceDefinitions: ours are part of the program (api/crds.h), more may stand in
  * directories. Files are YAML, of which JSON is a part; several documents in one are fine. */
 
 #include "crds.h"
@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/crds.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "embedded.h"
 #include "files.h"
 #include "yaml/yaml_json.h"
 

@@ -1,163 +1,108 @@
 /* Annotations that carry data for the controllers. They are looked at when they are new or changed,
  * and when the spec has changed, because two of them depend on it. "Strict" decoding refuses
- * members that the types do not have. Pure. */
+ * members that the schema does not have. Pure. */
 
+#include <pthread.h>
 #include <string.h>
 
 #include "admission/internal.h"
 #include "api/bmh.h"
+#include "api/crds.h"
+#include "apiserver/schema.h"
 #include "base/mem.h"
+#include "yaml/yaml_json.h"
+#include "json/patch.h"
 
-/* --- shapes: of a JSON text whose members are all known ----------------------------------------
+/* --- by the schema of the CRD -----------------------------------------------------------------
  */
 
-enum shape_type { SHAPE_STRING, SHAPE_NUMBER, SHAPE_BOOL, SHAPE_OBJECT };
+/* What the controllers put into the status must be what the API server takes there. Compiled once,
+ * when the first such annotation comes, and kept. */
+static struct {
+	pthread_once_t once;
+	struct schema *status, *hardware;
+} schemas = { PTHREAD_ONCE_INIT, NULL, NULL };
 
-struct shape {
-	const char *key;
-	enum shape_type type;
-	bool list;
-	const struct shape *members; /* ended by key NULL */
-};
-
-/* clang-format off */
-static const struct shape vendor_shape[] = {
-	{ "manufacturer", SHAPE_STRING, false, NULL }, { "productName", SHAPE_STRING, false, NULL },
-	{ "serialNumber", SHAPE_STRING, false, NULL }, { 0 },
-};
-static const struct shape bios_shape[] = {
-	{ "date", SHAPE_STRING, false, NULL }, { "vendor", SHAPE_STRING, false, NULL },
-	{ "version", SHAPE_STRING, false, NULL }, { 0 },
-};
-static const struct shape firmware_shape[] = { { "bios", SHAPE_OBJECT, false, bios_shape }, { 0 } };
-static const struct shape cpu_shape[] = {
-	{ "arch", SHAPE_STRING, false, NULL }, { "model", SHAPE_STRING, false, NULL },
-	{ "clockMegahertz", SHAPE_NUMBER, false, NULL }, { "count", SHAPE_NUMBER, false, NULL },
-	{ "flags", SHAPE_STRING, true, NULL }, { 0 },
-};
-static const struct shape vlan_shape[] = {
-	{ "id", SHAPE_NUMBER, false, NULL }, { "name", SHAPE_STRING, false, NULL }, { 0 },
-};
-static const struct shape lldp_shape[] = {
-	{ "switchID", SHAPE_STRING, false, NULL }, { "portID", SHAPE_STRING, false, NULL },
-	{ "switchSystemName", SHAPE_STRING, false, NULL }, { 0 },
-};
-static const struct shape nic_shape[] = {
-	{ "name", SHAPE_STRING, false, NULL }, { "model", SHAPE_STRING, false, NULL },
-	{ "mac", SHAPE_STRING, false, NULL }, { "ip", SHAPE_STRING, false, NULL },
-	{ "speedGbps", SHAPE_NUMBER, false, NULL }, { "vlanId", SHAPE_NUMBER, false, NULL },
-	{ "vlans", SHAPE_OBJECT, true, vlan_shape }, { "pxe", SHAPE_BOOL, false, NULL },
-	{ "pciAddress", SHAPE_STRING, false, NULL }, { "lldp", SHAPE_OBJECT, false, lldp_shape },
-	{ 0 },
-};
-static const struct shape disk_shape[] = {
-	{ "name", SHAPE_STRING, false, NULL }, { "alternateNames", SHAPE_STRING, true, NULL },
-	{ "rotational", SHAPE_BOOL, false, NULL }, { "type", SHAPE_STRING, false, NULL },
-	{ "sizeBytes", SHAPE_NUMBER, false, NULL }, { "vendor", SHAPE_STRING, false, NULL },
-	{ "model", SHAPE_STRING, false, NULL }, { "serialNumber", SHAPE_STRING, false, NULL },
-	{ "wwn", SHAPE_STRING, false, NULL }, { "wwnVendorExtension", SHAPE_STRING, false, NULL },
-	{ "wwnWithExtension", SHAPE_STRING, false, NULL }, { "hctl", SHAPE_STRING, false, NULL },
-	{ 0 },
-};
-static const struct shape hardware_shape[] = {
-	{ "systemVendor", SHAPE_OBJECT, false, vendor_shape },
-	{ "firmware", SHAPE_OBJECT, false, firmware_shape },
-	{ "ramMebibytes", SHAPE_NUMBER, false, NULL }, { "hostname", SHAPE_STRING, false, NULL },
-	{ "cpu", SHAPE_OBJECT, false, cpu_shape }, { "nics", SHAPE_OBJECT, true, nic_shape },
-	{ "storage", SHAPE_OBJECT, true, disk_shape }, { 0 },
-};
-/* clang-format on */
-
-static bool has_type(const struct json *j, enum shape_type type)
+static struct json *host_crd(void)
 {
-	switch (type) {
-	case SHAPE_STRING:
-		return json_type(j) == JSON_STRING;
-	case SHAPE_NUMBER:
-		return json_type(j) == JSON_NUMBER;
-	case SHAPE_BOOL:
-		return json_type(j) == JSON_BOOL;
-	case SHAPE_OBJECT:
-		return json_type(j) == JSON_OBJECT;
-	}
-	return false;
+	const struct embedded_file *f = embedded_crds;
+	struct json *crd = NULL;
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	while (!streq(f->name, "metal3.io_baremetalhosts.yaml"))
+		f++;
+	if (yaml_to_json(f->text, strlen(f->text), &text, NULL) == 0)
+		(void)json_parse(text.data, text.len, &crd, NULL);
+	return crd;
 }
 
-static int check_shape(const struct shape *members, const struct json *object, struct err *err);
-
-static int check_value(const struct shape *s, const struct json *value, struct err *err)
+/* Own files, which the tests read: what is wrong with them is seen there. */
+static void compile_schemas(void)
 {
-	if (json_is_null(value)) /* Go's zero value */
+	_cleanup_(json_freep) struct json *crd = host_crd();
+	const struct json *version = json_at(json_get_path(crd, "spec.versions"), 0);
+	const struct json *status = json_get_path(version,
+						  "schema.openAPIV3Schema.properties.status");
+	_cleanup_(causes_done) struct causes wrong = { 0 };
+	struct path path = { 0 };
+	schemas.status = schema_compile(status, &path, &wrong);
+	schemas.hardware = schema_compile(json_get_path(status, "properties.hardware"), &path,
+					  &wrong);
+	path_done(&path);
+}
+
+static int check_known(const struct schema *schema, const struct json *j, struct err *err)
+{
+	_cleanup_(json_freep) struct json *copy = json_dup(j);
+	struct unknown_fields unknown = { 0 };
+	schema_prune(schema, copy, &unknown);
+	int r = unknown.count
+			? err_set(err, ERR_INVALID, "unknown field \"%.64s\"", unknown.items[0])
+			: 0;
+	unknown_fields_done(&unknown);
+	return r;
+}
+
+static int check_values(const struct schema *schema, const struct json *j, struct err *err)
+{
+	_cleanup_(causes_done) struct causes causes = { 0 };
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	struct path path = { 0 };
+	schema_validate(schema, j, NULL, &path, &causes);
+	path_done(&path);
+	if (!causes.count)
 		return 0;
-	if (!has_type(value, s->type))
-		return err_set(err, ERR_INVALID, "%s has the wrong type", s->key);
-	return s->members ? check_shape(s->members, value, err) : 0;
+	causes_format(&causes, &text);
+	return err_set(err, ERR_INVALID, "%s", text.data);
 }
 
-static int check_member(const struct shape *members, const struct json *value, struct err *err)
-{
-	const struct shape *s = members;
-	while (s->key && !streq(s->key, json_key(value)))
-		s++;
-	if (!s->key)
-		return err_set(err, ERR_INVALID, "unknown field \"%.64s\"", json_key(value));
-	if (!s->list || json_is_null(value))
-		return check_value(s, value, err);
-	if (!json_is_array(value))
-		return err_set(err, ERR_INVALID, "%s is not a list", s->key);
-	int r = 0;
-	for (const struct json *e = json_first(value); e && r == 0; e = json_next(e))
-		r = check_value(s, e, err);
-	return r;
-}
-
-static int check_shape(const struct shape *members, const struct json *object, struct err *err)
-{
-	int r = 0;
-	for (const struct json *m = json_first(object); m && r == 0; m = json_next(m))
-		r = check_member(members, m, err);
-	return r;
-}
-
+/* null is Go's zero value: as if it were not there. */
 static int check_hardware(const struct json *hardware, struct err *err)
 {
+	pthread_once(&schemas.once, compile_schemas);
 	if (!json_is_object(hardware))
 		return err_set(err, ERR_INVALID, "it is not an object");
-	return check_shape(hardware_shape, hardware, err);
+	_cleanup_(json_freep) struct json *given = json_new_object();
+	json_merge_patch(&given, hardware);
+	int r = check_known(schemas.hardware, given, err);
+	return r < 0 ? r : check_values(schemas.hardware, given, err);
 }
 
-/* --- the host's status ------------------------------------------------------------------------ */
-
-/* Members that the table does not bind. An embedded struct of lists does not occur in it. */
-static int check_bound(const struct bind_struct *table, const struct json *object, struct err *err)
-{
-	json_for_each(member, object) {
-		const struct bind_field *f = table->fields;
-		while (f->key && !streq(f->key, json_key(member)))
-			f++;
-		if (!f->key)
-			return err_set(err, ERR_INVALID, "unknown field \"%.64s\"",
-				       json_key(member));
-		int r = f->sub ? check_bound(f->sub, member, err) : 0;
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* Values of the enums too: the binding knows them all, servicing and detached errors included. */
+/* Looked at as it would be stored, with the members that are always there. Servicing and detached
+ * errors are known, too. */
 static int check_status(const struct json *j, struct err *err)
 {
 	struct bmh_status status = { 0 };
+	pthread_once(&schemas.once, compile_schemas);
 	if (!json_is_object(j))
 		return err_set(err, ERR_INVALID, "it is not an object");
-	int r = bind_from_json(&bmh_status_struct, j, &status, err);
+	int r = check_known(schemas.status, j, err);
+	if (r == 0)
+		r = bind_from_json(&bmh_status_struct, j, &status, err);
 	if (r < 0)
 		return r;
+	_cleanup_(json_freep) struct json *stored = bmh_status_json(&status);
 	bind_release(&bmh_status_struct, &status);
-	r = check_bound(&bmh_status_struct, j, err);
-	const struct json *hardware = json_get(j, "hardware");
-	return r == 0 && !json_is_null(hardware) ? check_hardware(hardware, err) : r;
+	return check_values(schemas.status, stored, err);
 }
 
 /* --- reboot ----------------------------------------------------------------------------------- */
@@ -231,6 +176,14 @@ static void check_one(const struct rule_subject *s, const char *key, const char 
 		check_inspect(text, ret);
 	else if (streq(key, BMH_HARDWARE_DETAILS))
 		check_details(s, text, ret);
+}
+
+void rules_check_host_annotation(const struct json *host, const char *key, struct causes *ret)
+{
+	const struct rule_subject s = { .kind = "BareMetalHost", .now = host };
+	const char *text = json_get_string(json_get_path(host, "metadata.annotations"), key);
+	if (text)
+		check_one(&s, key, text, ret);
 }
 
 void rule_host_annotations(const struct rule_subject *s, struct causes *ret)

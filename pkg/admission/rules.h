@@ -48,6 +48,8 @@ bool rules_want_hosts(const struct rule_subject *s);
 void rules_check(const struct rule_subject *s, struct rule_findings *ret);
 /* All that a BareMetalHost must keep whatever it was before: what its controller holds, too. */
 void rules_check_host(const struct json *host, struct causes *ret);
+/* What one annotation of a BareMetalHost must keep; absent: nothing. */
+void rules_check_host_annotation(const struct json *host, const char *key, struct causes *ret);
 
 void rule_findings_done(struct rule_findings *f);
 /* "spec.bmc.address: Invalid value: …" or "[…, …]"; a new string; NULL when there is no error. */

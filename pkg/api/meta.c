@@ -60,10 +60,8 @@ struct json *api_owner_reference(const char *api_version, const char *kind, cons
 	json_set_string(o, "kind", kind);
 	json_set_string(o, "name", name);
 	json_set_string(o, "uid", uid);
-	if (controller) {
+	if (controller)
 		json_set_bool(o, "controller", true);
-		json_set_bool(o, "blockOwnerDeletion", true);
-	}
 	return o;
 }
 

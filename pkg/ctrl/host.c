@@ -159,6 +159,19 @@ static void release_hardware_data(struct pass *p)
 	pass_write(p, HOST_HARDWARE_PATCH, NULL, patch);
 }
 
+/* An annotation that the webhooks would refuse is told of, and not used. */
+static bool refused(struct pass *p, const char *key)
+{
+	_cleanup_(causes_done) struct causes causes = { 0 };
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	rules_check_host_annotation(p->facts->object, key, &causes);
+	if (!causes.count)
+		return false;
+	causes_format(&causes, &text);
+	pass_event(p, true, "InvalidAnnotationValue", "%s", text.data);
+	return true;
+}
+
 /* Cluster API's move carries the status in an annotation, because status does not move. */
 static bool restore_status(struct pass *p)
 {
@@ -167,7 +180,8 @@ static bool restore_status(struct pass *p)
 		return false;
 	_cleanup_(json_freep) struct json *j = NULL;
 	struct bmh_status restored = { 0 };
-	if (p->host.status.last_updated == 0 && json_parse(text, strlen(text), &j, NULL) == 0 &&
+	if (p->host.status.last_updated == 0 && !refused(p, BMH_STATUS) &&
+	    json_parse(text, strlen(text), &j, NULL) == 0 &&
 	    bind_from_json(&bmh_status_struct, j, &restored, NULL) == 0) {
 		bind_release(&bmh_status_struct, &p->host.status);
 		p->host.status = restored;
@@ -200,18 +214,6 @@ bool host_inspection_disabled(const struct bmh *h)
 	       streq(api_annotation(&h->meta, BMH_INSPECT), "disabled");
 }
 
-static int parse_details(struct pass *p, const char *text, struct json **ret)
-{
-	struct err err = { 0 };
-	int r = json_parse(text, strlen(text), ret, &err);
-	if (r == 0 && !json_is_object(*ret))
-		r = err_set(&err, ERR_INVALID, "not an object");
-	if (r < 0)
-		pass_event(p, true, "InvalidAnnotationValue", "annotation %s: %s",
-			   BMH_HARDWARE_DETAILS, err.text);
-	return r;
-}
-
 static bool import_hardware(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
@@ -220,7 +222,8 @@ static bool import_hardware(struct pass *p)
 	_cleanup_(json_freep) struct json *parsed = NULL;
 	if (!s->hardware || host_inspection_disabled(&p->host)) {
 		wanted = json_get_path(p->facts->hardware_data, "spec.hardware");
-		if (!wanted && annotation && parse_details(p, annotation, &parsed) == 0)
+		if (!wanted && !str_empty(annotation) && !refused(p, BMH_HARDWARE_DETAILS) &&
+		    json_parse(annotation, strlen(annotation), &parsed, NULL) == 0)
 			wanted = parsed;
 	}
 	bool import = wanted && !json_equal(wanted, s->hardware);
@@ -242,7 +245,7 @@ static bool import_hardware(struct pass *p)
 static bool add_finalizer(struct pass *p)
 {
 	const struct api_meta *m = &p->host.meta;
-	if (m->deleted_at || api_has_finalizer(m, BMH_FINALIZER))
+	if (api_has_finalizer(m, BMH_FINALIZER))
 		return false;
 	struct json *patch = pass_locked_patch(p);
 	struct json *list = finalizers_without(m->finalizers, BMH_FINALIZER);
@@ -254,8 +257,10 @@ static bool add_finalizer(struct pass *p)
 
 static bool prepare_object(struct pass *p)
 {
-	if (p->host.meta.deleted_at)
+	if (p->host.meta.deleted_at) {
 		release_hardware_data(p);
+		return false;
+	}
 	return fill_architecture(p) || import_hardware(p) || add_finalizer(p);
 }
 
@@ -391,7 +396,7 @@ static void write_status(struct pass *p)
 	w[at] = status;
 }
 
-/* Should credentials be there? Who deletes a host that names no BMC has nothing to mend about it. */
+/* Who deletes a host that names no BMC has nothing to mend about it. */
 static bool needs_credentials(const struct pass *p)
 {
 	const struct bmh_bmc *bmc = p->host.spec.bmc;

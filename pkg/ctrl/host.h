@@ -51,7 +51,7 @@ enum host_write_kind {
 
 struct host_write {
 	enum host_write_kind kind;
-	char *name;	   /* of the Secret */
+	char *name;	   /* of the Secret; UID of the HardwareData that is deleted */
 	struct json *body; /* NULL for a deletion */
 };
 

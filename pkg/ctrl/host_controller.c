@@ -221,7 +221,8 @@ static struct kube_op *start_write(struct run *r, const struct host_write *w, ku
 		return kube_patch(client, &resource_hardware_data, ns, name, NULL, KUBE_PATCH_MERGE,
 				  w->body, done, r);
 	case HOST_HARDWARE_DELETE:
-		return kube_delete(client, &resource_hardware_data, ns, name, NULL, done, r);
+		return kube_delete(client, &resource_hardware_data, ns, name,
+				   &(struct kube_delete_options){ .uid = w->name }, done, r);
 	}
 	return NULL;
 }

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "ctrl/internal.h"
+#include "json/patch.h"
 
 static struct provisioner *prov(const struct pass *p)
 {
@@ -80,18 +81,44 @@ static struct json *hardware_data(const struct pass *p, const struct json *detai
 	return o;
 }
 
-/* HardwareData is made anew with each inspection, so that nothing of an earlier one is left in it.
- */
+static struct json *locked(const struct json *object)
+{
+	struct json *patch = json_new_object();
+	json_set_string(json_make_object(patch, "metadata"), "resourceVersion",
+			json_get_path_string(object, "metadata.resourceVersion"));
+	return patch;
+}
+
+/* HardwareData is made anew with each inspection, as baremetal-operator does; but where somebody
+ * else's finalizer guards it, it stays, with nothing of an earlier inspection left in it. */
+static void replace_hardware_data(struct pass *p, const struct json *details)
+{
+	const struct json *old = p->facts->hardware_data;
+	struct json *others = finalizers_without(json_get_path(old, "metadata.finalizers"),
+						 HARDWARE_FINALIZER);
+	struct json *patch = locked(old);
+	if (json_count(others) > 0) {
+		struct json *diff = json_merge_diff(json_get_path(old, "spec.hardware"), details);
+		json_set(json_make_object(patch, "spec"), "hardware",
+			 diff ? diff : json_new_object());
+		pass_write(p, HOST_HARDWARE_PATCH, NULL, patch);
+		json_free(others);
+		return;
+	}
+	json_set(json_make_object(patch, "metadata"), "finalizers", others);
+	pass_write(p, HOST_HARDWARE_PATCH, NULL, patch);
+	pass_write(p, HOST_HARDWARE_DELETE, json_get_path_string(old, "metadata.uid"), NULL);
+	pass_write(p, HOST_HARDWARE_CREATE, NULL, hardware_data(p, details));
+}
+
 static void store_hardware(struct pass *p, const struct json *inventory)
 {
 	struct json *details = hardware_details(inventory);
-	if (p->facts->hardware_data) {
-		struct json *patch = json_new_object();
-		json_set(json_make_object(patch, "metadata"), "finalizers", json_new_null());
-		pass_write(p, HOST_HARDWARE_PATCH, NULL, patch);
-		pass_write(p, HOST_HARDWARE_DELETE, NULL, NULL);
-	}
-	if (!p->host.meta.deleted_at)
+	if (p->host.meta.deleted_at)
+		; /* HardwareData goes with the host */
+	else if (p->facts->hardware_data)
+		replace_hardware_data(p, details);
+	else
 		pass_write(p, HOST_HARDWARE_CREATE, NULL, hardware_data(p, details));
 	json_free(p->host.status.hardware);
 	p->host.status.hardware = details;

@@ -37,11 +37,20 @@ static const struct {
 	{ "HardwareData", "{'metadata':{'name':'node-1','namespace':'metal3'},'spec':{}}" },
 };
 
+/* Quotes within a text that holds JSON itself, as annotations do, are back-quotes. */
+static struct json *parse_twice_quoted(const char *text)
+{
+	_cleanup_(strbuf_done) struct strbuf out = { 0 };
+	for (const char *p = text; *p; p++)
+		strbuf_add(&out, *p == '`' ? "\\u0022" : p, *p == '`' ? strlen("\\u0022") : 1);
+	return parse_quoted(out.data);
+}
+
 static struct json *object_of(const char *kind, const char *patch)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(bases); i++)
 		if (streq(bases[i].kind, kind)) {
-			_cleanup_(json_freep) struct json *p = parse_quoted(patch);
+			_cleanup_(json_freep) struct json *p = parse_twice_quoted(patch);
 			struct json *j = parse_quoted(bases[i].text);
 			json_merge_patch(&j, p);
 			return j;
@@ -76,11 +85,14 @@ static void expect(const char *what, const char *said, const char *expected)
 		fail_msg("%s: said: %s\nexpected: %s", what, said, expected ? expected : taken);
 }
 
-#define SPEC(text)  "{'spec':{" text "}}"
-#define NOTE(text)  "{'metadata':{'annotations':{" text "}}}"
-#define IMAGE(text) "{'spec':{'image':{" text "}}}"
-#define IPMI	    "'bmc':{'address':'ipmi://192.0.2.7'}"
-#define BMH	    "BareMetalHost"
+#define SPEC(text)   "{'spec':{" text "}}"
+#define NOTE(text)   "{'metadata':{'annotations':{" text "}}}"
+#define IMAGE(text)  "{'spec':{'image':{" text "}}}"
+#define STATUS(text) NOTE("'baremetalhost.metal3.io/status':'{" text "}'")
+#define DETAILS(text)                                                                              \
+	NOTE("'inspect.metal3.io':'disabled','inspect.metal3.io/hardwaredetails':'{" text "}'")
+#define IPMI "'bmc':{'address':'ipmi://192.0.2.7'}"
+#define BMH  "BareMetalHost"
 
 /* --- creation --------------------------------------------------------------------------------- */
 
@@ -116,6 +128,9 @@ static const struct {
 	{ BMH,
 	  SPEC("'raid':{'hardwareRAIDVolumes':[{'level':'1','controller':'c','physicalDisks':['a','b'],"
 	       "'numberOfPhysicalDisks':2}]}"),
+	  NULL },
+	{ BMH,
+	  SPEC("'raid':{'hardwareRAIDVolumes':[{'level':'1','controller':'c','physicalDisks':['a','b']}]}"),
 	  NULL },
 	{ BMH, SPEC("'raid':{'hardwareRAIDVolumes':[{'level':'1','physicalDisks':['a','b']}]}"),
 	  "spec.raid.hardwareRAIDVolumes[0].controller: Required value" },
@@ -177,6 +192,9 @@ static const struct {
 	/* 8 images */
 	{ BMH, IMAGE("'url':'HTTPS://a/b','checksum':'c'"), NULL },
 	{ BMH, IMAGE("'url':'oci://registry/repo:tag'"), NULL },
+	{ BMH, IMAGE("'url':'ftp://a/b','checksum':'c'"), NULL },
+	{ BMH, IMAGE("'url':'gopher://a/b','checksum':'c'"), NULL },
+	{ BMH, IMAGE("'url':'http://a/b.iso','format':'live-iso','checksum':'c'"), NULL },
 	{ BMH, IMAGE("'url':'http://a/b.iso','format':'live-iso'"), NULL },
 	{ BMH, IMAGE("'url':'http://a/b'"), "spec.image.checksum: Required value" },
 	{ BMH, IMAGE("'url':'oci://a/b','checksum':'c'"), "spec.image.checksum: Forbidden" },
@@ -190,50 +208,62 @@ static const struct {
 	{ BMH, IMAGE("'url':'http://a/%zz','checksum':'c'"), "broken %-escape" },
 	/* 9 annotations */
 	{ BMH, NOTE("'reboot.metal3.io':'','reboot.metal3.io/x':''"), NULL },
-	{ BMH,
-	  NOTE("'reboot.metal3.io':'{\\u0022mode\\u0022:\\u0022hard\\u0022,\\u0022other\\u0022:1}'"),
-	  NULL },
-	{ BMH, NOTE("'reboot.metal3.io':'{\\u0022mode\\u0022:\\u0022now\\u0022}'"),
+	{ BMH, NOTE("'reboot.metal3.io':'{`mode`:`hard`,`other`:1}'"), NULL },
+	{ BMH, NOTE("'reboot.metal3.io':'{`mode`:`now`}'"),
 	  "metadata.annotations[reboot.metal3.io]: Invalid value: mode must be" },
 	{ BMH, NOTE("'reboot.metal3.io/x':'hard'"), "metadata.annotations[reboot.metal3.io/x]" },
-	{ BMH, NOTE("'reboot.metal3.io':'{\\u0022force\\u0022:1}'"),
-	  "force must be true or false" },
+	{ BMH, NOTE("'reboot.metal3.io':'{`force`:1}'"), "force must be true or false" },
 	{ BMH, NOTE("'inspect.metal3.io':''"), NULL },
 	{ BMH, NOTE("'inspect.metal3.io':'disabled'"), NULL },
 	{ BMH, NOTE("'inspect.metal3.io':'please'"), "must be empty" },
 	{ BMH, NOTE("'baremetalhost.metal3.io/detached':'anything'"), NULL },
 	{ BMH,
-	  NOTE("'baremetalhost.metal3.io/status':'{\\u0022operationalStatus\\u0022:\\u0022servicing\\u0022,"
-	       "\\u0022errorType\\u0022:\\u0022servicing error\\u0022,\\u0022hardware\\u0022:{\\u0022ramMebibytes\\u0022:4}}'"),
+	  NOTE("'baremetalhost.metal3.io/status':'{`operationalStatus`:`servicing`,"
+	       "`errorType`:`servicing error`,`hardware`:{`ramMebibytes`:4}}'"),
 	  NULL },
-	{ BMH,
-	  NOTE("'baremetalhost.metal3.io/status':'{\\u0022operationalStatus\\u0022:\\u0022fine\\u0022}'"),
+	{ BMH, NOTE("'baremetalhost.metal3.io/status':'{`operationalStatus`:`fine`}'"),
 	  "metadata.annotations[baremetalhost.metal3.io/status]" },
-	{ BMH,
-	  NOTE("'baremetalhost.metal3.io/status':'{\\u0022errorType\\u0022:\\u0022odd\\u0022}'"),
-	  "status]" },
-	{ BMH, NOTE("'baremetalhost.metal3.io/status':'{\\u0022colour\\u0022:1}'"),
+	{ BMH, NOTE("'baremetalhost.metal3.io/status':'{`errorType`:`odd`}'"), "status]" },
+	{ BMH, NOTE("'baremetalhost.metal3.io/status':'{`colour`:1}'"),
 	  "unknown field \"colour\"" },
-	{ BMH,
-	  NOTE("'baremetalhost.metal3.io/status':'{\\u0022hardware\\u0022:{\\u0022fans\\u0022:1}}'"),
-	  "unknown field \"fans\"" },
+	{ BMH, NOTE("'baremetalhost.metal3.io/status':'{`hardware`:{`fans`:1}}'"),
+	  "unknown field \"hardware.fans\"" },
 	{ BMH, NOTE("'baremetalhost.metal3.io/status':'no json'"), "status]" },
+	{ BMH, STATUS("`conditions`:[{`foo`:1}]"), "unknown field \"conditions[0].foo\"" },
+	{ BMH, STATUS("`conditions`:[{`type`:1}]"), "conditions[0].type" },
+	{ BMH,
+	  STATUS("`conditions`:[{`type`:`Ready`,`status`:`True`,`reason`:`Provisioned`,`message`:``,"
+		 "`lastTransitionTime`:`2026-01-01T00:00:00Z`}]"),
+	  NULL },
+	{ BMH, STATUS("`provisioning`:{`raid`:{`foo`:1}}"), "provisioning.raid.foo" },
+	{ BMH, STATUS("`provisioning`:{`raid`:{`hardwareRAIDVolumes`:`x`}}"),
+	  "hardwareRAIDVolumes" },
+	{ BMH, STATUS("`provisioning`:{`raid`:{`softwareRAIDVolumes`:[{`level`:`1`}]}}"), NULL },
+	{ BMH, STATUS("`provisioning`:{`rootDeviceHints`:{`foo`:1}}"), "rootDeviceHints.foo" },
+	{ BMH, STATUS("`provisioning`:{`rootDeviceHints`:{`hctl`:1}}"), "rootDeviceHints.hctl" },
+	{ BMH, STATUS("`provisioning`:{`rootDeviceHints`:{`hctl`:`0:0:0:0`}}"), NULL },
+	{ BMH, STATUS("`provisioning`:{`firmware`:{`foo`:1}}"), "firmware.foo" },
+	{ BMH, STATUS("`provisioning`:{`state`:`provisioned`,`bootMode`:`legacy`}"), NULL },
 	{ BMH,
 	  "{'metadata':{'annotations':{'inspect.metal3.io/hardwaredetails':"
-	  "'{\\u0022nics\\u0022:[{\\u0022mac\\u0022:\\u0022x\\u0022,\\u0022pxe\\u0022:true}],\\u0022cpu\\u0022:null}'}},"
+	  "'{`nics`:[{`mac`:`52:54:00:aa:00:02`,`pxe`:true}],`cpu`:null}'}},"
 	  "'spec':{'inspectionMode':'disabled'}}",
 	  NULL },
 	{ BMH, NOTE("'inspect.metal3.io/hardwaredetails':'{}'"),
 	  "needs spec.inspectionMode: disabled" },
 	{ BMH,
-	  NOTE("'inspect.metal3.io':'disabled','inspect.metal3.io/hardwaredetails':'{\\u0022cpus\\u0022:1}'"),
+	  NOTE("'inspect.metal3.io':'disabled','inspect.metal3.io/hardwaredetails':'{`cpus`:1}'"),
 	  "unknown field \"cpus\"" },
 	{ BMH,
-	  NOTE("'inspect.metal3.io':'disabled','inspect.metal3.io/hardwaredetails':'{\\u0022hostname\\u0022:1}'"),
-	  "hostname has the wrong type" },
+	  NOTE("'inspect.metal3.io':'disabled','inspect.metal3.io/hardwaredetails':'{`hostname`:1}'"),
+	  "hostname: Invalid value: \"integer\"" },
 	{ BMH,
-	  NOTE("'inspect.metal3.io':'disabled','inspect.metal3.io/hardwaredetails':'{\\u0022nics\\u0022:1}'"),
-	  "nics is not a list" },
+	  NOTE("'inspect.metal3.io':'disabled','inspect.metal3.io/hardwaredetails':'{`nics`:1}'"),
+	  "nics: Invalid value: \"integer\"" },
+	{ BMH, DETAILS("`nics`:[{`mac`:`zz`}]"), "nics[0].mac" },
+	{ BMH, DETAILS("`storage`:[{`type`:`TAPE`}]"), "storage[0].type: Unsupported value" },
+	{ BMH, DETAILS("`ramMebibytes`:1.5"), "ramMebibytes" },
+	{ BMH, DETAILS("`cpu`:{`clockMegahertz`:2400.5,`count`:4}"), NULL },
 	/* 10 inspection, said twice */
 	{ BMH,
 	  "{'metadata':{'annotations':{'inspect.metal3.io':'disabled'}},'spec':{'inspectionMode':'disabled'}}",
@@ -252,6 +282,9 @@ static const struct {
 	{ BMH, SPEC("'networkInterfaces':[{'name':'a','macAddress':'b'}]"), "must have either" },
 	{ BMH, SPEC("'networkInterfaces':[{'name':'eth0'},{'name':'ETH0'}]"),
 	  "spec.networkInterfaces[1]: Duplicate value: \"ETH0\"" },
+	{ BMH,
+	  SPEC("'networkInterfaces':[{'macAddress':'52:54:00:aa:00:01'},{'macAddress':'52:54:00:AA:00:01'}]"),
+	  "spec.networkInterfaces[1]: Duplicate value" },
 	/* all of them at once */
 	{ BMH, SPEC("'disablePowerOff':true,'online':false,'firmware':{}"),
 	  "[spec.firmware: Forbidden" },
@@ -267,6 +300,8 @@ static const struct {
 	{ "BMCEventSubscription", SPEC("'destination':'https://events.example.com/'"), NULL },
 	{ "BMCEventSubscription", SPEC("'httpHeadersRef':{'name':'h'}"),
 	  "spec.httpHeadersRef.namespace: Invalid value: \"\": must be the subscription's own" },
+	{ "BMCEventSubscription", SPEC("'httpHeadersRef':{'name':'h','namespace':'other'}"),
+	  "spec.httpHeadersRef.namespace: Invalid value: \"other\"" },
 	/* DataImage, HostFirmwareComponents */
 	{ "DataImage", "{}", NULL },
 	{ "DataImage", SPEC("'url':'ldap://a/b'"), "spec.url: Invalid value" },
@@ -304,6 +339,7 @@ static const struct {
 	{ "HostClaim", SPEC("'hostSelector':{'matchExpressions':[{'key':'','operator':'exists'}]}"),
 	  "matchExpressions[0].key" },
 	{ "HostClaim", IMAGE("'url':'http://a/b'"), "spec.image.checksum: Required value" },
+	{ "HostClaim", NOTE("'reboot.metal3.io/me':'{`mode`:`hard`}'"), NULL },
 	{ "HostClaim", NOTE("'reboot.metal3.io':'soon'"),
 	  "metadata.annotations[reboot.metal3.io]" },
 	/* HostNetworkAttachment */
