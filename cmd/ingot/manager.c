@@ -634,9 +634,11 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 				      &m->installation, on_installation, m);
 }
 
-bool manager_started(const struct manager *m)
+const char *manager_waits(const struct manager *m)
 {
-	return m->started;
+	if (!m->started)
+		return "the Secret of this installation is not there yet";
+	return m->controller ? host_controller_waits(m->controller) : NULL;
 }
 
 bool manager_admits(const struct manager *m)

@@ -137,9 +137,10 @@ int manager_enter_sandbox(const struct manager_options *options, struct err *err
  * transport is borrowed. */
 void manager_start(struct manager *m, struct kube_transport *transport,
 		   void (*failed)(void *data, const struct err *err), void *data);
-/* For health and metrics. Started: it knows its installation, and acts or stands by. Stuck: its
- * tries for the Lease have stopped. */
-bool manager_started(const struct manager *m);
+/* For health and metrics. Waits: static text, what it waits for before it acts or stands by, such
+ * as its installation's Secret or, leading, a CRD; NULL: nothing. Stuck: its tries for the Lease
+ * have stopped. */
+const char *manager_waits(const struct manager *m);
 bool manager_admits(const struct manager *m); /* its webhooks, if it is to have any, listen */
 bool manager_lease_stuck(const struct manager *m);
 void manager_measure(const struct manager *m);

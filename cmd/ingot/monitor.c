@@ -76,7 +76,7 @@ static const char *lease_trouble(void *data)
 
 static const char *start_trouble(void *data)
 {
-	return manager_started(data) ? NULL : "the Secret of this installation is not there yet";
+	return manager_waits(data);
 }
 
 static const char *webhook_trouble(void *data)

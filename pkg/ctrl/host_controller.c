@@ -514,10 +514,21 @@ static void on_secret_update(void *data, struct kube_object *before, struct kube
 	on_secret_event(data, now);
 }
 
-bool host_controller_ready(const struct host_controller *c)
+const char *host_controller_waits(const struct host_controller *c)
 {
-	return kube_informer_synced(c->hosts) && kube_informer_synced(c->hardware) &&
-	       kube_informer_synced(c->secrets) && kube_informer_synced(c->records_informer);
+	const struct {
+		const struct kube_informer *informer;
+		const char *text;
+	} lists[] = {
+		{ c->hosts, "no list of baremetalhosts.metal3.io yet: the log says why" },
+		{ c->hardware, "no list of hardwaredata.metal3.io yet: the log says why" },
+		{ c->secrets, "no list of secrets yet: the log says why" },
+		{ c->records_informer, "no list of hostrecords.ingot.dev yet: the log says why" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		if (!kube_informer_synced(lists[i].informer))
+			return lists[i].text;
+	return NULL;
 }
 
 void host_controller_measure(const struct host_controller *c)
@@ -543,7 +554,7 @@ static int preload(void *data, struct kube_object *o)
 static void on_synced(void *data)
 {
 	struct host_controller *c = data;
-	if (!host_controller_ready(c))
+	if (host_controller_waits(c))
 		return;
 	kube_informer_each(c->hosts, preload, c);
 	kube_queue_start(c->queue);

@@ -35,7 +35,8 @@ struct host_controller *host_controller_free(struct host_controller *c);
 void host_controller_env(struct host_controller *c, struct engine_env *ret);
 /* Begins to watch; reconciles start when all caches are filled. */
 void host_controller_start(struct host_controller *c, struct engine *engine);
-bool host_controller_ready(const struct host_controller *c);
+/* What is waited for before the first reconcile (static text); NULL: nothing. */
+const char *host_controller_waits(const struct host_controller *c);
 /* Sets the metrics of its queue that depend on the time. */
 void host_controller_measure(const struct host_controller *c);
 /* When the host is looked at next, unless something happens before; monotonic, 0: not set. */

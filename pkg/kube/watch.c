@@ -36,6 +36,7 @@ static const usec_t BACKOFF_RESET = 2 * USEC_PER_MIN;
 static const usec_t WATCH_SILENCE = 150 * USEC_PER_SEC, LIST_SILENCE = 60 * USEC_PER_SEC;
 static const usec_t INTERNAL_LIMIT = USEC_PER_MIN; /* of retries from the same position */
 static const usec_t SHORT_WATCH = USEC_PER_SEC;
+static const usec_t TELL_AGAIN = USEC_PER_MIN;
 enum { WATCH_SECONDS_MIN = 240, WATCH_SECONDS_SPAN = 51 };
 
 enum watch_state {
@@ -96,6 +97,7 @@ struct kube_watch {
 	usec_t failed_at, internal_since;
 	enum watch_fault last_fault;
 	struct err error;
+	usec_t told; /* of the error */
 	unsigned busy;
 	bool dead;
 };
@@ -227,6 +229,17 @@ static enum watch_next next_of(struct kube_watch *w, enum watch_fault fault)
 	return now - w->internal_since >= INTERNAL_LIMIT ? NEXT_LIST : next;
 }
 
+/* Told when it begins, and again as long as it lasts: somebody may only now look into the log. */
+static void tell(struct kube_watch *w, const struct watch_fault_info *info, bool known)
+{
+	usec_t now = loop_now(w->loop);
+	if (known && now - w->told < TELL_AGAIN)
+		return;
+	w->told = now;
+	log_warn("no watch at the moment, trying on", "watch", w->what, "fault", info->name,
+		 "error", w->error.text);
+}
+
 static void report(struct kube_watch *w, const struct watch_fault_info *info, const struct err *err)
 {
 	bool known = w->error.kind == err->kind && w->error.code == err->code;
@@ -235,9 +248,7 @@ static void report(struct kube_watch *w, const struct watch_fault_info *info, co
 		size_t len = strlen(w->error.text);
 		snprintf(w->error.text + len, sizeof(w->error.text) - len, " (%s)", info->advice);
 	}
-	if (!known)
-		log_warn("no watch at the moment, trying on", "watch", w->what, "fault", info->name,
-			 "error", w->error.text);
+	tell(w, info, known);
 	if (w->handlers.failed)
 		w->handlers.failed(w->data, &w->error);
 }
