@@ -21,6 +21,8 @@ struct api_exchange; /* one request under way, made by a front */
 
 /* Larger bodies get 413; a front may refuse them before it has read them. */
 enum { APISERVER_BODY_MAX = 3 * 1024 * 1024 };
+/* Bytes of a stream that may wait for a slow reader before the server does. */
+enum { APISERVER_STREAM_AHEAD = 1024 * 1024 };
 
 enum api_operation { API_CREATE, API_UPDATE, API_DELETE };
 
@@ -79,6 +81,9 @@ struct api_front_ops {
 	void (*stream_start)(void *front, const char *content_type);
 	/* False: peer too slow or gone. stream_end follows at once. */
 	bool (*stream_send)(void *front, const char *bytes, size_t len);
+	/* Optional. True: more than APISERVER_STREAM_AHEAD bytes wait to be taken;
+	 * apiserver_stream_drained comes, from the loop, when no more than that do. */
+	bool (*stream_wait)(void *front);
 	void (*stream_end)(void *front);
 };
 
@@ -91,5 +96,6 @@ struct apiserver *apiserver_free(struct apiserver *s);
  * happened already. */
 struct api_exchange *apiserver_handle(struct apiserver *s, const struct api_request *request,
 				      const struct api_front_ops *ops, void *front);
+void apiserver_stream_drained(struct api_exchange *x);
 /* The peer has gone: no front function is called afterwards. A write may still be done. */
 void apiserver_abort(struct api_exchange *x);

@@ -233,6 +233,19 @@ static bool stream_send(void *data, const char *bytes, size_t len)
 	return still_known(x) && web_stream_send(x->request, bytes, len);
 }
 
+static void stream_drained(void *data)
+{
+	struct exchange *x = data;
+	if (!x->ended)
+		apiserver_stream_drained(x->core);
+}
+
+static bool stream_wait(void *data)
+{
+	struct exchange *x = data;
+	return web_stream_wait(x->request, APISERVER_STREAM_AHEAD, stream_drained);
+}
+
 static void stream_end(void *data)
 {
 	struct exchange *x = data;
@@ -245,6 +258,7 @@ static const struct api_front_ops ops = {
 	.reply = reply,
 	.stream_start = stream_start,
 	.stream_send = stream_send,
+	.stream_wait = stream_wait,
 	.stream_end = stream_end,
 };
 

@@ -320,6 +320,7 @@ void watch_deliver(struct apiserver *s, struct event *events, size_t count);
 void watch_end_kind(struct apiserver *s, const char *key);
 void watch_end_all(struct apiserver *s);
 void watch_abort(struct watch *w);
+void watch_drained(struct watch *w);
 /* server.c: the exchange of a watch that has ended. */
 void exchange_stream_ended(struct api_exchange *x);
 const struct api_front_ops *exchange_front(struct api_exchange *x, void **ret_front);

@@ -125,6 +125,12 @@ static void exchange_finish(struct api_exchange *x)
 	exchange_free(x);
 }
 
+void apiserver_stream_drained(struct api_exchange *x)
+{
+	if (x && x->live)
+		watch_drained(x->live);
+}
+
 void exchange_stream_ended(struct api_exchange *x)
 {
 	if (!x->aborted)

@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-/* A watcher that lags so far behind is cut off, and lists again. */
+/* Of what the server does not wait for: a watcher that lags so far behind is cut off. */
 enum { QUEUED_MAX = 64 * 1024 * 1024 };
 
 struct transport {
@@ -27,7 +27,8 @@ struct transport {
 
 struct kube_call {
 	atomic_uint refs;
-	atomic_size_t queued; /* bytes on their way to the client */
+	atomic_size_t queued;	 /* bytes on their way to the client */
+	atomic_bool drain_asked; /* who takes it back posts on_drained */
 	struct loop *loop, *server_loop;
 
 	/* The client's. */
@@ -174,11 +175,29 @@ static void give(struct kube_call *call, const struct message *m)
 	}
 }
 
+static void on_drained(void *data)
+{
+	struct kube_call *call = data;
+	if (!call->closed)
+		apiserver_stream_drained(call->exchange);
+	call_unref(call);
+}
+
+/* Bytes were taken. Both sides. */
+static void taken(struct kube_call *call)
+{
+	if (atomic_load(&call->drain_asked) &&
+	    atomic_load(&call->queued) <= APISERVER_STREAM_AHEAD &&
+	    atomic_exchange(&call->drain_asked, false))
+		loop_post(call->server_loop, on_drained, call_ref(call));
+}
+
 static void on_message(void *data)
 {
 	struct message *m = data;
 	struct kube_call *call = m->call;
 	atomic_fetch_sub(&call->queued, m->len);
+	taken(call);
 	if (!call->finished) {
 		touch(call);
 		give(call, m);
@@ -298,6 +317,16 @@ static bool front_send(void *front, const char *bytes, size_t len)
 	return true;
 }
 
+static bool front_wait(void *front)
+{
+	struct kube_call *call = front;
+	if (atomic_load(&call->queued) <= APISERVER_STREAM_AHEAD)
+		return false;
+	atomic_store(&call->drain_asked, true);
+	taken(call); /* they may have been meanwhile */
+	return true;
+}
+
 static void front_end(void *front)
 {
 	send(front, MESSAGE_END, 200, "", 0);
@@ -308,6 +337,7 @@ static const struct api_front_ops front_ops = {
 	.reply = front_reply,
 	.stream_start = front_start,
 	.stream_send = front_send,
+	.stream_wait = front_wait,
 	.stream_end = front_end,
 };
 

@@ -1,8 +1,9 @@
-/* Watches: first what the log holds after the client's position (or the present state), then each
- * batch's changes as it is committed. A selector turns changes into other types: what begins to
- * match is added, what stops to match is deleted. A watch is freed when its stream has ended; while
- * events are being given out it is only marked, because a front may abort any watch from within its
- * functions. */
+/* Watches: first the present state if it is wanted, then what the log holds after the client's
+ * position, then each batch's changes as it is committed. A reader that does not keep up goes back
+ * to the log, and is given more when it has taken what waits. A selector turns changes into other
+ * types: what begins to match is added, what stops to match is deleted. A watch is freed when its
+ * stream has ended; while events are being given out it is only marked, because a front may abort
+ * any watch from within its functions. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -18,6 +19,12 @@ enum { TIMEOUT_MIN_S = 1800 };
 
 #define BOOKMARK_INTERVAL USEC_PER_MIN
 
+enum watch_phase {
+	PHASE_PRESENT, /* objects as they were at `position` */
+	PHASE_LOG,     /* changes after `position` that are committed already */
+	PHASE_LIVE,    /* each change as it comes */
+};
+
 struct watch {
 	struct list link;
 	struct apiserver *s;
@@ -26,9 +33,11 @@ struct watch {
 	char *ns; /* "": all */
 	struct selection selection;
 	struct view view;
+	enum watch_phase phase;
 	uint64_t position;
-	bool present_first; /* begin with the present state, not with the log */
-	bool mark_initial;  /* and tell where it ends */
+	char *last_ns, *last_name; /* of the present state: given up to here */
+	size_t sent;		   /* bytes of this step of a phase */
+	bool mark_initial;	   /* tell where the present state ends */
 	bool bookmarks;
 	bool headers_sent; /* of tables */
 	bool ended, aborted;
@@ -47,6 +56,8 @@ struct watch *watch_free(struct watch *w)
 	selection_done(&w->selection);
 	resource_unref(w->r);
 	free(w->ns);
+	free(w->last_ns);
+	free(w->last_name);
 	free(w);
 	return NULL;
 }
@@ -66,7 +77,7 @@ int verb_watch(struct call *c)
 	w->ns = xstrdup(c->ns);
 	w->position = rv;
 	w->bookmarks = c->query.bookmarks;
-	w->present_first = rv == 0 || c->query.initial_events;
+	w->phase = rv == 0 || c->query.initial_events ? PHASE_PRESENT : PHASE_LOG;
 	w->mark_initial = c->query.initial_events;
 	w->timeout_s = c->query.timeout_s;
 	if (view_init(c, &w->view) < 0 || selection_init(c, w->r, &w->selection) < 0) {
@@ -93,6 +104,7 @@ static void send_text(struct watch *w, const char *type, const char *object, siz
 	strbuf_addf(&line, "{\"type\":\"%s\",\"object\":", type);
 	strbuf_add(&line, object, len);
 	strbuf_adds(&line, "}\n");
+	w->sent += line.len;
 	if (!ops->stream_send(front, line.data, line.len))
 		w->ended = true;
 	strbuf_done(&line);
@@ -214,8 +226,14 @@ static void give(struct watch *w, struct event *e)
 	w->position = e->rv;
 }
 
-/* --- beginning
+/* --- catching up: the present state, the log
  * ------------------------------------------------------------------------------------------ */
+
+/* Enough for one step, or for ever? */
+static bool pauses(const struct watch *w)
+{
+	return w->ended || w->aborted || w->sent > APISERVER_STREAM_AHEAD;
+}
 
 static int replay_row(void *data, const struct store_row *row)
 {
@@ -230,17 +248,28 @@ static int replay_row(void *data, const struct store_row *row)
 	}
 	_cleanup_(freep) char *text = xstrndup(row->data, row->len);
 	send_object(w, "ADDED", text, tree, row->rv);
-	return w->ended || w->aborted;
+	str_replace(&w->last_ns, row->key.ns);
+	str_replace(&w->last_name, row->key.name);
+	return pauses(w);
 }
 
+/* Reads at the position even if that is the present: somebody may be writing already in the next
+ * batch. */
 static int replay_present(struct watch *w, struct err *err)
 {
-	struct apiserver *s = w->s;
-	struct store_query q = { .resource = w->r->key, .ns = *w->ns ? w->ns : NULL };
-	/* Somebody may be writing already in the next batch. */
-	if (store_revision(s->store) != s->committed)
-		q.at = s->committed;
-	return store_list(s->store, &q, replay_row, w, err);
+	struct store_query q = { .resource = w->r->key,
+				 .ns = *w->ns ? w->ns : NULL,
+				 .after_ns = w->last_ns,
+				 .after_name = w->last_name };
+	if (store_revision(w->s->store) != w->position)
+		q.at = w->position;
+	int r = store_list(w->s->store, &q, replay_row, w, err);
+	if (r < 0 || pauses(w))
+		return r;
+	w->phase = PHASE_LOG;
+	if (w->mark_initial)
+		send_bookmark(w, true);
+	return 0;
 }
 
 /* The log keeps a deleted object as it was; the version of the deletion is put in here. */
@@ -269,38 +298,65 @@ static int replay_change(void *data, const struct store_change *change)
 	e.before = change->before ? xstrndup(change->before, change->before_len) : NULL;
 	give(w, &e);
 	event_done(&e);
-	return w->ended || w->aborted;
+	return pauses(w);
 }
 
-static void replay(struct watch *w)
+static int replay_log(struct watch *w, struct err *err)
+{
+	int r = store_changes(w->s->store, w->r->key, *w->ns ? w->ns : NULL, w->position,
+			      replay_change, w, err);
+	if (r < 0 || pauses(w))
+		return r;
+	w->position = w->s->committed;
+	w->phase = PHASE_LIVE;
+	return 0;
+}
+
+static bool reader_waits(const struct watch *w)
+{
+	void *front;
+	const struct api_front_ops *ops = exchange_front(w->x, &front);
+	return ops->stream_wait && ops->stream_wait(front);
+}
+
+/* What the position asks for may be gone, or not be there yet. */
+static bool position_lost(struct watch *w, struct call *c)
 {
 	struct apiserver *s = w->s;
+	uint64_t oldest = store_oldest(s->store);
+	if (w->position > s->committed)
+		fail_too_large_version(c, w->position, s->committed);
+	else if (w->position < oldest)
+		fail_expired(c, NULL, "too old resource version: %" PRIu64 " (%" PRIu64 ")",
+			     w->position, oldest);
+	else
+		return false;
+	return true;
+}
+
+static void step(struct watch *w)
+{
 	struct call c;
 	struct err err;
-	call_init(&c, s, NULL);
-	if (w->position > s->committed) {
-		fail_too_large_version(&c, w->position, s->committed);
+	call_init(&c, w->s, NULL);
+	w->sent = 0;
+	if (position_lost(w, &c)) {
 		send_failure(w, &c);
 		return;
 	}
-	if (!w->present_first && w->position < store_oldest(s->store)) {
-		fail_expired(&c, NULL, "too old resource version: %" PRIu64 " (%" PRIu64 ")",
-			     w->position, store_oldest(s->store));
-		send_failure(w, &c);
-		return;
-	}
-	int r = w->present_first ? replay_present(w, &err)
-				 : store_changes(s->store, w->r->key, *w->ns ? w->ns : NULL,
-						 w->position, replay_change, w, &err);
+	int r = w->phase == PHASE_PRESENT ? replay_present(w, &err) : replay_log(w, &err);
 	if (r < 0) {
 		fail_store(&c, &err);
 		send_failure(w, &c);
 		return;
 	}
-	w->position = s->committed;
-	if (w->mark_initial)
-		send_bookmark(w, true);
 	call_done(&c);
+}
+
+static void catch_up(struct watch *w)
+{
+	while (w->phase != PHASE_LIVE && !w->ended && !w->aborted && !reader_waits(w))
+		step(w);
 }
 
 /* The exchange outlives the watch by one call. */
@@ -345,7 +401,9 @@ void watch_start(struct watch *w, struct api_exchange *x)
 	s->delivering = true;
 	list_append(&s->watches, &w->link);
 	ops->stream_start(front, json_type_text);
-	replay(w);
+	if (w->phase == PHASE_PRESENT && w->position <= s->committed)
+		w->position = s->committed;
+	catch_up(w);
 	s->delivering = outer;
 	if (w->ended || w->aborted || w->r->gone)
 		finish(w);
@@ -368,13 +426,31 @@ static void reap(struct apiserver *s)
 	}
 }
 
+static void give_live(struct watch *w, struct event *e)
+{
+	if (w->phase == PHASE_LIVE && concerns(w, e) && reader_waits(w))
+		w->phase = PHASE_LOG; /* from its position, when it has drained */
+	if (w->phase == PHASE_LIVE)
+		give(w, e);
+}
+
+void watch_drained(struct watch *w)
+{
+	struct apiserver *s = w->s;
+	bool outer = s->delivering;
+	s->delivering = true;
+	catch_up(w);
+	s->delivering = outer;
+	reap(s);
+}
+
 void watch_deliver(struct apiserver *s, struct event *events, size_t count)
 {
 	bool outer = s->delivering;
 	s->delivering = true;
 	for (size_t i = 0; i < count; i++)
 		list_for_each(l, &s->watches)
-			give(list_entry(l, struct watch, link), &events[i]);
+			give_live(list_entry(l, struct watch, link), &events[i]);
 	s->delivering = outer;
 	reap(s);
 }
@@ -389,6 +465,8 @@ static void on_bookmark(void *data)
 		if (!w->bookmarks)
 			continue;
 		any = true;
+		if (w->phase != PHASE_LIVE)
+			continue;
 		w->position = s->committed;
 		send_bookmark(w, false);
 	}

@@ -414,8 +414,10 @@ static size_t gather(struct conn *c)
 		memcpy(buffer + n, k->data + k->sent, part);
 		n += part;
 		k->sent += part;
-		if (k->counted)
+		if (k->counted) {
 			atomic_fetch_sub(&c->request->queued, part);
+			request_stream_taken(c->request);
+		}
 		if (k->sent < k->len)
 			break;
 		drop_first_chunk(c);

@@ -80,8 +80,11 @@ struct web_request {
 	bool chunked;	      /* set by the answering thread, before its mail */
 	atomic_size_t queued; /* bytes of the stream that no socket has taken yet */
 	atomic_bool cut;      /* the stream is over its cap */
-	loop_fn closed;
+	loop_fn closed, drained;
 	void *closed_data;
+	size_t low;		 /* set before: */
+	atomic_bool drain_asked; /* who takes it back posts `drained` */
+	bool closed_ran;	 /* the route's loop */
 
 	struct conn *conn; /* service thread; NULL once the peer has gone */
 	bool streaming;	   /* service thread: `closed` has not been posted yet */
@@ -91,6 +94,8 @@ struct web_request *request_new(struct mailbox *box, const char *head, size_t le
 bool request_is_head(const struct web_request *r);
 /* Posts the handler; takes over one reference. */
 void request_dispatch(struct web_request *r);
+/* Bytes of the stream were taken. Any thread. */
+void request_stream_taken(struct web_request *r);
 /* Posts `closed`, once, and drops the handler's reference after it. Service thread. */
 void request_stream_closed(struct web_request *r);
 

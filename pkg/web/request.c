@@ -61,9 +61,25 @@ void request_dispatch(struct web_request *r)
 static void run_closed(void *data)
 {
 	struct web_request *r = data;
+	r->closed_ran = true;
 	if (r->closed)
 		r->closed(r->closed_data);
 	web_request_unref(r);
+}
+
+static void run_drained(void *data)
+{
+	struct web_request *r = data;
+	if (!r->closed_ran)
+		r->drained(r->closed_data);
+	web_request_unref(r);
+}
+
+void request_stream_taken(struct web_request *r)
+{
+	if (atomic_load(&r->drain_asked) && atomic_load(&r->queued) <= r->low &&
+	    atomic_exchange(&r->drain_asked, false))
+		loop_post(r->route.loop, run_drained, web_request_ref(r));
 }
 
 void request_stream_closed(struct web_request *r)
@@ -301,6 +317,17 @@ bool web_stream_send(struct web_request *r, const void *data, size_t len)
 	m->chunk->counted = true;
 	atomic_fetch_add(&r->queued, m->chunk->len);
 	mailbox_send(r->box, m);
+	return true;
+}
+
+bool web_stream_wait(struct web_request *r, size_t low, loop_fn drained)
+{
+	if (atomic_load(&r->queued) <= low)
+		return false;
+	r->low = low;
+	r->drained = drained;
+	atomic_store(&r->drain_asked, true);
+	request_stream_taken(r); /* it may have been meanwhile */
 	return true;
 }
 

@@ -63,6 +63,10 @@ void web_stream(struct web_request *r, const struct web_reply_head *head, loop_f
 		void *data);
 /* False when the peer reads too slowly (over the route's queue cap): the stream is being closed. */
 bool web_stream_send(struct web_request *r, const void *data, size_t len);
+/* Flow control: true when more than `low` bytes wait for the peer to take them. Then `drained` is
+ * posted to the route's loop, with web_stream's data, once no more than that do; unless `closed`
+ * comes first. */
+bool web_stream_wait(struct web_request *r, size_t low, loop_fn drained);
 void web_stream_end(struct web_request *r);
 
 /* --- set-up ----------------------------------------------------------------------------------- */

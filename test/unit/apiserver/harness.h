@@ -35,7 +35,9 @@ struct answer {
 	struct strbuf warnings;
 	/* streams */
 	bool started, ended;
-	bool refuse;	     /* stream_send says that the peer is too slow */
+	bool refuse; /* stream_send says that the peer is too slow */
+	bool paced;  /* stream_wait says so but for `takes` times */
+	int takes;
 	struct json *events; /* array */
 	struct api_exchange *exchange;
 };
@@ -120,6 +122,12 @@ static inline bool front_send(void *front, const char *bytes, size_t len)
 	return true;
 }
 
+static inline bool front_wait(void *front)
+{
+	struct answer *a = front;
+	return a->paced && a->takes-- <= 0;
+}
+
 static inline void front_end(void *front)
 {
 	struct answer *a = front;
@@ -131,6 +139,7 @@ static const struct api_front_ops test_front = { .warning = front_warning,
 						 .reply = front_reply,
 						 .stream_start = front_start,
 						 .stream_send = front_send,
+						 .stream_wait = front_wait,
 						 .stream_end = front_end };
 
 static inline void answer_done(struct answer *a)

@@ -277,6 +277,107 @@ static void test_slow_peer_is_cut_off(void **state)
 	close_watch(s, &fine);
 }
 
+/* --- readers that take their time ------------------------------------------------------------- */
+
+static void make_large(struct server *s, const char *name)
+{
+	_cleanup_(freep) char *filler = xmalloc(400001);
+	memset(filler, 'x', 400000);
+	filler[400000] = '\0';
+	_cleanup_(freep) char *body = xasprintf("{'metadata':{'name':'%s'},'data':{'a':'%s'}}",
+						name, filler);
+	ask(s, "POST", CONFIGS, body);
+	assert_int_equal(last.status, 201);
+}
+
+/* The reader has taken what there was, and takes so many steps more. */
+static void drain(struct server *s, struct answer *w, int steps)
+{
+	w->takes = steps;
+	apiserver_stream_drained(w->exchange);
+	settle(s);
+}
+
+#define INITIAL                                                                                    \
+	"?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+
+/* The present state is given as it was at one moment, a piece at a time; what happens meanwhile
+ * follows behind its mark, each change once. */
+static void test_present_state_in_pieces(void **state)
+{
+	struct server *s = *state;
+	struct answer w = { .paced = true, .takes = 1 };
+	const char *names[] = { "a", "b", "c", "d", "e" };
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		make_large(s, names[i]);
+	open_watch(s, CONFIGS INITIAL, &w);
+	assert_events(&w, "A:a A:b A:c");
+	ask(s, "PATCH", CONFIGS "/a", "{'data':{'b':'1'}}");
+	ask(s, "PATCH", CONFIGS "/d", "{'data':{'b':'1'}}");
+	ask(s, "DELETE", CONFIGS "/e", NULL);
+	ask(s, "POST", CONFIGS, "{'metadata':{'name':'f'}}");
+	assert_events(&w, "");
+	drain(s, &w, 1);
+	assert_null(json_get_path(json_at(w.events, 0), "object.data.b")); /* as it was */
+	assert_events(&w, "A:d A:e B");
+	drain(s, &w, 1);
+	assert_events(&w, "M:a M:d D:e");
+	ask(s, "POST", CONFIGS, "{'metadata':{'name':'g'}}");
+	drain(s, &w, 99);
+	assert_events(&w, "A:f A:g");
+	ask(s, "POST", CONFIGS, "{'metadata':{'name':'h'}}");
+	assert_events(&w, "A:h");
+	close_watch(s, &w);
+}
+
+static void test_falls_behind_and_catches_up(void **state)
+{
+	struct server *s = *state;
+	struct answer w = { .paced = true, .takes = 99 };
+	open_watch(s, WIDGETS "?watch=1&allowWatchBookmarks=true", &w);
+	make_widget(s, "a", "", "");
+	w.takes = 0;
+	make_widget(s, "b", "", "");
+	ask(s, "PATCH", WIDGETS "/a", "{'spec':{'size':6}}");
+	loop_run_until(s->loop, loop_now(s->loop) + 61 * USEC_PER_SEC); /* no bookmark past them */
+	ask(s, "DELETE", WIDGETS "/b", NULL);
+	assert_events(&w, "A:a");
+	drain(s, &w, 99);
+	assert_events(&w, "A:b M:a D:b");
+	make_widget(s, "c", "", "");
+	assert_events(&w, "A:c");
+	close_watch(s, &w);
+}
+
+/* What it has not been given is not kept for ever. */
+static void test_falls_behind_the_log(void **state)
+{
+	struct server *s = *state;
+	struct answer w = { .paced = true, .takes = 99 };
+	open_watch(s, WIDGETS "?watch=1&timeoutSeconds=100000", &w);
+	w.takes = 0;
+	make_widget(s, "a", "", "");
+	loop_run_until(s->loop, loop_now(s->loop) + USEC_PER_HOUR);
+	make_widget(s, "b", "", "");
+	loop_run_until(s->loop, loop_now(s->loop) + USEC_PER_HOUR);
+	drain(s, &w, 99);
+	assert_text(json_at(w.events, 0), "type", "ERROR");
+	assert_int_equal(number_at(json_at(w.events, 0), "object.code"), 410);
+	assert_true(w.ended);
+	answer_done(&w);
+}
+
+static void test_gone_while_it_waits(void **state)
+{
+	struct server *s = *state;
+	struct answer w = { .paced = true, .takes = 0 };
+	make_widget(s, "a", "", "");
+	open_watch(s, WIDGETS "?watch=1", &w);
+	assert_events(&w, "");
+	close_watch(s, &w);
+	make_widget(s, "b", "", "");
+}
+
 /* A front may end other watches from within its functions. */
 static struct answer *victim;
 
@@ -376,6 +477,10 @@ int main(void)
 		server_test(test_too_new),
 		server_test(test_tables),
 		server_test(test_slow_peer_is_cut_off),
+		server_test(test_present_state_in_pieces),
+		server_test(test_falls_behind_and_catches_up),
+		server_test(test_falls_behind_the_log),
+		server_test(test_gone_while_it_waits),
 		server_test(test_abort_while_delivering),
 		server_test(test_watch_begun_in_a_batch),
 		server_test(test_kind_that_changes_ends_its_watches),

@@ -44,6 +44,7 @@ struct rig {
 	struct web_request *request; /* what "/hold" or "/stream" got last */
 	atomic_int handled, closed_count;
 	atomic_bool overflowed;
+	int blocks_left; /* the loop's thread */
 };
 
 static inline void rig_wait(sem_t *sem)
@@ -113,8 +114,22 @@ static inline void stream_closed(void *data)
 	sem_post(&rig->closed);
 }
 
+/* As much as the peer takes, and more when it has taken that. */
+static inline void stream_paced(void *data)
+{
+	static char block[65536];
+	struct rig *rig = data;
+	while (rig->blocks_left > 0 && !web_stream_wait(rig->request, QUEUE_MAX / 2, stream_paced)) {
+		rig->blocks_left--;
+		if (!web_stream_send(rig->request, block, sizeof(block)))
+			atomic_store(&rig->overflowed, true);
+	}
+	if (rig->blocks_left == 0)
+		web_stream_end(rig->request);
+}
+
 /* "/stream": starts and holds; "/stream/flood": sends until the queue is over its cap;
- * "/stream/three": three lines and the end. */
+ * "/stream/paced": 64 MiB as they are taken; "/stream/three": three lines and the end. */
 static inline void handle_stream(void *data, struct web_request *r)
 {
 	struct rig *rig = data;
@@ -127,6 +142,9 @@ static inline void handle_stream(void *data, struct web_request *r)
 		while (n < 65536 && web_stream_send(r, block, sizeof(block)))
 			n++;
 		atomic_store(&rig->overflowed, n < 65536);
+	} else if (streq(path, "/stream/paced")) {
+		rig->blocks_left = 1024;
+		stream_paced(rig);
 	} else if (streq(path, "/stream/three")) {
 		web_stream_send(r, "one\n", 4);
 		web_stream_send(r, "", 0);

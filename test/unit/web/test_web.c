@@ -487,6 +487,21 @@ static void stream_slow_reader(void **state)
 	ask_status(rig, GET("/") "\r\n", 200);
 }
 
+/* More than the queue may hold, to a reader that begins late. */
+static void stream_paced_by_its_reader(void **state)
+{
+	struct rig *rig = *state;
+	_cleanup_(strbuf_done) struct strbuf in = { 0 };
+	int fd = dial(rig);
+	say(fd, GET("/stream/paced") "\r\n");
+	rig_wait(&rig->held);
+	_cleanup_(answer_done) struct answer a = hear(fd, &in);
+	assert_int_equal(a.body.len, 64 << 20);
+	assert_false(rig->overflowed);
+	rig_wait(&rig->closed);
+	close(fd);
+}
+
 /* --- many, and the end ------------------------------------------------------------------------ */
 
 static void many_connections(void **state)
@@ -758,6 +773,7 @@ int main(void)
 		TEST(stream_for_http10_and_head),
 		TEST(stream_peer_gone),
 		TEST(stream_slow_reader),
+		TEST(stream_paced_by_its_reader),
 		TEST(many_connections),
 		TEST(connection_limit),
 		TEST(bodies_share_a_limit),
