@@ -3,8 +3,8 @@
  * kubernetes-client.md 2.
  *
  * Repeated are: 429 and 5xx with Retry-After, ten times at most (the server says that it did
- * nothing); broken connections, for GET only. No other write is ever sent twice: it may have been
- * done.
+ * nothing); broken connections, for GET only. No other write is ever sent twice, not by the
+ * transport either: it may have been done.
  *
  * The throttle is a generic cell rate algorithm: one time, no refilling. Core thread. */
 

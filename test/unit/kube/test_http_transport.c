@@ -274,6 +274,48 @@ static void test_malformed_request(void **state)
 	strbuf_done(&s.body);
 }
 
+/* --- kept connections that die
+ * ------------------------------------------------------------------------------------------- */
+
+/* The second request on a connection is read, and perhaps done, but never answered. */
+static bool serve_once_per_connection(struct peer *p)
+{
+	return p->turn == 0 && peer_reply(p, "200 OK", "", "{}");
+}
+
+static void test_writes_are_sent_once(void **state)
+{
+	static const struct kube_http_request rows[] = {
+		{ .method = "POST", .body = "{}", .body_len = 2 },
+		{ .method = "PUT", .body = "{}", .body_len = 2 },
+		{ .method = "PATCH", .body = "{}", .body_len = 2 },
+		{ .method = "DELETE", .body = "{}", .body_len = 2 },
+		{ .method = "DELETE" },
+		{ .method = "GET" },
+	};
+	struct fixture *f = *state;
+	struct story s = { 0 };
+	start(f, serve_once_per_connection, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct kube_http_request r = rows[i];
+		r.path = "/x";
+		r.content_type = r.body_len ? "application/json" : NULL;
+		ask(f, &s, &get);
+		assert_int_equal(s.status, 200);
+		int before = f->server->requests;
+		ask(f, &s, &r);
+		int sent = f->server->requests - before;
+		if (sent != (streq(r.method, "GET") ? 2 : 1))
+			fail_msg("%s was sent %d times", r.method, sent);
+		/* What has no body goes on a connection of its own. */
+		if ((s.err.kind == ERR_NONE) != (r.body_len == 0))
+			fail_msg("%s: %s", r.method, s.err.text);
+		if (r.body_len > 0)
+			assert_int_equal(s.err.kind, ERR_UNREACHABLE);
+	}
+	strbuf_done(&s.body);
+}
+
 /* --- tokens
  * --------------------------------------------------------------------------------------------------
  */
@@ -661,6 +703,7 @@ int main(void)
 		T(test_requests),
 		T(test_compression_disabled),
 		T(test_malformed_request),
+		T(test_writes_are_sent_once),
 		T(test_token_rotation),
 		T(test_one_repetition_only),
 		T(test_missing_token_file),
