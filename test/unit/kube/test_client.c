@@ -178,7 +178,53 @@ static void test_retry_after_ends(void **state)
 		fake_reply_after(fake_expect(f, "GET", "/"), 429, 1, "");
 	assert_int_equal(o.times, 1);
 	assert_int_equal(o.err.kind, ERR_BUSY);
+	assert_true(str_has_prefix(o.err.text,
+				   "get BareMetalHost m/a: still refused after 10 tries "
+				   "and 9 s of waiting, as asked: "));
 	fake_expect_nothing(f, USEC_PER_HOUR);
+}
+
+/* However long the server asks for: one call, all its pages together, waits for a minute. */
+static void test_retry_after_in_all(void **state)
+{
+	struct fake *f = *state;
+	static const struct {
+		int64_t asks;
+		unsigned tries;
+	} rows[] = { { 20, 4 }, { 25, 4 }, { 60, 2 }, { 3600, 2 }, { INT32_MAX, 2 }, { 7, 10 } };
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct outcome o = { 0 };
+		usec_t start = loop_now(f->loop);
+		kube_get(f->client, &hosts, "m", "a", outcome_done, &o);
+		for (unsigned k = 0; k < rows[i].tries; k++) {
+			assert_int_equal(o.times, 0);
+			fake_reply_after(fake_expect(f, "GET", "/"), 503, rows[i].asks, "");
+		}
+		assert_int_equal(o.times, 1);
+		assert_int_equal(loop_now(f->loop) - start, 60 * USEC_PER_SEC);
+		assert_int_equal(o.err.code, 503);
+		assert_non_null(strstr(o.err.text, "and 60 s of waiting, as asked"));
+		fake_expect_nothing(f, USEC_PER_HOUR);
+	}
+}
+
+static void test_retry_after_of_pages(void **state)
+{
+	struct fake *f = *state;
+	struct outcome o = { 0 };
+	usec_t start = loop_now(f->loop);
+	kube_list(f->client, &nodes, NULL, NULL, outcome_done, &o);
+	for (int page = 0; page < 2; page++) {
+		fake_reply_after(fake_expect(f, "GET", "/"), 429, 30, "");
+		fake_reply(fake_expect(f, "GET", "/"), 200,
+			   "{\"kind\":\"NodeList\",\"metadata\":{\"resourceVersion\":\"9\","
+			   "\"continue\":\"t\"},\"items\":[]}");
+	}
+	fake_reply_after(fake_expect(f, "GET", "/"), 429, 30, "");
+	assert_int_equal(o.times, 1);
+	assert_int_equal(o.err.kind, ERR_BUSY);
+	assert_int_equal(loop_now(f->loop) - start, 60 * USEC_PER_SEC);
+	outcome_release(&o);
 }
 
 static void test_no_retry_without_the_servers_word(void **state)
@@ -521,6 +567,8 @@ int main(void)
 		T(test_bad_arguments_come_later),
 		T(test_retry_after),
 		T(test_retry_after_ends),
+		T(test_retry_after_in_all),
+		T(test_retry_after_of_pages),
 		T(test_no_retry_without_the_servers_word),
 		T(test_broken_connections),
 		T(test_no_write_is_repeated),
