@@ -41,14 +41,14 @@
 #include "http/http.h"
 #include "installation.h"
 #include "kube/lease.h"
+#include "kube/rate.h"
 #include "net/net.h"
 #include "policy.h"
 #include "replicas.h"
 #include "sandbox/sandbox.h"
 #include "web/web.h"
 
-#define TEN_YEARS   (3650 * 24 * USEC_PER_HOUR)
-#define API_QPS_MAX 100000
+#define TEN_YEARS (3650 * 24 * USEC_PER_HOUR)
 
 enum { HOUR_S = 3600, DAY_S = 24 * HOUR_S };
 
@@ -60,6 +60,7 @@ struct manager {
 	struct policies policies;
 	struct kube_client *client, *event_client, *lease_client, *replicas_client;
 	struct kube_lease_options lease_options;
+	struct kube_rate rate;
 	char *identity;
 	struct kube_lease *lease; /* NULL: no election, or not yet */
 	bool started;		  /* the installation is known */
@@ -465,23 +466,6 @@ static char *new_identity(struct loop *loop)
  * ---------------------------------------------------------------------------------------------------
  */
 
-/* As the client wants it: negative for no limit. */
-static double api_qps(const struct manager_options *o)
-{
-	uint64_t qps = 0;
-	if (o->api_qps)
-		parse_u64(o->api_qps, API_QPS_MAX, &qps);
-	return qps ? (double)qps : -1;
-}
-
-static unsigned api_burst(const struct manager_options *o)
-{
-	uint64_t burst = 0;
-	if (o->api_burst)
-		parse_u64(o->api_burst, API_QPS_MAX, &burst);
-	return (unsigned)burst;
-}
-
 static struct kube_client *client(struct manager *m, struct kube_transport *transport, double qps)
 {
 	return kube_client_new(
@@ -489,7 +473,7 @@ static struct kube_client *client(struct manager *m, struct kube_transport *tran
 					       .transport = transport,
 					       .stream_lists = m->options->stream_lists,
 					       .qps = qps,
-					       .burst = api_burst(m->options),
+					       .burst = m->rate.burst,
 					       .may_write = may_write,
 					       .may_write_data = m });
 }
@@ -529,7 +513,7 @@ static void join_replicas(struct manager *m, struct kube_transport *transport)
 
 static int check(struct manager *m, struct err *err)
 {
-	uint64_t retries, qps, burst;
+	uint64_t retries;
 	int r = policies_make(m->options, &m->policies, err);
 	if (r == 0)
 		r = webhooks_check(&m->options->webhook, err);
@@ -538,14 +522,8 @@ static int check(struct manager *m, struct err *err)
 	if (r == 0 && parse_u64(m->options->retries, 1000, &retries) < 0)
 		r = err_set(err, ERR_INVALID, "--max-provisioning-retries: \"%s\" is not a number",
 			    m->options->retries);
-	if (r == 0 && m->options->api_qps && parse_u64(m->options->api_qps, API_QPS_MAX, &qps) < 0)
-		r = err_set(err, ERR_INVALID, "--kube-api-qps: \"%s\" is not a number up to %d",
-			    m->options->api_qps, API_QPS_MAX);
-	if (r == 0 && m->options->api_burst &&
-	    (parse_u64(m->options->api_burst, API_QPS_MAX, &burst) < 0 || burst == 0))
-		r = err_set(err, ERR_INVALID,
-			    "--kube-api-burst: \"%s\" is not a number from 1 to %d",
-			    m->options->api_burst, API_QPS_MAX);
+	if (r == 0)
+		r = kube_rate_parse(m->options->api_qps, m->options->api_burst, &m->rate, err);
 	return r == 0 && m->options->leader_elect ? lease_settings(m, err) : r;
 }
 
@@ -607,7 +585,7 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 {
 	m->failed = failed;
 	m->failed_data = data;
-	m->client = client(m, transport, api_qps(m->options));
+	m->client = client(m, transport, m->rate.qps);
 	prepare_election(m, transport);
 	join_replicas(m, transport);
 	/* Events have a throttle of their own: a flood of them must not delay work. */

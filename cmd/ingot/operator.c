@@ -162,6 +162,7 @@ static int run(void *data)
 	else
 		loop_run(o.loop);
 	stop(&o);
+	free(options->manager.api_servers.items);
 	return r < 0 || o.failed ? EXIT_FAILED : EXIT_OK;
 }
 

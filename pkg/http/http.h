@@ -81,6 +81,9 @@ struct http_request {
 	unsigned max_redirects;	 /* 0: not followed */
 	size_t max_body_bytes;	 /* of a collected body; 0: 4 MiB */
 	bool accept_gzip;
+	/* A kept connection may die before any byte of the answer has come. Then the request is
+	 * sent again on a fresh one, unless it is a POST or says this: it may have been done. */
+	bool once;
 	const char *what; /* for error texts: "image of host metal3/node-1"; may be NULL */
 };
 

@@ -242,7 +242,7 @@ size_t op_on_read(char *out, size_t size, size_t n, void *data)
 }
 
 /* Curl asks for this when a kept connection broke while it was sending and it wants to repeat the
- * request on another. A POST may have been done: that is for the caller to find out. */
+ * request on another. What may have been done (http_request.once) is for the caller to find out. */
 int op_on_seek(void *data, curl_off_t offset, int origin)
 {
 	struct http_op *op = data;

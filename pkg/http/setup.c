@@ -183,7 +183,7 @@ int setup_request(struct http_op *op, const struct http_request *request, struct
 	if (request->body_len > 0)
 		op->body = xmemdup(request->body, request->body_len);
 	op->body_len = request->body_len;
-	op->resend = !streq(op->method, "POST");
+	op->resend = !request->once && !streq(op->method, "POST");
 	if (!is_method(op->method))
 		return err_set(err, ERR_INVALID, "\"%s\" is no HTTP method", op->method);
 	int r = parse_url(op, request, err);
@@ -306,8 +306,8 @@ static int set_url(struct http_op *op, struct err *err)
 	return 0;
 }
 
-/* A POST without a body would be repeated by curl when a kept connection breaks: it gets a fresh
- * one. */
+/* Without a body curl repeats a request when a kept connection breaks, and asks nobody: what must
+ * not be repeated gets a fresh one. */
 static void set_method(struct http_op *op)
 {
 	CURL *easy = op->easy;

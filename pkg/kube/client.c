@@ -2,8 +2,9 @@
  * transport, is repeated where that is safe, and completes once. See reference
  * kubernetes-client.md 2.
  *
- * Repeated are: 429 and 5xx with Retry-After, ten times at most (the server says that it did
- * nothing); broken connections, for GET only. No other write is ever sent twice: it may have been
+ * Repeated are: 429 and 5xx with Retry-After, ten times at most and with a minute of waiting in
+ * all, so that a reconcile has an end (the server says that it did nothing); broken connections,
+ * for GET only. No other write is ever sent twice, not by the transport either: it may have been
  * done.
  *
  * The throttle is a generic cell rate algorithm: one time, no refilling. Core thread. */
@@ -25,7 +26,7 @@ enum {
 	BROKEN_TRIES_MAX = 3, /* of broken connections */
 };
 
-static const usec_t RETRY_AFTER_MAX = USEC_PER_MIN;
+static const usec_t RETRY_AFTER_MAX = USEC_PER_MIN; /* the sum of one call */
 static const usec_t BROKEN_DELAY = 100 * USEC_PER_MSEC;
 
 struct kube_client {
@@ -59,7 +60,10 @@ struct kube_op {
 	struct kube_call *call;
 	struct timer timer; /* until the next try, or the failure that was there before any */
 	struct err early;
-	unsigned tries, broken;
+	unsigned tries, broken; /* of this page */
+	unsigned refusals;	/* with Retry-After, of all pages */
+	usec_t waited;		/* because of Retry-After, all pages together */
+	bool still_refused;	/* that came to an end */
 	usec_t asked, sent;
 	int status;
 	int64_t retry_after_s;
@@ -137,10 +141,17 @@ static void observe(const struct kube_op *op, int status)
 
 static bool retry_refused(struct kube_op *op, int status)
 {
-	if ((status != 429 && status < 500) || op->retry_after_s < 0 || ++op->tries >= TRIES_MAX)
+	if ((status != 429 && status < 500) || op->retry_after_s < 0)
+		return false;
+	usec_t left = RETRY_AFTER_MAX - op->waited;
+	op->refusals++;
+	op->still_refused = ++op->tries >= TRIES_MAX || left == 0;
+	if (op->still_refused)
 		return false;
 	usec_t delay = (usec_t)op->retry_after_s * USEC_PER_SEC;
-	timer_set_in(&op->timer, MIN(delay, RETRY_AFTER_MAX));
+	delay = MIN(delay, left);
+	op->waited += delay;
+	timer_set_in(&op->timer, delay);
 	return true;
 }
 
@@ -186,6 +197,10 @@ static void read_answer(struct kube_op *op, int status, const char *body, size_t
 	}
 	bool absent = status == 404 && op->absent_is_success;
 	kube_status_read(answer, status, &err);
+	if (op->still_refused)
+		err_wrap(&err,
+			 "still refused after %u tries and %" PRIu64 " s of waiting, as asked",
+			 op->refusals, op->waited / USEC_PER_SEC);
 	if (next_page(op, &err, &answer))
 		return;
 	finish(op, absent ? NULL : &err, &answer);

@@ -508,14 +508,16 @@ int kube_config_load_files(const char *paths, const char *context, struct kube_c
 /* --- in a pod
  * ----------------------------------------------------------------------------------------- */
 
+/* Of an account without a CA it is not said that "there is none": that would lead elsewhere. */
 static int check_ca(const char *path, struct err *err)
 {
 	_cleanup_(freep) char *pem = NULL;
+	struct err own = { 0 };
 	usec_t end;
-	int r = kube_read_file(path, &pem, err);
+	int r = kube_read_file(path, &pem, &own);
 	if (r == 0)
-		r = crypt_cert_not_after(pem, &end, err);
-	return r < 0 ? err_wrap(err, "service account: %s", path) : 0;
+		r = crypt_cert_not_after(pem, &end, &own);
+	return r == 0 ? 0 : err_set(err, ERR_INVALID, "service account: %s: %s", path, own.text);
 }
 
 int kube_config_load_in_cluster(const char *root, struct kube_config *ret, struct err *err)
@@ -552,13 +554,19 @@ int kube_config_load_in_cluster(const char *root, struct kube_config *ret, struc
 int kube_config_load(const char *path, const char *context, struct kube_config *ret,
 		     struct err *err)
 {
+	return kube_config_load_below("", path, context, ret, err);
+}
+
+int kube_config_load_below(const char *root, const char *path, const char *context,
+			   struct kube_config *ret, struct err *err)
+{
 	const char *env = getenv("KUBECONFIG"), *home = getenv("HOME");
 	if (!str_empty(path))
 		return kube_config_load_files(path, context, ret, err);
 	if (!str_empty(env))
 		return kube_config_load_files(env, context, ret, err);
 	struct err pod = { 0 };
-	if (kube_config_load_in_cluster("", ret, &pod) == 0)
+	if (kube_config_load_in_cluster(root, ret, &pod) == 0)
 		return 0;
 	if (pod.kind != ERR_NOT_FOUND)
 		return err_copy(err, &pod); /* in a pod, but broken: do not look elsewhere */

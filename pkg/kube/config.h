@@ -43,7 +43,8 @@ struct kube_config {
 };
 
 /* In this order: `path` (a flag; NULL: not given), $KUBECONFIG, the pod's service account,
- * $HOME/.kube/config. `context` NULL: the file's current-context. */
+ * $HOME/.kube/config. A pod without a token has no account; one that is broken otherwise is an
+ * error and not passed over. `context` NULL: the file's current-context. */
 int kube_config_load(const char *path, const char *context, struct kube_config *ret,
 		     struct err *err);
 /* One kubeconfig text, as if it stood in directory `dir`. Pure; for tests and fuzzing. */
@@ -53,7 +54,9 @@ int kube_config_parse(const char *text, size_t len, const char *dir, const char 
  */
 int kube_config_load_files(const char *paths, const char *context, struct kube_config *ret,
 			   struct err *err);
-/* `root` is "" but in tests. */
+/* `root`, which the service account's directory stands below, is "" but in tests. */
+int kube_config_load_below(const char *root, const char *path, const char *context,
+			   struct kube_config *ret, struct err *err);
 int kube_config_load_in_cluster(const char *root, struct kube_config *ret, struct err *err);
 /* Forks the helper process that runs the credential plugin, if there is one: before threads, and
  * before privileges are given up. Whoever gives up nothing leaves that to

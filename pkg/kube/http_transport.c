@@ -414,6 +414,7 @@ static int send_call(struct kube_call *c, struct err *err)
 		/* Lists are worth it; a watch would wait for the compressor's buffer to fill. */
 		.accept_gzip = !t->no_compression && streq(c->method, "GET") &&
 			       !strstr(c->path, "watch=1"),
+		.once = !streq(c->method, "GET") && !streq(c->method, "HEAD"),
 	};
 	c->op = http_start(t->http, &r, c->stream ? &stream : &plain, c, err);
 	return c->op ? 0 : err_value(err);

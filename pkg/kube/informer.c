@@ -157,10 +157,16 @@ static void removed(struct kube_informer *i, struct kube_object *last)
 	kube_object_unref(last);
 }
 
+/* A streamed list holds the changes of its time, too. Until its end the store stays as it was: a
+ * stream that breaks off may be followed by a list that is older than what it has told. */
 static void on_remove(void *data, struct json **object)
 {
 	struct kube_informer *i = data;
 	_cleanup_(freep) char *key = make_key(i, kube_namespace(*object), kube_name(*object));
+	if (i->listing) {
+		kube_object_unref(map_remove(&i->side, key));
+		return;
+	}
 	removed(i, cache_remove(&i->store, key, str_or(kube_uid(*object), "")));
 }
 

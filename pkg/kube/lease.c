@@ -67,6 +67,7 @@ struct kube_lease {
 	usec_t tried;	       /* start of the last request of any kind */
 	usec_t asked, renewed; /* start of the request under way; of the last good one */
 	struct err last_error;
+	bool releasing_again; /* after a broken connection, once */
 	loop_fn released;
 	void *released_data;
 };
@@ -206,9 +207,21 @@ static void wait_for_turn(struct kube_lease *l)
 	timer_set_at(&l->timer, next);
 }
 
+/* A connection that had been kept and was dead must not cost a standby the whole duration. */
+static bool release_again(struct kube_lease *l, const struct err *err)
+{
+	if (l->state != LEASE_RELEASING || l->releasing_again || err->kind != ERR_UNREACHABLE)
+		return false;
+	l->releasing_again = true;
+	try_again(l, 0);
+	return true;
+}
+
 static void failed(struct kube_lease *l, const struct err *err)
 {
 	l->last_error = *err;
+	if (release_again(l, err))
+		return;
 	log_warn("lease cannot be read or written, trying on", "lease", l->name, "error",
 		 err->text);
 	if (l->state == LEASE_RELEASING)
@@ -335,6 +348,8 @@ static void on_timer(void *data)
 		read_lease(l);
 	else if (l->state == LEASE_HELD)
 		write_lease(l, l->identity);
+	else if (l->state == LEASE_RELEASING)
+		write_lease(l, "");
 }
 
 static void on_deadline(void *data)

@@ -12,6 +12,8 @@
 struct kube_transport;
 struct kube_call; /* one request under way */
 
+/* What changes something is sent once: when its connection breaks it has failed, although it may
+ * have been done. Only the server's word that it did nothing (401) has a transport repeat it. */
 struct kube_http_request {
 	const char *method;
 	const char *path;	  /* with query, "/api/v1/…?watch=1" */

@@ -22,11 +22,12 @@ struct kube_watch_options {
 struct kube_watch_handlers {
 	/* A full list begins: what was known may be out of date. */
 	void (*restart)(void *data);
-	/* During the list: it exists. Afterwards: it was added or changed. */
+	/* During the list: it exists, or (streamed lists) has changed since it was told.
+	 * Afterwards: it was added or changed. */
 	void (*apply)(void *data, struct json **object);
 	/* The list is complete: whatever did not come since restart is gone. */
 	void (*listed)(void *data, const char *resource_version);
-	/* Last state of an object that was deleted. */
+	/* Last state of an object that was deleted; may come before a streamed list is complete. */
 	void (*remove)(void *data, struct json **object);
 	/* Something failed and is being repeated; for logs and readiness. Optional. */
 	void (*failed)(void *data, const struct err *err);

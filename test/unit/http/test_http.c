@@ -974,6 +974,33 @@ static void test_post_is_not_repeated(void **state)
 	story_release(&s);
 }
 
+/* What of a method reaches the server when the kept connection dies under it: with a body, and
+ * without one. */
+static void test_once(void **state)
+{
+	struct fixture *f = *state;
+	f->server = server_start(serve_once_per_connection, NULL, NULL);
+	static const char *const methods[] = { "PUT", "PATCH", "DELETE", "GET" };
+	for (size_t i = 0; i < ARRAY_SIZE(methods) * 4; i++) {
+		struct http_request r = { .method = methods[i / 4],
+					  .once = i & 1,
+					  .body = i & 2 ? "act" : NULL,
+					  .body_len = i & 2 ? 3 : 0 };
+		struct story s = ask(f, "/", (struct http_request){ 0 }, &story_collect);
+		story_release(&s);
+		int before = f->server->requests;
+		s = ask(f, "/", r, &story_collect);
+		bool fresh = r.once && r.body_len == 0;
+		int sent = r.once ? 1 : 2;
+		if (s.failed != (r.once && !fresh) || f->server->requests - before != sent)
+			fail_msg("%s, body %zu, once %d: sent %d times, %s", r.method, r.body_len,
+				 r.once, f->server->requests - before, s.err.text);
+		if (s.failed)
+			assert_int_equal(s.err.kind, ERR_UNREACHABLE);
+		story_release(&s);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -1015,6 +1042,7 @@ int main(void)
 		T(test_cancel_while_paused),
 		T(test_connections_per_host),
 		T(test_post_is_not_repeated),
+		T(test_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* Calls of the client: what goes over the wire, how answers are decoded, what is repeated, the
  * throttle. */
 
+#include "base/log.h"
 #include "fake.h"
 #include "unit/parse.h"
 
@@ -177,7 +178,53 @@ static void test_retry_after_ends(void **state)
 		fake_reply_after(fake_expect(f, "GET", "/"), 429, 1, "");
 	assert_int_equal(o.times, 1);
 	assert_int_equal(o.err.kind, ERR_BUSY);
+	assert_true(str_has_prefix(o.err.text,
+				   "get BareMetalHost m/a: still refused after 10 tries "
+				   "and 9 s of waiting, as asked: "));
 	fake_expect_nothing(f, USEC_PER_HOUR);
+}
+
+/* However long the server asks for: one call, all its pages together, waits for a minute. */
+static void test_retry_after_in_all(void **state)
+{
+	struct fake *f = *state;
+	static const struct {
+		int64_t asks;
+		unsigned tries;
+	} rows[] = { { 20, 4 }, { 25, 4 }, { 60, 2 }, { 3600, 2 }, { INT32_MAX, 2 }, { 7, 10 } };
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct outcome o = { 0 };
+		usec_t start = loop_now(f->loop);
+		kube_get(f->client, &hosts, "m", "a", outcome_done, &o);
+		for (unsigned k = 0; k < rows[i].tries; k++) {
+			assert_int_equal(o.times, 0);
+			fake_reply_after(fake_expect(f, "GET", "/"), 503, rows[i].asks, "");
+		}
+		assert_int_equal(o.times, 1);
+		assert_int_equal(loop_now(f->loop) - start, 60 * USEC_PER_SEC);
+		assert_int_equal(o.err.code, 503);
+		assert_non_null(strstr(o.err.text, "and 60 s of waiting, as asked"));
+		fake_expect_nothing(f, USEC_PER_HOUR);
+	}
+}
+
+static void test_retry_after_of_pages(void **state)
+{
+	struct fake *f = *state;
+	struct outcome o = { 0 };
+	usec_t start = loop_now(f->loop);
+	kube_list(f->client, &nodes, NULL, NULL, outcome_done, &o);
+	for (int page = 0; page < 2; page++) {
+		fake_reply_after(fake_expect(f, "GET", "/"), 429, 30, "");
+		fake_reply(fake_expect(f, "GET", "/"), 200,
+			   "{\"kind\":\"NodeList\",\"metadata\":{\"resourceVersion\":\"9\","
+			   "\"continue\":\"t\"},\"items\":[]}");
+	}
+	fake_reply_after(fake_expect(f, "GET", "/"), 429, 30, "");
+	assert_int_equal(o.times, 1);
+	assert_int_equal(o.err.kind, ERR_BUSY);
+	assert_int_equal(loop_now(f->loop) - start, 60 * USEC_PER_SEC);
+	outcome_release(&o);
 }
 
 static void test_no_retry_without_the_servers_word(void **state)
@@ -209,12 +256,38 @@ static void test_broken_connections(void **state)
 	assert_int_equal(o.times, 1);
 	assert_string_equal(o.err.text, "get BareMetalHost m/a: reset");
 	assert_int_equal(o.err.code, 0);
-	/* A write may have been done. */
-	_cleanup_(json_freep) struct json *host = parse(HOST("a", "5"));
-	kube_create(f->client, &hosts, host, outcome_done, &o);
-	fake_fail(fake_expect(f, "POST", "/"), ERR_UNREACHABLE, "reset");
+	/* Only the connection: what took too long would take too long again. */
+	kube_get(f->client, &hosts, "m", "a", outcome_done, &o);
+	fake_fail(fake_expect(f, "GET", "/"), ERR_TIMEOUT, "slow");
 	assert_int_equal(o.times, 2);
 	fake_expect_nothing(f, USEC_PER_MIN);
+}
+
+/* It may have been done: only the caller knows what that means. */
+static void test_no_write_is_repeated(void **state)
+{
+	struct fake *f = *state;
+	struct outcome o = { 0 };
+	_cleanup_(json_freep) struct json *host = parse(HOST("a", "5"));
+	static const char *const methods[] = { "POST", "PUT", "PUT", "PATCH", "PATCH", "DELETE" };
+	static const enum err_kind kinds[] = { ERR_UNREACHABLE, ERR_TIMEOUT, ERR_PROTOCOL };
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		outcome_release(&o);
+		kube_create(f->client, &hosts, host, outcome_done, &o);
+		kube_update(f->client, &hosts, host, outcome_done, &o);
+		kube_update_status(f->client, &hosts, host, outcome_done, &o);
+		kube_patch(f->client, &hosts, "m", "a", NULL, KUBE_PATCH_MERGE, host, outcome_done,
+			   &o);
+		kube_patch(f->client, &hosts, "m", "a", NULL, KUBE_PATCH_APPLY, host, outcome_done,
+			   &o);
+		kube_delete(f->client, &hosts, "m", "a", NULL, outcome_done, &o);
+		for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+			fake_fail(fake_expect(f, methods[i], "/"), kinds[k], "reset");
+			assert_int_equal(o.times, i + 1);
+			assert_int_equal(o.err.kind, kinds[k]);
+		}
+		fake_expect_nothing(f, USEC_PER_MIN);
+	}
 }
 
 /* --- lists
@@ -314,6 +387,56 @@ static void test_throttle(void **state)
 		fake_reply(fake_expect(f, "GET", "/"), 200, "{}");
 	assert_int_equal(loop_now(f->loop), start);
 	outcome_release(&o);
+}
+
+struct waits {
+	unsigned lines;
+	char first[200];
+};
+
+static void note_wait(void *data, enum log_level level, const char *line)
+{
+	struct waits *w = data;
+	if (level != LOG_WARN || !strstr(line, "wait for their turn"))
+		return;
+	if (w->lines++ == 0)
+		snprintf(w->first, sizeof(w->first), "%s", line);
+}
+
+static void ask_in_turn(struct fake *f, unsigned n)
+{
+	struct outcome o = { 0 };
+	for (unsigned i = 0; i < n; i++)
+		kube_get(f->client, &nodes, NULL, "n", outcome_done, &o);
+	for (unsigned i = 0; i < n; i++)
+		fake_reply(fake_expect(f, "GET", "/"), 200, "{}");
+	assert_int_equal(o.times, n);
+	outcome_release(&o);
+}
+
+/* A wait of a second is told, once a minute at most. */
+static void test_long_waits_are_logged(void **state)
+{
+	(void)state;
+	struct waits w = { 0 };
+	struct fake *f = fake_new(1, &(struct kube_client_options){ .qps = 10, .burst = 2 });
+	log_set_sink(note_wait, &w);
+	ask_in_turn(f, 2 + 9); /* the last of them waits for 0.9 s */
+	assert_int_equal(w.lines, 0);
+	fake_sleep(f, 2 * USEC_PER_SEC);
+	ask_in_turn(f, 2 + 30);
+	assert_int_equal(w.lines, 1);
+	assert_non_null(strstr(w.first, "--kube-api-qps"));
+	assert_non_null(strstr(w.first, "1000ms"));
+	assert_non_null(strstr(w.first, "get Node n"));
+	fake_sleep(f, 2 * USEC_PER_SEC);
+	ask_in_turn(f, 2 + 30);
+	assert_int_equal(w.lines, 1);
+	fake_sleep(f, USEC_PER_MIN);
+	ask_in_turn(f, 2 + 30);
+	assert_int_equal(w.lines, 2);
+	log_set_sink(NULL, NULL);
+	fake_free(f);
 }
 
 static void test_no_throttle(void **state)
@@ -444,12 +567,16 @@ int main(void)
 		T(test_bad_arguments_come_later),
 		T(test_retry_after),
 		T(test_retry_after_ends),
+		T(test_retry_after_in_all),
+		T(test_retry_after_of_pages),
 		T(test_no_retry_without_the_servers_word),
 		T(test_broken_connections),
+		T(test_no_write_is_repeated),
 		T(test_list_pages),
 		T(test_list_begins_anew_when_its_token_expires),
 		T(test_list_that_is_none),
 		T(test_throttle),
+		cmocka_unit_test(test_long_waits_are_logged),
 		cmocka_unit_test(test_no_throttle),
 		T(test_cancel),
 		cmocka_unit_test(test_observe),

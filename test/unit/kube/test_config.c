@@ -317,6 +317,96 @@ static void test_order(void **state)
 	free(flag);
 }
 
+static void set_pod(const char *host)
+{
+	if (host) {
+		setenv("KUBERNETES_SERVICE_HOST", host, 1);
+		setenv("KUBERNETES_SERVICE_PORT", "443", 1);
+		return;
+	}
+	unsetenv("KUBERNETES_SERVICE_HOST");
+	unsetenv("KUBERNETES_SERVICE_PORT");
+}
+
+#define ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/"
+
+/* NULL: the file is absent. */
+static void set_account(const char *pod, const char *token, const char *ca)
+{
+	const char *const rows[][2] = { { "token", token }, { "ca.crt", ca } };
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char *path = xasprintf("%s" ACCOUNT "%s", pod, rows[i][0]);
+		char *full = file(path, str_or(rows[i][1], ""));
+		if (!rows[i][1])
+			unlink(full);
+		free(full);
+		free(path);
+	}
+}
+
+static struct crypt_pair make_ca(void)
+{
+	struct crypt_pair ca = { 0 };
+	const struct crypt_cert_spec spec = { .common_name = "ca",
+					      .not_after = UINT64_C(4070908800) * USEC_PER_SEC,
+					      .is_ca = true };
+	assert_int_equal(crypt_make_cert(&spec, NULL, &ca, NULL), 0);
+	return ca;
+}
+
+/* All three are there: the list of files, the pod's account, the home directory. What is broken is
+ * an error where it stands in the order, whatever would come behind it. */
+static void test_order_in_a_pod(void **state)
+{
+	(void)state;
+	struct crypt_pair ca = make_ca();
+	const char *good = ca.cert;
+	const struct {
+		const char *host, *token, *ca; /* of the pod; host NULL: not in one */
+		const char *env;	       /* $KUBECONFIG; NULL: unset */
+		const char *server, *error;
+	} rows[] = {
+		{ "10.0.0.1", "tok", good, "env", "https://env.example:6443", NULL },
+		{ "10.0.0.1", "tok", "broken", "env", "https://env.example:6443", NULL },
+		{ "10.0.0.1", "tok", good, "missing", NULL, "missing" },
+		{ "10.0.0.1", "tok", good, NULL, "https://10.0.0.1:443", NULL },
+		{ "10.0.0.1", "tok", good, "", "https://10.0.0.1:443", NULL },
+		{ "10.0.0.1", "tok", "broken", NULL, NULL, ACCOUNT "ca.crt" },
+		{ "10.0.0.1", "tok", NULL, NULL, NULL, ACCOUNT "ca.crt" },
+		{ "10.0.0.1", " \n", good, NULL, NULL, ACCOUNT "token is empty" },
+		{ "10.0.0.1", NULL, NULL, NULL, "https://home.example:6443", NULL },
+		{ NULL, "tok", good, NULL, "https://home.example:6443", NULL },
+	};
+	char *home = file("order/.kube/config", CLUSTER("home", "") CONTEXT("x", "home", "u")
+							USER("u", "    token: t\n"));
+	char *env = file("env",
+			 CLUSTER("env", "") CONTEXT("x", "env", "u") USER("u", "    token: t\n"));
+	char *dir = xasprintf("%s/order", root), *pod = xasprintf("%s/orderly", root);
+	setenv("HOME", dir, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct kube_config c = { 0 };
+		struct err err = { 0 };
+		char *list = xasprintf("%s%s%s", rows[i].env && rows[i].env[0] ? root : "",
+				       rows[i].env && rows[i].env[0] ? "/" : "",
+				       str_or(rows[i].env, ""));
+		set_pod(rows[i].host);
+		set_account("orderly", rows[i].token, rows[i].ca);
+		rows[i].env ? setenv("KUBECONFIG", list, 1) : unsetenv("KUBECONFIG");
+		int r = kube_config_load_below(pod, NULL, NULL, &c, &err);
+		if (rows[i].server && (r < 0 || !streq(c.server, rows[i].server)))
+			fail_msg("row %zu: %s", i, r < 0 ? err.text : c.server);
+		if (rows[i].error && (r == 0 || !strstr(err.text, rows[i].error)))
+			fail_msg("row %zu: %s", i, r < 0 ? err.text : c.server);
+		kube_config_release(&c);
+		free(list);
+	}
+	set_pod(NULL);
+	unsetenv("KUBECONFIG");
+	unsetenv("HOME");
+	crypt_pair_release(&ca);
+	free(pod), free(dir), free(home), free(env);
+}
+
 static void test_in_cluster(void **state)
 {
 	(void)state;
@@ -325,8 +415,7 @@ static void test_in_cluster(void **state)
 	char *pod = xasprintf("%s/pod", root);
 	assert_true(kube_config_load_in_cluster(pod, &c, &err) < 0);
 	assert_int_equal(err.kind, ERR_NOT_FOUND);
-	setenv("KUBERNETES_SERVICE_HOST", "fd00::1", 1);
-	setenv("KUBERNETES_SERVICE_PORT", "443", 1);
+	set_pod("fd00::1");
 	assert_true(kube_config_load_in_cluster(pod, &c, &err) < 0);
 	assert_non_null(strstr(err.text, "serviceaccount/token"));
 	static const char dir[] = "pod/var/run/secrets/kubernetes.io/serviceaccount";
@@ -337,11 +426,7 @@ static void test_in_cluster(void **state)
 	free(file(name, "broken"));
 	assert_true(kube_config_load_in_cluster(pod, &c, &err) < 0);
 	assert_non_null(strstr(err.text, "ca.crt"));
-	struct crypt_pair ca = { 0 };
-	const struct crypt_cert_spec spec = { .common_name = "ca",
-					      .not_after = UINT64_C(4070908800) * USEC_PER_SEC,
-					      .is_ca = true };
-	crypt_make_cert(&spec, NULL, &ca, NULL);
+	struct crypt_pair ca = make_ca();
 	free(file(name, ca.cert));
 	free(name);
 	name = xasprintf("%s/namespace", dir);
@@ -361,8 +446,7 @@ static void test_in_cluster(void **state)
 	kube_config_release(&c);
 	crypt_pair_release(&ca);
 	unsetenv("POD_NAMESPACE");
-	unsetenv("KUBERNETES_SERVICE_HOST");
-	unsetenv("KUBERNETES_SERVICE_PORT");
+	set_pod(NULL);
 	free(pod);
 }
 
@@ -420,7 +504,8 @@ int main(void)
 		cmocka_unit_test(test_json_and_prefix), cmocka_unit_test(test_exec),
 		cmocka_unit_test(test_refusals),	cmocka_unit_test(test_chosen_context),
 		cmocka_unit_test(test_merge),		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_in_cluster),	cmocka_unit_test(test_proxies),
+		cmocka_unit_test(test_order_in_a_pod),	cmocka_unit_test(test_in_cluster),
+		cmocka_unit_test(test_proxies),
 	};
 	return cmocka_run_group_tests(tests, make_root, remove_root);
 }

@@ -1,7 +1,7 @@
 /* Informer against a model API server that fails in every way it can (reference
  * kubernetes-client.md 16 B): after the faults stop, the cache equals the server's state; at no
  * time is a handler told nonsense, nor does a reader see time run backwards. Each seed is another
- * history. */
+ * history; every other one has a server that streams its lists, and the changes of that time. */
 
 #include "fake.h"
 
@@ -10,6 +10,21 @@
 #include "kube/informer.h"
 
 enum { NAMES = 12, HISTORY = 40, SNAPSHOTS = 4, SEEDS = 150 };
+
+enum {
+	COUNT_ADD,
+	COUNT_UPDATE,
+	COUNT_REMOVE,
+	COUNT_FAULT,
+	COUNT_LIST,
+	COUNT_WATCH,
+	COUNT_GONE,
+	COUNT_SYNC,	    /* streamed lists that were complete */
+	COUNT_SYNC_APPLY,   /* objects added or changed before the end of one */
+	COUNT_SYNC_DELETED, /* likewise deleted */
+	COUNT_SYNC_BROKEN,  /* streams that failed before that end */
+	_COUNT_MAX,
+};
 
 struct object {
 	bool exists;
@@ -37,14 +52,13 @@ struct model {
 	struct change history[HISTORY];
 	size_t history_count;
 	struct snapshot snapshots[SNAPSHOTS];
-	bool calm; /* no faults any more */
+	bool streams; /* lists come as the beginning of watches */
+	bool calm;    /* no faults any more */
 	/* What the handler believes. */
 	struct map told;
 	uint64_t seen[NAMES], seen_uid[NAMES]; /* by a reader */
-	unsigned counts[8];
+	unsigned counts[_COUNT_MAX];
 };
-
-enum { COUNT_ADD, COUNT_UPDATE, COUNT_REMOVE, COUNT_FAULT, COUNT_LIST, COUNT_WATCH, COUNT_GONE };
 
 static uint64_t dice(struct model *m, uint64_t bound)
 {
@@ -107,11 +121,11 @@ static void random_change(struct model *m)
  * ----------------------------------------------------------------------------------------------------
  */
 
-/* An open watch's position is kept in call->note, as version + 1; NULL for other calls and for dead
- * ones. */
-static void set_position(struct kube_call *c, uint64_t version)
+/* An open watch's position is kept in call->note, as version + 1, with a bit that says whether its
+ * list has not ended yet; NULL for other calls and for dead ones. */
+static void set_position(struct kube_call *c, uint64_t version, bool syncing)
 {
-	c->note = (void *)(uintptr_t)(version + 1);
+	c->note = (void *)(uintptr_t)((version + 1) << 1 | syncing);
 }
 
 static bool is_watch(const struct kube_call *c)
@@ -121,7 +135,12 @@ static bool is_watch(const struct kube_call *c)
 
 static uint64_t position(const struct kube_call *c)
 {
-	return (uint64_t)(uintptr_t)c->note - 1;
+	return ((uint64_t)(uintptr_t)c->note >> 1) - 1;
+}
+
+static bool is_syncing(const struct kube_call *c)
+{
+	return (uintptr_t)c->note & 1;
 }
 
 static bool send_error(struct kube_call *c, int code, const char *reason)
@@ -136,6 +155,7 @@ static bool send_error(struct kube_call *c, int code, const char *reason)
 static bool disturb(struct model *m, struct kube_call *c, const char *frame)
 {
 	m->counts[COUNT_FAULT]++;
+	m->counts[COUNT_SYNC_BROKEN] += is_syncing(c);
 	switch (dice(m, 9)) {
 	case 0:
 		fake_send(c, frame, dice(m, strlen(frame)) + 1);
@@ -169,10 +189,12 @@ static bool send_change(struct model *m, struct kube_call *c, const struct chang
 {
 	_cleanup_(freep) char *frame = xasprintf("{\"type\":\"%s\",\"object\":%s}\n", h->type,
 						 h->text);
-	if (!m->calm && dice(m, 20) == 0)
-		return disturb(m, c, frame) && is_watch(c);
+	if (!m->calm && dice(m, 20) == 0 && !disturb(m, c, frame))
+		return false;
 	size_t len = strlen(frame), cut = dice(m, len);
-	set_position(c, h->version);
+	if (is_syncing(c))
+		m->counts[streq(h->type, "DELETED") ? COUNT_SYNC_DELETED : COUNT_SYNC_APPLY]++;
+	set_position(c, h->version, is_syncing(c));
 	return fake_send(c, frame, cut) && fake_send(c, frame + cut, len - cut);
 }
 
@@ -214,9 +236,42 @@ static void serve_watch(struct model *m, struct kube_call *c)
 			send_error(c, 410, "Expired");
 		return;
 	}
-	set_position(c, from);
+	set_position(c, from, false);
 	fake_head(c, 200, -1);
 	push_to(m, c);
+}
+
+static void send_bookmark(struct model *m, struct kube_call *c)
+{
+	bool end = is_syncing(c);
+	m->counts[COUNT_SYNC] += end;
+	set_position(c, m->version, false);
+	fake_sendf(c,
+		   "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"BareMetalHost\","
+		   "\"metadata\":{\"resourceVersion\":\"%llu\"%s}}}\n",
+		   (unsigned long long)m->version,
+		   end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
+}
+
+/* What exists, in any order. The bookmark at the end comes later: until then changes go out on the
+ * same stream. */
+static void serve_sync(struct model *m, struct kube_call *c)
+{
+	uint64_t first = dice(m, NAMES);
+	set_position(c, m->version, true);
+	fake_head(c, 200, -1);
+	for (uint64_t i = 0; i < NAMES; i++) {
+		int n = (int)((first + i) % NAMES);
+		_cleanup_(freep) char *text = object_text(m, n);
+		_cleanup_(freep) char *frame = xasprintf("{\"type\":\"ADDED\",\"object\":%s}\n",
+							 text);
+		if (!m->calm && dice(m, 60) == 0 && !disturb(m, c, frame))
+			return;
+		if (m->objects[n].exists)
+			fake_send(c, frame, strlen(frame));
+	}
+	if (m->calm || dice(m, 4) == 0)
+		send_bookmark(m, c);
 }
 
 static void send_bookmarks(struct model *m)
@@ -224,10 +279,7 @@ static void send_bookmarks(struct model *m)
 	list_for_each_safe(l, &m->f->open) {
 		struct kube_call *c = list_entry(l, struct kube_call, node);
 		if (is_watch(c) && position(c) == m->version)
-			fake_sendf(c,
-				   "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"BareMetalHost\","
-				   "\"metadata\":{\"resourceVersion\":\"%llu\"}}}\n",
-				   (unsigned long long)m->version);
+			send_bookmark(m, c);
 	}
 }
 
@@ -293,7 +345,8 @@ static void serve_list(struct model *m, struct kube_call *c)
 
 static bool refuse(struct model *m, struct kube_call *c)
 {
-	static const int codes[] = { 401, 403, 404, 410, 422, 429, 500, 503, 504 };
+	/* The last is a server's word that it streams no lists, which is never asked again. */
+	static const int codes[] = { 401, 403, 404, 410, 429, 500, 503, 504, 422 };
 	m->counts[COUNT_FAULT]++;
 	switch (dice(m, 5)) {
 	case 0:
@@ -308,7 +361,7 @@ static bool refuse(struct model *m, struct kube_call *c)
 		fake_reply_after(c, 429, (int64_t)dice(m, 5), "");
 		return true;
 	case 4:
-		fake_refuse(c, codes[dice(m, ARRAY_SIZE(codes))], "");
+		fake_refuse(c, codes[dice(m, ARRAY_SIZE(codes) - m->streams)], "");
 		return true;
 	}
 	return false;
@@ -319,7 +372,9 @@ static void serve(struct fake *f, struct kube_call *c)
 	struct model *m = f->data;
 	if (!m->calm && dice(m, 4) == 0 && refuse(m, c))
 		return;
-	if (strstr(c->path, "watch=1"))
+	if (strstr(c->path, "sendInitialEvents=true"))
+		serve_sync(m, c);
+	else if (strstr(c->path, "watch=1"))
 		serve_watch(m, c);
 	else
 		serve_list(m, c);
@@ -443,9 +498,10 @@ static void model_free(struct model *m)
 	fake_free(m->f);
 }
 
-static void run_history(uint64_t seed, unsigned totals[8])
+static void run_history(uint64_t seed, unsigned totals[_COUNT_MAX])
 {
-	struct model m = { .f = fake_new(seed, NULL) };
+	struct model m = { .streams = seed % 2 == 0 };
+	m.f = fake_new(seed, &(struct kube_client_options){ .stream_lists = m.streams });
 	m.f->data = &m;
 	m.f->serve = serve;
 	m.f->latency = 5 * USEC_PER_MSEC;
@@ -463,7 +519,7 @@ static void run_history(uint64_t seed, unsigned totals[8])
 		read_all(&m);
 	}
 	check_equal(&m, seed);
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < _COUNT_MAX; i++)
 		totals[i] += m.counts[i];
 	model_free(&m);
 }
@@ -471,16 +527,19 @@ static void run_history(uint64_t seed, unsigned totals[8])
 static void test_converges_after_faults(void **state)
 {
 	(void)state;
-	unsigned totals[8] = { 0 };
+	unsigned totals[_COUNT_MAX] = { 0 };
 	log_set_sink(quiet, NULL);
 	for (uint64_t seed = 1; seed <= SEEDS; seed++)
 		run_history(seed, totals);
 	/* The test is worth its name only if all of this happened. */
-	for (int i = 0; i <= COUNT_GONE; i++)
+	for (int i = 0; i < _COUNT_MAX; i++)
 		if (totals[i] < SEEDS / 2)
 			fail_msg("count %d is only %u", i, totals[i]);
 	print_message("# adds %u updates %u removes %u faults %u lists %u watches %u gone %u\n",
 		      totals[0], totals[1], totals[2], totals[3], totals[4], totals[5], totals[6]);
+	print_message("# streamed lists %u, in them changes %u deletions %u faults %u\n",
+		      totals[COUNT_SYNC], totals[COUNT_SYNC_APPLY], totals[COUNT_SYNC_DELETED],
+		      totals[COUNT_SYNC_BROKEN]);
 }
 
 int main(void)

@@ -9,7 +9,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <openssl/x509.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "kube/http_transport.h"
@@ -34,8 +37,19 @@ struct story {
 	bool cancel_in_head, cancel_in_body, refuse_body;
 };
 
-static struct crypt_pair ca, leaf, other_ca;
+static struct crypt_pair ca, leaf, other_ca, client1, client2;
 static char *token_path;
+
+/* Seconds by which the loop's clock runs ahead, as after a suspended machine wakes up. */
+static atomic_long ahead;
+
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+	long r = syscall(SYS_clock_gettime, id, ts);
+	if (r == 0 && id == CLOCK_BOOTTIME)
+		ts->tv_sec += atomic_load(&ahead);
+	return (int)r;
+}
 
 static void quiet(void *data, enum log_level level, const char *line)
 {
@@ -51,6 +65,8 @@ static int group_setup(void **state)
 	other_ca = make_cert((struct crypt_cert_spec){ .common_name = "other", .is_ca = true },
 			     NULL);
 	leaf = make_leaf(&ca);
+	client1 = make_cert((struct crypt_cert_spec){ .common_name = "one", .client = true }, &ca);
+	client2 = make_cert((struct crypt_cert_spec){ .common_name = "two", .client = true }, &ca);
 	return 0;
 }
 
@@ -60,6 +76,8 @@ static int group_teardown(void **state)
 	crypt_pair_release(&ca);
 	crypt_pair_release(&other_ca);
 	crypt_pair_release(&leaf);
+	crypt_pair_release(&client1);
+	crypt_pair_release(&client2);
 	return 0;
 }
 
@@ -83,10 +101,12 @@ static int teardown(void **state)
 		server_stop(f->server);
 	kube_config_release(&f->config);
 	loop_free(f->loop);
-	unlink(token_path);
-	char *crt = xasprintf("%s/ca.crt", f->dir);
-	unlink(crt);
-	free(crt);
+	static const char *const files[] = { "token", "ca.crt", "tls.crt", "tls.key" };
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		char *path = xasprintf("%s/%s", f->dir, files[i]);
+		unlink(path);
+		free(path);
+	}
 	rmdir(f->dir);
 	free(token_path);
 	free(f);
@@ -185,6 +205,7 @@ static void test_requests(void **state)
 	struct story s = { 0 };
 	f->config.token = xstrdup("t0ken");
 	f->config.as_user = xstrdup("other");
+	f->config.as_uid = xstrdup("6b29");
 	f->config.as_groups = xcalloc(2, sizeof(char *));
 	f->config.as_groups[0] = xstrdup("g");
 	f->config.as_extra = xcalloc(2, sizeof(char *));
@@ -201,6 +222,7 @@ static void test_requests(void **state)
 		"User-Agent: ingot/1.2\r\n",
 		"Authorization: Bearer t0ken\r\n",
 		"Impersonate-User: other\r\n",
+		"Impersonate-Uid: 6b29\r\n",
 		"Impersonate-Group: g\r\n",
 		"Impersonate-Extra-a%2Fb: c=d\r\n",
 		"Accept-Encoding: gzip\r\n",
@@ -222,6 +244,18 @@ static void test_requests(void **state)
 	strbuf_done(&s.body);
 }
 
+static void test_compression_disabled(void **state)
+{
+	struct fixture *f = *state;
+	struct story s = { 0 };
+	f->config.no_compression = true;
+	start(f, serve_plain, NULL);
+	ask(f, &s, &get);
+	assert_int_equal(s.status, 429);
+	assert_false(server_heard(f->server, "Accept-Encoding"));
+	strbuf_done(&s.body);
+}
+
 static void test_malformed_request(void **state)
 {
 	struct fixture *f = *state;
@@ -237,6 +271,48 @@ static void test_malformed_request(void **state)
 	end(&s);
 	loop_run(f->loop);
 	assert_int_equal(s.dones, 1);
+	strbuf_done(&s.body);
+}
+
+/* --- kept connections that die
+ * ------------------------------------------------------------------------------------------- */
+
+/* The second request on a connection is read, and perhaps done, but never answered. */
+static bool serve_once_per_connection(struct peer *p)
+{
+	return p->turn == 0 && peer_reply(p, "200 OK", "", "{}");
+}
+
+static void test_writes_are_sent_once(void **state)
+{
+	static const struct kube_http_request rows[] = {
+		{ .method = "POST", .body = "{}", .body_len = 2 },
+		{ .method = "PUT", .body = "{}", .body_len = 2 },
+		{ .method = "PATCH", .body = "{}", .body_len = 2 },
+		{ .method = "DELETE", .body = "{}", .body_len = 2 },
+		{ .method = "DELETE" },
+		{ .method = "GET" },
+	};
+	struct fixture *f = *state;
+	struct story s = { 0 };
+	start(f, serve_once_per_connection, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct kube_http_request r = rows[i];
+		r.path = "/x";
+		r.content_type = r.body_len ? "application/json" : NULL;
+		ask(f, &s, &get);
+		assert_int_equal(s.status, 200);
+		int before = f->server->requests;
+		ask(f, &s, &r);
+		int sent = f->server->requests - before;
+		if (sent != (streq(r.method, "GET") ? 2 : 1))
+			fail_msg("%s was sent %d times", r.method, sent);
+		/* What has no body goes on a connection of its own. */
+		if ((s.err.kind == ERR_NONE) != (r.body_len == 0))
+			fail_msg("%s: %s", r.method, s.err.text);
+		if (r.body_len > 0)
+			assert_int_equal(s.err.kind, ERR_UNREACHABLE);
+	}
 	strbuf_done(&s.body);
 }
 
@@ -352,6 +428,197 @@ static void test_ca_file_that_changes(void **state)
 	strbuf_done(&s.body);
 }
 
+static void test_insecure(void **state)
+{
+	struct fixture *f = *state;
+	struct story s = { 0 };
+	f->config.insecure = true;
+	start(f, serve_plain, &leaf);
+	ask(f, &s, &get);
+	assert_int_equal(s.status, 429);
+	/* The same server, without that word. */
+	f->t->ops->free(f->t);
+	f->config.insecure = false;
+	assert_int_equal(kube_http_transport_new(f->loop, &f->config, "x", &f->t, NULL), 0);
+	ask(f, &s, &get);
+	assert_int_equal(s.err.kind, ERR_DENIED);
+	strbuf_done(&s.body);
+}
+
+/* Answers with the name that the client asked for (SNI). */
+static bool serve_name(struct peer *p)
+{
+	const char *name = SSL_get_servername(p->ssl, TLSEXT_NAMETYPE_host_name);
+	return peer_reply(p, "200 OK", "", name ? name : "");
+}
+
+static void test_tls_server_name(void **state)
+{
+	static const char *const names[] = { "api.internal", NULL };
+	struct fixture *f = *state;
+	struct story s = { 0 };
+	struct crypt_pair named = make_cert(
+		(struct crypt_cert_spec){ .common_name = "x", .dns_names = names, .server = true },
+		&ca);
+	f->config.ca = xstrdup(ca.cert);
+	f->config.tls_server_name = xstrdup("api.internal");
+	start(f, serve_name, &named);
+	ask(f, &s, &get);
+	assert_int_equal(s.status, 200);
+	assert_string_equal(s.body.data, "api.internal");
+	char *host = xasprintf("Host: 127.0.0.1:%u\r\n", f->server->port);
+	assert_true(server_heard(f->server, host));
+	free(host);
+	/* Another name, and the one in the URL: refused. */
+	for (const char *name = "api.other"; name; name = streq(name, "") ? NULL : "") {
+		f->t->ops->free(f->t);
+		str_replace(&f->config.tls_server_name, name[0] ? name : NULL);
+		assert_int_equal(kube_http_transport_new(f->loop, &f->config, "x", &f->t, NULL), 0);
+		ask(f, &s, &get);
+		assert_int_equal(s.err.kind, ERR_DENIED);
+		assert_non_null(strstr(s.err.text, name[0] ? name : "127.0.0.1"));
+	}
+	crypt_pair_release(&named);
+	strbuf_done(&s.body);
+}
+
+/* --- files that change, by the clock
+ * ------------------------------------------------------------------------------------------- */
+
+/* "<client's name>/<its token>"; "/watch" says that and stays open. */
+static bool serve_identity(struct peer *p)
+{
+	char name[64] = "nobody";
+	X509 *cert = SSL_get1_peer_certificate(p->ssl);
+	const char *token = strstr(p->request.data, "Bearer ");
+	if (cert)
+		X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, name,
+					  sizeof(name));
+	X509_free(cert);
+	char *who = xasprintf("%s/%.*s", name, token ? (int)strcspn(token + 7, "\r") : 0,
+			      token ? token + 7 : "");
+	bool go_on;
+	if (peer_asks(p, "GET /prefix/watch")) {
+		char *text = xasprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+				       "%zx\r\n%s\r\n",
+				       strlen(who), who);
+		go_on = peer_say(p, text) && peer_hang(p);
+		free(text);
+	} else {
+		go_on = peer_reply(p, "200 OK", "", who);
+	}
+	free(who);
+	return go_on;
+}
+
+static int any_client(int good, X509_STORE_CTX *store)
+{
+	(void)good, (void)store;
+	return 1;
+}
+
+static void write_pair(const struct fixture *f, const char *cert, const char *key)
+{
+	write_file(f->config.cert_file, cert);
+	write_file(f->config.key_file, key);
+}
+
+/* Credentials in files, and a server that asks for certificates. */
+static void start_with_files(struct fixture *f)
+{
+	f->config.ca_file = xasprintf("%s/ca.crt", f->dir);
+	f->config.cert_file = xasprintf("%s/tls.crt", f->dir);
+	f->config.key_file = xasprintf("%s/tls.key", f->dir);
+	f->config.token_file = xstrdup(token_path);
+	write_file(f->config.ca_file, ca.cert);
+	write_pair(f, client1.cert, client1.key);
+	write_file(token_path, "first");
+	start(f, serve_identity, &leaf);
+	SSL_CTX_set_verify(f->server->tls, SSL_VERIFY_PEER, any_client);
+}
+
+static void assert_identity(struct fixture *f, struct story *s, const char *who)
+{
+	ask(f, s, &get);
+	while (s->dones == 0) /* another story may have stopped the loop */
+		loop_run(f->loop);
+	if (s->err.kind != ERR_NONE)
+		fail_msg("%s", s->err.text);
+	assert_string_equal(s->body.data, who);
+}
+
+/* Nobody says that the files have changed: after a minute they are looked at. */
+static void test_files_are_read_each_minute(void **state)
+{
+	struct fixture *f = *state;
+	struct story s = { 0 };
+	start_with_files(f);
+	assert_identity(f, &s, "one/first");
+	write_pair(f, client2.cert, client2.key);
+	write_file(token_path, "second\n");
+	atomic_fetch_add(&ahead, 30);
+	assert_identity(f, &s, "one/first");
+	atomic_fetch_add(&ahead, 30);
+	assert_identity(f, &s, "two/second");
+	/* Replaced by half: the old pair stays, until the other half is there. */
+	write_pair(f, client1.cert, client2.key);
+	atomic_fetch_add(&ahead, 60);
+	assert_identity(f, &s, "two/second");
+	write_pair(f, client1.cert, client1.key);
+	atomic_fetch_add(&ahead, 60);
+	assert_identity(f, &s, "one/second");
+	/* The CA. */
+	write_file(f->config.ca_file, other_ca.cert);
+	atomic_fetch_add(&ahead, 60);
+	ask(f, &s, &get);
+	assert_int_equal(s.err.kind, ERR_DENIED);
+	write_file(f->config.ca_file, ca.cert);
+	atomic_fetch_add(&ahead, 60);
+	assert_identity(f, &s, "one/second");
+	strbuf_done(&s.body);
+}
+
+static int keep_open(void *data, const char *bytes, size_t len)
+{
+	struct story *s = data;
+	strbuf_add(&s->body, bytes, len);
+	stop_later(s);
+	return 0;
+}
+
+/* A watch that was opened as somebody else ends as if the server had ended it; one whose CA alone
+ * has changed goes on. */
+static void test_watch_of_an_old_certificate(void **state)
+{
+	static const struct kube_http_handlers open = { on_head, keep_open, on_done };
+	struct fixture *f = *state;
+	struct story s = { 0 }, watch = { .f = f };
+	start_with_files(f);
+	watch.call = f->t->ops->start(f->t,
+				      &(struct kube_http_request){ .method = "GET",
+								   .path = "/watch?watch=1",
+								   .stream = true },
+				      &open, &watch);
+	loop_run(f->loop);
+	assert_string_equal(watch.body.data, "one/first");
+	struct strbuf two = { 0 };
+	strbuf_addf(&two, "%s%s", ca.cert, other_ca.cert);
+	write_file(f->config.ca_file, two.data);
+	atomic_fetch_add(&ahead, 60);
+	assert_identity(f, &s, "one/first");
+	assert_int_equal(watch.dones, 0);
+	write_pair(f, client2.cert, client2.key);
+	atomic_fetch_add(&ahead, 60);
+	assert_identity(f, &s, "two/first");
+	while (watch.dones == 0)
+		loop_run(f->loop);
+	assert_int_equal(watch.err.kind, ERR_NONE);
+	assert_int_equal(watch.status, 200);
+	strbuf_done(&two);
+	strbuf_done(&watch.body);
+	strbuf_done(&s.body);
+}
+
 static void test_bad_certificates(void **state)
 {
 	struct fixture *f = *state;
@@ -434,11 +701,17 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_requests),
+		T(test_compression_disabled),
 		T(test_malformed_request),
+		T(test_writes_are_sent_once),
 		T(test_token_rotation),
 		T(test_one_repetition_only),
 		T(test_missing_token_file),
 		T(test_ca_file_that_changes),
+		T(test_insecure),
+		T(test_tls_server_name),
+		T(test_files_are_read_each_minute),
+		T(test_watch_of_an_old_certificate),
 		T(test_bad_certificates),
 		T(test_streams),
 		T(test_cancel),

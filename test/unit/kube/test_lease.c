@@ -226,6 +226,23 @@ static void test_lost_answer_of_a_renewal(void **state)
 	assert_int_equal(c->lost, 0);
 }
 
+/* The connection that had been kept since the last renewal was dead. Writes are not repeated below
+ * us, so the lease does that, with most of its deadline left. */
+static void test_broken_connection_of_a_renewal(void **state)
+{
+	struct candidate *c = *state;
+	acquire(c);
+	for (int i = 1; i < 20; i++) {
+		fake_fail(fake_expect(c->f, "PUT", PATH "/op"), ERR_UNREACHABLE, "reset");
+		usec_t failed = loop_now(c->f->loop);
+		struct kube_call *put = fake_expect(c->f, "PUT", PATH "/op");
+		assert_int_equal(loop_now(c->f->loop) - failed, 2 * S);
+		lease_reply(put, 200, i % 2 ? "a" : "b", "me");
+	}
+	assert_int_equal(c->lost, 0);
+	assert_true(kube_lease_may_act(c->l));
+}
+
 static void test_taken_by_another(void **state)
 {
 	struct candidate *c = *state;
@@ -367,6 +384,23 @@ static void test_release_that_fails(void **state)
 	fake_expect(c->f, "PUT", PATH "/op"); /* hangs */
 	fake_sleep(c->f, 5 * S);
 	assert_int_equal(c->released, 1);
+}
+
+/* The same at the end: once more, at once. */
+static void test_broken_connection_of_the_release(void **state)
+{
+	struct candidate *c = *state;
+	acquire(c);
+	kube_lease_release(c->l, on_released, c);
+	fake_fail(fake_expect(c->f, "PUT", PATH "/op"), ERR_UNREACHABLE, "reset");
+	assert_int_equal(c->released, 0);
+	usec_t failed = loop_now(c->f->loop);
+	struct kube_call *put = fake_expect(c->f, "PUT", PATH "/op");
+	assert_int_equal(loop_now(c->f->loop), failed);
+	check_body(put, "", "1", 1, 4);
+	fake_fail(put, ERR_UNREACHABLE, "refused");
+	assert_int_equal(c->released, 1);
+	fake_expect_nothing(c->f, USEC_PER_HOUR);
 }
 
 static void test_release_without_a_lease(void **state)
@@ -535,6 +569,7 @@ int main(void)
 		T(test_free_lease_is_taken_at_once),
 		T(test_lost_answer_of_the_claim),
 		T(test_lost_answer_of_a_renewal),
+		T(test_broken_connection_of_a_renewal),
 		T(test_taken_by_another),
 		T(test_renew_deadline),
 		T(test_server_that_hangs),
@@ -544,6 +579,7 @@ int main(void)
 		T(test_release),
 		T(test_release_during_a_renewal),
 		T(test_release_that_fails),
+		T(test_broken_connection_of_the_release),
 		T(test_release_without_a_lease),
 		T(test_times),
 		cmocka_unit_test(test_never_two_leaders),
