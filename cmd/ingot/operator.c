@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -66,16 +67,17 @@ static void on_stopped(void *data)
 	loop_stop(o->loop);
 }
 
-/* The Lease is given back before the end, which a second signal does not wait for. */
+/* A second signal ends the process as it stands, which kill -9 may do as well. */
 static void on_signal(void *data)
 {
 	struct operator* o = data;
+	if (o->stopping) {
+		log_warn("stopping at once");
+		_exit(EXIT_FAILED);
+	}
 	log_info("stopping");
-	if (o->stopping || !o->manager)
-		loop_stop(o->loop);
-	else
-		manager_stop(o->manager, on_stopped, o);
 	o->stopping = true;
+	manager_stop(o->manager, on_stopped, o);
 }
 
 static void manager_failed(void *data, const struct err *err)
@@ -135,12 +137,13 @@ static int start(struct operator* o, struct operator_options *options, struct er
 
 static void stop(struct operator* o)
 {
+	/* First: nobody would hear a signal any more, so from now on it ends the process. */
+	for (size_t i = 0; i < ARRAY_SIZE(o->signals); i++)
+		loop_signal_close(o->signals[i]);
 	monitor_stop(o->monitor);
 	manager_free(o->manager);
 	if (o->transport)
 		o->transport->ops->free(o->transport);
-	for (size_t i = 0; i < ARRAY_SIZE(o->signals); i++)
-		loop_signal_close(o->signals[i]);
 	log_set_clock(NULL, NULL);
 	monitor_free(o->monitor);
 	loop_free(o->loop);
@@ -162,6 +165,7 @@ static int run(void *data)
 	else
 		loop_run(o.loop);
 	stop(&o);
+	net_prefixes_done(&options->manager.api_servers);
 	return r < 0 || o.failed ? EXIT_FAILED : EXIT_OK;
 }
 

@@ -35,6 +35,10 @@ struct host_controller *host_controller_free(struct host_controller *c);
 void host_controller_env(struct host_controller *c, struct engine_env *ret);
 /* Begins to watch; reconciles start when all caches are filled. */
 void host_controller_start(struct host_controller *c, struct engine *engine);
+/* Begins no pass any more. Passes that have decided make their writes, and saves of records are
+ * waited for; what has decided nothing yet is left to the next process. `drained` is called once
+ * when nothing is under way. Nothing here asks the engine any more, which may be freed before. */
+void host_controller_stop(struct host_controller *c, loop_fn drained, void *data);
 bool host_controller_ready(const struct host_controller *c);
 /* Sets the metrics of its queue that depend on the time. */
 void host_controller_measure(const struct host_controller *c);
