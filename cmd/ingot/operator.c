@@ -19,7 +19,7 @@
 struct operator_options {
 	struct manager_options manager;
 	struct monitor_options monitor;
-	const char *kubeconfig, *context, *log_level, *log_format;
+	const char *kubeconfig, *context, *log_level, *log_format, *tls_min;
 };
 
 #define ROW(n, arg, def, text, field)                                                              \
@@ -41,6 +41,8 @@ static const struct option_row rows[] = {
 		       api_burst),
 	MANAGER_ELECTION_ROWS,
 	MANAGER_WEBHOOK_ROWS,
+	ROW("tls-min-version", "VERSION", "TLS12",
+	    "TLS12 or TLS13: the oldest that webhooks and metrics speak", tls_min),
 	MONITOR_OPTION_ROWS(struct operator_options, monitor, "127.0.0.1:9440", "127.0.0.1:8443",
 			    "/metrics by HTTPS, for whom the cluster lets read it; 0: none"),
 	{ .name = NULL },
@@ -149,13 +151,22 @@ static void stop(struct operator* o)
 	loop_free(o->loop);
 }
 
+static int check(struct operator_options *o, struct err *err)
+{
+	enum web_tls tls_min;
+	if (web_tls_parse(o->tls_min, &tls_min, err) < 0)
+		return err_wrap(err, "--tls-min-version");
+	o->manager.webhook.tls_min = o->monitor.tls_min = tls_min;
+	int r = manager_check(&o->manager, err);
+	return r < 0 ? r : monitor_check(&o->monitor, false, err);
+}
+
 static int run(void *data)
 {
 	struct operator o = { 0 };
 	struct err err;
 	struct operator_options *options = data;
-	if (manager_check(&options->manager, &err) < 0 ||
-	    monitor_check(&options->monitor, false, &err) < 0) {
+	if (check(options, &err) < 0) {
 		fprintf(stderr, "ingot operator: %s\n", err.text);
 		return EXIT_USAGE;
 	}
