@@ -48,7 +48,9 @@
 #include "sandbox/sandbox.h"
 #include "web/web.h"
 
-#define TEN_YEARS (3650 * 24 * USEC_PER_HOUR)
+#define TEN_YEARS   (3650 * 24 * USEC_PER_HOUR)
+#define DRAIN_LIMIT (3 * USEC_PER_SEC)
+#define FLUSH_LIMIT (2 * USEC_PER_SEC)
 
 enum { HOUR_S = 3600, DAY_S = 24 * HOUR_S };
 
@@ -64,6 +66,7 @@ struct manager {
 	char *identity;
 	struct kube_lease *lease; /* NULL: no election, or not yet */
 	bool started;		  /* the installation is known */
+	struct timer drain_limit;
 	loop_fn stopped;
 	void *stopped_data;
 	struct kube_recorder *recorder;
@@ -637,19 +640,26 @@ void manager_measure(const struct manager *m)
 		engine_measure(m->engine);
 }
 
-/* No effect on anything outside afterwards. */
-static void stop_work(struct manager *m)
+/* --- the end
+ * ---------------------------------------------------------------------------------------------------
+ *
+ * In order: nothing reaches hardware, agents or booting machines any more; passes that have decided
+ * make their writes, while our webhooks still judge them for the API server; Events are sent; the
+ * Lease is given back. Each has its limit, for an API server that hangs. Until its turn the Lease
+ * is renewed, because no write leaves without it. A write of an image is the agent's work, and goes
+ * on without us. */
+
+/* Nothing comes in, and no effect on hardware goes out, afterwards. */
+static void stop_acting(struct manager *m)
 {
 	m->search = installation_cancel(m->search);
 	m->agent_server = web_server_close(m->agent_server);
 	m->boot_server = web_server_close(m->boot_server);
 	m->debug_server = web_server_close(m->debug_server);
-	webhooks_close(m->webhooks);
 	loop_drain(m->loop); /* requests that had come already; their handlers still stand */
 	m->dhcp = dhcp_server_close(m->dhcp);
 	m->tftp = tftp_server_close(m->tftp);
-	m->engine = engine_free(m->engine);
-	m->controller = host_controller_free(m->controller);
+	m->engine = m->glue.engine = engine_free(m->engine);
 }
 
 static void on_released(void *data)
@@ -658,22 +668,66 @@ static void on_released(void *data)
 	m->stopped(m->stopped_data);
 }
 
-void manager_stop(struct manager *m, loop_fn fn, void *data)
+static void release(struct manager *m)
 {
-	m->stopped = fn;
-	m->stopped_data = data;
-	stop_work(m);
+	webhooks_close(m->webhooks);
 	if (m->lease)
 		kube_lease_release(m->lease, on_released, m);
 	else
 		loop_post(m->loop, on_released, m);
 }
 
+static void on_flushed(void *data)
+{
+	struct manager *m = data;
+	char count[24];
+	size_t waiting = kube_recorder_stats(m->recorder).waiting;
+	snprintf(count, sizeof(count), "%zu", waiting);
+	if (waiting > 0)
+		log_warn("Events could not be sent before the end", "count", count);
+	release(m);
+}
+
+static void flush(struct manager *m)
+{
+	timer_stop(&m->drain_limit);
+	m->controller = host_controller_free(m->controller);
+	kube_recorder_flush(m->recorder, FLUSH_LIMIT, on_flushed, m);
+}
+
+static void on_drained(void *data)
+{
+	flush(data);
+}
+
+static void on_drain_limit(void *data)
+{
+	log_warn("writes to the API are cut off: it did not answer before the end");
+	flush(data);
+}
+
+void manager_stop(struct manager *m, loop_fn fn, void *data)
+{
+	m->stopped = fn;
+	m->stopped_data = data;
+	stop_acting(m);
+	if (m->options->leader_elect && !(m->lease && kube_lease_held(m->lease))) {
+		release(m); /* it has nothing to write, and must not become the leader now */
+		return;
+	}
+	timer_init(&m->drain_limit, m->loop, "end of writes", on_drain_limit, m);
+	timer_set_in(&m->drain_limit, DRAIN_LIMIT);
+	host_controller_stop(m->controller, on_drained, m);
+}
+
 struct manager *manager_free(struct manager *m)
 {
 	if (!m)
 		return NULL;
-	stop_work(m);
+	webhooks_close(m->webhooks);
+	stop_acting(m);
+	timer_stop(&m->drain_limit);
+	m->controller = host_controller_free(m->controller);
 	webhooks_free(m->webhooks);
 	kube_lease_free(m->lease);
 	kube_client_free(m->lease_client);

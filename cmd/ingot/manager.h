@@ -144,6 +144,8 @@ const char *manager_waits(const struct manager *m);
 bool manager_admits(const struct manager *m); /* its webhooks, if it is to have any, listen */
 bool manager_lease_stuck(const struct manager *m);
 void manager_measure(const struct manager *m);
-/* Ends all work, gives the Lease back, then calls fn. Only manager_free() may follow. */
+/* Ends in order, within ten seconds: no more effect on hardware, writes to the API that are under
+ * way end, Events are sent, the Lease is given back; then fn is called. Only manager_free() may
+ * follow, also before fn. */
 void manager_stop(struct manager *m, loop_fn fn, void *data);
 struct manager *manager_free(struct manager *m);

@@ -27,6 +27,7 @@ struct monitor {
 	struct kube_client *client;
 	struct kube_reviewer *reviewer;
 	struct crypt_pair cert;
+	enum web_tls tls_min;
 };
 
 struct listen {
@@ -147,6 +148,7 @@ static int open_server(struct monitor *m, const char *name, const struct listen 
 					      .port = net_port(&l->addr),
 					      .cert = cert ? cert->cert : NULL,
 					      .key = cert ? cert->key : NULL,
+					      .tls_min = m->tls_min,
 					      .routes = routes,
 					      .max_connections = 64 };
 	int r = web_server_open(m->web, &o, ret, err);
@@ -197,6 +199,7 @@ int monitor_start(const struct monitor_options *options, const struct monitor_wi
 		return r;
 	struct monitor *m = xcalloc(1, sizeof(*m));
 	m->wiring = *wiring;
+	m->tls_min = options->tls_min;
 	if (wiring->cluster)
 		make_reviewer(m);
 	r = open_all(m, &health, &metrics, err);

@@ -7,6 +7,7 @@
 
 struct monitor_options {
 	const char *health_addr, *metrics_addr; /* "[ADDRESS]:PORT", "0": none */
+	enum web_tls tls_min;			/* of the metrics; no option here */
 };
 
 #define MONITOR_OPTION_ROWS(type, member, health_standard, metrics_standard, metrics_help)         \

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -18,7 +19,7 @@
 struct operator_options {
 	struct manager_options manager;
 	struct monitor_options monitor;
-	const char *kubeconfig, *context, *log_level, *log_format;
+	const char *kubeconfig, *context, *log_level, *log_format, *tls_min;
 };
 
 #define ROW(n, arg, def, text, field)                                                              \
@@ -40,6 +41,8 @@ static const struct option_row rows[] = {
 		       api_burst),
 	MANAGER_ELECTION_ROWS,
 	MANAGER_WEBHOOK_ROWS,
+	ROW("tls-min-version", "VERSION", "TLS12",
+	    "TLS12 or TLS13: the oldest that webhooks and metrics speak", tls_min),
 	MONITOR_OPTION_ROWS(struct operator_options, monitor, "127.0.0.1:9440", "127.0.0.1:8443",
 			    "/metrics by HTTPS, for whom the cluster lets read it; 0: none"),
 	{ .name = NULL },
@@ -66,16 +69,17 @@ static void on_stopped(void *data)
 	loop_stop(o->loop);
 }
 
-/* The Lease is given back before the end, which a second signal does not wait for. */
+/* A second signal ends the process as it stands, which kill -9 may do as well. */
 static void on_signal(void *data)
 {
 	struct operator* o = data;
+	if (o->stopping) {
+		log_warn("stopping at once");
+		_exit(EXIT_FAILED);
+	}
 	log_info("stopping");
-	if (o->stopping || !o->manager)
-		loop_stop(o->loop);
-	else
-		manager_stop(o->manager, on_stopped, o);
 	o->stopping = true;
+	manager_stop(o->manager, on_stopped, o);
 }
 
 static void manager_failed(void *data, const struct err *err)
@@ -135,15 +139,26 @@ static int start(struct operator* o, struct operator_options *options, struct er
 
 static void stop(struct operator* o)
 {
+	/* First: nobody would hear a signal any more, so from now on it ends the process. */
+	for (size_t i = 0; i < ARRAY_SIZE(o->signals); i++)
+		loop_signal_close(o->signals[i]);
 	monitor_stop(o->monitor);
 	manager_free(o->manager);
 	if (o->transport)
 		o->transport->ops->free(o->transport);
-	for (size_t i = 0; i < ARRAY_SIZE(o->signals); i++)
-		loop_signal_close(o->signals[i]);
 	log_set_clock(NULL, NULL);
 	monitor_free(o->monitor);
 	loop_free(o->loop);
+}
+
+static int check(struct operator_options *o, struct err *err)
+{
+	enum web_tls tls_min;
+	if (web_tls_parse(o->tls_min, &tls_min, err) < 0)
+		return err_wrap(err, "--tls-min-version");
+	o->manager.webhook.tls_min = o->monitor.tls_min = tls_min;
+	int r = manager_check(&o->manager, err);
+	return r < 0 ? r : monitor_check(&o->monitor, false, err);
 }
 
 static int run(void *data)
@@ -151,8 +166,7 @@ static int run(void *data)
 	struct operator o = { 0 };
 	struct err err;
 	struct operator_options *options = data;
-	if (manager_check(&options->manager, &err) < 0 ||
-	    monitor_check(&options->monitor, false, &err) < 0) {
+	if (check(options, &err) < 0) {
 		fprintf(stderr, "ingot operator: %s\n", err.text);
 		return EXIT_USAGE;
 	}
@@ -162,7 +176,7 @@ static int run(void *data)
 	else
 		loop_run(o.loop);
 	stop(&o);
-	free(options->manager.api_servers.items);
+	net_prefixes_done(&options->manager.api_servers);
 	return r < 0 || o.failed ? EXIT_FAILED : EXIT_OK;
 }
 

@@ -109,7 +109,7 @@ struct standalone {
 	struct kube_transport *transport;
 	struct manager *manager;
 	struct monitor *monitor;
-	bool failed;
+	bool stopping, failed;
 };
 
 static void freep_path(char **path)
@@ -266,11 +266,27 @@ static int announce(struct standalone *s, struct err *err)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
+static void on_stopped(void *data)
+{
+	struct standalone *s = data;
+	loop_stop(s->loop);
+}
+
+/* The store's thread runs on meanwhile. A second signal ends the process as it stands, which kill
+ * -9 may do as well. */
 static void on_signal(void *data)
 {
 	struct standalone *s = data;
+	if (s->stopping) {
+		log_warn("stopping at once");
+		_exit(EXIT_FAILED);
+	}
 	log_info("stopping");
-	loop_stop(s->loop);
+	s->stopping = true;
+	if (s->manager)
+		manager_stop(s->manager, on_stopped, s);
+	else
+		loop_stop(s->loop);
 }
 
 static int catch_signals(struct standalone *s, struct err *err)
@@ -284,6 +300,9 @@ static int catch_signals(struct standalone *s, struct err *err)
 
 static void stop(struct standalone *s)
 {
+	/* First: nobody would hear a signal any more, so from now on it ends the process. */
+	for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
+		loop_signal_close(s->signals[i]);
 	web_server_close(s->server);
 	monitor_stop(s->monitor);
 	manager_free(s->manager);
@@ -297,8 +316,6 @@ static void stop(struct standalone *s)
 	loop_free(s->store_loop);
 	web_free(s->web);
 	pki_done(&s->pki);
-	for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
-		loop_signal_close(s->signals[i]);
 	free(s->debug_socket);
 	log_set_clock(NULL, NULL);
 	loop_free(s->loop);

@@ -102,6 +102,7 @@ static int open_server(struct webhooks *w, struct err *err)
 						    .port = (uint16_t)port,
 						    .cert = w->pair.cert,
 						    .key = w->pair.key,
+						    .tls_min = w->o->tls_min,
 						    .routes = rows,
 						    .max_connections = CONNECTIONS_MAX };
 	int r = w->thread.runs ? 0 : loop_thread_start(&w->thread, w->own, "webhook", err);

@@ -5,12 +5,14 @@
 
 #include "base/options.h"
 #include "kube/client.h"
+#include "web/web.h"
 
 /* Part of struct manager_options; MANAGER_WEBHOOK_ROWS fill it. */
 struct webhook_options {
 	const char *port; /* NULL or "0": none */
 	const char *bind, *service, *configuration, *lifetime, *cert_dir;
 	struct option_list names;
+	enum web_tls tls_min; /* no option here */
 };
 
 #define MANAGER_WEBHOOK_ROWS                                                                       \

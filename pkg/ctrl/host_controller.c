@@ -39,6 +39,9 @@ struct host_controller {
 	struct records *records;
 	struct kube_queue *queue;
 	struct map memories; /* key → struct host_memory */
+	bool stopping;
+	loop_fn drained;
+	void *drained_data;
 };
 
 struct secret_fetch {
@@ -55,6 +58,7 @@ struct run {
 	struct host_facts facts;
 	struct secret_fetch fetches[_SECRET_USE_MAX];
 	unsigned waiting; /* fetches under way, plus one while they are being started */
+	bool decided;	  /* what is left are writes */
 	struct host_result result;
 	size_t next_write;
 	struct kube_op *op;
@@ -178,7 +182,8 @@ static void conclude(struct run *r)
 {
 	struct host_controller *c = r->controller;
 	host_result_count(&r->result, kube_namespace(r->object), kube_name(r->object));
-	note_history(r);
+	if (!c->stopping)
+		note_history(r);
 	for (size_t i = 0; i < r->result.event_count; i++)
 		publish(c, r->object, r->result.events[i].warning, r->result.events[i].reason,
 			r->result.events[i].message);
@@ -361,6 +366,7 @@ static void reconcile(struct run *r)
 	f->random = random_fraction(c->options.loop);
 	f->max_provisioning_retries = c->options.max_provisioning_retries;
 	host_reconcile(f, &r->result);
+	r->decided = true;
 	next_write(r);
 }
 
@@ -554,7 +560,7 @@ static int preload(void *data, struct kube_object *o)
 static void on_synced(void *data)
 {
 	struct host_controller *c = data;
-	if (host_controller_waits(c))
+	if (c->stopping || host_controller_waits(c))
 		return;
 	kube_informer_each(c->hosts, preload, c);
 	kube_queue_start(c->queue);
@@ -657,6 +663,32 @@ void host_controller_start(struct host_controller *c, struct engine *engine)
 	kube_informer_start(c->secrets);
 	kube_informer_start(c->hardware);
 	kube_informer_start(c->records_informer);
+}
+
+/* Of one that has decided nothing, nothing is lost. */
+static void leave_undecided(struct host_controller *c)
+{
+	map_for_each(&c->memories, i) {
+		struct run *r = ((struct host_memory *)c->memories.entries[i].value)->run;
+		if (r && !r->decided)
+			finish(r, KUBE_DONE, 0);
+	}
+}
+
+static void on_passes_over(void *data)
+{
+	struct host_controller *c = data;
+	records_drain(c->records, c->drained, c->drained_data);
+}
+
+void host_controller_stop(struct host_controller *c, loop_fn drained, void *data)
+{
+	c->stopping = true;
+	c->engine = NULL;
+	c->drained = drained;
+	c->drained_data = data;
+	leave_undecided(c);
+	kube_queue_stop(c->queue, on_passes_over, c);
 }
 
 struct host_controller *host_controller_free(struct host_controller *c)

@@ -16,6 +16,9 @@ struct records {
 	struct kube_client *client;
 	struct kube_informer *informer;
 	struct list saves;
+	loop_fn drained;
+	void *drained_data;
+	struct timer drained_timer;
 };
 
 struct save {
@@ -26,12 +29,34 @@ struct save {
 	void *data;
 };
 
+static void on_drained(void *data)
+{
+	struct records *r = data;
+	loop_fn fn = TAKE_PTR(r->drained);
+	if (fn)
+		fn(r->drained_data);
+}
+
+static void check_drained(struct records *r)
+{
+	if (r->drained && list_empty(&r->saves))
+		timer_set_in(&r->drained_timer, 0);
+}
+
+void records_drain(struct records *r, loop_fn fn, void *data)
+{
+	r->drained = fn;
+	r->drained_data = data;
+	check_drained(r);
+}
+
 struct records *records_new(struct kube_client *client, struct kube_informer *informer)
 {
 	struct records *r = xcalloc(1, sizeof(*r));
 	r->client = client;
 	r->informer = informer;
 	list_init(&r->saves);
+	timer_init(&r->drained_timer, kube_client_loop(client), "records drained", on_drained, r);
 	return r;
 }
 
@@ -48,6 +73,7 @@ struct records *records_free(struct records *r)
 		return NULL;
 	list_for_each_safe(l, &r->saves)
 		save_free(list_entry(l, struct save, link));
+	timer_stop(&r->drained_timer);
 	free(r);
 	return NULL;
 }
@@ -64,12 +90,13 @@ struct json *records_get(const struct records *r, const char *key)
 static void on_saved(void *data, const struct err *err, struct json **answer)
 {
 	struct save *s = data;
+	struct records *r = s->records;
 	engine_saved_fn done = s->done;
 	void *done_data = s->data;
 	struct err conflict;
 	s->op = NULL;
 	if (!err && *answer)
-		kube_informer_note_written(s->records->informer, *answer);
+		kube_informer_note_written(r->informer, *answer);
 	if (err && err->kind == ERR_EXISTS) {
 		/* Somebody else made it since we looked: the same as a conflict. */
 		conflict = *err;
@@ -78,6 +105,7 @@ static void on_saved(void *data, const struct err *err, struct json **answer)
 	}
 	save_free(s);
 	done(done_data, err);
+	check_drained(r);
 }
 
 static struct json *new_object(const char *key, const char *uid)

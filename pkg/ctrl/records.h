@@ -10,6 +10,8 @@ struct records;
 
 struct records *records_new(struct kube_client *client, struct kube_informer *informer);
 struct records *records_free(struct records *r); /* saves under way are dropped unanswered */
+/* Calls fn once when no save is under way. */
+void records_drain(struct records *r, loop_fn fn, void *data);
 /* The record of a host, a new tree; NULL when there is none. */
 struct json *records_get(const struct records *r, const char *key);
 /* For struct engine_env. */

@@ -37,6 +37,7 @@ enum {
 };
 
 static const usec_t TRY_INTERVAL = 10 * USEC_PER_SEC;
+static const usec_t FLUSH_TRY_INTERVAL = 200 * USEC_PER_MSEC;
 static const usec_t SPAM_INTERVAL = 5 * USEC_PER_MIN;
 static const usec_t SIMILAR_INTERVAL = 10 * USEC_PER_MIN;
 static const usec_t SERVER_TTL = USEC_PER_HOUR; /* afterwards the server has forgotten it */
@@ -255,7 +256,7 @@ static void send_failed(struct kube_recorder *r, struct event *e, const struct e
 		return;
 	}
 	if (err_kind_info(err->kind)->retry && ++e->tries < TRIES_MAX) {
-		timer_set_in(&r->timer, TRY_INTERVAL);
+		timer_set_in(&r->timer, r->flushed ? FLUSH_TRY_INTERVAL : TRY_INTERVAL);
 		return;
 	}
 	/* For example 403: the namespace is being deleted. */
@@ -460,6 +461,8 @@ void kube_recorder_flush(struct kube_recorder *r, usec_t limit, loop_fn fn, void
 	r->flushed_data = data;
 	timer_set_in(&r->flush_timer, limit);
 	check_flushed(r);
+	timer_stop(&r->timer); /* there may be no later for what waits for another try */
+	send_next(r);
 }
 
 struct kube_recorder_stats kube_recorder_stats(const struct kube_recorder *r)

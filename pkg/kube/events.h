@@ -40,6 +40,7 @@ void kube_event(struct kube_recorder *r, const struct kube_event_ref *about, con
 void kube_event_related(struct kube_recorder *r, const struct kube_event_ref *about,
 			const struct kube_event_ref *related, const char *type, const char *reason,
 			const char *message);
-/* Calls fn once when nothing waits any more, or after `limit`. */
+/* Before the end: what waits is sent now, also what the server refused lately. Calls fn once when
+ * nothing waits any more, or after `limit`. */
 void kube_recorder_flush(struct kube_recorder *r, usec_t limit, loop_fn fn, void *data);
 struct kube_recorder_stats kube_recorder_stats(const struct kube_recorder *r);

@@ -44,11 +44,17 @@ bool net_prefixes_contain(const struct net_prefixes *list, const struct net_addr
 	return false;
 }
 
+void net_prefixes_done(struct net_prefixes *list)
+{
+	free(list->items);
+	*list = (struct net_prefixes){ 0 };
+}
+
 void net_policy_done(struct net_policy *p)
 {
-	free(p->allow.items);
-	free(p->refuse.items);
-	free(p->only.items);
+	net_prefixes_done(&p->allow);
+	net_prefixes_done(&p->refuse);
+	net_prefixes_done(&p->only);
 	*p = (struct net_policy){ 0 };
 }
 

@@ -23,6 +23,7 @@ struct net_policy {
 /* Comma-separated prefixes are added to the list. ERR_INVALID names the wrong one. */
 int net_prefixes_parse(struct net_prefixes *list, const char *text, struct err *err);
 void net_prefixes_add(struct net_prefixes *list, const struct net_prefix *p);
+void net_prefixes_done(struct net_prefixes *list);
 bool net_prefixes_contain(const struct net_prefixes *list, const struct net_addr *a);
 void net_policy_done(struct net_policy *p);
 /* Does the kernel deliver packets for it to this machine? As of now: addresses come and go. */

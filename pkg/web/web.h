@@ -84,6 +84,9 @@ struct web_route {
 	size_t max_queue_bytes; /* of a stream; 0: 16 MiB */
 };
 
+/* The oldest version that a listener speaks. */
+enum web_tls { WEB_TLS_1_2, WEB_TLS_1_3, _WEB_TLS_MAX };
+
 struct web_server_options {
 	const char *name;    /* for logs */
 	const char *address; /* numeric; NULL: all */
@@ -95,10 +98,14 @@ struct web_server_options {
 	const char *cert, *key; /* PEM; NULL: plain HTTP */
 	const char *client_ca;	/* PEM: client certificates are asked for and verified, but not
 				   required */
+	enum web_tls tls_min;
 	const struct web_route *routes; /* ended by prefix NULL; copied */
 	unsigned max_connections;	/* 0: 1024 */
 	int bound;			/* of web_bind(); 0: none. Taken, also on failure */
 };
+
+/* By the names of Kubernetes' components: TLS12, TLS13. */
+int web_tls_parse(const char *name, enum web_tls *ret, struct err *err);
 
 /* Takes the port and does not listen: who connects is refused, until web_server_open() gets the
  * descriptor that this returns. Both with the same options, of which address, port and device are

@@ -266,6 +266,25 @@ static void test_flush(void **state)
 	assert_int_equal(x->flushed, 3);
 }
 
+/* What waits for another try has no other before the end. */
+static void test_flush_of_what_was_refused(void **state)
+{
+	struct fixture *x = *state;
+	kube_event(x->r, &host, "Normal", "A", "a");
+	fake_refuse(fake_expect(x->f, "POST", PATH), 503, "ServiceUnavailable");
+	kube_event(x->r, &host, "Normal", "B", "b");
+	fake_expect_nothing(x->f, USEC_PER_SEC);
+	kube_recorder_flush(x->r, USEC_PER_SEC, on_flushed, x);
+	fake_refuse(fake_expect(x->f, "POST", PATH), 503, "ServiceUnavailable");
+	fake_sleep(x->f, USEC_PER_SEC / 2);
+	assert_int_equal(x->flushed, 0);
+	made(fake_expect(x->f, "POST", PATH), "A-1");
+	made(fake_expect(x->f, "POST", PATH), "B-1");
+	fake_sleep(x->f, 1);
+	assert_int_equal(x->flushed, 1);
+	assert_int_equal(kube_recorder_stats(x->r).sent, 2);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -280,6 +299,7 @@ int main(void)
 		T(test_failures),
 		T(test_queue_has_an_end),
 		T(test_flush),
+		T(test_flush_of_what_was_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

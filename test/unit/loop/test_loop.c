@@ -7,11 +7,19 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
 
 #include "loop/loop.h"
 
@@ -354,6 +362,84 @@ static void test_drain(void **state)
 	loop_free(c.loop);
 }
 
+/* --- the clock of a machine that was suspended ----------------------------------------------- */
+
+enum { SUSPENDED_S = 1000000 };
+enum { CLOCK_GOOD, CLOCK_WRONG, CLOCK_NO_NAMESPACE, CLOCK_NO_OFFSET };
+
+static usec_t kernel_clock(clockid_t id)
+{
+	struct timespec ts;
+	clock_gettime(id, &ts);
+	return (usec_t)ts.tv_sec * USEC_PER_SEC + (usec_t)ts.tv_nsec / 1000;
+}
+
+/* In the namespace. */
+static int compare_clocks(usec_t boottime_outside)
+{
+	struct loop *loop;
+	struct err err = { 0 };
+	usec_t before = kernel_clock(CLOCK_BOOTTIME);
+	if (before < boottime_outside + SUSPENDED_S * USEC_PER_SEC)
+		return CLOCK_NO_OFFSET;
+	if (loop_new(&loop, &err) < 0)
+		return CLOCK_WRONG;
+	usec_t now = loop_now(loop);
+	usec_t after = kernel_clock(CLOCK_BOOTTIME);
+	loop_free(loop);
+	return before <= now && now <= after ? CLOCK_GOOD : CLOCK_WRONG;
+}
+
+static int enter_clock_of_suspended(void)
+{
+	static const char offsets[] = "boottime 1000000 0\n";
+	if (unshare((geteuid() ? CLONE_NEWUSER : 0) | CLONE_NEWTIME) < 0)
+		return -errno;
+	int fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ssize_t n = write(fd, offsets, sizeof(offsets) - 1);
+	int r = n < 0 ? -errno : 0;
+	close(fd);
+	return r;
+}
+
+static int exit_status_of(pid_t pid)
+{
+	int status = 0;
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : CLOCK_WRONG;
+}
+
+/* The children of who asks for a time namespace are in it. */
+static _Noreturn void run_suspended(usec_t boottime_outside)
+{
+	if (enter_clock_of_suspended() < 0)
+		_exit(CLOCK_NO_NAMESPACE);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(compare_clocks(boottime_outside));
+	_exit(exit_status_of(pid));
+}
+
+/* A lease must be over after a suspend as long as it: CLOCK_MONOTONIC would not have counted that.
+ */
+static void test_suspend_counts(void **state)
+{
+	(void)state;
+	usec_t boottime = kernel_clock(CLOCK_BOOTTIME);
+	pid_t pid = fork();
+	if (pid == 0)
+		run_suspended(boottime);
+	int status = exit_status_of(pid);
+	if (status == CLOCK_NO_NAMESPACE) {
+		print_message("skipped: no time namespaces here\n");
+		skip();
+	}
+	assert_int_equal(status, CLOCK_GOOD);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -370,6 +456,7 @@ int main(void)
 		cmocka_unit_test(test_timer_cannot_starve_io),
 		cmocka_unit_test(test_signal),
 		cmocka_unit_test(test_drain),
+		cmocka_unit_test(test_suspend_counts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

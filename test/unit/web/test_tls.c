@@ -106,6 +106,49 @@ static void only_http11(void **state)
 	assert_true(SSL_version(c.ssl) >= TLS1_2_VERSION);
 }
 
+/* Does a client that speaks nothing newer come through? */
+static bool shakes_hands(uint16_t port, int newest)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL_CTX_set_max_proto_version(ctx, newest);
+	SSL *ssl = SSL_new(ctx);
+	int fd = dial_port(port);
+	SSL_set_fd(ssl, fd);
+	bool done = SSL_connect(ssl) == 1;
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	close(fd);
+	return done;
+}
+
+static void oldest_version(void **state)
+{
+	static const struct {
+		const char *name;
+		bool takes_1_2;
+	} rows[] = { { "TLS12", true }, { "TLS13", false } };
+	struct rig *rig = *state;
+	struct web_server *s;
+	struct err err = { 0 };
+	const struct web_route routes[] = { { "/", rig->loop, handle_echo, rig, 0, 0 }, { NULL } };
+	struct web_server_options o = { .address = "127.0.0.1",
+					.cert = pki.server.cert,
+					.key = pki.server.key,
+					.routes = routes };
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(web_tls_parse(rows[i].name, &o.tls_min, &err), 0);
+		assert_int_equal(web_server_open(rig->web, &o, &s, &err), 0);
+		assert_false(shakes_hands(web_server_port(s), TLS1_1_VERSION));
+		assert_int_equal(shakes_hands(web_server_port(s), TLS1_2_VERSION),
+				 rows[i].takes_1_2);
+		assert_true(shakes_hands(web_server_port(s), TLS1_3_VERSION));
+		web_server_close(s);
+	}
+	assert_true(web_tls_parse("TLS11", &o.tls_min, &err) < 0);
+	assert_non_null(strstr(err.text, "TLS11"));
+}
+
 static void chain(void **state)
 {
 	struct rig *rig = *state;
@@ -287,6 +330,7 @@ int main(void)
 		TEST(certificate_reaches_the_handler),
 		TEST(resumption),
 		TEST(only_http11),
+		TEST(oldest_version),
 		TEST(chain),
 		TEST(file),
 		TEST(big_body),

@@ -44,6 +44,7 @@ floating, and would be written 7.776e+06. */}}
 - --retry-period={{ .Values.leaderElection.retryPeriod }}
 - --metrics-addr={{ if .Values.metrics.port }}:{{ end }}{{ .Values.metrics.port }}
 {{- include "ingot.option" (list "health-addr" (printf "127.0.0.1:%v" .Values.healthPort) "127.0.0.1:9440") }}
+{{- include "ingot.option" (list "tls-min-version" .Values.tlsMinVersion "TLS12") }}
 {{- include "ingot.option" (list "webhook-port" .Values.webhook.port 9443) }}
 {{- include "ingot.option" (list "webhook-service" (include "ingot.webhook" .) "ingot-webhook") }}
 {{- include "ingot.option" (list "webhook-configuration" (include "ingot.name" .) "ingot") }}
