@@ -211,6 +211,7 @@ static int start_web(struct standalone *s, struct err *err)
 		.key = s->pki.server.key,
 		.client_ca = s->pki.ca.cert,
 		.routes = routes,
+		.chunked = true,
 	};
 	int r = web_new(&s->web, err);
 	return r < 0 ? r : web_server_open(s->web, &options, &s->server, err);

@@ -1,11 +1,11 @@
-/* Bodies to objects (a front has turned protobuf into JSON before): what a client sent is parsed,
- * checked for kind, version and the shape of its metadata, and freed of fields that nobody knows.
- */
+/* Bodies to objects: what a client sent is parsed, checked for kind, version and the shape of its
+ * metadata, and freed of fields that nobody knows. */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "apiserver/internal.h"
+#include "apiserver/protobuf.h"
 #include "base/mem.h"
 #include "yaml/yaml_json.h"
 
@@ -56,30 +56,46 @@ static int parse_json(const struct api_request *q, struct json **ret, struct err
 	return json_parse(q->body, q->body_len, ret, err);
 }
 
-static const struct {
+static int parse_protobuf(const struct api_request *q, struct json **ret, struct err *err)
+{
+	_cleanup_(strbuf_done) struct strbuf converted = { 0 };
+	if (protobuf_to_json(q->body, q->body_len, &converted) < 0)
+		return err_set(err, ERR_INVALID, "it is no protobuf message of a known shape");
+	return json_parse(converted.data, converted.len, ret, err);
+}
+
+static const struct reader {
 	const char *media;
 	int (*parse)(const struct api_request *q, struct json **ret, struct err *err);
+	const char *fault; /* what goes before the parser's own words */
 } readers[] = {
-	{ "application/json", parse_json },
-	{ "application/yaml", parse_yaml },
+	{ "application/json", parse_json, "couldn't get version/kind; json parse error: " },
+	{ "application/yaml", parse_yaml, "couldn't get version/kind; json parse error: " },
+	{ "application/vnd.kubernetes.protobuf", parse_protobuf, "" },
 };
+
+static const struct reader *find_reader(const struct call *c)
+{
+	if (str_empty(c->request->content_type))
+		return &readers[0];
+	for (size_t i = 0; i < ARRAY_SIZE(readers); i++)
+		if (has_type(c, readers[i].media))
+			return &readers[i];
+	return NULL;
+}
 
 int decode_body(struct call *c, struct json **ret)
 {
 	struct err err;
-	size_t i = 0;
-	while (i < ARRAY_SIZE(readers) && !str_empty(c->request->content_type) &&
-	       !has_type(c, readers[i].media))
-		i++;
-	if (i == ARRAY_SIZE(readers))
+	const struct reader *reader = find_reader(c);
+	if (!reader)
 		return fail(
 			c, 415, "UnsupportedMediaType",
-			"the body of the request was in an unknown format - accepted media types include: application/json, application/yaml");
-	if (readers[i].parse(c->request, ret, &err) < 0)
-		return fail(
-			c, 400, "BadRequest",
-			"the object provided is unrecognized (must be of type %s): couldn't get version/kind; json parse error: %s",
-			c->resource ? c->resource->kind : "object", err.text);
+			"the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf");
+	if (reader->parse(c->request, ret, &err) < 0)
+		return fail(c, 400, "BadRequest",
+			    "the object provided is unrecognized (must be of type %s): %s%s",
+			    c->resource ? c->resource->kind : "object", reader->fault, err.text);
 	return check_shape(c, ret);
 }
 

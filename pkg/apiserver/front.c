@@ -8,11 +8,9 @@
 #include "apiserver/front.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/protobuf.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -37,23 +35,10 @@ struct exchange {
 	size_t header_count;
 };
 
-#define STATUS(code, reason, message)                                                                              \
-	"{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"" message \
-	"\",\"reason\":\"" reason "\",\"code\":" #code "}\n"
-
 /* What the front answers itself, in kube-apiserver's words. */
-static const struct refusal {
-	int status;
-	const char *text;
-} unauthorized = { 401, STATUS(401, "Unauthorized", "Unauthorized") },
-  malformed = { 400, STATUS(400, "BadRequest",
-			    "the object provided is unrecognized: it is no protobuf "
-			    "message of a known shape") },
-  unknown_format = {
-	  415, STATUS(415, "UnsupportedMediaType",
-		      "the body of the request was in an unknown format - accepted media types "
-		      "include: application/json, application/yaml")
-  };
+static const char unauthorized[] =
+	"{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+	"\"message\":\"Unauthorized\",\"reason\":\"Unauthorized\",\"code\":401}\n";
 
 static const char no_cache[] = "Cache-Control: no-cache, private";
 
@@ -264,27 +249,13 @@ static const struct api_front_ops ops = {
 
 /* --- requests --------------------------------------------------------------------------------- */
 
-static void refuse(struct web_request *r, const struct refusal *why)
+static void refuse(struct web_request *r)
 {
 	const char *const headers[] = { no_cache, NULL };
-	const struct web_reply_head head = { .status = why->status,
+	const struct web_reply_head head = { .status = 401,
 					     .content_type = "application/json",
 					     .headers = headers };
-	web_reply(r, &head, why->text, strlen(why->text));
-}
-
-/* The server reads JSON and YAML; a body in protobuf is turned into JSON here, in `text`. */
-static const struct refusal *convert_body(struct api_request *request, struct strbuf *text)
-{
-	if (request->body_len == 0 || !protobuf_is_type(request->content_type))
-		return NULL;
-	int r = protobuf_to_json(request->body, request->body_len, text);
-	if (r < 0)
-		return r == -EOPNOTSUPP ? &unknown_format : &malformed;
-	request->content_type = "application/json";
-	request->body = text->data;
-	request->body_len = text->len;
-	return NULL;
+	web_reply(r, &head, unauthorized, sizeof(unauthorized) - 1);
 }
 
 static void hand_over(struct api_front *f, const struct api_request *request, struct web_request *r,
@@ -314,7 +285,7 @@ void api_front_handle(void *data, struct web_request *r)
 	_cleanup_(api_user_done) struct api_user user = { 0 };
 	const char *token;
 	if (!identify(f, r, &user, &token)) {
-		refuse(r, &unauthorized);
+		refuse(r);
 		return;
 	}
 	struct api_request request = {
@@ -328,11 +299,6 @@ void api_front_handle(void *data, struct web_request *r)
 		.impersonate = impersonation(r),
 		.user_agent = web_header(r, "user-agent"),
 	};
-	_cleanup_(strbuf_done) struct strbuf converted = { 0 };
 	request.body = web_body(r, &request.body_len);
-	const struct refusal *refusal = convert_body(&request, &converted);
-	if (refusal)
-		refuse(r, refusal);
-	else
-		hand_over(f, &request, r, token);
+	hand_over(f, &request, r, token);
 }

@@ -483,13 +483,6 @@ static int emit_message(const struct field *fields, const uint8_t *data, size_t 
 /* --- the envelope
  * ---------------------------------------------------------------------------------- */
 
-bool protobuf_is_type(const char *content_type)
-{
-	static const char type[] = "application/vnd.kubernetes.protobuf";
-	size_t len = strcspn(content_type, "; ");
-	return len == sizeof(type) - 1 && strncasecmp(content_type, type, len) == 0;
-}
-
 static char *take_string(const struct item *message, unsigned number)
 {
 	struct item item = { 0 };

@@ -3,13 +3,10 @@
  * Helm and controller-runtime send built-in kinds this way, and do not fall back. Answers are
  * always JSON, which all of them take. any thread */
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/str.h"
 
-/* "application/vnd.kubernetes.protobuf", with parameters or without. */
-bool protobuf_is_type(const char *content_type);
 /* Appends to out. -EINVAL: malformed; -EOPNOTSUPP: a kind without a table here. out may then hold a
  * part. */
 int protobuf_to_json(const void *data, size_t len, struct strbuf *out);

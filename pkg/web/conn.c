@@ -299,7 +299,8 @@ static void expect_body(struct conn *c)
 	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	conn_enter(c, CONN_BODY);
 	/* No need to encourage a peer that has begun (RFC 9110, 10.1.1). */
-	if (!c->request->head.expect_continue || !c->request->head.content_length || c->in.len)
+	const struct http1_head *h = &c->request->head;
+	if (!h->expect_continue || (!h->content_length && !h->chunked) || c->in.len)
 		return;
 	struct chunk *k = chunk_new(sizeof(go_on) - 1);
 	memcpy(k->data, go_on, k->len);
@@ -321,7 +322,7 @@ static bool read_head(struct conn *c)
 	r->conn = c;
 	strbuf_consume(&c->in, len);
 	c->scanned = 0;
-	int status = http1_parse(r->text, len, &r->head);
+	int status = http1_parse(r->text, len, c->server->chunked, &r->head);
 	if (status) {
 		drop_request(c); /* its head was not filled in */
 		refuse(c, status);
@@ -338,23 +339,49 @@ static bool read_head(struct conn *c)
 	return true;
 }
 
-static bool read_body(struct conn *c)
+/* What `in` holds of the body goes there; a status when it must not. */
+static int take_part(struct conn *c, bool *ret_whole)
 {
 	struct web_request *r = c->request;
 	size_t missing = (size_t)r->head.content_length - r->body.len;
 	size_t n = MIN(missing, c->in.len);
-	if (n) {
-		struct web *w = c->server->web;
-		if (n > w->bodies_max - w->bodies) {
-			refuse(c, 503);
-			return true;
-		}
-		w->bodies += n;
-		strbuf_add(&r->body, c->in.data, n);
-		strbuf_consume(&c->in, n);
-		progress(c);
+	struct web *w = c->server->web;
+	if (n > w->bodies_max - w->bodies)
+		return 503;
+	w->bodies += n;
+	strbuf_add(&r->body, c->in.data, n);
+	strbuf_consume(&c->in, n);
+	*ret_whole = n == missing;
+	return 0;
+}
+
+/* How much of it is body shows only when it is decoded: the common limit is passed by one piece of
+ * input at most, until the refusal gives it back. */
+static int take_chunks(struct conn *c, bool *ret_whole)
+{
+	struct web_request *r = c->request;
+	struct web *w = c->server->web;
+	size_t before = r->body.len, used = 0;
+	int status = chunked_decode(&r->chunks, c->in.data, c->in.len, r->route.max_body_bytes,
+				    &r->body, &used);
+	w->bodies += r->body.len - before;
+	strbuf_consume(&c->in, used);
+	*ret_whole = r->chunks.state == CHUNKED_DONE;
+	return status ? status : w->bodies > w->bodies_max ? 503 : 0;
+}
+
+static bool read_body(struct conn *c)
+{
+	struct web_request *r = c->request;
+	bool whole = false, came = c->in.len > 0;
+	int status = r->head.chunked ? take_chunks(c, &whole) : take_part(c, &whole);
+	if (status) {
+		refuse(c, status);
+		return true;
 	}
-	if (n < missing)
+	if (came)
+		progress(c);
+	if (!whole)
 		return false;
 	conn_enter(c, CONN_HANDLER);
 	request_dispatch(web_request_ref(r));

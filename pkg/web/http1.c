@@ -29,14 +29,14 @@ static const char *const singletons[] = {
 };
 
 /* RFC 9110, 5.6.2. */
-static bool is_token(unsigned char c)
+bool http1_is_token(unsigned char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
 	       (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
 }
 
 /* Field values: visible characters, blanks, obs-text (RFC 9110, 5.5). */
-static bool is_value(unsigned char c)
+bool http1_is_value(unsigned char c)
 {
 	return c == '\t' || (c >= 0x20 && c != 0x7f);
 }
@@ -144,7 +144,7 @@ static int parse_request_line(char *line, struct http1_head *head)
 		return BAD_REQUEST;
 	*target++ = '\0';
 	*version++ = '\0';
-	if (*line == '\0' || !all(line, is_token))
+	if (*line == '\0' || !all(line, http1_is_token))
 		return BAD_REQUEST;
 	head->method = line;
 	int status = parse_version(version, head);
@@ -168,7 +168,7 @@ static int parse_header(char *line, struct http1_head *head)
 		return BAD_REQUEST;
 	*colon = '\0';
 	/* Folded lines and blanks before the colon fail here. */
-	if (!all(line, is_token) || !all(colon + 1, is_value))
+	if (!all(line, http1_is_token) || !all(colon + 1, http1_is_value))
 		return BAD_REQUEST;
 	if (head->count == HTTP1_HEADERS_MAX)
 		return HEAD_TOO_LARGE;
@@ -188,12 +188,28 @@ static size_t occurrences(const struct http1_head *head, const char *name)
 	return n;
 }
 
-static int check_framing(struct http1_head *head)
+/* Two lengths, a coding under another one, or one that HTTP/1.0 does not know: two readers would
+ * see two bodies (RFC 9112, 6.1). Where chunks are of no use they are not taken at all: a body
+ * whose length is not known beforehand is the smuggler's tool. */
+static int check_coding(struct http1_head *head, bool chunks_taken)
 {
-	/* We could read chunks; but a body whose length is not known beforehand is the smuggler's
-	 * tool, and none of our clients sends one. */
-	if (http1_header(head, "transfer-encoding"))
+	const char *coding = http1_header(head, "transfer-encoding");
+	if (!coding)
+		return 0;
+	if (!chunks_taken)
 		return LENGTH_REQUIRED;
+	if (occurrences(head, "transfer-encoding") > 1 || strcasecmp(coding, "chunked") != 0 ||
+	    http1_header(head, "content-length") || head->minor == 0)
+		return BAD_REQUEST;
+	head->chunked = true;
+	return 0;
+}
+
+static int check_framing(struct http1_head *head, bool chunks_taken)
+{
+	int status = check_coding(head, chunks_taken);
+	if (status)
+		return status;
 	for (size_t i = 0; i < ARRAY_SIZE(singletons); i++)
 		if (occurrences(head, singletons[i]) > 1)
 			return BAD_REQUEST;
@@ -240,7 +256,7 @@ static int read_options(struct http1_head *head)
 	return 0;
 }
 
-int http1_parse(char *text, size_t len, struct http1_head *ret)
+int http1_parse(char *text, size_t len, bool chunks_taken, struct http1_head *ret)
 {
 	struct http1_head head = { 0 };
 	size_t start = skip_empty_lines(text, len);
@@ -256,7 +272,7 @@ int http1_parse(char *text, size_t len, struct http1_head *ret)
 		status = parse_header(line, &head);
 	}
 	if (!status)
-		status = check_framing(&head);
+		status = check_framing(&head, chunks_taken);
 	if (!status)
 		status = read_options(&head);
 	if (!status)

@@ -7,6 +7,7 @@
  *   reply.c    heads of answers as text
  *   tls.c      what OpenSSL must be told and asked
  *   http1.c    request heads
+ *   chunked.c  bodies in chunks
  *
  * A request is shared by its connection and its handler and counted; all that it may touch from a
  * foreign thread is constant after dispatch, atomic, or goes through the mailbox. */
@@ -18,6 +19,7 @@
 
 #include "base/list.h"
 #include "base/str.h"
+#include "web/chunked.h"
 #include "web/http1.h"
 #include "web/web.h"
 
@@ -72,6 +74,7 @@ struct web_request {
 	struct web_route route;
 	struct http1_head head; /* points into text */
 	char *text;
+	struct chunked chunks; /* of the body, while it comes in */
 	struct strbuf body;
 	char peer[INET6_ADDRSTRLEN];
 	char *peer_certificate;
@@ -144,7 +147,7 @@ struct web_server {
 	size_t conns_max;
 	size_t conn_count;
 	struct list conns; /* longest idle first */
-	bool tls;
+	bool tls, chunked;
 	SSL_CTX *tls_context;	       /* lws's; NULL: plain HTTP */
 	struct tls_identity *identity; /* NULL: the one that it was opened with */
 };

@@ -573,6 +573,7 @@ int web_server_open(struct web *w, const struct web_server_options *options,
 	s->path = xstrdup(options->socket);
 	s->port = bound_port(fd);
 	s->tls = options->cert != NULL;
+	s->chunked = options->chunked;
 	s->conns_max = options->max_connections ? options->max_connections : CONNS_DEFAULT;
 	list_init(&s->conns);
 	list_init(&s->link);

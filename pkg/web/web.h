@@ -3,8 +3,9 @@
  * a loop, the finished request (head and body) is posted to it, and the answer is mailed back. So a
  * handler may take its time and touch its loop's state without locks.
  *
- * Guards against request smuggling stand here: any Transfer-Encoding on a request gives 411, a
- * second Content-Length 400; HTTP/1.1 only. Every size a peer controls has a limit.
+ * Guards against request smuggling stand here: a Transfer-Encoding on a request gives 411, or,
+ * where chunks are taken, 400 for all but one "chunked" alone; a second Content-Length gives 400;
+ * HTTP/1.1 only. Every size a peer controls has a limit.
  *
  * At the end: close the server (nothing is posted to its routes' loops afterwards), let those loops
  * run what was posted, free them. web_free may come at any point. An answer that nobody waits for
@@ -101,7 +102,8 @@ struct web_server_options {
 	enum web_tls tls_min;
 	const struct web_route *routes; /* ended by prefix NULL; copied */
 	unsigned max_connections;	/* 0: 1024 */
-	int bound;			/* of web_bind(); 0: none. Taken, also on failure */
+	bool chunked; /* bodies may come in chunks: clients of an API stream files */
+	int bound;    /* of web_bind(); 0: none. Taken, also on failure */
 };
 
 /* By the names of Kubernetes' components: TLS12, TLS13. */

@@ -201,6 +201,12 @@ class Client:
         return connection.getresponse()
 
 
+def chunks(body, size):
+    """As a client sends what it reads from a pipe (RFC 9112, 7.1)."""
+    parts = [body[at:at + size] for at in range(0, len(body), size)] + [b""]
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
+
+
 class Answer:
     """All of an answer that is not a stream."""
 
@@ -271,6 +277,10 @@ class Run:
         return text + ("&" if query and "?" in text else "?" if query else "") + query
 
     def body(self, method, step):
+        body = self.plain_body(method, step)
+        return body if body is None or not step.get("chunked") else chunks(body, step["chunked"])
+
+    def plain_body(self, method, step):
         if "raw" in step:
             return filled(step["raw"], self.known).encode()
         if "body" not in step and "base" not in step:
@@ -287,6 +297,8 @@ class Run:
     def headers(self, step):
         kind = step.get("type", "json")
         headers = {"Content-Type": TYPES.get(kind, kind), **filled(step.get("headers", {}), self.known)}
+        if "chunked" in step:
+            headers["Transfer-Encoding"] = "chunked"
         if "accept" in step:
             headers["Accept"] = step["accept"]
         return headers

@@ -20,7 +20,8 @@ static void check(const struct http1_head *h)
 {
 	require(*h->method && h->path[0] == '/' && !strpbrk(h->path, " ?\r\n"));
 	require(h->count <= HTTP1_HEADERS_MAX);
-	require(!http1_header(h, "transfer-encoding"));
+	require(!h->chunked || (h->minor > 0 && !h->content_length));
+	require(h->chunked == (http1_header(h, "transfer-encoding") != NULL));
 	for (size_t i = 0; i < h->count; i++) {
 		require(*h->headers[i].name && !strpbrk(h->headers[i].name, " :\r\n"));
 		require(!strpbrk(h->headers[i].value, "\r\n"));
@@ -48,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(copy, text, head);
 	copy[head] = '\0';
 	struct http1_head h;
-	if (http1_parse(copy, head, &h) == 0)
+	if (http1_parse(copy, head, data[0] & 1, &h) == 0)
 		check(&h);
 	free(copy);
 	return 0;

@@ -182,23 +182,12 @@ static void refused(void **state)
 	}
 }
 
-static void type(void **state)
-{
-	(void)state;
-	assert_true(protobuf_is_type("application/vnd.kubernetes.protobuf"));
-	assert_true(protobuf_is_type("application/vnd.kubernetes.protobuf;type=x"));
-	assert_false(protobuf_is_type("application/vnd.kubernetes.protobufs"));
-	assert_false(protobuf_is_type("application/json"));
-	assert_false(protobuf_is_type(""));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(real_bodies),
 		cmocka_unit_test(cut_bodies),
 		cmocka_unit_test(refused),
-		cmocka_unit_test(type),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@
 static int parse(const char *text, struct http1_head *ret, char **ret_copy)
 {
 	*ret_copy = xstrdup(text);
-	return http1_parse(*ret_copy, strlen(text), ret);
+	return http1_parse(*ret_copy, strlen(text), false, ret);
 }
 
 struct row {
@@ -99,12 +99,55 @@ static void statuses(void **state)
 	}
 }
 
+/* Where chunks are taken: one word, said once, alone. */
+static const struct row codings[] = {
+	{ GET "Transfer-Encoding: chunked\r\n\r\n", 0 },
+	{ GET "transfer-encoding:\tChunked \r\n\r\n", 0 },
+	{ GET "Transfer-Encoding:\r\n\r\n", 400 },
+	{ GET "Transfer-Encoding: identity\r\n\r\n", 400 },
+	{ GET "Transfer-Encoding: gzip, chunked\r\n\r\n", 400 },
+	{ GET "Transfer-Encoding: chunked, chunked\r\n\r\n", 400 },
+	{ GET "Transfer-Encoding: chunked,\r\n\r\n", 400 },
+	{ GET "Transfer-Encoding: chunked;q=1\r\n\r\n", 400 },
+	{ GET "Transfer-Encoding: \"chunked\"\r\n\r\n", 400 },
+	{ GET "Transfer-Encoding: xchunked\r\n\r\n", 400 },
+	{ GET "Transfer-Encoding: \x0b"
+	      "chunked\r\n\r\n",
+	  400 },
+	{ GET "Transfer-Encoding : chunked\r\n\r\n", 400 },
+	{ GET "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 400 },
+	{ GET "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n", 400 },
+	{ GET "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400 },
+	{ GET "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", 400 },
+	{ GET "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n", 400 },
+	{ "GET / HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 400 },
+};
+
+static void transfer_codings(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(codings); i++) {
+		struct http1_head head;
+		_cleanup_(freep) char *copy = xstrdup(codings[i].text);
+		int status = http1_parse(copy, strlen(copy), true, &head);
+		if (status != codings[i].status)
+			fail_msg("%s: %d, not %d", codings[i].text, status, codings[i].status);
+		if (status == 0)
+			assert_true(head.chunked && head.content_length == 0);
+	}
+	struct http1_head head;
+	_cleanup_(freep) char *plain = xstrdup(GET "\r\n");
+	assert_int_equal(http1_parse(plain, strlen(plain), true, &head), 0);
+	assert_false(head.chunked);
+}
+
 static void nul_is_refused(void **state)
 {
 	(void)state;
 	char text[] = "GET / HTTP/1.1\r\nHost: h\0x\r\n\r\n";
 	struct http1_head head;
-	assert_int_equal(http1_parse(text, sizeof(text) - 1, &head), 400);
+	assert_int_equal(http1_parse(text, sizeof(text) - 1, false, &head), 400);
 }
 
 static void fields(void **state)
@@ -174,7 +217,7 @@ static void too_many_headers(void **state)
 		strbuf_addf(&text, "X-%d: y\r\n", i);
 	strbuf_adds(&text, "\r\n");
 	struct http1_head head;
-	assert_int_equal(http1_parse(text.data, text.len, &head), 431);
+	assert_int_equal(http1_parse(text.data, text.len, false, &head), 431);
 }
 
 static void query(void **state)
@@ -212,7 +255,7 @@ int main(void)
 		cmocka_unit_test(statuses), cmocka_unit_test(nul_is_refused),
 		cmocka_unit_test(fields),   cmocka_unit_test(keep_alive),
 		cmocka_unit_test(lengths),  cmocka_unit_test(too_many_headers),
-		cmocka_unit_test(query),
+		cmocka_unit_test(query),    cmocka_unit_test(transfer_codings),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
