@@ -122,6 +122,7 @@ struct manager_options {
 			       retry_period)
 
 struct manager;
+struct web_request;
 
 /* What can be told of the options alone, before anything is opened or made. */
 int manager_check(const struct manager_options *options, struct err *err);
@@ -143,6 +144,8 @@ bool manager_started(const struct manager *m);
 bool manager_admits(const struct manager *m); /* its webhooks, if it is to have any, listen */
 bool manager_lease_stuck(const struct manager *m);
 void manager_measure(const struct manager *m);
+/* What the engine does, as ctrl/debug.h tells it; path: "/hosts" and what is below. */
+void manager_describe(const struct manager *m, struct web_request *r, const char *path);
 /* Ends all work, gives the Lease back, then calls fn. Only manager_free() may follow. */
 void manager_stop(struct manager *m, loop_fn fn, void *data);
 struct manager *manager_free(struct manager *m);
