@@ -64,6 +64,7 @@ struct manager {
 	struct kube_lease_options lease_options;
 	struct kube_rate rate;
 	char *identity;
+	char *leader;		  /* another instance's identity; NULL: not known */
 	struct kube_lease *lease; /* NULL: no election, or not yet */
 	bool started;		  /* the installation is known */
 	struct timer drain_limit;
@@ -291,7 +292,6 @@ static usec_t next_look(void *data, const char *key)
  * his browser, could ask. */
 static int open_debug(struct manager *m, struct err *err)
 {
-	m->debug = debug_routes_new(m->engine, m->loop, next_look, m->controller);
 	const struct web_route rows[] = { debug_routes_row(m->debug), { .prefix = NULL } };
 	const struct web_server_options w = { .name = "debug",
 					      .socket = m->options->debug_socket,
@@ -380,6 +380,8 @@ static void run(struct manager *m)
 {
 	struct err err = { 0 };
 	int r = start_engine(m, &err);
+	if (r == 0)
+		m->debug = debug_routes_new(m->engine, m->loop, next_look, m->controller);
 	if (r == 0 && !str_empty(m->options->debug_socket))
 		r = open_debug(m, &err);
 	if (r < 0) {
@@ -412,8 +414,10 @@ static void on_lost(void *data, const struct err *why)
 
 static void on_leader(void *data, const char *identity)
 {
-	const struct manager *m = data;
-	if (!streq(identity, m->identity))
+	struct manager *m = data;
+	free(m->leader);
+	m->leader = streq(identity, m->identity) ? NULL : xstrdup(identity);
+	if (m->leader)
 		log_info("standing by: another instance leads", "leader", identity);
 }
 
@@ -640,6 +644,14 @@ void manager_measure(const struct manager *m)
 		engine_measure(m->engine);
 }
 
+void manager_describe(const struct manager *m, struct web_request *r, const char *path)
+{
+	if (m->engine && m->debug)
+		debug_routes_answer(m->debug, r, path);
+	else
+		debug_refuse_standby(r, m->leader);
+}
+
 /* --- the end
  * ---------------------------------------------------------------------------------------------------
  *
@@ -734,6 +746,7 @@ struct manager *manager_free(struct manager *m)
 	m->replicas = m->glue.replicas = replicas_free(m->replicas);
 	kube_client_free(m->replicas_client);
 	free(m->identity);
+	free(m->leader);
 	if (m->link)
 		m->link->ops->free(m->link);
 	http_client_free(m->http);

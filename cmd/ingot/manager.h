@@ -122,6 +122,7 @@ struct manager_options {
 			       retry_period)
 
 struct manager;
+struct web_request;
 
 /* What can be told of the options alone, before anything is opened or made. */
 int manager_check(const struct manager_options *options, struct err *err);
@@ -144,6 +145,8 @@ const char *manager_waits(const struct manager *m);
 bool manager_admits(const struct manager *m); /* its webhooks, if it is to have any, listen */
 bool manager_lease_stuck(const struct manager *m);
 void manager_measure(const struct manager *m);
+/* What the engine does, as ctrl/debug.h tells it; path: "/hosts" and what is below. */
+void manager_describe(const struct manager *m, struct web_request *r, const char *path);
 /* Ends in order, within ten seconds: no more effect on hardware, writes to the API that are under
  * way end, Events are sent, the Lease is given back; then fn is called. Only manager_free() may
  * follow, also before fn. */

@@ -3,7 +3,9 @@
  * for an answer of the API server: or all instances would be restarted whenever it is away.
  *
  * On a cluster metrics go by HTTPS to those whom the cluster lets get the path /metrics, with a
- * certificate made at each start, as controller-runtime's is; names of hosts are in them. */
+ * certificate made at each start, as controller-runtime's is; names of hosts are in them. In the
+ * same way, by its own path, goes what the engine does: a pod has no shell to ask the debug socket
+ * from. Without a cluster there is nobody to tell who may, and the socket is at hand. */
 
 #include "monitor.h"
 
@@ -92,6 +94,12 @@ static void measure(void *data)
 		manager_measure(m->wiring.manager);
 }
 
+static void describe(void *data, struct web_request *r, const char *path)
+{
+	const struct monitor *m = data;
+	manager_describe(m->wiring.manager, r, path);
+}
+
 static int start_health(struct monitor *m, struct err *err)
 {
 	struct manager *manager = m->wiring.manager;
@@ -114,6 +122,7 @@ static int start_health(struct monitor *m, struct err *err)
 					  .loop = m->wiring.loop,
 					  .measure = measure,
 					  .data = m,
+					  .debug = manager ? describe : NULL,
 					  .reviewer = m->reviewer };
 	return health_new(&o, &m->health, err);
 }
@@ -168,7 +177,7 @@ static void make_reviewer(struct monitor *m)
 					       .burst = 10,
 					       .timeout = 8 * USEC_PER_SEC };
 	m->client = kube_client_new(&o);
-	m->reviewer = kube_reviewer_new(m->client, "/metrics");
+	m->reviewer = kube_reviewer_new(m->client);
 }
 
 static int open_all(struct monitor *m, const struct listen *health, const struct listen *metrics,

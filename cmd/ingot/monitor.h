@@ -26,11 +26,12 @@ struct monitor_options {
 struct monitor;
 
 struct monitor_wiring {
-	struct loop *loop;		/* the core loop */
-	struct manager *manager;	/* NULL: there is none (--api-only) */
-	struct loop *store_loop;	/* of the embedded API server; NULL: there is none */
-	struct kube_transport *cluster; /* who reads the metrics is asked there; NULL: plain HTTP
-					   for whoever comes, on the loopback only */
+	struct loop *loop;	 /* the core loop */
+	struct manager *manager; /* NULL: there is none (--api-only) */
+	struct loop *store_loop; /* of the embedded API server; NULL: there is none */
+	/* Who reads the metrics, and what the engine does, is asked there; NULL: metrics alone, by
+	 * plain HTTP for whoever comes, on the loopback only. */
+	struct kube_transport *cluster;
 };
 
 /* Before anything is opened. `plain`: metrics are served without TLS. */

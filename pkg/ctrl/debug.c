@@ -62,7 +62,7 @@ static void show_host(const struct debug_routes *d, struct web_request *r, const
 	_cleanup_(json_freep) struct json *body = engine_describe(d->engine, key);
 	if (!body) {
 		refuse(r, 404,
-		       "the engine knows no such host (yet); GET /hosts lists those it knows");
+		       "the engine knows no such host (yet); the list .../hosts has those it knows");
 		return;
 	}
 	engine_watch(d->engine, key);
@@ -70,10 +70,8 @@ static void show_host(const struct debug_routes *d, struct web_request *r, const
 	reply(r, 200, body);
 }
 
-static void dispatch(void *data, struct web_request *r)
+void debug_routes_answer(const struct debug_routes *d, struct web_request *r, const char *path)
 {
-	const struct debug_routes *d = data;
-	const char *path = web_path(r);
 	if (!streq(web_method(r), "GET"))
 		refuse(r, 405, "read only: GET");
 	else if (streq(path, hosts_path) || streq(path, host_path))
@@ -82,6 +80,19 @@ static void dispatch(void *data, struct web_request *r)
 		show_host(d, r, path + strlen(host_path));
 	else
 		refuse(r, 404, "there are /hosts and /hosts/NAMESPACE/NAME");
+}
+
+static void dispatch(void *data, struct web_request *r)
+{
+	debug_routes_answer(data, r, web_path(r));
+}
+
+void debug_refuse_standby(struct web_request *r, const char *leader)
+{
+	_cleanup_(freep) char *text =
+		leader ? xasprintf("this instance stands by: ask the one that leads, %s", leader)
+		       : xstrdup("this instance does not act (yet)");
+	refuse(r, 503, text);
 }
 
 struct debug_routes *debug_routes_new(struct engine *e, struct loop *loop,

@@ -5,7 +5,8 @@
  *   GET /hosts/NAMESPACE/NAME   all that is known of one host, and its progress made finer
  *
  * Read only and without secrets, but not for everybody: it stands on a Unix socket that its owner
- * alone may open. docs/ctl.md names the members. Core thread. */
+ * alone may open, and below /debug beside the metrics for those whom the cluster lets get that
+ * path. docs/ctl.md names the members. Core thread. */
 
 #include "engine/engine.h"
 #include "web/web.h"
@@ -19,3 +20,7 @@ struct debug_routes *debug_routes_new(struct engine *e, struct loop *loop,
 struct debug_routes *debug_routes_free(struct debug_routes *d);
 /* For web_server_options.routes. */
 struct web_route debug_routes_row(struct debug_routes *d);
+/* The same for a request that came in elsewhere; path: "/hosts" and what is below. */
+void debug_routes_answer(const struct debug_routes *d, struct web_request *r, const char *path);
+/* 503: there is no engine here, because another instance leads (or, NULL, not yet). */
+void debug_refuse_standby(struct web_request *r, const char *leader);

@@ -33,7 +33,7 @@ struct health {
 	size_t count;
 	struct timer timer;
 	struct scrapes *scrapes;
-	struct web_route routes[3], metrics_routes[2];
+	struct web_route routes[3], metrics_routes[3];
 };
 
 /* --- questions -------------------------------------------------------------------------------- */
@@ -217,6 +217,10 @@ int health_new(const struct health_options *options, struct health **ret, struct
 	h->routes[1] = (struct web_route){ "/readyz", h->loop, on_readyz, h, 0, 0 };
 	h->metrics_routes[0] = (struct web_route){ "/metrics", h->loop, scrapes_handle,
 						   h->scrapes, 0,	0 };
+	if (options->debug && options->reviewer)
+		h->metrics_routes[1] = (struct web_route){
+			"/debug", h->loop, scrapes_handle_debug, h->scrapes, 0, 0
+		};
 	timer_init(&h->timer, h->loop, "health", on_timer, h);
 	timer_set_in(&h->timer, 0);
 	r = loop_thread_start(&h->thread, h->loop, "health", err);

@@ -7,6 +7,7 @@
  *   /healthz /readyz            "ok", or 500 and which check failed; ?verbose, ?exclude=CHECK
  *   /healthz/CHECK              one of them
  *   /metrics                    text format 0.0.4
+ *   /debug/hosts ...            whatever `debug` answers; only where there is a reviewer
  *
  * All functions: the thread that made it, on whose loop the questions about tokens run. */
 
@@ -40,7 +41,11 @@ struct health_options {
 	struct loop *loop;
 	void (*measure)(void *data);
 	void *data;
-	struct kube_reviewer *reviewer; /* of that loop, borrowed; NULL: whoever comes may read */
+	/* Beside the metrics: answers the request, once, on that loop. `path` is what stands behind
+	 * "/debug": "/hosts" or what is below. Never asked without a reviewer. NULL: not served. */
+	void (*debug)(void *data, struct web_request *r, const char *path);
+	struct kube_reviewer *reviewer; /* of that loop, borrowed; NULL: whoever comes may read the
+					   metrics */
 };
 
 /* The thread; it does not listen yet. */

@@ -8,5 +8,6 @@ struct scrapes;
 /* scrape.c. Requests for metrics come on `own`, the thread of the health. */
 struct scrapes *scrapes_new(const struct health_options *options, struct loop *own);
 struct scrapes *scrapes_free(struct scrapes *s);
-/* A web_handler_fn. */
+/* web_handler_fns: of /metrics, and of what is below /debug. */
 void scrapes_handle(void *data, struct web_request *r);
+void scrapes_handle_debug(void *data, struct web_request *r);

@@ -1,6 +1,7 @@
-/* Requests for metrics. One comes on the health's loop, goes as a ticket to the loop of the
- * reviewer, where its token is looked at and figures that depend on the time are set, and comes
- * back to be answered; the page is made on the health's thread, where a slow one holds up nobody.
+/* Requests for metrics, and for what is below /debug. One comes on the health's loop, goes as a
+ * ticket to the loop of the reviewer, where its token is looked at and figures that depend on the
+ * time are set, and comes back to be answered; the page of metrics is made on the health's thread,
+ * where a slow one holds up nobody. What is below /debug is told by the other loop, which owns it.
  * A ticket belongs to the loop that has it. */
 
 #include <stdlib.h>
@@ -10,17 +11,25 @@
 #include "health/internal.h"
 #include "metrics/metrics.h"
 
+static const char metrics_path[] = "/metrics", debug_path[] = "/debug",
+		  hosts_path[] = "/debug/hosts";
+
+/* Of /debug/hosts/NAMESPACE/NAME: what is longer is no host, and nobody is asked about it. */
+enum { PATH_MAX_BYTES = 400 };
+
 struct scrapes {
 	struct loop *own, *loop;
 	struct kube_reviewer *reviewer;
 	void (*measure)(void *data);
+	void (*debug)(void *data, struct web_request *r, const char *path);
 	void *data;
 };
 
 struct ticket {
 	struct scrapes *scrapes;
 	struct web_request *request;
-	char *token; /* NULL: none was given */
+	const char *path; /* the request's, or metrics_path */
+	char *token;	  /* NULL: none was given */
 	enum kube_access access;
 };
 
@@ -36,6 +45,13 @@ static void reply(struct web_request *r, int status, const char *type, const cha
 static void refuse(struct web_request *r, int status, const char *text)
 {
 	reply(r, status, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+static void forbid(struct web_request *r, const char *path)
+{
+	_cleanup_(freep) char *text = xasprintf("Forbidden: this account may not get the path %s\n",
+						path);
+	refuse(r, 403, text);
 }
 
 static void show(struct web_request *r)
@@ -61,7 +77,7 @@ static void on_back(void *data)
 		refuse(r, 401, "Unauthorized: a bearer token that the cluster knows is needed\n");
 		break;
 	case KUBE_ACCESS_FORBIDDEN:
-		refuse(r, 403, "Forbidden: this account may not get the path /metrics\n");
+		forbid(r, t->path);
 		break;
 	case KUBE_ACCESS_FAILED:
 		refuse(r, 503, "the cluster could not be asked whose token this is\n");
@@ -79,8 +95,15 @@ static void send_back(struct ticket *t, enum kube_access access)
 
 static void on_review(void *data, enum kube_access access, const struct err *err)
 {
+	_cleanup_(freep) struct ticket *t = data;
+	const struct scrapes *s = t->scrapes;
 	(void)err; /* logged by the reviewer */
-	send_back(data, access);
+	if (access != KUBE_ACCESS_ALLOWED || t->path == metrics_path) {
+		send_back(TAKE_PTR(t), access);
+		return;
+	}
+	secret_free(t->token);
+	s->debug(s->data, t->request, t->path + strlen(debug_path));
 }
 
 static void on_ticket(void *data)
@@ -94,7 +117,7 @@ static void on_ticket(void *data)
 	else if (!t->token)
 		send_back(t, KUBE_ACCESS_UNKNOWN);
 	else
-		kube_review(s->reviewer, t->token, on_review, t);
+		kube_review(s->reviewer, t->token, t->path, on_review, t);
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
@@ -108,27 +131,46 @@ static char *bearer(const struct web_request *r)
 	return xstrdup(header + sizeof(scheme) - 1);
 }
 
+static void send_ticket(struct scrapes *s, struct web_request *r, const char *path)
+{
+	struct ticket *t = xmalloc(sizeof(*t));
+	*t = (struct ticket){ .scrapes = s, .request = r, .path = path, .token = bearer(r) };
+	loop_post(s->loop, on_ticket, t);
+}
+
 void scrapes_handle(void *data, struct web_request *r)
 {
-	struct scrapes *s = data;
-	if (!streq(web_method(r), "GET") && !streq(web_method(r), "HEAD")) {
+	if (!streq(web_method(r), "GET") && !streq(web_method(r), "HEAD"))
 		refuse(r, 405, "GET and HEAD only\n");
-		return;
-	}
-	if (!streq(web_path(r), "/metrics")) {
+	else if (!streq(web_path(r), metrics_path))
 		refuse(r, 404, "there is /metrics\n");
-		return;
-	}
-	struct ticket *t = xmalloc(sizeof(*t));
-	*t = (struct ticket){ .scrapes = s, .request = r, .token = bearer(r) };
-	loop_post(s->loop, on_ticket, t);
+	else
+		send_ticket(data, r, metrics_path);
+}
+
+/* The cluster is asked about the path as it was sent: nothing is decoded or shortened before it is
+ * looked up, either. */
+void scrapes_handle_debug(void *data, struct web_request *r)
+{
+	const char *path = web_path(r);
+	const char *below = str_has_prefix(path, hosts_path) ? path + strlen(hosts_path) : NULL;
+	if (!streq(web_method(r), "GET"))
+		refuse(r, 405, "GET only\n");
+	else if (!below || strlen(path) > PATH_MAX_BYTES || (*below != '\0' && *below != '/'))
+		refuse(r, 404, "there are /debug/hosts and /debug/hosts/NAMESPACE/NAME\n");
+	else
+		send_ticket(data, r, path);
 }
 
 struct scrapes *scrapes_new(const struct health_options *options, struct loop *own)
 {
 	struct scrapes *s = xmalloc(sizeof(*s));
-	*s = (struct scrapes){ own, options->loop, options->reviewer, options->measure,
-			       options->data };
+	*s = (struct scrapes){ .own = own,
+			       .loop = options->loop,
+			       .reviewer = options->reviewer,
+			       .measure = options->measure,
+			       .debug = options->debug,
+			       .data = options->data };
 	return s;
 }
 

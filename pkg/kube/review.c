@@ -41,6 +41,7 @@ struct review {
 	char digest[DIGEST_HEX_MAX];
 	enum kube_access known;
 	struct err err;
+	char *path;
 	kube_review_fn fn;
 	void *data;
 };
@@ -48,8 +49,7 @@ struct review {
 struct kube_reviewer {
 	struct kube_client *client;
 	struct loop *loop;
-	char *path;
-	struct map answers; /* digest → struct answer */
+	struct map answers; /* digest of path and token → struct answer */
 	struct list reviews;
 	unsigned asking; /* reviews that wait for the cluster */
 };
@@ -94,13 +94,15 @@ static void end(struct review *r, enum kube_access access, const struct err *err
 	kube_cancel(r->op);
 	if (access != KUBE_ACCESS_FAILED)
 		keep(v, r->digest, access);
+	free(r->path);
 	free(r);
 	fn(data, access, err ? &own : NULL);
 }
 
 static void failed(struct review *r, const struct err *err)
 {
-	log_warn("the cluster cannot be asked who reads the metrics", "error", err->text);
+	log_warn("the cluster cannot be asked who may read this", "path", r->path, "error",
+		 err->text);
 	end(r, KUBE_ACCESS_FAILED, err);
 }
 
@@ -155,7 +157,7 @@ static void ask_access(struct review *r, const struct json *user)
 	copy(spec, "groups", user, "groups");
 	copy(spec, "extra", user, "extra");
 	struct json *what = json_make_object(spec, "nonResourceAttributes");
-	json_set_string(what, "path", r->reviewer->path);
+	json_set_string(what, "path", r->path);
 	json_set_string(what, "verb", "get");
 	r->op = kube_create(r->reviewer->client, &access_reviews, o, on_access, r);
 }
@@ -185,13 +187,16 @@ static void ask_token(struct review *r, const char *token)
 	r->op = kube_create(r->reviewer->client, &token_reviews, o, on_token, r);
 }
 
-void kube_review(struct kube_reviewer *v, const char *token, kube_review_fn fn, void *data)
+void kube_review(struct kube_reviewer *v, const char *token, const char *path, kube_review_fn fn,
+		 void *data)
 {
+	/* No path has a line's end in it: so no two of these are the same text. */
+	_cleanup_(secret_freep) char *both = xasprintf("%s\n%s", path, token);
 	struct review *r = xcalloc(1, sizeof(*r));
-	*r = (struct review){ .reviewer = v, .fn = fn, .data = data };
+	*r = (struct review){ .reviewer = v, .path = xstrdup(path), .fn = fn, .data = data };
 	list_append(&v->reviews, &r->node);
 	timer_init(&r->timer, v->loop, "access review", on_timer, r);
-	digest_hex(DIGEST_SHA256, token, strlen(token), r->digest);
+	digest_hex(DIGEST_SHA256, both, strlen(both), r->digest);
 	const struct answer *a = map_get(&v->answers, r->digest);
 	if (a && a->until > loop_now(v->loop)) {
 		end_soon(r, a->access);
@@ -205,12 +210,11 @@ void kube_review(struct kube_reviewer *v, const char *token, kube_review_fn fn, 
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-struct kube_reviewer *kube_reviewer_new(struct kube_client *client, const char *path)
+struct kube_reviewer *kube_reviewer_new(struct kube_client *client)
 {
 	struct kube_reviewer *v = xcalloc(1, sizeof(*v));
 	v->client = client;
 	v->loop = kube_client_loop(client);
-	v->path = xstrdup(path);
 	list_init(&v->reviews);
 	return v;
 }
@@ -225,7 +229,6 @@ struct kube_reviewer *kube_reviewer_free(struct kube_reviewer *v)
 		end(list_entry(v->reviews.next, struct review, node), KUBE_ACCESS_FAILED, &err);
 	forget(v, true);
 	map_done(&v->answers);
-	free(v->path);
 	free(v);
 	return NULL;
 }

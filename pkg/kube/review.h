@@ -1,8 +1,8 @@
 #pragma once
-/* Whether the holder of a bearer token may read one path: the cluster is asked who he is
+/* Whether the holder of a bearer token may read a path: the cluster is asked who he is
  * (TokenReview) and whether he may (SubjectAccessReview), as controller-runtime's filter for
- * metrics does. Answers are kept for a minute, refusals for ten seconds, by the token's digest.
- * Core thread.
+ * metrics does. Answers are kept for a minute, refusals for ten seconds, by the digest of token and
+ * path. Core thread.
  */
 
 #include "kube/client.h"
@@ -20,9 +20,11 @@ struct kube_reviewer;
 typedef void (*kube_review_fn)(void *data, enum kube_access access, const struct err *err);
 
 /* The client is borrowed; it must not ask `may_write`, because an instance that does not lead is
- * asked too. Path: "/metrics"; the verb is get. */
-struct kube_reviewer *kube_reviewer_new(struct kube_client *client, const char *path);
+ * asked too. */
+struct kube_reviewer *kube_reviewer_new(struct kube_client *client);
 /* Reviews under way end with KUBE_ACCESS_FAILED. */
 struct kube_reviewer *kube_reviewer_free(struct kube_reviewer *v);
-/* Calls fn exactly once, after this has returned. */
-void kube_review(struct kube_reviewer *v, const char *token, kube_review_fn fn, void *data);
+/* Whether the token's holder may get the path, such as "/metrics", word for word. Calls fn exactly
+ * once, after this has returned. */
+void kube_review(struct kube_reviewer *v, const char *token, const char *path, kube_review_fn fn,
+		 void *data);

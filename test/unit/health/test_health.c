@@ -40,6 +40,12 @@ static void measure(void *data)
 	r->measured++;
 }
 
+static void debug(void *data, struct web_request *r, const char *path)
+{
+	(void)data, (void)r;
+	fail_msg("%s is told to whoever comes", path);
+}
+
 static struct web_server *listen(struct rig *r, const struct web_route *routes)
 {
 	struct web_server *server = NULL;
@@ -60,9 +66,12 @@ static void start(struct rig *r, usec_t silence)
 		{ "work", HEALTH_LIVE | HEALTH_READY, r->loop, probe, r },
 		{ .name = NULL },
 	};
-	const struct health_options o = {
-		.checks = checks, .silence = silence, .loop = r->loop, .measure = measure, .data = r
-	};
+	const struct health_options o = { .checks = checks,
+					  .silence = silence,
+					  .loop = r->loop,
+					  .measure = measure,
+					  .data = r,
+					  .debug = debug };
 	assert_int_equal(web_new(&r->web, &err), 0);
 	assert_int_equal(health_new(&o, &r->health, &err), 0);
 	r->server = listen(r, health_routes(r->health));
@@ -208,6 +217,9 @@ static void test_metrics_without_review(void **state)
 	assert_non_null(strstr(page, "\nprocess_resident_memory_bytes "));
 	_cleanup_(freep) char *below = ask(r->metrics, "", "/metrics/x");
 	assert_string_equal(below, "404 there is /metrics\n");
+	_cleanup_(freep) char *host = ask(r->metrics, "-H 'Authorization: Bearer x'",
+					  "/debug/hosts");
+	assert_true(str_has_prefix(host, "404 "));
 	_cleanup_(freep) char *posted = ask(r->metrics, "-X DELETE", "/metrics");
 	assert_string_equal(posted, "405 GET and HEAD only\n");
 }

@@ -27,7 +27,7 @@ static int setup(void **state)
 {
 	struct rig *r = xcalloc(1, sizeof(*r));
 	r->fake = fake_new(1, NULL);
-	r->reviewer = kube_reviewer_new(r->fake->client, "/metrics");
+	r->reviewer = kube_reviewer_new(r->fake->client);
 	*state = r;
 	return 0;
 }
@@ -59,7 +59,7 @@ static void test_allowed(void **state)
 {
 	struct rig *r = *state;
 	struct told told = { 0 };
-	kube_review(r->reviewer, "secret-token", tell, &told);
+	kube_review(r->reviewer, "secret-token", "/metrics", tell, &told);
 	struct kube_call *c = fake_expect(r->fake, "POST", TOKENS);
 	assert_non_null(strstr(c->body, "\"kind\":\"TokenReview\""));
 	assert_non_null(strstr(c->body, "\"spec\":{\"token\":\"secret-token\"}"));
@@ -81,15 +81,15 @@ static void test_kept_for_a_minute(void **state)
 {
 	struct rig *r = *state;
 	struct told told = { 0 };
-	kube_review(r->reviewer, "t", tell, &told);
+	kube_review(r->reviewer, "t", "/metrics", tell, &told);
 	answer(r, KNOWN, ALLOWED("true"));
-	kube_review(r->reviewer, "t", tell, &told);
+	kube_review(r->reviewer, "t", "/metrics", tell, &told);
 	assert_int_equal(told.times, 1); /* not within the call */
 	fake_expect_nothing(r->fake, 59 * USEC_PER_SEC);
 	assert_int_equal(told.times, 2);
 	assert_int_equal(told.access, KUBE_ACCESS_ALLOWED);
 	fake_sleep(r->fake, USEC_PER_SEC);
-	kube_review(r->reviewer, "t", tell, &told);
+	kube_review(r->reviewer, "t", "/metrics", tell, &told);
 	answer(r, KNOWN, ALLOWED("false")); /* the right was taken away */
 	assert_int_equal(told.access, KUBE_ACCESS_FORBIDDEN);
 }
@@ -98,26 +98,45 @@ static void test_other_token_is_asked(void **state)
 {
 	struct rig *r = *state;
 	struct told one = { 0 }, other = { 0 };
-	kube_review(r->reviewer, "t", tell, &one);
+	kube_review(r->reviewer, "t", "/metrics", tell, &one);
 	answer(r, KNOWN, ALLOWED("true"));
-	kube_review(r->reviewer, "u", tell, &other);
+	kube_review(r->reviewer, "u", "/metrics", tell, &other);
 	answer(r, "{\"status\":{\"authenticated\":false}}", NULL);
 	assert_int_equal(other.access, KUBE_ACCESS_UNKNOWN);
+}
+
+/* Who may read one path has not been allowed the next; each is kept for itself. */
+static void test_other_path_is_asked(void **state)
+{
+	struct rig *r = *state;
+	struct told one = { 0 }, other = { 0 };
+	kube_review(r->reviewer, "t", "/metrics", tell, &one);
+	answer(r, KNOWN, ALLOWED("true"));
+	kube_review(r->reviewer, "t", "/debug/hosts", tell, &other);
+	fake_reply(fake_expect(r->fake, "POST", TOKENS), 201, KNOWN);
+	struct kube_call *c = fake_expect(r->fake, "POST", ACCESS);
+	assert_non_null(strstr(c->body, "{\"path\":\"/debug/hosts\",\"verb\":\"get\"}"));
+	fake_reply(c, 201, ALLOWED("false"));
+	assert_int_equal(other.access, KUBE_ACCESS_FORBIDDEN);
+	kube_review(r->reviewer, "t", "/metrics", tell, &one);
+	fake_expect_nothing(r->fake, USEC_PER_SEC);
+	assert_int_equal(one.times, 2);
+	assert_int_equal(one.access, KUBE_ACCESS_ALLOWED);
 }
 
 static void test_refusals_are_kept_shortly(void **state)
 {
 	struct rig *r = *state;
 	struct told told = { 0 };
-	kube_review(r->reviewer, "t", tell, &told);
+	kube_review(r->reviewer, "t", "/metrics", tell, &told);
 	answer(r, KNOWN, ALLOWED("false"));
 	assert_int_equal(told.access, KUBE_ACCESS_FORBIDDEN);
-	kube_review(r->reviewer, "t", tell, &told);
+	kube_review(r->reviewer, "t", "/metrics", tell, &told);
 	fake_expect_nothing(r->fake, 9 * USEC_PER_SEC);
 	assert_int_equal(told.times, 2);
 	assert_int_equal(told.access, KUBE_ACCESS_FORBIDDEN);
 	fake_sleep(r->fake, USEC_PER_SEC);
-	kube_review(r->reviewer, "t", tell, &told);
+	kube_review(r->reviewer, "t", "/metrics", tell, &told);
 	answer(r, KNOWN, ALLOWED("true"));
 	assert_int_equal(told.access, KUBE_ACCESS_ALLOWED);
 }
@@ -127,13 +146,13 @@ static void test_odd_answers(void **state)
 {
 	struct rig *r = *state;
 	struct told told = { 0 };
-	kube_review(r->reviewer, "a", tell, &told);
+	kube_review(r->reviewer, "a", "/metrics", tell, &told);
 	answer(r, "{\"status\":{\"authenticated\":\"true\"}}", NULL);
 	assert_int_equal(told.access, KUBE_ACCESS_UNKNOWN);
-	kube_review(r->reviewer, "b", tell, &told);
+	kube_review(r->reviewer, "b", "/metrics", tell, &told);
 	answer(r, KNOWN, "{\"status\":{\"allowed\":\"true\"}}");
 	assert_int_equal(told.access, KUBE_ACCESS_FORBIDDEN);
-	kube_review(r->reviewer, "c", tell, &told);
+	kube_review(r->reviewer, "c", "/metrics", tell, &told);
 	answer(r, KNOWN, "[]");
 	assert_int_equal(told.access, KUBE_ACCESS_FORBIDDEN);
 }
@@ -142,12 +161,12 @@ static void test_cluster_cannot_be_asked(void **state)
 {
 	struct rig *r = *state;
 	struct told told = { 0 };
-	kube_review(r->reviewer, "t", tell, &told);
+	kube_review(r->reviewer, "t", "/metrics", tell, &told);
 	fake_refuse(fake_expect(r->fake, "POST", TOKENS), 403, "Forbidden");
 	assert_int_equal(told.access, KUBE_ACCESS_FAILED);
 	assert_true(told.err.text[0] != '\0');
 	/* And that is not kept. */
-	kube_review(r->reviewer, "t", tell, &told);
+	kube_review(r->reviewer, "t", "/metrics", tell, &told);
 	answer(r, KNOWN, ALLOWED("true"));
 	assert_int_equal(told.access, KUBE_ACCESS_ALLOWED);
 }
@@ -160,7 +179,7 @@ static void test_many_at_once(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(told); i++) {
 		char token[16];
 		snprintf(token, sizeof(token), "t%zu", i);
-		kube_review(r->reviewer, token, tell, &told[i]);
+		kube_review(r->reviewer, token, "/metrics", tell, &told[i]);
 	}
 	fake_sleep(r->fake, USEC_PER_SEC);
 	for (size_t i = 0; i < ARRAY_SIZE(told); i++)
@@ -177,10 +196,10 @@ static void test_end(void **state)
 {
 	struct rig *r = *state;
 	struct told asked = { 0 }, kept = { 0 };
-	kube_review(r->reviewer, "k", tell, &kept);
+	kube_review(r->reviewer, "k", "/metrics", tell, &kept);
 	answer(r, KNOWN, ALLOWED("true"));
-	kube_review(r->reviewer, "k", tell, &kept);
-	kube_review(r->reviewer, "t", tell, &asked);
+	kube_review(r->reviewer, "k", "/metrics", tell, &kept);
+	kube_review(r->reviewer, "t", "/metrics", tell, &asked);
 	fake_expect(r->fake, "POST", TOKENS);
 	r->reviewer = kube_reviewer_free(r->reviewer);
 	assert_int_equal(asked.times, 1);
@@ -196,6 +215,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_allowed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_kept_for_a_minute, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_token_is_asked, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_other_path_is_asked, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals_are_kept_shortly, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_odd_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cluster_cannot_be_asked, setup, teardown),
