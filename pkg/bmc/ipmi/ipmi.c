@@ -174,11 +174,10 @@ static usec_t patience(const struct ipmi_bmc *b)
 	return span + span / 2048 * b->session->secrets.console_random[b->session->tries & 15];
 }
 
-/* A session may be closed by whoever opened it: that changes nothing but the BMC's own tables. */
 static int send_packet(struct ipmi_bmc *b, struct err *err)
 {
 	uint8_t packet[IPMI_PACKET_MAX];
-	if (b->session->state != IPMI_STATE_CLOSING && bmc_may_act(&b->base, err) < 0)
+	if (bmc_may_act(&b->base, err) < 0) /* a session left open ends by itself */
 		return err_value(err);
 	int n = ipmi_session_packet(b->session, packet);
 	return n < 0 ? err_set(err, ERR_INTERNAL, "cannot encode an IPMI packet (%d)", n)

@@ -17,6 +17,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -220,21 +221,23 @@ static int use_files(void)
 	return good ? GOOD : WRONG;
 }
 
-static void *in_thread(void *data)
+/* It has to be there while it is given its name. */
+static void *in_thread(void *named)
 {
-	*(int *)data = 1;
-	return NULL;
+	sem_wait(named);
+	return named;
 }
 
 static int use_threads(void)
 {
 	pthread_t thread;
-	int ran = 0;
-	return pthread_create(&thread, NULL, in_thread, &ran) == 0 &&
-			       pthread_setname_np(thread, "x") == 0 &&
-			       pthread_join(thread, NULL) == 0 && ran
-		       ? GOOD
-		       : WRONG;
+	sem_t named;
+	void *ran = NULL;
+	bool good = sem_init(&named, 0, 0) == 0 &&
+		    pthread_create(&thread, NULL, in_thread, &named) == 0 &&
+		    pthread_setname_np(thread, "x") == 0 && sem_post(&named) == 0 &&
+		    pthread_join(thread, &ran) == 0 && ran == &named;
+	return good ? GOOD : WRONG;
 }
 
 static int use_tcp(void)
