@@ -831,6 +831,28 @@ static void test_power(void **state)
 	rig_free(rig);
 }
 
+/* The idle look at the power is under way when an operation begins: what comes of it is no answer to
+ * the operation's own question. */
+static void test_answer_to_an_earlier_question(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(15);
+	struct fake_machine *bmc = rig->machine->bmc;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	bmc->latency = 19 * USEC_PER_SEC; /* below the request's own limit */
+	for (unsigned before = bmc->requests; bmc->requests == before;)
+		advance(rig, USEC_PER_SEC);
+	advance(rig, 68 * USEC_PER_SEC); /* the next look has begun, and is not answered */
+	unsigned before = bmc->requests;
+	str_replace(&bmc->password, "changed");
+	ask(rig, WANT_ON, NULL, false);
+	while (bmc->requests == before)
+		advance(rig, USEC_PER_SEC);
+	str_replace(&bmc->password, password);
+	assert_int_equal(reach(rig, WANT_ON, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
 /* It tells its power state and refuses each command: told within a minute, with growing distance
  * meanwhile, and tried again only when the controller asks. */
 static void test_power_refused(void **state)
@@ -1704,6 +1726,7 @@ int main(void)
 		cmocka_unit_test(test_record_of_another),
 		cmocka_unit_test(test_adopted_is_not_clean),
 		cmocka_unit_test(test_boot_mac_corrected),
+		cmocka_unit_test(test_answer_to_an_earlier_question),
 		cmocka_unit_test(test_power_refused),
 		cmocka_unit_test(test_no_mac_address),
 		cmocka_unit_test(test_lookup_rules),
