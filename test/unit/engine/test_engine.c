@@ -831,8 +831,8 @@ static void test_power(void **state)
 	rig_free(rig);
 }
 
-/* The idle look at the power is under way when an operation begins: what comes of it is no answer to
- * the operation's own question. */
+/* The idle look at the power is under way when an operation begins: what comes of it is no answer
+ * to the operation's own question. */
 static void test_answer_to_an_earlier_question(void **state)
 {
 	(void)state;
