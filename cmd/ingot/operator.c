@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "commands.h"
 #include "kube/http_transport.h"
+#include "kube/version.h"
 #include "manager.h"
 #include "monitor.h"
 #include "policy.h"
@@ -36,7 +37,7 @@ static const struct option_row rows[] = {
 	ROW("log-format", "FORMAT", "text", "text, or json: an object a line", log_format),
 	MANAGER_OPTION_ROWS,
 	MANAGER_OPTION("kube-api-qps", "N", "20",
-		       "requests a second to the cluster's API; 0: no limit", api_qps),
+		       "requests a second to the cluster's API; 0 or negative: no limit", api_qps),
 	MANAGER_OPTION("kube-api-burst", "N", "30", "requests at once, before that limit counts",
 		       api_burst),
 	MANAGER_ELECTION_ROWS,
@@ -53,6 +54,7 @@ struct operator
 	struct loop *loop;
 	struct loop_signal *signals[2];
 	struct kube_transport *transport;
+	struct kube_client *client; /* for what concerns no controller */
 	struct manager *manager;
 	struct monitor *monitor;
 	bool stopping, failed;
@@ -132,9 +134,13 @@ static int start(struct operator* o, struct operator_options *options, struct er
 	const struct monitor_wiring wiring = { o->loop, o->manager, NULL, o->transport };
 	if (r == 0)
 		r = monitor_start(&options->monitor, &wiring, &o->monitor, err);
-	if (r == 0)
-		manager_start(o->manager, o->transport, manager_failed, o);
-	return r;
+	if (r < 0)
+		return r;
+	manager_start(o->manager, o->transport, manager_failed, o);
+	o->client = kube_client_new(
+		&(struct kube_client_options){ .loop = o->loop, .transport = o->transport });
+	kube_log_version(o->client);
+	return 0;
 }
 
 static void stop(struct operator* o)
@@ -144,6 +150,7 @@ static void stop(struct operator* o)
 		loop_signal_close(o->signals[i]);
 	monitor_stop(o->monitor);
 	manager_free(o->manager);
+	kube_client_free(o->client);
 	if (o->transport)
 		o->transport->ops->free(o->transport);
 	log_set_clock(NULL, NULL);

@@ -9,5 +9,6 @@ struct kube_rate {
 	unsigned burst;
 };
 
-/* NULL: the option was not given; no limit, and the client's own burst. */
+/* qps 0 and whatever is negative (as with client-go): no limit. NULL: the option was not given; no
+ * limit, and the client's own burst. */
 int kube_rate_parse(const char *qps, const char *burst, struct kube_rate *ret, struct err *err);

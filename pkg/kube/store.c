@@ -173,8 +173,8 @@ struct kube_object *cache_put(struct cache *s, struct kube_object *o, const stru
 {
 	struct cache_entry *e = make_entry(s, o->key);
 	*ret_stale = false;
-	if (e->written && streq(e->written->uid, o->uid) &&
-	    cache_newer(e->written->resource_version, o->resource_version)) {
+	/* Whatever its UID: one that we made is newer than its predecessor of the same name. */
+	if (e->written && cache_newer(e->written->resource_version, o->resource_version)) {
 		kube_object_unref(o);
 		*ret_stale = true;
 		return NULL;

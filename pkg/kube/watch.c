@@ -37,6 +37,7 @@ static const usec_t WATCH_SILENCE = 150 * USEC_PER_SEC, LIST_SILENCE = 60 * USEC
 static const usec_t INTERNAL_LIMIT = USEC_PER_MIN; /* of retries from the same position */
 static const usec_t SHORT_WATCH = USEC_PER_SEC;
 static const usec_t TELL_AGAIN = USEC_PER_MIN;
+static const usec_t SYNC_SLOW = 10 * USEC_PER_SEC; /* between frames of a streamed list */
 enum { WATCH_SECONDS_MIN = 240, WATCH_SECONDS_SPAN = 51 };
 
 enum watch_state {
@@ -78,6 +79,8 @@ struct kube_watch {
 	struct json_stream *stream;
 	struct timer timer;   /* end of the pause, or start */
 	struct timer silence; /* no frame, no byte of a list */
+	struct timer slow;    /* SYNC: no frame; told once a stream */
+	unsigned synced;      /* objects of the streamed list so far */
 	char *position;	      /* where a watch begins */
 	enum list_age age;
 	bool listed;	    /* a list was completed; a watch may begin */
@@ -147,6 +150,7 @@ struct kube_watch *kube_watch_free(struct kube_watch *w)
 	w->op = kube_cancel(w->op);
 	timer_stop(&w->timer);
 	timer_stop(&w->silence);
+	timer_stop(&w->slow);
 	w->dead = true;
 	if (w->busy == 0)
 		free_now(w);
@@ -261,6 +265,7 @@ static void fault(struct kube_watch *w, enum watch_fault f, const struct kube_st
 	const struct watch_fault_info *info = watch_fault_info(f);
 	w->op = kube_cancel(w->op);
 	timer_stop(&w->silence);
+	timer_stop(&w->slow);
 	w->ended = false;
 	str_replace(&w->token, NULL);
 	apply_next(w, next_of(w, f));
@@ -319,6 +324,16 @@ static void on_silence(void *data)
 		fault(w, FAULT_UNREACHABLE, NULL, &err);
 	}
 	leave(w);
+}
+
+/* Not a fault yet: a server may well be slow in counting what it has. */
+static void on_slow(void *data)
+{
+	struct kube_watch *w = data;
+	char count[16];
+	snprintf(count, sizeof(count), "%u", w->synced);
+	log_warn("the API server is slow in streaming a list: nothing came for 10 s", "watch",
+		 w->what, "objects", count);
 }
 
 /* --- objects
@@ -460,6 +475,7 @@ static int end_sync(struct kube_watch *w, const struct json *bookmark)
 	w->listed = true;
 	w->age = LIST_SINCE;
 	set_state(w, WATCH_STREAM);
+	timer_stop(&w->slow);
 	w->handlers.listed(w->data, w->position);
 	return w->dead;
 }
@@ -493,6 +509,16 @@ static const struct {
 	{ "BOOKMARK", on_bookmark }, { "ERROR", on_error_event },
 };
 
+/* The timer that has struck stays so. */
+static void note_progress(struct kube_watch *w)
+{
+	if (w->state != WATCH_SYNC)
+		return;
+	w->synced++;
+	if (timer_is_set(&w->slow))
+		timer_set_in(&w->slow, SYNC_SLOW);
+}
+
 static int on_frame(void *data, const char *text, size_t len)
 {
 	struct kube_watch *w = data;
@@ -508,6 +534,7 @@ static int on_frame(void *data, const char *text, size_t len)
 			continue;
 		int r = events[i].fn(w, &object);
 		if (r == 0) {
+			note_progress(w);
 			w->had_frame = true;
 			recovered(w);
 		}
@@ -654,6 +681,10 @@ static void start_stream(struct kube_watch *w, enum watch_state state)
 	kube_query(&path, "resourceVersionMatch", sync ? "NotOlderThan" : NULL);
 	kube_query(&path, "sendInitialEvents", sync ? "true" : NULL);
 	kube_query(&path, "timeoutSeconds", seconds);
+	if (sync) {
+		w->synced = 0;
+		timer_set_in(&w->slow, SYNC_SLOW);
+	}
 	json_stream_free(w->stream);
 	w->stream = json_stream_new(KUBE_VALUE_MAX, on_frame, w);
 	open_op(w, &path,
@@ -692,6 +723,7 @@ struct kube_watch *kube_watch_new(struct kube_client *c, const struct kube_watch
 	w->position = xstrdup("");
 	timer_init(&w->timer, w->loop, "kube watch", on_timer, w);
 	timer_init(&w->silence, w->loop, "kube watch silence", on_silence, w);
+	timer_init(&w->slow, w->loop, "kube streamed list", on_slow, w);
 	timer_set_in(&w->timer, 0);
 	return w;
 }

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "fake.h"
+#include "kube/version.h"
 #include "unit/parse.h"
 
 static int setup(void **state)
@@ -508,6 +509,50 @@ static void test_observe(void **state)
 	fake_free(f);
 }
 
+static void note_version(void *data, enum log_level level, const char *line)
+{
+	struct strbuf *out = data;
+	if (level > LOG_DEBUG)
+		strbuf_addf(out, "%s\n", line);
+}
+
+/* What is told of the API server's version, and what is not. */
+static void test_version(void **state)
+{
+	struct fake *f = *state;
+	static const struct {
+		int code;
+		const char *answer, *told; /* NULL: nothing */
+	} rows[] = {
+		{ 200, "{\"major\":\"1\",\"minor\":\"36\",\"gitVersion\":\"v1.36.2\"}",
+		  "info  API server version=v1.36.2\n" },
+		{ 200, "{\"major\":\"1\",\"minor\":\"36+\",\"gitVersion\":\"v1.36.1-eks-123\"}",
+		  "info  API server version=v1.36.1-eks-123\n" },
+		{ 200, "{\"major\":\"1\",\"minor\":\"36+\"}", "info  API server version=1.36+\n" },
+		{ 200, "{\"major\":1}", NULL },
+		{ 200, "{}", NULL },
+		{ 200, "v1.36", NULL },
+		{ 200, "", NULL },
+		{ 403, "{\"kind\":\"Status\",\"reason\":\"Forbidden\",\"code\":403}", NULL },
+		{ 401, "", NULL },
+		{ 500, "<html>", NULL },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct strbuf told = { 0 };
+		strbuf_adds(&told, "");
+		log_set_sink(note_version, &told);
+		kube_log_version(f->client);
+		struct kube_call *c = fake_expect(f, "GET", "/version");
+		assert_string_equal(c->path, "/version");
+		fake_reply(c, rows[i].code, rows[i].answer);
+		log_set_sink(NULL, NULL);
+		if (!streq(told.data, str_or(rows[i].told, "")))
+			fail_msg("row %zu: %s", i, told.data);
+		strbuf_done(&told);
+	}
+	fake_expect_nothing(f, USEC_PER_HOUR); /* once */
+}
+
 static void test_strip(void **state)
 {
 	(void)state;
@@ -580,6 +625,7 @@ int main(void)
 		cmocka_unit_test(test_no_throttle),
 		T(test_cancel),
 		cmocka_unit_test(test_observe),
+		T(test_version),
 		cmocka_unit_test(test_strip),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,7 @@
 #include "base/map.h"
 #include "kube/informer.h"
 
-enum { NAMES = 12, HISTORY = 40, SNAPSHOTS = 4, SEEDS = 150 };
+enum { NAMES = 12, HISTORY = 40, SNAPSHOTS = 4, STALE = 8, SEEDS = 150 };
 
 enum {
 	COUNT_ADD,
@@ -23,6 +23,7 @@ enum {
 	COUNT_SYNC_APPLY,   /* objects added or changed before the end of one */
 	COUNT_SYNC_DELETED, /* likewise deleted */
 	COUNT_SYNC_BROKEN,  /* streams that failed before that end */
+	COUNT_STALE, /* lists of either kind that were older than the state, as they may be */
 	_COUNT_MAX,
 };
 
@@ -37,7 +38,7 @@ struct change {
 	char *text;
 };
 
-/* What a list began to hand out in pages. */
+/* The state at one time: what a list began to hand out in pages, or what a cache still holds. */
 struct snapshot {
 	uint64_t id, version;
 	char *items[NAMES];
@@ -51,12 +52,12 @@ struct model {
 	uint64_t version, compacted, next_uid, next_snapshot;
 	struct change history[HISTORY];
 	size_t history_count;
-	struct snapshot snapshots[SNAPSHOTS];
+	struct snapshot snapshots[SNAPSHOTS], stale[STALE];
 	bool streams; /* lists come as the beginning of watches */
 	bool calm;    /* no faults any more */
 	/* What the handler believes. */
 	struct map told;
-	uint64_t seen[NAMES], seen_uid[NAMES]; /* by a reader */
+	uint64_t seen[NAMES], seen_uid[NAMES], gone_uid[NAMES]; /* by a reader */
 	unsigned counts[_COUNT_MAX];
 };
 
@@ -86,6 +87,16 @@ static void compact(struct model *m, size_t keep)
 	}
 }
 
+static void fill(const struct model *m, struct snapshot *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		free(s->items[i]);
+	*s = (struct snapshot){ .version = m->version };
+	for (int n = 0; n < NAMES; n++)
+		if (m->objects[n].exists)
+			s->items[s->count++] = object_text(m, n);
+}
+
 static void push_events(struct model *m);
 
 static void change_object(struct model *m, int n, bool exists)
@@ -104,6 +115,8 @@ static void random_change(struct model *m)
 {
 	int n = (int)dice(m, NAMES);
 	bool was = m->objects[n].exists;
+	if (dice(m, 2) == 0)
+		fill(m, &m->stale[dice(m, STALE)]);
 	change_object(m, n, !was || dice(m, 4) > 0);
 	/* Our own write now and then: the cache hears of it from us first, or last. */
 	if (m->objects[n].exists && dice(m, 3) == 0) {
@@ -241,6 +254,19 @@ static void serve_watch(struct model *m, struct kube_call *c)
 	push_to(m, c);
 }
 
+/* Whoever asks for a state not older than some version may be given an older one than the last.
+ * NULL: is given the last. */
+static const struct snapshot *stale_state(struct model *m, const struct kube_call *c)
+{
+	const struct snapshot *s = &m->stale[dice(m, STALE)];
+	if (m->calm || !strstr(c->path, "resourceVersion=") ||
+	    s->version < parameter(c, "resourceVersion=") || s->version < m->compacted ||
+	    s->version == m->version)
+		return NULL;
+	m->counts[COUNT_STALE]++;
+	return s;
+}
+
 static void send_bookmark(struct model *m, struct kube_call *c)
 {
 	bool end = is_syncing(c);
@@ -257,21 +283,29 @@ static void send_bookmark(struct model *m, struct kube_call *c)
  * same stream. */
 static void serve_sync(struct model *m, struct kube_call *c)
 {
+	struct snapshot s = { 0 };
+	const struct snapshot *stale = stale_state(m, c);
 	uint64_t first = dice(m, NAMES);
-	set_position(c, m->version, true);
+	bool open = true;
+	if (stale)
+		s = *stale; /* which stays as it is: nothing changes meanwhile */
+	else
+		fill(m, &s);
+	set_position(c, s.version, true);
 	fake_head(c, 200, -1);
-	for (uint64_t i = 0; i < NAMES; i++) {
-		int n = (int)((first + i) % NAMES);
-		_cleanup_(freep) char *text = object_text(m, n);
+	for (uint64_t i = 0; i < s.count && open; i++) {
 		_cleanup_(freep) char *frame = xasprintf("{\"type\":\"ADDED\",\"object\":%s}\n",
-							 text);
-		if (!m->calm && dice(m, 60) == 0 && !disturb(m, c, frame))
-			return;
-		if (m->objects[n].exists)
+							 s.items[(first + i) % s.count]);
+		open = m->calm || dice(m, 20) > 0 || disturb(m, c, frame);
+		if (open)
 			fake_send(c, frame, strlen(frame));
 	}
-	if (m->calm || dice(m, 4) == 0)
+	for (size_t i = 0; i < s.count && !stale; i++)
+		free(s.items[i]);
+	if (open && !stale && (m->calm || dice(m, 4) == 0))
 		send_bookmark(m, c);
+	else if (open)
+		push_to(m, c);
 }
 
 static void send_bookmarks(struct model *m)
@@ -287,15 +321,19 @@ static void send_bookmarks(struct model *m)
  * --------------------------------------------------------------------------------------------------------
  */
 
-static struct snapshot *take_snapshot(struct model *m)
+static struct snapshot *take_snapshot(struct model *m, const struct kube_call *c)
 {
-	struct snapshot *s = &m->snapshots[m->next_snapshot % SNAPSHOTS];
-	for (size_t i = 0; i < s->count; i++)
-		free(s->items[i]);
-	*s = (struct snapshot){ .id = ++m->next_snapshot, .version = m->version };
-	for (int n = 0; n < NAMES; n++)
-		if (m->objects[n].exists)
-			s->items[s->count++] = object_text(m, n);
+	struct snapshot *s = &m->snapshots[m->next_snapshot++ % SNAPSHOTS];
+	const struct snapshot *stale = stale_state(m, c);
+	fill(m, s);
+	if (stale) {
+		for (size_t i = 0; i < s->count; i++)
+			free(s->items[i]);
+		*s = *stale;
+		for (size_t i = 0; i < s->count; i++)
+			s->items[i] = xstrdup(s->items[i]);
+	}
+	s->id = m->next_snapshot;
 	return s;
 }
 
@@ -328,7 +366,7 @@ static void serve_list(struct model *m, struct kube_call *c)
 	uint64_t id = parameter(c, "continue="), from;
 	m->counts[COUNT_LIST]++;
 	if (id == 0) {
-		serve_page(m, c, take_snapshot(m), 0);
+		serve_page(m, c, take_snapshot(m, c), 0);
 		return;
 	}
 	from = strtoull(strstr(strstr(c->path, "continue="), "-") + 1, NULL, 10);
@@ -416,20 +454,26 @@ static void on_remove(void *data, struct kube_object *last)
 
 static const struct kube_informer_handlers handlers = { on_add, on_update, on_remove, NULL };
 
-/* A reader who comes again and again never sees an older state of the same object. */
+/* A reader who comes again and again never sees an older state of the same object, nor one again
+ * that was gone. */
 static void read_all(struct model *m)
 {
 	for (int n = 0; n < NAMES; n++) {
 		char name[16];
 		snprintf(name, sizeof(name), "n%d", n);
 		const struct kube_object *o = kube_informer_get(m->i, "m", name);
-		if (!o)
+		if (!o) {
+			m->gone_uid[n] = m->seen_uid[n];
 			continue;
+		}
 		uint64_t version = strtoull(o->resource_version, NULL, 10);
 		uint64_t uid = strtoull(o->uid + 1, NULL, 10);
 		if (uid < m->seen_uid[n] || (uid == m->seen_uid[n] && version < m->seen[n]))
-			fail_msg("%s went back from %llu to %llu", name,
-				 (unsigned long long)m->seen[n], (unsigned long long)version);
+			fail_msg("%s went back from %llu (u%llu) to %llu (u%llu), streams %d", name,
+				 (unsigned long long)m->seen[n], (unsigned long long)m->seen_uid[n],
+				 (unsigned long long)version, (unsigned long long)uid, m->streams);
+		if (uid == m->gone_uid[n])
+			fail_msg("%s came back as u%llu", name, (unsigned long long)uid);
 		m->seen_uid[n] = uid;
 		m->seen[n] = version;
 	}
@@ -492,6 +536,9 @@ static void model_free(struct model *m)
 	for (size_t s = 0; s < SNAPSHOTS; s++)
 		for (size_t i = 0; i < m->snapshots[s].count; i++)
 			free(m->snapshots[s].items[i]);
+	for (size_t s = 0; s < STALE; s++)
+		for (size_t i = 0; i < m->stale[s].count; i++)
+			free(m->stale[s].items[i]);
 	map_for_each(&m->told, k)
 		kube_object_unref(m->told.entries[k].value);
 	map_done(&m->told);
@@ -537,9 +584,9 @@ static void test_converges_after_faults(void **state)
 			fail_msg("count %d is only %u", i, totals[i]);
 	print_message("# adds %u updates %u removes %u faults %u lists %u watches %u gone %u\n",
 		      totals[0], totals[1], totals[2], totals[3], totals[4], totals[5], totals[6]);
-	print_message("# streamed lists %u, in them changes %u deletions %u faults %u\n",
+	print_message("# streamed lists %u, in them changes %u deletions %u faults %u; stale %u\n",
 		      totals[COUNT_SYNC], totals[COUNT_SYNC_APPLY], totals[COUNT_SYNC_DELETED],
-		      totals[COUNT_SYNC_BROKEN]);
+		      totals[COUNT_SYNC_BROKEN], totals[COUNT_STALE]);
 }
 
 int main(void)

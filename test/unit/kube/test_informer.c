@@ -52,11 +52,11 @@ static void quiet(void *data, enum log_level level, const char *line)
 	(void)data, (void)level, (void)line;
 }
 
-static int setup(void **state)
+static int setup_as(void **state, const struct kube_client_options *client)
 {
 	struct tale *t = xcalloc(1, sizeof(*t));
 	log_set_sink(quiet, NULL);
-	t->f = fake_new(3, NULL);
+	t->f = fake_new(3, client);
 	t->i = kube_informer_new(t->f->client,
 				 &(struct kube_informer_options){ .watch.resource = &hosts });
 	kube_informer_index(t->i, "owner", kube_index_by_owner);
@@ -67,6 +67,16 @@ static int setup(void **state)
 	kube_informer_start(t->i);
 	*state = t;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_as(state, NULL);
+}
+
+static int setup_streaming(void **state)
+{
+	return setup_as(state, &(struct kube_client_options){ .stream_lists = true });
 }
 
 static int teardown(void **state)
@@ -385,6 +395,68 @@ static void test_indexes(void **state)
 	check_index(t, "owner", "o1", "z");
 }
 
+/* --- streamed lists
+ * ---------------------------------------------------------------------------------------- */
+
+#define LIST_END(rv)                                                                               \
+	EVENT("BOOKMARK", "{\"kind\":\"BareMetalHost\",\"metadata\":{\"resourceVersion\":\"" rv    \
+			  "\",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}")
+
+static struct kube_call *stream_again(struct tale *t, struct kube_call *c)
+{
+	fake_sendf(c, EVENT("ERROR", "{\"kind\":\"Status\",\"code\":403,\"message\":\"m\"}"));
+	return fake_expect(t->f, "GET", WATCH_PATH);
+}
+
+/* Changes before its end are part of a streamed list: none of them counts until it is complete. One
+ * that broke off may be followed by one that is older than what it had told. */
+static void test_changes_in_a_streamed_list(void **state)
+{
+	struct tale *t = *state;
+	struct kube_call *c = fake_expect(t->f, "GET", WATCH_PATH);
+	fake_sendf(c, EVENT("ADDED", HOST("a", "1")) EVENT("ADDED", HOST("b", "2")));
+	fake_sendf(c, LIST_END("5"));
+	check_text(&t->text, "+a1 +b2 synced ");
+	c = stream_again(t, c);
+	fake_sendf(c, EVENT("ADDED", HOST("a", "1")) EVENT("ADDED", HOST("b", "2")));
+	fake_sendf(c, EVENT("ADDED", HOST("c", "6")) EVENT("MODIFIED", HOST("c", "7")));
+	fake_sendf(c, EVENT("DELETED", HOST("b", "8")));
+	check_text(&t->text, "");
+	assert_string_equal(version(t, "b"), "2");
+	assert_string_equal(version(t, "c"), "none");
+	fake_fail(c, ERR_UNREACHABLE, "reset");
+	c = fake_expect(t->f, "GET", WATCH_PATH);
+	fake_sendf(c, EVENT("ADDED", HOST("b", "2")) EVENT("ADDED", HOST("a", "1")));
+	fake_sendf(c, EVENT("ADDED", HOST("c", "6")) LIST_END("6"));
+	check_text(&t->text, "+c6 ");
+	fake_sendf(c, EVENT("MODIFIED", HOST("c", "7")) EVENT("DELETED", HOST("b", "8")));
+	check_text(&t->text, "c6>7 -b2 ");
+	/* Made, changed and deleted before the end. */
+	c = stream_again(t, c);
+	fake_sendf(c, EVENT("ADDED", HOST("c", "7")) EVENT("ADDED", HOST("a", "1")));
+	fake_sendf(c, EVENT("MODIFIED", HOST("a", "11")) EVENT("DELETED", HOST("c", "12")));
+	fake_sendf(c, EVENT("ADDED", HOST("d", "13")) EVENT("DELETED", HOST("d", "14")));
+	fake_sendf(c, LIST_END("14"));
+	check_text(&t->text, "-c7 a1>11 ");
+	assert_int_equal(kube_informer_count(t->i), 1);
+}
+
+/* Of what we have just made, the predecessor of that name does not come back. */
+static void test_own_creation_and_an_older_list(void **state)
+{
+	struct tale *t = *state;
+	struct kube_call *c = list_again(t, get_going(t));
+	write_back(t, HOST2("b", "20", "new", ""));
+	assert_string_equal(version(t, "b"), "20");
+	fake_reply(c, 200, LIST("9", HOST("a", "1") "," HOST("b", "8")));
+	assert_string_equal(version(t, "b"), "20");
+	c = fake_expect(t->f, "GET", WATCH_PATH);
+	fake_sendf(c, EVENT("DELETED", HOST("b", "19")));
+	assert_string_equal(version(t, "b"), "20");
+	fake_sendf(c, EVENT("ADDED", HOST2("b", "20", "new", "")));
+	check_text(&t->text, "-b2 +b20 ");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -405,6 +477,9 @@ int main(void)
 		T(test_own_write_and_list),
 		T(test_versions_that_are_no_numbers),
 		T(test_indexes),
+		cmocka_unit_test_setup_teardown(test_changes_in_a_streamed_list, setup_streaming,
+						teardown),
+		T(test_own_creation_and_an_older_list),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

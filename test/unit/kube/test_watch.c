@@ -599,6 +599,49 @@ static void test_streamed_list(void **state)
 	assert_string_equal(t->text.data, "restart +a9 +b3 -b11 listed:12 +a13 restart listed:20 ");
 }
 
+static void count_slow(void *data, enum log_level level, const char *line)
+{
+	unsigned *lines = data;
+	if (level == LOG_WARN && strstr(line, "slow in streaming a list"))
+		++*lines;
+}
+
+/* No frame for ten seconds before the end of the list: told once a stream. */
+static void test_streamed_list_is_slow(void **state)
+{
+	struct tale *t = *state;
+	unsigned lines = 0;
+	log_set_sink(count_slow, &lines);
+	struct kube_call *c = fake_expect(t->f, "GET", SYNC_PATH SYNC_QUERY);
+	for (int i = 0; i < 4; i++) {
+		fake_sleep(t->f, 9 * USEC_PER_SEC);
+		fake_sendf(c, EVENT("ADDED", HOST("a", "9")));
+	}
+	assert_int_equal(lines, 0);
+	for (int i = 0; i < 4; i++) {
+		fake_sleep(t->f, 11 * USEC_PER_SEC);
+		assert_int_equal(lines, 1);
+		fake_sendf(c, EVENT("ADDED", HOST("a", "9")));
+	}
+	/* The next stream is another matter, as soon as it is open. */
+	fake_fail(c, ERR_UNREACHABLE, "reset");
+	c = fake_expect(t->f, "GET", SYNC_PATH SYNC_QUERY);
+	fake_sleep(t->f, 11 * USEC_PER_SEC);
+	assert_int_equal(lines, 2);
+	fake_fail(c, ERR_UNREACHABLE, "reset");
+	/* A list that is complete is not slow, however long nothing changes; nor is one that
+	 * failed. */
+	c = fake_expect(t->f, "GET", SYNC_PATH SYNC_QUERY);
+	fake_refuse(c, 403, "Forbidden");
+	usec_t refused = loop_now(t->f->loop);
+	c = fake_expect(t->f, "GET", SYNC_PATH SYNC_QUERY);
+	assert_true(loop_now(t->f->loop) - refused > 10 * USEC_PER_SEC);
+	assert_int_equal(lines, 2);
+	fake_sendf(c, LIST_END("10"));
+	fake_sleep(t->f, USEC_PER_MIN);
+	assert_int_equal(lines, 2);
+}
+
 /* A stream that breaks before the end of the list: all of it again. */
 static void test_streamed_list_breaks(void **state)
 {
@@ -654,6 +697,7 @@ int main(void)
 #define S(name) cmocka_unit_test_setup_teardown(name, setup_streaming, teardown)
 	const struct CMUnitTest tests[] = {
 		S(test_streamed_list),
+		S(test_streamed_list_is_slow),
 		S(test_streamed_list_breaks),
 		cmocka_unit_test(test_streamed_list_unknown),
 		T(test_list_and_watch),
