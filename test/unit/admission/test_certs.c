@@ -35,7 +35,10 @@ struct world {
 	struct replica replicas[2];
 	bool stop_at_write, damaged;
 	bool no_configuration;
+	bool news_first; /* watches hear of a write before its answer comes */
 };
+
+static void tell_watches(void *data);
 
 /* --- the API server --------------------------------------------------------------------------- */
 
@@ -88,7 +91,10 @@ static void write_secret(struct world *w, struct kube_call *c)
 	w->secret = w->secret ? w->secret : json_new_object();
 	json_merge_patch(&w->secret, body);
 	stamp(w, w->secret);
-	timer_set_in(&w->news_of_secret, LAG);
+	if (w->news_first)
+		tell_watches(w);
+	else
+		timer_set_in(&w->news_of_secret, LAG);
 	reply_json(c, 200, w->secret);
 }
 
@@ -109,7 +115,8 @@ static void tell_watches(void *data)
 	_cleanup_(freep) char *text = json_to_string(w->secret);
 	list_for_each_safe(l, &w->fake->open) {
 		struct kube_call *c = list_entry(l, struct kube_call, node);
-		fake_sendf(c, "{\"type\":\"MODIFIED\",\"object\":%s}\n", text);
+		if (c->stream)
+			fake_sendf(c, "{\"type\":\"MODIFIED\",\"object\":%s}\n", text);
 	}
 }
 
@@ -399,6 +406,30 @@ static void test_damaged(void **state)
 	}
 }
 
+/* An answer that comes after its own event, of another connection, is not waited for once more:
+ * whatever comes later would be taken for older. */
+static void test_news_before_the_answer(void **state)
+{
+	struct world *w = world_new();
+	(void)state;
+	start(w, 0, NAMES);
+	certs_lead(w->replicas[0].certs);
+	live(w, LIFETIME / 4);
+	w->news_first = true;
+	live_until_changes(w, 0, 2);
+	_cleanup_(freep) char *was = xstrdup(w->replicas[0].served.cert);
+	w->damaged = true;
+	json_set_string(json_get_mut(w->secret, "data"), "tls.crt", "AAAA");
+	stamp(w, w->secret);
+	tell_watches(w);
+	fake_sleep(w->fake, USEC_PER_MIN);
+	_cleanup_(certs_set_done) struct certs_set s = set_of(w);
+	assert_non_null(s.leaf.cert);
+	assert_string_not_equal(was, s.leaf.cert);
+	assert_string_equal(s.leaf.cert, w->replicas[0].served.cert);
+	world_free(w);
+}
+
 /* What the plan says, row by row. */
 static void test_plan(void **state)
 {
@@ -466,6 +497,7 @@ int main(void)
 		cmocka_unit_test(test_no_configuration),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_news_before_the_answer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
