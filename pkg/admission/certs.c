@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "kube/watch.h"
+#include "metrics/metrics.h"
 
 enum { LOOK_S = 60, RETRY_S = 2 };
 
@@ -255,6 +256,15 @@ static void on_timer(void *data)
 	reconcile(data);
 }
 
+/* A Secret without a usable certificate is one that cannot be read; none at all is no reading. */
+static void count_reading(const struct certs *c, const struct json *secret)
+{
+	if (!secret)
+		return;
+	metric_add(METRIC_CERT_READS, 1);
+	metric_add(METRIC_CERT_READ_ERRORS, c->set.leaf.cert == NULL);
+}
+
 /* The set is another: the bundle is to be looked at, and the pair served if it is another. */
 static void take_set(struct certs *c, const struct json *secret)
 {
@@ -262,6 +272,7 @@ static void take_set(struct certs *c, const struct json *secret)
 	_cleanup_(freep) char *leaf = xstrdup(c->set.leaf.cert);
 	certs_set_done(&c->set);
 	certs_read(secret, &c->set);
+	count_reading(c, secret);
 	_cleanup_(freep) char *now = certs_bundle(&c->set);
 	c->look_at = 0;
 	if (!streq(before, now))

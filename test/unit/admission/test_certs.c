@@ -10,6 +10,7 @@
 
 #include "admission/certs.h"
 #include "admission/certs_plan.h"
+#include "metrics/metrics.h"
 #include "json/patch.h"
 
 #define DAY	 (24 * USEC_PER_HOUR)
@@ -380,17 +381,32 @@ static void test_names(void **state)
 	world_free(w);
 }
 
+static void check_readings(const char *readings, const char *failed)
+{
+	_cleanup_(strbuf_done) struct strbuf page = { 0 };
+	_cleanup_(freep) char *all = xasprintf("\ncertwatcher_read_certificate_total %s\n",
+					       readings);
+	_cleanup_(freep) char *bad = xasprintf("\ncertwatcher_read_certificate_errors_total %s\n",
+					       failed);
+	metrics_text(&page);
+	if (!strstr(page.data, all) || !strstr(page.data, bad))
+		fail_msg("not %s and %s: %s", readings, failed,
+			 strstr(page.data, "certwatcher_read"));
+}
+
 /* A Secret that somebody has damaged is mended at once; API servers refuse until they hear of it.
- */
+ * Readings: our own write, the damage, the mending. */
 static void test_damaged(void **state)
 {
 	static const char *const keys[] = { "ca.key", "tls.key", "tls.crt", "ca.crt" };
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		struct world *w = world_new();
+		metrics_reset();
 		start(w, 0, NAMES);
 		certs_lead(w->replicas[0].certs);
 		live(w, LIFETIME / 4);
+		check_readings("1", "0");
 		_cleanup_(freep) char *was = xstrdup(w->replicas[0].served.cert);
 		w->damaged = true;
 		json_set_string(json_get_mut(w->secret, "data"), keys[i], "AAAA");
@@ -402,6 +418,7 @@ static void test_damaged(void **state)
 		assert_string_not_equal(was, w->replicas[0].served.cert);
 		assert_true(verifies(w->replicas[0].served.cert, bundle_of(w),
 				     loop_wall(w->fake->loop)));
+		check_readings("3", strncmp(keys[i], "tls", 3) == 0 ? "1" : "0");
 		world_free(w);
 	}
 }
