@@ -142,7 +142,8 @@ static int make_certificate(struct monitor *m, const struct listen *l, struct er
 					      .not_after = now + ONE_YEAR,
 					      .server = true };
 	int r = crypt_make_cert(&spec, NULL, &m->cert, err);
-	metric_add(r < 0 ? METRIC_CERT_READ_ERRORS : METRIC_CERT_READS, 1);
+	metric_add(METRIC_CERT_READS, 1);
+	metric_add(METRIC_CERT_READ_ERRORS, r < 0);
 	return r;
 }
 

@@ -17,6 +17,7 @@
 #include "crypt/tls.h"
 #include "kube/file.h"
 #include "loop/thread.h"
+#include "metrics/metrics.h"
 #include "net/net.h"
 
 #define SECRET_NAME  "ingot-webhook"
@@ -125,6 +126,12 @@ static void listen_now(void *data)
 	log_info("admission webhooks are served", "port", w->o->port);
 }
 
+static void cannot_be_used(struct webhooks *w, const struct err *err)
+{
+	metric_add(METRIC_CERT_READ_ERRORS, 1);
+	complain(w, "the webhooks' new certificate cannot be used", err);
+}
+
 static void serve(void *data, const struct crypt_pair *pair)
 {
 	struct webhooks *w = data;
@@ -135,7 +142,7 @@ static void serve(void *data, const struct crypt_pair *pair)
 	if (!w->server)
 		listen_now(w);
 	else if (web_server_set_certificate(w->server, pair->cert, pair->key, &err) < 0)
-		complain(w, "the webhooks' new certificate cannot be used", &err);
+		cannot_be_used(w, &err);
 	else
 		log_info("the webhooks have a new certificate");
 }
@@ -160,7 +167,10 @@ static void look_at_files(void *data)
 	_cleanup_(crypt_pair_release) struct crypt_pair pair = { 0 };
 	struct err err = { 0 };
 	timer_set_in(&w->files, FILES_EVERY);
-	if (read_files(w->o->cert_dir, &pair, &err) < 0)
+	int r = read_files(w->o->cert_dir, &pair, &err);
+	metric_add(METRIC_CERT_READS, 1);
+	metric_add(METRIC_CERT_READ_ERRORS, r < 0);
+	if (r < 0)
 		complain(w, "the webhooks' certificate cannot be read; the one in use stays", &err);
 	else if (!streq(pair.cert, w->pair.cert) || !streq(pair.key, w->pair.key))
 		serve(w, &pair);

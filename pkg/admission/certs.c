@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "kube/watch.h"
+#include "metrics/metrics.h"
 
 enum { LOOK_S = 60, RETRY_S = 2 };
 
@@ -33,6 +34,10 @@ struct certs {
 	bool listed, found; /* the Secret's absence is known; it was in the list */
 	bool leading;
 	char *expected; /* version of our own write that the watch has not brought yet */
+	/* While a write of ours is under way: the versions that the watch brought, each behind a
+	 * space, and whether it began anew. The answer may come after its own event. */
+	struct strbuf brought;
+	bool restarted;
 	struct certs_set set;
 	usec_t leaf_since, bundle_since; /* monotonic; 0: not yet */
 	usec_t look_at;			 /* at the configuration, again */
@@ -145,6 +150,14 @@ static void on_configuration(void *data, const struct err *err, struct json **an
 
 /* --- the Secret ------------------------------------------------------------------------------- */
 
+/* Did the watch bring this version of ours, or will its list? It may have skipped that one for a
+ * later one then. */
+static bool came_before(const struct certs *c, const char *version)
+{
+	_cleanup_(freep) char *word = xasprintf(" %s ", version);
+	return c->restarted || (c->brought.data && strstr(c->brought.data, word));
+}
+
 /* After a conflict the watch brings what another has written. */
 static void on_written(void *data, const struct err *err, struct json **answer)
 {
@@ -154,6 +167,8 @@ static void on_written(void *data, const struct err *err, struct json **answer)
 		complain(c, "webhook certificates: the Secret cannot be written", err);
 	} else if (err) {
 		timer_set_in(&c->timer, RETRY_S * USEC_PER_SEC);
+	} else if (came_before(c, kube_resource_version(*answer))) {
+		reconcile(c);
 	} else {
 		str_replace(&c->expected, kube_resource_version(*answer));
 		take_set(c, *answer);
@@ -164,6 +179,8 @@ static void write_set(struct certs *c, const struct certs_set *set)
 {
 	_cleanup_(json_freep) struct json *o = json_new_object();
 	struct json *meta = json_make_object(o, "metadata");
+	strbuf_done(&c->brought);
+	c->restarted = false;
 	json_set(o, "data", certs_data(set));
 	if (set->version) {
 		json_set_string(meta, "resourceVersion", set->version);
@@ -239,6 +256,15 @@ static void on_timer(void *data)
 	reconcile(data);
 }
 
+/* A Secret without a usable certificate is one that cannot be read; none at all is no reading. */
+static void count_reading(const struct certs *c, const struct json *secret)
+{
+	if (!secret)
+		return;
+	metric_add(METRIC_CERT_READS, 1);
+	metric_add(METRIC_CERT_READ_ERRORS, c->set.leaf.cert == NULL);
+}
+
 /* The set is another: the bundle is to be looked at, and the pair served if it is another. */
 static void take_set(struct certs *c, const struct json *secret)
 {
@@ -246,6 +272,7 @@ static void take_set(struct certs *c, const struct json *secret)
 	_cleanup_(freep) char *leaf = xstrdup(c->set.leaf.cert);
 	certs_set_done(&c->set);
 	certs_read(secret, &c->set);
+	count_reading(c, secret);
 	_cleanup_(freep) char *now = certs_bundle(&c->set);
 	c->look_at = 0;
 	if (!streq(before, now))
@@ -263,6 +290,7 @@ static void on_restart(void *data)
 {
 	struct certs *c = data;
 	c->found = false;
+	c->restarted = true;
 	str_replace(&c->expected, NULL);
 }
 
@@ -271,6 +299,8 @@ static void on_apply(void *data, struct json **object)
 {
 	struct certs *c = data;
 	c->listed = c->found = true;
+	if (c->op)
+		strbuf_addf(&c->brought, " %s ", kube_resource_version(*object));
 	if (!c->expected)
 		take_set(c, *object);
 	else if (streq(c->expected, kube_resource_version(*object)))
@@ -333,6 +363,7 @@ struct certs *certs_free(struct certs *c)
 	kube_cancel(c->op);
 	timer_stop(&c->timer);
 	certs_set_done(&c->set);
+	strbuf_done(&c->brought);
 	free(c->selector);
 	free(c->expected);
 	free(c->complaint);

@@ -85,9 +85,9 @@ static const struct metric rows[_METRIC_MAX] = {
 	[METRIC_WEBHOOK_IN_FLIGHT] = GAUGE("controller_runtime_webhook_requests_in_flight",
 					   "Admission requests under way", "webhook"),
 	[METRIC_CERT_READS] = COUNTER("certwatcher_read_certificate_total",
-				      "Certificates of our servers that were read or made"),
+				      "Readings of our servers' certificates, and makings"),
 	[METRIC_CERT_READ_ERRORS] = COUNTER("certwatcher_read_certificate_errors_total",
-					    "Those that could not be"),
+					    "Of these, those that failed"),
 
 	[METRIC_PROCESS_CPU] = COUNTER("process_cpu_seconds_total", "User and system CPU time"),
 	[METRIC_PROCESS_START] = GAUGE("process_start_time_seconds", "Since the epoch"),

@@ -10,6 +10,7 @@
 
 #include "admission/certs.h"
 #include "admission/certs_plan.h"
+#include "metrics/metrics.h"
 #include "json/patch.h"
 
 #define DAY	 (24 * USEC_PER_HOUR)
@@ -35,7 +36,10 @@ struct world {
 	struct replica replicas[2];
 	bool stop_at_write, damaged;
 	bool no_configuration;
+	bool news_first; /* watches hear of a write before its answer comes */
 };
+
+static void tell_watches(void *data);
 
 /* --- the API server --------------------------------------------------------------------------- */
 
@@ -88,7 +92,10 @@ static void write_secret(struct world *w, struct kube_call *c)
 	w->secret = w->secret ? w->secret : json_new_object();
 	json_merge_patch(&w->secret, body);
 	stamp(w, w->secret);
-	timer_set_in(&w->news_of_secret, LAG);
+	if (w->news_first)
+		tell_watches(w);
+	else
+		timer_set_in(&w->news_of_secret, LAG);
 	reply_json(c, 200, w->secret);
 }
 
@@ -109,7 +116,8 @@ static void tell_watches(void *data)
 	_cleanup_(freep) char *text = json_to_string(w->secret);
 	list_for_each_safe(l, &w->fake->open) {
 		struct kube_call *c = list_entry(l, struct kube_call, node);
-		fake_sendf(c, "{\"type\":\"MODIFIED\",\"object\":%s}\n", text);
+		if (c->stream)
+			fake_sendf(c, "{\"type\":\"MODIFIED\",\"object\":%s}\n", text);
 	}
 }
 
@@ -373,17 +381,32 @@ static void test_names(void **state)
 	world_free(w);
 }
 
+static void check_readings(const char *readings, const char *failed)
+{
+	_cleanup_(strbuf_done) struct strbuf page = { 0 };
+	_cleanup_(freep) char *all = xasprintf("\ncertwatcher_read_certificate_total %s\n",
+					       readings);
+	_cleanup_(freep) char *bad = xasprintf("\ncertwatcher_read_certificate_errors_total %s\n",
+					       failed);
+	metrics_text(&page);
+	if (!strstr(page.data, all) || !strstr(page.data, bad))
+		fail_msg("not %s and %s: %s", readings, failed,
+			 strstr(page.data, "certwatcher_read"));
+}
+
 /* A Secret that somebody has damaged is mended at once; API servers refuse until they hear of it.
- */
+ * Readings: our own write, the damage, the mending. */
 static void test_damaged(void **state)
 {
 	static const char *const keys[] = { "ca.key", "tls.key", "tls.crt", "ca.crt" };
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		struct world *w = world_new();
+		metrics_reset();
 		start(w, 0, NAMES);
 		certs_lead(w->replicas[0].certs);
 		live(w, LIFETIME / 4);
+		check_readings("1", "0");
 		_cleanup_(freep) char *was = xstrdup(w->replicas[0].served.cert);
 		w->damaged = true;
 		json_set_string(json_get_mut(w->secret, "data"), keys[i], "AAAA");
@@ -395,8 +418,33 @@ static void test_damaged(void **state)
 		assert_string_not_equal(was, w->replicas[0].served.cert);
 		assert_true(verifies(w->replicas[0].served.cert, bundle_of(w),
 				     loop_wall(w->fake->loop)));
+		check_readings("3", strncmp(keys[i], "tls", 3) == 0 ? "1" : "0");
 		world_free(w);
 	}
+}
+
+/* An answer that comes after its own event, of another connection, is not waited for once more:
+ * whatever comes later would be taken for older. */
+static void test_news_before_the_answer(void **state)
+{
+	struct world *w = world_new();
+	(void)state;
+	start(w, 0, NAMES);
+	certs_lead(w->replicas[0].certs);
+	live(w, LIFETIME / 4);
+	w->news_first = true;
+	live_until_changes(w, 0, 2);
+	_cleanup_(freep) char *was = xstrdup(w->replicas[0].served.cert);
+	w->damaged = true;
+	json_set_string(json_get_mut(w->secret, "data"), "tls.crt", "AAAA");
+	stamp(w, w->secret);
+	tell_watches(w);
+	fake_sleep(w->fake, USEC_PER_MIN);
+	_cleanup_(certs_set_done) struct certs_set s = set_of(w);
+	assert_non_null(s.leaf.cert);
+	assert_string_not_equal(was, s.leaf.cert);
+	assert_string_equal(s.leaf.cert, w->replicas[0].served.cert);
+	world_free(w);
 }
 
 /* What the plan says, row by row. */
@@ -466,6 +514,7 @@ int main(void)
 		cmocka_unit_test(test_no_configuration),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_news_before_the_answer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
