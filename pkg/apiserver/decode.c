@@ -160,6 +160,9 @@ static char *clean(const struct resource *r, struct json *tree, struct unknown_f
 	if (wrong)
 		return wrong;
 	schema_prune(r->schema, tree, unknown);
+	wrong = embedded_clean(r->schema, tree, unknown);
+	if (wrong)
+		return wrong;
 	if (!resource_is(r, RESOURCE_CUSTOM)) {
 		schema_default(r->schema, tree); /* drops nulls, which Go takes for absent */
 		schema_drop_empty(r->schema, tree);
