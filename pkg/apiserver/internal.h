@@ -93,7 +93,7 @@ struct query {
 	enum rv_match match;
 	uint64_t limit;
 	int64_t timeout_s; /* -1: absent */
-	bool watch, bookmarks, initial_events, dry_run, force, force_given, pretty;
+	bool watch, bookmarks, initial_events, dry_run, force, force_given, pretty, pretty_given;
 	enum field_validation validation;
 	enum propagation propagation; /* of DELETE */
 };

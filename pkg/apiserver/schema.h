@@ -29,6 +29,8 @@ void schema_prune(const struct schema *s, struct json *object, struct unknown_fi
 typedef bool (*schema_embedded_fn)(void *data, struct json *object, const char *at);
 void schema_each_embedded(const struct schema *s, struct json *object, schema_embedded_fn fn,
 			  void *data);
+/* Nulls in maps of text become "", as in Go's typed objects. */
+void schema_fill_nulls(const struct schema *s, struct json *object);
 /* Fills in defaults; nulls that the schema does not allow count as absent. */
 void schema_default(const struct schema *s, struct json *object);
 /* Empty lists and maps go, as from Go's typed objects; objects with named members stay. */

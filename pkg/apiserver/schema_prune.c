@@ -201,6 +201,29 @@ void schema_default(const struct schema *s, struct json *value)
 		schema_default(s->items, item);
 }
 
+/* --- nulls in maps
+ * --------------------------------------------------------------------------------------------- */
+
+static bool is_map_of_text(const struct schema *s)
+{
+	return !s->property_count && s->additional && s->additional->type == TYPE_STRING &&
+	       !s->additional->nullable;
+}
+
+void schema_fill_nulls(const struct schema *s, struct json *object)
+{
+	bool map = is_map_of_text(s);
+	for (struct json *child = json_first_mut(object); child; child = json_next_mut(child)) {
+		const struct schema *member = member_schema(s, json_key(child));
+		if (map && json_is_null(child)) {
+			json_set_string(object, json_key(child), "");
+			child = json_first_mut(object); /* it may have moved */
+		} else if (member && json_is_object(child)) {
+			schema_fill_nulls(member, child);
+		}
+	}
+}
+
 /* --- what is empty
  * --------------------------------------------------------------------------------------------- */
 
