@@ -110,9 +110,23 @@ int decode_apply(struct call *c, struct json **ret)
 	return fail(c, 400, "BadRequest", "error decoding YAML: it is no object");
 }
 
+static int fail_no_text(struct call *c, const struct resource *r, const char *key)
+{
+	return fail(
+		c, 400, "BadRequest",
+		"the object provided is unrecognized (must be of type %s): couldn't get version/kind; json parse error: json: cannot unmarshal value into Go struct field .%s of type string",
+		r->kind, key);
+}
+
 /* Built-in kinds may leave out what the path says; custom ones may not, as upstream. */
 static int check_kind(struct call *c, const struct resource *r, struct json *tree)
 {
+	static const char *const keys[] = { "apiVersion", "kind" };
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const struct json *value = json_get(tree, keys[i]);
+		if (!json_is_null(value) && !json_is_string(value))
+			return fail_no_text(c, r, keys[i]);
+	}
 	const char *version = json_get_string(tree, "apiVersion"),
 		   *kind = json_get_string(tree, "kind");
 	if (resource_is(r, RESOURCE_CUSTOM) && str_empty(kind))
@@ -160,7 +174,11 @@ static char *clean(const struct resource *r, struct json *tree, struct unknown_f
 	if (wrong)
 		return wrong;
 	schema_prune(r->schema, tree, unknown);
+	wrong = embedded_clean(r->schema, tree, unknown);
+	if (wrong)
+		return wrong;
 	if (!resource_is(r, RESOURCE_CUSTOM)) {
+		schema_fill_nulls(r->schema, tree);
 		schema_default(r->schema, tree); /* drops nulls, which Go takes for absent */
 		schema_drop_empty(r->schema, tree);
 	}
@@ -200,23 +218,68 @@ int decode_object(struct call *c, const struct resource *r, struct json *tree)
 	return 0;
 }
 
+static int fail_patch(struct call *c, const char *outcome, const char *wrong)
+{
+	struct causes causes = { 0 };
+	causes_add_string(&causes, CAUSE_INVALID, "patch", outcome, "%s", wrong);
+	int result = fail_invalid(c, NULL, "", &causes);
+	causes_done(&causes);
+	return result;
+}
+
+static bool says_other(const struct json *tree, const char *key, const char *ours)
+{
+	const struct json *value = json_get(tree, key);
+	return !json_is_null(value) && !streq(json_string(value), ours);
+}
+
+/* What the decoder of a patch's outcome would say of what it calls itself, or NULL. */
+static char *patched_kind_fault(const struct resource *r, const struct json *tree)
+{
+	if (resource_is(r, RESOURCE_CUSTOM))
+		return str_empty(json_get_string(tree, "kind"))
+			       ? xstrdup("Object 'Kind' is missing in the outcome of the patch")
+			       : NULL;
+	if (!says_other(tree, "kind", r->kind) && !says_other(tree, "apiVersion", r->api_version))
+		return NULL;
+	return xasprintf("no kind \"%s\" is registered for version \"%s\"",
+			 str_or(json_get_string(tree, "kind"), ""),
+			 str_or(json_get_string(tree, "apiVersion"), ""));
+}
+
+static int fail_patched_version(struct call *c, const struct resource *r, const struct json *tree)
+{
+	struct causes causes = { 0 };
+	causes_add_json(&causes, CAUSE_INVALID, "apiVersion", json_get(tree, "apiVersion"),
+			"must be %s", r->api_version);
+	int result = fail_invalid(c, r, object_name(tree), &causes);
+	causes_done(&causes);
+	return result;
+}
+
+static int check_patched_kind(struct call *c, const struct resource *r, struct json *tree,
+			      const char *outcome)
+{
+	_cleanup_(freep) char *wrong = patched_kind_fault(r, tree);
+	if (wrong)
+		return fail_patch(c, outcome, wrong);
+	if (resource_is(r, RESOURCE_CUSTOM) && says_other(tree, "apiVersion", r->api_version))
+		return fail_patched_version(c, r, tree);
+	return check_kind(c, r, tree);
+}
+
 int decode_patched(struct call *c, const struct resource *r, struct json *tree)
 {
-	int result = check_kind(c, r, tree);
+	_cleanup_(freep) char *before = json_to_string(tree);
+	int result = check_patched_kind(c, r, tree, before);
 	if (result < 0)
 		return result;
-	_cleanup_(freep) char *before = json_to_string(tree);
 	_cleanup_(unknown_fields_done) struct unknown_fields unknown = { 0 };
 	_cleanup_(freep) char *wrong = clean(r, tree, &unknown);
 	if (!wrong && unknown.count > 0 && c->query.validation == FIELDS_STRICT)
 		wrong = strict_text(&unknown);
-	if (wrong) {
-		struct causes causes = { 0 };
-		causes_add_string(&causes, CAUSE_INVALID, "patch", before, "%s", wrong);
-		result = fail_invalid(c, NULL, "", &causes);
-		causes_done(&causes);
-		return result;
-	}
+	if (wrong)
+		return fail_patch(c, before, wrong);
 	warn_unknown(c, &unknown);
 	return 0;
 }

@@ -86,10 +86,33 @@ static bool subresource_served(const struct call *c)
 	       (streq(c->subresource, "scale") && resource_is(r, RESOURCE_SCALE));
 }
 
+/* The words of two servers: that of built-in kinds and that of custom ones. */
 static int method_not_allowed(struct call *c)
 {
-	return fail(c, 405, "MethodNotAllowed",
-		    "the server does not allow this method on the requested resource");
+	static const struct {
+		const char *method, *verb;
+	} verbs[] = {
+		{ "POST", "create" },
+		{ "PUT", "update" },
+		{ "PATCH", "patch" },
+		{ "DELETE", "delete" },
+	};
+	const char *verb = "";
+	if (!resource_is(c->resource, RESOURCE_CUSTOM))
+		return fail(c, 405, "MethodNotAllowed",
+			    "the server does not allow this method on the requested resource");
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (streq(c->request->method, verbs[i].method))
+			verb = verbs[i].verb;
+	return fail_named(c, 405, "MethodNotAllowed", c->resource, NULL,
+			  "%s is not supported on resources of kind \"%s\"", verb,
+			  c->resource->key);
+}
+
+/* Of a custom kind without a name. */
+static int name_missing(struct call *c)
+{
+	return fail(c, 400, "BadRequest", "name must be provided");
 }
 
 static bool reads_or_changes(const char *method)
@@ -126,6 +149,8 @@ static int run_on_all(struct call *c, const char *method)
 		return verb_create(c);
 	if (streq(method, "DELETE") && may_delete_all(c->resource))
 		return verb_delete_collection(c);
+	if (resource_is(c->resource, RESOURCE_CUSTOM) && reads_or_changes(method))
+		return name_missing(c);
 	return method_not_allowed(c);
 }
 
@@ -148,6 +173,8 @@ static int run_verb(struct call *c)
 	const char *method = c->request->method;
 	bool one = *c->name != '\0';
 	if (!subresource_served(c)) {
+		if (resource_is(c->resource, RESOURCE_CUSTOM))
+			return fail_not_found(c, c->resource, c->name);
 		not_found(c);
 		return ANSWERED;
 	}

@@ -4,6 +4,7 @@
  * given an error as its answer. */
 
 #include "apiserver/apiserver.h"
+#include "apiserver/names.h"
 #include "apiserver/resource.h"
 #include "apiserver/selector.h"
 #include "base/list.h"
@@ -92,7 +93,7 @@ struct query {
 	enum rv_match match;
 	uint64_t limit;
 	int64_t timeout_s; /* -1: absent */
-	bool watch, bookmarks, initial_events, dry_run, force, force_given, pretty;
+	bool watch, bookmarks, initial_events, dry_run, force, force_given, pretty, pretty_given;
 	enum field_validation validation;
 	enum propagation propagation; /* of DELETE */
 };
@@ -216,6 +217,17 @@ int decode_patched(struct call *c, const struct resource *r, struct json *tree);
 /* Wrong types: the text of the first fault, else NULL. Unknown members go; selfLink too. */
 char *meta_clean(struct json *tree, struct unknown_fields *unknown);
 void meta_validate(const struct resource *r, const struct json *now, struct causes *causes);
+/* The parts of these, for metadata at any place. Tidied is only what has no fault. */
+char *meta_fault(const struct json *meta);
+void meta_tidy(struct json *meta, const char *at, struct unknown_fields *unknown);
+void meta_validate_members(const struct json *meta, name_rule name, struct path *at,
+			   struct causes *causes);
+
+/* --- objects inside objects (embedded.c)
+ * ------------------------------------------------------------------------------------------- */
+
+/* As meta_clean, for all that s says are embedded. */
+char *embedded_clean(const struct schema *s, struct json *tree, struct unknown_fields *unknown);
 void meta_validate_update(const struct json *now, const struct json *old, struct causes *causes);
 void meta_set_time(struct json *meta, const char *key, usec_t wall);
 /* What clients cannot set: taken from old. */

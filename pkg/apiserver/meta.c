@@ -1,5 +1,5 @@
-/* metadata: its shape, its rules and the part of it that belongs to the server. Texts follow
- * k8s.io/apimachinery/pkg/api/validation. Pure. */
+/* metadata: its shape, its rules and the part of it that belongs to the server; of objects and of
+ * those that they embed (embedded.c). Texts follow k8s.io/apimachinery/pkg/api/validation. Pure. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,7 +24,6 @@ enum meta_type {
 	META_STRINGS,
 	META_OWNERS,
 	META_MANAGED,
-	META_DROPPED
 };
 
 static const struct {
@@ -44,7 +43,7 @@ static const struct {
 	{ "annotations", META_STRING_MAP },
 	{ "ownerReferences", META_OWNERS },
 	{ "finalizers", META_STRINGS },
-	{ "selfLink", META_DROPPED },
+	{ "selfLink", META_STRING },
 	{ "managedFields", META_MANAGED },
 };
 
@@ -57,15 +56,23 @@ static bool all_strings(const struct json *j)
 	return true;
 }
 
+static const struct {
+	const char *name;
+	bool flag;
+} owner_members[] = {
+	{ "apiVersion", false }, { "kind", false },	 { "name", false },
+	{ "uid", false },	 { "controller", true }, { "blockOwnerDeletion", true },
+};
+
 /* Only the types: what may be empty is validation's business, with a field path. */
 static bool owner_shaped(const struct json *owner)
 {
-	static const char *const strings[] = { "apiVersion", "kind", "name", "uid" };
 	if (!json_is_object(owner))
 		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
-		const struct json *value = json_get(owner, strings[i]);
-		if (value && !json_is_string(value))
+	for (size_t i = 0; i < ARRAY_SIZE(owner_members); i++) {
+		const struct json *value = json_get(owner, owner_members[i].name);
+		if (!json_is_null(value) && (owner_members[i].flag ? json_type(value) != JSON_BOOL
+								   : !json_is_string(value)))
 			return false;
 	}
 	return true;
@@ -116,8 +123,6 @@ static bool shaped(const struct json *j, enum meta_type type)
 			if (!entry_shaped(entry))
 				return false;
 		return json_is_array(j);
-	case META_DROPPED:
-		return true;
 	}
 	return false;
 }
@@ -139,107 +144,150 @@ static const char *type_text(enum meta_type type)
 		return "[]v1.OwnerReference";
 	case META_MANAGED:
 		return "[]v1.ManagedFieldsEntry";
-	case META_DROPPED:
-		break;
 	}
 	return "";
 }
 
-/* Go decodes null members of a map of strings to "", and leaves out empty maps and lists. An empty
- * list of managedFields has a meaning (server_apply.c). */
-static void tidy(struct json *meta, const char *key, enum meta_type type)
+static const enum meta_type *member_type(const char *key)
 {
-	struct json *value = json_get_mut(meta, key);
-	if (type == META_STRING_MAP)
-		for (struct json *child = json_first_mut(value); child;
-		     child = json_next_mut(child))
-			if (json_is_null(child)) {
-				json_set_string(value, json_key(child), "");
-				child = json_first_mut(value);
-			}
-	bool empty = type == META_DROPPED ||
-		     (type != META_STRING && type != META_MANAGED && json_count(value) == 0 &&
-		      (json_is_array(value) || json_is_object(value)));
-	if (empty)
-		json_remove(meta, key);
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+		if (streq(key, members[i].name))
+			return &members[i].type;
+	return NULL;
 }
 
-/* NULL when all is well; else what Go's decoder would say. */
-static char *clean_member(struct json *meta, const char *key, struct unknown_fields *unknown)
+char *meta_fault(const struct json *meta)
 {
-	struct json *value = json_get_mut(meta, key);
-	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
-		if (!streq(key, members[i].name))
-			continue;
-		if (json_is_null(value)) {
-			json_remove(meta, key);
-			return NULL;
-		}
-		if (!shaped(value, members[i].type))
+	if (json_is_null(meta))
+		return NULL;
+	if (!json_is_object(meta))
+		return xstrdup(
+			"json: cannot unmarshal value into Go struct field .metadata of type v1.ObjectMeta");
+	json_for_each(member, meta) {
+		const enum meta_type *type = member_type(json_key(member));
+		if (type && !json_is_null(member) && !shaped(member, *type))
 			return xasprintf(
 				"json: cannot unmarshal value into Go struct field ObjectMeta.metadata.%s of type %s",
-				key, type_text(members[i].type));
-		tidy(meta, members[i].name, members[i].type);
-		return NULL;
+				json_key(member), type_text(*type));
 	}
-	_cleanup_(freep) char *path = xasprintf("metadata.%s", key);
-	unknown_fields_add(unknown, path);
-	json_remove(meta, key);
 	return NULL;
+}
+
+static void drop_unknown(struct json *object, const char *key, const char *at,
+			 struct unknown_fields *unknown)
+{
+	_cleanup_(freep) char *path = xasprintf("%s.%s", at, key);
+	unknown_fields_add(unknown, path);
+	json_remove(object, key);
+}
+
+static void tidy_owner(struct json *owner, const char *at, struct unknown_fields *unknown)
+{
+	for (struct json *child = json_first_mut(owner); child;) {
+		struct json *next = json_next_mut(child);
+		size_t i = 0;
+		while (i < ARRAY_SIZE(owner_members) &&
+		       !streq(json_key(child), owner_members[i].name))
+			i++;
+		if (i == ARRAY_SIZE(owner_members))
+			drop_unknown(owner, json_key(child), at, unknown);
+		else if (json_is_null(child))
+			json_remove(owner, json_key(child));
+		child = next;
+	}
+}
+
+static void tidy_owners(struct json *owners, const char *at, struct unknown_fields *unknown)
+{
+	size_t i = 0;
+	for (struct json *owner = json_first_mut(owners); owner; owner = json_next_mut(owner)) {
+		_cleanup_(freep) char *path = xasprintf("%s.ownerReferences[%zu]", at, i++);
+		tidy_owner(owner, path, unknown);
+	}
+}
+
+/* Null stands for "" in Go's maps of strings. */
+static void tidy_map(struct json *map)
+{
+	for (struct json *child = json_first_mut(map); child; child = json_next_mut(child))
+		if (json_is_null(child)) {
+			json_set_string(map, json_key(child), "");
+			child = json_first_mut(map);
+		}
+}
+
+/* Go leaves out empty maps and lists. An empty list of managedFields has a meaning
+ * (server_apply.c). */
+static bool goes(const struct json *value, enum meta_type type)
+{
+	return type != META_MANAGED && json_count(value) == 0 &&
+	       (json_is_array(value) || json_is_object(value));
+}
+
+void meta_tidy(struct json *meta, const char *at, struct unknown_fields *unknown)
+{
+	for (struct json *child = json_first_mut(meta); child;) {
+		struct json *next = json_next_mut(child);
+		const enum meta_type *type = member_type(json_key(child));
+		if (type && *type == META_STRING_MAP && json_is_object(child))
+			tidy_map(child);
+		if (type && *type == META_OWNERS)
+			tidy_owners(child, at, unknown);
+		if (!type)
+			drop_unknown(meta, json_key(child), at, unknown);
+		else if (json_is_null(child) || goes(child, *type))
+			json_remove(meta, json_key(child));
+		child = next;
+	}
 }
 
 char *meta_clean(struct json *tree, struct unknown_fields *unknown)
 {
-	struct json *meta = json_get_mut(tree, "metadata");
-	if (meta && !json_is_object(meta) && !json_is_null(meta))
-		return xstrdup(
-			"json: cannot unmarshal value into Go struct field .metadata of type v1.ObjectMeta");
-	meta = json_make_object(tree, "metadata");
-	for (struct json *child = json_first_mut(meta); child;) {
-		struct json *next = json_next_mut(child);
-		char *wrong = clean_member(meta, json_key(child), unknown);
-		if (wrong)
-			return wrong;
-		child = next;
-	}
+	char *wrong = meta_fault(json_get(tree, "metadata"));
+	if (wrong)
+		return wrong;
+	struct json *meta = json_make_object(tree, "metadata");
+	meta_tidy(meta, "metadata", unknown);
+	json_remove(meta, "selfLink");
 	return NULL;
 }
 
 /* --- rules
  * ------------------------------------------------------------------------------------------- */
 
-typedef bool (*name_rule)(const char *s, struct strbuf *why);
+/* What every rule needs: where it looks, and where faults go. */
+struct judge {
+	struct path *at;
+	struct causes *causes;
+};
 
-static void check_name(name_rule rule, const char *field, const char *value, struct causes *causes)
+static void check_name(const struct judge *j, name_rule rule, const char *value)
 {
 	_cleanup_(strbuf_done) struct strbuf why = { 0 };
 	if (!rule(value, &why))
-		causes_add_string(causes, CAUSE_INVALID, field, value, "%s",
+		causes_add_string(j->causes, CAUSE_INVALID, path_text(j->at), value, "%s",
 				  why.data ? why.data : "");
 }
 
-/* generateName has become a name by now. */
-static void validate_name(const struct resource *r, const struct json *meta, struct causes *causes)
+static void check_member(const struct judge *j, const struct json *meta, const char *key,
+			 name_rule rule)
 {
-	const char *name = json_get_string(meta, "name");
-	if (str_empty(name)) {
-		causes_add(causes, CAUSE_REQUIRED, "metadata.name", NULL,
-			   "name or generateName is required");
-		return;
-	}
-	name_rule rule = r->ops && r->ops->name_valid ? r->ops->name_valid : name_is_dns_subdomain;
-	check_name(rule, "metadata.name", name, causes);
+	const char *value = json_get_string(meta, key);
+	size_t length = path_member(j->at, key);
+	if (!str_empty(value))
+		check_name(j, rule, value);
+	path_back(j->at, length);
 }
 
-static void validate_labels(const struct json *labels, struct causes *causes)
+static void validate_labels(const struct judge *j, const struct json *labels)
 {
 	json_for_each(label, labels) {
-		check_name(name_is_qualified, "metadata.labels", json_key(label), causes);
-		check_name(name_is_label_value, "metadata.labels", json_string(label), causes);
+		check_name(j, name_is_qualified, json_key(label));
+		check_name(j, name_is_label_value, str_or(json_string(label), ""));
 	}
 }
 
-static void validate_annotations(const struct json *annotations, struct causes *causes)
+static void validate_annotations(const struct judge *j, const struct json *annotations)
 {
 	size_t total = 0;
 	json_for_each(a, annotations) {
@@ -247,119 +295,167 @@ static void validate_annotations(const struct json *annotations, struct causes *
 		_cleanup_(freep) char *lower = xstrdup(json_key(a));
 		for (char *p = lower; *p; p++)
 			*p = *p >= 'A' && *p <= 'Z' ? (char)(*p | 0x20) : *p;
-		check_name(name_is_qualified, "metadata.annotations", lower, causes);
-		total += strlen(json_key(a)) + strlen(json_string(a));
+		check_name(j, name_is_qualified, lower);
+		total += strlen(json_key(a)) + strlen(str_or(json_string(a), ""));
 	}
 	if (total > ANNOTATIONS_MAX)
-		causes_add(causes, CAUSE_TOO_LONG, "metadata.annotations", NULL,
+		causes_add(j->causes, CAUSE_TOO_LONG, path_text(j->at), NULL,
 			   "may not be more than %d bytes", ANNOTATIONS_MAX);
 }
 
-/* Custom kinds may use names without a slash (BMO's "baremetalhost.metal3.io" is one). */
-static void validate_finalizers(const struct resource *r, const struct json *finalizers,
-				struct causes *causes)
-{
-	static const char *const standard[] = { "kubernetes", "orphan", "foregroundDeletion" };
-	bool orphan = false, foreground = false;
-	size_t i = 0;
-	json_for_each(f, finalizers) {
-		char field[64];
-		const char *name = json_string(f);
-		orphan = orphan || streq(name, "orphan");
-		foreground = foreground || streq(name, "foregroundDeletion");
-		bool known = strchr(name, '/') || resource_is(r, RESOURCE_CUSTOM) ||
-			     r->ops == &crd_ops;
-		for (size_t k = 0; k < ARRAY_SIZE(standard); k++)
-			known = known || streq(name, standard[k]);
-		snprintf(field, sizeof(field), "metadata.finalizers[%zu]", i++);
-		check_name(name_is_qualified, "metadata.finalizers", name, causes);
-		if (!known)
-			causes_add_string(
-				causes, CAUSE_INVALID, field, name,
-				"name is neither a standard finalizer name nor is it fully qualified");
-	}
-	if (orphan && foreground)
-		causes_add_json(causes, CAUSE_INVALID, "metadata.finalizers", finalizers,
-				"finalizer orphan and foregroundDeletion cannot be both set");
-}
-
 /* The path says no index, as upstream. */
-static void require_owner_field(const struct json *owner, const char *key, struct causes *causes)
+static void require_owner_field(const struct judge *j, const struct json *owner, const char *key)
 {
 	const char *value = str_or(json_get_string(owner, key), "");
 	const char *slash = strchr(value, '/');
 	bool version = streq(key, "apiVersion");
 	if (*value && !(version && slash && strchr(slash + 1, '/')))
 		return;
-	char field[80];
-	snprintf(field, sizeof(field), "metadata.ownerReferences.%s", key);
-	causes_add_string(causes, CAUSE_INVALID, field, value, "%s must not be empty",
+	size_t length = path_member(j->at, key);
+	causes_add_string(j->causes, CAUSE_INVALID, path_text(j->at), value, "%s must not be empty",
 			  version ? "version" : key);
+	path_back(j->at, length);
 }
 
 /* Events come and go too fast to own anything. */
-static void validate_owner_kind(const struct json *owner, struct causes *causes)
+static void validate_owner_kind(const struct judge *j, const struct json *owner)
 {
 	if (streq(json_get_string(owner, "apiVersion"), "v1") &&
 	    streq(json_get_string(owner, "kind"), "Event"))
-		causes_add_json(causes, CAUSE_INVALID, "metadata.ownerReferences", owner,
+		causes_add_json(j->causes, CAUSE_INVALID, path_text(j->at), owner,
 				"/v1, Kind=Event is disallowed from being an owner");
 }
 
 /* Two controllers of one object would fight over it. */
-static void validate_owners(const struct json *owners, struct causes *causes)
+static void validate_owners(const struct judge *j, const struct json *owners)
 {
 	static const char *const keys[] = { "apiVersion", "kind", "name", "uid" };
 	const char *controller = NULL;
 	json_for_each(owner, owners) {
 		for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
-			require_owner_field(owner, keys[k], causes);
-		validate_owner_kind(owner, causes);
+			require_owner_field(j, owner, keys[k]);
+		validate_owner_kind(j, owner);
 		if (!json_get_bool(owner, "controller", false))
 			continue;
 		const char *name = str_or(json_get_string(owner, "name"), "");
 		if (controller)
 			causes_add_json(
-				causes, CAUSE_INVALID, "metadata.ownerReferences", owners,
+				j->causes, CAUSE_INVALID, path_text(j->at), owners,
 				"Only one reference can have Controller set to true. Found \"true\" in references for %s and %s",
 				controller, name);
 		controller = name;
 	}
 }
 
+static void go_strings(const struct json *list, struct strbuf *out)
+{
+	strbuf_adds(out, "[]string{");
+	json_for_each(item, list) {
+		strbuf_adds(out, item == json_first(list) ? "" : ", ");
+		go_quote(json_string(item), out);
+	}
+	strbuf_addc(out, '}');
+}
+
+static void validate_finalizers(const struct judge *j, const struct json *finalizers)
+{
+	bool orphan = false, foreground = false;
+	json_for_each(f, finalizers) {
+		const char *name = str_or(json_string(f), "");
+		orphan = orphan || streq(name, "orphan");
+		foreground = foreground || streq(name, "foregroundDeletion");
+		check_name(j, name_is_qualified, name);
+	}
+	if (!orphan || !foreground)
+		return;
+	_cleanup_(strbuf_done) struct strbuf shown = { 0 };
+	go_strings(finalizers, &shown);
+	causes_add(j->causes, CAUSE_INVALID, path_text(j->at), shown.data,
+		   "finalizer orphan and foregroundDeletion cannot be both set");
+}
+
 /* What cannot be read is passed over when owners are worked out; this much is said. */
-static void validate_managers(const struct json *list, struct causes *causes)
+static void validate_managers(const struct judge *j, const struct json *list)
 {
 	json_for_each(entry, list) {
 		const char *operation = str_or(json_get_string(entry, "operation"), "");
 		const char *manager = str_or(json_get_string(entry, "manager"), "");
 		if (json_count(entry) == 0)
 			continue; /* [{}] forgets all */
+		size_t length = path_member(j->at, "operation");
 		if (!streq(operation, "Apply") && !streq(operation, "Update"))
-			causes_add_string(causes, CAUSE_INVALID, "metadata.managedFields.operation",
-					  operation, "must be `Apply` or `Update`");
+			causes_add_string(j->causes, CAUSE_INVALID, path_text(j->at), operation,
+					  "must be `Apply` or `Update`");
+		path_back(j->at, length);
 		if (strlen(manager) > MANAGER_NAME_MAX)
-			causes_add(causes, CAUSE_TOO_LONG, "metadata.fieldManager", NULL,
+			causes_add(j->causes, CAUSE_TOO_LONG, "metadata.fieldManager", NULL,
 				   "may not be more than %d bytes", MANAGER_NAME_MAX);
+	}
+}
+
+static void validate_generation(const struct judge *j, const struct json *generation)
+{
+	int64_t number;
+	if (json_int(generation, &number) && number < 0)
+		causes_add_json(j->causes, CAUSE_INVALID, path_text(j->at), generation,
+				"must be greater than or equal to 0");
+}
+
+void meta_validate_members(const struct json *meta, name_rule name, struct path *at,
+			   struct causes *causes)
+{
+	static const struct {
+		const char *key;
+		void (*rule)(const struct judge *j, const struct json *value);
+	} rows[] = {
+		{ "generation", validate_generation },	 { "labels", validate_labels },
+		{ "annotations", validate_annotations }, { "ownerReferences", validate_owners },
+		{ "finalizers", validate_finalizers },	 { "managedFields", validate_managers },
+	};
+	const struct judge j = { at, causes };
+	check_member(&j, meta, "name", name);
+	check_member(&j, meta, "namespace", name_is_dns_label);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		size_t length = path_member(at, rows[i].key);
+		rows[i].rule(&j, json_get(meta, rows[i].key));
+		path_back(at, length);
+	}
+}
+
+/* Custom kinds may use names without a slash (BMO's "baremetalhost.metal3.io" is one). */
+static void validate_known_finalizers(const struct resource *r, const struct json *finalizers,
+				      struct causes *causes)
+{
+	static const char *const standard[] = { "kubernetes", "orphan", "foregroundDeletion" };
+	size_t i = 0;
+	json_for_each(f, finalizers) {
+		char field[64];
+		const char *name = json_string(f);
+		bool known = strchr(name, '/') || resource_is(r, RESOURCE_CUSTOM) ||
+			     r->ops == &crd_ops;
+		for (size_t k = 0; k < ARRAY_SIZE(standard); k++)
+			known = known || streq(name, standard[k]);
+		snprintf(field, sizeof(field), "metadata.finalizers[%zu]", i++);
+		if (!known)
+			causes_add_string(
+				causes, CAUSE_INVALID, field, name,
+				"name is neither a standard finalizer name nor is it fully qualified");
 	}
 }
 
 void meta_validate(const struct resource *r, const struct json *now, struct causes *causes)
 {
 	const struct json *meta = json_get(now, "metadata");
-	int64_t generation = json_get_int(meta, "generation", 0);
-	validate_name(r, meta, causes);
-	if (resource_is(r, RESOURCE_NAMESPACED))
-		check_name(name_is_dns_label, "metadata.namespace",
-			   str_or(json_get_string(meta, "namespace"), ""), causes);
-	if (generation < 0)
-		causes_add_json(causes, CAUSE_INVALID, "metadata.generation",
-				json_get(meta, "generation"), "must be greater than or equal to 0");
-	validate_labels(json_get(meta, "labels"), causes);
-	validate_annotations(json_get(meta, "annotations"), causes);
-	validate_owners(json_get(meta, "ownerReferences"), causes);
-	validate_finalizers(r, json_get(meta, "finalizers"), causes);
-	validate_managers(json_get(meta, "managedFields"), causes);
+	_cleanup_(path_done) struct path at = { 0 };
+	path_member(&at, "metadata");
+	/* generateName has become a name by now. */
+	if (str_empty(json_get_string(meta, "name")))
+		causes_add(causes, CAUSE_REQUIRED, "metadata.name", NULL,
+			   "name or generateName is required");
+	meta_validate_members(
+		meta, r->ops && r->ops->name_valid ? r->ops->name_valid : name_is_dns_subdomain,
+		&at, causes);
+	validate_known_finalizers(r, json_get(meta, "finalizers"), causes);
 }
 
 static void validate_no_new_finalizers(const struct json *now, const struct json *old,

@@ -29,8 +29,10 @@ bool name_is_path_segment(const char *s, struct strbuf *why)
 	if (strlen(s) > SUBDOMAIN_MAX)
 		return too_long(why, "", SUBDOMAIN_MAX);
 	if (streq(s, ".") || streq(s, ".."))
-		return no(why, "may not be '.' or '..'");
-	return strpbrk(s, "/%") ? no(why, "may not contain '/' or '%'") : true;
+		return no(why, s[1] ? "may not be '..'" : "may not be '.'");
+	return strchr(s, '/')	? no(why, "may not contain '/'")
+	       : strchr(s, '%') ? no(why, "may not contain '%'")
+				: true;
 }
 
 bool name_is_dns_subdomain(const char *s, struct strbuf *why)
@@ -53,6 +55,17 @@ bool name_is_dns_label(const char *s, struct strbuf *why)
 	return no(
 		why,
 		"a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')");
+}
+
+bool name_is_dns1035_label(const char *s, struct strbuf *why)
+{
+	if (strlen(s) > QUALIFIED_NAME_MAX)
+		return too_long(why, "", QUALIFIED_NAME_MAX);
+	if (name_is_label(s) && isalpha((unsigned char)*s))
+		return true;
+	return no(
+		why,
+		"a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')");
 }
 
 /* ([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9] */

@@ -54,12 +54,31 @@ static int rejected(struct call *c, const struct err *err)
 		    err->text);
 }
 
+/* Into a typed object, which cannot become one of another kind. */
+static int apply_strategic(struct call *c, const struct json *patch, struct json *tree)
+{
+	struct err err;
+	if (strategic_merge(tree, patch, &err) < 0)
+		return rejected(c, &err);
+	json_set_string(tree, "apiVersion", c->resource->api_version);
+	json_set_string(tree, "kind", c->resource->kind);
+	return 0;
+}
+
+static bool is_list_of_objects(const struct json *j)
+{
+	json_for_each(item, j)
+		if (!json_is_object(item))
+			return false;
+	return json_is_array(j);
+}
+
 static int apply(struct call *c, enum patch_type type, const struct json *patch, struct json **tree)
 {
 	struct err err;
 	switch (type) {
 	case PATCH_JSON:
-		if (!json_is_array(patch))
+		if (!is_list_of_objects(patch))
 			return fail(
 				c, 400, "BadRequest",
 				"json: cannot unmarshal the body into Go value of type jsonpatch.Patch");
@@ -71,7 +90,7 @@ static int apply(struct call *c, enum patch_type type, const struct json *patch,
 				c, 400, "BadRequest",
 				"json: cannot unmarshal the body into Go value of type map[string]interface {}");
 		if (type == PATCH_STRATEGIC)
-			return strategic_merge(*tree, patch, &err) < 0 ? rejected(c, &err) : 0;
+			return apply_strategic(c, patch, *tree);
 		json_merge_patch(tree, patch);
 		return 0;
 	}

@@ -84,8 +84,9 @@ static int unsupported(struct call *c, const char *name, const char *value, cons
 
 static int bad_parameter(struct call *c, const char *name, const char *value)
 {
-	return fail(c, 400, "BadRequest", "invalid value \"%s\" of query parameter %s", value,
-		    name);
+	(void)name;
+	return fail(c, 400, "BadRequest", "strconv.ParseInt: parsing \"%s\": invalid syntax",
+		    value);
 }
 
 static int parse_bool(struct call *c, const char *name, const char *value, bool *ret)
@@ -213,8 +214,27 @@ static bool *bool_parameter(struct query *q, const char *name)
 	return NULL;
 }
 
+/* Reads have options of their own, in which these do not exist. */
+static bool concerns_writes(const char *name)
+{
+	static const char *const names[] = { "dryRun",
+					     "fieldManager",
+					     "fieldValidation",
+					     "force",
+					     "propagationPolicy",
+					     "orphanDependents",
+					     "gracePeriodSeconds" };
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (streq(name, names[i]))
+			return true;
+	return false;
+}
+
 static int set_parameter(struct call *c, const char *name, const char *value)
 {
+	c->query.pretty_given |= streq(name, "pretty");
+	if (streq(c->request->method, "GET") && concerns_writes(name))
+		return 0;
 	char **text = text_parameter(&c->query, name);
 	if (text) {
 		str_replace(text, *value ? value : NULL);
@@ -237,6 +257,16 @@ static int set_parameter(struct call *c, const char *name, const char *value)
 	return 0;
 }
 
+/* Who looks at answers with one of these wants to read them. */
+static bool is_person(const char *user_agent)
+{
+	static const char *const programs[] = { "curl", "Wget", "Mozilla/5.0" };
+	for (size_t i = 0; user_agent && i < ARRAY_SIZE(programs); i++)
+		if (str_has_prefix(user_agent, programs[i]))
+			return true;
+	return false;
+}
+
 int call_parse_query(struct call *c)
 {
 	for (const char *p = c->request->query; *p;) {
@@ -253,6 +283,8 @@ int call_parse_query(struct call *c)
 			return r;
 		p += len + (p[len] == '&');
 	}
+	if (!c->query.pretty_given)
+		c->query.pretty = is_person(c->request->user_agent);
 	return 0;
 }
 

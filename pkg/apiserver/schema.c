@@ -358,6 +358,16 @@ static void compile_default(struct compiler *c, const struct json *source, struc
 	path_back(c->path, length);
 }
 
+/* Most kinds embed nothing, and need no look at their objects for it. */
+static bool holds_embedded(const struct schema *s)
+{
+	bool holds = s->embedded || (s->items && s->items->holds_embedded) ||
+		     (s->additional && s->additional->holds_embedded);
+	for (size_t i = 0; i < s->property_count && !holds; i++)
+		holds = s->properties[i].schema->holds_embedded;
+	return holds;
+}
+
 static struct schema *compile(struct compiler *c, const struct json *source)
 {
 	struct schema *s = xcalloc(1, sizeof(*s));
@@ -383,6 +393,7 @@ static struct schema *compile(struct compiler *c, const struct json *source)
 	c->logical = true;
 	s->none_of = compile_member(c, source, "not");
 	*c = outer;
+	s->holds_embedded = holds_embedded(s);
 	compile_default(c, source, s);
 	return s;
 }

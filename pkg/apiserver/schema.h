@@ -24,6 +24,13 @@ void unknown_fields_add(struct unknown_fields *u, const char *field);
 /* Drops what the schema does not know; `unknown` (may be NULL) gets the names. At the top
  * apiVersion, kind and metadata stay as they are. */
 void schema_prune(const struct schema *s, struct json *object, struct unknown_fields *unknown);
+/* Calls fn for each object that the schema says is a resource of its own, outer ones first, with
+ * its path, until fn returns false. fn may change the object's metadata. */
+typedef bool (*schema_embedded_fn)(void *data, struct json *object, const char *at);
+void schema_each_embedded(const struct schema *s, struct json *object, schema_embedded_fn fn,
+			  void *data);
+/* Nulls in maps of text become "", as in Go's typed objects. */
+void schema_fill_nulls(const struct schema *s, struct json *object);
 /* Fills in defaults; nulls that the schema does not allow count as absent. */
 void schema_default(const struct schema *s, struct json *object);
 /* Empty lists and maps go, as from Go's typed objects; objects with named members stay. */

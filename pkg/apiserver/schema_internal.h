@@ -31,7 +31,8 @@ struct schema {
 	enum schema_type type;
 	enum list_type list_type;
 	bool nullable, preserve_unknown, embedded, additional_any;
-	bool map_atomic; /* owned as a whole (typed.h) */
+	bool holds_embedded; /* at any depth, itself included */
+	bool map_atomic;     /* owned as a whole (typed.h) */
 	bool has_min, has_max, exclusive_min, exclusive_max, has_multiple;
 	double min, max, multiple;
 	int64_t min_size, max_size; /* of length, items or properties; -1: no limit */
@@ -49,6 +50,9 @@ struct schema {
 	struct schema_list all_of, any_of, one_of;
 	struct schema *none_of;
 };
+
+/* What every object has, of one that is embedded (embedded.c). */
+void embedded_validate(const struct json *object, struct path *at, struct causes *causes);
 
 const char *schema_type_name(enum schema_type type);
 const struct schema *schema_property(const struct schema *s, const char *name);

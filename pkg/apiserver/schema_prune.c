@@ -98,6 +98,63 @@ void schema_prune(const struct schema *s, struct json *object, struct unknown_fi
 	path_done(&p.path);
 }
 
+/* --- objects inside objects --------------------------------------------------------------------
+ */
+
+struct visitor {
+	struct path path;
+	schema_embedded_fn fn;
+	void *data;
+};
+
+static bool visit(struct visitor *v, const struct schema *s, struct json *value);
+
+static bool visit_members(struct visitor *v, const struct schema *s, struct json *object)
+{
+	bool on = true;
+	for (struct json *child = json_first_mut(object); child && on;
+	     child = json_next_mut(child)) {
+		const struct schema *member = member_schema(s, json_key(child));
+		size_t length = path_member(&v->path, json_key(child));
+		on = !member || visit(v, member, child);
+		path_back(&v->path, length);
+	}
+	return on;
+}
+
+static bool visit_items(struct visitor *v, const struct schema *s, struct json *array)
+{
+	size_t i = 0;
+	bool on = true;
+	for (struct json *item = json_first_mut(array); item && on; item = json_next_mut(item)) {
+		size_t length = path_index(&v->path, i++);
+		on = visit(v, s, item);
+		path_back(&v->path, length);
+	}
+	return on;
+}
+
+static bool visit(struct visitor *v, const struct schema *s, struct json *value)
+{
+	if (!s->holds_embedded)
+		return true;
+	if (json_is_array(value))
+		return !s->items || visit_items(v, s->items, value);
+	if (!json_is_object(value))
+		return true;
+	if (s->embedded && !v->fn(v->data, value, path_text(&v->path)))
+		return false;
+	return visit_members(v, s, value);
+}
+
+void schema_each_embedded(const struct schema *s, struct json *object, schema_embedded_fn fn,
+			  void *data)
+{
+	struct visitor v = { .fn = fn, .data = data };
+	visit(&v, s, object);
+	path_done(&v.path);
+}
+
 /* --- defaults ----------------------------------------------------------------------------------
  */
 
@@ -142,6 +199,29 @@ void schema_default(const struct schema *s, struct json *value)
 		return;
 	for (struct json *item = json_first_mut(value); item; item = json_next_mut(item))
 		schema_default(s->items, item);
+}
+
+/* --- nulls in maps
+ * --------------------------------------------------------------------------------------------- */
+
+static bool is_map_of_text(const struct schema *s)
+{
+	return !s->property_count && s->additional && s->additional->type == TYPE_STRING &&
+	       !s->additional->nullable;
+}
+
+void schema_fill_nulls(const struct schema *s, struct json *object)
+{
+	bool map = is_map_of_text(s);
+	for (struct json *child = json_first_mut(object); child; child = json_next_mut(child)) {
+		const struct schema *member = member_schema(s, json_key(child));
+		if (map && json_is_null(child)) {
+			json_set_string(object, json_key(child), "");
+			child = json_first_mut(object); /* it may have moved */
+		} else if (member && json_is_object(child)) {
+			schema_fill_nulls(member, child);
+		}
+	}
 }
 
 /* --- what is empty

@@ -335,24 +335,12 @@ static void validate_required(struct validator *v, const struct schema *s,
 	}
 }
 
-/* x-kubernetes-embedded-resource: a whole object, which says what it is. */
-static void validate_embedded(struct validator *v, const struct json *object)
-{
-	static const char *const keys[] = { "apiVersion", "kind" };
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		size_t length = path_member(v->path, keys[i]);
-		if (str_empty(json_get_string(object, keys[i])))
-			causes_add(v->causes, CAUSE_REQUIRED, where(v), NULL, "must not be empty");
-		path_back(v->path, length);
-	}
-}
-
 static void validate_object(struct validator *v, const struct schema *s, const struct json *object,
 			    const struct json *old)
 {
 	validate_required(v, s, object);
 	if (s->embedded)
-		validate_embedded(v, object);
+		embedded_validate(object, v->path, v->causes);
 	validate_size(v, s, object, "properties");
 	json_for_each(child, object) {
 		const struct schema *member = schema_property(s, json_key(child));

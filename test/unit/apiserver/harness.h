@@ -62,6 +62,7 @@ static const char widget_crd[] =
 	"'port':{'x-kubernetes-int-or-string':true},"
 	"'maybe':{'type':'string','nullable':true},"
 	"'free':{'type':'object','x-kubernetes-preserve-unknown-fields':true},"
+	"'inner':{'type':'object','x-kubernetes-embedded-resource':true,'x-kubernetes-preserve-unknown-fields':true},"
 	"'labels':{'type':'object','additionalProperties':{'type':'string'}},"
 	"'tags':{'type':'array','maxItems':3,'items':{'type':'string'},'x-kubernetes-list-type':'set'},"
 	"'parts':{'type':'array','x-kubernetes-list-type':'map','x-kubernetes-list-map-keys':['name'],"

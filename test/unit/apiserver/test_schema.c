@@ -175,6 +175,26 @@ static void check_prune(const char *properties, const char *before, const char *
 	schema_free(s);
 }
 
+/* Of what has not been cleaned: defaults, and what an older release let pass. */
+static void test_embedded(void **state)
+{
+	(void)state;
+	struct schema *s = compile(
+		"'a':{'type':'object','x-kubernetes-embedded-resource':true,'properties':{'x':{'type':'string'}}}");
+	static const char bad[] =
+		"{'a':{'apiVersion':'v1','kind':'K','metadata':{'labels':{'b c':'d'}}}}";
+	check(s, "{'a':{'apiVersion':'v1','kind':'K','metadata':{'labels':{'b':1}}}}", NULL,
+	      "a.metadata: Invalid value: map[string]interface {}{\"labels\":map[string]interface {}{\"b\":1}}: "
+	      "json: cannot unmarshal value into Go struct field ObjectMeta.metadata.labels of type map[string]string");
+	check(s, "{'a':{'apiVersion':1,'kind':null}}", NULL,
+	      "[a.apiVersion: Invalid value: 1: must be a string, a.kind: Invalid value: \"null\": must be a string]");
+	check(s, "{'a':{'apiVersion':'v1','kind':'K','metadata':null}}", NULL, "");
+	check(s, bad, bad, "");
+	check(s, "{'a':{'apiVersion':'v1','kind':'K','x':'y','metadata':{'labels':{'b':'c'}}}}",
+	      bad, "");
+	schema_free(s);
+}
+
 static void test_pruning(void **state)
 {
 	(void)state;
@@ -202,7 +222,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_combinations), cmocka_unit_test(test_numbers_and_sizes),
 		cmocka_unit_test(test_ratcheting),   cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_pruning),
+		cmocka_unit_test(test_pruning),	     cmocka_unit_test(test_embedded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -257,6 +257,27 @@ static void test_field_validation(void **state)
 	assert_failure(400, "BadRequest", "unknown field \"date\"");
 }
 
+/* What nobody knows of an embedded object's metadata is told as at the top. */
+static void test_embedded_fields(void **state)
+{
+	struct server *s = *state;
+	static const char body[] =
+		"{'apiVersion':'test.ingot.dev/v1','kind':'Widget','metadata':{'name':'w'},"
+		"'spec':{'size':5,'inner':{'apiVersion':'v1','kind':'Pod','odd':1,'metadata':{'odd':1,"
+		"'ownerReferences':[{'apiVersion':'v1','kind':'K','name':'n','uid':'u','odd':1}]}}}}";
+	ask(s, "POST", WIDGETS "?fieldValidation=Strict", body);
+	assert_failure(
+		400, "BadRequest",
+		"strict decoding error: unknown field \"spec.inner.metadata.odd\", unknown field \"spec.inner.metadata.ownerReferences[0].odd\"");
+	ask(s, "POST", WIDGETS, body);
+	assert_status(201);
+	assert_int_equal(number_at(last.json, "spec.inner.odd"), 1);
+	assert_null(json_get_path(last.json, "spec.inner.metadata.odd"));
+	assert_string_equal(last.warnings.data,
+			    "unknown field \"spec.inner.metadata.odd\"\n"
+			    "unknown field \"spec.inner.metadata.ownerReferences[0].odd\"\n");
+}
+
 static void test_update_and_conflict(void **state)
 {
 	struct server *s = *state;
@@ -623,6 +644,7 @@ int main(void)
 		server_test(test_several_faults_in_one_answer),
 		server_test(test_defaults_nulls_and_pruning),
 		server_test(test_field_validation),
+		server_test(test_embedded_fields),
 		server_test(test_update_and_conflict),
 		server_test(test_no_change_no_version),
 		server_test(test_server_owned_metadata),
