@@ -44,13 +44,7 @@ floating, and would be written 7.776e+06. */}}
 - --retry-period={{ .Values.leaderElection.retryPeriod }}
 - --metrics-addr={{ if .Values.metrics.port }}:{{ end }}{{ .Values.metrics.port }}
 {{- include "ingot.option" (list "health-addr" (printf "127.0.0.1:%v" .Values.healthPort) "127.0.0.1:9440") }}
-{{- include "ingot.option" (list "webhook-port" .Values.webhook.port 9443) }}
-{{- include "ingot.option" (list "webhook-service" (include "ingot.webhook" .) "ingot-webhook") }}
-{{- include "ingot.option" (list "webhook-configuration" (include "ingot.name" .) "ingot") }}
-{{- include "ingot.option" (list "webhook-cert-lifetime" .Values.webhook.certLifetime 7776000) }}
-{{- if and .Values.webhook.enabled .Values.webhook.certManager }}
-- --webhook-cert-dir=/etc/ingot/webhook
-{{- end }}
+{{- include "ingot.option" (list "webhook-port" (ternary .Values.webhook.port 0 .Values.webhook.enabled) 9443) }}
 {{- include "ingot.option" (list "log-format" .Values.logFormat "text") }}
 {{- include "ingot.option" (list "namespace" .Values.watch.namespace "") }}
 {{- include "ingot.option" (list "kube-api-qps" .Values.kubeApiQps 20) }}
@@ -65,8 +59,21 @@ floating, and would be written 7.776e+06. */}}
 {{- if .Values.provisioning.interface }}
 {{- include "ingot.bootArgs" . }}
 {{- end }}
+{{- if .Values.webhook.enabled }}
+{{- include "ingot.webhookArgs" . }}
+{{- end }}
 {{- range .Values.extraArgs }}
 - {{ quote . }}
+{{- end }}
+{{- end -}}
+
+{{- define "ingot.webhookArgs" -}}
+{{- if .Values.webhook.certManager }}
+- --webhook-cert-dir=/etc/ingot/webhook
+{{- else }}
+{{- include "ingot.option" (list "webhook-service" (include "ingot.webhook" .) "ingot-webhook") }}
+{{- include "ingot.option" (list "webhook-configuration" (include "ingot.name" .) "ingot") }}
+{{- include "ingot.option" (list "webhook-cert-lifetime" .Values.webhook.certLifetime 7776000) }}
 {{- end }}
 {{- end -}}
 
