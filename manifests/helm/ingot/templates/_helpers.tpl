@@ -89,9 +89,6 @@ floating, and would be written 7.776e+06. */}}
 {{- include "ingot.option" (list "agent-timeout" .agentTimeout 180) }}
 {{- end }}
 {{- with .Values.dhcp }}
-{{- if and (eq .mode "server") (not .ranges) }}
-{{- fail "dhcp.ranges: with dhcp.mode \"server\" name at least one, such as 192.168.77.10-192.168.77.99/24" }}
-{{- end }}
 {{- include "ingot.option" (list "dhcp" .mode "server") }}
 {{- range .ranges }}
 {{- include "ingot.option" (list "dhcp-range" . "") }}
