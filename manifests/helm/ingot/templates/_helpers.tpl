@@ -10,6 +10,13 @@
 {{- .Values.serviceAccount.name | default (include "ingot.name" .) -}}
 {{- end -}}
 
+{{/* With a digest a tag would be for people only, and not every runtime takes both. */}}
+{{- define "ingot.image" -}}
+{{- with .Values.image }}
+{{- .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end }}
+{{- end -}}
+
 {{/* What tells instances of this release from those of another, and does not change. */}}
 {{- define "ingot.selector" -}}
 app.kubernetes.io/name: ingot
