@@ -69,6 +69,8 @@ floating, and would be written 7.776e+06. */}}
 {{- if .Values.webhook.enabled }}
 {{- include "ingot.webhookArgs" . }}
 {{- end }}
+{{- include "ingot.option" (list "lease-name" .Values.leaderElection.leaseName "ingot") }}
+{{- include "ingot.option" (list "lease-namespace" .Values.leaderElection.leaseNamespace "") }}
 {{- range .Values.extraArgs }}
 - {{ quote . }}
 {{- end }}
