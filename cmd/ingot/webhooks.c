@@ -66,8 +66,9 @@ int webhooks_check(const struct webhook_options *o, struct err *err)
 			       o->bind);
 	if (parse_u64(o->lifetime, LIFETIME_MAX_S, &lifetime) < 0 || lifetime < LIFETIME_MIN_S)
 		return err_set(err, ERR_INVALID,
-			       "--webhook-cert-lifetime: \"%s\" is not a number of seconds from %d",
-			       o->lifetime, LIFETIME_MIN_S);
+			       "--webhook-cert-lifetime: \"%s\" is not a number of seconds from %d "
+			       "to %d",
+			       o->lifetime, LIFETIME_MIN_S, LIFETIME_MAX_S);
 	int r = check_name("webhook-service", o->service, err);
 	for (size_t i = 0; i < o->names.count && r == 0; i++)
 		r = check_name("webhook-name", o->names.items[i], err);

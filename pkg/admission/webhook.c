@@ -87,7 +87,9 @@ static void on_hosts(void *data, const struct err *err, struct json **list)
 	question_free(q);
 }
 
-/* On the client's loop. */
+/* On the client's loop. With --namespace there are hosts, and rights to see them, in that one
+ * namespace only; the configuration's namespaceSelector (components/webhook-namespaced, the chart)
+ * is why nobody asks about others, whose use we could not see and would deny. */
 static void ask_for_hosts(void *data)
 {
 	const struct kube_list_options all = { 0 };

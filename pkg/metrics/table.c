@@ -152,7 +152,7 @@ static const struct metric rows[_METRIC_MAX] = {
 					   "Reconciles of deleted hosts that are kept detached"),
 	[METRIC_WAITS_FOR_PREPROV_IMAGE] = COUNTER(
 		"metal3_waiting_for_preprov_image_total",
-		"Reconciles that waited for a PreprovisioningImage"),
+		"Always 0: the ramdisk is Ingot's own, no PreprovisioningImage is waited for"),
 	[METRIC_DELETED_NOT_POWERED_OFF] = COUNTER("metal3_delete_without_powering_off_total",
 						   "Deleted hosts that could not be switched off"),
 

@@ -198,7 +198,7 @@ class Cluster:
     def install(self):
         """What a person would: the CRDs, then the manifests. Gives self.ingot."""
         self.install_crds()
-        for name in ("base/namespace.yaml", "base/rbac.yaml", "overlays/cluster-wide/binding.yaml"):
+        for name in ("base/namespace.yaml", "base/rbac.yaml", "components/webhook/rbac.yaml", "overlays/cluster-wide/binding.yaml"):
             self.kubectl("apply", "-f", os.path.join(TOP, "manifests", name))
         self.use_account()
 

@@ -10,6 +10,13 @@
 {{- .Values.serviceAccount.name | default (include "ingot.name" .) -}}
 {{- end -}}
 
+{{/* With a digest a tag would be for people only, and not every runtime takes both. */}}
+{{- define "ingot.image" -}}
+{{- with .Values.image }}
+{{- .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end }}
+{{- end -}}
+
 {{/* What tells instances of this release from those of another, and does not change. */}}
 {{- define "ingot.selector" -}}
 app.kubernetes.io/name: ingot
@@ -45,13 +52,7 @@ floating, and would be written 7.776e+06. */}}
 - --metrics-addr={{ if .Values.metrics.port }}:{{ end }}{{ .Values.metrics.port }}
 {{- include "ingot.option" (list "health-addr" (printf "127.0.0.1:%v" .Values.healthPort) "127.0.0.1:9440") }}
 {{- include "ingot.option" (list "tls-min-version" .Values.tlsMinVersion "TLS12") }}
-{{- include "ingot.option" (list "webhook-port" .Values.webhook.port 9443) }}
-{{- include "ingot.option" (list "webhook-service" (include "ingot.webhook" .) "ingot-webhook") }}
-{{- include "ingot.option" (list "webhook-configuration" (include "ingot.name" .) "ingot") }}
-{{- include "ingot.option" (list "webhook-cert-lifetime" .Values.webhook.certLifetime 7776000) }}
-{{- if and .Values.webhook.enabled .Values.webhook.certManager }}
-- --webhook-cert-dir=/etc/ingot/webhook
-{{- end }}
+{{- include "ingot.option" (list "webhook-port" (ternary .Values.webhook.port 0 .Values.webhook.enabled) 9443) }}
 {{- include "ingot.option" (list "log-format" .Values.logFormat "text") }}
 {{- include "ingot.option" (list "namespace" .Values.watch.namespace "") }}
 {{- include "ingot.option" (list "kube-api-qps" .Values.kubeApiQps 20) }}
@@ -66,8 +67,23 @@ floating, and would be written 7.776e+06. */}}
 {{- if .Values.provisioning.interface }}
 {{- include "ingot.bootArgs" . }}
 {{- end }}
+{{- if .Values.webhook.enabled }}
+{{- include "ingot.webhookArgs" . }}
+{{- end }}
+{{- include "ingot.option" (list "lease-name" .Values.leaderElection.leaseName "ingot") }}
+{{- include "ingot.option" (list "lease-namespace" .Values.leaderElection.leaseNamespace "") }}
 {{- range .Values.extraArgs }}
 - {{ quote . }}
+{{- end }}
+{{- end -}}
+
+{{- define "ingot.webhookArgs" -}}
+{{- if .Values.webhook.certManager }}
+- --webhook-cert-dir=/etc/ingot/webhook
+{{- else }}
+{{- include "ingot.option" (list "webhook-service" (include "ingot.webhook" .) "ingot-webhook") }}
+{{- include "ingot.option" (list "webhook-configuration" (include "ingot.name" .) "ingot") }}
+{{- include "ingot.option" (list "webhook-cert-lifetime" .Values.webhook.certLifetime 7776000) }}
 {{- end }}
 {{- end -}}
 
@@ -83,9 +99,6 @@ floating, and would be written 7.776e+06. */}}
 {{- include "ingot.option" (list "agent-timeout" .agentTimeout 180) }}
 {{- end }}
 {{- with .Values.dhcp }}
-{{- if and (eq .mode "server") (not .ranges) }}
-{{- fail "dhcp.ranges: with dhcp.mode \"server\" name at least one, such as 192.168.77.10-192.168.77.99/24" }}
-{{- end }}
 {{- include "ingot.option" (list "dhcp" .mode "server") }}
 {{- range .ranges }}
 {{- include "ingot.option" (list "dhcp-range" . "") }}
