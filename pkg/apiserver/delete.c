@@ -57,12 +57,15 @@ static bool options_typed(const struct json *body)
 	const struct json *grace = json_get(body, "gracePeriodSeconds");
 	const struct json *orphan = json_get(body, "orphanDependents");
 	const struct json *policy = json_get(body, "propagationPolicy");
+	const struct json *dry_run = json_get(body, "dryRun");
 	int64_t ignored;
 	for (size_t i = 0; i < ARRAY_SIZE(conditions); i++) {
 		const struct json *value = json_get(preconditions, conditions[i]);
 		if (value && !json_is_null(value) && !json_is_string(value))
 			return false;
 	}
+	if (!json_is_null(dry_run) && !json_is_array(dry_run))
+		return false;
 	return (!preconditions || json_is_object(preconditions) || json_is_null(preconditions)) &&
 	       (!grace || json_is_null(grace) || json_int(grace, &ignored)) &&
 	       (!orphan || json_is_null(orphan) || json_type(orphan) == JSON_BOOL) &&
@@ -94,15 +97,43 @@ static int read_options(struct call *c, const struct json *body, struct delete_o
 	return policy ? parse_propagation(c, policy, &ret->propagation) : 0;
 }
 
+/* Conditions, and the older form of a policy. */
+static int take_parameters(struct call *c, struct delete_options *ret)
+{
+	str_replace(&ret->uid, c->query.uid);
+	str_replace(&ret->resource_version, c->query.resource_version);
+	if (!c->query.orphan_given)
+		return 0;
+	if (ret->propagation != PROPAGATION_DEFAULT)
+		return refuse_option(c, CAUSE_INVALID, "propagationPolicy", NULL,
+				     "orphanDependents and deletionPropagation cannot be both set");
+	ret->propagation = c->query.orphan ? PROPAGATION_ORPHAN : PROPAGATION_DEFAULT;
+	return 0;
+}
+
 /* Parameters and body say the same things; the body wins. */
 static int take_options(struct call *c, struct delete_options *ret)
 {
 	_cleanup_(json_freep) struct json *body = NULL;
 	*ret = (struct delete_options){ .propagation = c->query.propagation };
 	if (c->request->body_len == 0)
-		return 0;
+		return take_parameters(c, ret);
 	int result = decode_body(c, &body);
 	return result < 0 ? result : read_options(c, body, ret);
+}
+
+/* Named by its kind, where other conflicts name the resource: as upstream. */
+static int fail_precondition(struct call *c, const struct resource *r, const char *name,
+			     const char *text)
+{
+	_cleanup_(freep) char *kind = resource_qualified_kind(r);
+	struct json *details = json_new_object();
+	json_set_string(details, "name", name);
+	if (!str_empty(r->group))
+		json_set_string(details, "group", r->group);
+	json_set_string(details, "kind", r->kind);
+	return fail_details(c, 409, "Conflict", details,
+			    "Operation cannot be fulfilled on %s \"%s\": %s", kind, name, text);
 }
 
 static int check_preconditions(struct call *c, const struct resource *r, const struct json *tree,
@@ -110,17 +141,16 @@ static int check_preconditions(struct call *c, const struct resource *r, const s
 {
 	const char *uid = object_uid(tree),
 		   *rv = json_get_path_string(tree, "metadata.resourceVersion");
+	_cleanup_(freep) char *wrong = NULL;
 	if (o->uid && !streq(o->uid, uid))
-		return fail_conflict(
-			c, r, object_name(tree),
+		wrong = xasprintf(
 			"the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated",
 			o->uid, uid);
-	if (o->resource_version && !streq(o->resource_version, rv))
-		return fail_conflict(
-			c, r, object_name(tree),
+	else if (o->resource_version && !streq(o->resource_version, rv))
+		wrong = xasprintf(
 			"the ResourceVersion in the precondition (%s) does not match the ResourceVersion in record (%s). The object might have been modified",
 			o->resource_version, rv);
-	return 0;
+	return wrong ? fail_precondition(c, r, object_name(tree), wrong) : 0;
 }
 
 static void add_finalizer(struct json *tree, const char *name)
@@ -227,8 +257,6 @@ int verb_delete(struct call *c)
  * ------------------------------------------------------------------------------------------ */
 
 struct names {
-	struct call *c;
-	const struct selection *selection;
 	char **ns, **name;
 	size_t count;
 };
@@ -244,20 +272,13 @@ static void names_done(struct names *n)
 }
 
 /* Names first, deletion afterwards: a walk must not change what it walks over. */
-static int collect(void *data, const struct store_row *row)
+static void collect(void *data, const char *ns, const char *name)
 {
 	struct names *n = data;
-	if (!selection_empty(n->selection)) {
-		_cleanup_(json_freep) struct json *tree = object_parse(n->c->resource, row->data,
-								       row->len, row->rv);
-		if (!selection_matches(n->selection, tree))
-			return 0;
-	}
 	n->ns = xreallocarray(n->ns, n->count + 1, sizeof(*n->ns));
 	n->name = xreallocarray(n->name, n->count + 1, sizeof(*n->name));
-	n->ns[n->count] = xstrdup(row->key.ns);
-	n->name[n->count++] = xstrdup(row->key.name);
-	return 0;
+	n->ns[n->count] = xstrdup(ns);
+	n->name[n->count++] = xstrdup(name);
 }
 
 static int delete_named(struct call *c, const struct names *n, size_t i,
@@ -268,18 +289,24 @@ static int delete_named(struct call *c, const struct names *n, size_t i,
 	int result = object_load(c, c->resource, n->ns[i], n->name[i], &old);
 	if (result > 0)
 		result = delete_object(c, c->resource, &old, options, &gone);
-	if (result == 0 && old.tree)
+	if (result == 0 && old.tree) {
+		/* In a list of a built-in kind the list alone says the kind (list.c). */
+		for (size_t k = 0; !resource_is(c->resource, RESOURCE_CUSTOM) && k < 2; k++)
+			json_remove(old.tree, k ? "kind" : "apiVersion");
 		json_append(items, TAKE_PTR(old.tree));
+	}
 	object_done(&old);
 	return result;
 }
 
-static int delete_all(struct call *c, const struct names *n, const struct delete_options *options)
+/* The answer is the list that was deleted. Takes metadata. */
+static int delete_all(struct call *c, const struct names *n, const struct delete_options *options,
+		      struct json *metadata)
 {
 	_cleanup_(json_freep) struct json *list = json_new_object();
 	json_set_string(list, "kind", c->resource->list_kind);
 	json_set_string(list, "apiVersion", c->resource->api_version);
-	json_make_object(list, "metadata");
+	json_set(list, "metadata", metadata);
 	struct json *items = json_set(list, "items", json_new_array());
 	for (size_t i = 0; i < n->count; i++) {
 		int result = delete_named(c, n, i, options, items);
@@ -290,16 +317,13 @@ static int delete_all(struct call *c, const struct names *n, const struct delete
 	return 0;
 }
 
+/* What a list with the same parameters would show, no more: a limit holds here, too. */
 int verb_delete_collection(struct call *c)
 {
 	_cleanup_(delete_options_done) struct delete_options options;
-	_cleanup_(selection_done) struct selection selection = { 0 };
-	_cleanup_(names_done) struct names names = { .c = c, .selection = &selection };
-	struct err err;
-	if (take_options(c, &options) < 0 || selection_init(c, c->resource, &selection) < 0)
+	_cleanup_(names_done) struct names names = { 0 };
+	struct json *metadata;
+	if (take_options(c, &options) < 0 || list_page(c, collect, &names, &metadata) < 0)
 		return ANSWERED;
-	struct store_query q = { .resource = c->resource->key, .ns = *c->ns ? c->ns : NULL };
-	if (store_list(c->s->store, &q, collect, &names, &err) < 0)
-		return fail_store(c, &err);
-	return delete_all(c, &names, &options);
+	return delete_all(c, &names, &options, metadata);
 }

@@ -123,6 +123,8 @@ static bool reads_or_changes(const char *method)
 static int run_on_one(struct call *c, const char *method)
 {
 	bool main = *c->subresource == '\0';
+	if (streq(c->subresource, "finalize") && !streq(method, "PUT"))
+		return method_not_allowed(c);
 	if (streq(c->subresource, "scale") && reads_or_changes(method))
 		return verb_scale(c);
 	if (streq(method, "GET"))
@@ -178,6 +180,9 @@ static int run_verb(struct call *c)
 		not_found(c);
 		return ANSWERED;
 	}
+	if (streq(c->name, ".") || streq(c->name, ".."))
+		return fail(c, 400, "BadRequest", "Name parameter invalid: \"%s\": may not be '%s'",
+			    c->name, c->name);
 	/* Across namespaces one can only look. */
 	if (resource_is(c->resource, RESOURCE_NAMESPACED) && *c->ns == '\0' &&
 	    (one || !streq(method, "GET"))) {

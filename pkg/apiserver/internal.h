@@ -89,11 +89,13 @@ enum rv_match { MATCH_DEFAULT, MATCH_EXACT, MATCH_NOT_OLDER };
 
 struct query {
 	char *label_selector, *field_selector, *continue_token, *resource_version, *include_object;
+	char *uid; /* a condition of a deletion */
 	char *field_manager;
 	enum rv_match match;
 	uint64_t limit;
 	int64_t timeout_s; /* -1: absent */
 	bool watch, bookmarks, initial_events, dry_run, force, force_given, pretty, pretty_given;
+	bool orphan, orphan_given;
 	enum field_validation validation;
 	enum propagation propagation; /* of DELETE */
 };
@@ -242,6 +244,10 @@ enum part { PART_MAIN, PART_STATUS, PART_FINALIZE };
 
 int verb_get(struct call *c);
 int verb_list(struct call *c);
+/* Calls fn for each object that a list with the call's parameters holds. *ret_metadata is what such
+ * a list says of itself; the caller frees it. */
+typedef void (*page_fn)(void *data, const char *ns, const char *name);
+int list_page(struct call *c, page_fn fn, void *data, struct json **ret_metadata);
 int verb_watch(struct call *c);
 int verb_create(struct call *c);
 int verb_update(struct call *c);

@@ -281,6 +281,8 @@ struct lister {
 	uint64_t count;
 	bool more;
 	char *last_ns, *last_name;
+	page_fn fn; /* NULL: items are collected */
+	void *data;
 };
 
 static void lister_done(struct lister *l)
@@ -343,7 +345,10 @@ static int on_row(void *data, const struct store_row *row)
 		l->more = true;
 		return LIST_FULL;
 	}
-	add_item(l, row, tree);
+	if (l->fn)
+		l->fn(l->data, row->key.ns, row->key.name);
+	else
+		add_item(l, row, tree);
 	l->count++;
 	str_replace(&l->last_ns, row->key.ns);
 	str_replace(&l->last_name, row->key.name);
@@ -437,6 +442,17 @@ static void answer_table(struct lister *l)
 {
 	json_set(l->table, "metadata", list_metadata(l));
 	answer_json(l->c, 200, l->table);
+}
+
+int list_page(struct call *c, page_fn fn, void *data, struct json **ret_metadata)
+{
+	_cleanup_(
+		lister_done) struct lister l = { .c = c, .r = c->resource, .fn = fn, .data = data };
+	if (check_list_options(c) < 0 || selection_init(c, l.r, &l.selection) < 0 ||
+	    place_init(c, &l.place) < 0 || walk(&l) < 0)
+		return ANSWERED;
+	*ret_metadata = list_metadata(&l);
+	return 0;
 }
 
 int verb_list(struct call *c)

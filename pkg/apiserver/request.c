@@ -15,6 +15,7 @@ void query_done(struct query *q)
 	free(q->continue_token);
 	free(q->resource_version);
 	free(q->include_object);
+	free(q->uid);
 	free(q->field_manager);
 	*q = (struct query){ .timeout_s = -1 };
 }
@@ -188,6 +189,7 @@ static char **text_parameter(struct query *q, const char *name)
 		{ "continue", &q->continue_token },
 		{ "resourceVersion", &q->resource_version },
 		{ "includeObject", &q->include_object },
+		{ "uid", &q->uid },
 		{ "fieldManager", &q->field_manager },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
@@ -206,6 +208,7 @@ static bool *bool_parameter(struct query *q, const char *name)
 		{ "allowWatchBookmarks", &q->bookmarks },
 		{ "sendInitialEvents", &q->initial_events },
 		{ "force", &q->force },
+		{ "orphanDependents", &q->orphan },
 		{ "pretty", &q->pretty },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
@@ -242,6 +245,7 @@ static int set_parameter(struct call *c, const char *name, const char *value)
 	}
 	bool *flag = bool_parameter(&c->query, name);
 	c->query.force_given |= streq(name, "force");
+	c->query.orphan_given |= streq(name, "orphanDependents");
 	if (flag)
 		return parse_bool(c, name, value, flag);
 	if (streq(name, "dryRun"))
@@ -249,12 +253,7 @@ static int set_parameter(struct call *c, const char *name, const char *value)
 	if (streq(name, "limit") || streq(name, "timeoutSeconds") ||
 	    streq(name, "gracePeriodSeconds"))
 		return set_numbers(c, name, value);
-	int result = set_choice(c, name, value);
-	if (result <= 0)
-		return result;
-	if (streq(name, "orphanDependents") && strcasecmp(value, "true") == 0)
-		c->query.propagation = PROPAGATION_ORPHAN;
-	return 0;
+	return set_choice(c, name, value) < 0 ? ANSWERED : 0;
 }
 
 /* Who looks at answers with one of these wants to read them. */

@@ -240,10 +240,10 @@ int verb_create(struct call *c)
  * --------------------------------------------------------------------------------------------- */
 
 static int refuse_field(struct call *c, const struct resource *r, const char *name,
-			const char *field, const char *value)
+			const char *field, const struct json *value)
 {
 	struct causes causes = { 0 };
-	causes_add_string(&causes, CAUSE_INVALID, field, value, "field is immutable");
+	causes_add_json(&causes, CAUSE_INVALID, field, value, "field is immutable");
 	int result = fail_invalid(c, r, name, &causes);
 	causes_done(&causes);
 	return result;
@@ -251,15 +251,29 @@ static int refuse_field(struct call *c, const struct resource *r, const char *na
 
 /* In an update the uid says which object is meant; in a patch it is a field like any other. */
 static int refuse_uid(struct call *c, const struct resource *r, const struct object *old,
-		      const char *uid)
+		      const struct json *now)
 {
 	const char *name = object_name(old->tree);
 	if (!c->request || !streq(c->request->method, "PATCH"))
 		return fail_conflict(
 			c, r, name,
-			"Precondition failed: UID in precondition: %s, UID in object meta: %s", uid,
-			object_uid(old->tree));
-	return refuse_field(c, r, name, "metadata.uid", uid);
+			"Precondition failed: UID in precondition: %s, UID in object meta: %s",
+			object_uid(now), object_uid(old->tree));
+	return refuse_field(c, r, name, "metadata.uid", json_get_path(now, "metadata.uid"));
+}
+
+/* When an object goes is the server's to say. */
+static int refuse_other_end(struct call *c, const struct resource *r, const struct json *old,
+			    const struct json *now)
+{
+	static const char *const fields[] = { "metadata.deletionTimestamp",
+					      "metadata.deletionGracePeriodSeconds" };
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		const struct json *value = json_get_path(now, fields[i]);
+		if (!json_is_null(value) && !json_equal(value, json_get_path(old, fields[i])))
+			return refuse_field(c, r, object_name(old), fields[i], value);
+	}
+	return 0;
 }
 
 static int check_preconditions(struct call *c, const struct resource *r, const struct object *old,
@@ -271,11 +285,9 @@ static int check_preconditions(struct call *c, const struct resource *r, const s
 	if (any && !resource_is(r, RESOURCE_UNCONDITIONAL_UPDATE))
 		return fail_no_version(c, r, name);
 	if (*uid && !streq(uid, object_uid(old->tree)))
-		return refuse_uid(c, r, old, uid);
-	const char *deleted = json_get_path_string(now, "metadata.deletionTimestamp");
-	if (deleted &&
-	    !streq(deleted, json_get_path_string(old->tree, "metadata.deletionTimestamp")))
-		return refuse_field(c, r, name, "metadata.deletionTimestamp", deleted);
+		return refuse_uid(c, r, old, now);
+	if (refuse_other_end(c, r, old->tree, now) < 0)
+		return ANSWERED;
 	if (!any && !streq(version, json_get_path_string(old->tree, "metadata.resourceVersion")))
 		return fail_conflict(
 			c, r, name,
