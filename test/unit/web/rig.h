@@ -119,7 +119,8 @@ static inline void stream_paced(void *data)
 {
 	static char block[65536];
 	struct rig *rig = data;
-	while (rig->blocks_left > 0 && !web_stream_wait(rig->request, QUEUE_MAX / 2, stream_paced)) {
+	while (rig->blocks_left > 0 &&
+	       !web_stream_wait(rig->request, QUEUE_MAX / 2, stream_paced)) {
 		rig->blocks_left--;
 		if (!web_stream_send(rig->request, block, sizeof(block)))
 			atomic_store(&rig->overflowed, true);
