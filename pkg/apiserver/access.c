@@ -17,7 +17,7 @@ enum { METHOD_TEXT = 16 };
 
 /* As k8s.io/apiserver/pkg/endpoints/request has it (requestinfo.go). Kinds need not be served: who
  * may not ask learns nothing about what there is. */
-static const char *verb_of(const struct call *c, bool one)
+const char *access_verb(const struct call *c, bool one)
 {
 	static const struct {
 		const char *method, *verb;
@@ -56,7 +56,7 @@ static void resource_access(struct call *c, char *const *segments, size_t count,
 	ret->resource = segments[at];
 	ret->name = segment(segments, count, at + 1);
 	ret->subresource = segment(segments, count, at + 2);
-	ret->verb = verb_of(c, *ret->name != '\0');
+	ret->verb = access_verb(c, *ret->name != '\0');
 }
 
 /* Verbs of paths are methods in lower case; what is longer than any method fits no rule. */

@@ -89,23 +89,11 @@ static bool subresource_served(const struct call *c)
 /* The words of two servers: that of built-in kinds and that of custom ones. */
 static int method_not_allowed(struct call *c)
 {
-	static const struct {
-		const char *method, *verb;
-	} verbs[] = {
-		{ "POST", "create" },
-		{ "PUT", "update" },
-		{ "PATCH", "patch" },
-		{ "DELETE", "delete" },
-	};
-	const char *verb = "";
 	if (!resource_is(c->resource, RESOURCE_CUSTOM))
 		return fail(c, 405, "MethodNotAllowed",
 			    "the server does not allow this method on the requested resource");
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-		if (streq(c->request->method, verbs[i].method))
-			verb = verbs[i].verb;
 	return fail_named(c, 405, "MethodNotAllowed", c->resource, NULL,
-			  "%s is not supported on resources of kind \"%s\"", verb,
+			  "%s is not supported on resources of kind \"%s\"", access_verb(c, true),
 			  c->resource->key);
 }
 

@@ -351,6 +351,8 @@ int discovery_handle(struct call *c, const char *path);
 int openapi_handle(struct call *c, const char *path);
 /* access.c: the segments of the path are decoded; answers with 403 who may not. */
 int access_check(struct call *c, char *const *segments, size_t count);
+/* "create", "update", …: of the method, on one object or on many; static. */
+const char *access_verb(const struct call *c, bool one);
 /* True when the path is its. */
 bool access_handle(struct call *c);
 
