@@ -126,6 +126,21 @@ static const char *attribute(const struct json *of, const char *key)
 	return str_or(json_get_string(of, key), "");
 }
 
+/* path: what was given besides the attributes of a resource; NULL when there were neither. */
+static void fail_attributes(struct call *c, const struct json *path)
+{
+	struct causes causes = { 0 };
+	if (path)
+		causes_add_json(&causes, CAUSE_INVALID, "spec.nonResourceAttributes", path,
+				"cannot be specified in combination with resourceAttributes");
+	else
+		causes_add(
+			&causes, CAUSE_INVALID, "spec.resourceAttributes", "\"null\"",
+			"exactly one of nonResourceAttributes or resourceAttributes must be specified");
+	fail_invalid(c, NULL, "", &causes);
+	causes_done(&causes);
+}
+
 /* Asked about wildcards, too: `kubectl auth can-i '*' '*'`. Who is allowed is told why as well;
  * kubectl shows the reason of a no. */
 static void may_i(struct call *c, const struct json *spec, struct json *status)
@@ -142,8 +157,7 @@ static void may_i(struct call *c, const struct json *spec, struct json *status)
 				  .name = attribute(of, "name") };
 	const char *reason;
 	if (!resource == !path) {
-		fail(c, 400, "BadRequest",
-		     "spec takes one of resourceAttributes and nonResourceAttributes");
+		fail_attributes(c, path);
 		return;
 	}
 	json_set_bool(status, "allowed", role_allows(c->request->groups, &a, &reason));

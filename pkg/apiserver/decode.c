@@ -218,7 +218,7 @@ int decode_object(struct call *c, const struct resource *r, struct json *tree)
 	return 0;
 }
 
-static int fail_patch(struct call *c, const char *outcome, const char *wrong)
+int fail_patch(struct call *c, const char *outcome, const char *wrong)
 {
 	struct causes causes = { 0 };
 	causes_add_string(&causes, CAUSE_INVALID, "patch", outcome, "%s", wrong);

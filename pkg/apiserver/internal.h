@@ -212,6 +212,8 @@ int decode_apply(struct call *c, struct json **ret);
 int decode_object(struct call *c, const struct resource *r, struct json *tree);
 /* The same for the outcome of a patch, whose errors have another shape. */
 int decode_patched(struct call *c, const struct resource *r, struct json *tree);
+/* `wrong` is what the decoder says of a patch's outcome. */
+int fail_patch(struct call *c, const char *outcome, const char *wrong);
 
 /* --- metadata (meta.c)
  * -------------------------------------------------------------------------------- */

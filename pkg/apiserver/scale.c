@@ -3,6 +3,7 @@
  * of the object by the paths that its definition names, and a write to it is an update of the one
  * field, under the resourceVersion that the Scale carries. Runs on the server's loop. */
 
+#include <stdint.h>
 #include <string.h>
 
 #include "apiserver/internal.h"
@@ -53,8 +54,10 @@ static struct json *scale_of(const struct resource *r, const struct json *object
 	json_set_string(scale, "kind", "Scale");
 	json_set_string(scale, "apiVersion", SCALE_VERSION);
 	copy_meta(scale, object);
-	json_set_int(json_make_object(scale, "spec"), "replicas",
-		     int_at(object, r->scale.spec_path));
+	struct json *spec = json_make_object(scale, "spec");
+	int64_t replicas = int_at(object, r->scale.spec_path);
+	if (replicas != 0) /* as Go's omitempty */
+		json_set_int(spec, "replicas", replicas);
 	struct json *status = json_make_object(scale, "status");
 	json_set_int(status, "replicas", int_at(object, r->scale.status_path));
 	const char *selector = json_string(find(object, r->scale.selector_path));
@@ -63,33 +66,44 @@ static struct json *scale_of(const struct resource *r, const struct json *object
 	return scale;
 }
 
-static int check_replicas(struct call *c, const struct json *scale)
+/* What the decoder of a Scale would say, or NULL. */
+static char *shape_fault(const struct json *scale)
 {
 	const struct json *replicas = json_get_path(scale, "spec.replicas");
+	const char *kind = str_or(json_get_string(scale, "kind"), "");
+	const char *version = str_or(json_get_string(scale, "apiVersion"), "");
 	int64_t count = 0;
-	if (replicas && !json_int(replicas, &count))
-		return fail(
-			c, 400, "BadRequest",
-			"Scale in version \"v1\" cannot be handled as a Scale: spec.replicas must be an integer");
-	if (count >= 0)
+	if (!streq(kind, "Scale") || !streq(version, SCALE_VERSION))
+		return xasprintf("the body of a scale request is a Scale of " SCALE_VERSION
+				 ", not %s of %s",
+				 *kind ? kind : "nothing", *version ? version : "no version");
+	if ((!json_is_null(replicas) && !json_int(replicas, &count)) || count > INT32_MAX ||
+	    count < INT32_MIN)
+		return xstrdup(
+			"Scale in version \"v1\" cannot be handled as a Scale: spec.replicas must be an int32");
+	return NULL;
+}
+
+static int check_replicas(struct call *c, const struct json *scale)
+{
+	if (int_at(scale, ".spec.replicas") >= 0)
 		return 0;
 	struct causes causes = { 0 };
-	causes_add_json(&causes, CAUSE_INVALID, "spec.replicas", replicas,
+	causes_add_json(&causes, CAUSE_INVALID, "spec.replicas",
+			json_get_path(scale, "spec.replicas"),
 			"must be greater than or equal to 0");
 	int result = fail_scale(c, object_name(scale), &causes);
 	causes_done(&causes);
 	return result;
 }
 
-static int check_scale(struct call *c, const struct json *scale)
+static int check_scale(struct call *c, const struct json *scale, bool patched)
 {
-	if (!streq(json_get_string(scale, "kind"), "Scale") ||
-	    !streq(json_get_string(scale, "apiVersion"), SCALE_VERSION))
-		return fail(c, 400, "BadRequest",
-			    "the body of a scale request is a Scale of " SCALE_VERSION
-			    ", not %s of %s",
-			    str_or(json_get_string(scale, "kind"), "nothing"),
-			    str_or(json_get_string(scale, "apiVersion"), "no version"));
+	_cleanup_(freep) char *wrong = shape_fault(scale);
+	_cleanup_(freep) char *outcome = wrong ? json_to_string(scale) : NULL;
+	if (wrong)
+		return patched ? fail_patch(c, outcome, wrong)
+			       : fail(c, 400, "BadRequest", "%s", wrong);
 	if (!streq(object_name(scale), c->name))
 		return fail(c, 400, "BadRequest",
 			    "the name of the object (%s) does not match the name on the URL (%s)",
@@ -97,12 +111,13 @@ static int check_scale(struct call *c, const struct json *scale)
 	return check_replicas(c, scale);
 }
 
-/* The Scale's version is the condition; the rest of the object is as it is. */
+/* The Scale's version is the condition, where it has one; the rest of the object is as it is. */
 static int store_scale(struct call *c, const struct object *old, const struct json *scale)
 {
 	_cleanup_(json_freep) struct json *tree = json_dup(old->tree);
 	const char *rv = json_get_path_string(scale, "metadata.resourceVersion");
-	json_set_string(object_meta(tree), "resourceVersion", str_or(rv, ""));
+	if (!str_empty(rv))
+		json_set_string(object_meta(tree), "resourceVersion", rv);
 	set_int(tree, c->resource->scale.spec_path, int_at(scale, ".spec.replicas"));
 	int result = write_update(c, c->resource, old, &tree, PART_MAIN);
 	if (result < 0)
@@ -117,7 +132,7 @@ static int change(struct call *c, const struct object *old, bool patch)
 	_cleanup_(json_freep) struct json *scale = patch ? scale_of(c->resource, old->tree) : NULL;
 	int result = patch ? patch_tree(c, &scale) : decode_body(c, &scale);
 	if (result == 0)
-		result = check_scale(c, scale);
+		result = check_scale(c, scale, patch);
 	return result < 0 ? result : store_scale(c, old, scale);
 }
 

@@ -204,10 +204,10 @@ static void test_what_may_i(void **state)
 		assert_true(can_i(s, rows[i].attributes));
 	}
 	ask(s, "POST", ACCESS_REVIEWS, "{'spec':{}}");
-	assert_failure(400, "BadRequest", "one of");
+	assert_failure(422, "Invalid", "exactly one of");
 	ask(s, "POST", ACCESS_REVIEWS,
 	    "{'spec':{" PATH("get", "/") "," RESOURCE("get", "", "x") "}}");
-	assert_failure(400, "BadRequest", "one of");
+	assert_failure(422, "Invalid", "in combination with");
 }
 
 static bool holds(const struct json *list, const char *word)
