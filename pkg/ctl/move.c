@@ -590,7 +590,7 @@ static int has_arrived(struct move *m, const struct json *copy, bool *ret, struc
 	/* A namespace that the source does not have: it came from somewhere else. */
 	if (place_of(m, kube_namespace(copy), &place, &own) < 0)
 		return own.kind == ERR_NOT_FOUND ? 0 : err_copy(err, &own);
-	*ret = str_has_prefix(origin, place) && origin[strlen(place)] == '/' &&
+	*ret = place && str_has_prefix(origin, place) && origin[strlen(place)] == '/' &&
 	       !ctl_find(m->hosts, kube_namespace(copy), kube_name(copy));
 	return 0;
 }
