@@ -623,7 +623,8 @@ const char *manager_waits(const struct manager *m)
 {
 	if (!m->started)
 		return "the Secret of this installation is not there yet";
-	return m->controller ? host_controller_waits(m->controller) : NULL;
+	/* A standby reads nothing yet, and is ready to answer admission webhooks. */
+	return m->engine ? host_controller_waits(m->controller) : NULL;
 }
 
 bool manager_admits(const struct manager *m)
