@@ -291,8 +291,10 @@ static int delete_named(struct call *c, const struct names *n, size_t i,
 		result = delete_object(c, c->resource, &old, options, &gone);
 	if (result == 0 && old.tree) {
 		/* In a list of a built-in kind the list alone says the kind (list.c). */
-		for (size_t k = 0; !resource_is(c->resource, RESOURCE_CUSTOM) && k < 2; k++)
-			json_remove(old.tree, k ? "kind" : "apiVersion");
+		if (!resource_is(c->resource, RESOURCE_CUSTOM)) {
+			json_remove(old.tree, "apiVersion");
+			json_remove(old.tree, "kind");
+		}
 		json_append(items, TAKE_PTR(old.tree));
 	}
 	object_done(&old);

@@ -83,9 +83,8 @@ static int unsupported(struct call *c, const char *name, const char *value, cons
 	return result;
 }
 
-static int bad_parameter(struct call *c, const char *name, const char *value)
+static int bad_number(struct call *c, const char *value)
 {
-	(void)name;
 	return fail(c, 400, "BadRequest", "strconv.ParseInt: parsing \"%s\": invalid syntax",
 		    value);
 }
@@ -145,7 +144,7 @@ static int set_numbers(struct call *c, const char *name, const char *value)
 	if (*value == '\0')
 		return 0;
 	if (parse_i64(value, &number) < 0)
-		return bad_parameter(c, name, value);
+		return bad_number(c, value);
 	if (streq(name, "limit"))
 		c->query.limit = (uint64_t)MAX(number, (int64_t)0);
 	else if (streq(name, "timeoutSeconds"))

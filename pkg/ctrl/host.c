@@ -1,4 +1,4 @@
-/* The order of one reconcile, after baremetalhost-api: pause, restore, import of hardware data,
+/* The order of one reconcile, as in baremetal-operator: pause, restore, import of hardware data,
  * finalizer, credentials, state machine, conditions, status. At most one kind of change is made to
  * the host's spec or metadata per pass; the watch brings the next. Pure. */
 

@@ -114,11 +114,10 @@ static void replace_hardware_data(struct pass *p, const struct json *details)
 static void store_hardware(struct pass *p, const struct json *inventory)
 {
 	struct json *details = hardware_details(inventory);
-	if (p->host.meta.deleted_at)
-		; /* HardwareData goes with the host */
-	else if (p->facts->hardware_data)
+	bool leaving = p->host.meta.deleted_at != 0; /* HardwareData goes with the host */
+	if (!leaving && p->facts->hardware_data)
 		replace_hardware_data(p, details);
-	else
+	else if (!leaving)
 		pass_write(p, HOST_HARDWARE_CREATE, NULL, hardware_data(p, details));
 	json_free(p->host.status.hardware);
 	p->host.status.hardware = details;

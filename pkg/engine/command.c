@@ -94,7 +94,7 @@ struct json *node_for_agent(const struct node *n)
 
 enum hint_match { HINT_EXACT, HINT_SUBSTRING, HINT_AT_LEAST, HINT_BOOL, HINT_DEVICE };
 
-/* baremetalhost-api: which operator each hint is handed to the agent with. */
+/* Which operator each hint is handed to the agent with. */
 static const struct {
 	const char *key, *agent_key;
 	enum hint_match match;

@@ -1,5 +1,5 @@
-/* The typed calls: paths, queries, bodies and content types of the verbs (reference
- * kubernetes-client.md 2 and 7). Lists follow their pages here. Core thread. */
+/* The typed calls: paths, queries, bodies and content types of the verbs.
+ * Lists follow their pages here. Core thread. */
 
 #include <stdlib.h>
 

@@ -1,6 +1,5 @@
 /* The engine under all calls: each operation waits for its turn in the throttle, goes to the
- * transport, is repeated where that is safe, and completes once. See reference
- * kubernetes-client.md 2.
+ * transport, is repeated where that is safe, and completes once.
  *
  * Repeated are: 429 and 5xx with Retry-After, ten times at most and with a minute of waiting in
  * all, so that a reconcile has an end (the server says that it did nothing); broken connections,

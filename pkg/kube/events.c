@@ -1,5 +1,4 @@
-/* Event recorder (baremetalhost-api.md 5.4; client-go's correlation, reference kubernetes-client.md
- * 9).
+/* Event recorder, with the correlation of client-go's tools/record.
  *
  * An event passes three gates. A flood from one object is cut: 25 at once, then one in 5 min. More
  * than ten of one object and reason that differ in their message only, within 10 min, are told as

@@ -1,5 +1,5 @@
 #pragma once
-/* Event recorder, core/v1 as BMO writes them (baremetalhost-api.md 5.4), with client-go's
+/* Event recorder, core/v1 as baremetal-operator writes them, with client-go's
  * correlation: what is alike becomes a count, floods are cut. Best effort: never blocks, never
  * fails its caller. Core thread. */
 

@@ -1,7 +1,6 @@
-/* Work queue (reference kubernetes-client.md 6; the scheduler is kube-rs's: earlier wins, a running
- * key is held). An entry is in one of three places: on the list of ready keys, in the heap of
- * delayed ones, or running; a running one may be marked to run again. Entries stay while there is
- * something to remember.
+/* Work queue (the scheduler is kube-rs's: earlier wins, a running key is held). An entry is in one
+ * of three places: on the list of ready keys, in the heap of delayed ones, or running; a running
+ * one may be marked to run again. Entries stay while there is something to remember.
  *
  * One key starts per turn of the loop, so that a queue of ten thousand does not keep sockets
  * waiting. All order comes from the order of the calls and the clock of the loop. Core thread. */

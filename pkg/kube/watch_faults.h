@@ -1,6 +1,5 @@
 #pragma once
-/* What can end a list or a watch, and what follows: the table of reference
- * kubernetes-client.md 4.5. Inside pkg/kube. */
+/* What can end a list or a watch, and what follows. Inside pkg/kube. */
 
 #include <stdbool.h>
 

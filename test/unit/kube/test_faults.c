@@ -1,5 +1,5 @@
-/* Informer against a model API server that fails in every way it can (reference
- * kubernetes-client.md 16 B): after the faults stop, the cache equals the server's state; at no
+/* Informer against a model API server that fails in every way it can:
+ * after the faults stop, the cache equals the server's state; at no
  * time is a handler told nonsense, nor does a reader see time run backwards. Each seed is another
  * history; every other one has a server that streams its lists, and the changes of that time. */
 
