@@ -10,6 +10,7 @@
 
 #include "admission/certs.h"
 #include "admission/webhook.h"
+#include "api/secret.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -20,7 +21,6 @@
 #include "metrics/metrics.h"
 #include "net/net.h"
 
-#define SECRET_NAME  "ingot-webhook"
 #define FILES_EVERY  (10 * USEC_PER_SEC)
 #define LISTEN_AGAIN (5 * USEC_PER_SEC)
 
@@ -185,7 +185,7 @@ static struct certs *own_certs(struct webhooks *w, struct kube_client *client, c
 	parse_u64(w->o->lifetime, LIFETIME_MAX_S, &lifetime);
 	const struct certs_options options = { .client = client,
 					       .ns = ns,
-					       .secret = SECRET_NAME,
+					       .secret = SECRET_WEBHOOK,
 					       .configuration = w->o->configuration,
 					       .names = w->names,
 					       .lifetime = lifetime * USEC_PER_SEC,

@@ -66,6 +66,7 @@ bool pass_clear_error(struct pass *p);
 bool host_inspection_disabled(const struct bmh *h);
 /* For HostRecord, HardwareData and the like. */
 struct json *finalizers_without(const struct json *finalizers, const char *finalizer);
+bool finalizers_have(const struct json *finalizers, const char *finalizer);
 
 /* --- machine.c -------------------------------------------------------------------------------- */
 
@@ -96,6 +97,10 @@ struct action state_deleting(struct pass *p);
 bool pass_credentials(struct pass *p, struct action *ret);
 /* False: *ret is the outcome of the pass. */
 bool pass_register(struct pass *p, struct action *ret);
+/* Of the Secrets that this host owns: those that its spec names no more are no more its own, and
+ * outlive it. */
+void pass_release_unnamed_secrets(struct pass *p);
+/* The host goes: its credentials may go with it. */
 void pass_release_secrets(struct pass *p);
 /* The Secret of spec.preprovisioningNetworkDataName, so that it is moved along with the host. */
 void pass_claim_network_data(struct pass *p);
@@ -113,7 +118,9 @@ void pass_conditions(struct pass *p);
 /* --- config.c --------------------------------------------------------------------------------- */
 
 struct config_drive_texts {
-	char *meta_data, *user_data, *network_data;
+	char *meta_data, *network_data; /* JSON */
+	void *user_data;
+	size_t user_data_len;
 	const char *failed; /* which of them could not be had; static; NULL: none */
 };
 

@@ -274,7 +274,8 @@ static struct action provision(struct pass *p)
 	struct prov_provision params = {
 		.image = { image->url, str_or(image->checksum, ""),
 			   str_or(image->checksum_type, ""), str_or(image->format, "") },
-		.config_drive = { texts.meta_data, texts.user_data, texts.network_data },
+		.config_drive = { texts.meta_data, texts.network_data, texts.user_data,
+				  texts.user_data_len },
 		.retry = false,
 		.force_reboot = pass_force_reboot(p),
 	};
@@ -406,6 +407,19 @@ struct action state_powering_off(struct pass *p)
 	return go(p, BMH_DELETING);
 }
 
+/* Before the host's own finalizer goes, after which nobody would look at it. It is deleted with its
+ * owner. */
+static void release_record(struct pass *p)
+{
+	const struct json *finalizers = json_get_path(p->facts->record, "metadata.finalizers");
+	if (!finalizers_have(finalizers, RECORD_FINALIZER))
+		return;
+	struct json *record = json_dup(p->facts->record);
+	json_set(json_get_mut(record, "metadata"), "finalizers",
+		 finalizers_without(finalizers, RECORD_FINALIZER));
+	pass_write(p, HOST_RECORD_UPDATE, NULL, record);
+}
+
 struct action state_deleting(struct pass *p)
 {
 	struct prov_result r;
@@ -413,6 +427,7 @@ struct action state_deleting(struct pass *p)
 	if (r.outcome == PROV_RUNNING)
 		return (struct action){ ACT_CONTINUE, r.requeue };
 	pass_release_secrets(p);
+	release_record(p);
 	struct json *patch = pass_locked_patch(p);
 	json_set(json_get_mut(patch, "metadata"), "finalizers",
 		 finalizers_without(p->host.meta.finalizers, BMH_FINALIZER));

@@ -140,7 +140,8 @@ struct node {
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
 	struct json *root_hints;   /* in the agent's grammar */
-	struct json *config_drive; /* member names → texts; while a deployment runs */
+	struct json *config_drive; /* member names → texts, user_data in base64; while a deployment
+				      runs */
 
 	struct bmc *bmc;
 	bool bmc_open_insecure;	  /* as it was opened */
@@ -158,7 +159,8 @@ struct node {
 	bool save_again, lost;	/* lost: another writer; wait for engine_load */
 	struct err *unreadable; /* lost because of its record, which must not be written over */
 	uint64_t save_serial;
-	unsigned save_failures;
+	unsigned save_failures; /* in a row */
+	struct err *save_error; /* of the last one */
 	struct timer save_timer;
 	struct {
 		node_saved_fn fn;
@@ -215,6 +217,8 @@ void node_forget_old_uid(struct node *n);
 struct node_ticket *node_ticket_new(struct node *n, uint64_t serial);
 /* The node, if it is still the same one, else NULL. Frees the ticket. */
 struct node *node_ticket_take(struct node_ticket *t, uint64_t *ret_serial);
+/* The record could not be stored several times in a row; NULL: all is well, or it may yet be. */
+const struct err *node_save_trouble(const struct node *n);
 /* Saves the record; op_advance() runs when it is stored. */
 void node_save(struct node *n);
 /* The same, and tells fn. */

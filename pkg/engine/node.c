@@ -146,7 +146,7 @@ struct node *node_free(struct node *n)
 	free(n->bmc_address), free(n->username), free(n->boot_mac);
 	free(n->fixed_address), free(n->fixed_error);
 	err_keep(&n->verify_error, NULL), err_keep(&n->power_error, NULL);
-	err_keep(&n->unreadable, NULL);
+	err_keep(&n->unreadable, NULL), err_keep(&n->save_error, NULL);
 	err_keep(&n->bmc_ask.err, NULL), err_keep(&n->agent_ask.err, NULL);
 	free(n->uid), free(n->key);
 	free(n);
@@ -201,6 +201,14 @@ static void tell_waiter(struct node *n, bool stored)
 		fn(n->saved_waiter.data, stored ? n : NULL);
 }
 
+/* What may be a hiccup of the API server is not told to people. */
+enum { SAVE_FAILURES_TOLD = 3 };
+
+const struct err *node_save_trouble(const struct node *n)
+{
+	return n->saving && n->save_failures >= SAVE_FAILURES_TOLD ? n->save_error : NULL;
+}
+
 static void after_save_error(struct node *n, const struct err *err)
 {
 	if (err->kind == ERR_CONFLICT || err->kind == ERR_NOT_FOUND) {
@@ -218,8 +226,11 @@ static void after_save_error(struct node *n, const struct err *err)
 	/* `saving` stays: a timer of the step before must not start one that is not on record. */
 	usec_t delay = USEC_PER_SEC << MIN(n->save_failures, 5u);
 	n->save_failures++;
+	err_keep(&n->save_error, err);
 	log_warn("cannot store the record; trying again", "host", n->key, "error", err->text);
 	timer_set_in(&n->save_timer, delay);
+	if (n->save_failures == SAVE_FAILURES_TOLD)
+		node_kick(n);
 }
 
 static void on_saved(void *data, const struct err *err)
@@ -232,8 +243,12 @@ static void on_saved(void *data, const struct err *err)
 		after_save_error(n, err);
 		return;
 	}
+	bool told = node_save_trouble(n) != NULL;
 	n->saving = false;
 	n->save_failures = 0;
+	err_keep(&n->save_error, NULL);
+	if (told)
+		node_kick(n);
 	if (n->save_again) {
 		node_save(n);
 		return;
@@ -344,6 +359,13 @@ bool engine_knows(const struct engine *e, const char *key)
 {
 	const struct node *n = node_find(e, key);
 	return n && !n->lost;
+}
+
+void engine_store(struct engine *e, const char *key)
+{
+	struct node *n = node_find(e, key);
+	if (n)
+		node_save(n);
 }
 
 static int load_record(struct node *n, const struct json *record, struct err *err)

@@ -192,6 +192,21 @@ static bool retry_verify(const struct node *n, const struct prov_register *param
 	return changed || (!n->verified && !told);
 }
 
+/* Ends by itself, with a kick. Nothing else is done to the host meanwhile. */
+static bool cannot_store(const struct node *n, struct prov_result *ret)
+{
+	const struct err *trouble = node_save_trouble(n);
+	struct err err;
+	if (!trouble)
+		return false;
+	err_set(&err, trouble->kind,
+		"cannot store the HostRecord, without which nothing is done to the machine: %s",
+		trouble->text);
+	failed(ret, err.text);
+	ret->passing = true;
+	return true;
+}
+
 static void register_host(struct provisioner *p, const struct prov_host *host,
 			  const struct prov_register *params, const char **ret_node_id,
 			  struct prov_result *ret)
@@ -201,6 +216,8 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 		return;
 	struct err err = { 0 };
 	*ret_node_id = n->uid;
+	if (cannot_store(n, ret))
+		return;
 	if (check_identity(n, host, params, &err) < 0 || check_host(n, host, &err) < 0) {
 		failed(ret, err.text);
 		return;
@@ -340,8 +357,12 @@ static void take_config_drive(struct node *n, const struct prov_config_drive *dr
 	json_free(n->config_drive);
 	n->config_drive = json_new_object();
 	json_set_string(n->config_drive, "meta_data", drive->meta_data);
-	json_set_string(n->config_drive, "user_data", drive->user_data);
 	json_set_string(n->config_drive, "network_data", drive->network_data);
+	if (!drive->user_data)
+		return;
+	_cleanup_(secret_freep) char *encoded = base64_encode(drive->user_data,
+							      drive->user_data_len);
+	json_set_string(n->config_drive, "user_data", encoded);
 }
 
 static const struct {

@@ -415,14 +415,19 @@ static struct json *image_info(const struct node *n)
 
 static int config_drive(const struct node *n, char **ret, struct err *err)
 {
-	const char *user_data = json_get_string(n->config_drive, "user_data");
+	const char *encoded = json_get_string(n->config_drive, "user_data");
+	void *user_data = NULL;
 	struct configdrive_files files = {
 		.meta_data = json_get_string(n->config_drive, "meta_data"),
-		.user_data = user_data,
-		.user_data_len = user_data ? strlen(user_data) : 0,
 		.network_data = json_get_string(n->config_drive, "network_data"),
 	};
+	if (encoded && base64_decode(encoded, strlen(encoded), &user_data, &files.user_data_len) ==
+			       0) /* encoded by ourselves */
+		files.user_data = user_data;
 	int r = configdrive_build_text(&files, node_wall(n), ret, err);
+	if (user_data)
+		secret_zero(user_data, files.user_data_len);
+	free(user_data);
 	return r < 0 ? err_wrap(err, "host %s: config drive", n->key) : 0;
 }
 

@@ -257,6 +257,7 @@ static void begin_write(struct machine *m, const struct json *params)
 		strbuf_addf(&urls, "%s%s", urls.len ? " " : "", json_string(url));
 	free(m->reads_from);
 	m->reads_from = strbuf_take(&urls, NULL);
+	str_replace(&m->config_drive, json_get_path_string(params, "step.args.configdrive"));
 	str_replace(&m->writing, json_get_string(info, "checksum"));
 	m->writes_begun++;
 	m->write_began = loop_now(m->world->loop);
@@ -533,7 +534,7 @@ void world_done(struct world *w)
 		json_free(m->commands);
 		secret_free(m->token);
 		free(m->mac), free(m->address), free(m->url), free(m->image), free(m->writing),
-			free(m->reads_from), free(m->node_uuid);
+			free(m->config_drive), free(m->reads_from), free(m->node_uuid);
 		free(m);
 	}
 	bmc_driver_free(w->driver);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -217,9 +218,14 @@ enum want {
 	WANT_ADOPT
 };
 
+/* Bytes: gzip has a NUL among its first. */
+static const char user_data_a[] = "\x1f\x8b\x08\x00\x00after a NUL\xff";
+
 static const struct prov_provision image_a = {
 	.image = { "http://10.0.0.1/a.raw", "aaaa", "sha256", "raw" },
-	.config_drive = { "{\"uuid\":\"x\"}", "#cloud-config\n", NULL },
+	.config_drive = { .meta_data = "{\"uuid\":\"x\"}",
+			  .user_data = user_data_a,
+			  .user_data_len = sizeof(user_data_a) - 1 },
 };
 static const struct prov_provision image_b = { .image = { "http://10.0.0.1/b.raw", "bbbb", "sha256",
 							  "raw" } };
@@ -632,6 +638,30 @@ static void test_images_refused(void **state)
 	rig_free(rig);
 }
 
+/* Read by tools that know nothing of us. */
+static void test_user_data_bytes(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(1);
+	char path[] = "/tmp/ingot-drive-XXXXXX", command[100];
+	static char iso[1 << 20];
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	const char *drive = rig->machine->config_drive;
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, drive, strlen(drive)), strlen(drive));
+	close(fd);
+	snprintf(command, sizeof(command), "base64 -d %s | gzip -dc", path);
+	FILE *p = popen(command, "re"); // NOLINT: the path is ours
+	assert_non_null(p);
+	size_t n = fread(iso, 1, sizeof(iso), p);
+	assert_int_equal(pclose(p), 0);
+	unlink(path);
+	assert_non_null(memmem(iso, n, user_data_a, sizeof(user_data_a) - 1));
+	rig_free(rig);
+}
+
 static void test_storage_away(void **state)
 {
 	(void)state;
@@ -644,7 +674,17 @@ static void test_storage_away(void **state)
 	/* Nothing is done to hardware that was not written down. */
 	assert_int_equal(rig->machine->bmc->power_ons, ons);
 	assert_int_equal(rig->machine->bmc->boot_changes, boots);
+	/* Told, and no reason to do anything else; known to be over as soon as it is. */
+	ask(rig, WANT_REGISTER, NULL, false);
+	assert_int_equal(rig->result.outcome, PROV_FAILED);
+	assert_true(rig->result.passing);
+	assert_non_null(strstr(rig->result.error, "cannot store the HostRecord"));
+	_cleanup_(json_freep) struct json *described = engine_describe(rig->engine, key);
+	assert_non_null(json_get_string(described, "trouble"));
+	unsigned kicks = rig->kicks;
 	rig->storage_away = false;
+	advance(rig, USEC_PER_MIN);
+	assert_true(rig->kicks > kicks);
 	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
 	rig_free(rig);
 }
@@ -665,6 +705,7 @@ static void test_storage_goes_away(void **state)
 	assert_int_equal(rig->machine->bmc->boot_changes, 0);
 	assert_int_equal(rig->machine->bmc->power_ons, ons);
 	rig->storage_away = false;
+	advance(rig, USEC_PER_MIN); /* it is told as an error until the next try */
 	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
 	rig_free(rig);
 }
@@ -1712,6 +1753,7 @@ int main(void)
 		cmocka_unit_test(test_image_replaced_in_write),
 		cmocka_unit_test(test_image_changed_in_write),
 		cmocka_unit_test(test_images_refused),
+		cmocka_unit_test(test_user_data_bytes),
 		cmocka_unit_test(test_storage_away),
 		cmocka_unit_test(test_storage_goes_away),
 		cmocka_unit_test(test_storage_conflict),
