@@ -18,7 +18,13 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-enum { FORMATS_MAX = 16, URLS_MAX = 8, DEVICE_TRIES = 20 };
+enum {
+	FORMATS_MAX = 16,
+	URLS_MAX = 8,
+	DEVICE_TRIES = 20,
+	DISKS_QUIET_MS = 200, /* without a new one: that was all */
+	DISKS_WAIT_MS = 30000,
+};
 
 static const char *const fault_types[_DISK_FAULT_MAX] = {
 	[DISK_FAULT_NONE] = "ImageWriteError",
@@ -40,6 +46,13 @@ static const struct json *node_hints(const struct json *node)
 	return json_is_null(hints) ? NULL : hints;
 }
 
+/* Of two disks that fit, the second must not come after the choice. */
+static void settle(const struct ipa_env *env)
+{
+	if (str_empty(env->root))
+		hw_settle_disks(env->loop, DISKS_QUIET_MS, DISKS_WAIT_MS);
+}
+
 struct wanted {
 	struct ipa_env *env;
 	const struct json *hints;
@@ -56,7 +69,8 @@ static bool look_for_root(void *data)
 	if (d)
 		w->device = xstrdup(d->name);
 	hw_disks_done(&disks);
-	return d != NULL;
+	/* Hints that leave a choice leave it with more disks, too. */
+	return d || w->err->kind == ERR_INVALID;
 }
 
 char *ipa_root_device(struct ipa_env *env, struct err *err)
@@ -65,6 +79,7 @@ char *ipa_root_device(struct ipa_env *env, struct err *err)
 	uint64_t wait_ms = env->config->disk_attempts * env->config->disk_delay * 1000;
 	if (disk_hints_check(w.hints, err) < 0)
 		return NULL;
+	settle(env);
 	(void)hw_wait_for_disks(env->loop, look_for_root, &w,
 				(unsigned)MIN(wait_ms, (uint64_t)INT32_MAX));
 	return w.device;
@@ -296,6 +311,7 @@ typedef int (*erase_fn)(struct ipa_run *run, const struct disk_dev *d, struct er
 /* All disks, also after one has failed; the failures together are the error. */
 static int each_disk(struct ipa_run *run, erase_fn fn)
 {
+	settle(run->env);
 	struct hw_disks disks = hw_disks_read(run->env->root);
 	_cleanup_(strbuf_done) struct strbuf failures = { 0 };
 	for (size_t i = 0; i < disks.count; i++) {
