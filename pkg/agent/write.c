@@ -124,7 +124,7 @@ static bool host_excluded(const char *no_proxy, const char *url)
 /* The scheme of the image's URL chooses, not the one of the proxy. */
 static void set_proxy(struct order *o, const struct json *info)
 {
-	const char *scheme = str_has_prefix(o->urls[0], "https") ? "https" : "http";
+	const char *scheme = strncasecmp(o->urls[0], "https", 5) == 0 ? "https" : "http";
 	const char *proxy = json_get_string(json_get(info, "proxies"), scheme);
 	if (!str_empty(proxy) && !host_excluded(json_get_string(info, "no_proxy"), o->urls[0]))
 		o->proxy = xstrdup(proxy);

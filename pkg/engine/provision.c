@@ -364,7 +364,7 @@ static int check_image(const struct prov_image *image, struct err *err)
 				       "images of %s %s are not supported: %s",
 				       refused_images[i].what, value, refused_images[i].advice);
 	}
-	if (!str_has_prefix(image->url, "http://") && !str_has_prefix(image->url, "https://"))
+	if (!str_is_http_url(image->url))
 		return err_set(err, ERR_INVALID, "image URL %s: only http and https are supported",
 			       image->url);
 	if (str_empty(image->checksum))

@@ -2,6 +2,7 @@
  * is missing; it never assumes that it runs for the first time (op.c says why). All waiting is done
  * by returning STEP_WAIT. */
 
+#include <ctype.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "agentapi/messages.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "crypt/crypt.h"
 #include "engine/internal.h"
 #include "metrics/metrics.h"
 #include "wire/configdrive.h"
@@ -369,13 +371,19 @@ static enum step_result run_clean(struct node *n, struct err *err)
 
 /* --- image ------------------------------------------------------------------------------------ */
 
-static const char *last_part(const char *url)
+/* The stock agent names a file by it. */
+static char *image_id(const char *url)
 {
-	const char *slash = strrchr(url, '/');
-	return slash && slash[1] ? slash + 1 : url;
+	size_t end = strcspn(url, "?#"), start;
+	while (end > 0 && url[end - 1] == '/')
+		end--;
+	for (start = end; start > 0 && url[start - 1] != '/'; start--)
+		;
+	return end > start ? xstrndup(url + start, end - start) : xstrdup("image");
 }
 
-/* The stock agent reads the first; ours goes on at the next when one fails. */
+/* The stock agent tries one after the other from the start; ours goes on at the next when one
+ * fails. */
 static void add_urls(const struct node *n, struct json *info)
 {
 	const struct engine_options *o = &n->engine->options;
@@ -383,29 +391,50 @@ static void add_urls(const struct node *n, struct json *info)
 	const char *const *place = o->image_places ? o->image_places(o->image_places_data,
 								     n->record.image.url)
 						   : NULL;
-	json_append(urls, json_new_string(n->record.image.url));
+	_cleanup_(freep) char *url = str_plain_url(n->record.image.url);
+	json_append(urls, json_new_string(url));
 	for (; place && *place; place++)
 		json_append(urls, json_new_string(*place));
+}
+
+/* By its length in hex digits, as agents do it; NULL: not one of them. */
+static const char *digest_by_length(const char *hex)
+{
+	static const enum digest known[] = { DIGEST_SHA256, DIGEST_SHA512 };
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strlen(hex) == 2 * digest_size(known[i]))
+			return digest_name(known[i]);
+	return NULL;
+}
+
+/* The stock agent demands both of os_hash_algo and os_hash_value or neither, takes a URL in the
+ * second, and compares schemes and hex digits in lower case. */
+static void add_checksum(const struct node *n, struct json *info)
+{
+	const char *type = n->record.image.checksum_type;
+	_cleanup_(freep) char *value = str_plain_url(n->record.image.checksum);
+	bool url = str_is_http_url(value);
+	for (char *p = value; !url && *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	if (str_empty(type) || streq(type, "auto"))
+		type = url ? NULL : digest_by_length(value);
+	json_set_string(info, "checksum", value);
+	if (!type)
+		return;
+	json_set_string(info, "os_hash_algo", type);
+	json_set_string(info, "os_hash_value", value);
 }
 
 static struct json *image_info(const struct node *n)
 {
 	const struct node_record *r = &n->record;
 	struct json *info = json_new_object();
-	json_set_string(info, "id", last_part(r->image.url));
+	_cleanup_(freep) char *id = image_id(r->image.url);
+	json_set_string(info, "id", id);
 	add_urls(n, info);
 	if (!str_empty(r->image.format))
 		json_set_string(info, "disk_format", r->image.format);
-	bool url = str_has_prefix(r->image.checksum, "http://") ||
-		   str_has_prefix(r->image.checksum, "https://");
-	bool named = !str_empty(r->image.checksum_type) && !streq(r->image.checksum_type, "auto");
-	/* A literal with a named algorithm goes as the pair, all else for the agent to tell apart.
-	 */
-	json_set_string(info, "checksum", r->image.checksum);
-	if (named)
-		json_set_string(info, "os_hash_algo", r->image.checksum_type);
-	if (named && !url)
-		json_set_string(info, "os_hash_value", r->image.checksum);
+	add_checksum(n, info);
 	json_set_string(info, "node_uuid", node_agent_uid(n));
 	json_set_bool(info, "stream_raw_images", true);
 	json_set_string(info, "image_type", "whole-disk");

@@ -249,9 +249,35 @@ static void work_ends(void *data)
 	}
 }
 
+/* As the stock agent's _validate_image_info (10.2 and 13) does before anything else. */
+static const char *stock_refuses(const struct json *info)
+{
+	const char *id = json_get_string(info, "id"), *sum = json_get_string(info, "checksum");
+	bool algo = json_get(info, "os_hash_algo"), value = json_get(info, "os_hash_value");
+	if (!id || !*id || strchr(id, '/'))
+		return "no file can have its id as name";
+	if (json_count(json_get(info, "urls")) == 0)
+		return "no urls";
+	if (json_get(info, "checksum") && (!sum || !*sum))
+		return "'checksum' must be a non-empty string";
+	if (algo && str_empty(json_get_string(info, "os_hash_algo")))
+		return "'os_hash_algo' must be a non-empty string";
+	if (value && str_empty(json_get_string(info, "os_hash_value")))
+		return "'os_hash_value' must be a non-empty string";
+	if (algo != value)
+		return "half of the pair os_hash_algo and os_hash_value";
+	return algo || sum ? NULL : "no checksum";
+}
+
 static void begin_write(struct machine *m, const struct json *params)
 {
 	const struct json *info = json_get_path(params, "step.args.image_info");
+	const char *refusal = stock_refuses(info);
+	if (refusal)
+		world_break(m->world, "%s: image_info refused by the stock agent: %s", m->mac,
+			    refusal);
+	json_free(m->image_info);
+	m->image_info = json_dup(info);
 	struct strbuf urls = { 0 };
 	json_for_each(url, json_get(info, "urls"))
 		strbuf_addf(&urls, "%s%s", urls.len ? " " : "", json_string(url));
@@ -533,7 +559,7 @@ void world_done(struct world *w)
 		json_free(m->commands);
 		secret_free(m->token);
 		free(m->mac), free(m->address), free(m->url), free(m->image), free(m->writing),
-			free(m->reads_from), free(m->node_uuid);
+			free(m->reads_from), free(m->node_uuid), json_free(m->image_info);
 		free(m);
 	}
 	bmc_driver_free(w->driver);

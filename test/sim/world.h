@@ -40,7 +40,8 @@ struct machine {
 	enum disk_state disk;
 	char *image; /* checksum of what is on the disk */
 	char *writing;
-	char *reads_from; /* URLs of the last write, with blanks between */
+	char *reads_from;	 /* URLs of the last write, with blanks between */
+	struct json *image_info; /* of the last write, as it came */
 	bool cleaned;
 	/* counted; os_boots: of a written image */
 	usec_t write_began;

@@ -632,6 +632,82 @@ static void test_images_refused(void **state)
 	rig_free(rig);
 }
 
+#define HEX64  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define UPPER  "0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF"
+#define HEX128 HEX64 HEX64
+#define MD5SUM "0123456789abcdef0123456789abcdef"
+
+/* What goes to an agent, in the words that the stock one (10.2 and 13) takes: both of the pair or
+ * neither, a URL in its second half, all in lower case. world.c holds every write to the stock
+ * validator. */
+static void test_image_info(void **state)
+{
+	(void)state;
+	static const struct {
+		struct prov_image image;
+		const char *id, *url, *checksum, *algo, *value;
+	} rows[] = {
+		{ { "http://x/i.raw", "http://x/SUMS", "sha256", "raw" },
+		  "i.raw",
+		  "http://x/i.raw",
+		  "http://x/SUMS",
+		  "sha256",
+		  "http://x/SUMS" },
+		{ { "http://x/i.raw", "http://x/SUMS", "", "" },
+		  "i.raw",
+		  "http://x/i.raw",
+		  "http://x/SUMS",
+		  NULL,
+		  NULL },
+		{ { "HTTP://x/d/i.raw?token=a/b", "HTTPS://x/SUMS", "auto", "raw" },
+		  "i.raw",
+		  "http://x/d/i.raw?token=a/b",
+		  "https://x/SUMS",
+		  NULL,
+		  NULL },
+		{ { "Https://x/i", "Http://x/Sums", "md5", "raw" },
+		  "i",
+		  "https://x/i",
+		  "http://x/Sums",
+		  "md5",
+		  "http://x/Sums" },
+		{ { "http://x/i", UPPER, "sha256", "" },
+		  "i",
+		  "http://x/i",
+		  HEX64,
+		  "sha256",
+		  HEX64 },
+		{ { "http://x/i", UPPER, "", "" }, "i", "http://x/i", HEX64, "sha256", HEX64 },
+		{ { "http://x/i", HEX128, "auto", "" },
+		  "i",
+		  "http://x/i",
+		  HEX128,
+		  "sha512",
+		  HEX128 },
+		{ { "http://x/", MD5SUM, "", "" }, "x", "http://x/", MD5SUM, NULL, NULL },
+		{ { "http://x/i/#f", MD5SUM, "md5", "" },
+		  "i",
+		  "http://x/i/#f",
+		  MD5SUM,
+		  "md5",
+		  MD5SUM },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct rig *rig = rig_new(10);
+		to_available(rig);
+		struct prov_provision p = { .image = rows[i].image };
+		ask(rig, WANT_PROVISION, &p, false);
+		advance(rig, 90 * USEC_PER_SEC);
+		const struct json *info = rig->machine->image_info;
+		assert_string_equal(json_get_string(info, "id"), rows[i].id);
+		assert_string_equal(rig->machine->reads_from, rows[i].url);
+		assert_string_equal(json_get_string(info, "checksum"), rows[i].checksum);
+		assert_true(streq(json_get_string(info, "os_hash_algo"), rows[i].algo));
+		assert_true(streq(json_get_string(info, "os_hash_value"), rows[i].value));
+		rig_free(rig);
+	}
+}
+
 static void test_storage_away(void **state)
 {
 	(void)state;
@@ -1712,6 +1788,7 @@ int main(void)
 		cmocka_unit_test(test_image_replaced_in_write),
 		cmocka_unit_test(test_image_changed_in_write),
 		cmocka_unit_test(test_images_refused),
+		cmocka_unit_test(test_image_info),
 		cmocka_unit_test(test_storage_away),
 		cmocka_unit_test(test_storage_goes_away),
 		cmocka_unit_test(test_storage_conflict),
