@@ -53,6 +53,12 @@ static void settle(const struct ipa_env *env)
 		hw_settle_disks(env->loop, DISKS_QUIET_MS, DISKS_WAIT_MS);
 }
 
+/* Said by Ingot's engine of a device name that neither the host's hints nor its profile ask for. */
+static bool hints_are_default(const struct json *node)
+{
+	return json_get_bool(json_get(node, "properties"), "ingot_root_device_default", false);
+}
+
 struct wanted {
 	struct ipa_env *env;
 	const struct json *hints;
@@ -73,6 +79,33 @@ static bool look_for_root(void *data)
 	return d || w->err->kind == ERR_INVALID;
 }
 
+/* Asked only after the whole wait: a disk that is alone because it was found first must not be
+ * taken for the machine's only one. */
+static char *only_disk(struct ipa_env *env, struct err *err)
+{
+	struct hw_disks disks = hw_disks_read(env->root);
+	_cleanup_(strbuf_done) struct strbuf list = { 0 };
+	const struct hw_disk *only = NULL;
+	size_t count = 0;
+	for (size_t i = 0; i < disks.count; i++) {
+		const struct hw_disk *d = &disks.items[i];
+		if (!hw_disk_usable(d))
+			continue;
+		only = d;
+		strbuf_addf(&list, "%s%s (%.1f GiB, serial %s)", count++ ? ", " : "", d->name,
+			    (double)d->size / (1 << 30), str_or(d->serial, "unknown"));
+	}
+	char *device = count == 1 ? xstrdup(only->name) : NULL;
+	if (!device)
+		err_set(err, ERR_NOT_FOUND,
+			"it is not said which disk to write to: there is none of the default name "
+			"and there are %zu others: %.300s; set spec.rootDeviceHints, as in "
+			"serialNumber or deviceName",
+			count, list.len ? list.data : "none");
+	hw_disks_done(&disks);
+	return device;
+}
+
 char *ipa_root_device(struct ipa_env *env, struct err *err)
 {
 	struct wanted w = { .env = env, .hints = node_hints(env->node), .err = err };
@@ -82,7 +115,23 @@ char *ipa_root_device(struct ipa_env *env, struct err *err)
 	settle(env);
 	(void)hw_wait_for_disks(env->loop, look_for_root, &w,
 				(unsigned)MIN(wait_ms, (uint64_t)INT32_MAX));
+	if (!w.device && hints_are_default(env->node))
+		return only_disk(env, err);
 	return w.device;
+}
+
+int ipa_choose_disk(struct ipa_run *run)
+{
+	_cleanup_(freep) char *device = ipa_root_device(run->env, &run->err);
+	run->error_type = "DeviceNotFound";
+	if (!device)
+		return err_value(&run->err);
+	struct hw_disks disks = hw_disks_read(run->env->root);
+	for (size_t i = 0; i < disks.count; i++)
+		if (streq(disks.items[i].name, device))
+			run->result = hw_disk_json(&disks.items[i]);
+	hw_disks_done(&disks);
+	return run->result ? 0 : err_set(&run->err, ERR_NOT_FOUND, "%s has gone again", device);
 }
 
 /* --- write_image ----------------------------------------------------------------------------- */

@@ -226,9 +226,7 @@ static void error_of(const struct json *command, char *out, size_t size)
 	snprintf(out, size, "%s", str_or(text, "the agent gave no reason"));
 }
 
-enum agent_command_status agent_command_find(const struct json *answer, const char *name,
-					     const char **ret_id, char *ret_error,
-					     size_t error_size)
+static const struct json *newest(const struct json *answer, const char *name)
 {
 	const struct json *commands = json_get(answer, "commands"), *found = NULL;
 	if (!commands && json_get(answer, "command_status"))
@@ -237,6 +235,20 @@ enum agent_command_status agent_command_find(const struct json *answer, const ch
 		if (streq(json_get_string(c, "command_name"), name))
 			found = c;
 	}
+	return found;
+}
+
+const struct json *agent_command_result(const struct json *answer, const char *name)
+{
+	const struct json *result = json_get(newest(answer, name), "command_result");
+	return json_is_null(result) ? NULL : result;
+}
+
+enum agent_command_status agent_command_find(const struct json *answer, const char *name,
+					     const char **ret_id, char *ret_error,
+					     size_t error_size)
+{
+	const struct json *found = newest(answer, name);
 	if (!found)
 		return AGENT_COMMAND_ABSENT;
 	enum agent_command_status status = status_of(found);

@@ -79,6 +79,8 @@ struct json *agent_step_params(const char *interface, const char *step, int prio
 enum agent_command_status agent_command_find(const struct json *answer, const char *name,
 					     const char **ret_id, char *ret_error,
 					     size_t error_size);
+/* What the newest command of that name gave; borrowed, NULL when there is nothing. */
+const struct json *agent_command_result(const struct json *answer, const char *name);
 /* Is any command running? */
 bool agent_command_busy(const struct json *answer);
 /* Protocol errors as agents and Ironic put them: {"faultcode", "faultstring"} inside

@@ -330,6 +330,7 @@ static void describe_host(struct pass *p)
 		.cleaning = streq(h->spec.cleaning, "disabled") ? PROV_CLEAN_DISABLED
 								: PROV_CLEAN_METADATA,
 		.root_hints = h->status.provisioning.root_hints,
+		.root_hints_default = host_root_hints_default(h),
 	};
 }
 

@@ -62,6 +62,7 @@ enum step_id {
 	STEP_POWER_ON,
 	STEP_WAIT_INVENTORY,
 	STEP_WAIT_AGENT,
+	STEP_CHOOSE_DISK,
 	STEP_CLEAN,
 	STEP_WRITE,
 	STEP_BOOT_ENTRY,
@@ -140,6 +141,7 @@ struct node {
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
 	struct json *root_hints;   /* in the agent's grammar */
+	bool root_hints_default;   /* the machine's only disk will do, too */
 	struct json *config_drive; /* member names → texts; while a deployment runs */
 
 	struct bmc *bmc;

@@ -351,6 +351,61 @@ static enum step_result run_command(struct node *n, const char *extension, const
 	return STEP_WAIT;
 }
 
+/* --- the disk --------------------------------------------------------------------------------- */
+
+static struct json *choose_params(struct node *n, struct err *err)
+{
+	(void)err;
+	struct json *params = json_new_object();
+	json_set(params, "node", node_for_agent(n));
+	return params;
+}
+
+static const char *why_this_disk(const struct node *n)
+{
+	if (!n->root_hints)
+		return "there are no root device hints, so the agent chose";
+	return n->root_hints_default ? "the default, as neither spec.rootDeviceHints nor "
+				       "spec.hardwareProfile names one"
+				     : "by the root device hints";
+}
+
+static void tell_disk(struct node *n, const struct json *disk)
+{
+	const char *model = json_get_string(disk, "model"),
+		   *serial = json_get_string(disk, "serial");
+	double size = (double)json_get_int(disk, "size", 0) / (1 << 30);
+	node_event(n, false, "RootDevice",
+		   "The image will be written to %.64s (%.1f GiB%s%.64s%s%.64s): %s",
+		   str_or(json_get_string(disk, "name"), "?"), size, str_empty(model) ? "" : ", ",
+		   str_or(model, ""), str_empty(serial) ? "" : ", serial ", str_or(serial, ""),
+		   why_this_disk(n));
+}
+
+/* Asked and told before anything is erased, so that a wish which no disk fulfils costs none. An
+ * agent that is not ours does not know the question; it looks for the disk when it writes. */
+static enum step_result run_choose_disk(struct node *n, struct err *err)
+{
+	bool unknown = n->agent_ask.state == ASK_FAILED &&
+		       (n->agent_ask.err->code == 404 || n->agent_ask.err->code == 400);
+	if (unknown) {
+		_cleanup_(freep) char *hints = n->root_hints ? json_to_string(n->root_hints) : NULL;
+		n->agent_ask.state = ASK_IDLE;
+		node_event(n, false, "RootDevice",
+			   "The agent chooses the disk when it writes the image, by the root "
+			   "device hints %.300s",
+			   str_or(hints, "(none: the smallest of at least 4 GiB)"));
+		return STEP_DONE;
+	}
+	enum step_result r = run_command(n, "ingot", "choose_disk", "choosing the disk",
+					 choose_params, err);
+	if (r == STEP_DONE)
+		tell_disk(n, agent_command_result(n->agent_answer, "choose_disk"));
+	return r;
+}
+
+/* --- cleaning --------------------------------------------------------------------------------- */
+
 static struct json *clean_params(struct node *n, struct err *err)
 {
 	(void)err;
@@ -625,6 +680,8 @@ const struct step steps[_STEP_MAX] = {
 				  ramdisk_words, true },
 	[STEP_WAIT_AGENT] = { "wait for agent", NULL, run_wait_agent, TIMEOUT(boot), ramdisk_words,
 			      true },
+	[STEP_CHOOSE_DISK] = { "choose disk", NULL, run_choose_disk, TIMEOUT(boot),
+			       "the agent to find the disk", false },
 	[STEP_CLEAN] = { "clean metadata", NULL, run_clean, TIMEOUT(step),
 			 "the agent to clean the disks", false },
 	[STEP_WRITE] = { "write image", enter_write, run_write, TIMEOUT(step),

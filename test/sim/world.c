@@ -243,6 +243,11 @@ static void work_ends(void *data)
 	} else if (streq(name, "install_bootloader")) {
 		m->boot_entries++;
 		end_command(m, NULL);
+	} else if (streq(name, "choose_disk")) {
+		json_set_string(json_make_object(last_command(m), "command_result"), "name",
+				"/dev/sda");
+		m->choices++;
+		end_command(m, m->no_disk ? "no disk matches" : NULL);
 	} else {
 		end_command(m, NULL);
 		fake_machine_set_power(m->bmc, BMC_POWER_OFF);
@@ -300,13 +305,14 @@ static const struct {
 	{ "deploy.execute_deploy_step", "execute_deploy_step" },
 	{ "image.install_bootloader", "install_bootloader" },
 	{ "standby.power_off", "power_off" },
+	{ "ingot.choose_disk", "choose_disk" },
 };
 
 static struct json *start_command(struct machine *m, const struct json *body, struct err *err)
 {
 	const char *full = json_get_string(body, "name"), *name = NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (streq(full, known[i].full))
+		if (streq(full, known[i].full) && !(m->stock && streq(full, "ingot.choose_disk")))
 			name = known[i].name;
 	if (!name || busy(m)) {
 		err_set_code(err, ERR_BUSY, name ? 409 : 404, "the agent answered %d",
@@ -317,10 +323,14 @@ static struct json *start_command(struct machine *m, const struct json *body, st
 	json_set_string(c, "id", name);
 	json_set_string(c, "command_name", name);
 	json_set_string(c, "command_status", "RUNNING");
+	if (streq(name, "choose_disk")) {
+		free(m->asked);
+		m->asked = json_to_string(json_get_path(body, "params.node.properties"));
+	}
 	if (streq(name, "execute_deploy_step"))
 		begin_write(m, json_get(body, "params"));
 	else
-		timer_set_in(&m->work, streq(name, "power_off")
+		timer_set_in(&m->work, streq(name, "power_off") || streq(name, "choose_disk")
 					       ? USEC_PER_SEC
 					       : about(m->world, m->world->clean_time));
 	return json_dup(c);
@@ -559,7 +569,8 @@ void world_done(struct world *w)
 		json_free(m->commands);
 		secret_free(m->token);
 		free(m->mac), free(m->address), free(m->url), free(m->image), free(m->writing),
-			free(m->reads_from), free(m->node_uuid), json_free(m->image_info);
+			free(m->reads_from), free(m->node_uuid), free(m->asked),
+			json_free(m->image_info);
 		free(m);
 	}
 	bmc_driver_free(w->driver);

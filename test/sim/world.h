@@ -46,7 +46,10 @@ struct machine {
 	/* counted; os_boots: of a written image */
 	usec_t write_began;
 	unsigned progress_asks;
-	unsigned ramdisk_boots, os_boots, writes_begun, writes_done, cleans, boot_entries;
+	unsigned ramdisk_boots, os_boots, writes_begun, writes_done, cleans, boot_entries, choices;
+	char *asked;  /* the node's properties in the last question for the disk */
+	bool stock;   /* the agent is the stock one: it knows no command of Ingot's */
+	bool no_disk; /* none fits the hints */
 };
 
 struct world {

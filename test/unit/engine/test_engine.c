@@ -38,6 +38,7 @@ struct rig {
 	struct prov_result result;
 	const struct json *inventory;
 	struct json *hints;
+	char told[512]; /* the last event about the disk */
 };
 
 /* A save on its way to the storage. */
@@ -103,9 +104,12 @@ static void kick(void *data, const char *k)
 
 static void event(void *data, const char *k, bool warning, const char *reason, const char *message)
 {
-	(void)k, (void)reason;
+	struct rig *rig = data;
+	(void)k;
 	check_shown(message);
-	((struct rig *)data)->warnings += warning;
+	rig->warnings += warning;
+	if (streq(reason, "RootDevice"))
+		snprintf(rig->told, sizeof(rig->told), "%s", message);
 }
 
 static int check_address(void *data, const char *address, struct err *err)
@@ -706,6 +710,55 @@ static void test_image_info(void **state)
 		assert_true(streq(json_get_string(info, "os_hash_value"), rows[i].value));
 		rig_free(rig);
 	}
+}
+
+/* Which disk it is going to be is asked and told before anything is erased. */
+static void test_disk_is_told(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(11);
+	json_parse("{\"deviceName\": \"/dev/sda\"}", 26, &rig->hints, NULL);
+	rig->host.root_hints = rig->hints;
+	rig->host.root_hints_default = true;
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &image_a, false);
+	while (!*rig->told)
+		advance(rig, USEC_PER_SEC / 10);
+	assert_int_equal(rig->machine->cleans + rig->machine->writes_begun, 0);
+	assert_non_null(strstr(rig->told, "will be written to /dev/sda"));
+	assert_string_equal(rig->machine->asked, "{\"root_device\":{\"name\":\"s== /dev/sda\"},"
+						 "\"ingot_root_device_default\":true}");
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_int_equal(rig->machine->choices, 1);
+	rig->host.root_hints_default = false; /* a person has asked for it */
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
+	assert_string_equal(rig->machine->asked, "{\"root_device\":{\"name\":\"s== /dev/sda\"}}");
+	rig_free(rig);
+}
+
+static void test_no_disk_fits(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(11);
+	to_available(rig);
+	rig->machine->no_disk = true;
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "no disk matches"));
+	assert_int_equal(rig->machine->cleans + rig->machine->writes_begun, 0);
+	rig_free(rig);
+}
+
+/* It has no such question: it finds the disk when it writes. */
+static void test_stock_agent_is_not_asked(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(11);
+	rig->machine->stock = true;
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_non_null(strstr(rig->told, "when it writes"));
+	assert_int_equal(rig->machine->choices, 0);
+	rig_free(rig);
 }
 
 static void test_storage_away(void **state)
@@ -1789,6 +1842,9 @@ int main(void)
 		cmocka_unit_test(test_image_changed_in_write),
 		cmocka_unit_test(test_images_refused),
 		cmocka_unit_test(test_image_info),
+		cmocka_unit_test(test_disk_is_told),
+		cmocka_unit_test(test_no_disk_fits),
+		cmocka_unit_test(test_stock_agent_is_not_asked),
 		cmocka_unit_test(test_storage_away),
 		cmocka_unit_test(test_storage_goes_away),
 		cmocka_unit_test(test_storage_conflict),
