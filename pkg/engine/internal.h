@@ -179,6 +179,8 @@ struct node {
 			      */
 
 	struct json *inventory;
+	char (*nics)[18]; /* known by the last inventory that was stored */
+	size_t nic_count;
 	struct pending_answer inspection; /* held until the controller has stored the data */
 	struct timer inspection_timer;
 	struct node_progress progress;
@@ -228,6 +230,8 @@ void node_event(struct node *n, bool warning, const char *reason, const char *fm
 	_printf_(4, 5);
 void node_add_mac(struct node *n, const char *mac);
 void node_drop_mac(struct node *n, const char *mac);
+/* The NICs of n->inventory become the host's, in place of those of the one before. */
+void node_take_nics(struct node *n);
 usec_t node_now(const struct node *n);
 usec_t node_wall(const struct node *n);
 

@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "agentapi/messages.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/internal.h"
@@ -112,12 +114,12 @@ static void add_old_uid(struct node *n)
 
 static void tell_waiter(struct node *n, bool stored);
 
-static void forget_macs(struct node *n)
+static void forget_nics(struct node *n)
 {
-	struct map *macs = &n->engine->macs;
-	map_for_each(macs, i)
-		if (macs->entries[i].value == n)
-			map_remove(macs, macs->entries[i].key);
+	for (size_t i = 0; i < n->nic_count; i++)
+		node_drop_mac(n, n->nics[i]);
+	free(TAKE_PTR(n->nics));
+	n->nic_count = 0;
 }
 
 struct node *node_free(struct node *n)
@@ -130,7 +132,8 @@ struct node *node_free(struct node *n)
 	tell_waiter(n, false);
 	timer_stop(&n->wake);
 	timer_stop(&n->save_timer);
-	forget_macs(n);
+	forget_nics(n);
+	node_drop_mac(n, n->boot_mac);
 	map_remove(&e->nodes, n->key);
 	node_forget_old_uid(n);
 	if (map_get(&e->uids, n->uid) == n)
@@ -188,6 +191,25 @@ void node_drop_mac(struct node *n, const char *mac)
 {
 	if (!str_empty(mac) && map_get(&n->engine->macs, mac) == n)
 		map_remove(&n->engine->macs, mac);
+}
+
+static void take_nic(void *data, const char *mac)
+{
+	struct node *n = data;
+	/* What another host has, by its specification or inventory, stays its own. */
+	if (n->nic_count >= AGENT_NICS_MAX || map_get(&n->engine->macs, mac))
+		return;
+	node_add_mac(n, mac);
+	memcpy(n->nics[n->nic_count++], mac, sizeof(*n->nics));
+}
+
+void node_take_nics(struct node *n)
+{
+	forget_nics(n);
+	node_add_mac(n, n->boot_mac);
+	size_t found = json_count(json_get_path(n->inventory, "inventory.interfaces"));
+	n->nics = xcalloc(MIN(found, (size_t)AGENT_NICS_MAX) + 1, sizeof(*n->nics));
+	agent_inspection_macs(n->inventory, take_nic, n);
 }
 
 /* --- saving ------------------------------------------------------------------------------------

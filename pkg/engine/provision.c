@@ -124,8 +124,13 @@ static int check_host(const struct node *n, const struct prov_host *host, struct
 					   ? NULL
 					   : map_get(&n->engine->macs, host->boot_mac);
 	if (owner && owner != n)
-		return err_set(err, ERR_CONFLICT, "MAC address %s conflicts with existing node %s",
-			       host->boot_mac, owner->key);
+		return err_set(err, ERR_CONFLICT,
+			       "MAC address %s conflicts with existing node %s%s", host->boot_mac,
+			       owner->key,
+			       streq(owner->boot_mac, host->boot_mac)
+				       ? ""
+				       : ", whose last inspection found a NIC with it; if that is "
+					 "wrong, inspect that host again");
 	struct bmc_address address = { 0 };
 	int r = bmc_address_parse(str_or(host->bmc_address, ""), &address, err);
 	if (r < 0)
@@ -300,6 +305,8 @@ static void prepare(struct provisioner *p, const struct prov_host *host,
 	if (!n)
 		return;
 	/* The controller is past inspecting: the inventory is stored. */
+	if (n->inventory)
+		node_take_nics(n);
 	node_release_inspection(n, 202);
 	n->inventory = json_free(n->inventory);
 	if (n->state == NODE_INSPECTING)

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/internal.h"
 #include "sim/world.h"
 
 static const char key[] = "metal3/node-1", uid[] = "11111111-1111-4111-8111-111111111111";
@@ -1446,11 +1447,129 @@ static void test_agents_come_from_their_address(void **state)
 	assert_int_equal(post_inventory(rig, mac, "10.2.0.9"), 404);
 	assert_int_equal(rig->warnings, 0); /* a stranger cannot end the operation either */
 	assert_int_equal(post_inventory(rig, mac, "10.2.0.1"), 503);
-	/* The inventory made its other NIC known, which cannot take the address away. */
-	assert_int_equal(give_slot(rig, "52:54:00:00:99:99", "10.2.0.9"), ERR_EXISTS);
+	/* Its other NIC is unknown until the inventory is stored, and cannot take the address away
+	 * afterwards. */
+	assert_int_equal(give_slot(rig, "52:54:00:00:99:99", "10.2.0.9"), ERR_BUSY);
 	assert_string_equal(engine_slot_get(rig->engine, mac), "10.2.0.1");
 	struct answer a = lookup(rig, mac, "10.2.0.1");
 	assert_int_equal(strlen(a.token), 43);
+	rig_free(rig);
+}
+
+/* Posts an inventory with `count` NICs 02:00:00:00:SERIES:xx besides its own; the status, 0 while
+ * the answer is held. */
+static int post_nics(struct rig *rig, unsigned series, unsigned count, struct answer *a)
+{
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	struct json *body = NULL;
+	strbuf_addf(&text, "{\"inventory\":{\"interfaces\":[{\"mac_address\":\"%s\"}",
+		    rig->machine->mac);
+	for (unsigned i = 0; i < count; i++)
+		strbuf_addf(&text, ",{\"mac_address\":\"02:00:00:%02X:%02x:%02x\"}", series, i >> 8,
+			    i & 255);
+	strbuf_adds(&text, "]},\"logs\":\"of no use\"}");
+	assert_int_equal(json_parse(text.data, text.len, &body, NULL), 0);
+	*a = (struct answer){ 0 };
+	engine_agent_inspection(rig->engine, body, "10.2.0.1", keep_answer, a);
+	advance(rig, 5 * USEC_PER_SEC);
+	return a->status;
+}
+
+/* Registers a second host with that MAC, and removes it again. */
+static bool may_register(struct rig *rig, const char *mac)
+{
+	struct prov_host other = rig->host;
+	const char *node_id;
+	other.key = "metal3/node-2";
+	other.uid = "22222222-2222-4222-8222-222222222222";
+	other.boot_mac = mac;
+	engine_load(rig->engine, other.key, other.uid, NULL);
+	rig->prov->ops->register_host(rig->prov, &other, &(struct prov_register){ 0 }, &node_id,
+				      &rig->result);
+	bool may = rig->result.outcome != PROV_FAILED;
+	if (!may)
+		assert_non_null(strstr(rig->result.error, "last inspection found a NIC"));
+	return may;
+}
+
+/* What an inventory says of NICs counts once the controller has stored it, and until the next. */
+static void test_nics_of_stored_inventory(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(33);
+	struct answer a, again, held[40];
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(post_nics(rig, 1, 256, &a), 400);
+	for (unsigned i = 0; i < 40; i++) {
+		assert_int_equal(post_nics(rig, 16 + i, 255, &held[i]), 0);
+		assert_int_equal(rig->engine->macs.count, 1); /* its boot NIC */
+	}
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	assert_null(json_get(rig->inventory, "logs"));
+	assert_int_equal(rig->engine->macs.count, 1);
+	assert_int_equal(post_nics(rig, 2, 3, &again), 0);
+	assert_int_equal(reach(rig, WANT_PREPARE, NULL, false), PROV_DONE);
+	assert_int_equal(again.status, 202);
+	assert_int_equal(rig->engine->macs.count, 4);
+	assert_false(may_register(rig, "02:00:00:02:00:01"));
+	/* The answer got lost: the agent posts again, and is told that all is well. */
+	assert_int_equal(post_nics(rig, 4, 9, &again), 202);
+	assert_int_equal(rig->engine->macs.count, 4);
+	/* Another inspection, another card. */
+	restart_engine(rig);
+	engine_load(rig->engine, key, uid, rig->record);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(rig->engine->macs.count, 1);
+	assert_true(may_register(rig, "02:00:00:02:00:01"));
+	rig_free(rig);
+}
+
+/* The NICs of one inventory are dropped with the next. */
+static void test_nics_of_the_next_inventory(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(34);
+	struct answer a, next;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	struct node *n = node_find(rig->engine, key);
+	assert_int_equal(post_nics(rig, 1, 255, &a), 0);
+	node_take_nics(n);
+	assert_int_equal(rig->engine->macs.count, 256);
+	assert_int_equal(post_nics(rig, 2, 2, &next), 0);
+	node_take_nics(n);
+	assert_int_equal(rig->engine->macs.count, 3);
+	assert_null(map_get(&rig->engine->macs, "02:00:00:01:00:01"));
+	assert_ptr_equal(map_get(&rig->engine->macs, "02:00:00:02:00:01"), n);
+	assert_ptr_equal(map_get(&rig->engine->macs, rig->machine->mac), n);
+	rig_free(rig);
+}
+
+static void test_inventory_is_bounded(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(35);
+	struct answer a = { 0 };
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	struct json *body = json_new_object();
+	struct json *nic = json_append(
+		json_set(json_make_object(body, "inventory"), "interfaces", json_new_array()),
+		json_new_object());
+	_cleanup_(freep) char *name = xcalloc(1, (1 << 20) + 1);
+	memset(name, 'x', 1 << 20);
+	json_set_string(nic, "mac_address", rig->machine->mac);
+	json_set_string(json_get_mut(body, "inventory"), "hostname", name);
+	engine_agent_inspection(rig->engine, body, "10.2.0.1", keep_answer, &a);
+	advance(rig, 5 * USEC_PER_SEC);
+	assert_int_equal(a.status, 400);
 	rig_free(rig);
 }
 
@@ -1474,6 +1593,18 @@ static void test_inventory_only_when_inspecting(void **state)
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
 	assert_int_equal(post_inventory(rig, mac, address), 404);
 	rig_free(rig);
+}
+
+static int heartbeat_version(struct rig *rig, const char *token, const char *version)
+{
+	struct answer a = { 0 };
+	_cleanup_(json_freep) struct json *body = json_new_object();
+	json_set_string(body, "callback_url", "https://10.2.0.1:9999");
+	json_set_string(body, "agent_token", token);
+	json_set_string(body, "agent_version", version);
+	json_set_string(body, "agent_verify_ca", "certificate");
+	engine_agent_heartbeat(rig->engine, uid, body, "10.2.0.1", keep_answer, &a);
+	return a.status;
 }
 
 static int heartbeat(struct rig *rig, const char *token, const char *url, const char *source)
@@ -1504,6 +1635,10 @@ static void test_heartbeat_rules(void **state)
 	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9999", "10.2.0.9"), 400);
 	assert_int_equal(heartbeat(rig, a.token, "https://127.0.0.1:22", "10.2.0.1"), 400);
 	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9999/x", "10.2.0.1"), 400);
+	/* What goes into the record has a length. */
+	char version[66] = "";
+	memset(version, '9', 65);
+	assert_int_equal(heartbeat_version(rig, a.token, version), 400);
 	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9999", "10.2.0.1"), 202);
 	advance(rig, USEC_PER_SEC);
 	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9998", "10.2.0.1"), 400);
@@ -1873,6 +2008,9 @@ int main(void)
 		cmocka_unit_test(test_record_missing),
 		cmocka_unit_test(test_second_machine_ends_the_operation),
 		cmocka_unit_test(test_agents_come_from_their_address),
+		cmocka_unit_test(test_nics_of_stored_inventory),
+		cmocka_unit_test(test_nics_of_the_next_inventory),
+		cmocka_unit_test(test_inventory_is_bounded),
 		cmocka_unit_test(test_inventory_only_when_inspecting),
 		cmocka_unit_test(test_callback_addresses),
 		cmocka_unit_test(test_token_of_another_address),
