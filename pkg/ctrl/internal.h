@@ -109,6 +109,8 @@ bool pass_force_reboot(const struct pass *p);
 /* --- conditions.c ----------------------------------------------------------------------------- */
 
 void pass_conditions(struct pass *p);
+/* The condition ingot.dev/Held: True with the reason while it is held; gone without. */
+void pass_condition_held(struct pass *p);
 
 /* --- config.c --------------------------------------------------------------------------------- */
 
