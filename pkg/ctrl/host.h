@@ -5,7 +5,7 @@
  * host_controller.c. */
 
 #include "api/bmh.h"
-#include "engine/provisioner.h"
+#include "engine/engine.h"
 #include "metrics/metrics.h"
 
 /* --- in --------------------------------------------------------------------------------------- */
@@ -33,6 +33,8 @@ struct host_facts {
 	const struct json *hardware_data; /* HardwareData of the same name; NULL: none */
 	struct host_secret secrets[_SECRET_USE_MAX];
 	struct provisioner *provisioner;
+	bool held; /* nothing is done to the host until a person releases it */
+	struct engine_hold hold;
 	usec_t now;			   /* wall */
 	double random;			   /* uniform in [0, 1): jitter of back-offs */
 	unsigned max_provisioning_retries; /* 0: unlimited */

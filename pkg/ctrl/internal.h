@@ -127,6 +127,8 @@ void pass_tell_root_disk(struct pass *p);
 /* --- conditions.c ----------------------------------------------------------------------------- */
 
 void pass_conditions(struct pass *p);
+/* The condition ingot.dev/Held: True with the reason while it is held; gone without. */
+void pass_condition_held(struct pass *p);
 
 /* --- config.c --------------------------------------------------------------------------------- */
 

@@ -32,6 +32,15 @@ static bool stale(const struct engine *e, engine_answer_fn answer, void *data)
 	return true;
 }
 
+/* A held host's agent works on, or waits, and asks again: "I do not know you" would end it. */
+static bool held(const struct node *n, engine_answer_fn answer, void *data)
+{
+	if (!n->held)
+		return false;
+	refuse(answer, data, 503, "the host is held, ask again");
+	return true;
+}
+
 static bool lower_mac(const char *from, size_t len, char out[18])
 {
 	if (len != 17)
@@ -75,7 +84,8 @@ static bool may_be_known_soon(const struct engine *e)
 static void refuse_unknown(const struct engine *e, engine_answer_fn answer, void *data,
 			   const char *text)
 {
-	if (may_be_known_soon(e))
+	/* Those of held hosts, too: a refusal would end an agent. */
+	if (e->held > 0 || may_be_known_soon(e))
 		refuse(answer, data, 503, "not all hosts are known yet, ask again");
 	else
 		refuse(answer, data, 404, text);
@@ -158,6 +168,8 @@ void engine_agent_lookup(struct engine *e, const char *addresses, const char *no
 		refuse_unknown(e, answer, data, unknown);
 		return;
 	}
+	if (held(n, answer, data))
+		return;
 	if (n->lost || !n->record.boot.nonce || !comes_from_host(n, source)) {
 		refuse(answer, data, 404, unknown);
 		return;
@@ -284,6 +296,8 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
 		refuse(answer, data, 404, "no such node");
 		return;
 	}
+	if (held(n, answer, data))
+		return;
 	if (agent_heartbeat_parse(body, &h, &err) < 0 || check_heartbeat(n, &h, source, &err) < 0) {
 		log_warn("heartbeat refused", "host", n->key, "source", source, "error", err.text);
 		refuse(answer, data, 400, err.text);
@@ -381,6 +395,8 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 		refuse_unknown(e, answer, data, unknown);
 		return;
 	}
+	if (held(n, answer, data))
+		return;
 	if (n->lost || !n->record.boot.nonce || n->op.kind == OP_DEPLOY ||
 	    n->op.kind == OP_UNDEPLOY || !inspects(n) || !comes_from_host(n, source)) {
 		/* Not waited for: agents that boot for another purpose post as well, and go on
@@ -411,7 +427,7 @@ bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boo
 		return false;
 	*ret = (struct engine_boot){ .key = n->key,
 				     .ramdisk = n->record.boot.nonce != NULL && !n->saving &&
-						!n->lost,
+						!n->lost && !n->held,
 				     .inspect = inspects(n),
 				     .uefi = n->boot_mode != BOOT_LEGACY };
 	return true;

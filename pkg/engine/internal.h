@@ -12,6 +12,7 @@
  * provision.c the provisioner interface
  * describe.c  what people see of it
  * history.c   what happened lately
+ * hold.c      hosts that are left as they are until a person releases them
  */
 
 #include "base/map.h"
@@ -159,6 +160,9 @@ struct node {
 	bool saving; /* the record is not stored as it is now; nothing goes on until it is */
 	bool save_again, lost;	/* lost: another writer; wait for engine_load */
 	struct err *unreadable; /* lost because of its record, which must not be written over */
+	bool held;		/* engine_hold(); stays until the release is stored */
+	/* record.serial of the save under way, and of the last that this process knows stored. */
+	int64_t sent_serial, stored_serial;
 	uint64_t save_serial;
 	unsigned save_failures;
 	struct timer save_timer;
@@ -205,6 +209,7 @@ struct engine {
 	struct map macs;  /* lower-case MAC → struct node */
 	struct map uids;  /* UID → struct node */
 	unsigned busy;	  /* nodes in an operation that counts for capacity */
+	unsigned held;	  /* nodes that are held */
 	uint64_t next_serial;
 };
 
@@ -315,6 +320,16 @@ void node_token(const struct node *n, char out[64]);
 struct json *node_for_agent(const struct node *n);
 /* Root device hints of a BareMetalHost in the agent's grammar; NULL for none. */
 struct json *hints_for_agent(const struct json *hints);
+
+/* --- hold.c -------------------------------------------------------------------------------------
+ */
+
+/* The hold that the record names, if any, counts from now on. */
+void node_take_hold(struct node *n);
+/* Before the node goes. */
+void node_drop_hold(struct node *n);
+/* Holds the host, unless it is held; the operation under way ends without an effect. */
+void node_hold(struct node *n, const char *reason);
 
 /* --- provision.c ------------------------------------------------------------------------------ */
 

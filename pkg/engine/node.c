@@ -127,6 +127,7 @@ struct node *node_free(struct node *n)
 	if (!n)
 		return NULL;
 	struct engine *e = n->engine;
+	node_drop_hold(n);
 	op_abort(n);
 	node_release_inspection(n, 404);
 	tell_waiter(n, false);
@@ -256,6 +257,7 @@ static void on_saved(void *data, const struct err *err)
 	}
 	n->saving = false;
 	n->save_failures = 0;
+	n->stored_serial = n->sent_serial;
 	if (n->save_again) {
 		node_save(n);
 		return;
@@ -288,6 +290,8 @@ void node_save(struct node *n)
 	timer_stop(&n->save_timer);
 	str_replace(&n->record.host_uid, n->uid);
 	n->record.schema_version = RECORD_SCHEMA_VERSION;
+	n->record.serial = MAX(n->record.serial, n->stored_serial) + 1;
+	n->sent_serial = n->record.serial;
 	n->save_serial = ++n->engine->next_serial;
 	const struct engine_env *env = &n->engine->options.env;
 	_cleanup_(json_freep) struct json *record = record_save(&n->record);
@@ -383,27 +387,57 @@ static int load_record(struct node *n, const struct json *record, struct err *er
 	return 0;
 }
 
+/* A store that lives on never goes back behind what it has acknowledged. */
+static void look_for_older(struct node *n, const struct node *before)
+{
+	bool numbered = n->record.serial > 0; /* not taken away by hand, nor by an old release */
+	if (numbered && before->stored_serial > n->record.serial)
+		node_hold(n, "its HostRecord is older than one that the API server stored before: "
+			     "the server's data were restored from a backup");
+	else if (before->held && !streq(before->record.hold.id, n->record.hold.id))
+		node_hold(n, before->record.hold.reason); /* it was not stored */
+}
+
+/* A record of another host of that name says nothing about this one. */
+static void take_record(struct node *n, const struct json *record)
+{
+	struct err err = { 0 };
+	if (!record || !streq(json_get_string(record, "hostUID"), n->uid))
+		return;
+	if (load_record(n, record, &err) == 0) {
+		node_take_hold(n);
+		return;
+	}
+	err_wrap(&err, "host %s: nothing is done to it, because its HostRecord cannot be used",
+		 n->key);
+	err_keep(&n->unreadable, &err);
+	n->lost = true;
+}
+
 void engine_load(struct engine *e, const char *key, const char *uid, const struct json *record)
 {
-	struct node *n = node_find(e, key);
-	if (n && streq(n->uid, uid) && !n->lost)
+	struct node *before = node_find(e, key);
+	if (before && streq(before->uid, uid) && !before->lost)
 		return;
-	bool same = n && streq(n->uid, uid);
-	struct history history = same ? n->history : (struct history){ 0 };
-	if (same)
-		n->history = (struct history){ 0 };
-	node_free(n);
+	bool same = before && streq(before->uid, uid);
+	struct node *n = NULL;
+	if (!same) {
+		node_free(before);
+		take_record(node_make(e, key, uid), record);
+		return;
+	}
+	struct history history = before->history;
+	before->history = (struct history){ 0 };
+	struct node known = { .stored_serial = before->stored_serial, .held = before->held };
+	known.record.hold.id = TAKE_PTR(before->record.hold.id);
+	known.record.hold.reason = TAKE_PTR(before->record.hold.reason);
+	node_free(before);
 	n = node_make(e, key, uid);
 	n->history = history;
-	/* A record of another host of that name says nothing about this one. */
-	if (!record || !streq(json_get_string(record, "hostUID"), uid))
-		return;
-	struct err err = { 0 };
-	if (load_record(n, record, &err) < 0) {
-		err_wrap(&err,
-			 "host %s: nothing is done to it, because its HostRecord cannot be used",
-			 key);
-		err_keep(&n->unreadable, &err);
-		n->lost = true;
-	}
+	n->stored_serial = 0;
+	take_record(n, record);
+	if (!n->lost)
+		look_for_older(n, &known);
+	free(known.record.hold.id);
+	free(known.record.hold.reason);
 }

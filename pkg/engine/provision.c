@@ -43,8 +43,12 @@ static struct node *usable(struct provisioner *p, const struct prov_host *host,
 			   struct prov_result *ret)
 {
 	struct node *n = node_find(engine_of(p), host->key);
-	if (n && !n->lost)
+	if (n && !n->lost && !n->held)
 		return n;
+	if (n && !n->lost) {
+		running(ret, false); /* the controller asks nothing of a held host */
+		return NULL;
+	}
 	if (n && n->unreadable) {
 		failed(ret, n->unreadable->text);
 		return NULL;
@@ -108,6 +112,13 @@ static void take_settings(struct node *n, const struct prov_host *host)
 	take_string(&n->boot_mac, str_or(host->boot_mac, ""));
 	node_add_mac(n, n->boot_mac);
 	node_take_fixed_address(n, host->dhcp_address);
+}
+
+static void know(struct provisioner *p, const struct prov_host *host)
+{
+	struct node *n = node_find(engine_of(p), host->key);
+	if (n)
+		take_settings(n, host);
 }
 
 static int check_host(const struct node *n, const struct prov_host *host, struct err *err)
@@ -627,6 +638,7 @@ static bool has_capacity(struct provisioner *p, const struct prov_host *host)
 }
 
 const struct provisioner_ops engine_provisioner_ops = {
+	.know = know,
 	.register_host = register_host,
 	.inspect = inspect,
 	.prepare = prepare,

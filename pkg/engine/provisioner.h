@@ -100,6 +100,9 @@ struct prov_deprovision {
 };
 
 struct provisioner_ops {
+	/* For a held host, of which nothing else is asked: where it boots from, so that DHCP goes
+	 * on to answer it. Touches no hardware. */
+	void (*know)(struct provisioner *p, const struct prov_host *host);
 	/* Makes the node known and proves that its BMC answers with these credentials: power state
 	 * read. Called in every managed state at each reconcile; does nothing when nothing changed.
 	 * *ret_node_id is borrowed. */

@@ -1956,6 +1956,116 @@ static void test_describe_a_silent_bmc(void **state)
 	rig_free(rig);
 }
 
+/* Asks for everything for a long time: nothing may leave, and nothing boot. */
+static void assert_held(struct rig *rig)
+{
+	struct machine *m = rig->machine;
+	unsigned writes = m->writes_begun, commands = m->bmc->requests;
+	struct engine_hold hold;
+	assert_true(engine_held(rig->engine, key, &hold));
+	for (int i = 0; i < 60; i++) {
+		ask(rig, WANT_DEPROVISION, NULL, true);
+		ask(rig, WANT_PROVISION, &image_b, true);
+		ask(rig, WANT_OFF, NULL, true);
+		assert_int_equal(rig->result.outcome, PROV_RUNNING);
+		advance(rig, USEC_PER_MIN);
+	}
+	assert_int_equal(m->writes_begun, writes);
+	assert_int_equal(m->bmc->requests, commands);
+	assert_int_equal(engine_held_count(rig->engine), 1);
+}
+
+static void count_stored(void *data, const struct err *err)
+{
+	assert_null(err);
+	++*(unsigned *)data;
+}
+
+/* A copy from before the write is put back, and the hold that this brings. */
+static void test_held(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(61);
+	unsigned stored = 0;
+	to_available(rig);
+	_cleanup_(json_freep) struct json *before = json_dup(rig->record);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_runs(rig, "aaaa");
+	kill_engine(rig);
+	json_free(rig->record);
+	rig->record = TAKE_PTR(before);
+	start_engine(rig);
+	engine_load(rig->engine, key, uid, rig->record);
+	assert_true(engine_hold(rig->engine, key, "0badcafe", "restored", count_stored, &stored));
+	assert_held(rig);
+	assert_int_equal(stored, 1);
+	assert_runs(rig, "aaaa");
+	/* Whoever comes next goes on with it; the same hold is not begun twice. */
+	kill_engine(rig);
+	start_engine(rig);
+	engine_load(rig->engine, key, uid, rig->record);
+	assert_false(engine_hold(rig->engine, key, "0badcafe", "restored", count_stored, &stored));
+	assert_held(rig);
+	/* The release counts when it is stored. */
+	rig->storage_away = true;
+	engine_release(rig->engine, key);
+	assert_held(rig);
+	rig->storage_away = false;
+	advance(rig, USEC_PER_MIN);
+	struct engine_hold hold;
+	assert_false(engine_held(rig->engine, key, &hold));
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
+	assert_runs(rig, "bbbb");
+	/* Also for the next process, which is told of the hold once more. */
+	kill_engine(rig);
+	start_engine(rig);
+	engine_load(rig->engine, key, uid, rig->record);
+	assert_false(engine_hold(rig->engine, key, "0badcafe", "restored", count_stored, &stored));
+	assert_false(engine_held(rig->engine, key, &hold));
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
+	rig_free(rig);
+}
+
+/* A boot that is on record is none while the host is held, and its agent is not sent away. */
+static void test_held_in_a_boot(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(62);
+	unsigned stored = 0;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000; /* we play the agent */
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	assert_true(boots_ramdisk(rig));
+	assert_true(engine_hold(rig->engine, key, "0badcafe", "restored", count_stored, &stored));
+	assert_false(boots_ramdisk(rig));
+	assert_int_equal(lookup(rig, rig->machine->mac, rig->machine->address).status, 503);
+	assert_int_equal(lookup(rig, "52:54:00:ff:ff:ff", rig->machine->address).status, 503);
+	assert_held(rig);
+	rig_free(rig);
+}
+
+/* The API server was restored under a process that lives on. */
+static void test_record_went_back(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(63);
+	to_available(rig);
+	_cleanup_(json_freep) struct json *before = json_dup(rig->record);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_runs(rig, "aaaa");
+	json_free(rig->record);
+	rig->record = TAKE_PTR(before);
+	rig->storage_conflict = true;
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	assert_false(engine_knows(rig->engine, key));
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	assert_held(rig);
+	assert_runs(rig, "aaaa");
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -2022,6 +2132,9 @@ int main(void)
 		cmocka_unit_test(test_progress_ends_with_its_operation),
 		cmocka_unit_test(test_describe),
 		cmocka_unit_test(test_describe_a_silent_bmc),
+		cmocka_unit_test(test_held),
+		cmocka_unit_test(test_held_in_a_boot),
+		cmocka_unit_test(test_record_went_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
