@@ -67,6 +67,8 @@ struct manager {
 	char *leader;		  /* another instance's identity; NULL: not known */
 	struct kube_lease *lease; /* NULL: no election, or not yet */
 	bool started;		  /* the installation is known */
+	char hold_id_text[16];
+	const char *hold_id, *hold_reason; /* NULL: no hold at this start */
 	struct timer drain_limit;
 	loop_fn stopped;
 	void *stopped_data;
@@ -587,6 +589,23 @@ int manager_enter_sandbox(const struct manager_options *options, struct err *err
 #endif
 }
 
+/* A new id at each start with --hold. */
+static void choose_hold(struct manager *m)
+{
+	uint32_t number;
+	if (m->options->hold_id) {
+		snprintf(m->hold_id_text, sizeof(m->hold_id_text), "%s", m->options->hold_id);
+		m->hold_reason = m->options->hold_reason;
+	} else if (m->options->hold) {
+		loop_random(m->loop, &number, sizeof(number));
+		snprintf(m->hold_id_text, sizeof(m->hold_id_text), "%08x", number);
+		m->hold_reason = "Ingot was started with --hold";
+	} else {
+		return;
+	}
+	m->hold_id = m->hold_id_text;
+}
+
 void manager_start(struct manager *m, struct kube_transport *transport,
 		   void (*failed)(void *data, const struct err *err), void *data)
 {
@@ -603,6 +622,7 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 		.reporting_controller = "metal3.io/baremetal-controller" });
 	uint64_t retries = 0;
 	parse_u64(m->options->retries, 1000, &retries);
+	choose_hold(m);
 	m->controller = host_controller_new(
 		&(struct host_controller_options){ .loop = m->loop,
 						   .client = m->client,
@@ -611,12 +631,23 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 						   .max_provisioning_retries = (unsigned)retries,
 						   .may_act = may_act,
 						   .may_act_data = m,
+						   .hold_id = m->hold_id,
+						   .hold_reason = m->hold_reason,
+						   .held = m->options->held,
+						   .held_data = m->options->held_data,
 						   .ready = on_ready,
 						   .ready_data = m });
 	m->webhooks = webhooks_start(m->client, &m->options->webhook, m->options->namespace_own,
 				     m->options->namespace_watched);
 	m->search = installation_find(m->loop, m->client, m->options->namespace_own,
 				      &m->installation, on_installation, m);
+}
+
+const char *manager_note(const struct manager *m)
+{
+	if (!m->engine || engine_held_count(m->engine) == 0)
+		return NULL;
+	return "hosts are held until a person releases them: ingotctl status -A";
 }
 
 const char *manager_waits(const struct manager *m)

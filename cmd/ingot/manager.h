@@ -25,6 +25,12 @@ struct manager_options {
 	struct option_list allow_targets;
 	const char *bmc_networks, *cluster_networks;
 	bool no_sandbox;
+	bool hold;
+	/* No options: what `ingot standalone` knows of its data directory. hold_id NULL: no hold
+	 * but that of --hold. `held`: all holds are stored. */
+	const char *hold_id, *hold_reason;
+	void (*held)(void *data);
+	void *held_data;
 	/* No option: what the command knows of its cluster. */
 	struct net_prefixes api_servers;
 	const char *debug_socket;
@@ -86,6 +92,10 @@ struct manager_options {
 		MANAGER_OPTION("max-provisioning-retries", "N", "5",                               \
 			       "failed deployments of one image before giving up; 0: no limit",    \
 			       retries),                                                           \
+		{ .name = "hold",                                                                  \
+		  .help = "hold all hosts that are known at this start until they are released",   \
+		  .kind = OPTION_FLAG,                                                             \
+		  .offset = offsetof(struct manager_options, hold) },                              \
 		MANAGER_OPTION("debug-socket", "PATH", NULL,                                       \
 			       "Unix socket that tells what the engine is doing, for ingotctl",    \
 			       debug_socket),                                                      \
@@ -142,6 +152,8 @@ void manager_start(struct manager *m, struct kube_transport *transport,
  * as its installation's Secret or, leading, a CRD; NULL: nothing. Stuck: its tries for the Lease
  * have stopped. */
 const char *manager_waits(const struct manager *m);
+/* Worth knowing, and no reason not to be ready; static text or NULL. */
+const char *manager_note(const struct manager *m);
 bool manager_admits(const struct manager *m); /* its webhooks, if it is to have any, listen */
 bool manager_lease_stuck(const struct manager *m);
 void manager_measure(const struct manager *m);

@@ -14,6 +14,7 @@
 #define BMH_HARDWARE_DETAILS "inspect.metal3.io/hardwaredetails"
 #define BMH_DELETE_FOR_MOVE  "clusterctl.cluster.x-k8s.io/delete-for-move"
 #define BMH_DHCP_ADDRESS     "ingot.dev/dhcp-address"
+#define BMH_RELEASE	     "ingot.dev/release"
 #define SECRET_LABEL	     "environment.metal3.io"
 #define SECRET_LABEL_VALUE   "baremetal"
 #define SECRET_FINALIZER     "baremetalhost.metal3.io/secret"

@@ -335,6 +335,7 @@ static void describe_host(struct pass *p)
 		.cleaning = streq(h->spec.cleaning, "disabled") ? PROV_CLEAN_DISABLED
 								: PROV_CLEAN_METADATA,
 		.root_hints = h->status.provisioning.root_hints,
+		.root_hints_default = host_root_hints_default(h),
 	};
 }
 
@@ -427,6 +428,28 @@ static struct action run(struct pass *p)
 	return machine_run(p);
 }
 
+/* Nothing is wanted of the machine, so no error is shown that would have others act. DHCP goes on
+ * to answer it. */
+static struct action stay_held(struct pass *p)
+{
+	struct provisioner *pr = p->facts->provisioner;
+	describe_host(p);
+	pr->ops->know(pr, &p->prov);
+	pass_condition_held(p);
+	return (struct action){ ACT_CONTINUE, 0 };
+}
+
+static struct action run_unless_held(struct pass *p)
+{
+	if (p->facts->held)
+		return stay_held(p);
+	pass_condition_held(p);
+	if (!api_annotation(&p->host.meta, BMH_RELEASE))
+		return run(p);
+	pass_remove_annotation(p, BMH_RELEASE);
+	return (struct action){ ACT_COMPLETE, 0 };
+}
+
 void host_reconcile(const struct host_facts *facts, struct host_result *ret)
 {
 	struct pass p = { .facts = facts, .out = ret };
@@ -439,7 +462,7 @@ void host_reconcile(const struct host_facts *facts, struct host_result *ret)
 		p.state = (enum bmh_state)p.host.status.provisioning.state;
 		p.key = xasprintf("%s/%s", p.host.meta.ns, p.host.meta.name);
 		p.status_before = bmh_status_json(&p.host.status);
-		struct action a = run(&p);
+		struct action a = run_unless_held(&p);
 		if (a.kind != ACT_ERROR && a.kind != ACT_GONE) {
 			if (p.examined)
 				pass_conditions(&p);

@@ -5,7 +5,7 @@
  * host_controller.c. */
 
 #include "api/bmh.h"
-#include "engine/provisioner.h"
+#include "engine/engine.h"
 #include "metrics/metrics.h"
 
 /* --- in --------------------------------------------------------------------------------------- */
@@ -36,6 +36,8 @@ struct host_facts {
 	struct json *const *owned; /* Secrets of which this host is an owner */
 	size_t owned_count;
 	struct provisioner *provisioner;
+	bool held; /* nothing is done to the host until a person releases it */
+	struct engine_hold hold;
 	usec_t now;			   /* wall */
 	double random;			   /* uniform in [0, 1): jitter of back-offs */
 	unsigned max_provisioning_retries; /* 0: unlimited */

@@ -42,6 +42,9 @@ struct host_controller {
 	struct orphans *orphans;
 	struct kube_queue *queue;
 	struct map memories; /* key → struct host_memory */
+	bool holding;	     /* options.hold_id: not all hosts' holds are stored yet */
+	size_t holds_waiting;
+	bool holds_failed;
 	bool stopping;
 	loop_fn drained;
 	void *drained_data;
@@ -388,6 +391,19 @@ static void take_record(struct run *r)
 		r->facts.record = r->record;
 }
 
+/* The annotation must name the hold: one that came out of a backup, or is applied again and again,
+ * releases nothing. */
+static bool held_back(struct host_controller *c, const char *key, const struct json *object,
+		      struct engine_hold *ret)
+{
+	const struct json *notes = json_get_path(object, "metadata.annotations");
+	if (!engine_held(c->engine, key, ret))
+		return false;
+	if (streq(json_get_string(notes, BMH_RELEASE), ret->id))
+		engine_release(c->engine, key);
+	return true;
+}
+
 static void reconcile(struct run *r)
 {
 	struct host_controller *c = r->controller;
@@ -399,6 +415,8 @@ static void reconcile(struct run *r)
 	guard_record(c, r);
 	take_record(r);
 	struct host_facts *f = &r->facts;
+	if (held_back(c, r->key, r->object, &f->hold))
+		f->held = true;
 	f->object = r->object;
 	f->hardware_data = r->hardware;
 	f->provisioner = engine_provisioner(c->engine);
@@ -529,11 +547,32 @@ static void on_host(void *data, struct kube_object *o)
 	kube_queue_add(c->queue, o->key);
 }
 
+/* Versions of an object only rise, so a server that shows a lower one was restored from a backup
+ * while this process ran. */
+static void look_for_older(struct host_controller *c, const struct kube_object *before,
+			   const struct kube_object *now)
+{
+	uint64_t was, is;
+	bool same = streq(before->uid, now->uid);
+	if (!c->engine || !same || parse_u64(before->resource_version, UINT64_MAX, &was) < 0 ||
+	    parse_u64(now->resource_version, UINT64_MAX, &is) < 0 || is >= was)
+		return;
+	engine_hold_one(c->engine, now->key,
+			"the API server shows an older version than before: its data were "
+			"restored from a backup");
+}
+
+static void on_record_update(void *data, struct kube_object *before, struct kube_object *now)
+{
+	look_for_older(data, before, now);
+}
+
 /* Our own status writes must not wake us again: only what others change counts (generation,
  * finalizers, annotations). */
 static void on_host_update(void *data, struct kube_object *before, struct kube_object *now)
 {
 	struct host_controller *c = data;
+	look_for_older(c, before, now);
 	if (before->generation == now->generation && before->deleting == now->deleting) {
 		_cleanup_(json_freep) struct json *a = kube_object_parse(before);
 		_cleanup_(json_freep) struct json *b = kube_object_parse(now);
@@ -626,12 +665,52 @@ static int preload(void *data, struct kube_object *o)
 	return 0;
 }
 
+static void check_held(struct host_controller *c)
+{
+	if (!c->holding || c->holds_waiting > 0 || c->holds_failed || c->stopping)
+		return;
+	c->holding = false;
+	if (c->options.held)
+		c->options.held(c->options.held_data);
+}
+
+static void on_hold_stored(void *data, const struct err *err)
+{
+	struct host_controller *c = data;
+	c->holds_waiting--;
+	c->holds_failed |= err != NULL;
+	check_held(c);
+}
+
+static int hold_host(void *data, struct kube_object *o)
+{
+	struct host_controller *c = data;
+	c->holds_waiting++;
+	if (!engine_hold(c->engine, o->key, c->options.hold_id, c->options.hold_reason,
+			 on_hold_stored, c))
+		c->holds_waiting--;
+	return 0;
+}
+
+/* Those that are there now. A host that is made later is a decision of today. */
+static void hold_all(struct host_controller *c)
+{
+	if (!c->options.hold_id)
+		return;
+	c->holding = true;
+	c->holds_waiting++;
+	kube_informer_each(c->hosts, hold_host, c);
+	c->holds_waiting--;
+	check_held(c);
+}
+
 static void on_synced(void *data)
 {
 	struct host_controller *c = data;
 	if (c->stopping || host_controller_waits(c))
 		return;
 	kube_informer_each(c->hosts, preload, c);
+	hold_all(c);
 	kube_queue_start(c->queue);
 	orphans_start(c->orphans);
 	void (*ready)(void *data) = TAKE_PTR(c->options.ready);
@@ -720,10 +799,12 @@ struct host_controller *host_controller_new(const struct host_controller_options
 								       .remove = on_secret_event,
 								       .synced = on_synced };
 	static const struct kube_informer_handlers other_handlers = { .synced = on_synced };
+	static const struct kube_informer_handlers record_handlers = { .update = on_record_update,
+								       .synced = on_synced };
 	kube_informer_handle(c->hosts, &host_handlers, c);
 	kube_informer_handle(c->secrets, &secret_handlers, c);
 	kube_informer_handle(c->hardware, &other_handlers, c);
-	kube_informer_handle(c->records_informer, &other_handlers, c);
+	kube_informer_handle(c->records_informer, &record_handlers, c);
 	c->orphans = orphans_new(&(struct orphans_options){ .loop = options->loop,
 							    .client = options->client,
 							    .hosts = c->hosts,

@@ -6,6 +6,7 @@
  * states.c      the work of each state
  * register.c    credentials and registration
  * power.c       power management and reboot annotations
+ * rootdisk.c    hardware profiles, root device hints in effect
  * conditions.c  status.conditions
  * config.c      Secrets to config drive
  * hardware.c    the agent's inventory to HardwareDetails
@@ -111,9 +112,28 @@ struct action pass_power(struct pass *p, bool provisioned);
 /* Any reboot annotation with force. */
 bool pass_force_reboot(const struct pass *p);
 
+/* --- rootdisk.c ------------------------------------------------------------------------------- */
+
+/* Of spec.hardwareProfile; the one in status wins. */
+const char *host_profile(const struct bmh *h);
+bool host_profile_known(const char *name);
+/* Neither hints nor a profile are asked for: what is in effect is a default. */
+bool host_root_hints_default(const struct bmh *h);
+/* What preparing would store; *ret NULL: none, the agent chooses. ERR_INVALID: nobody says which of
+ * several disks it is. */
+int host_root_hints(const struct bmh *h, struct json **ret, struct err *err);
+/* Without a look at the disks. */
+struct json *host_default_hints(const struct bmh *h);
+/* An available host has to be prepared anew for what its spec says now. */
+bool host_root_hints_stale(const struct bmh *h);
+/* Event: the disk that inspection makes of it. */
+void pass_tell_root_disk(struct pass *p);
+
 /* --- conditions.c ----------------------------------------------------------------------------- */
 
 void pass_conditions(struct pass *p);
+/* The condition ingot.dev/Held: True with the reason while it is held; gone without. */
+void pass_condition_held(struct pass *p);
 
 /* --- config.c --------------------------------------------------------------------------------- */
 

@@ -276,31 +276,11 @@ static void store_credentials(const struct pass *p, struct bmh_credentials *c)
 
 /* --- profile ---------------------------------------------------------------------------------- */
 
-/* Deprecated hardware profiles: nothing but root device hints by another name. */
-static const struct {
-	const char *name, *device, *hctl;
-} profiles[] = {
-	{ "unknown", "/dev/sda", NULL },   { "libvirt", "/dev/vda", NULL },
-	{ "openstack", "/dev/vdb", NULL }, { "dell", NULL, "0:0:0:0" },
-	{ "dell-raid", NULL, "0:2:0:0" },  { "empty", NULL, NULL },
-};
-
-static const char *choose_profile(const struct bmh *h)
-{
-	const char *address = h->spec.bmc ? str_or(h->spec.bmc->address, "") : "";
-	const char *otherwise = str_has_prefix(address, "libvirt") ? "libvirt" : "unknown";
-	return str_or(h->status.hardware_profile, str_or(h->spec.hardware_profile, otherwise));
-}
-
-/* Hints in effect before *preparing* has stored the spec's: those of the profile. */
 static bool match_profile(struct pass *p, struct action *ret)
 {
 	struct bmh_status *s = &p->host.status;
-	const char *name = choose_profile(&p->host);
-	size_t i = 0;
-	while (i < ARRAY_SIZE(profiles) && !streq(profiles[i].name, name))
-		i++;
-	if (i == ARRAY_SIZE(profiles)) {
+	const char *name = host_profile(&p->host);
+	if (!host_profile_known(name)) {
 		*ret = pass_fail(p, BMH_ERROR_REGISTRATION,
 				 "unknown hardware profile %s: leave spec.hardwareProfile empty "
 				 "and use spec.rootDeviceHints",

@@ -83,6 +83,27 @@ bool engine_knows(const struct engine *e, const char *key);
 /* Saves the record once more, as it is. Does nothing to a host that the engine does not know. */
 void engine_store(struct engine *e, const char *key);
 
+/* --- holds: hosts that are left as they are until a person releases them ---------------------- */
+
+struct engine_hold {
+	const char *id;	    /* names the hold; a release must name it, too */
+	const char *reason; /* for people */
+	usec_t since;	    /* wall */
+};
+
+/* Holds a host whose record is loaded: no operation, no command to its BMC, no boot of the ramdisk.
+ * The hold is stored with the record, then `done` is called. False, and no call of it: the record
+ * names this hold already, perhaps as one that was released, or cannot be used. */
+bool engine_hold(struct engine *e, const char *key, const char *id, const char *reason,
+		 engine_saved_fn done, void *data);
+/* The same under a new id, unless the host is held already. */
+void engine_hold_one(struct engine *e, const char *key, const char *reason);
+/* Is it held? *ret is borrowed until the next call. */
+bool engine_held(const struct engine *e, const char *key, struct engine_hold *ret);
+unsigned engine_held_count(const struct engine *e);
+/* Ends the hold when that is stored, and kicks the host. */
+void engine_release(struct engine *e, const char *key);
+
 /* May this process act now (engine_env)? Asked before each effect; the answer ages at once. */
 bool engine_may_act(const struct engine *e);
 

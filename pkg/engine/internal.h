@@ -12,6 +12,7 @@
  * provision.c the provisioner interface
  * describe.c  what people see of it
  * history.c   what happened lately
+ * hold.c      hosts that are left as they are until a person releases them
  */
 
 #include "base/map.h"
@@ -62,6 +63,7 @@ enum step_id {
 	STEP_POWER_ON,
 	STEP_WAIT_INVENTORY,
 	STEP_WAIT_AGENT,
+	STEP_CHOOSE_DISK,
 	STEP_CLEAN,
 	STEP_WRITE,
 	STEP_BOOT_ENTRY,
@@ -140,6 +142,7 @@ struct node {
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
 	struct json *root_hints;   /* in the agent's grammar */
+	bool root_hints_default;   /* the machine's only disk will do, too */
 	struct json *config_drive; /* member names → texts, user_data in base64; while a deployment
 				      runs */
 
@@ -158,6 +161,9 @@ struct node {
 	bool saving; /* the record is not stored as it is now; nothing goes on until it is */
 	bool save_again, lost;	/* lost: another writer; wait for engine_load */
 	struct err *unreadable; /* lost because of its record, which must not be written over */
+	bool held;		/* engine_hold(); stays until the release is stored */
+	/* record.serial of the save under way, and of the last that this process knows stored. */
+	int64_t sent_serial, stored_serial;
 	uint64_t save_serial;
 	unsigned save_failures; /* in a row */
 	struct err *save_error; /* of the last one */
@@ -179,6 +185,8 @@ struct node {
 			      */
 
 	struct json *inventory;
+	char (*nics)[18]; /* known by the last inventory that was stored */
+	size_t nic_count;
 	struct pending_answer inspection; /* held until the controller has stored the data */
 	struct timer inspection_timer;
 	struct node_progress progress;
@@ -203,6 +211,7 @@ struct engine {
 	struct map macs;  /* lower-case MAC → struct node */
 	struct map uids;  /* UID → struct node */
 	unsigned busy;	  /* nodes in an operation that counts for capacity */
+	unsigned held;	  /* nodes that are held */
 	uint64_t next_serial;
 };
 
@@ -230,6 +239,8 @@ void node_event(struct node *n, bool warning, const char *reason, const char *fm
 	_printf_(4, 5);
 void node_add_mac(struct node *n, const char *mac);
 void node_drop_mac(struct node *n, const char *mac);
+/* The NICs of n->inventory become the host's, in place of those of the one before. */
+void node_take_nics(struct node *n);
 usec_t node_now(const struct node *n);
 usec_t node_wall(const struct node *n);
 
@@ -313,6 +324,16 @@ void node_token(const struct node *n, char out[64]);
 struct json *node_for_agent(const struct node *n);
 /* Root device hints of a BareMetalHost in the agent's grammar; NULL for none. */
 struct json *hints_for_agent(const struct json *hints);
+
+/* --- hold.c -------------------------------------------------------------------------------------
+ */
+
+/* The hold that the record names, if any, counts from now on. */
+void node_take_hold(struct node *n);
+/* Before the node goes. */
+void node_drop_hold(struct node *n);
+/* Holds the host, unless it is held; the operation under way ends without an effect. */
+void node_hold(struct node *n, const char *reason);
 
 /* --- provision.c ------------------------------------------------------------------------------ */
 

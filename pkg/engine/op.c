@@ -48,6 +48,7 @@ static const struct op_row deploy_rows[] = {
 	{ STEP_BOOT_NETWORK, agent_found },
 	{ STEP_POWER_ON, agent_found },
 	{ STEP_WAIT_AGENT, agent_found },
+	{ STEP_CHOOSE_DISK, NULL },
 	{ STEP_CLEAN, is_clean },
 	{ STEP_WRITE, NULL },
 	{ STEP_BOOT_ENTRY, boots_by_bios },
@@ -405,7 +406,7 @@ static void start_clock(struct node *n, const struct step *s)
 
 void op_advance(struct node *n)
 {
-	while (n->op.kind != OP_NONE && !n->saving && !n->lost) {
+	while (n->op.kind != OP_NONE && !n->saving && !n->lost && !n->held) {
 		if (!engine_may_act(n->engine)) {
 			/* Nobody tells when it may again. */
 			timer_set_in(&n->wake, USEC_PER_SEC);

@@ -43,8 +43,12 @@ static struct node *usable(struct provisioner *p, const struct prov_host *host,
 			   struct prov_result *ret)
 {
 	struct node *n = node_find(engine_of(p), host->key);
-	if (n && !n->lost)
+	if (n && !n->lost && !n->held)
 		return n;
+	if (n && !n->lost) {
+		running(ret, false); /* the controller asks nothing of a held host */
+		return NULL;
+	}
 	if (n && n->unreadable) {
 		failed(ret, n->unreadable->text);
 		return NULL;
@@ -102,11 +106,19 @@ static void take_settings(struct node *n, const struct prov_host *host)
 	n->cleaning = host->cleaning;
 	json_free(n->root_hints);
 	n->root_hints = hints_for_agent(host->root_hints);
+	n->root_hints_default = host->root_hints_default;
 	if (!streq(n->boot_mac, host->boot_mac))
 		node_drop_mac(n, n->boot_mac);
 	take_string(&n->boot_mac, str_or(host->boot_mac, ""));
 	node_add_mac(n, n->boot_mac);
 	node_take_fixed_address(n, host->dhcp_address);
+}
+
+static void know(struct provisioner *p, const struct prov_host *host)
+{
+	struct node *n = node_find(engine_of(p), host->key);
+	if (n)
+		take_settings(n, host);
 }
 
 static int check_host(const struct node *n, const struct prov_host *host, struct err *err)
@@ -123,8 +135,13 @@ static int check_host(const struct node *n, const struct prov_host *host, struct
 					   ? NULL
 					   : map_get(&n->engine->macs, host->boot_mac);
 	if (owner && owner != n)
-		return err_set(err, ERR_CONFLICT, "MAC address %s conflicts with existing node %s",
-			       host->boot_mac, owner->key);
+		return err_set(err, ERR_CONFLICT,
+			       "MAC address %s conflicts with existing node %s%s", host->boot_mac,
+			       owner->key,
+			       streq(owner->boot_mac, host->boot_mac)
+				       ? ""
+				       : ", whose last inspection found a NIC with it; if that is "
+					 "wrong, inspect that host again");
 	struct bmc_address address = { 0 };
 	int r = bmc_address_parse(str_or(host->bmc_address, ""), &address, err);
 	if (r < 0)
@@ -316,6 +333,8 @@ static void prepare(struct provisioner *p, const struct prov_host *host,
 	if (!n)
 		return;
 	/* The controller is past inspecting: the inventory is stored. */
+	if (n->inventory)
+		node_take_nics(n);
 	node_release_inspection(n, 202);
 	n->inventory = json_free(n->inventory);
 	if (n->state == NODE_INSPECTING)
@@ -385,7 +404,7 @@ static int check_image(const struct prov_image *image, struct err *err)
 				       "images of %s %s are not supported: %s",
 				       refused_images[i].what, value, refused_images[i].advice);
 	}
-	if (!str_has_prefix(image->url, "http://") && !str_has_prefix(image->url, "https://"))
+	if (!str_is_http_url(image->url))
 		return err_set(err, ERR_INVALID, "image URL %s: only http and https are supported",
 			       image->url);
 	if (str_empty(image->checksum))
@@ -640,6 +659,7 @@ static bool has_capacity(struct provisioner *p, const struct prov_host *host)
 }
 
 const struct provisioner_ops engine_provisioner_ops = {
+	.know = know,
 	.register_host = register_host,
 	.inspect = inspect,
 	.prepare = prepare,

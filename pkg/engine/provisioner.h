@@ -35,7 +35,10 @@ struct prov_host {
 	const char *dhcp_address; /* the one that boot_mac shall have; NULL: any */
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
-	const struct json *root_hints; /* spec.rootDeviceHints in effect; NULL: none */
+	const struct json *root_hints; /* in effect, in the grammar of rootDeviceHints; NULL: none,
+					  the agent chooses */
+	/* root_hints are nobody's wish but a default: the machine's only disk will do, too. */
+	bool root_hints_default;
 };
 
 enum prov_outcome {
@@ -99,6 +102,9 @@ struct prov_deprovision {
 };
 
 struct provisioner_ops {
+	/* For a held host, of which nothing else is asked: where it boots from, so that DHCP goes
+	 * on to answer it. Touches no hardware. */
+	void (*know)(struct provisioner *p, const struct prov_host *host);
 	/* Makes the node known and proves that its BMC answers with these credentials: power state
 	 * read. Called in every managed state at each reconcile; does nothing when nothing changed.
 	 * *ret_node_id is borrowed. */

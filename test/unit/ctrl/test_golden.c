@@ -120,14 +120,19 @@ static char *show_bytes(const void *data, size_t len)
 static void provision(struct provisioner *p, const struct prov_host *host,
 		      const struct prov_provision *params, struct prov_result *ret)
 {
-	(void)host;
 	_cleanup_(freep) char *user = show_bytes(params->config_drive.user_data,
 						 params->config_drive.user_data_len);
-	_cleanup_(freep) char *text = xasprintf(
-		"%s %s %s meta=%s user=%s network=%s%s", params->image.url, params->image.checksum,
-		params->image.format, str_or(params->config_drive.meta_data, "-"), user,
-		str_or(params->config_drive.network_data, "-"),
-		params->force_reboot ? " force" : "");
+	_cleanup_(freep) char *hints = host->root_hints ? json_to_string(host->root_hints) : NULL;
+	_cleanup_(freep) char *root = hints ? xasprintf(" root=%s%s", hints,
+							host->root_hints_default ? " default" : "")
+					    : xstrdup("");
+	_cleanup_(freep) char *text = xasprintf("%s %s %s meta=%s user=%s network=%s%s%s",
+						params->image.url, params->image.checksum,
+						params->image.format,
+						str_or(params->config_drive.meta_data, "-"),
+						user,
+						str_or(params->config_drive.network_data, "-"),
+						root, params->force_reboot ? " force" : "");
 	answer(p, "provision", text, ret);
 }
 
