@@ -211,6 +211,7 @@ struct engine {
 	struct map macs;  /* lower-case MAC → struct node */
 	struct map uids;  /* UID → struct node */
 	unsigned busy;	  /* nodes in an operation that counts for capacity */
+	bool ending;	  /* what is under way is left to the next process */
 	unsigned held;	  /* nodes that are held */
 	uint64_t next_serial;
 };
@@ -276,6 +277,8 @@ struct op_info {
 };
 
 const struct op_info *op_info(enum op_kind kind);
+/* All series of operations and steps, as 0. */
+void op_preset_metrics(void);
 const struct step *op_step(const struct node *n); /* the running one, or NULL */
 void op_start(struct node *n, enum op_kind kind);
 /* After a restart: goes on with the step of the record; from its beginning if that is not known. */

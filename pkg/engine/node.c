@@ -347,6 +347,7 @@ struct engine *engine_new(const struct engine_options *options)
 	e->options = *options;
 	e->options.secret = xmemdup(options->secret, options->secret_len);
 	set_defaults(&e->options);
+	op_preset_metrics();
 	return e;
 }
 
@@ -360,6 +361,7 @@ struct engine *engine_free(struct engine *e)
 {
 	if (!e)
 		return NULL;
+	e->ending = true;
 	map_for_each(&e->nodes, i) {
 		/* Agents post again to whoever comes after us. */
 		node_release_inspection(e->nodes.entries[i].value, 503);

@@ -162,6 +162,8 @@ static const struct metric rows[_METRIC_MAX] = {
 		"Writes that were not kept because a metric had too many series"),
 	[METRIC_HOSTS_HELD] = GAUGE("ingot_hosts_held",
 				    "Hosts that are left as they are until a person releases them"),
+	[METRIC_HOSTS] = GAUGE("ingot_hosts", "BareMetalHosts by status.provisioning.state",
+			       "state"),
 	[METRIC_NODES] = GAUGE("ingot_nodes", "Hosts that the engine knows, by its state", "state"),
 	[METRIC_OPERATIONS] = COUNTER("ingot_operations_total",
 				      "Operations by how they ended: done, failed, abandoned",
