@@ -160,6 +160,10 @@ static const struct metric rows[_METRIC_MAX] = {
 	[METRIC_DROPPED_SERIES] = COUNTER(
 		"ingot_metrics_dropped_series_total",
 		"Writes that were not kept because a metric had too many series"),
+	[METRIC_SLOW_CALLBACKS] =
+		COUNTER("ingot_slow_callbacks_total",
+			"Callbacks that held the core thread for more than 10 ms, by name",
+			"callback"),
 	[METRIC_NODES] = GAUGE("ingot_nodes", "Hosts that the engine knows, by its state", "state"),
 	[METRIC_OPERATIONS] = COUNTER("ingot_operations_total",
 				      "Operations by how they ended: done, failed, abandoned",
