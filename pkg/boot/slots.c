@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "boot/probe.h"
+#include "metrics/metrics.h"
 
 enum {
 	QUARANTINE_MAX = 256,
@@ -73,7 +74,10 @@ static uint32_t host_order(struct in_addr a)
 const struct boot_pool *slots_pool(const struct boot_config *config,
 				   const struct dhcp_message *request)
 {
-	return boot_pool_find(config, request->giaddr.s_addr ? request->giaddr : config->address);
+	struct in_addr subnet = request->giaddr.s_addr ? request->giaddr : config->address;
+	if (request->giaddr.s_addr && !dhcp_get_relay_address(request, DHCP_RELAY_LINK, &subnet))
+		(void)dhcp_get_address(request, DHCP_OPT_SUBNET, &subnet);
+	return boot_pool_find(config, subnet);
 }
 
 bool slots_fits(const struct boot_config *config, const struct boot_pool *pool,
@@ -281,6 +285,7 @@ static void on_probed(void *data, bool taken)
 
 static void give_up(struct search *w)
 {
+	metric_add(METRIC_DHCP_IGNORED, 1, w->fixed ? "address_refused" : "range_full");
 	log_search(LOG_WARN, w,
 		   w->fixed ? "a host's fixed address cannot be given here; it gets none"
 			    : "no address is left in the DHCP range; widen it",

@@ -160,10 +160,9 @@ static const struct metric rows[_METRIC_MAX] = {
 	[METRIC_DROPPED_SERIES] = COUNTER(
 		"ingot_metrics_dropped_series_total",
 		"Writes that were not kept because a metric had too many series"),
-	[METRIC_SLOW_CALLBACKS] =
-		COUNTER("ingot_slow_callbacks_total",
-			"Callbacks that held the core thread for more than 10 ms, by name",
-			"callback"),
+	[METRIC_SLOW_CALLBACKS] = COUNTER(
+		"ingot_slow_callbacks_total",
+		"Callbacks that held the core thread for more than 10 ms, by name", "callback"),
 	[METRIC_NODES] = GAUGE("ingot_nodes", "Hosts that the engine knows, by its state", "state"),
 	[METRIC_OPERATIONS] = COUNTER("ingot_operations_total",
 				      "Operations by how they ended: done, failed, abandoned",
@@ -185,6 +184,9 @@ static const struct metric rows[_METRIC_MAX] = {
 				      "driver"),
 	[METRIC_DHCP_ANSWERS] = COUNTER("ingot_dhcp_answers_total",
 					"DHCP messages that were sent, by type", "type"),
+	[METRIC_DHCP_IGNORED] = COUNTER("ingot_dhcp_ignored_total",
+					"DHCP messages that got no answer, by the reason",
+					"reason"),
 	[METRIC_TFTP_TRANSFERS] = COUNTER("ingot_tftp_transfers_total",
 					  "TFTP transfers by how they ended", "outcome"),
 	[METRIC_TFTP_BYTES] = COUNTER("ingot_tftp_bytes_total",
