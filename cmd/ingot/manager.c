@@ -42,12 +42,14 @@
 #include "installation.h"
 #include "kube/lease.h"
 #include "kube/rate.h"
+#include "metrics/metrics.h"
 #include "net/net.h"
 #include "policy.h"
 #include "replicas.h"
 #include "sandbox/sandbox.h"
 #include "web/web.h"
 
+#define SLOW_LIMIT  (10 * USEC_PER_MSEC) /* of a callback on the core thread */
 #define TEN_YEARS   (3650 * 24 * USEC_PER_HOUR)
 #define DRAIN_LIMIT (3 * USEC_PER_SEC)
 #define FLUSH_LIMIT (2 * USEC_PER_SEC)
@@ -606,11 +608,19 @@ static void choose_hold(struct manager *m)
 	m->hold_id = m->hold_id_text;
 }
 
+/* Others wait meanwhile: DHCP, agents, the Lease. */
+static void on_slow(void *data, const char *name, usec_t took)
+{
+	(void)data, (void)took;
+	metric_add(METRIC_SLOW_CALLBACKS, 1, name);
+}
+
 void manager_start(struct manager *m, struct kube_transport *transport,
 		   void (*failed)(void *data, const struct err *err), void *data)
 {
 	m->failed = failed;
 	m->failed_data = data;
+	loop_set_slow_limit(m->loop, SLOW_LIMIT, on_slow, NULL);
 	m->client = client(m, transport, m->rate.qps);
 	prepare_election(m, transport);
 	join_replicas(m, transport);

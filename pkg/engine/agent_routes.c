@@ -145,10 +145,9 @@ static void dispatch(void *data, struct web_request *r)
 struct agent_routes *agent_routes_new(struct engine *e, struct loop *loop, const char *base_url)
 {
 	struct agent_routes *a = xcalloc(1, sizeof(*a));
-	uint64_t seed;
-	loop_random(loop, &seed, sizeof(seed));
-	*a = (struct agent_routes){ e, loop, xstrdup(base_url),
-				    limiter_new(BURST, INTERVAL, seed) };
+	struct siphash_key key;
+	loop_random(loop, &key, sizeof(key));
+	*a = (struct agent_routes){ e, loop, xstrdup(base_url), limiter_new(BURST, INTERVAL, key) };
 	return a;
 }
 

@@ -2,6 +2,7 @@
 /* The engine's inside: one struct node per host, one operation at a time on it. Not for other
  * modules.
  *
+ * index.c     look-ups by what several nodes may have
  * node.c      nodes, their table, saving of records, kicks
  * state.c     the node state machine
  * op.c        operations: rows of steps, and the runner
@@ -18,6 +19,7 @@
 #include "base/map.h"
 #include "engine/engine.h"
 #include "engine/history.h"
+#include "engine/index.h"
 #include "engine/record.h"
 
 struct node;
@@ -146,6 +148,10 @@ struct node {
 	struct json *config_drive; /* member names → texts, user_data in base64; while a deployment
 				      runs */
 
+	struct index_entry slot_stored, slot_fixed; /* in engine.slots */
+	struct index_entry bmc_place;		    /* in engine.bmcs */
+	struct list unheard;			    /* of engine.unheard; else on its own */
+
 	struct bmc *bmc;
 	bool bmc_open_insecure;	  /* as it was opened */
 	uint64_t bmc_ticket;	  /* of the last question, which may still be under way */
@@ -210,8 +216,12 @@ struct engine {
 	struct map nodes; /* key → struct node */
 	struct map macs;  /* lower-case MAC → struct node */
 	struct map uids;  /* UID → struct node */
-	unsigned busy;	  /* nodes in an operation that counts for capacity */
-	unsigned held;	  /* nodes that are held */
+	struct map slots; /* DHCP address, in a record or fixed → struct index_entry */
+	struct map bmcs;  /* numeric address of an open BMC → struct index_entry */
+	/* Nodes whose boot is on record, and whose MAC no controller has named yet. */
+	struct list unheard;
+	unsigned busy; /* nodes in an operation that counts for capacity */
+	unsigned held; /* nodes that are held */
 	uint64_t next_serial;
 };
 
@@ -241,6 +251,12 @@ void node_add_mac(struct node *n, const char *mac);
 void node_drop_mac(struct node *n, const char *mac);
 /* The NICs of n->inventory become the host's, in place of those of the one before. */
 void node_take_nics(struct node *n);
+/* After each change of n->record.dhcp, fixed_address or fixed_error. */
+void node_index_slots(struct node *n);
+/* After each change of n->bmc. */
+void node_index_bmc(struct node *n);
+/* After each change of n->record.boot.nonce, boot_mac or lost: is it one of engine.unheard? */
+void node_note_unheard(struct node *n);
 usec_t node_now(const struct node *n);
 usec_t node_wall(const struct node *n);
 

@@ -111,6 +111,7 @@ static void take_settings(struct node *n, const struct prov_host *host)
 		node_drop_mac(n, n->boot_mac);
 	take_string(&n->boot_mac, str_or(host->boot_mac, ""));
 	node_add_mac(n, n->boot_mac);
+	node_note_unheard(n);
 	node_take_fixed_address(n, host->dhcp_address);
 }
 

@@ -136,6 +136,7 @@ void node_no_boot(struct node *n)
 	str_replace(&n->record.boot.purpose, NULL);
 	str_replace(&n->record.boot.source_address, NULL);
 	node_forget_old_uid(n);
+	node_note_unheard(n);
 	n->record.boot.token_issued = false;
 	str_replace(&n->record.agent.url, NULL);
 	str_replace(&n->record.agent.certificate, NULL);
@@ -150,6 +151,7 @@ static void new_boot(struct node *n)
 	loop_random(n->engine->options.loop, random, sizeof(random));
 	hex_encode(random, sizeof(random), nonce);
 	str_replace(&n->record.boot.nonce, nonce);
+	node_note_unheard(n);
 	str_replace(&n->record.boot.purpose, op_info(n->op.kind)->name);
 	n->record.boot.started_at = node_wall(n);
 	n->boot_stage = NULL;

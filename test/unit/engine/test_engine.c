@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "engine/internal.h"
 #include "sim/world.h"
@@ -1818,6 +1819,79 @@ static void test_fixed_address(void **state)
 	rig_free(rig);
 }
 
+static void load_neighbour(struct rig *rig, unsigned n, const char *address)
+{
+	char name[32], id[16];
+	_cleanup_(json_freep) struct json *record = NULL;
+	_cleanup_(freep) char *text = NULL;
+	snprintf(name, sizeof(name), "metal3/other-%u", n);
+	snprintf(id, sizeof(id), "%u", n);
+	text = xasprintf("{\"hostUID\":\"%s\",\"schemaVersion\":1,\"dhcp\":{\"mac\":"
+			 "\"52:54:00:01:%02x:%02x\",\"address\":\"%s\"}}",
+			 id, n >> 8, n & 255, address);
+	assert_int_equal(json_parse(text, strlen(text), &record, NULL), 0);
+	engine_load(rig->engine, name, id, record);
+}
+
+static void remove_neighbour(struct rig *rig, unsigned n)
+{
+	char name[32];
+	struct prov_result result;
+	snprintf(name, sizeof(name), "metal3/other-%u", n);
+	rig->prov->ops->remove(rig->prov, &(struct prov_host){ .key = name }, true, &result);
+	while (result.outcome == PROV_RUNNING) {
+		advance(rig, USEC_PER_SEC);
+		rig->prov->ops->remove(rig->prov, &(struct prov_host){ .key = name }, true,
+				       &result);
+	}
+}
+
+/* Records that were copied can name one address twice: it is used until the last of them has gone,
+ * whichever goes first. */
+static void test_address_in_several_records(void **state)
+{
+	(void)state;
+	static const unsigned orders[][3] = { { 1, 2, 3 }, { 3, 2, 1 }, { 2, 3, 1 } };
+	struct rig *rig = rig_new(31);
+	for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
+		for (unsigned n = 1; n <= 3; n++)
+			load_neighbour(rig, n, "10.2.0.7");
+		load_neighbour(rig, 4, "10.2.0.8");
+		for (size_t k = 0; k < 3; k++) {
+			assert_true(engine_slot_used(rig->engine, "10.2.0.7"));
+			remove_neighbour(rig, orders[i][k]);
+		}
+		assert_false(engine_slot_used(rig->engine, "10.2.0.7"));
+		assert_true(engine_slot_used(rig->engine, "10.2.0.8"));
+	}
+	rig_free(rig);
+}
+
+/* What packets and requests ask costs the same however many hosts there are. */
+static void test_no_walk_over_all_hosts(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(32);
+	char address[32];
+	struct engine_boot boot;
+	const char *fixed;
+	for (unsigned n = 1; n <= 500; n++) {
+		snprintf(address, sizeof(address), "10.5.%u.%u", n >> 8, n & 255);
+		load_neighbour(rig, n, address);
+	}
+	rig->host.dhcp_address = "10.2.0.7";
+	uint64_t before = map_walked;
+	to_available(rig);
+	assert_true(engine_slot_used(rig->engine, "10.5.1.1"));
+	assert_false(engine_slot_used(rig->engine, "10.6.1.1"));
+	assert_true(engine_slot_fixed(rig->engine, rig->machine->mac, &fixed));
+	assert_true(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	assert_int_equal(lookup(rig, "52:54:00:ff:ff:ff", "10.2.0.9").status, 404);
+	remove_neighbour(rig, 17);
+	assert_true(map_walked == before);
+	rig_free(rig);
+}
+
 /* Inspection makes all NICs known; DHCP has one address for the host, and only one NIC boots. */
 static void test_only_the_boot_mac_is_served(void **state)
 {
@@ -2169,6 +2243,8 @@ int main(void)
 		cmocka_unit_test(test_heartbeat_rules),
 		cmocka_unit_test(test_moved_with_its_ramdisk),
 		cmocka_unit_test(test_fixed_address),
+		cmocka_unit_test(test_address_in_several_records),
+		cmocka_unit_test(test_no_walk_over_all_hosts),
 		cmocka_unit_test(test_only_the_boot_mac_is_served),
 		cmocka_unit_test(test_progress_is_stored_rarely),
 		cmocka_unit_test(test_progress_ends_with_its_operation),
