@@ -10,11 +10,12 @@
 enum {
 	AGENT_HEARTBEAT_TIMEOUT_S = 300, /* told to agents: they beat after 0.3 to 0.6 of it */
 	AGENT_PORT = 9999,
-	AGENT_BODY_MAX = 16 << 20, /* of an inspection */
-	AGENT_MACS_MAX = 64,	   /* looked at in one lookup */
-	AGENT_NICS_MAX = 256,	   /* of an inventory */
-	AGENT_KEPT_MAX = 1 << 20,  /* of an inspection, as text: what is kept of it */
-	AGENT_URL_MAX = 128,	   /* of a heartbeat: */
+	AGENT_BODY_MAX = 16 << 20,    /* of an inspection */
+	AGENT_MESSAGE_MAX = 64 << 10, /* of all others */
+	AGENT_MACS_MAX = 64,	      /* looked at in one lookup */
+	AGENT_NICS_MAX = 256,	      /* of an inventory */
+	AGENT_KEPT_MAX = 1 << 20,     /* of an inspection, as text: what is kept of it */
+	AGENT_URL_MAX = 128,	      /* of a heartbeat: */
 	AGENT_VERSION_MAX = 64,
 	AGENT_CERTIFICATE_MAX = 16 << 10,
 };

@@ -430,6 +430,21 @@ const char *engine_slot_get(const struct engine *e, const char *mac)
 	return known ? n->record.dhcp.address : NULL;
 }
 
+const char *engine_agent_at(const struct engine *e, const char *source)
+{
+	const struct node *n = e->options.serves_dhcp ? index_find(&e->slots, source, NULL) : NULL;
+	return n && n->record.boot.nonce ? n->key : NULL;
+}
+
+int engine_agent_may_post(const struct engine *e, const char *source)
+{
+	if (!engine_may_act(e))
+		return 503;
+	if (!e->options.serves_dhcp || engine_agent_at(e, source))
+		return 0;
+	return may_be_known_soon(e) ? 503 : 404;
+}
+
 bool engine_slot_used(const struct engine *e, const char *address)
 {
 	return index_find(&e->slots, address, NULL);

@@ -126,6 +126,11 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
 void engine_agent_inspection(struct engine *e, struct json *body, const char *source,
 			     engine_answer_fn answer, void *data);
 
+/* The host whose agent is at that address, as our DHCP knows; NULL: nobody, or not ours to know. */
+const char *engine_agent_at(const struct engine *e, const char *source);
+/* Before a large body is read from there: 0, or the status of the refusal. */
+int engine_agent_may_post(const struct engine *e, const char *source);
+
 /* --- boot services ---------------------------------------------------------------------------- */
 
 struct engine_boot {
