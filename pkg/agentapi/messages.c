@@ -300,6 +300,12 @@ enum agent_command_status agent_command_find(const struct json *answer, const ch
 	return status;
 }
 
+bool agent_command_answer(const struct json *answer)
+{
+	return json_is_array(json_get(answer, "commands")) ||
+	       json_get_string(answer, "command_status") != NULL;
+}
+
 bool agent_command_busy(const struct json *answer)
 {
 	json_for_each(c, json_get(answer, "commands")) {
