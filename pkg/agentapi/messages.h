@@ -91,6 +91,8 @@ enum agent_command_status agent_command_find(const struct json *answer, const ch
 					     size_t error_size);
 /* What the newest command of that name gave; borrowed, NULL when there is nothing. */
 const struct json *agent_command_result(const struct json *answer, const char *name);
+/* Has the answer the form of a list of commands or of one command? Any other says nothing. */
+bool agent_command_answer(const struct json *answer);
 /* Is any command running? */
 bool agent_command_busy(const struct json *answer);
 /* Protocol errors as agents and Ironic put them: {"faultcode", "faultstring"} inside

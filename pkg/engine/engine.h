@@ -40,7 +40,7 @@ struct engine_timeouts {   /* 0: default */
 	usec_t boot;	   /* power on → agent; 20 min */
 	usec_t power;	   /* command → state changed; 120 s */
 	usec_t soft_off;   /* before the hard one; 180 s */
-	usec_t silence;	   /* of an agent at work; 180 s */
+	usec_t silence;	   /* of an agent at work, or without word of its command; 180 s */
 	usec_t step;	   /* cleaning or writing, as long as the agent answers; 24 h */
 	usec_t power_poll; /* idle hosts; 60 s */
 };

@@ -109,8 +109,8 @@ struct node_op {
 	usec_t commanded_at;
 	int64_t attempt;
 	bool agent_found; /* a running agent serves: no boot needed */
-	bool progress_turn, progress_unknown;
-	usec_t looked_at; /* the agent's commands were read last */
+	bool progress_turn, progress_asked, progress_unknown;
+	usec_t looked_at; /* the agent said last that the command runs, or the step began */
 	struct err *last; /* the last passing trouble, for the message of a time-out */
 };
 

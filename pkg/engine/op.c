@@ -306,7 +306,7 @@ static void clear_step(struct node *n)
 	op->commanded_at = 0;
 	op->failures = op->polls = 0;
 	op->good_at = node_now(n);
-	op->not_before = 0;
+	op->looked_at = op->not_before = 0;
 	err_keep(&op->last, NULL);
 	op->deadline = 0;
 	n->power_fresh = false;

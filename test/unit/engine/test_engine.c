@@ -585,6 +585,80 @@ static void test_agent_dies_in_write(void **state)
 	rig_free(rig);
 }
 
+/* An agent that beats, but tells nothing of its command, is given up after minutes, whatever it
+ * answers instead: in the write, and in the cleaning of a deprovisioning. */
+static void test_no_word_of_the_command(void **state)
+{
+	(void)state;
+	static const struct {
+		int answer;
+		unsigned minutes; /* at least and, with two more, at most */
+		const char *says;
+	} rows[] = {
+		{ ANSWER_ERROR, 3, "no word from the agent on its command for 3m while" },
+		{ ANSWER_NONSENSE, 3, "neither a command nor a list of them" },
+		{ ANSWER_NOT, 15, "no word from the agent on its command for 15m while" },
+		{ ANSWER_EMPTY, 0, "knows nothing of its command any more" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (int clean = 0; clean < 2; clean++) {
+			struct rig *rig = rig_new(100 + (unsigned)i);
+			to_available(rig);
+			if (clean)
+				reach(rig, WANT_PROVISION, &image_a, false);
+			const unsigned *begun = &rig->machine->writes_begun;
+			usec_t *time = clean ? &rig->world.clean_time : &rig->world.write_time;
+			enum want want = clean ? WANT_DEPROVISION : WANT_PROVISION;
+			*time = 10 * USEC_PER_HOUR;
+			ask(rig, want, &image_a, false);
+			for (int s = 0;
+			     s < 600 && !(machine_works(rig->machine) && (clean || *begun)); s++)
+				advance(rig, USEC_PER_SEC);
+			assert_true(machine_works(rig->machine));
+			rig->world.faults.answer = rows[i].answer;
+			unsigned calls = rig->world.calls;
+			usec_t began = loop_now(rig->loop);
+			assert_int_equal(reach(rig, want, &image_a, false), PROV_FAILED);
+			usec_t took = loop_now(rig->loop) - began;
+			if (!strstr(rig->result.error, rows[i].says))
+				fail_msg("row %zu: %s", i, rig->result.error);
+			assert_true(took >= rows[i].minutes * USEC_PER_MIN);
+			assert_true(took <= (rows[i].minutes + 2) * USEC_PER_MIN);
+			/* politely all the time */
+			assert_true(rig->world.calls - calls <= 10 + took / (4 * USEC_PER_SEC));
+			rig_free(rig);
+		}
+	}
+}
+
+/* Another command runs in the agent, and goes on running. */
+static void test_agent_busy_for_good(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(110);
+	to_available(rig);
+	rig->world.faults.answer = ANSWER_BUSY;
+	ask(rig, WANT_PROVISION, &image_a, false);
+	usec_t began = loop_now(rig->loop);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_FAILED);
+	assert_true(loop_now(rig->loop) - began <= 20 * USEC_PER_MIN);
+	assert_non_null(strstr(rig->result.error, "Agent is busy"));
+	assert_int_equal(rig->machine->writes_begun, 0);
+	rig_free(rig);
+}
+
+/* What an agent answers to the question for its progress ends no write. */
+static void test_progress_is_refused(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(111);
+	to_available(rig);
+	rig->world.no_progress = 405;
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_runs(rig, "aaaa");
+	rig_free(rig);
+}
+
 static void test_image_replaced_in_write(void **state)
 {
 	(void)state;
@@ -2198,6 +2272,9 @@ int main(void)
 		cmocka_unit_test(test_write_fails),
 		cmocka_unit_test(test_other_image_after_failure),
 		cmocka_unit_test(test_agent_dies_in_write),
+		cmocka_unit_test(test_no_word_of_the_command),
+		cmocka_unit_test(test_agent_busy_for_good),
+		cmocka_unit_test(test_progress_is_refused),
 		cmocka_unit_test(test_image_replaced_in_write),
 		cmocka_unit_test(test_image_changed_in_write),
 		cmocka_unit_test(test_images_refused),
