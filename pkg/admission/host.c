@@ -324,6 +324,7 @@ void rule_host(const struct rule_subject *s, struct rule_findings *ret)
 		check_name(s->name, &ret->errors);
 	if (rule_changed(s, "spec")) {
 		check_spec(s->now, &ret->errors);
+		rule_wanted(s, &ret->errors);
 		if (s->old)
 			check_update(s, &ret->errors);
 	}

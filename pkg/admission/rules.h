@@ -48,6 +48,9 @@ bool rules_want_hosts(const struct rule_subject *s);
 void rules_check(const struct rule_subject *s, struct rule_findings *ret);
 /* All that a BareMetalHost must keep whatever it was before: what its controller holds, too. */
 void rules_check_host(const struct json *host, struct causes *ret);
+/* What a BareMetalHost asks for and cannot have yet. A controller looks before it undoes anything.
+ */
+void rules_check_wanted(const struct json *host, struct causes *ret);
 /* What one annotation of a BareMetalHost must keep; absent: nothing. */
 void rules_check_host_annotation(const struct json *host, const char *key, struct causes *ret);
 

@@ -103,6 +103,7 @@ struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, .
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	pass_take_power(p); /* an error may stand for long */
 	set_error(p, error, bmh_error_reason(error), text);
 	return (struct action){ ACT_FAILED,
 				host_backoff(p->host.status.error_count, p->facts->random) };
@@ -117,9 +118,19 @@ struct action pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay,
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	const struct bmh_status *s = &p->host.status;
+	pass_take_power(p);
 	if (s->error != (int)error || !streq(s->error_message, text))
 		set_error(p, error, reason, text);
 	return (struct action){ ACT_CONTINUE, delay };
+}
+
+void pass_stand_error(struct pass *p, enum bmh_error error, const char *text)
+{
+	int64_t count = p->host.status.error_count;
+	if (p->host.status.error == BMH_ERROR_POWER)
+		return;
+	pass_fail_once(p, error, 0, bmh_error_reason(error), "%s", text);
+	p->host.status.error_count = count;
 }
 
 bool pass_clear_error(struct pass *p)
@@ -285,6 +296,34 @@ static bool breaks_rules(struct pass *p, struct action *ret)
 
 /* --- the pass --------------------------------------------------------------------------------- */
 
+/* Also before the way to a deployment begins: what it will need is looked for before anything is
+ * undone. */
+static bool host_wants_secrets(const struct bmh *h)
+{
+	switch ((enum bmh_state)h->status.provisioning.state) {
+	case BMH_PROVISIONING:
+		return true;
+	case BMH_READY:
+	case BMH_AVAILABLE:
+		return host_wants_provisioning(h);
+	case BMH_PROVISIONED:
+		return host_provisioning_cancelled(h) && host_names_image(h);
+	case BMH_NONE:
+	case BMH_UNMANAGED:
+	case BMH_REGISTERING:
+	case BMH_MATCH_PROFILE:
+	case BMH_PREPARING:
+	case BMH_EXTERNALLY_PROVISIONED:
+	case BMH_DEPROVISIONING:
+	case BMH_INSPECTING:
+	case BMH_POWERING_OFF:
+	case BMH_DELETING:
+	case _BMH_STATE_MAX:
+		break;
+	}
+	return false;
+}
+
 void host_secrets_wanted(const struct bmh *h, const char *names[_SECRET_USE_MAX])
 {
 	const struct bmh_spec *s = &h->spec;
@@ -294,7 +333,7 @@ void host_secrets_wanted(const struct bmh *h, const char *names[_SECRET_USE_MAX]
 		names[SECRET_BMC] = s->bmc->credentials_name;
 	if (!str_empty(s->network_data_name))
 		names[SECRET_PREPROVISIONING] = s->network_data_name;
-	if (h->status.provisioning.state != BMH_PROVISIONING)
+	if (!host_wants_secrets(h))
 		return;
 	names[SECRET_USER_DATA] = s->user_data ? s->user_data->name : NULL;
 	names[SECRET_META_DATA] = s->meta_data ? s->meta_data->name : NULL;

@@ -64,6 +64,9 @@ struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, .
 struct action pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay, const char *reason,
 			     const char *fmt, ...) _printf_(5, 6);
 bool pass_clear_error(struct pass *p);
+/* Likewise, of an error beside which the host is still looked after: nothing has been tried, so it
+ * is not counted, and one of power is not hidden by it. */
+void pass_stand_error(struct pass *p, enum bmh_error error, const char *text);
 bool host_inspection_disabled(const struct bmh *h);
 /* For HostRecord, HardwareData and the like. */
 struct json *finalizers_without(const struct json *finalizers, const char *finalizer);
@@ -74,6 +77,8 @@ struct action machine_run(struct pass *p);
 void machine_go(struct pass *p, enum bmh_state next);
 bool host_wants_provisioning(const struct bmh *h);
 bool host_provisioning_cancelled(const struct bmh *h);
+/* Something is to be deployed, now or when what is there has gone. */
+bool host_names_image(const struct bmh *h);
 
 /* --- states.c --------------------------------------------------------------------------------- */
 
@@ -104,6 +109,8 @@ void pass_claim_network_data(struct pass *p);
 /* --- power.c ---------------------------------------------------------------------------------- */
 
 struct action pass_power(struct pass *p, bool provisioned);
+/* status.poweredOn becomes what the BMC said last. True: that was news. */
+bool pass_take_power(struct pass *p);
 /* Any reboot annotation with force. */
 bool pass_force_reboot(const struct pass *p);
 

@@ -52,6 +52,11 @@ bool host_wants_provisioning(const struct bmh *h)
 	       !streq(method(h->spec.custom_deploy), method(s->custom_deploy));
 }
 
+bool host_names_image(const struct bmh *h)
+{
+	return !bmh_image_empty(h->spec.image) || !str_empty(method(h->spec.custom_deploy));
+}
+
 /* A changed checksum or format alone is no reason to wipe a disk. */
 bool host_provisioning_cancelled(const struct bmh *h)
 {

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/capability.h"
 #include "engine/internal.h"
 #include "net/net.h"
 
@@ -345,35 +346,6 @@ static void take_config_drive(struct node *n, const struct prov_config_drive *dr
 	json_set_string(n->config_drive, "network_data", drive->network_data);
 }
 
-static const struct {
-	const char *what, *value, *advice;
-} refused_images[] = {
-	{ "format", "vdi", "convert it with \"qemu-img convert -O qcow2\" or use raw" },
-	{ "format", "vmdk", "convert it with \"qemu-img convert -O qcow2\" or use raw" },
-	{ "scheme", "ftp://", "serve it by http or https" },
-	{ "scheme", "gopher://", "serve it by http or https" },
-	{ "scheme", "oci://", "serve it by http or https" },
-};
-
-static int check_image(const struct prov_image *image, struct err *err)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(refused_images); i++) {
-		const char *value = refused_images[i].value;
-		bool format = streq(refused_images[i].what, "format");
-		if (format ? streq(image->format, value) : str_has_prefix(image->url, value))
-			return err_set(err, ERR_UNSUPPORTED,
-				       "images of %s %s are not supported: %s",
-				       refused_images[i].what, value, refused_images[i].advice);
-	}
-	if (!str_has_prefix(image->url, "http://") && !str_has_prefix(image->url, "https://"))
-		return err_set(err, ERR_INVALID, "image URL %s: only http and https are supported",
-			       image->url);
-	if (str_empty(image->checksum))
-		return err_set(err, ERR_INVALID,
-			       "Validation failed: checksum is required for normal images");
-	return 0;
-}
-
 static void deploy_failed_text(const struct node *n, struct prov_result *ret)
 {
 	const struct node_record *r = &n->record;
@@ -392,7 +364,8 @@ static void start_deploy(struct node *n, const struct prov_provision *params,
 			 struct prov_result *ret)
 {
 	struct err err = { 0 };
-	if (check_image(&params->image, &err) < 0) {
+	const char *member = NULL;
+	if (image_check(&params->image, &member, &err) < 0) {
 		failed(ret, err.text);
 		return;
 	}

@@ -91,8 +91,9 @@ static void expect(const char *what, const char *said, const char *expected)
 #define STATUS(text) NOTE("'baremetalhost.metal3.io/status':'{" text "}'")
 #define DETAILS(text)                                                                              \
 	NOTE("'inspect.metal3.io':'disabled','inspect.metal3.io/hardwaredetails':'{" text "}'")
-#define IPMI "'bmc':{'address':'ipmi://192.0.2.7'}"
-#define BMH  "BareMetalHost"
+#define IPMI  "'bmc':{'address':'ipmi://192.0.2.7'}"
+#define CLAIM "HostClaim"
+#define BMH   "BareMetalHost"
 
 /* --- creation --------------------------------------------------------------------------------- */
 
@@ -138,7 +139,8 @@ static const struct {
 	  SPEC("'raid':{'hardwareRAIDVolumes':[{'level':'1','controller':'c','physicalDisks':['a','b'],"
 	       "'numberOfPhysicalDisks':3}]}"),
 	  "numberOfPhysicalDisks: Invalid value: 3: must be the number of physicalDisks, 2" },
-	{ BMH, SPEC("'raid':{'softwareRAIDVolumes':[{'level':'1','rootVolume':true}]}"), NULL },
+	{ BMH, SPEC("'raid':{'softwareRAIDVolumes':[{'level':'1','rootVolume':true}]}"),
+	  "software RAID is not supported yet" },
 	{ BMH,
 	  SPEC("'raid':{'softwareRAIDVolumes':[{'level':'1','rootVolume':true},{'level':'1','rootVolume':true}]}"),
 	  "only one volume can be the root volume" },
@@ -191,11 +193,30 @@ static const struct {
 	  "spec.rootDeviceHints.deviceName" },
 	/* 8 images */
 	{ BMH, IMAGE("'url':'HTTPS://a/b','checksum':'c'"), NULL },
-	{ BMH, IMAGE("'url':'oci://registry/repo:tag'"), NULL },
-	{ BMH, IMAGE("'url':'ftp://a/b','checksum':'c'"), NULL },
-	{ BMH, IMAGE("'url':'gopher://a/b','checksum':'c'"), NULL },
-	{ BMH, IMAGE("'url':'http://a/b.iso','format':'live-iso','checksum':'c'"), NULL },
-	{ BMH, IMAGE("'url':'http://a/b.iso','format':'live-iso'"), NULL },
+	{ CLAIM, IMAGE("'url':'oci://registry/repo:tag'"), NULL },
+	{ CLAIM, IMAGE("'url':'ftp://a/b','checksum':'c'"), NULL },
+	{ CLAIM, IMAGE("'url':'gopher://a/b','checksum':'c'"), NULL },
+	{ CLAIM, IMAGE("'url':'http://a/b.iso','format':'live-iso','checksum':'c'"), NULL },
+	{ CLAIM, IMAGE("'url':'http://a/b.iso','format':'live-iso'"), NULL },
+	/* what cannot be done yet; of a host that is not deployed here it says nothing */
+	{ BMH, IMAGE("'url':'oci://registry/repo:tag'"),
+	  "spec.image.url: Forbidden: images of scheme oci:// are not supported" },
+	{ BMH, IMAGE("'url':'ftp://a/b','checksum':'c'"), "scheme ftp:// are not supported" },
+	{ BMH, IMAGE("'url':'gopher://a/b','checksum':'c'"), "scheme gopher:// are not supported" },
+	{ BMH, IMAGE("'url':'http://a/b.iso','format':'live-iso'"),
+	  "spec.image.format: Forbidden: images of format live-iso are not supported" },
+	{ BMH, IMAGE("'url':'http://a/b','format':'vmdk','checksum':'c'"), "qemu-img convert" },
+	{ BMH, IMAGE("'url':'http://a/b','format':'vdi','checksum':'c'"), "qemu-img convert" },
+	{ BMH,
+	  IMAGE("'url':'http://a/b','checksum':'d41d8cd98f00b204e9800998ecf8427e','checksumType':'sha256'"),
+	  "spec.image.checksum: Invalid value: the checksum has 32 digits, as md5 has" },
+	{ BMH, SPEC("'customDeploy':{'method':'install_coreos'}"),
+	  "spec.customDeploy: Forbidden: custom deploy steps are not supported yet" },
+	{ BMH, SPEC("'raid':{'softwareRAIDVolumes':[{'level':'1'}]}"),
+	  "spec.raid.softwareRAIDVolumes: Forbidden: software RAID is not supported yet" },
+	{ BMH, SPEC("'raid':{'softwareRAIDVolumes':[]}"), NULL },
+	{ BMH, SPEC("'externallyProvisioned':true,'customDeploy':{'method':'install_coreos'}"),
+	  NULL },
 	{ BMH, IMAGE("'url':'http://a/b'"), "spec.image.checksum: Required value" },
 	{ BMH, IMAGE("'url':'oci://a/b','checksum':'c'"), "spec.image.checksum: Forbidden" },
 	{ BMH, IMAGE("'url':'http://a/b','checksum':'c','checksumType':'crc32'"),
@@ -399,6 +420,16 @@ static const struct {
 	{ BMH, NOTE("'reboot.metal3.io':'x'"),
 	  "{'metadata':{'annotations':{'reboot.metal3.io':'x'}},'spec':{'online':false}}",
 	  "reboot.metal3.io" },
+	/* what cannot be done is told to whoever asks for it, and nobody is locked out by it */
+	{ BMH, "{}", SPEC("'customDeploy':{'method':'x'}"), "spec.customDeploy" },
+	{ BMH, SPEC("'customDeploy':{'method':'x'}"),
+	  SPEC("'online':false,'customDeploy':{'method':'x'}"), NULL },
+	{ BMH, SPEC("'customDeploy':{'method':'x'}"), SPEC("'customDeploy':{'method':'y'}"),
+	  "spec.customDeploy" },
+	{ BMH, SPEC("'customDeploy':{'method':'x'}"), "{}", NULL },
+	{ BMH, IMAGE("'url':'oci://a/b'"), SPEC("'online':false,'image':{'url':'oci://a/b'}"),
+	  NULL },
+	{ BMH, IMAGE("'url':'oci://a/b'"), IMAGE("'url':'oci://a/c'"), "scheme oci://" },
 	/* addresses of BMCs */
 	{ BMH, "{}", SPEC("'bmc':{'address':'ipmi://192.0.2.8'}"),
 	  "spec.bmc.address: Forbidden: can be changed only while the host is registering or detached" },
