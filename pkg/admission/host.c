@@ -291,6 +291,21 @@ static bool status_is(const struct rule_subject *s, const char *path, const char
 	       streq(json_get_path_string(s->now, path), value);
 }
 
+/* By what the API tells of it; the engine knows better and looks again. */
+static bool has_booted(const struct json *host, const char *mac)
+{
+	static const char *const after[] = { "provisioned", "deprovisioning" };
+	const char *state = text_at(host, "status.provisioning.state");
+	for (size_t i = 0; i < ARRAY_SIZE(after); i++)
+		if (streq(after[i], state))
+			return true;
+	json_for_each(nic, json_get_path(host, "status.hardware.nics")) {
+		if (strcasecmp(str_or(json_get_string(nic, "mac"), ""), mac) == 0)
+			return true;
+	}
+	return *text_at(host, "status.provisioning.image.url");
+}
+
 static void check_update(const struct rule_subject *s, struct causes *ret)
 {
 	const char *address = text_at(s->old, "spec.bmc.address");
@@ -304,11 +319,12 @@ static void check_update(const struct rule_subject *s, struct causes *ret)
 			ret, CAUSE_FORBIDDEN, "spec.bmc.address", NULL,
 			"can be changed only while the host is registering or detached: detach it "
 			"with the annotation " BMH_DETACHED);
-	if (*mac && strcasecmp(mac, text_at(s->now, "spec.bootMACAddress")) != 0)
+	if (*mac && strcasecmp(mac, text_at(s->now, "spec.bootMACAddress")) != 0 &&
+	    has_booted(s->old, mac))
 		causes_add_string(ret, CAUSE_FORBIDDEN, "spec.bootMACAddress",
 				  text_at(s->now, "spec.bootMACAddress"),
-				  "cannot be changed once it is set (to %s): delete the host and "
-				  "make it again",
+				  "cannot be changed once the host has booted by it (%s): delete "
+				  "the host and make it again",
 				  mac);
 	if (!was_external && external && !status_is(s, "status.provisioning.state", "available"))
 		causes_add(ret, CAUSE_FORBIDDEN, "spec.externallyProvisioned", NULL,

@@ -364,6 +364,7 @@ static void describe_host(struct pass *p)
 		.bmc_address = h->spec.bmc ? str_or(h->spec.bmc->address, "") : "",
 		.bmc_insecure = h->spec.bmc && h->spec.bmc->insecure,
 		.boot_mac = str_or(h->spec.boot_mac, ""),
+		.power_only = h->spec.externally_provisioned,
 		.dhcp_address = api_annotation(&h->meta, BMH_DHCP_ADDRESS),
 		.boot_mode = boot_mode(h),
 		.cleaning = streq(h->spec.cleaning, "disabled") ? PROV_CLEAN_DISABLED

@@ -143,6 +143,7 @@ static void issue_token(struct node *n, const char *source, engine_answer_fn ans
 	struct pending_answer *p = xmalloc(sizeof(*p));
 	*p = (struct pending_answer){ answer, data };
 	n->record.boot.token_issued = true;
+	n->record.registered.never_booted = false;
 	str_replace(&n->record.boot.source_address, source);
 	node_save_for(n, on_token_stored, p);
 }
@@ -347,6 +348,7 @@ static void take_inspection(struct node *n, struct json *body, engine_answer_fn 
 	node_release_inspection(n, 409);
 	json_free(n->inventory);
 	n->inventory = body;
+	n->record.registered.never_booted = false;
 	agent_inspection_macs(body, keep_mac, n);
 	n->inspection = (struct pending_answer){ answer, data };
 	/* Agents wait 30 s for an answer. */

@@ -268,6 +268,8 @@ void op_start(struct node *n, enum op_kind kind);
 /* After a restart: goes on with the step of the record; from its beginning if that is not known. */
 void op_resume(struct node *n, enum op_kind kind);
 void op_abort(struct node *n); /* without any effect on hardware */
+/* A machine that is waited for is booted once more, as if for the first time. */
+void op_boot_again(struct node *n, const char *why);
 /* Ends the running operation with an error. */
 void op_fail(struct node *n, const struct err *err);
 void op_advance(struct node *n);

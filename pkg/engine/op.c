@@ -332,17 +332,34 @@ static void enter(struct node *n, const struct step *s)
 	node_save(n);
 }
 
-static bool go_back(struct node *n, const struct step *s)
+static void to_power_off(struct node *n)
 {
 	size_t first = 0;
-	if (!s->boots_again || n->op.attempt >= n->engine->options.boot_attempts)
-		return false;
 	while (ops[n->op.kind].rows[first].step != STEP_POWER_OFF)
 		first++;
+	to_step(n, first);
+}
+
+void op_boot_again(struct node *n, const char *why)
+{
+	const struct step *s = op_step(n);
+	if (!s || !s->boots_again)
+		return;
+	log_info("booting the machine again", "host", n->key, "step", s->name, "reason", why);
+	step_ended(n, "repeated", why);
+	n->op.attempt = 1;
+	to_power_off(n);
+	op_advance(n);
+}
+
+static bool go_back(struct node *n, const struct step *s)
+{
+	if (!s->boots_again || n->op.attempt >= n->engine->options.boot_attempts)
+		return false;
 	log_warn("the machine did not come up; booting it again", "host", n->key, "step", s->name);
 	step_ended(n, "repeated", "the machine did not come up");
 	n->op.attempt++;
-	to_step(n, first);
+	to_power_off(n);
 	return true;
 }
 

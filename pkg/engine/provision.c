@@ -132,7 +132,7 @@ static int check_host(const struct node *n, const struct prov_host *host, struct
 	if (r < 0)
 		return r;
 	const struct bmc_scheme *s = address.scheme;
-	bool needs_mac = s->needs_mac || (s->boot == BMC_BOOT_NETWORK && str_empty(host->boot_mac));
+	bool needs_mac = s->needs_mac || (s->boot == BMC_BOOT_NETWORK && !host->power_only);
 	if (needs_mac && str_empty(host->boot_mac))
 		r = err_set(
 			err, ERR_INVALID,
@@ -172,10 +172,11 @@ static int check_identity(const struct node *n, const struct prov_host *host,
 		return err_set(err, ERR_INVALID,
 			       "spec.bmc.address was changed after the host was registered: set it "
 			       "back, or detach the host first");
-	if (!params->leaving && !str_empty(mac) && !streq(mac, str_or(host->boot_mac, "")))
+	if (!params->leaving && !n->record.registered.never_booted && !str_empty(mac) &&
+	    !streq(mac, str_or(host->boot_mac, "")))
 		return err_set(err, ERR_INVALID,
-			       "spec.bootMACAddress was changed from %s after the host was "
-			       "registered: set it back, or make the host anew",
+			       "spec.bootMACAddress was changed from %s, by which the host has "
+			       "booted: set it back, or make the host anew",
 			       mac);
 	return 0;
 }
@@ -183,7 +184,10 @@ static int check_identity(const struct node *n, const struct prov_host *host,
 static void take_identity(struct node *n, const struct prov_host *host)
 {
 	bool changed = take_string(&n->record.registered.bmc_address, host->bmc_address);
-	changed |= take_string(&n->record.registered.boot_mac, host->boot_mac);
+	if (take_string(&n->record.registered.boot_mac, host->boot_mac)) {
+		n->record.registered.never_booted = true;
+		changed = true;
+	}
 	if (changed)
 		node_save(n);
 }
@@ -208,7 +212,10 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 		return;
 	}
 	bool changed = take_bmc_settings(n, host);
+	bool other_nic = n->boot_mac && !streq(n->boot_mac, host->boot_mac);
 	take_settings(n, host);
+	if (other_nic)
+		op_boot_again(n, "spec.bootMACAddress was changed");
 	if (n->op.kind == OP_VERIFY && !changed) {
 		running(ret, false);
 		return;
@@ -500,6 +507,7 @@ static void remove_host(struct provisioner *p, const struct prov_host *host, boo
 	if (n && force && n->record.registered.bmc_address) {
 		str_replace(&n->record.registered.bmc_address, NULL);
 		str_replace(&n->record.registered.boot_mac, NULL);
+		n->record.registered.never_booted = false;
 		node_save(n);
 	}
 	if (n && force && n->saving) {

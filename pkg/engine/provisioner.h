@@ -32,6 +32,7 @@ struct prov_host {
 	const char *username,
 		*password;	  /* NULL when the credentials are not to be had (deletion) */
 	const char *boot_mac;	  /* "" when not given */
+	bool power_only;	  /* it is never booted by us: no boot_mac is needed */
 	const char *dhcp_address; /* the one that boot_mac shall have; NULL: any */
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
@@ -58,7 +59,8 @@ struct prov_register {
 	bool credentials_changed;
 	bool retry; /* after a failure: try again */
 	/* The host has been registered before, so BMC and boot MAC address cannot be others now:
-	 * that would be another machine. They can after remove() with force. */
+	 * that would be another machine. They can after remove() with force, and a MAC address by
+	 * which nothing has booted can in any case. */
 	bool settled;
 	bool leaving; /* it is being deleted: where it boots from is of no interest any more */
 };

@@ -477,6 +477,22 @@ static void test_no_boot_mac(void **state)
 	rig_free(rig);
 }
 
+/* An externally provisioned host is switched on and off; where it boots from is its own affair. */
+static void test_no_boot_mac_for_power_only(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(4);
+	rig->host.boot_mac = "";
+	rig->host.power_only = true;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_ADOPT, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_ON, NULL, false), PROV_DONE);
+	rig->host.bmc_address = "libvirt://10.1.0.1";
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "libvirt requires a boot MAC address"));
+	rig_free(rig);
+}
+
 static void test_mac_of_another(void **state)
 {
 	(void)state;
@@ -1036,6 +1052,34 @@ static void test_boot_mac_corrected(void **state)
 	assert_false(engine_boot_find(rig->engine, theirs, &boot));
 	assert_true(engine_boot_find(rig->engine, rig->machine->mac, &boot));
 	rig_free(rig);
+}
+
+/* A MAC address by which nothing has booted may be corrected in the middle of the wait for it, also
+ * after a restart; the machine is booted again at once. One that has booted may not. */
+static void test_boot_mac_corrected_in_the_wait(void **state)
+{
+	(void)state;
+	for (int restarts = 0; restarts < 2; restarts++) {
+		struct rig *rig = rig_new(23);
+		char *right = rig->machine->mac, theirs[] = "52:54:00:aa:bb:cc";
+		rig->host.boot_mac = theirs;
+		assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+		ask(rig, WANT_INSPECT, NULL, false);
+		advance(rig, 3 * USEC_PER_MIN);
+		assert_int_equal(rig->machine->ramdisk_boots, 0);
+		if (restarts)
+			restart_engine(rig);
+		rig->host.boot_mac = right;
+		usec_t began = loop_now(rig->loop);
+		assert_string_equal(register_settled(rig, &rig->host), "");
+		assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+		assert_true(restarts || loop_now(rig->loop) - began < 5 * USEC_PER_MIN);
+		assert_true(rig->machine->ramdisk_boots > 0);
+		rig->host.boot_mac = theirs;
+		assert_non_null(
+			strstr(register_settled(rig, &rig->host), "by which the host has booted"));
+		rig_free(rig);
+	}
 }
 
 /* --- records that say nothing ----------------------------------------------------------------- */
@@ -1756,6 +1800,7 @@ int main(void)
 		cmocka_unit_test(test_password_changed_in_flight),
 		cmocka_unit_test(test_silent_bmc_heals),
 		cmocka_unit_test(test_no_boot_mac),
+		cmocka_unit_test(test_no_boot_mac_for_power_only),
 		cmocka_unit_test(test_mac_of_another),
 		cmocka_unit_test(test_ramdisk_never_reports),
 		cmocka_unit_test(test_deleted_in_inspection),
@@ -1782,6 +1827,7 @@ int main(void)
 		cmocka_unit_test(test_record_of_another),
 		cmocka_unit_test(test_adopted_is_not_clean),
 		cmocka_unit_test(test_boot_mac_corrected),
+		cmocka_unit_test(test_boot_mac_corrected_in_the_wait),
 		cmocka_unit_test(test_answer_to_an_earlier_question),
 		cmocka_unit_test(test_power_refused),
 		cmocka_unit_test(test_no_mac_address),
