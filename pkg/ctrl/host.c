@@ -96,6 +96,20 @@ static void set_error(struct pass *p, enum bmh_error error, const char *reason, 
 	pass_event(p, true, reason, "%s", text);
 }
 
+/* Who deletes a host whose BMC is gone for good waits for nothing; it can be let go at once. */
+static void add_way_out(const struct pass *p, char *text, size_t size)
+{
+	char way[512];
+	snprintf(
+		way, sizeof(way),
+		" (error %lld of %d, then the deletion goes on without; to let the host go now, as it is: "
+		"kubectl annotate bmh -n %s %s " BMH_DETACHED "=)",
+		(long long)p->host.status.error_count + 1, DELETION_ERRORS_MAX, p->host.meta.ns,
+		p->host.meta.name);
+	size_t room = size - strlen(way) - 1, len = strlen(text);
+	snprintf(text + MIN(len, room), size - MIN(len, room), "%s", way);
+}
+
 struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, ...)
 {
 	char text[1024];
@@ -104,6 +118,8 @@ struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, .
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	pass_take_power(p); /* an error may stand for long */
+	if (p->host.meta.deleted_at)
+		add_way_out(p, text, sizeof(text));
 	set_error(p, error, bmh_error_reason(error), text);
 	return (struct action){ ACT_FAILED,
 				host_backoff(p->host.status.error_count, p->facts->random) };
@@ -491,6 +507,7 @@ void host_reconcile(const struct host_facts *facts, struct host_result *ret)
 	json_free(p.status_before);
 	bmh_release(&p.host);
 	secret_free(p.password);
+	free(p.trouble);
 	free(p.username);
 	free(p.key);
 }

@@ -16,6 +16,8 @@
 #include "api/secret.h"
 #include "ctrl/host.h"
 
+enum { DELETION_ERRORS_MAX = 4 };
+
 enum action_kind {
 	ACT_CONTINUE, /* still at it: come back after delay, or when kicked */
 	ACT_COMPLETE, /* a step is done: at once again */
@@ -39,6 +41,7 @@ struct pass {
 	struct prov_host prov;
 	char *key;
 	char *username, *password;
+	char *trouble; /* what holds up the work that is under way; NULL: nothing */
 	bool examined; /* the state machine, or at least the credentials, were looked at */
 	bool have_credentials;
 	bool credentials_tried_changed;
@@ -77,6 +80,8 @@ struct action machine_run(struct pass *p);
 void machine_go(struct pass *p, enum bmh_state next);
 bool host_wants_provisioning(const struct bmh *h);
 bool host_provisioning_cancelled(const struct bmh *h);
+/* The fourth error of a host that is to go was the last one, as in upstream. */
+bool host_deletion_gives_up(const struct bmh *h);
 /* Something is to be deployed, now or when what is there has gone. */
 bool host_names_image(const struct bmh *h);
 

@@ -74,6 +74,11 @@ bool host_provisioning_cancelled(const struct bmh *h)
 	return !str_empty(s->image.url) && other_url;
 }
 
+bool host_deletion_gives_up(const struct bmh *h)
+{
+	return h->meta.deleted_at && h->status.error_count >= DELETION_ERRORS_MAX;
+}
+
 /* --- transitions ------------------------------------------------------------------------------ */
 
 static struct bmh_period *period_of(struct bmh_status *s, enum bmh_state state)
@@ -166,7 +171,7 @@ static bool start_deletion(struct pass *p)
 		next = BMH_DELETING;
 	}
 	/* What cannot be reached must not hold up a deletion for ever. */
-	bool unreachable = s->error == BMH_ERROR_REGISTRATION && s->error_count > 3;
+	bool unreachable = s->error == BMH_ERROR_REGISTRATION && host_deletion_gives_up(&p->host);
 	if ((p->state == BMH_DEPROVISIONING || p->state == BMH_POWERING_OFF) &&
 	    (unreachable || !p->have_credentials))
 		next = BMH_DELETING;
@@ -267,8 +272,11 @@ struct action machine_run(struct pass *p)
 		machine_go(p, BMH_DELETING);
 		return a;
 	}
-	if (rows[p->state].registers && !pass_register(p, &a))
-		return a;
+	if (rows[p->state].registers && !pass_register(p, &a)) {
+		/* That may have been the last try. */
+		bool last = a.kind == ACT_FAILED && start_deletion(p);
+		return last ? (struct action){ ACT_COMPLETE, 0 } : a;
+	}
 	if (no_place(p, &a))
 		return a;
 	return handle(p);

@@ -24,6 +24,7 @@ static struct action go(struct pass *p, enum bmh_state next)
 static struct action wait(struct pass *p, const struct prov_result *r)
 {
 	pass_clear_error(p);
+	str_replace(&p->trouble, *r->error ? r->error : NULL);
 	return (struct action){ ACT_CONTINUE, r->requeue };
 }
 
@@ -440,11 +441,11 @@ struct action state_deprovisioning(struct pass *p)
 		return deprovisioned(p);
 	if (r.outcome == PROV_RUNNING)
 		return wait(p, &r);
-	if (p->host.meta.deleted_at && s->error_count > 3) {
-		pass_count(p, METRIC_DELETED_NOT_DEPROVISIONED, NULL);
-		return go(p, BMH_POWERING_OFF);
-	}
-	return pass_fail(p, BMH_ERROR_PROVISIONING, "%s", r.error);
+	struct action a = pass_fail(p, BMH_ERROR_PROVISIONING, "%s", r.error);
+	if (!host_deletion_gives_up(&p->host))
+		return a;
+	pass_count(p, METRIC_DELETED_NOT_DEPROVISIONED, NULL);
+	return go(p, BMH_POWERING_OFF);
 }
 
 struct action state_powering_off(struct pass *p)
@@ -456,10 +457,12 @@ struct action state_powering_off(struct pass *p)
 	prov(p)->ops->power_off(prov(p), &p->prov, true, s->error == BMH_ERROR_POWER, &r);
 	if (r.outcome == PROV_RUNNING)
 		return wait(p, &r);
-	if (r.outcome == PROV_FAILED && s->error_count <= 3)
-		return pass_fail(p, BMH_ERROR_POWER, "%s", r.error);
-	if (r.outcome == PROV_FAILED)
+	if (r.outcome == PROV_FAILED) {
+		struct action a = pass_fail(p, BMH_ERROR_POWER, "%s", r.error);
+		if (!host_deletion_gives_up(&p->host))
+			return a;
 		pass_count(p, METRIC_DELETED_NOT_POWERED_OFF, NULL);
+	}
 	s->powered_on = r.outcome == PROV_FAILED && s->powered_on;
 	s->error_count = 0;
 	return go(p, BMH_DELETING);

@@ -101,6 +101,7 @@ struct node_op {
 	unsigned failures; /* of BMC or agent in this step, in a row */
 	unsigned polls;
 	usec_t good_at; /* the BMC's last good answer in this step, or the step's begin */
+	bool fault;	/* none for so long that people are told */
 	bool commanded; /* this step has sent its command */
 	bool refused;	/* and was told no, or nothing; holds until a command succeeds */
 	usec_t commanded_at;
@@ -141,6 +142,7 @@ struct node {
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
 	struct json *root_hints;   /* in the agent's grammar */
+	bool leaving;		   /* the host is being deleted */
 	bool root_hints_default;   /* the machine's only disk will do, too */
 	struct json *config_drive; /* member names → texts; while a deployment runs */
 

@@ -32,6 +32,14 @@ static void running(struct prov_result *ret, bool started)
 				     .requeue = 5 * USEC_PER_MIN };
 }
 
+/* An operation of the node is under way. */
+static void running_op(const struct node *n, struct prov_result *ret)
+{
+	running(ret, false);
+	if (n->op.fault && n->op.last)
+		snprintf(ret->error, sizeof(ret->error), "%s", n->op.last->text);
+}
+
 static void failed(struct prov_result *ret, const char *text)
 {
 	*ret = (struct prov_result){ .outcome = PROV_FAILED };
@@ -211,6 +219,7 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 		failed(ret, err.text);
 		return;
 	}
+	n->leaving = params->leaving;
 	bool changed = take_bmc_settings(n, host);
 	bool other_nic = n->boot_mac && !streq(n->boot_mac, host->boot_mac);
 	take_settings(n, host);
@@ -270,7 +279,7 @@ static void inspect(struct provisioner *p, const struct prov_host *host,
 	if (!n)
 		return;
 	if (n->op.kind == OP_INSPECT && !params->force_reboot) {
-		running(ret, false);
+		running_op(n, ret);
 		return;
 	}
 	if (n->state == NODE_INSPECTING && n->op.kind == OP_NONE && !params->force_reboot) {
@@ -414,7 +423,7 @@ static void provision(struct provisioner *p, const struct prov_host *host,
 			take_config_drive(n, &params->config_drive);
 			op_resume(n, OP_DEPLOY);
 		}
-		running(ret, false);
+		running_op(n, ret);
 		return;
 	}
 	if (n->state == NODE_DEPLOY_FAILED && same && !params->retry) {
@@ -432,7 +441,7 @@ static void deprovision(struct provisioner *p, const struct prov_host *host,
 		return;
 	node_release_inspection(n, 202);
 	if (n->op.kind == OP_UNDEPLOY) {
-		running(ret, false);
+		running_op(n, ret);
 		return;
 	}
 	if (n->state == NODE_AVAILABLE) {
@@ -523,7 +532,7 @@ static void remove_host(struct provisioner *p, const struct prov_host *host, boo
 static enum prov_power power(struct provisioner *p, const struct prov_host *host, bool *ret_fault)
 {
 	struct node *n = node_find(engine_of(p), host->key);
-	*ret_fault = n && n->read_failures >= 3;
+	*ret_fault = n && (n->read_failures >= 3 || n->op.fault);
 	return n ? n->power : PROV_POWER_UNKNOWN;
 }
 
@@ -576,8 +585,6 @@ static void change_power(struct provisioner *p, const struct prov_host *host, en
 		node_save(n);
 	}
 	op_start(n, kind);
-	node_event(n, false, kind == OP_POWER_ON ? "PowerOn" : "PowerOff", "Host %s powered %s",
-		   kind == OP_SOFT_OFF ? "is softly" : "is", kind == OP_POWER_ON ? "on" : "off");
 	running(ret, true);
 }
 

@@ -50,9 +50,11 @@ enum prov_outcome {
 
 struct prov_result {
 	enum prov_outcome outcome;
-	bool started;	 /* this call started or changed something */
-	usec_t requeue;	 /* ask again at the latest after so long; 0: only when kicked */
-	char error[512]; /* PROV_FAILED: what failed, where, and what to do */
+	bool started;	/* this call started or changed something */
+	usec_t requeue; /* ask again at the latest after so long; 0: only when kicked */
+	/* PROV_FAILED: what failed, where, and what to do; PROV_RUNNING: what holds it up, if
+	 * that has lasted for a while. */
+	char error[512];
 };
 
 struct prov_register {
@@ -127,8 +129,8 @@ struct provisioner_ops {
 	/* Stops what is under way and forgets the node; hardware is left as it is. */
 	void (*remove)(struct provisioner *p, const struct prov_host *host, bool force,
 		       struct prov_result *ret);
-	/* Last known power state; unknown until read. fault: the BMC cannot be read for some time.
-	 */
+	/* Last known power state; unknown until read. fault: the BMC has not answered for some
+	 * time, be it to a look at a resting host or to an operation that waits for it. */
 	enum prov_power (*power)(struct provisioner *p, const struct prov_host *host,
 				 bool *ret_fault);
 	void (*power_on)(struct provisioner *p, const struct prov_host *host, bool force,

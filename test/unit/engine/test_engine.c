@@ -38,7 +38,9 @@ struct rig {
 	struct prov_result result;
 	const struct json *inventory;
 	struct json *hints;
-	char told[512]; /* the last event about the disk */
+	char told[512];	 /* the last event about the disk */
+	char power[128]; /* the last one about power */
+	bool leaving;
 };
 
 /* A save on its way to the storage. */
@@ -108,6 +110,8 @@ static void event(void *data, const char *k, bool warning, const char *reason, c
 	(void)k;
 	check_shown(message);
 	rig->warnings += warning;
+	if (str_has_prefix(reason, "Power"))
+		snprintf(rig->power, sizeof(rig->power), "%s", message);
 	if (streq(reason, "RootDevice"))
 		snprintf(rig->told, sizeof(rig->told), "%s", message);
 }
@@ -235,8 +239,9 @@ static void ask(struct rig *rig, enum want want, const struct prov_provision *im
 	struct provisioner *p = rig->prov;
 	if (!engine_knows(rig->engine, key))
 		engine_load(rig->engine, key, uid, record);
-	p->ops->register_host(p, &rig->host, &(struct prov_register){ .retry = retry }, &node_id,
-			      &rig->result);
+	p->ops->register_host(p, &rig->host,
+			      &(struct prov_register){ .retry = retry, .leaving = rig->leaving },
+			      &node_id, &rig->result);
 	if (rig->result.outcome != PROV_DONE || want == WANT_REGISTER)
 		return;
 	switch (want) {
@@ -1082,6 +1087,63 @@ static void test_boot_mac_corrected_in_the_wait(void **state)
 	}
 }
 
+/* --- a BMC that is gone ----------------------------------------------------------------------- */
+
+/* Whoever waits with patience says what for, and goes on when the BMC is back. */
+static void test_patience_is_told(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(23);
+	bool fault;
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	rig->machine->bmc->unreachable = true;
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	unsigned kicks = rig->kicks;
+	advance(rig, 2 * USEC_PER_MIN);
+	assert_true(rig->kicks > kicks);
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	assert_int_equal(rig->result.outcome, PROV_RUNNING);
+	assert_non_null(strstr(rig->result.error, "10.1.0.1"));
+	rig->prov->ops->power(rig->prov, &rig->host, &fault);
+	assert_true(fault);
+	rig->machine->bmc->unreachable = false;
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+	rig->prov->ops->power(rig->prov, &rig->host, &fault);
+	assert_false(fault);
+	rig_free(rig);
+}
+
+static void test_no_patience_with_a_host_that_leaves(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(23);
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	rig->machine->bmc->unreachable = true;
+	rig->leaving = true;
+	usec_t began = loop_now(rig->loop);
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_FAILED);
+	assert_true(loop_now(rig->loop) - began <= 2 * USEC_PER_MIN);
+	rig_free(rig);
+}
+
+static void test_power_is_told_when_it_has_changed(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(23);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_ON, NULL, false);
+	assert_int_equal(rig->result.outcome, PROV_RUNNING);
+	assert_string_equal(rig->power, "");
+	assert_int_equal(reach(rig, WANT_ON, NULL, false), PROV_DONE);
+	assert_string_equal(rig->power, "Host is powered on");
+	rig->machine->bmc->unreachable = true;
+	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_FAILED);
+	assert_string_equal(rig->power, "Host is powered on");
+	rig_free(rig);
+}
+
 /* --- records that say nothing ----------------------------------------------------------------- */
 
 /* A host was deleted in the middle of a write, and another made with its name: its record speaks of
@@ -1827,6 +1889,9 @@ int main(void)
 		cmocka_unit_test(test_record_of_another),
 		cmocka_unit_test(test_adopted_is_not_clean),
 		cmocka_unit_test(test_boot_mac_corrected),
+		cmocka_unit_test(test_patience_is_told),
+		cmocka_unit_test(test_no_patience_with_a_host_that_leaves),
+		cmocka_unit_test(test_power_is_told_when_it_has_changed),
 		cmocka_unit_test(test_boot_mac_corrected_in_the_wait),
 		cmocka_unit_test(test_answer_to_an_earlier_question),
 		cmocka_unit_test(test_power_refused),
