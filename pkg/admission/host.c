@@ -334,6 +334,29 @@ static void check_update(const struct rule_subject *s, struct causes *ret)
 				   : "new");
 }
 
+/* What is taken for the sake of upstream's objects and has no effect. */
+static void warn_of_idle_fields(const struct rule_subject *s, struct rule_findings *ret)
+{
+	static const struct {
+		const char *path, *why;
+	} idle[] = {
+		{ "spec.networkInterfaces", "no controller acts on it yet" },
+		{ "spec.taints", "is deprecated and not acted on" },
+		{ "spec.image.ociAuthSecretName", "is for oci:// images only" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(idle); i++)
+		if (rule_changed(s, idle[i].path) &&
+		    !json_is_null(json_get_path(s->now, idle[i].path)))
+			rule_warn(ret, "%s: %s", idle[i].path, idle[i].why);
+	const char *stored = text_at(s->now, "status.hardwareProfile");
+	const char *given = text_at(s->now, "spec.hardwareProfile");
+	if (rule_changed(s, "spec.hardwareProfile") && *stored && *given && !streq(stored, given))
+		rule_warn(ret,
+			  "spec.hardwareProfile: the host was registered with profile %s, which "
+			  "stays in effect; use spec.rootDeviceHints",
+			  stored);
+}
+
 void rule_host(const struct rule_subject *s, struct rule_findings *ret)
 {
 	if (!s->old)
@@ -341,6 +364,7 @@ void rule_host(const struct rule_subject *s, struct rule_findings *ret)
 	if (rule_changed(s, "spec")) {
 		check_spec(s->now, &ret->errors);
 		rule_wanted(s, &ret->errors);
+		warn_of_idle_fields(s, ret);
 		if (s->old)
 			check_update(s, &ret->errors);
 	}

@@ -30,12 +30,14 @@ struct rule_findings {
 	size_t warning_count;
 };
 
-/* A row per kind that has rules; ended by kind NULL. */
+/* A row per kind that has rules or is not acted on; ended by kind NULL. */
 struct rule_kind {
 	const char *kind;     /* "BareMetalHost" */
 	const char *singular; /* of paths and names: "baremetalhost" */
 	const char *plural;   /* "baremetalhosts" */
 	bool deletions;	      /* they are asked about, too */
+	bool served; /* a controller of ours acts on it; else whoever makes one is warned */
+	/* NULL: no rules. */
 	void (*check)(const struct rule_subject *s, struct rule_findings *ret);
 };
 

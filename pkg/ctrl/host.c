@@ -104,8 +104,8 @@ static void add_way_out(const struct pass *p, char *text, size_t size)
 		way, sizeof(way),
 		" (error %lld of %d, then the deletion goes on without; to let the host go now, as it is: "
 		"kubectl annotate bmh -n %s %s " BMH_DETACHED "=)",
-		(long long)p->host.status.error_count + 1, DELETION_ERRORS_MAX, p->host.meta.ns,
-		p->host.meta.name);
+		(long long)MIN(p->host.status.error_count + 1, (int64_t)DELETION_ERRORS_MAX),
+		DELETION_ERRORS_MAX, p->host.meta.ns, p->host.meta.name);
 	size_t room = size - strlen(way) - 1, len = strlen(text);
 	snprintf(text + MIN(len, room), size - MIN(len, room), "%s", way);
 }

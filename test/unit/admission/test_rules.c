@@ -35,6 +35,12 @@ static const struct {
 	  "{'metadata':{'name':'net','namespace':'metal3'},'spec':{'mode':'trunk','nativeVLAN':1,"
 	  "'allowedVLANs':['10','20-30']}}" },
 	{ "HardwareData", "{'metadata':{'name':'node-1','namespace':'metal3'},'spec':{}}" },
+	{ "HostFirmwareSettings",
+	  "{'metadata':{'name':'node-1','namespace':'metal3'},'spec':{'settings':{}}}" },
+	{ "HostUpdatePolicy", "{'metadata':{'name':'node-1','namespace':'metal3'},'spec':{}}" },
+	{ "HostDeployPolicy", "{'metadata':{'name':'p','namespace':'metal3'},'spec':{}}" },
+	{ "BareMetalSwitch", "{'metadata':{'name':'s','namespace':'metal3'},'spec':{}}" },
+	{ "PreprovisioningImage", "{'metadata':{'name':'node-1','namespace':'metal3'},'spec':{}}" },
 };
 
 /* Quotes within a text that holds JSON itself, as annotations do, are back-quotes. */
@@ -535,7 +541,9 @@ static void test_attachments(void **state)
 		{ RULE_DELETE, "{}", users, "it cannot be deleted while",
 		  "referenced by metal3/a[eth0], x/b[m]" },
 		{ RULE_DELETE, "{}", NULL, "it cannot be deleted: the API is away", "" },
-		{ RULE_UPDATE, SPEC("'nativeVLAN':2"), others, NULL, "" },
+		{ RULE_UPDATE, SPEC("'nativeVLAN':2"), others, NULL,
+		  "HostNetworkAttachment is stored, and nothing comes of it: no controller of "
+		  "this Ingot acts on that kind yet" },
 		{ RULE_UPDATE, SPEC("'nativeVLAN':2"), users, "it cannot be changed while",
 		  "referenced by metal3/a[eth0], x/b[m]" },
 		{ RULE_UPDATE, SPEC("'nativeVLAN':2"), NULL,
@@ -549,6 +557,64 @@ static void test_attachments(void **state)
 							 rows[i].hosts, &warning);
 		expect(rows[i].patch, said, rows[i].denial);
 		assert_string_equal(warning, rows[i].warning);
+	}
+}
+
+/* --- warnings --------------------------------------------------------------------------------- */
+
+static char *warnings(const char *kind, const char *before, const char *after)
+{
+	_cleanup_(json_freep) struct json *old = before ? object_of(kind, before) : NULL,
+					  *now = object_of(kind, after);
+	const struct rule_subject s = { .operation = before ? RULE_UPDATE : RULE_CREATE,
+					.kind = kind,
+					.ns = "metal3",
+					.name = "x",
+					.old = old,
+					.now = now };
+	struct rule_findings f = { 0 };
+	struct strbuf text = { 0 };
+	rules_check(&s, &f);
+	strbuf_adds(&text, "");
+	for (size_t i = 0; i < f.warning_count; i++)
+		strbuf_addf(&text, "%s;", f.warnings[i]);
+	rule_findings_done(&f);
+	return strbuf_take(&text, NULL);
+}
+
+/* What is taken and comes to nothing is told, once, and not of each edit of something else. */
+static void test_warnings(void **state)
+{
+	static const char finalizer[] = "{'metadata':{'finalizers':['x']}}";
+	static const struct {
+		const char *kind, *before, *after, *word; /* NULL: none */
+	} rows[] = {
+		{ "HostClaim", NULL, "{}", "nothing comes of it" },
+		{ "HostClaim", "{}", finalizer, NULL },
+		{ "HostClaim", "{}", SPEC("'poweredOn':false"), "nothing comes of it" },
+		{ "DataImage", NULL, "{}", "nothing comes of it" },
+		{ "DataImage", NULL, SPEC("'url':'x'"), NULL }, /* it is refused */
+		{ "HostFirmwareSettings", NULL, "{}", "HostFirmwareSettings is stored" },
+		{ "HostUpdatePolicy", NULL, "{}", "HostUpdatePolicy is stored" },
+		{ "HostDeployPolicy", NULL, "{}", "HostDeployPolicy is stored" },
+		{ "BareMetalSwitch", NULL, "{}", "BareMetalSwitch is stored" },
+		{ "PreprovisioningImage", NULL, "{}", "PreprovisioningImage is stored" },
+		{ "HardwareData", NULL, "{}", NULL },
+		{ BMH, NULL, "{}", NULL },
+		{ BMH, NULL, SPEC("'networkInterfaces':[{'name':'a'}]"), "networkInterfaces" },
+		{ BMH, NULL, SPEC("'taints':[{'key':'a','effect':'b'}]"), "spec.taints" },
+		{ BMH, SPEC("'taints':[{'key':'a','effect':'b'}]"),
+		  SPEC("'online':false,'taints':[{'key':'a','effect':'b'}]"), NULL },
+		{ BMH, "{'status':{'hardwareProfile':'unknown'}}",
+		  "{'status':{'hardwareProfile':'unknown'},'spec':{'hardwareProfile':'dell'}}",
+		  "registered with profile unknown" },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(freep) char *said = warnings(rows[i].kind, rows[i].before, rows[i].after);
+		bool right = rows[i].word ? strstr(said, rows[i].word) != NULL : !*said;
+		if (!right)
+			fail_msg("%s %s: warned \"%s\"", rows[i].kind, rows[i].after, said);
 	}
 }
 
@@ -577,9 +643,8 @@ static void test_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_creations),
-		cmocka_unit_test(test_updates),
-		cmocka_unit_test(test_attachments),
+		cmocka_unit_test(test_creations),   cmocka_unit_test(test_updates),
+		cmocka_unit_test(test_attachments), cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
