@@ -148,6 +148,7 @@ static void issue_token(struct node *n, const char *source, engine_answer_fn ans
 	struct pending_answer *p = xmalloc(sizeof(*p));
 	*p = (struct pending_answer){ answer, data };
 	n->record.boot.token_issued = true;
+	n->record.registered.never_booted = false;
 	str_replace(&n->record.boot.source_address, source);
 	node_save_for(n, on_token_stored, p);
 }
@@ -359,6 +360,7 @@ static void take_inspection(struct node *n, struct json *kept, engine_answer_fn 
 	node_release_inspection(n, 409);
 	json_free(n->inventory);
 	n->inventory = kept;
+	n->record.registered.never_booted = false;
 	n->inspection = (struct pending_answer){ answer, data };
 	/* Agents wait 30 s for an answer. */
 	timer_set_in(&n->inspection_timer, 20 * USEC_PER_SEC);

@@ -104,6 +104,7 @@ struct node_op {
 	unsigned failures; /* of BMC or agent in this step, in a row */
 	unsigned polls;
 	usec_t good_at; /* the BMC's last good answer in this step, or the step's begin */
+	bool fault;	/* none for so long that people are told */
 	bool commanded; /* this step has sent its command */
 	bool refused;	/* and was told no, or nothing; holds until a command succeeds */
 	usec_t commanded_at;
@@ -144,6 +145,7 @@ struct node {
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
 	struct json *root_hints;   /* in the agent's grammar */
+	bool leaving;		   /* the host is being deleted */
 	bool root_hints_default;   /* the machine's only disk will do, too */
 	struct json *config_drive; /* member names → texts, user_data in base64; while a deployment
 				      runs */
@@ -297,6 +299,8 @@ void op_start(struct node *n, enum op_kind kind);
 /* After a restart: goes on with the step of the record; from its beginning if that is not known. */
 void op_resume(struct node *n, enum op_kind kind);
 void op_abort(struct node *n); /* without any effect on hardware */
+/* A machine that is waited for is booted once more, as if for the first time. */
+void op_boot_again(struct node *n, const char *why);
 /* Ends the running operation with an error. */
 void op_fail(struct node *n, const struct err *err);
 void op_advance(struct node *n);

@@ -41,7 +41,9 @@ struct rig {
 	struct prov_result result;
 	const struct json *inventory;
 	struct json *hints;
-	char told[512]; /* the last event about the disk */
+	char told[512];	 /* the last event about the disk */
+	char power[128]; /* the last one about power */
+	bool leaving;
 };
 
 /* A save on its way to the storage. */
@@ -111,6 +113,8 @@ static void event(void *data, const char *k, bool warning, const char *reason, c
 	(void)k;
 	check_shown(message);
 	rig->warnings += warning;
+	if (str_has_prefix(reason, "Power"))
+		snprintf(rig->power, sizeof(rig->power), "%s", message);
 	if (streq(reason, "RootDevice"))
 		snprintf(rig->told, sizeof(rig->told), "%s", message);
 }
@@ -243,8 +247,9 @@ static void ask(struct rig *rig, enum want want, const struct prov_provision *im
 	struct provisioner *p = rig->prov;
 	if (!engine_knows(rig->engine, key))
 		engine_load(rig->engine, key, uid, record);
-	p->ops->register_host(p, &rig->host, &(struct prov_register){ .retry = retry }, &node_id,
-			      &rig->result);
+	p->ops->register_host(p, &rig->host,
+			      &(struct prov_register){ .retry = retry, .leaving = rig->leaving },
+			      &node_id, &rig->result);
 	if (rig->result.outcome != PROV_DONE || want == WANT_REGISTER)
 		return;
 	switch (want) {
@@ -482,6 +487,22 @@ static void test_no_boot_mac(void **state)
 	rig->host.boot_mac = "";
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
 	assert_non_null(strstr(rig->result.error, "bootMACAddress"));
+	rig_free(rig);
+}
+
+/* An externally provisioned host is switched on and off; where it boots from is its own affair. */
+static void test_no_boot_mac_for_power_only(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(4);
+	rig->host.boot_mac = "";
+	rig->host.power_only = true;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_ADOPT, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_ON, NULL, false), PROV_DONE);
+	rig->host.bmc_address = "libvirt://10.1.0.1";
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "libvirt requires a boot MAC address"));
 	rig_free(rig);
 }
 
@@ -1228,6 +1249,91 @@ static void test_boot_mac_corrected(void **state)
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
 	assert_false(engine_boot_find(rig->engine, theirs, &boot));
 	assert_true(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	rig_free(rig);
+}
+
+/* A MAC address by which nothing has booted may be corrected in the middle of the wait for it, also
+ * after a restart; the machine is booted again at once. One that has booted may not. */
+static void test_boot_mac_corrected_in_the_wait(void **state)
+{
+	(void)state;
+	for (int restarts = 0; restarts < 2; restarts++) {
+		struct rig *rig = rig_new(23);
+		char *right = rig->machine->mac, theirs[] = "52:54:00:aa:bb:cc";
+		rig->host.boot_mac = theirs;
+		assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+		ask(rig, WANT_INSPECT, NULL, false);
+		advance(rig, 3 * USEC_PER_MIN);
+		assert_int_equal(rig->machine->ramdisk_boots, 0);
+		if (restarts)
+			restart_engine(rig);
+		rig->host.boot_mac = right;
+		usec_t began = loop_now(rig->loop);
+		assert_string_equal(register_settled(rig, &rig->host), "");
+		assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+		assert_true(restarts || loop_now(rig->loop) - began < 5 * USEC_PER_MIN);
+		assert_true(rig->machine->ramdisk_boots > 0);
+		rig->host.boot_mac = theirs;
+		assert_non_null(
+			strstr(register_settled(rig, &rig->host), "by which the host has booted"));
+		rig_free(rig);
+	}
+}
+
+/* --- a BMC that is gone ----------------------------------------------------------------------- */
+
+/* Whoever waits with patience says what for, and goes on when the BMC is back. */
+static void test_patience_is_told(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(23);
+	bool fault;
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	rig->machine->bmc->unreachable = true;
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	unsigned kicks = rig->kicks;
+	advance(rig, 2 * USEC_PER_MIN);
+	assert_true(rig->kicks > kicks);
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	assert_int_equal(rig->result.outcome, PROV_RUNNING);
+	assert_non_null(strstr(rig->result.error, "10.1.0.1"));
+	rig->prov->ops->power(rig->prov, &rig->host, &fault);
+	assert_true(fault);
+	rig->machine->bmc->unreachable = false;
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+	rig->prov->ops->power(rig->prov, &rig->host, &fault);
+	assert_false(fault);
+	rig_free(rig);
+}
+
+static void test_no_patience_with_a_host_that_leaves(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(23);
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	rig->machine->bmc->unreachable = true;
+	rig->leaving = true;
+	usec_t began = loop_now(rig->loop);
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_FAILED);
+	assert_true(loop_now(rig->loop) - began <= 2 * USEC_PER_MIN);
+	rig_free(rig);
+}
+
+static void test_power_is_told_when_it_has_changed(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(23);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_ON, NULL, false);
+	assert_int_equal(rig->result.outcome, PROV_RUNNING);
+	assert_string_equal(rig->power, "");
+	assert_int_equal(reach(rig, WANT_ON, NULL, false), PROV_DONE);
+	assert_string_equal(rig->power, "Host is powered on");
+	rig->machine->bmc->unreachable = true;
+	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_FAILED);
+	assert_string_equal(rig->power, "Host is powered on");
 	rig_free(rig);
 }
 
@@ -2266,6 +2372,7 @@ int main(void)
 		cmocka_unit_test(test_password_changed_in_flight),
 		cmocka_unit_test(test_silent_bmc_heals),
 		cmocka_unit_test(test_no_boot_mac),
+		cmocka_unit_test(test_no_boot_mac_for_power_only),
 		cmocka_unit_test(test_mac_of_another),
 		cmocka_unit_test(test_ramdisk_never_reports),
 		cmocka_unit_test(test_deleted_in_inspection),
@@ -2297,6 +2404,10 @@ int main(void)
 		cmocka_unit_test(test_record_of_another),
 		cmocka_unit_test(test_adopted_is_not_clean),
 		cmocka_unit_test(test_boot_mac_corrected),
+		cmocka_unit_test(test_patience_is_told),
+		cmocka_unit_test(test_no_patience_with_a_host_that_leaves),
+		cmocka_unit_test(test_power_is_told_when_it_has_changed),
+		cmocka_unit_test(test_boot_mac_corrected_in_the_wait),
 		cmocka_unit_test(test_answer_to_an_earlier_question),
 		cmocka_unit_test(test_power_refused),
 		cmocka_unit_test(test_no_mac_address),
