@@ -104,6 +104,7 @@ struct standalone {
 	struct loop *loop;  /* of the main thread */
 	struct loop_signal *signals[2];
 	int lock;
+	unsigned peer_share;
 	struct net_addr bind;
 	struct pki pki;
 	struct generation generation;
@@ -142,7 +143,9 @@ static int check_options(struct standalone *s, struct err *err)
 	if (net_parse(s->options->api_bind, API_PORT, &s->bind) < 0)
 		return err_set(err, ERR_INVALID, "--api-bind: \"%s\" is not a numeric address",
 			       s->options->api_bind);
-	r = monitor_check(&s->options->monitor, true, err);
+	r = manager_peer_share(&s->options->manager, &s->peer_share, err);
+	if (r == 0)
+		r = monitor_check(&s->options->monitor, true, err);
 	return s->options->api_only || r < 0 ? r : manager_check(&s->options->manager, err);
 }
 
@@ -253,7 +256,8 @@ static int start_web(struct standalone *s, struct err *err)
 		  .loop = s->store_loop,
 		  .handler = api_front_handle,
 		  .data = s->front,
-		  .max_body_bytes = APISERVER_BODY_MAX },
+		  .max_body_bytes = APISERVER_BODY_MAX,
+		  .before_body = api_front_before_body },
 		{ .prefix = NULL },
 	};
 	const struct web_server_options options = {
@@ -265,6 +269,7 @@ static int start_web(struct standalone *s, struct err *err)
 		.client_ca = s->pki.ca.cert,
 		.routes = routes,
 		.chunked = true,
+		.share_percent = s->peer_share,
 	};
 	int r = web_new(&s->web, err);
 	return r < 0 ? r : web_server_open(s->web, &options, &s->server, err);

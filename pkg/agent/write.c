@@ -321,6 +321,12 @@ static int write_to(struct ipa_run *run, const char *device, const struct json *
 	return 0;
 }
 
+int ipa_write_check(struct ipa_run *run, const struct json *args)
+{
+	_cleanup_(order_done) struct order o = { 0 };
+	return fill_order(run, json_get(args, "image_info"), &o);
+}
+
 int ipa_write_image(struct ipa_run *run, const struct json *args, char **ret_text)
 {
 	_cleanup_(order_done) struct order o = { 0 };

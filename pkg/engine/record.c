@@ -96,6 +96,7 @@ TABLE(bmc);
 static const struct bind_field registered_fields[] = {
 	FIELD("bmcAddress", BIND_STRING, registered.bmc_address),
 	FIELD("bootMACAddress", BIND_STRING, registered.boot_mac),
+	FIELD("neverBooted", BIND_BOOL, registered.never_booted),
 	{ 0 },
 };
 TABLE(registered);

@@ -68,7 +68,8 @@ struct node_record {
 	} bmc;
 	struct {
 		char *bmc_address, *boot_mac;
-	} registered; /* with what; NULL: not yet, or detached since */
+		bool never_booted; /* by boot_mac; it may still be corrected */
+	} registered;		   /* with what; NULL: not yet, or detached since */
 };
 
 extern const struct bind_struct record_struct;
