@@ -17,6 +17,7 @@ enum {
 	ZSTD_WINDOW_LOG_MIN = 10,
 	ZSTD_WINDOW_LOG_MAX = 31,
 	ZSTD_OVERHEAD = 1024 * 1024,
+	SKIPPABLE_HEAD = 8,
 	MIB = 1024 * 1024
 };
 
@@ -44,12 +45,35 @@ enum disk_packing disk_packing_detect(const void *data, size_t len)
 	for (size_t i = DISK_GZIP; i < ARRAY_SIZE(packings); i++)
 		if (len >= packings[i].len && memcmp(data, packings[i].magic, packings[i].len) == 0)
 			return (enum disk_packing)i;
-	return DISK_PLAIN;
+	/* RFC 8878, 3.1.2: pzstd and the seekable format begin with a skippable frame. */
+	const uint8_t *b = data;
+	bool skippable = len >= 4 && (b[0] & 0xf0) == 0x50 && memcmp(b + 1, "\x2a\x4d\x18", 3) == 0;
+	return skippable ? DISK_ZSTD : DISK_PLAIN;
 }
 
 const char *disk_packing_name(enum disk_packing p)
 {
 	return packings[p].name;
+}
+
+/* Of the first frame that is not skipped; others may follow. */
+static uint64_t zstd_least(const uint8_t *head, size_t len)
+{
+	while (len >= SKIPPABLE_HEAD && (head[0] & 0xf0) == 0x50) {
+		size_t size = SKIPPABLE_HEAD + ((size_t)head[4] | (size_t)head[5] << 8 |
+						(size_t)head[6] << 16 | (size_t)head[7] << 24);
+		if (size >= len)
+			return 0;
+		head += size;
+		len -= size;
+	}
+	unsigned long long n = ZSTD_getFrameContentSize(head, len);
+	return n == ZSTD_CONTENTSIZE_ERROR || n == ZSTD_CONTENTSIZE_UNKNOWN ? 0 : n;
+}
+
+uint64_t disk_unpack_least(enum disk_packing p, const void *head, size_t len)
+{
+	return p == DISK_ZSTD ? zstd_least(head, len) : 0;
 }
 
 /* The window is nearly all that the decoder needs; its logarithm is what can be limited. */
