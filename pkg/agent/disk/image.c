@@ -126,6 +126,12 @@ static int resolve_sum(struct write *w, struct err *err)
 	return blame(w, DISK_FAULT_REQUEST, r);
 }
 
+size_t disk_image_memory(uint64_t free_bytes)
+{
+	uint64_t half = MIN(free_bytes / 2, (uint64_t)SIZE_MAX);
+	return (size_t)MAX(half, (uint64_t)DISK_IMAGE_MEMORY);
+}
+
 static size_t memory_limit(const struct write *w)
 {
 	return w->options->memory_limit ? w->options->memory_limit : DISK_IMAGE_MEMORY;

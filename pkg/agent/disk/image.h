@@ -15,6 +15,10 @@
 
 enum { DISK_IMAGE_MEMORY = 36 * 1024 * 1024, DISK_IMAGE_RING = 4 };
 
+/* memory_limit for a machine that has so much to give: half of it, and DISK_IMAGE_MEMORY at least,
+ * as on a machine that does not say. A limit, not a reservation: what needs less takes less. */
+size_t disk_image_memory(uint64_t free_bytes);
+
 /* Which side is to blame: what the protocol calls the type of an error. */
 enum disk_fault {
 	DISK_FAULT_NONE,

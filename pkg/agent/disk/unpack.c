@@ -27,6 +27,7 @@ struct disk_unpack {
 	z_stream gzip;
 	lzma_stream xz;
 	ZSTD_DStream *zstd;
+	size_t memory_limit;
 };
 
 static const struct {
@@ -94,6 +95,7 @@ struct disk_unpack *disk_unpack_new(enum disk_packing p, size_t memory_limit)
 	struct disk_unpack *u = xcalloc(1, sizeof(*u));
 	bool ok = true;
 	u->packing = p;
+	u->memory_limit = memory_limit;
 	u->xz = (lzma_stream)LZMA_STREAM_INIT;
 	switch (p) {
 	case DISK_PLAIN:
@@ -182,11 +184,13 @@ static int xz_result(struct disk_unpack *u, lzma_ret r, struct err *err)
 		return 0;
 	}
 	if (r == LZMA_MEMLIMIT_ERROR)
-		return err_set(err, ERR_LIMIT,
-			       "unpacking the image's xz stream needs %llu MiB of memory and %llu "
-			       "MiB are allowed: compress it with \"xz -8\" or less, or with zstd",
-			       (unsigned long long)lzma_memusage(&u->xz) / MIB + 1,
-			       (unsigned long long)lzma_memlimit_get(&u->xz) / MIB);
+		return err_set(
+			err, ERR_LIMIT,
+			"unpacking the image's xz stream needs %llu MiB of memory and %llu "
+			"MiB are allowed (half of what the machine has free): compress it with "
+			"\"xz -8\" or less, or with zstd",
+			(unsigned long long)lzma_memusage(&u->xz) / MIB + 1,
+			(unsigned long long)lzma_memlimit_get(&u->xz) / MIB);
 	return bad_stream(u, r == LZMA_OPTIONS_ERROR ? "unknown options" : "bad data", err);
 }
 
@@ -224,8 +228,10 @@ static int step_zstd(struct disk_unpack *u, const uint8_t **in, size_t *in_len, 
 	}
 	if (strstr(ZSTD_getErrorName(r), "memory"))
 		return err_set(err, ERR_LIMIT,
-			       "unpacking the image's zstd stream needs more memory than is "
-			       "allowed: compress it without --long and --ultra");
+			       "unpacking the image's zstd stream needs more memory than the %zu "
+			       "MiB that are allowed (half of what the machine has free): "
+			       "compress it without --long and --ultra",
+			       u->memory_limit / MIB);
 	return bad_stream(u, ZSTD_getErrorName(r), err);
 }
 

@@ -815,8 +815,9 @@ static void test_memory_limits(void **state)
 	static const struct {
 		const char *command, *says;
 	} rows[] = {
+		{ "zstd -q -c -22 --ultra", "more memory than the 36 MiB" },
 		{ "xz -c -9", "65 MiB of memory and 36 MiB" },
-		{ "zstd -q -c --long=27", "more memory than is allowed" },
+		{ "zstd -q -c --long=27", "more memory than the 36 MiB that are allowed" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		size_t len;
@@ -831,8 +832,25 @@ static void test_memory_limits(void **state)
 		expect_error(&j, data, len, DISK_FAULT_IMAGE, rows[i].says);
 		assert_untouched(&j);
 		job_done(&j);
+		/* A machine that has the memory unpacks it. */
+		struct job k = { .disk_mib = 136,
+				 .options.memory_limit = disk_image_memory(400 * MIB) };
+		if (write_image(&k, data, len) < 0)
+			fail_msg("%s: %s", rows[i].command, k.err.text);
+		assert_memory_equal(k.disk, image, IMAGE_MIB * MIB);
+		job_done(&k);
 		free(data);
 	}
+}
+
+/* Half of what is free, and never less than before: a machine with 128 MB refuses xz -9 as ever. */
+static void test_memory_of_the_machine(void **state)
+{
+	(void)state;
+	assert_int_equal(disk_image_memory(0), DISK_IMAGE_MEMORY);
+	assert_int_equal(disk_image_memory(72 * MIB), DISK_IMAGE_MEMORY);
+	assert_int_equal(disk_image_memory(200 * MIB), 100 * MIB);
+	assert_int_equal(disk_image_memory(100 * 1024 * MIB), 50 * 1024 * MIB);
 }
 
 static void test_garbage_behind_gzip(void **state)
@@ -1309,6 +1327,7 @@ int main(void)
 		cmocka_unit_test(test_zstd),
 		cmocka_unit_test(test_concatenated),
 		cmocka_unit_test(test_memory_limits),
+		cmocka_unit_test(test_memory_of_the_machine),
 		cmocka_unit_test(test_garbage_behind_gzip),
 		cmocka_unit_test(test_qcow2),
 		cmocka_unit_test(test_qcow2_odd_layouts),
@@ -1325,5 +1344,5 @@ int main(void)
 		cmocka_unit_test(test_no_checksum),
 		cmocka_unit_test(test_cancelled),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+return cmocka_run_group_tests(tests, set_up, tear_down);
 }
