@@ -330,6 +330,9 @@ static int judge_store(struct generation *g, struct store *s, const struct gener
 	g->reason = blind ? HOLD_NONE : judge(g, &k, counted ? &slot : NULL, none);
 	if (o->hold && g->reason == HOLD_NONE)
 		g->reason = HOLD_OPTION;
+	/* A new hold in any case: of a pending one, hosts may have been released already. */
+	if (g->reason != HOLD_NONE && k.hold && k.reason == HOLD_RESTORED)
+		g->reason = HOLD_RESTORED;
 	if (g->reason != HOLD_NONE)
 		r = generation_hold_store(s, o->loop, g->reason, err);
 	if (r == 0 && !o->look_only)

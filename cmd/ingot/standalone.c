@@ -25,6 +25,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "commands.h"
+#include "control.h"
 #include "crds.h"
 #include "files.h"
 #include "generation.h"
@@ -112,8 +113,9 @@ struct standalone {
 	struct apiserver *api;
 	struct token_file tokens;
 	struct api_front *front;
+	struct control control_data;
 	struct web *web;
-	struct web_server *server;
+	struct web_server *server, *control;
 	struct kube_transport *transport;
 	struct manager *manager;
 	struct monitor *monitor;
@@ -164,13 +166,20 @@ static void raise_file_limit(void)
 
 static int prepare(struct standalone *s, struct err *err)
 {
+	_cleanup_(freep_path) char *part = in_data_dir(s, RESTORE_PART);
 	raise_file_limit();
 	int r = loop_new(&s->loop, err);
 	if (r < 0)
 		return r;
 	log_set_clock(log_clock, s->loop);
 	r = files_prepare_directory(s->options->data_dir, err);
-	return r < 0 ? r : files_lock(s->options->data_dir, &s->lock, err);
+	if (r == 0)
+		r = files_lock(s->options->data_dir, &s->lock, err);
+	if (r == 0 && files_exists(part))
+		r = err_set(err, ERR_CONFLICT,
+			    "%s: a restore did not come to its end: run `ingot restore` again",
+			    part);
+	return r;
 }
 
 /* --- a restored data directory -----------------------------------------------------------------
@@ -267,7 +276,11 @@ static int start_web(struct standalone *s, struct err *err)
 		.chunked = true,
 	};
 	int r = web_new(&s->web, err);
-	return r < 0 ? r : web_server_open(s->web, &options, &s->server, err);
+	if (r == 0)
+		r = web_server_open(s->web, &options, &s->server, err);
+	if (r == 0)
+		s->control_data = (struct control){ s->api, s->options->data_dir };
+	return r < 0 ? r : control_open(&s->control_data, s->web, s->store_loop, &s->control, err);
 }
 
 /* --- telling the world ------------------------------------------------------------------------ */
@@ -358,6 +371,7 @@ static void stop(struct standalone *s)
 	for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
 		loop_signal_close(s->signals[i]);
 	web_server_close(s->server);
+	web_server_close(s->control);
 	monitor_stop(s->monitor);
 	manager_free(s->manager);
 	if (s->transport)
