@@ -46,6 +46,19 @@ static void again(struct installation_search *s, const struct err *err)
 	timer_set_in(&s->retry, 2 * USEC_PER_SEC);
 }
 
+/* Not replaced by us: the clock may be what is wrong. */
+static int check_ca_time(const struct installation_search *s, struct err *err)
+{
+	struct err why;
+	if (crypt_cert_check_time(s->ret->ca.cert, loop_wall(s->loop), &why) == 0)
+		return 0;
+	return err_set(err, ERR_INVALID,
+		       "Secret %s/%s: the agents' CA (ca.crt) cannot be used: %s; if the clock is "
+		       "wrong, set it; else delete the Secret to have a new one made (machines "
+		       "that run a ramdisk now must then be booted again)",
+		       s->ns, SECRET_NAME, why.text);
+}
+
 static int take_secret(struct installation_search *s, const struct json *secret, struct err *err)
 {
 	_cleanup_(secret_freep) char *key = secret_value(secret, "key");
@@ -58,7 +71,7 @@ static int take_secret(struct installation_search *s, const struct json *secret,
 			"Secret %s/%s is damaged: it needs key (64 hex digits), ca.crt and ca.key; delete it to have "
 			"a new one made (machines that run a ramdisk now must then be booted again)",
 			s->ns, SECRET_NAME);
-	return 0;
+	return check_ca_time(s, err);
 }
 
 static void make_namespace(struct installation_search *s);

@@ -36,6 +36,7 @@
 #include "pki.h"
 #include "rules_glue.h"
 #include "token_file.h"
+#include "validity.h"
 
 enum { API_PORT = 6443 };
 
@@ -107,6 +108,8 @@ struct standalone {
 	int lock;
 	struct net_addr bind;
 	struct pki pki;
+	struct timer validity;
+	struct validity seen[3]; /* CA, server, administrator */
 	struct generation generation;
 	struct loop *store_loop;
 	struct loop_thread store_thread;
@@ -318,17 +321,65 @@ static void notify_ready(void)
 	close(fd);
 }
 
-static int announce(struct standalone *s, struct err *err)
+static int write_kubeconfig(struct standalone *s, struct err *err)
 {
 	_cleanup_(freep_path) char *url = api_url(s), *path = in_data_dir(s, "kubeconfig");
 	_cleanup_(secret_freep) char *text = pki_kubeconfig(&s->pki, url);
-	int r = files_write_secret(path, text, err);
+	return files_write_secret(path, text, err);
+}
+
+static int announce(struct standalone *s, struct err *err)
+{
+	_cleanup_(freep_path) char *url = api_url(s), *path = in_data_dir(s, "kubeconfig");
+	int r = write_kubeconfig(s, err);
 	if (r < 0)
 		return r;
 	printf("API server ready at %s; kubectl --kubeconfig %s get bmh\n", url, path);
 	fflush(stdout);
 	notify_ready();
 	return 0;
+}
+
+/* --- certificates that end, and clocks that are set ---------------------------------------------
+ */
+
+static int renew(struct standalone *s, struct err *err)
+{
+	char address[NET_IP_TEXT_MAX];
+	_cleanup_(freep_path) char *pki = in_data_dir(s, "pki");
+	bool fresh = false;
+	int r = pki_renew(pki, net_format_ip(&s->bind, address), loop_wall(s->loop), &s->pki,
+			  &fresh, err);
+	if (r < 0 || !fresh)
+		return r;
+	r = web_server_set_certificate(s->server, s->pki.server.cert, s->pki.server.key, err);
+	return r < 0 ? r : write_kubeconfig(s, err);
+}
+
+static void look_at_validity(void *data)
+{
+	struct standalone *s = data;
+	struct err err;
+	usec_t wall = loop_wall(s->loop);
+	/* Leaves of a CA that is not valid help nobody. */
+	if (validity_look(&s->seen[0], s->pki.ca.cert, wall) && renew(s, &err) < 0)
+		log_warn("certificates of the API cannot be renewed", "error", err.text);
+	validity_look(&s->seen[1], s->pki.server.cert, wall);
+	validity_look(&s->seen[2], s->pki.admin.cert, wall);
+	timer_set_in(&s->validity, VALIDITY_LOOK);
+}
+
+static void watch_validity(struct standalone *s)
+{
+	static const char on_leaf[] = "set the clock, or see why it cannot be renewed";
+	s->seen[0] = (struct validity){ "api-ca",
+					"set the clock, or move pki/ca.crt and pki/ca.key away and "
+					"start again: every kubeconfig must then be replaced",
+					0, 0 };
+	s->seen[1] = (struct validity){ "api-server", on_leaf, 0, 0 };
+	s->seen[2] = (struct validity){ "api-admin", on_leaf, 0, 0 };
+	timer_init(&s->validity, s->loop, "validity", look_at_validity, s);
+	look_at_validity(s);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -370,6 +421,7 @@ static void stop(struct standalone *s)
 	/* First: nobody would hear a signal any more, so from now on it ends the process. */
 	for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
 		loop_signal_close(s->signals[i]);
+	timer_stop(&s->validity);
 	web_server_close(s->server);
 	web_server_close(s->control);
 	monitor_stop(s->monitor);
@@ -451,6 +503,8 @@ static int start(struct standalone *s, struct err *err)
 		r = monitor_start(&s->options->monitor, &wiring, &s->monitor, err);
 	if (r == 0)
 		r = announce(s, err);
+	if (r == 0)
+		watch_validity(s);
 	if (r == 0 && s->manager)
 		start_manager(s);
 	return r;
