@@ -597,8 +597,8 @@ int manager_new(struct loop *loop, const struct manager_options *options, struct
 	struct manager *m = xcalloc(1, sizeof(*m));
 	*m = (struct manager){ .loop = loop, .options = options };
 	m->ca_seen = (struct validity){ "agents-ca",
-					"delete the installation's Secret when no machine runs a "
-					"ramdisk, and start again: a new CA is made",
+					"start Ingot again when it has ended, while no machine "
+					"runs a ramdisk: a new CA is made then",
 					0, 0 };
 	m->cert_seen = (struct validity){ "agents", "nothing: it is renewed", 0, 0 };
 	timer_init(&m->validity, loop, "validity", look_at_validity, m);
