@@ -247,13 +247,11 @@ int monitor_start(const struct monitor_options *options, const struct monitor_wi
 	timer_init(&m->validity, wiring->loop, "validity", look_at_validity, m);
 	if (wiring->cluster)
 		make_reviewer(m);
-	r = open_all(m, &health, &metrics, err);
-	if (r < 0) {
-		monitor_free(m);
-		return r;
-	}
-	look_at_validity(m);
 	*ret = m;
+	r = open_all(m, &health, &metrics, err);
+	if (r < 0)
+		return r;
+	look_at_validity(m);
 	return 0;
 }
 
