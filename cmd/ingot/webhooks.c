@@ -10,6 +10,7 @@
 
 #include "admission/certs.h"
 #include "admission/webhook.h"
+#include "api/secret.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -21,7 +22,6 @@
 #include "net/net.h"
 #include "validity.h"
 
-#define SECRET_NAME  "ingot-webhook"
 #define FILES_EVERY  (10 * USEC_PER_SEC)
 #define LISTEN_AGAIN (5 * USEC_PER_SEC)
 
@@ -203,7 +203,7 @@ static struct certs *own_certs(struct webhooks *w, struct kube_client *client, c
 {
 	const struct certs_options options = { .client = client,
 					       .ns = ns,
-					       .secret = SECRET_NAME,
+					       .secret = SECRET_WEBHOOK,
 					       .configuration = w->o->configuration,
 					       .names = w->names,
 					       .lifetime = lifetime_of(w->o),

@@ -48,6 +48,19 @@ static void check_references(const struct json *host, struct causes *ret)
 	}
 }
 
+/* What a host names becomes its own and goes away with it, and is given to what runs on it. */
+static void check_own_secrets(const struct json *host, struct causes *ret)
+{
+	static const char *const fields[] = { "spec.bmc.credentialsName",
+					      "spec.userData.name",
+					      "spec.networkData.name",
+					      "spec.metaData.name",
+					      "spec.preprovisioningNetworkDataName",
+					      "spec.image.ociAuthSecretName" };
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		rule_not_own_secret(fields[i], text_at(host, fields[i]), ret);
+}
+
 static void check_device_name(const struct json *spec, struct causes *ret)
 {
 	static const char by_path[] = "/dev/disk/by-path/", dev[] = "/dev/";
@@ -271,6 +284,7 @@ static void check_spec(const struct json *host, struct causes *ret)
 	check_mac(spec, ret);
 	check_firmware(spec, ret);
 	check_references(host, ret);
+	check_own_secrets(host, ret);
 	check_raid(spec, ret);
 	check_device_name(spec, ret);
 	rule_image(json_get(spec, "image"), ret);

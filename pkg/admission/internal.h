@@ -18,6 +18,8 @@ void rule_image_url(const char *field, const char *url, struct causes *ret);
 /* Where a BMC is told to send events. */
 void rule_destination(const char *field, const char *url, struct causes *ret);
 
+/* others.c: a field that names a Secret; NULL: does not. */
+void rule_not_own_secret(const char *field, const char *name, struct causes *ret);
 /* others.c: spec.image, if there is one. */
 void rule_image(const struct json *image, struct causes *ret);
 void rule_event_subscription(const struct rule_subject *s, struct rule_findings *ret);

@@ -190,6 +190,7 @@ static const struct ipa_command_def commands[] = {
 	{ "rescue", "finalize_rescue", false, no_rescue },
 	{ "log", "collect_system_logs", false, collect_system_logs },
 	{ "poll", "get_hardware_info", false, get_hardware_info },
+	{ "ingot", "choose_disk", false, ipa_choose_disk },
 	{ "system", "lockdown", false, lockdown },
 };
 

@@ -64,8 +64,12 @@ const struct ipa_command_def *ipa_command_find(const char *extension, const char
 /* The short text that belongs to an error type: "Error verifying image checksum". */
 const char *ipa_error_message(const char *type);
 void ipa_env_done(struct ipa_env *env);
-/* Waits for disks and finds the one that the node's hints name. New string. */
+/* Waits for disks and finds the one that the node's hints name. Hints that are nobody's wish but a
+ * default (properties.ingot_root_device_default) fall back to the machine's only disk. New string.
+ */
 char *ipa_root_device(struct ipa_env *env, struct err *err);
+/* The same, and what the disk is, for people: nothing is written yet. */
+int ipa_choose_disk(struct ipa_run *run);
 
 /* --- steps: what get_*_steps lists and execute_*_step runs (steps.c) ------------------------- */
 

@@ -19,6 +19,7 @@
 #define SECRET_LABEL_VALUE   "baremetal"
 #define SECRET_FINALIZER     "baremetalhost.metal3.io/secret"
 #define HARDWARE_FINALIZER   "baremetalhost.metal3.io/hardwareData"
+#define RECORD_FINALIZER     "ingot.dev/hostrecord"
 
 /* status.provisioning.state; the names stand in bmh.c. BMH_READY is an old name of available. */
 enum bmh_state {

@@ -76,6 +76,15 @@ struct json *finalizers_without(const struct json *finalizers, const char *final
 	return left;
 }
 
+bool finalizers_have(const struct json *finalizers, const char *finalizer)
+{
+	json_for_each(f, finalizers) {
+		if (streq(json_string(f), finalizer))
+			return true;
+	}
+	return false;
+}
+
 /* --- errors ----------------------------------------------------------------------------------- */
 
 usec_t host_backoff(int64_t error_count, double random)
@@ -145,11 +154,7 @@ static void release_hardware_data(struct pass *p)
 {
 	const struct json *finalizers = json_get_path(p->facts->hardware_data,
 						      "metadata.finalizers");
-	bool ours = false;
-	json_for_each(f, finalizers) {
-		ours |= streq(json_string(f), HARDWARE_FINALIZER);
-	}
-	if (!ours)
+	if (!finalizers_have(finalizers, HARDWARE_FINALIZER))
 		return;
 	struct json *patch = json_new_object();
 	struct json *meta = json_make_object(patch, "metadata");
@@ -330,6 +335,7 @@ static void describe_host(struct pass *p)
 		.cleaning = streq(h->spec.cleaning, "disabled") ? PROV_CLEAN_DISABLED
 								: PROV_CLEAN_METADATA,
 		.root_hints = h->status.provisioning.root_hints,
+		.root_hints_default = host_root_hints_default(h),
 	};
 }
 
@@ -408,6 +414,7 @@ static bool needs_credentials(const struct pass *p)
 static struct action run(struct pass *p)
 {
 	struct action a = { ACT_COMPLETE, 0 };
+	pass_release_unnamed_secrets(p);
 	if (restore_status(p) || breaks_rules(p, &a) || prepare_object(p))
 		return a;
 	describe_host(p);

@@ -31,7 +31,10 @@ enum host_secret_use {
 struct host_facts {
 	const struct json *object;	  /* the BareMetalHost */
 	const struct json *hardware_data; /* HardwareData of the same name; NULL: none */
+	const struct json *record;	  /* its HostRecord; NULL: none, or another host's */
 	struct host_secret secrets[_SECRET_USE_MAX];
+	struct json *const *owned; /* Secrets of which this host is an owner */
+	size_t owned_count;
 	struct provisioner *provisioner;
 	bool held; /* nothing is done to the host until a person releases it */
 	struct engine_hold hold;
@@ -49,6 +52,7 @@ enum host_write_kind {
 	HOST_HARDWARE_CREATE,
 	HOST_HARDWARE_PATCH,
 	HOST_HARDWARE_DELETE,
+	HOST_RECORD_UPDATE, /* the whole HostRecord, with its resourceVersion */
 };
 
 struct host_write {

@@ -6,6 +6,7 @@
  * states.c      the work of each state
  * register.c    credentials and registration
  * power.c       power management and reboot annotations
+ * rootdisk.c    hardware profiles, root device hints in effect
  * conditions.c  status.conditions
  * config.c      Secrets to config drive
  * hardware.c    the agent's inventory to HardwareDetails
@@ -66,6 +67,7 @@ bool pass_clear_error(struct pass *p);
 bool host_inspection_disabled(const struct bmh *h);
 /* For HostRecord, HardwareData and the like. */
 struct json *finalizers_without(const struct json *finalizers, const char *finalizer);
+bool finalizers_have(const struct json *finalizers, const char *finalizer);
 
 /* --- machine.c -------------------------------------------------------------------------------- */
 
@@ -96,6 +98,10 @@ struct action state_deleting(struct pass *p);
 bool pass_credentials(struct pass *p, struct action *ret);
 /* False: *ret is the outcome of the pass. */
 bool pass_register(struct pass *p, struct action *ret);
+/* Of the Secrets that this host owns: those that its spec names no more are no more its own, and
+ * outlive it. */
+void pass_release_unnamed_secrets(struct pass *p);
+/* The host goes: its credentials may go with it. */
 void pass_release_secrets(struct pass *p);
 /* The Secret of spec.preprovisioningNetworkDataName, so that it is moved along with the host. */
 void pass_claim_network_data(struct pass *p);
@@ -106,6 +112,23 @@ struct action pass_power(struct pass *p, bool provisioned);
 /* Any reboot annotation with force. */
 bool pass_force_reboot(const struct pass *p);
 
+/* --- rootdisk.c ------------------------------------------------------------------------------- */
+
+/* Of spec.hardwareProfile; the one in status wins. */
+const char *host_profile(const struct bmh *h);
+bool host_profile_known(const char *name);
+/* Neither hints nor a profile are asked for: what is in effect is a default. */
+bool host_root_hints_default(const struct bmh *h);
+/* What preparing would store; *ret NULL: none, the agent chooses. ERR_INVALID: nobody says which of
+ * several disks it is. */
+int host_root_hints(const struct bmh *h, struct json **ret, struct err *err);
+/* Without a look at the disks. */
+struct json *host_default_hints(const struct bmh *h);
+/* An available host has to be prepared anew for what its spec says now. */
+bool host_root_hints_stale(const struct bmh *h);
+/* Event: the disk that inspection makes of it. */
+void pass_tell_root_disk(struct pass *p);
+
 /* --- conditions.c ----------------------------------------------------------------------------- */
 
 void pass_conditions(struct pass *p);
@@ -115,7 +138,9 @@ void pass_condition_held(struct pass *p);
 /* --- config.c --------------------------------------------------------------------------------- */
 
 struct config_drive_texts {
-	char *meta_data, *user_data, *network_data;
+	char *meta_data, *network_data; /* JSON */
+	void *user_data;
+	size_t user_data_len;
 	const char *failed; /* which of them could not be had; static; NULL: none */
 };
 

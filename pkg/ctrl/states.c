@@ -151,6 +151,7 @@ struct action state_inspecting(struct pass *p)
 		return wait(p, &r);
 	store_hardware(p, inventory);
 	pass_event(p, false, "InspectionComplete", "Hardware inspection completed");
+	pass_tell_root_disk(p);
 	pass_clear_error(p);
 	s->error_count = 0;
 	return go(p, BMH_PREPARING);
@@ -163,12 +164,12 @@ struct action state_match_profile(struct pass *p)
 
 /* --- preparing, available --------------------------------------------------------------------- */
 
-/* Hints in effect are those of the spec at this time; they stay until the next preparing. */
-static void save_settings(struct pass *p)
+/* Takes hints. They are in effect until the next preparing, whatever the spec says meanwhile. */
+static void save_hints(struct pass *p, struct json *hints)
 {
 	struct bmh_provisioning *s = &p->host.status.provisioning;
 	json_free(s->root_hints);
-	s->root_hints = p->host.spec.root_hints ? json_dup(p->host.spec.root_hints) : NULL;
+	s->root_hints = hints;
 }
 
 struct action state_preparing(struct pass *p)
@@ -176,22 +177,21 @@ struct action state_preparing(struct pass *p)
 	struct bmh_status *s = &p->host.status;
 	struct prov_prepare params = { .retry = s->error == BMH_ERROR_PREPARATION };
 	struct prov_result r;
+	struct json *hints = NULL;
+	struct err err = { 0 };
 	prov(p)->ops->prepare(prov(p), &p->prov, &params, &r);
 	if (r.outcome == PROV_FAILED)
 		return pass_fail(p, BMH_ERROR_PREPARATION, "%s", r.error);
 	if (r.outcome == PROV_RUNNING)
 		return wait(p, &r);
-	save_settings(p);
+	/* Whoever takes an available host is promised that an image can be written to it. */
+	if (host_root_hints(&p->host, &hints, &err) < 0)
+		return pass_fail_once(p, BMH_ERROR_PREPARATION, 0, "PreparationError", "%s",
+				      err.text);
+	save_hints(p, hints);
 	pass_clear_error(p);
 	s->error_count = 0;
 	return go(p, BMH_AVAILABLE);
-}
-
-static bool settings_differ(const struct pass *p)
-{
-	return !json_equal(p->host.spec.root_hints, p->host.status.provisioning.root_hints) &&
-	       !(json_is_null(p->host.spec.root_hints) &&
-		 json_is_null(p->host.status.provisioning.root_hints));
 }
 
 /* Unlimited when the limit is 0; a changed image starts anew. */
@@ -220,13 +220,12 @@ struct action state_available(struct pass *p)
 	struct bmh_status *s = &p->host.status;
 	const char *refresh = api_annotation(&p->host.meta, BMH_INSPECT);
 	if (p->host.spec.externally_provisioned) {
-		json_free(s->provisioning.root_hints);
-		s->provisioning.root_hints = NULL;
+		save_hints(p, NULL);
 		return go(p, BMH_EXTERNALLY_PROVISIONED);
 	}
 	if (refresh && !streq(refresh, "disabled"))
 		return go(p, BMH_INSPECTING);
-	if (settings_differ(p))
+	if (host_root_hints_stale(&p->host))
 		return go(p, BMH_PREPARING);
 	if (bmh_image_empty(p->host.spec.image) && !p->host.spec.custom_deploy) {
 		s->fail_count = 0;
@@ -274,7 +273,8 @@ static struct action provision(struct pass *p)
 	struct prov_provision params = {
 		.image = { image->url, str_or(image->checksum, ""),
 			   str_or(image->checksum_type, ""), str_or(image->format, "") },
-		.config_drive = { texts.meta_data, texts.user_data, texts.network_data },
+		.config_drive = { texts.meta_data, texts.network_data, texts.user_data,
+				  texts.user_data_len },
 		.retry = false,
 		.force_reboot = pass_force_reboot(p),
 	};
@@ -348,10 +348,16 @@ struct action state_provisioned(struct pass *p)
 struct action state_externally_provisioned(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
+	struct json *hints = NULL;
 	struct action a;
 	if (p->host.spec.externally_provisioned)
 		return adopt(p, &a) ? pass_power(p, true) : a;
 	bmh_image_assign(&s->provisioning.image, p->host.spec.image);
+	/* It has never been prepared; without an error here, because its disks are not known: the
+	 * agent refuses before it writes. */
+	if (host_root_hints(&p->host, &hints, NULL) < 0)
+		hints = host_default_hints(&p->host);
+	save_hints(p, hints);
 	return go(p, BMH_PROVISIONED);
 }
 
@@ -406,6 +412,19 @@ struct action state_powering_off(struct pass *p)
 	return go(p, BMH_DELETING);
 }
 
+/* Before the host's own finalizer goes, after which nobody would look at it. It is deleted with its
+ * owner. */
+static void release_record(struct pass *p)
+{
+	const struct json *finalizers = json_get_path(p->facts->record, "metadata.finalizers");
+	if (!finalizers_have(finalizers, RECORD_FINALIZER))
+		return;
+	struct json *record = json_dup(p->facts->record);
+	json_set(json_get_mut(record, "metadata"), "finalizers",
+		 finalizers_without(finalizers, RECORD_FINALIZER));
+	pass_write(p, HOST_RECORD_UPDATE, NULL, record);
+}
+
 struct action state_deleting(struct pass *p)
 {
 	struct prov_result r;
@@ -413,6 +432,7 @@ struct action state_deleting(struct pass *p)
 	if (r.outcome == PROV_RUNNING)
 		return (struct action){ ACT_CONTINUE, r.requeue };
 	pass_release_secrets(p);
+	release_record(p);
 	struct json *patch = pass_locked_patch(p);
 	json_set(json_get_mut(patch, "metadata"), "finalizers",
 		 finalizers_without(p->host.meta.finalizers, BMH_FINALIZER));

@@ -328,9 +328,18 @@ static void search_mac(void *data, const char *mac)
 	s->found = n ? n : s->found;
 }
 
-static void keep_mac(void *data, const char *mac)
+static void answer_inspection(const struct node *n, engine_answer_fn answer, void *data)
 {
-	node_add_mac(data, mac);
+	_cleanup_(json_freep) struct json *body = json_new_object();
+	json_set_string(body, "uuid", node_agent_uid(n));
+	answer(data, 202, body);
+}
+
+static void refuse_inspection(const char *source, const struct err *err, engine_answer_fn answer,
+			      void *data)
+{
+	log_warn("inspection refused", "source", source, "error", err->text);
+	refuse(answer, data, 400, err->text);
 }
 
 void node_release_inspection(struct node *n, int status)
@@ -344,9 +353,7 @@ void node_release_inspection(struct node *n, int status)
 		refuse(p.fn, p.data, status, "the inspection could not be stored, post it again");
 		return;
 	}
-	_cleanup_(json_freep) struct json *body = json_new_object();
-	json_set_string(body, "uuid", node_agent_uid(n));
-	p.fn(p.data, 202, body);
+	answer_inspection(n, p.fn, p.data);
 }
 
 /* Is its ramdisk one that was booted to be inspected? */
@@ -355,13 +362,13 @@ static bool inspects(const struct node *n)
 	return streq(n->record.boot.purpose, op_info(OP_INSPECT)->name);
 }
 
-static void take_inspection(struct node *n, struct json *body, engine_answer_fn answer, void *data)
+/* Nothing of it is acted on before the controller has stored it (node_take_nics). */
+static void take_inspection(struct node *n, struct json *kept, engine_answer_fn answer, void *data)
 {
 	log_info("inventory received", "host", n->key);
 	node_release_inspection(n, 409);
 	json_free(n->inventory);
-	n->inventory = body;
-	agent_inspection_macs(body, keep_mac, n);
+	n->inventory = kept;
 	n->inspection = (struct pending_answer){ answer, data };
 	/* Agents wait 30 s for an answer. */
 	timer_set_in(&n->inspection_timer, 20 * USEC_PER_SEC);
@@ -378,8 +385,7 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	if (stale(e, answer, data))
 		return;
 	if (agent_inspection_check(body, &err) < 0) {
-		log_warn("inspection refused", "source", source, "error", err.text);
-		refuse(answer, data, 400, err.text);
+		refuse_inspection(source, &err, answer, data);
 		return;
 	}
 	agent_inspection_macs(body, search_mac, &s);
@@ -398,7 +404,17 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 		refuse(answer, data, 404, unknown);
 		return;
 	}
-	take_inspection(n, TAKE_PTR(owned), answer, data);
+	/* The controller is past inspecting: the data are stored, only the answer got lost. */
+	if (n->state == NODE_AVAILABLE) {
+		answer_inspection(n, answer, data);
+		return;
+	}
+	struct json *kept;
+	if (agent_inspection_take(body, &kept, &err) < 0) {
+		refuse_inspection(source, &err, answer, data);
+		return;
+	}
+	take_inspection(n, kept, answer, data);
 }
 
 /* --- boot services ---------------------------------------------------------------------------- */

@@ -56,7 +56,8 @@ static int parse_body(struct web_request *r, struct json **ret)
 	struct err err = { 0 };
 	const char *body = web_body(r, &len);
 	/* Nesting depth 25 is the reference server's limit for these bodies. */
-	if (json_parse_depth(body, len, 25, ret, &err) == 0)
+	static const struct json_limits limits = { .depth = 25, .values = 500000 };
+	if (json_parse_limited(body, len, &limits, ret, &err) == 0)
 		return 0;
 	fault(r, 400, err.text);
 	return -1;

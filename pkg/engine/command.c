@@ -81,6 +81,9 @@ struct json *node_for_agent(const struct node *n)
 	struct json *properties = json_make_object(node, "properties");
 	if (n->root_hints)
 		json_set(properties, "root_device", json_dup(n->root_hints));
+	/* The stock agent takes no notice and looks for the name alone, as it does elsewhere. */
+	if (n->root_hints && n->root_hints_default)
+		json_set_bool(properties, "ingot_root_device_default", true);
 	json_make_object(node, "instance_info");
 	json_make_object(node, "driver_internal_info");
 	json_make_object(node, "driver_info");

@@ -56,6 +56,8 @@ static void add_operation(struct json *j, const struct node *n)
 {
 	const struct step *step = op_step(n);
 	json_set_string(j, "waitsFor", reason(n));
+	if (n->saving && n->save_error)
+		set_text(j, "trouble", n->save_error->text);
 	if (!step)
 		return;
 	json_set_string(j, "operation", op_info(n->op.kind)->name);
@@ -66,7 +68,7 @@ static void add_operation(struct json *j, const struct node *n)
 	set_moment(j, "deadline", n, n->op.deadline);
 	if (n->op.not_before > node_now(n))
 		set_moment(j, "nextAttempt", n, n->op.not_before);
-	if (n->op.last)
+	if (n->op.last && !n->save_error)
 		set_text(j, "trouble", n->op.last->text);
 }
 

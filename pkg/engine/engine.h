@@ -80,6 +80,9 @@ struct provisioner *engine_provisioner(struct engine *e);
 void engine_load(struct engine *e, const char *key, const char *uid, const struct json *record);
 bool engine_knows(const struct engine *e, const char *key);
 
+/* Saves the record once more, as it is. Does nothing to a host that the engine does not know. */
+void engine_store(struct engine *e, const char *key);
+
 /* --- holds: hosts that are left as they are until a person releases them ---------------------- */
 
 struct engine_hold {

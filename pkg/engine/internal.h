@@ -63,6 +63,7 @@ enum step_id {
 	STEP_POWER_ON,
 	STEP_WAIT_INVENTORY,
 	STEP_WAIT_AGENT,
+	STEP_CHOOSE_DISK,
 	STEP_CLEAN,
 	STEP_WRITE,
 	STEP_BOOT_ENTRY,
@@ -141,7 +142,9 @@ struct node {
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
 	struct json *root_hints;   /* in the agent's grammar */
-	struct json *config_drive; /* member names → texts; while a deployment runs */
+	bool root_hints_default;   /* the machine's only disk will do, too */
+	struct json *config_drive; /* member names → texts, user_data in base64; while a deployment
+				      runs */
 
 	struct bmc *bmc;
 	bool bmc_open_insecure;	  /* as it was opened */
@@ -162,7 +165,8 @@ struct node {
 	/* record.serial of the save under way, and of the last that this process knows stored. */
 	int64_t sent_serial, stored_serial;
 	uint64_t save_serial;
-	unsigned save_failures;
+	unsigned save_failures; /* in a row */
+	struct err *save_error; /* of the last one */
 	struct timer save_timer;
 	struct {
 		node_saved_fn fn;
@@ -181,6 +185,8 @@ struct node {
 			      */
 
 	struct json *inventory;
+	char (*nics)[18]; /* known by the last inventory that was stored */
+	size_t nic_count;
 	struct pending_answer inspection; /* held until the controller has stored the data */
 	struct timer inspection_timer;
 	struct node_progress progress;
@@ -220,6 +226,8 @@ void node_forget_old_uid(struct node *n);
 struct node_ticket *node_ticket_new(struct node *n, uint64_t serial);
 /* The node, if it is still the same one, else NULL. Frees the ticket. */
 struct node *node_ticket_take(struct node_ticket *t, uint64_t *ret_serial);
+/* The record could not be stored several times in a row; NULL: all is well, or it may yet be. */
+const struct err *node_save_trouble(const struct node *n);
 /* Saves the record; op_advance() runs when it is stored. */
 void node_save(struct node *n);
 /* The same, and tells fn. */
@@ -231,6 +239,8 @@ void node_event(struct node *n, bool warning, const char *reason, const char *fm
 	_printf_(4, 5);
 void node_add_mac(struct node *n, const char *mac);
 void node_drop_mac(struct node *n, const char *mac);
+/* The NICs of n->inventory become the host's, in place of those of the one before. */
+void node_take_nics(struct node *n);
 usec_t node_now(const struct node *n);
 usec_t node_wall(const struct node *n);
 

@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "agentapi/messages.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/internal.h"
@@ -112,12 +114,12 @@ static void add_old_uid(struct node *n)
 
 static void tell_waiter(struct node *n, bool stored);
 
-static void forget_macs(struct node *n)
+static void forget_nics(struct node *n)
 {
-	struct map *macs = &n->engine->macs;
-	map_for_each(macs, i)
-		if (macs->entries[i].value == n)
-			map_remove(macs, macs->entries[i].key);
+	for (size_t i = 0; i < n->nic_count; i++)
+		node_drop_mac(n, n->nics[i]);
+	free(TAKE_PTR(n->nics));
+	n->nic_count = 0;
 }
 
 struct node *node_free(struct node *n)
@@ -131,7 +133,8 @@ struct node *node_free(struct node *n)
 	tell_waiter(n, false);
 	timer_stop(&n->wake);
 	timer_stop(&n->save_timer);
-	forget_macs(n);
+	forget_nics(n);
+	node_drop_mac(n, n->boot_mac);
 	map_remove(&e->nodes, n->key);
 	node_forget_old_uid(n);
 	if (map_get(&e->uids, n->uid) == n)
@@ -147,7 +150,7 @@ struct node *node_free(struct node *n)
 	free(n->bmc_address), free(n->username), free(n->boot_mac);
 	free(n->fixed_address), free(n->fixed_error);
 	err_keep(&n->verify_error, NULL), err_keep(&n->power_error, NULL);
-	err_keep(&n->unreadable, NULL);
+	err_keep(&n->unreadable, NULL), err_keep(&n->save_error, NULL);
 	err_keep(&n->bmc_ask.err, NULL), err_keep(&n->agent_ask.err, NULL);
 	free(n->uid), free(n->key);
 	free(n);
@@ -191,6 +194,25 @@ void node_drop_mac(struct node *n, const char *mac)
 		map_remove(&n->engine->macs, mac);
 }
 
+static void take_nic(void *data, const char *mac)
+{
+	struct node *n = data;
+	/* What another host has, by its specification or inventory, stays its own. */
+	if (n->nic_count >= AGENT_NICS_MAX || map_get(&n->engine->macs, mac))
+		return;
+	node_add_mac(n, mac);
+	memcpy(n->nics[n->nic_count++], mac, sizeof(*n->nics));
+}
+
+void node_take_nics(struct node *n)
+{
+	forget_nics(n);
+	node_add_mac(n, n->boot_mac);
+	size_t found = json_count(json_get_path(n->inventory, "inventory.interfaces"));
+	n->nics = xcalloc(MIN(found, (size_t)AGENT_NICS_MAX) + 1, sizeof(*n->nics));
+	agent_inspection_macs(n->inventory, take_nic, n);
+}
+
 /* --- saving ------------------------------------------------------------------------------------
  */
 
@@ -200,6 +222,14 @@ static void tell_waiter(struct node *n, bool stored)
 	n->saved_waiter.fn = NULL;
 	if (fn)
 		fn(n->saved_waiter.data, stored ? n : NULL);
+}
+
+/* What may be a hiccup of the API server is not told to people. */
+enum { SAVE_FAILURES_TOLD = 3 };
+
+const struct err *node_save_trouble(const struct node *n)
+{
+	return n->saving && n->save_failures >= SAVE_FAILURES_TOLD ? n->save_error : NULL;
 }
 
 static void after_save_error(struct node *n, const struct err *err)
@@ -219,8 +249,11 @@ static void after_save_error(struct node *n, const struct err *err)
 	/* `saving` stays: a timer of the step before must not start one that is not on record. */
 	usec_t delay = USEC_PER_SEC << MIN(n->save_failures, 5u);
 	n->save_failures++;
+	err_keep(&n->save_error, err);
 	log_warn("cannot store the record; trying again", "host", n->key, "error", err->text);
 	timer_set_in(&n->save_timer, delay);
+	if (n->save_failures == SAVE_FAILURES_TOLD)
+		node_kick(n);
 }
 
 static void on_saved(void *data, const struct err *err)
@@ -233,9 +266,13 @@ static void on_saved(void *data, const struct err *err)
 		after_save_error(n, err);
 		return;
 	}
+	bool told = node_save_trouble(n) != NULL;
 	n->saving = false;
 	n->save_failures = 0;
 	n->stored_serial = n->sent_serial;
+	err_keep(&n->save_error, NULL);
+	if (told)
+		node_kick(n);
 	if (n->save_again) {
 		node_save(n);
 		return;
@@ -348,6 +385,13 @@ bool engine_knows(const struct engine *e, const char *key)
 {
 	const struct node *n = node_find(e, key);
 	return n && !n->lost;
+}
+
+void engine_store(struct engine *e, const char *key)
+{
+	struct node *n = node_find(e, key);
+	if (n)
+		node_save(n);
 }
 
 static int load_record(struct node *n, const struct json *record, struct err *err)

@@ -48,6 +48,7 @@ static const struct op_row deploy_rows[] = {
 	{ STEP_BOOT_NETWORK, agent_found },
 	{ STEP_POWER_ON, agent_found },
 	{ STEP_WAIT_AGENT, agent_found },
+	{ STEP_CHOOSE_DISK, NULL },
 	{ STEP_CLEAN, is_clean },
 	{ STEP_WRITE, NULL },
 	{ STEP_BOOT_ENTRY, boots_by_bios },

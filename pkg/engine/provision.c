@@ -106,6 +106,7 @@ static void take_settings(struct node *n, const struct prov_host *host)
 	n->cleaning = host->cleaning;
 	json_free(n->root_hints);
 	n->root_hints = hints_for_agent(host->root_hints);
+	n->root_hints_default = host->root_hints_default;
 	if (!streq(n->boot_mac, host->boot_mac))
 		node_drop_mac(n, n->boot_mac);
 	take_string(&n->boot_mac, str_or(host->boot_mac, ""));
@@ -134,8 +135,13 @@ static int check_host(const struct node *n, const struct prov_host *host, struct
 					   ? NULL
 					   : map_get(&n->engine->macs, host->boot_mac);
 	if (owner && owner != n)
-		return err_set(err, ERR_CONFLICT, "MAC address %s conflicts with existing node %s",
-			       host->boot_mac, owner->key);
+		return err_set(err, ERR_CONFLICT,
+			       "MAC address %s conflicts with existing node %s%s", host->boot_mac,
+			       owner->key,
+			       streq(owner->boot_mac, host->boot_mac)
+				       ? ""
+				       : ", whose last inspection found a NIC with it; if that is "
+					 "wrong, inspect that host again");
 	struct bmc_address address = { 0 };
 	int r = bmc_address_parse(str_or(host->bmc_address, ""), &address, err);
 	if (r < 0)
@@ -203,6 +209,21 @@ static bool retry_verify(const struct node *n, const struct prov_register *param
 	return changed || (!n->verified && !told);
 }
 
+/* Ends by itself, with a kick. Nothing else is done to the host meanwhile. */
+static bool cannot_store(const struct node *n, struct prov_result *ret)
+{
+	const struct err *trouble = node_save_trouble(n);
+	struct err err;
+	if (!trouble)
+		return false;
+	err_set(&err, trouble->kind,
+		"cannot store the HostRecord, without which nothing is done to the machine: %s",
+		trouble->text);
+	failed(ret, err.text);
+	ret->passing = true;
+	return true;
+}
+
 static void register_host(struct provisioner *p, const struct prov_host *host,
 			  const struct prov_register *params, const char **ret_node_id,
 			  struct prov_result *ret)
@@ -212,6 +233,8 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 		return;
 	struct err err = { 0 };
 	*ret_node_id = n->uid;
+	if (cannot_store(n, ret))
+		return;
 	if (check_identity(n, host, params, &err) < 0 || check_host(n, host, &err) < 0) {
 		failed(ret, err.text);
 		return;
@@ -310,6 +333,8 @@ static void prepare(struct provisioner *p, const struct prov_host *host,
 	if (!n)
 		return;
 	/* The controller is past inspecting: the inventory is stored. */
+	if (n->inventory)
+		node_take_nics(n);
 	node_release_inspection(n, 202);
 	n->inventory = json_free(n->inventory);
 	if (n->state == NODE_INSPECTING)
@@ -351,8 +376,12 @@ static void take_config_drive(struct node *n, const struct prov_config_drive *dr
 	json_free(n->config_drive);
 	n->config_drive = json_new_object();
 	json_set_string(n->config_drive, "meta_data", drive->meta_data);
-	json_set_string(n->config_drive, "user_data", drive->user_data);
 	json_set_string(n->config_drive, "network_data", drive->network_data);
+	if (!drive->user_data)
+		return;
+	_cleanup_(secret_freep) char *encoded = base64_encode(drive->user_data,
+							      drive->user_data_len);
+	json_set_string(n->config_drive, "user_data", encoded);
 }
 
 static const struct {
@@ -375,7 +404,7 @@ static int check_image(const struct prov_image *image, struct err *err)
 				       "images of %s %s are not supported: %s",
 				       refused_images[i].what, value, refused_images[i].advice);
 	}
-	if (!str_has_prefix(image->url, "http://") && !str_has_prefix(image->url, "https://"))
+	if (!str_is_http_url(image->url))
 		return err_set(err, ERR_INVALID, "image URL %s: only http and https are supported",
 			       image->url);
 	if (str_empty(image->checksum))

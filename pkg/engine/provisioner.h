@@ -35,7 +35,10 @@ struct prov_host {
 	const char *dhcp_address; /* the one that boot_mac shall have; NULL: any */
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
-	const struct json *root_hints; /* spec.rootDeviceHints in effect; NULL: none */
+	const struct json *root_hints; /* in effect, in the grammar of rootDeviceHints; NULL: none,
+					  the agent chooses */
+	/* root_hints are nobody's wish but a default: the machine's only disk will do, too. */
+	bool root_hints_default;
 };
 
 enum prov_outcome {
@@ -49,6 +52,7 @@ struct prov_result {
 	bool started;	 /* this call started or changed something */
 	usec_t requeue;	 /* ask again at the latest after so long; 0: only when kicked */
 	char error[512]; /* PROV_FAILED: what failed, where, and what to do */
+	bool passing;	 /* PROV_FAILED: ends by itself, with a kick; to be told once */
 };
 
 struct prov_register {
@@ -78,11 +82,12 @@ struct prov_image {
 };
 
 /* Contents of the config drive: NULL members are left out. JSON texts for metadata and network
- * data. */
+ * data; user data are any bytes. */
 struct prov_config_drive {
 	const char *meta_data;
-	const char *user_data;
 	const char *network_data;
+	const void *user_data;
+	size_t user_data_len;
 };
 
 struct prov_provision {

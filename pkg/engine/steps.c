@@ -2,6 +2,7 @@
  * is missing; it never assumes that it runs for the first time (op.c says why). All waiting is done
  * by returning STEP_WAIT. */
 
+#include <ctype.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "agentapi/messages.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "crypt/crypt.h"
 #include "engine/internal.h"
 #include "metrics/metrics.h"
 #include "wire/configdrive.h"
@@ -349,6 +351,61 @@ static enum step_result run_command(struct node *n, const char *extension, const
 	return STEP_WAIT;
 }
 
+/* --- the disk --------------------------------------------------------------------------------- */
+
+static struct json *choose_params(struct node *n, struct err *err)
+{
+	(void)err;
+	struct json *params = json_new_object();
+	json_set(params, "node", node_for_agent(n));
+	return params;
+}
+
+static const char *why_this_disk(const struct node *n)
+{
+	if (!n->root_hints)
+		return "there are no root device hints, so the agent chose";
+	return n->root_hints_default ? "the default, as neither spec.rootDeviceHints nor "
+				       "spec.hardwareProfile names one"
+				     : "by the root device hints";
+}
+
+static void tell_disk(struct node *n, const struct json *disk)
+{
+	const char *model = json_get_string(disk, "model"),
+		   *serial = json_get_string(disk, "serial");
+	double size = (double)json_get_int(disk, "size", 0) / (1 << 30);
+	node_event(n, false, "RootDevice",
+		   "The image will be written to %.64s (%.1f GiB%s%.64s%s%.64s): %s",
+		   str_or(json_get_string(disk, "name"), "?"), size, str_empty(model) ? "" : ", ",
+		   str_or(model, ""), str_empty(serial) ? "" : ", serial ", str_or(serial, ""),
+		   why_this_disk(n));
+}
+
+/* Asked and told before anything is erased, so that a wish which no disk fulfils costs none. An
+ * agent that is not ours does not know the question; it looks for the disk when it writes. */
+static enum step_result run_choose_disk(struct node *n, struct err *err)
+{
+	bool unknown = n->agent_ask.state == ASK_FAILED &&
+		       (n->agent_ask.err->code == 404 || n->agent_ask.err->code == 400);
+	if (unknown) {
+		_cleanup_(freep) char *hints = n->root_hints ? json_to_string(n->root_hints) : NULL;
+		n->agent_ask.state = ASK_IDLE;
+		node_event(n, false, "RootDevice",
+			   "The agent chooses the disk when it writes the image, by the root "
+			   "device hints %.300s",
+			   str_or(hints, "(none: the smallest of at least 4 GiB)"));
+		return STEP_DONE;
+	}
+	enum step_result r = run_command(n, "ingot", "choose_disk", "choosing the disk",
+					 choose_params, err);
+	if (r == STEP_DONE)
+		tell_disk(n, agent_command_result(n->agent_answer, "choose_disk"));
+	return r;
+}
+
+/* --- cleaning --------------------------------------------------------------------------------- */
+
 static struct json *clean_params(struct node *n, struct err *err)
 {
 	(void)err;
@@ -369,13 +426,19 @@ static enum step_result run_clean(struct node *n, struct err *err)
 
 /* --- image ------------------------------------------------------------------------------------ */
 
-static const char *last_part(const char *url)
+/* The stock agent names a file by it. */
+static char *image_id(const char *url)
 {
-	const char *slash = strrchr(url, '/');
-	return slash && slash[1] ? slash + 1 : url;
+	size_t end = strcspn(url, "?#"), start;
+	while (end > 0 && url[end - 1] == '/')
+		end--;
+	for (start = end; start > 0 && url[start - 1] != '/'; start--)
+		;
+	return end > start ? xstrndup(url + start, end - start) : xstrdup("image");
 }
 
-/* The stock agent reads the first; ours goes on at the next when one fails. */
+/* The stock agent tries one after the other from the start; ours goes on at the next when one
+ * fails. */
 static void add_urls(const struct node *n, struct json *info)
 {
 	const struct engine_options *o = &n->engine->options;
@@ -383,29 +446,50 @@ static void add_urls(const struct node *n, struct json *info)
 	const char *const *place = o->image_places ? o->image_places(o->image_places_data,
 								     n->record.image.url)
 						   : NULL;
-	json_append(urls, json_new_string(n->record.image.url));
+	_cleanup_(freep) char *url = str_plain_url(n->record.image.url);
+	json_append(urls, json_new_string(url));
 	for (; place && *place; place++)
 		json_append(urls, json_new_string(*place));
+}
+
+/* By its length in hex digits, as agents do it; NULL: not one of them. */
+static const char *digest_by_length(const char *hex)
+{
+	static const enum digest known[] = { DIGEST_SHA256, DIGEST_SHA512 };
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strlen(hex) == 2 * digest_size(known[i]))
+			return digest_name(known[i]);
+	return NULL;
+}
+
+/* The stock agent demands both of os_hash_algo and os_hash_value or neither, takes a URL in the
+ * second, and compares schemes and hex digits in lower case. */
+static void add_checksum(const struct node *n, struct json *info)
+{
+	const char *type = n->record.image.checksum_type;
+	_cleanup_(freep) char *value = str_plain_url(n->record.image.checksum);
+	bool url = str_is_http_url(value);
+	for (char *p = value; !url && *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	if (str_empty(type) || streq(type, "auto"))
+		type = url ? NULL : digest_by_length(value);
+	json_set_string(info, "checksum", value);
+	if (!type)
+		return;
+	json_set_string(info, "os_hash_algo", type);
+	json_set_string(info, "os_hash_value", value);
 }
 
 static struct json *image_info(const struct node *n)
 {
 	const struct node_record *r = &n->record;
 	struct json *info = json_new_object();
-	json_set_string(info, "id", last_part(r->image.url));
+	_cleanup_(freep) char *id = image_id(r->image.url);
+	json_set_string(info, "id", id);
 	add_urls(n, info);
 	if (!str_empty(r->image.format))
 		json_set_string(info, "disk_format", r->image.format);
-	bool url = str_has_prefix(r->image.checksum, "http://") ||
-		   str_has_prefix(r->image.checksum, "https://");
-	bool named = !str_empty(r->image.checksum_type) && !streq(r->image.checksum_type, "auto");
-	/* A literal with a named algorithm goes as the pair, all else for the agent to tell apart.
-	 */
-	json_set_string(info, "checksum", r->image.checksum);
-	if (named)
-		json_set_string(info, "os_hash_algo", r->image.checksum_type);
-	if (named && !url)
-		json_set_string(info, "os_hash_value", r->image.checksum);
+	add_checksum(n, info);
 	json_set_string(info, "node_uuid", node_agent_uid(n));
 	json_set_bool(info, "stream_raw_images", true);
 	json_set_string(info, "image_type", "whole-disk");
@@ -415,14 +499,19 @@ static struct json *image_info(const struct node *n)
 
 static int config_drive(const struct node *n, char **ret, struct err *err)
 {
-	const char *user_data = json_get_string(n->config_drive, "user_data");
+	const char *encoded = json_get_string(n->config_drive, "user_data");
+	void *user_data = NULL;
 	struct configdrive_files files = {
 		.meta_data = json_get_string(n->config_drive, "meta_data"),
-		.user_data = user_data,
-		.user_data_len = user_data ? strlen(user_data) : 0,
 		.network_data = json_get_string(n->config_drive, "network_data"),
 	};
+	if (encoded && base64_decode(encoded, strlen(encoded), &user_data, &files.user_data_len) ==
+			       0) /* encoded by ourselves */
+		files.user_data = user_data;
 	int r = configdrive_build_text(&files, node_wall(n), ret, err);
+	if (user_data)
+		secret_zero(user_data, files.user_data_len);
+	free(user_data);
 	return r < 0 ? err_wrap(err, "host %s: config drive", n->key) : 0;
 }
 
@@ -596,6 +685,8 @@ const struct step steps[_STEP_MAX] = {
 				  ramdisk_words, true },
 	[STEP_WAIT_AGENT] = { "wait for agent", NULL, run_wait_agent, TIMEOUT(boot), ramdisk_words,
 			      true },
+	[STEP_CHOOSE_DISK] = { "choose disk", NULL, run_choose_disk, TIMEOUT(boot),
+			       "the agent to find the disk", false },
 	[STEP_CLEAN] = { "clean metadata", NULL, run_clean, TIMEOUT(step),
 			 "the agent to clean the disks", false },
 	[STEP_WRITE] = { "write image", enter_write, run_write, TIMEOUT(step),

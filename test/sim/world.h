@@ -40,12 +40,16 @@ struct machine {
 	enum disk_state disk;
 	char *image; /* checksum of what is on the disk */
 	char *writing;
-	char *reads_from; /* URLs of the last write, with blanks between */
+	char *reads_from;	 /* URLs of the last write, with blanks between */
+	struct json *image_info; /* of the last write, as it came */
 	bool cleaned;
 	/* counted; os_boots: of a written image */
 	usec_t write_began;
 	unsigned progress_asks;
-	unsigned ramdisk_boots, os_boots, writes_begun, writes_done, cleans, boot_entries;
+	unsigned ramdisk_boots, os_boots, writes_begun, writes_done, cleans, boot_entries, choices;
+	char *asked;  /* the node's properties in the last question for the disk */
+	bool stock;   /* the agent is the stock one: it knows no command of Ingot's */
+	bool no_disk; /* none fits the hints */
 };
 
 struct world {

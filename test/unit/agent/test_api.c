@@ -367,6 +367,55 @@ static char *write_body(const char *url, const char *sum, const char *drive, con
 		url, sum, drive, hints);
 }
 
+/* A disk in the made-up /sys alone: it is chosen, not opened. */
+static void add_disk(const char *name, unsigned gib, const char *serial)
+{
+	char command[1024];
+	snprintf(command, sizeof(command),
+		 "cd %s && mkdir -p sys/block/%s && echo %llu > sys/block/%s/size && "
+		 "echo %s > sys/block/%s/serial",
+		 t.root, name, (unsigned long long)gib << 21, name, serial, name);
+	assert_int_equal(system(command), 0);
+}
+
+static const char *choose(const char *properties)
+{
+	char body[512];
+	snprintf(body, sizeof(body),
+		 "{\"name\": \"ingot.choose_disk\", \"params\": {\"node\": {\"uuid\": \"u\", "
+		 "\"properties\": %s}}}",
+		 properties);
+	assert_int_equal(post(body, false), 200);
+	return streq(text("command_status"), "SUCCEEDED") ? text("command_result.name")
+							  : text("command_error.details");
+}
+
+#define DEFAULT_SDA                                                                                \
+	"{\"root_device\": {\"name\": \"s== /dev/sda\"}, \"ingot_root_device_default\": true}"
+
+/* Which disk it will be, and that a default falls back to an only disk but to none of several. */
+static void test_choose_disk(void **state)
+{
+	(void)state;
+	const char *refusal = choose(DEFAULT_SDA);
+	assert_non_null(strstr(refusal, "there are 0 others: none"));
+	add_disk("vdx", 6, "first");
+	assert_string_equal(choose(DEFAULT_SDA), "/dev/vdx");
+	assert_string_equal(text("command_result.serial"), "first");
+	/* A wish is a wish. */
+	refusal = choose("{\"root_device\": {\"name\": \"s== /dev/sda\"}}");
+	assert_non_null(strstr(refusal, "no disk matches"));
+	add_disk("vdy", 5, "second");
+	refusal = choose(DEFAULT_SDA);
+	assert_non_null(strstr(refusal, "/dev/vdx (6.0 GiB, serial first)"));
+	assert_non_null(strstr(refusal, "/dev/vdy (5.0 GiB, serial second)"));
+	assert_non_null(strstr(refusal, "spec.rootDeviceHints"));
+	assert_string_equal(choose("{\"root_device\": {\"serial\": \"s== second\"}}"), "/dev/vdy");
+	assert_string_equal(choose("{}"), "/dev/vdy"); /* the smallest */
+	add_disk("sda", 7, "third");
+	assert_string_equal(choose(DEFAULT_SDA), "/dev/sda");
+}
+
 static void test_write_image(void **state)
 {
 	(void)state;
@@ -493,8 +542,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_open_paths),	TEST(test_token),	  TEST(test_bad_requests),
 		TEST(test_steps_lists), TEST(test_execute),	  TEST(test_refused_commands),
-		TEST(test_power),	TEST(test_logs_and_sync), TEST(test_write_image),
-		TEST(test_erase),
+		TEST(test_power),	TEST(test_logs_and_sync), TEST(test_choose_disk),
+		TEST(test_write_image), TEST(test_erase),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/internal.h"
 #include "sim/world.h"
 
 static const char key[] = "metal3/node-1", uid[] = "11111111-1111-4111-8111-111111111111";
@@ -38,6 +40,7 @@ struct rig {
 	struct prov_result result;
 	const struct json *inventory;
 	struct json *hints;
+	char told[512]; /* the last event about the disk */
 };
 
 /* A save on its way to the storage. */
@@ -103,9 +106,12 @@ static void kick(void *data, const char *k)
 
 static void event(void *data, const char *k, bool warning, const char *reason, const char *message)
 {
-	(void)k, (void)reason;
+	struct rig *rig = data;
+	(void)k;
 	check_shown(message);
-	((struct rig *)data)->warnings += warning;
+	rig->warnings += warning;
+	if (streq(reason, "RootDevice"))
+		snprintf(rig->told, sizeof(rig->told), "%s", message);
 }
 
 static int check_address(void *data, const char *address, struct err *err)
@@ -217,9 +223,14 @@ enum want {
 	WANT_ADOPT
 };
 
+/* Bytes: gzip has a NUL among its first. */
+static const char user_data_a[] = "\x1f\x8b\x08\x00\x00after a NUL\xff";
+
 static const struct prov_provision image_a = {
 	.image = { "http://10.0.0.1/a.raw", "aaaa", "sha256", "raw" },
-	.config_drive = { "{\"uuid\":\"x\"}", "#cloud-config\n", NULL },
+	.config_drive = { .meta_data = "{\"uuid\":\"x\"}",
+			  .user_data = user_data_a,
+			  .user_data_len = sizeof(user_data_a) - 1 },
 };
 static const struct prov_provision image_b = { .image = { "http://10.0.0.1/b.raw", "bbbb", "sha256",
 							  "raw" } };
@@ -632,6 +643,155 @@ static void test_images_refused(void **state)
 	rig_free(rig);
 }
 
+/* Read by tools that know nothing of us. */
+static void test_user_data_bytes(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(1);
+	char path[] = "/tmp/ingot-drive-XXXXXX", command[100];
+	static char iso[1 << 20];
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	const char *drive = json_get_string(rig->machine->image_info, "configdrive");
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, drive, strlen(drive)), strlen(drive));
+	close(fd);
+	snprintf(command, sizeof(command), "base64 -d %s | gzip -dc", path);
+	FILE *p = popen(command, "re"); // NOLINT: the path is ours
+	assert_non_null(p);
+	size_t n = fread(iso, 1, sizeof(iso), p);
+	assert_int_equal(pclose(p), 0);
+	unlink(path);
+	assert_non_null(memmem(iso, n, user_data_a, sizeof(user_data_a) - 1));
+	rig_free(rig);
+}
+
+#define HEX64  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define UPPER  "0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF"
+#define HEX128 HEX64 HEX64
+#define MD5SUM "0123456789abcdef0123456789abcdef"
+
+/* What goes to an agent, in the words that the stock one (10.2 and 13) takes: both of the pair or
+ * neither, a URL in its second half, all in lower case. world.c holds every write to the stock
+ * validator. */
+static void test_image_info(void **state)
+{
+	(void)state;
+	static const struct {
+		struct prov_image image;
+		const char *id, *url, *checksum, *algo, *value;
+	} rows[] = {
+		{ { "http://x/i.raw", "http://x/SUMS", "sha256", "raw" },
+		  "i.raw",
+		  "http://x/i.raw",
+		  "http://x/SUMS",
+		  "sha256",
+		  "http://x/SUMS" },
+		{ { "http://x/i.raw", "http://x/SUMS", "", "" },
+		  "i.raw",
+		  "http://x/i.raw",
+		  "http://x/SUMS",
+		  NULL,
+		  NULL },
+		{ { "HTTP://x/d/i.raw?token=a/b", "HTTPS://x/SUMS", "auto", "raw" },
+		  "i.raw",
+		  "http://x/d/i.raw?token=a/b",
+		  "https://x/SUMS",
+		  NULL,
+		  NULL },
+		{ { "Https://x/i", "Http://x/Sums", "md5", "raw" },
+		  "i",
+		  "https://x/i",
+		  "http://x/Sums",
+		  "md5",
+		  "http://x/Sums" },
+		{ { "http://x/i", UPPER, "sha256", "" },
+		  "i",
+		  "http://x/i",
+		  HEX64,
+		  "sha256",
+		  HEX64 },
+		{ { "http://x/i", UPPER, "", "" }, "i", "http://x/i", HEX64, "sha256", HEX64 },
+		{ { "http://x/i", HEX128, "auto", "" },
+		  "i",
+		  "http://x/i",
+		  HEX128,
+		  "sha512",
+		  HEX128 },
+		{ { "http://x/", MD5SUM, "", "" }, "x", "http://x/", MD5SUM, NULL, NULL },
+		{ { "http://x/i/#f", MD5SUM, "md5", "" },
+		  "i",
+		  "http://x/i/#f",
+		  MD5SUM,
+		  "md5",
+		  MD5SUM },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct rig *rig = rig_new(10);
+		to_available(rig);
+		struct prov_provision p = { .image = rows[i].image };
+		ask(rig, WANT_PROVISION, &p, false);
+		advance(rig, 90 * USEC_PER_SEC);
+		const struct json *info = rig->machine->image_info;
+		assert_string_equal(json_get_string(info, "id"), rows[i].id);
+		assert_string_equal(rig->machine->reads_from, rows[i].url);
+		assert_string_equal(json_get_string(info, "checksum"), rows[i].checksum);
+		assert_true(streq(json_get_string(info, "os_hash_algo"), rows[i].algo));
+		assert_true(streq(json_get_string(info, "os_hash_value"), rows[i].value));
+		rig_free(rig);
+	}
+}
+
+/* Which disk it is going to be is asked and told before anything is erased. */
+static void test_disk_is_told(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(11);
+	json_parse("{\"deviceName\": \"/dev/sda\"}", 26, &rig->hints, NULL);
+	rig->host.root_hints = rig->hints;
+	rig->host.root_hints_default = true;
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &image_a, false);
+	while (!*rig->told)
+		advance(rig, USEC_PER_SEC / 10);
+	assert_int_equal(rig->machine->cleans + rig->machine->writes_begun, 0);
+	assert_non_null(strstr(rig->told, "will be written to /dev/sda"));
+	assert_string_equal(rig->machine->asked, "{\"root_device\":{\"name\":\"s== /dev/sda\"},"
+						 "\"ingot_root_device_default\":true}");
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_int_equal(rig->machine->choices, 1);
+	rig->host.root_hints_default = false; /* a person has asked for it */
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
+	assert_string_equal(rig->machine->asked, "{\"root_device\":{\"name\":\"s== /dev/sda\"}}");
+	rig_free(rig);
+}
+
+static void test_no_disk_fits(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(11);
+	to_available(rig);
+	rig->machine->no_disk = true;
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "no disk matches"));
+	assert_int_equal(rig->machine->cleans + rig->machine->writes_begun, 0);
+	rig_free(rig);
+}
+
+/* It has no such question: it finds the disk when it writes. */
+static void test_stock_agent_is_not_asked(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(11);
+	rig->machine->stock = true;
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_non_null(strstr(rig->told, "when it writes"));
+	assert_int_equal(rig->machine->choices, 0);
+	rig_free(rig);
+}
+
 static void test_storage_away(void **state)
 {
 	(void)state;
@@ -644,7 +804,17 @@ static void test_storage_away(void **state)
 	/* Nothing is done to hardware that was not written down. */
 	assert_int_equal(rig->machine->bmc->power_ons, ons);
 	assert_int_equal(rig->machine->bmc->boot_changes, boots);
+	/* Told, and no reason to do anything else; known to be over as soon as it is. */
+	ask(rig, WANT_REGISTER, NULL, false);
+	assert_int_equal(rig->result.outcome, PROV_FAILED);
+	assert_true(rig->result.passing);
+	assert_non_null(strstr(rig->result.error, "cannot store the HostRecord"));
+	_cleanup_(json_freep) struct json *described = engine_describe(rig->engine, key);
+	assert_non_null(json_get_string(described, "trouble"));
+	unsigned kicks = rig->kicks;
 	rig->storage_away = false;
+	advance(rig, USEC_PER_MIN);
+	assert_true(rig->kicks > kicks);
 	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
 	rig_free(rig);
 }
@@ -665,6 +835,7 @@ static void test_storage_goes_away(void **state)
 	assert_int_equal(rig->machine->bmc->boot_changes, 0);
 	assert_int_equal(rig->machine->bmc->power_ons, ons);
 	rig->storage_away = false;
+	advance(rig, USEC_PER_MIN); /* it is told as an error until the next try */
 	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
 	rig_free(rig);
 }
@@ -1317,11 +1488,129 @@ static void test_agents_come_from_their_address(void **state)
 	assert_int_equal(post_inventory(rig, mac, "10.2.0.9"), 404);
 	assert_int_equal(rig->warnings, 0); /* a stranger cannot end the operation either */
 	assert_int_equal(post_inventory(rig, mac, "10.2.0.1"), 503);
-	/* The inventory made its other NIC known, which cannot take the address away. */
-	assert_int_equal(give_slot(rig, "52:54:00:00:99:99", "10.2.0.9"), ERR_EXISTS);
+	/* Its other NIC is unknown until the inventory is stored, and cannot take the address away
+	 * afterwards. */
+	assert_int_equal(give_slot(rig, "52:54:00:00:99:99", "10.2.0.9"), ERR_BUSY);
 	assert_string_equal(engine_slot_get(rig->engine, mac), "10.2.0.1");
 	struct answer a = lookup(rig, mac, "10.2.0.1");
 	assert_int_equal(strlen(a.token), 43);
+	rig_free(rig);
+}
+
+/* Posts an inventory with `count` NICs 02:00:00:00:SERIES:xx besides its own; the status, 0 while
+ * the answer is held. */
+static int post_nics(struct rig *rig, unsigned series, unsigned count, struct answer *a)
+{
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	struct json *body = NULL;
+	strbuf_addf(&text, "{\"inventory\":{\"interfaces\":[{\"mac_address\":\"%s\"}",
+		    rig->machine->mac);
+	for (unsigned i = 0; i < count; i++)
+		strbuf_addf(&text, ",{\"mac_address\":\"02:00:00:%02X:%02x:%02x\"}", series, i >> 8,
+			    i & 255);
+	strbuf_adds(&text, "]},\"logs\":\"of no use\"}");
+	assert_int_equal(json_parse(text.data, text.len, &body, NULL), 0);
+	*a = (struct answer){ 0 };
+	engine_agent_inspection(rig->engine, body, "10.2.0.1", keep_answer, a);
+	advance(rig, 5 * USEC_PER_SEC);
+	return a->status;
+}
+
+/* Registers a second host with that MAC, and removes it again. */
+static bool may_register(struct rig *rig, const char *mac)
+{
+	struct prov_host other = rig->host;
+	const char *node_id;
+	other.key = "metal3/node-2";
+	other.uid = "22222222-2222-4222-8222-222222222222";
+	other.boot_mac = mac;
+	engine_load(rig->engine, other.key, other.uid, NULL);
+	rig->prov->ops->register_host(rig->prov, &other, &(struct prov_register){ 0 }, &node_id,
+				      &rig->result);
+	bool may = rig->result.outcome != PROV_FAILED;
+	if (!may)
+		assert_non_null(strstr(rig->result.error, "last inspection found a NIC"));
+	return may;
+}
+
+/* What an inventory says of NICs counts once the controller has stored it, and until the next. */
+static void test_nics_of_stored_inventory(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(33);
+	struct answer a, again, held[40];
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(post_nics(rig, 1, 256, &a), 400);
+	for (unsigned i = 0; i < 40; i++) {
+		assert_int_equal(post_nics(rig, 16 + i, 255, &held[i]), 0);
+		assert_int_equal(rig->engine->macs.count, 1); /* its boot NIC */
+	}
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	assert_null(json_get(rig->inventory, "logs"));
+	assert_int_equal(rig->engine->macs.count, 1);
+	assert_int_equal(post_nics(rig, 2, 3, &again), 0);
+	assert_int_equal(reach(rig, WANT_PREPARE, NULL, false), PROV_DONE);
+	assert_int_equal(again.status, 202);
+	assert_int_equal(rig->engine->macs.count, 4);
+	assert_false(may_register(rig, "02:00:00:02:00:01"));
+	/* The answer got lost: the agent posts again, and is told that all is well. */
+	assert_int_equal(post_nics(rig, 4, 9, &again), 202);
+	assert_int_equal(rig->engine->macs.count, 4);
+	/* Another inspection, another card. */
+	restart_engine(rig);
+	engine_load(rig->engine, key, uid, rig->record);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(rig->engine->macs.count, 1);
+	assert_true(may_register(rig, "02:00:00:02:00:01"));
+	rig_free(rig);
+}
+
+/* The NICs of one inventory are dropped with the next. */
+static void test_nics_of_the_next_inventory(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(34);
+	struct answer a, next;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	struct node *n = node_find(rig->engine, key);
+	assert_int_equal(post_nics(rig, 1, 255, &a), 0);
+	node_take_nics(n);
+	assert_int_equal(rig->engine->macs.count, 256);
+	assert_int_equal(post_nics(rig, 2, 2, &next), 0);
+	node_take_nics(n);
+	assert_int_equal(rig->engine->macs.count, 3);
+	assert_null(map_get(&rig->engine->macs, "02:00:00:01:00:01"));
+	assert_ptr_equal(map_get(&rig->engine->macs, "02:00:00:02:00:01"), n);
+	assert_ptr_equal(map_get(&rig->engine->macs, rig->machine->mac), n);
+	rig_free(rig);
+}
+
+static void test_inventory_is_bounded(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(35);
+	struct answer a = { 0 };
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	struct json *body = json_new_object();
+	struct json *nic = json_append(
+		json_set(json_make_object(body, "inventory"), "interfaces", json_new_array()),
+		json_new_object());
+	_cleanup_(freep) char *name = xcalloc(1, (1 << 20) + 1);
+	memset(name, 'x', 1 << 20);
+	json_set_string(nic, "mac_address", rig->machine->mac);
+	json_set_string(json_get_mut(body, "inventory"), "hostname", name);
+	engine_agent_inspection(rig->engine, body, "10.2.0.1", keep_answer, &a);
+	advance(rig, 5 * USEC_PER_SEC);
+	assert_int_equal(a.status, 400);
 	rig_free(rig);
 }
 
@@ -1345,6 +1634,18 @@ static void test_inventory_only_when_inspecting(void **state)
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
 	assert_int_equal(post_inventory(rig, mac, address), 404);
 	rig_free(rig);
+}
+
+static int heartbeat_version(struct rig *rig, const char *token, const char *version)
+{
+	struct answer a = { 0 };
+	_cleanup_(json_freep) struct json *body = json_new_object();
+	json_set_string(body, "callback_url", "https://10.2.0.1:9999");
+	json_set_string(body, "agent_token", token);
+	json_set_string(body, "agent_version", version);
+	json_set_string(body, "agent_verify_ca", "certificate");
+	engine_agent_heartbeat(rig->engine, uid, body, "10.2.0.1", keep_answer, &a);
+	return a.status;
 }
 
 static int heartbeat(struct rig *rig, const char *token, const char *url, const char *source)
@@ -1375,6 +1676,10 @@ static void test_heartbeat_rules(void **state)
 	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9999", "10.2.0.9"), 400);
 	assert_int_equal(heartbeat(rig, a.token, "https://127.0.0.1:22", "10.2.0.1"), 400);
 	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9999/x", "10.2.0.1"), 400);
+	/* What goes into the record has a length. */
+	char version[66] = "";
+	memset(version, '9', 65);
+	assert_int_equal(heartbeat_version(rig, a.token, version), 400);
 	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9999", "10.2.0.1"), 202);
 	advance(rig, USEC_PER_SEC);
 	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9998", "10.2.0.1"), 400);
@@ -1822,6 +2127,11 @@ int main(void)
 		cmocka_unit_test(test_image_replaced_in_write),
 		cmocka_unit_test(test_image_changed_in_write),
 		cmocka_unit_test(test_images_refused),
+		cmocka_unit_test(test_user_data_bytes),
+		cmocka_unit_test(test_image_info),
+		cmocka_unit_test(test_disk_is_told),
+		cmocka_unit_test(test_no_disk_fits),
+		cmocka_unit_test(test_stock_agent_is_not_asked),
 		cmocka_unit_test(test_storage_away),
 		cmocka_unit_test(test_storage_goes_away),
 		cmocka_unit_test(test_storage_conflict),
@@ -1850,6 +2160,9 @@ int main(void)
 		cmocka_unit_test(test_record_missing),
 		cmocka_unit_test(test_second_machine_ends_the_operation),
 		cmocka_unit_test(test_agents_come_from_their_address),
+		cmocka_unit_test(test_nics_of_stored_inventory),
+		cmocka_unit_test(test_nics_of_the_next_inventory),
+		cmocka_unit_test(test_inventory_is_bounded),
 		cmocka_unit_test(test_inventory_only_when_inspecting),
 		cmocka_unit_test(test_callback_addresses),
 		cmocka_unit_test(test_token_of_another_address),
