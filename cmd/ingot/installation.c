@@ -178,13 +178,13 @@ static void renew_ca(struct installation_search *s, const struct json *secret,
 		finish(s, &err);
 		return;
 	}
-	log_warn("the agents' CA is made anew", "secret", SECRET_NAME, "reason", why->text);
+	log_warn("the agents' CA is made anew", "secret", SECRET_ENGINE, "reason", why->text);
 	json_set_string(json_make_object(patch, "metadata"), "resourceVersion",
 			kube_resource_version(secret));
 	struct json *data = json_make_object(patch, "data");
 	set_encoded(data, "ca.crt", ca.cert);
 	set_encoded(data, "ca.key", ca.key);
-	s->op = kube_patch(s->client, &secrets, s->ns, SECRET_NAME, NULL, KUBE_PATCH_MERGE, patch,
+	s->op = kube_patch(s->client, &secrets, s->ns, SECRET_ENGINE, NULL, KUBE_PATCH_MERGE, patch,
 			   on_renewed, s);
 }
 
