@@ -88,6 +88,12 @@ static const struct metric rows[_METRIC_MAX] = {
 				      "Readings of our servers' certificates, and makings"),
 	[METRIC_CERT_READ_ERRORS] = COUNTER("certwatcher_read_certificate_errors_total",
 					    "Of these, those that failed"),
+	[METRIC_CERT_NOT_BEFORE] = GAUGE("ingot_certificate_not_before_seconds",
+					 "Begin of a certificate's validity, since the epoch",
+					 "certificate"),
+	[METRIC_CERT_NOT_AFTER] = GAUGE("ingot_certificate_not_after_seconds",
+					"End of a certificate's validity, since the epoch",
+					"certificate"),
 
 	[METRIC_PROCESS_CPU] = COUNTER("process_cpu_seconds_total", "User and system CPU time"),
 	[METRIC_PROCESS_START] = GAUGE("process_start_time_seconds", "Since the epoch"),
