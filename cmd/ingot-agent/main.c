@@ -27,6 +27,7 @@ static const char usage[] =
 	"                                       line names, which may WIPE ITS DISKS: for ramdisks\n"
 	"       ingot-agent inventory [--root DIR]      print what would be posted\n"
 	"       ingot-agent write --url URL --checksum SUM --device DEVICE [--format FORMAT]\n"
+	"                         [--memory MIB]\n"
 	"                                       write an image to a disk\n"
 	"\n"
 	"options of run:\n"
@@ -180,9 +181,11 @@ static int write_image(int argc, char **argv)
 		{ "checksum", required_argument, NULL, 'c' },
 		{ "device", required_argument, NULL, 'd' },
 		{ "format", required_argument, NULL, 'f' },
+		{ "memory", required_argument, NULL, 'm' },
 		{ 0 },
 	};
-	const char *urls[2] = { NULL };
+	const char *urls[2] = { NULL }, *memory_mib = "0";
+	uint64_t mib = 0;
 	struct disk_image_options o = { .fetch = { .urls = urls, .retries = 9 } };
 	struct disk_image_result result = { 0 };
 	enum disk_fault fault;
@@ -201,15 +204,21 @@ static int write_image(int argc, char **argv)
 		case 'f':
 			o.format = optarg;
 			break;
+		case 'm':
+			memory_mib = optarg;
+			break;
 		default:
 			fputs(usage, stderr);
 			return EXIT_USAGE;
 		}
 	}
-	if (!urls[0] || !o.device || !o.sum.checksum) {
+	if (!urls[0] || !o.device || !o.sum.checksum ||
+	    parse_u64(memory_mib, 1024 * 1024, &mib) < 0) {
 		fputs(usage, stderr);
 		return EXIT_USAGE;
 	}
+	/* As if that were all that the machine can give; 0: what it has. */
+	o.memory_limit = mib ? (size_t)(mib << 20) : disk_image_memory(hw_free_memory(""));
 	if (disk_image_write(&o, &result, &fault, &err) < 0) {
 		fprintf(stderr, "ingot-agent: %s\n", err.text);
 		return EXIT_FAILURE;

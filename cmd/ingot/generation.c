@@ -265,17 +265,19 @@ static void use_place(struct generation *g, const struct generation_options *o, 
 			 k->kept ? "yes" : "no");
 }
 
+/* Without a counter the store keeps the last run that had one: the counter that is left behind
+ * belongs to that one, should it be used again. */
 static int take_over(struct generation *g, struct store *s, struct err *err)
 {
+	bool counted = g->fd >= 0;
 	int r = store_begin(s, err);
 	if (r < 0)
 		return r;
-	const struct {
-		const char *key;
-		uint64_t value;
-	} rows[] = { { key_id, g->id }, { key_run, g->run }, { key_kept, g->fd >= 0 } };
-	for (size_t i = 0; i < ARRAY_SIZE(rows) && r == 0; i++)
-		r = store_set_number(s, rows[i].key, rows[i].value, err);
+	r = store_set_number(s, key_id, g->id, err);
+	if (r == 0 && counted)
+		r = store_set_number(s, key_run, g->run, err);
+	if (r == 0)
+		r = store_set_number(s, key_kept, counted, err);
 	if (r == 0)
 		return store_commit(s, err);
 	store_rollback(s);
@@ -330,6 +332,9 @@ static int judge_store(struct generation *g, struct store *s, const struct gener
 	g->reason = blind ? HOLD_NONE : judge(g, &k, counted ? &slot : NULL, none);
 	if (o->hold && g->reason == HOLD_NONE)
 		g->reason = HOLD_OPTION;
+	/* A new hold in any case: of a pending one, hosts may have been released already. */
+	if (g->reason != HOLD_NONE && k.hold && k.reason == HOLD_RESTORED)
+		g->reason = HOLD_RESTORED;
 	if (g->reason != HOLD_NONE)
 		r = generation_hold_store(s, o->loop, g->reason, err);
 	if (r == 0 && !o->look_only)

@@ -47,6 +47,7 @@
 #include "policy.h"
 #include "replicas.h"
 #include "sandbox/sandbox.h"
+#include "validity.h"
 #include "web/web.h"
 
 #define SLOW_LIMIT  (10 * USEC_PER_MSEC) /* of a callback on the core thread */
@@ -71,7 +72,8 @@ struct manager {
 	bool started;		  /* the installation is known */
 	char hold_id_text[16];
 	const char *hold_id, *hold_reason; /* NULL: no hold at this start */
-	struct timer drain_limit;
+	struct timer drain_limit, validity;
+	struct validity ca_seen, cert_seen;
 	loop_fn stopped;
 	void *stopped_data;
 	struct kube_recorder *recorder;
@@ -338,6 +340,37 @@ static int make_certificate(struct manager *m, struct err *err)
 	return crypt_make_cert(&spec, &m->installation.ca, &m->cert, err);
 }
 
+/* Handshakes that begin from now on get the new one. */
+static void renew_certificate(struct manager *m)
+{
+	struct crypt_pair old = m->cert;
+	struct err err;
+	m->cert = (struct crypt_pair){ 0 };
+	int r = make_certificate(m, &err);
+	if (r == 0)
+		r = web_server_set_certificate(m->agent_server, m->cert.cert, m->cert.key, &err);
+	if (r < 0) {
+		log_warn("the certificate for agents cannot be renewed", "error", err.text);
+		crypt_pair_release(&m->cert);
+		m->cert = old;
+		return;
+	}
+	crypt_pair_release(&old);
+	log_info("certificate for agents renewed");
+}
+
+static void look_at_validity(void *data)
+{
+	struct manager *m = data;
+	usec_t wall = loop_wall(m->loop);
+	validity_look(&m->ca_seen, m->installation.ca.cert, wall);
+	if (m->agent_server && !validity_look(&m->cert_seen, m->cert.cert, wall)) {
+		renew_certificate(m);
+		validity_look(&m->cert_seen, m->cert.cert, wall);
+	}
+	timer_set_in(&m->validity, VALIDITY_LOOK);
+}
+
 static int start_engine(struct manager *m, struct err *err)
 {
 	struct engine_timeouts timeouts = { 0 };
@@ -456,6 +489,8 @@ static void on_installation(void *data, const struct err *err)
 	struct manager *m = data;
 	m->search = NULL;
 	m->started = !err;
+	if (!err)
+		look_at_validity(m);
 	if (err)
 		give_up(m, err);
 	else
@@ -579,6 +614,12 @@ int manager_new(struct loop *loop, const struct manager_options *options, struct
 {
 	struct manager *m = xcalloc(1, sizeof(*m));
 	*m = (struct manager){ .loop = loop, .options = options };
+	m->ca_seen = (struct validity){ "agents-ca",
+					"start Ingot again when it has ended, while no machine "
+					"runs a ramdisk: a new CA is made then",
+					0, 0 };
+	m->cert_seen = (struct validity){ "agents", "nothing: it is renewed", 0, 0 };
+	timer_init(&m->validity, loop, "validity", look_at_validity, m);
 	int r = check(m, err);
 	if (r == 0)
 		r = open_privileged(m, err);
@@ -723,6 +764,7 @@ void manager_describe(const struct manager *m, struct web_request *r, const char
 static void stop_acting(struct manager *m)
 {
 	m->search = installation_cancel(m->search);
+	timer_stop(&m->validity);
 	m->agent_server = web_server_close(m->agent_server);
 	m->boot_server = web_server_close(m->boot_server);
 	m->debug_server = web_server_close(m->debug_server);

@@ -25,6 +25,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "commands.h"
+#include "control.h"
 #include "crds.h"
 #include "files.h"
 #include "generation.h"
@@ -35,6 +36,7 @@
 #include "pki.h"
 #include "rules_glue.h"
 #include "token_file.h"
+#include "validity.h"
 
 enum { API_PORT = 6443 };
 
@@ -107,14 +109,17 @@ struct standalone {
 	unsigned peer_share;
 	struct net_addr bind;
 	struct pki pki;
+	struct timer validity;
+	struct validity seen[3]; /* CA, server, administrator */
 	struct generation generation;
 	struct loop *store_loop;
 	struct loop_thread store_thread;
 	struct apiserver *api;
 	struct token_file tokens;
 	struct api_front *front;
+	struct control control_data;
 	struct web *web;
-	struct web_server *server;
+	struct web_server *server, *control;
 	struct kube_transport *transport;
 	struct manager *manager;
 	struct monitor *monitor;
@@ -167,13 +172,20 @@ static void raise_file_limit(void)
 
 static int prepare(struct standalone *s, struct err *err)
 {
+	_cleanup_(freep_path) char *part = in_data_dir(s, RESTORE_PART);
 	raise_file_limit();
 	int r = loop_new(&s->loop, err);
 	if (r < 0)
 		return r;
 	log_set_clock(log_clock, s->loop);
 	r = files_prepare_directory(s->options->data_dir, err);
-	return r < 0 ? r : files_lock(s->options->data_dir, &s->lock, err);
+	if (r == 0)
+		r = files_lock(s->options->data_dir, &s->lock, err);
+	if (r == 0 && files_exists(part))
+		r = err_set(err, ERR_CONFLICT,
+			    "%s: a restore did not come to its end: run `ingot restore` again",
+			    part);
+	return r;
 }
 
 /* --- a restored data directory -----------------------------------------------------------------
@@ -272,7 +284,11 @@ static int start_web(struct standalone *s, struct err *err)
 		.share_percent = s->peer_share,
 	};
 	int r = web_new(&s->web, err);
-	return r < 0 ? r : web_server_open(s->web, &options, &s->server, err);
+	if (r == 0)
+		r = web_server_open(s->web, &options, &s->server, err);
+	if (r == 0)
+		s->control_data = (struct control){ s->api, s->options->data_dir };
+	return r < 0 ? r : control_open(&s->control_data, s->web, s->store_loop, &s->control, err);
 }
 
 /* --- telling the world ------------------------------------------------------------------------ */
@@ -310,17 +326,65 @@ static void notify_ready(void)
 	close(fd);
 }
 
-static int announce(struct standalone *s, struct err *err)
+static int write_kubeconfig(struct standalone *s, struct err *err)
 {
 	_cleanup_(freep_path) char *url = api_url(s), *path = in_data_dir(s, "kubeconfig");
 	_cleanup_(secret_freep) char *text = pki_kubeconfig(&s->pki, url);
-	int r = files_write_secret(path, text, err);
+	return files_write_secret(path, text, err);
+}
+
+static int announce(struct standalone *s, struct err *err)
+{
+	_cleanup_(freep_path) char *url = api_url(s), *path = in_data_dir(s, "kubeconfig");
+	int r = write_kubeconfig(s, err);
 	if (r < 0)
 		return r;
 	printf("API server ready at %s; kubectl --kubeconfig %s get bmh\n", url, path);
 	fflush(stdout);
 	notify_ready();
 	return 0;
+}
+
+/* --- certificates that end, and clocks that are set ---------------------------------------------
+ */
+
+static int renew(struct standalone *s, struct err *err)
+{
+	char address[NET_IP_TEXT_MAX];
+	_cleanup_(freep_path) char *pki = in_data_dir(s, "pki");
+	bool fresh = false;
+	int r = pki_renew(pki, net_format_ip(&s->bind, address), loop_wall(s->loop), &s->pki,
+			  &fresh, err);
+	if (r < 0 || !fresh)
+		return r;
+	r = web_server_set_certificate(s->server, s->pki.server.cert, s->pki.server.key, err);
+	return r < 0 ? r : write_kubeconfig(s, err);
+}
+
+static void look_at_validity(void *data)
+{
+	struct standalone *s = data;
+	struct err err;
+	usec_t wall = loop_wall(s->loop);
+	/* Leaves of a CA that is not valid help nobody. */
+	if (validity_look(&s->seen[0], s->pki.ca.cert, wall) && renew(s, &err) < 0)
+		log_warn("certificates of the API cannot be renewed", "error", err.text);
+	validity_look(&s->seen[1], s->pki.server.cert, wall);
+	validity_look(&s->seen[2], s->pki.admin.cert, wall);
+	timer_set_in(&s->validity, VALIDITY_LOOK);
+}
+
+static void watch_validity(struct standalone *s)
+{
+	static const char on_leaf[] = "set the clock, or see why it cannot be renewed";
+	s->seen[0] = (struct validity){ "api-ca",
+					"set the clock, or move pki/ca.crt and pki/ca.key away and "
+					"start again: every kubeconfig must then be replaced",
+					0, 0 };
+	s->seen[1] = (struct validity){ "api-server", on_leaf, 0, 0 };
+	s->seen[2] = (struct validity){ "api-admin", on_leaf, 0, 0 };
+	timer_init(&s->validity, s->loop, "validity", look_at_validity, s);
+	look_at_validity(s);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -362,7 +426,9 @@ static void stop(struct standalone *s)
 	/* First: nobody would hear a signal any more, so from now on it ends the process. */
 	for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
 		loop_signal_close(s->signals[i]);
+	timer_stop(&s->validity);
 	web_server_close(s->server);
+	web_server_close(s->control);
 	monitor_stop(s->monitor);
 	manager_free(s->manager);
 	if (s->transport)
@@ -442,6 +508,8 @@ static int start(struct standalone *s, struct err *err)
 		r = monitor_start(&s->options->monitor, &wiring, &s->monitor, err);
 	if (r == 0)
 		r = announce(s, err);
+	if (r == 0)
+		watch_validity(s);
 	if (r == 0 && s->manager)
 		start_manager(s);
 	return r;

@@ -342,6 +342,14 @@ static void get_command(struct ipa_api *a, struct web_request *r, const char *id
 	fault(r, 404, "Not found: Command Result with id %.64s not found.", id);
 }
 
+static void add_trouble(struct json *j, struct disk_progress *p)
+{
+	struct disk_trouble t = disk_progress_trouble(p);
+	json_set_int(j, "attempt", t.attempt);
+	json_set_int(j, "attempts", t.attempts);
+	json_set(j, "last_error", t.text[0] ? json_new_string(t.text) : json_new_null());
+}
+
 static void get_progress(struct ipa_api *a, struct web_request *r, const char *id)
 {
 	(void)id;
@@ -361,6 +369,7 @@ static void get_progress(struct ipa_api *a, struct web_request *r, const char *i
 	json_set_int(j, "written_bytes", (int64_t)written);
 	json_set_int(j, "elapsed_s", (int64_t)seconds);
 	json_set_int(j, "bytes_per_s", c && seconds > 0 ? (int64_t)(moved / seconds) : 0);
+	add_trouble(j, p);
 	reply_take(r, 200, j);
 }
 

@@ -242,6 +242,7 @@ static int fill_order(struct ipa_run *run, const struct json *info, struct order
 			 .os_hash_value = json_get_string(info, "os_hash_value"),
 			 .checksum = json_get_string(info, "checksum") },
 		.format = json_get_string(info, "disk_format"),
+		.memory_limit = disk_image_memory(hw_free_memory(run->env->root)),
 		.progress = &run->env->progress,
 	};
 	set_times(&o->options.fetch, run->env->config);

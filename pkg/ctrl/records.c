@@ -30,6 +30,8 @@ struct save {
 	char *key;
 	engine_saved_fn done;
 	void *data;
+	char *ns, *name;
+	struct err conflict;
 };
 
 static void on_drained(void *data)
@@ -69,7 +71,7 @@ static void save_free(struct save *s)
 	kube_cancel(s->op);
 	if (s->key)
 		timer_stop(&s->failure);
-	free(s->key);
+	free(s->key), free(s->ns), free(s->name);
 	free(s);
 }
 
@@ -96,25 +98,48 @@ struct json *records_get(const struct records *r, const char *key)
 	return json_take(object, "spec");
 }
 
-static void on_saved(void *data, const struct err *err, struct json **answer)
+static void answer(struct save *s, const struct err *err)
 {
-	struct save *s = data;
 	struct records *r = s->records;
 	engine_saved_fn done = s->done;
 	void *done_data = s->data;
-	struct err conflict;
-	s->op = NULL;
-	if (!err && *answer)
-		kube_informer_note_written(r->informer, *answer);
-	if (err && err->kind == ERR_EXISTS) {
-		/* Somebody else made it since we looked: the same as a conflict. */
-		conflict = *err;
-		conflict.kind = ERR_CONFLICT;
-		err = &conflict;
-	}
 	save_free(s);
 	done(done_data, err);
 	check_drained(r);
+}
+
+/* Whatever came of it, the answer is the conflict. */
+static void on_read(void *data, const struct err *err, struct json **found)
+{
+	struct save *s = data;
+	struct err conflict = s->conflict;
+	s->op = NULL;
+	if (!err && *found)
+		kube_informer_note_read(s->records->informer, *found);
+	answer(s, &conflict);
+}
+
+/* The engine reads it again at once, and the cache may be behind, or hold what a server that was
+ * restored from a backup does not know any more. */
+static void read_again(struct save *s, const struct err *err)
+{
+	struct records *r = s->records;
+	s->conflict = *err;
+	s->conflict.kind = ERR_CONFLICT; /* also when it was made since we looked */
+	s->op = kube_get(r->client, &resource_record, s->ns, s->name, on_read, s);
+}
+
+static void on_saved(void *data, const struct err *err, struct json **stored)
+{
+	struct save *s = data;
+	s->op = NULL;
+	if (err && (err->kind == ERR_CONFLICT || err->kind == ERR_EXISTS)) {
+		read_again(s, err);
+		return;
+	}
+	if (!err && *stored)
+		kube_informer_note_written(s->records->informer, *stored);
+	answer(s, err);
 }
 
 static struct json *new_object(const char *key, const char *uid)
@@ -191,6 +216,9 @@ void records_save(void *records, const char *key, const char *uid, const struct 
 	struct records *r = records;
 	struct save *s = xcalloc(1, sizeof(*s));
 	*s = (struct save){ .records = r, .done = done, .data = done_data };
+	const char *slash = strchr(key, '/');
+	s->ns = xstrndup(key, (size_t)(slash - key));
+	s->name = xstrdup(slash + 1);
 	list_append(&r->saves, &s->link);
 	const struct kube_object *known = kube_informer_get_key(r->informer, key);
 	_cleanup_(json_freep) struct json *object = known ? kube_object_parse(known)

@@ -224,6 +224,7 @@ static void record_rest(struct node *n)
 {
 	n->record.step.deadline = 0;
 	str_replace(&n->record.step.waits_for, NULL);
+	str_replace(&n->record.step.trouble, NULL);
 }
 
 /* When the BMC says that it is so, not when it was asked to. */
@@ -379,6 +380,7 @@ static void enter(struct node *n, const struct step *s)
 	str_replace(&n->record.step.name, s->name);
 	n->record.step.started_at = node_wall(n);
 	n->record.step.attempt = n->op.attempt;
+	str_replace(&n->record.step.trouble, NULL);
 	n->record.step.deadline = n->record.step.started_at + step_timeout(n, s);
 	str_replace(&n->record.step.waits_for, s->waits_for);
 	log_info("step", "host", n->key, "operation", ops[n->op.kind].name, "step", s->name);

@@ -54,6 +54,7 @@ static const struct bind_field step_fields[] = {
 	FIELD("attempt", BIND_INT, step.attempt),
 	FIELD("deadline", BIND_TIME, step.deadline),
 	FIELD("waitsFor", BIND_STRING, step.waits_for),
+	FIELD("trouble", BIND_STRING, step.trouble),
 	{ 0 },
 };
 TABLE(step);

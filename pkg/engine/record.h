@@ -46,6 +46,7 @@ struct node_record {
 		int64_t attempt;
 		usec_t deadline; /* given up then; 0: it does not run */
 		char *waits_for; /* for people */
+		char *trouble;	 /* of the agent in this step, passing; likewise */
 	} step;
 	struct {
 		char *url;

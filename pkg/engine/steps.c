@@ -11,12 +11,15 @@
 #include "agentapi/messages.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/redact.h"
 #include "crypt/crypt.h"
 #include "engine/internal.h"
 #include "metrics/metrics.h"
 #include "wire/configdrive.h"
 
-#define TIMEOUT(name)	   offsetof(struct engine_timeouts, name)
+#define TIMEOUT(name) offsetof(struct engine_timeouts, name)
+enum { TROUBLE_MAX = 320 }; /* of an agent's text */
+
 #define AGENT_CALL_TIMEOUT (60 * USEC_PER_SEC)
 
 /* --- power ------------------------------------------------------------------------------------ */
@@ -601,7 +604,30 @@ static void record_progress(struct node *n)
 	node_save(n);
 }
 
-/* At most every 30 s or 10 %: each time is a write to the API. */
+/* The agent's words, for people: one line of bounded length, whatever it sends. Attempts are
+ * seconds apart, so each may be a write to the API. True: something else than before. */
+static bool take_trouble(struct node *n)
+{
+	const char *said = json_get_string(n->agent_answer, "last_error");
+	long long attempt = json_get_int(n->agent_answer, "attempt", 0);
+	_cleanup_(freep) char *text = NULL;
+	if (!str_empty(said))
+		text = xasprintf("attempt %lld of %lld failed: %.*s", attempt,
+				 (long long)json_get_int(n->agent_answer, "attempts", 0),
+				 TROUBLE_MAX, said);
+	for (char *p = text; p && *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = ' ';
+	char *shown = text ? redact_urls(text) : NULL;
+	free(text);
+	text = shown;
+	if (streq(str_or(text, ""), str_or(n->record.step.trouble, "")))
+		return false;
+	str_replace(&n->record.step.trouble, text);
+	return true;
+}
+
+/* At most every 30 s or 10 %, and when its trouble changes: each time is a write to the API. */
 static void take_progress(struct node *n)
 {
 	struct node_progress *p = &n->progress;
@@ -613,7 +639,8 @@ static void take_progress(struct node *n)
 		metric_add(METRIC_IMAGE_BYTES, (double)(p->bytes_done - before));
 	p->bytes_per_second = (uint64_t)json_get_int(n->agent_answer, "bytes_per_s", 0);
 	bool tenth = total > 0 && before / (total / 10 + 1) != p->bytes_done / (total / 10 + 1);
-	if (tenth || node_now(n) >= n->progress_stored + 30 * USEC_PER_SEC)
+	bool trouble = take_trouble(n);
+	if (tenth || trouble || node_now(n) >= n->progress_stored + 30 * USEC_PER_SEC)
 		record_progress(n);
 }
 
@@ -654,8 +681,10 @@ static enum step_result run_write(struct node *n, struct err *err)
 					 write_params, err);
 	if (r == STEP_DONE)
 		n->record.image.written_at = node_wall(n);
-	if (r != STEP_WAIT)
+	if (r != STEP_WAIT) {
 		memset(&n->record.progress, 0, sizeof(n->record.progress));
+		str_replace(&n->record.step.trouble, NULL);
+	}
 	return r;
 }
 

@@ -346,6 +346,11 @@ static struct json *progress(struct machine *m)
 	json_set_int(answer, "received_bytes", (int64_t)done);
 	json_set_int(answer, "total_bytes", (int64_t)w->image_size);
 	json_set_int(answer, "bytes_per_s", spent ? (int64_t)(done * USEC_PER_SEC / spent) : 0);
+	if (m->read_trouble) {
+		json_set_int(answer, "attempt", 1);
+		json_set_int(answer, "attempts", 10);
+		json_set_string(answer, "last_error", m->read_trouble);
+	}
 	return answer;
 }
 

@@ -49,8 +49,9 @@ struct machine {
 	enum disk_state disk;
 	char *image; /* checksum of what is on the disk */
 	char *writing;
-	char *reads_from;	 /* URLs of the last write, with blanks between */
-	struct json *image_info; /* of the last write, as it came */
+	char *reads_from;	  /* URLs of the last write, with blanks between */
+	struct json *image_info;  /* of the last write, as it came */
+	const char *read_trouble; /* of the write; NULL: none */
 	bool cleaned;
 	/* counted; os_boots: of a written image */
 	usec_t write_began;

@@ -110,6 +110,13 @@ uint64_t hw_peak_memory(const char *root)
 	return line ? strtoull(line + strlen("VmHWM:"), NULL, 10) * 1024 : 0;
 }
 
+uint64_t hw_free_memory(const char *root)
+{
+	_cleanup_(freep) char *info = hw_read(root, "/proc/meminfo");
+	const char *line = info ? strstr(info, "\nMemAvailable:") : NULL;
+	return line ? strtoull(line + strlen("\nMemAvailable:"), NULL, 10) * 1024 : 0;
+}
+
 bool hw_exists(const char *root, const char *fmt, ...)
 {
 	PATH_FROM(path, root, fmt);

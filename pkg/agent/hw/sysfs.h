@@ -22,6 +22,8 @@ void hw_each_line(const char *root, void (*fn)(void *data, char *line), void *da
 bool hw_read_u64(const char *root, uint64_t *ret, const char *fmt, ...) _printf_(3, 4);
 /* The most memory that this process ever had resident, in bytes; 0 when the kernel does not say. */
 uint64_t hw_peak_memory(const char *root);
+/* What the machine can give without swapping, in bytes; 0 when the kernel does not say. */
+uint64_t hw_free_memory(const char *root);
 bool hw_exists(const char *root, const char *fmt, ...) _printf_(2, 3);
 /* Last part of what a link points to, new; NULL. */
 char *hw_link_name(const char *root, const char *fmt, ...) _printf_(2, 3);

@@ -129,8 +129,7 @@ static void provision(struct provisioner *p, const struct prov_host *host,
 	_cleanup_(freep) char *text = xasprintf("%s %s %s meta=%s user=%s network=%s%s%s",
 						params->image.url, params->image.checksum,
 						params->image.format,
-						str_or(params->config_drive.meta_data, "-"),
-						user,
+						str_or(params->config_drive.meta_data, "-"), user,
 						str_or(params->config_drive.network_data, "-"),
 						root, params->force_reboot ? " force" : "");
 	answer(p, "provision", text, ret);
@@ -192,7 +191,14 @@ static bool has_capacity(struct provisioner *p, const struct prov_host *host)
 	return json_get_bool(of(p)->script, "capacity", true);
 }
 
+static void know(struct provisioner *p, const struct prov_host *host)
+{
+	struct prov_result ignored;
+	answer(p, "know", host->boot_mac, &ignored);
+}
+
 static const struct provisioner_ops ops = {
+	.know = know,
 	.register_host = reg,
 	.inspect = inspect,
 	.prepare = prepare,
@@ -322,6 +328,10 @@ static struct json *run(const struct json *given, const char *name, struct strbu
 		.random = 0.5,
 		.max_provisioning_retries = (unsigned)json_get_int(given, "retries", 5),
 	};
+	const struct json *hold = json_get(given, "hold");
+	f.held = hold != NULL;
+	f.hold = (struct engine_hold){ .id = json_get_string(hold, "id"),
+				       .reason = json_get_string(hold, "reason") };
 	struct host_result r;
 	take_secrets(&f, json_get(given, "secrets"));
 	struct json **owned = take_owned(&f, json_get(given, "secrets"));

@@ -2151,6 +2151,31 @@ static void test_progress_is_stored_rarely(void **state)
 	rig_free(rig);
 }
 
+/* Why the agent cannot read the image is known from its first try on, and no longer than it lasts.
+ */
+static void test_trouble_of_the_read(void **state)
+{
+	(void)state;
+	struct rig *rig = writing_rig(21, 20 * USEC_PER_MIN);
+	rig->machine->read_trouble = "no route to\nhttp://u:secret@10.0.0.9/a.raw?token=1";
+	advance(rig, 20 * USEC_PER_SEC);
+	static const char said[] = "attempt 1 of 10 failed: no route to http://10.0.0.9/a.raw?...";
+	assert_string_equal(json_get_path_string(rig->record, "step.trouble"), said);
+	_cleanup_(json_freep) struct json *j = engine_describe(rig->engine, key);
+	assert_string_equal(json_get_string(j, "trouble"), said);
+	/* Told again and again, it is stored once. */
+	unsigned saves = rig->saves;
+	advance(rig, 20 * USEC_PER_SEC);
+	assert_in_range(rig->saves - saves, 0, 1);
+	rig->machine->read_trouble = NULL;
+	advance(rig, 20 * USEC_PER_SEC);
+	assert_null(json_get_path_string(rig->record, "step.trouble"));
+	rig->machine->read_trouble = "a";
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_null(json_get_path_string(rig->record, "step.trouble"));
+	rig_free(rig);
+}
+
 /* A write that was broken off leaves no progress behind. */
 static void test_progress_ends_with_its_operation(void **state)
 {
@@ -2435,6 +2460,7 @@ int main(void)
 		cmocka_unit_test(test_no_walk_over_all_hosts),
 		cmocka_unit_test(test_only_the_boot_mac_is_served),
 		cmocka_unit_test(test_progress_is_stored_rarely),
+		cmocka_unit_test(test_trouble_of_the_read),
 		cmocka_unit_test(test_progress_ends_with_its_operation),
 		cmocka_unit_test(test_describe),
 		cmocka_unit_test(test_describe_a_silent_bmc),
