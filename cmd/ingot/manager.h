@@ -142,6 +142,8 @@ void manager_start(struct manager *m, struct kube_transport *transport,
  * as its installation's Secret or, leading, a CRD; NULL: nothing. Stuck: its tries for the Lease
  * have stopped. */
 const char *manager_waits(const struct manager *m);
+/* Static text: what a network boot lacks at the moment; NULL: nothing, or there are none. */
+const char *manager_boot_trouble(const struct manager *m);
 bool manager_admits(const struct manager *m); /* its webhooks, if it is to have any, listen */
 bool manager_lease_stuck(const struct manager *m);
 void manager_measure(const struct manager *m);

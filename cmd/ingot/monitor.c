@@ -82,6 +82,11 @@ static const char *start_trouble(void *data)
 	return manager_waits(data);
 }
 
+static const char *boot_trouble(void *data)
+{
+	return manager_boot_trouble(data);
+}
+
 static const char *webhook_trouble(void *data)
 {
 	return manager_admits(data) ? NULL : "the webhooks have no certificate or no port yet";
@@ -115,6 +120,9 @@ static int start_health(struct monitor *m, struct err *err)
 	if (manager)
 		checks[n++] = (struct health_check){ "start", HEALTH_READY, m->wiring.loop,
 						     start_trouble, manager };
+	if (manager)
+		checks[n++] = (struct health_check){ "boot", HEALTH_READY, m->wiring.loop,
+						     boot_trouble, manager };
 	if (manager && m->wiring.cluster)
 		checks[n++] = (struct health_check){ "webhook", HEALTH_READY, m->wiring.loop,
 						     webhook_trouble, manager };

@@ -184,6 +184,7 @@ struct node *node_free(struct node *n)
 	err_keep(&n->verify_error, NULL), err_keep(&n->power_error, NULL);
 	err_keep(&n->unreadable, NULL);
 	err_keep(&n->bmc_ask.err, NULL), err_keep(&n->agent_ask.err, NULL);
+	free(n->boot_trouble);
 	free(n->uid), free(n->key);
 	free(n);
 	return NULL;
@@ -219,6 +220,7 @@ void node_add_mac(struct node *n, const char *mac)
 	if (str_empty(mac) || map_get(&n->engine->macs, mac))
 		return;
 	map_set(&n->engine->macs, mac, n);
+	strangers_forget(&n->engine->strangers, mac);
 	n->macs = xreallocarray(n->macs, n->mac_count + 1, sizeof(*n->macs));
 	snprintf(n->macs[n->mac_count++], sizeof(*n->macs), "%s", mac);
 }
