@@ -139,6 +139,7 @@ void node_no_boot(struct node *n)
 	str_replace(&n->record.boot.purpose, NULL);
 	str_replace(&n->record.boot.source_address, NULL);
 	node_forget_old_uid(n);
+	node_note_unheard(n);
 	n->record.boot.token_issued = false;
 	str_replace(&n->record.agent.url, NULL);
 	str_replace(&n->record.agent.certificate, NULL);
@@ -153,6 +154,7 @@ static void new_boot(struct node *n)
 	loop_random(n->engine->options.loop, random, sizeof(random));
 	hex_encode(random, sizeof(random), nonce);
 	str_replace(&n->record.boot.nonce, nonce);
+	node_note_unheard(n);
 	str_replace(&n->record.boot.purpose, op_info(n->op.kind)->name);
 	n->record.boot.started_at = node_wall(n);
 	n->boot_stage = NULL;
@@ -234,7 +236,8 @@ static enum step_result run_find_agent(struct node *n, struct err *err)
 	case ASK_ANSWERED:
 		/* One that has written (or tried to) is not used again: its disk is no longer as
 		 * cleaned. */
-		n->op.agent_found = agent_command_find(n->agent_answer, "execute_deploy_step", NULL,
+		n->op.agent_found = agent_command_answer(n->agent_answer) &&
+				    agent_command_find(n->agent_answer, "execute_deploy_step", NULL,
 						       NULL, 0) == AGENT_COMMAND_ABSENT;
 		return STEP_DONE;
 	case ASK_FAILED:
@@ -258,17 +261,39 @@ static bool too_silent(const struct node *n)
 	return node_wall(n) >= MAX(r->agent.seen_at, r->step.started_at) + beat + limit;
 }
 
-static enum step_result silent(struct node *n, const char *what, struct err *err)
+/* Heartbeats say that the agent lives, not that its command does. Agents that do not answer may be
+ * busy writing; those whose answer makes no sense, or that say that they cannot answer, will hardly
+ * come to themselves. */
+static usec_t word_limit(const struct node *n)
 {
-	if (!too_silent(n)) {
-		err_keep(&n->op.last, n->agent_ask.err);
-		return step_rest(n, 5 * USEC_PER_SEC);
+	enum { BUSY = 5 };
+	const struct err *e = n->agent_ask.err;
+	bool answered = e->code >= 500 || e->kind == ERR_PROTOCOL || e->kind == ERR_DENIED;
+	return n->engine->options.timeouts.silence * (answered ? 1 : BUSY);
+}
+
+/* After a call that brought no word of the command. */
+static enum step_result no_word(struct node *n, const char *what, struct err *err)
+{
+	usec_t limit = word_limit(n);
+	char span[CLOCK_TEXT_MAX];
+	if (too_silent(n)) {
+		err_set(err, ERR_TIMEOUT,
+			"host %s: the agent fell silent while %s (%s): the machine has crashed, was switched off or "
+			"lost its network; look at its console",
+			n->key, what, n->agent_ask.err->text);
+		return STEP_FAILED;
 	}
-	err_set(err, ERR_TIMEOUT,
-		"host %s: the agent fell silent while %s (%s): the machine has crashed, was switched off or "
-		"lost its network; look at its console",
-		n->key, what, n->agent_ask.err->text);
-	return STEP_FAILED;
+	if (node_now(n) >= n->op.looked_at + limit) {
+		clock_format_age(limit, span);
+		err_set(err, ERR_TIMEOUT,
+			"host %s: no word from the agent on its command for %s while %s (%s): look at the agent's log on "
+			"the machine's console",
+			n->key, span, what, n->agent_ask.err->text);
+		return STEP_FAILED;
+	}
+	err_keep(&n->op.last, n->agent_ask.err);
+	return step_rest(n, 5 * USEC_PER_SEC);
 }
 
 static enum step_result take_command_state(struct node *n, const char *command, const char *what,
@@ -290,7 +315,13 @@ static enum step_result take_command_state(struct node *n, const char *command, 
 		n->op.looked_at = node_now(n);
 		break;
 	case AGENT_COMMAND_ABSENT:
-		break;
+		if (!n->op.commanded)
+			break;
+		/* Agents forget nothing during a boot. */
+		err_set(err, ERR_PROTOCOL,
+			"host %s: the agent knows nothing of its command any more, so it was restarted while %s",
+			n->key, what);
+		return STEP_FAILED;
 	}
 	n->agent_ask.state = ASK_IDLE;
 	return STEP_WAIT;
@@ -310,6 +341,28 @@ static usec_t look_pause(const struct node *n)
 	return (n->op.progress_turn && watched(n) ? 1 : LOOK_S) * USEC_PER_SEC;
 }
 
+/* The last call failed, or its answer has no form that we know. */
+static enum step_result take_failed_call(struct node *n, const char *what, struct err *err)
+{
+	int code = n->agent_ask.err->code;
+	n->agent_ask.state = ASK_IDLE;
+	if (code < 400 || code >= 500 || code == 409)
+		return no_word(n, what, err);
+	err_copy(err, n->agent_ask.err);
+	err_wrap(err, "host %s: the agent refused a command while %s", n->key, what);
+	return STEP_FAILED;
+}
+
+static void check_answer(struct node *n)
+{
+	struct err err;
+	if (n->agent_ask.state != ASK_ANSWERED || agent_command_answer(n->agent_answer))
+		return;
+	err_set(&err, ERR_PROTOCOL, "the agent's answer is neither a command nor a list of them");
+	err_keep(&n->agent_ask.err, &err);
+	n->agent_ask.state = ASK_FAILED;
+}
+
 /* Brings one agent command to its end: looks whether it was started (perhaps by a process before
  * us), starts it, and then looks again at each heartbeat and now and then. `params` builds what is
  * sent. */
@@ -322,20 +375,13 @@ static enum step_result run_command(struct node *n, const char *extension, const
 		err_set(err, ERR_IO, "host %s: the machine restarted while %s", n->key, what);
 		return STEP_FAILED;
 	}
+	if (!n->op.looked_at)
+		n->op.looked_at = node_now(n);
 	if (n->agent_ask.state == ASK_RUNNING)
 		return STEP_WAIT;
-	if (n->agent_ask.state == ASK_FAILED) {
-		bool refused = n->agent_ask.err->code >= 400 && n->agent_ask.err->code < 500 &&
-			       n->agent_ask.err->code != 409;
-		n->agent_ask.state = ASK_IDLE;
-		if (refused) {
-			err_copy(err, n->agent_ask.err);
-			err_wrap(err, "host %s: the agent refused a command while %s", n->key,
-				 what);
-			return STEP_FAILED;
-		}
-		return silent(n, what, err);
-	}
+	check_answer(n);
+	if (n->agent_ask.state == ASK_FAILED)
+		return take_failed_call(n, what, err);
 	if (n->agent_ask.state == ASK_IDLE) {
 		node_ask_agent(n, "GET", "/v1/commands/", NULL, AGENT_CALL_TIMEOUT);
 		return STEP_WAIT;
@@ -353,6 +399,61 @@ static enum step_result run_command(struct node *n, const char *extension, const
 		       AGENT_CALL_TIMEOUT);
 	return STEP_WAIT;
 }
+
+/* --- the disk --------------------------------------------------------------------------------- */
+
+static struct json *choose_params(struct node *n, struct err *err)
+{
+	(void)err;
+	struct json *params = json_new_object();
+	json_set(params, "node", node_for_agent(n));
+	return params;
+}
+
+static const char *why_this_disk(const struct node *n)
+{
+	if (!n->root_hints)
+		return "there are no root device hints, so the agent chose";
+	return n->root_hints_default ? "the default, as neither spec.rootDeviceHints nor "
+				       "spec.hardwareProfile names one"
+				     : "by the root device hints";
+}
+
+static void tell_disk(struct node *n, const struct json *disk)
+{
+	const char *model = json_get_string(disk, "model"),
+		   *serial = json_get_string(disk, "serial");
+	double size = (double)json_get_int(disk, "size", 0) / (1 << 30);
+	node_event(n, false, "RootDevice",
+		   "The image will be written to %.64s (%.1f GiB%s%.64s%s%.64s): %s",
+		   str_or(json_get_string(disk, "name"), "?"), size, str_empty(model) ? "" : ", ",
+		   str_or(model, ""), str_empty(serial) ? "" : ", serial ", str_or(serial, ""),
+		   why_this_disk(n));
+}
+
+/* Asked and told before anything is erased, so that a wish which no disk fulfils costs none. An
+ * agent that is not ours does not know the question; it looks for the disk when it writes. */
+static enum step_result run_choose_disk(struct node *n, struct err *err)
+{
+	bool unknown = n->agent_ask.state == ASK_FAILED &&
+		       (n->agent_ask.err->code == 404 || n->agent_ask.err->code == 400);
+	if (unknown) {
+		_cleanup_(freep) char *hints = n->root_hints ? json_to_string(n->root_hints) : NULL;
+		n->agent_ask.state = ASK_IDLE;
+		node_event(n, false, "RootDevice",
+			   "The agent chooses the disk when it writes the image, by the root "
+			   "device hints %.300s",
+			   str_or(hints, "(none: the smallest of at least 4 GiB)"));
+		return STEP_DONE;
+	}
+	enum step_result r = run_command(n, "ingot", "choose_disk", "choosing the disk",
+					 choose_params, err);
+	if (r == STEP_DONE)
+		tell_disk(n, agent_command_result(n->agent_answer, "choose_disk"));
+	return r;
+}
+
+/* --- cleaning --------------------------------------------------------------------------------- */
 
 static struct json *clean_params(struct node *n, struct err *err)
 {
@@ -447,14 +548,19 @@ static struct json *image_info(const struct node *n)
 
 static int config_drive(const struct node *n, char **ret, struct err *err)
 {
-	const char *user_data = json_get_string(n->config_drive, "user_data");
+	const char *encoded = json_get_string(n->config_drive, "user_data");
+	void *user_data = NULL;
 	struct configdrive_files files = {
 		.meta_data = json_get_string(n->config_drive, "meta_data"),
-		.user_data = user_data,
-		.user_data_len = user_data ? strlen(user_data) : 0,
 		.network_data = json_get_string(n->config_drive, "network_data"),
 	};
+	if (encoded && base64_decode(encoded, strlen(encoded), &user_data, &files.user_data_len) ==
+			       0) /* encoded by ourselves */
+		files.user_data = user_data;
 	int r = configdrive_build_text(&files, node_wall(n), ret, err);
+	if (user_data)
+		secret_zero(user_data, files.user_data_len);
+	free(user_data);
 	return r < 0 ? err_wrap(err, "host %s: config drive", n->key) : 0;
 }
 
@@ -539,7 +645,7 @@ static void take_progress(struct node *n)
 }
 
 /* While the write runs, every other question is for its progress, and more while somebody looks. An
- * agent that is not ours knows no such thing: then never again in this step. */
+ * agent that is not ours knows no such thing, and refuses: then never again in this step. */
 static bool ask_progress(struct node *n)
 {
 	if (n->agent_ask.state == ASK_ANSWERED && json_get(n->agent_answer, "received_bytes")) {
@@ -550,13 +656,18 @@ static bool ask_progress(struct node *n)
 		step_rest(n, (watched(n) ? 1 : 5) * USEC_PER_SEC);
 		return true;
 	}
-	if (n->agent_ask.state == ASK_FAILED && n->agent_ask.err->code == 404) {
+	bool refused = n->agent_ask.state == ASK_FAILED && n->agent_ask.err->code >= 400;
+	if (n->op.progress_asked && (refused || n->agent_ask.state == ASK_ANSWERED)) {
 		n->op.progress_unknown = true;
 		n->agent_ask.state = ASK_IDLE;
 	}
+	/* Its answer, or none, has been seen; what is asked next are the commands. */
+	if (n->agent_ask.state != ASK_RUNNING)
+		n->op.progress_asked = false;
 	if (!n->op.commanded || n->agent_ask.state != ASK_IDLE || n->op.progress_unknown ||
 	    !n->op.progress_turn)
 		return false;
+	n->op.progress_asked = true;
 	node_ask_agent(n, "GET", "/v1/ingot/progress", NULL, 10 * USEC_PER_SEC);
 	return true;
 }
@@ -654,6 +765,8 @@ const struct step steps[_STEP_MAX] = {
 				  ramdisk_words, true },
 	[STEP_WAIT_AGENT] = { "wait for agent", NULL, run_wait_agent, TIMEOUT(boot), ramdisk_words,
 			      true },
+	[STEP_CHOOSE_DISK] = { "choose disk", NULL, run_choose_disk, TIMEOUT(boot),
+			       "the agent to find the disk", false },
 	[STEP_CLEAN] = { "clean metadata", NULL, run_clean, TIMEOUT(step),
 			 "the agent to clean the disks", false },
 	[STEP_WRITE] = { "write image", enter_write, run_write, TIMEOUT(step),
