@@ -68,10 +68,8 @@ static void add_operation(struct json *j, const struct node *n)
 	set_moment(j, "deadline", n, n->op.deadline);
 	if (n->op.not_before > node_now(n))
 		set_moment(j, "nextAttempt", n, n->op.not_before);
-	if (n->op.last && !n->save_error)
-		set_text(j, "trouble", n->op.last->text);
-	else
-		set_text(j, "trouble", n->record.step.trouble);
+	if (!n->save_error)
+		set_text(j, "trouble", n->op.last ? n->op.last->text : n->record.step.trouble);
 }
 
 static void add_progress(struct json *j, const struct node *n)
