@@ -190,10 +190,26 @@ static void note_history(const struct run *r)
 				  bmh_state_name(result->after), reason);
 }
 
+/* What kubectl shows, in its words. A failed operation was logged by the engine, too, with the step
+ * that failed; this is what its host got for it. */
+static void log_result(const struct run *r)
+{
+	const struct host_result *result = &r->result;
+	for (size_t i = 0; i < result->event_count; i++)
+		if (result->events[i].warning)
+			log_warn("host has an error", "host", r->key, "state",
+				 bmh_state_name(result->before), "reason", result->events[i].reason,
+				 "error", result->events[i].message);
+	if (result->before != result->after)
+		log_info("host changes state", "host", r->key, "from",
+			 bmh_state_name(result->before), "to", bmh_state_name(result->after));
+}
+
 static void conclude(struct run *r)
 {
 	struct host_controller *c = r->controller;
 	host_result_count(&r->result, kube_namespace(r->object), kube_name(r->object));
+	log_result(r);
 	if (!c->stopping)
 		note_history(r);
 	for (size_t i = 0; i < r->result.event_count; i++)
@@ -662,8 +678,26 @@ const char *host_controller_waits(const struct host_controller *c)
 	return NULL;
 }
 
+static void by_state(const struct json *host, kube_emit_fn emit, void *arg)
+{
+	emit(arg, str_or(json_get_path_string(host, "status.provisioning.state"), ""));
+}
+
+static int count_one(void *data, struct kube_object *o)
+{
+	(void)o;
+	(*(double *)data)++;
+	return 0;
+}
+
 void host_controller_measure(const struct host_controller *c)
 {
+	for (size_t s = 0; s < _BMH_STATE_MAX; s++) {
+		const char *name = bmh_state_name((enum bmh_state)s);
+		double count = 0;
+		kube_informer_each_indexed(c->hosts, "state", name, count_one, &count);
+		metric_set(METRIC_HOSTS, count, name);
+	}
 	kube_queue_measure(c->queue);
 }
 
@@ -789,10 +823,22 @@ static struct kube_informer *informer(struct host_controller *c,
 							    .sample = sample });
 }
 
+/* A series that is born with 1 has never risen, and no alert on its increase fires. */
+static void preset_metrics(void)
+{
+	static const char *const data[] = { "userData", "metaData", "networkData" };
+	for (size_t e = BMH_ERROR_NONE + 1; e < _BMH_ERROR_MAX; e++)
+		metric_add(METRIC_HOST_ERRORS, 0, bmh_error_reason((enum bmh_error)e));
+	metric_add(METRIC_HOST_ERRORS, 0, "BMCCredentialError");
+	for (size_t i = 0; i < ARRAY_SIZE(data); i++)
+		metric_add(METRIC_CONFIG_DATA_ERRORS, 0, data[i]);
+}
+
 struct host_controller *host_controller_new(const struct host_controller_options *options)
 {
 	struct host_controller *c = xcalloc(1, sizeof(*c));
 	c->options = *options;
+	preset_metrics();
 	c->hosts = informer(c, &resource_host, NULL, sample_host);
 	c->hardware = informer(c, &resource_hardware_data, NULL, sample_hardware_data);
 	c->records_informer = informer(c, &resource_record, NULL, sample_record);
@@ -807,6 +853,7 @@ struct host_controller *host_controller_new(const struct host_controller_options
 		.run = start_run,
 		.data = c });
 	kube_informer_index(c->hosts, "secret", hosts_by_secret);
+	kube_informer_index(c->hosts, "state", by_state);
 	kube_informer_index(c->secrets, "owner", kube_index_by_owner);
 	static const struct kube_informer_handlers host_handlers = {
 		.add = on_host, .update = on_host_update, .remove = on_host, .synced = on_synced

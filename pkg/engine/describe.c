@@ -52,12 +52,21 @@ static const char *reason(const struct node *n)
 	return step ? step->waits_for : NULL;
 }
 
+/* What holds it up at the moment, the most general first: without the record nothing goes on. */
+static const char *trouble(const struct node *n)
+{
+	if (n->saving && n->save_error)
+		return n->save_error->text;
+	if (!op_step(n))
+		return NULL;
+	return n->op.last ? n->op.last->text : n->record.step.trouble;
+}
+
 static void add_operation(struct json *j, const struct node *n)
 {
 	const struct step *step = op_step(n);
 	json_set_string(j, "waitsFor", reason(n));
-	if (n->saving && n->save_error)
-		set_text(j, "trouble", n->save_error->text);
+	set_text(j, "trouble", trouble(n));
 	if (!step)
 		return;
 	json_set_string(j, "operation", op_info(n->op.kind)->name);
@@ -68,8 +77,6 @@ static void add_operation(struct json *j, const struct node *n)
 	set_moment(j, "deadline", n, n->op.deadline);
 	if (n->op.not_before > node_now(n))
 		set_moment(j, "nextAttempt", n, n->op.not_before);
-	if (!n->save_error)
-		set_text(j, "trouble", n->op.last ? n->op.last->text : n->record.step.trouble);
 }
 
 static void add_progress(struct json *j, const struct node *n)

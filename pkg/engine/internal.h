@@ -223,6 +223,7 @@ struct engine {
 	/* Nodes whose boot is on record, and whose MAC no controller has named yet. */
 	struct list unheard;
 	unsigned busy; /* nodes in an operation that counts for capacity */
+	bool ending;   /* what is under way is left to the next process */
 	unsigned held; /* nodes that are held */
 	uint64_t next_serial;
 };
@@ -294,6 +295,8 @@ struct op_info {
 };
 
 const struct op_info *op_info(enum op_kind kind);
+/* All series of operations and steps, as 0. */
+void op_preset_metrics(void);
 const struct step *op_step(const struct node *n); /* the running one, or NULL */
 void op_start(struct node *n, enum op_kind kind);
 /* After a restart: goes on with the step of the record; from its beginning if that is not known. */

@@ -386,6 +386,7 @@ struct engine *engine_new(const struct engine_options *options)
 	e->options.secret = xmemdup(options->secret, options->secret_len);
 	set_defaults(&e->options);
 	list_init(&e->unheard);
+	op_preset_metrics();
 	return e;
 }
 
@@ -399,6 +400,7 @@ struct engine *engine_free(struct engine *e)
 {
 	if (!e)
 		return NULL;
+	e->ending = true;
 	map_for_each(&e->nodes, i) {
 		/* Agents post again to whoever comes after us. */
 		node_release_inspection(e->nodes.entries[i].value, 503);

@@ -143,6 +143,21 @@ static void end(struct node *n)
 /* --- what people see: history and metrics -------------------------------------------------------
  */
 
+/* A series that is born with 1 has never risen, and no alert on its increase fires. */
+void op_preset_metrics(void)
+{
+	static const char *const op_outcomes[] = { "done", "failed", "abandoned" };
+	static const char *const step_outcomes[] = { "done", "failed", "repeated", "abandoned" };
+	for (size_t k = OP_NONE + 1; k < _OP_MAX; k++) {
+		for (size_t i = 0; i < ARRAY_SIZE(op_outcomes); i++)
+			metric_add(METRIC_OPERATIONS, 0, ops[k].name, op_outcomes[i]);
+		for (const struct op_row *row = ops[k].rows; row->step != STEP_END; row++)
+			for (size_t i = 0; i < ARRAY_SIZE(step_outcomes); i++)
+				metric_add(METRIC_STEPS, 0, ops[k].name, steps[row->step].name,
+					   step_outcomes[i]);
+	}
+}
+
 static void step_ended(struct node *n, const char *outcome, const char *text)
 {
 	const struct step *s = op_step(n);
@@ -194,8 +209,13 @@ void op_abort(struct node *n)
 {
 	if (n->op.kind == OP_NONE)
 		return;
-	log_info("operation abandoned", "host", n->key, "operation", ops[n->op.kind].name);
-	op_ended(n, "abandoned", NULL);
+	if (n->engine->ending) {
+		log_info("operation left to the next instance", "host", n->key, "operation",
+			 ops[n->op.kind].name);
+	} else {
+		log_info("operation abandoned", "host", n->key, "operation", ops[n->op.kind].name);
+		op_ended(n, "abandoned", NULL);
+	}
 	end(n);
 }
 

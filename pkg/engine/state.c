@@ -64,8 +64,9 @@ void node_set_state(struct node *n, enum node_state next)
 			  "from", states[n->state].name, "to", states[next].name);
 		abort();
 	}
-	log_info("node state", "host", n->key, "from", states[n->state].name, "to",
-		 states[next].name);
+	/* Ironic's words, which are the record's; the controller logs those that kubectl shows. */
+	log_debug("node state", "host", n->key, "from", states[n->state].name, "to",
+		  states[next].name);
 	n->state = next;
 	str_replace(&n->record.node.state, states[next].name);
 	n->record.node.since = node_wall(n);

@@ -171,6 +171,8 @@ static const struct metric rows[_METRIC_MAX] = {
 	[METRIC_SLOW_CALLBACKS] = COUNTER(
 		"ingot_slow_callbacks_total",
 		"Callbacks that held the core thread for more than 10 ms, by name", "callback"),
+	[METRIC_HOSTS] = GAUGE("ingot_hosts", "BareMetalHosts by status.provisioning.state",
+			       "state"),
 	[METRIC_NODES] = GAUGE("ingot_nodes", "Hosts that the engine knows, by its state", "state"),
 	[METRIC_OPERATIONS] = COUNTER("ingot_operations_total",
 				      "Operations by how they ended: done, failed, abandoned",

@@ -1,13 +1,19 @@
-/* The core schema, YAML 1.2.2, section 10.3.2: which plain scalars are null, booleans and numbers.
- * Note what it leaves out and YAML 1.1 had: yes, no, on, off, 0777, 1_000, 12:30:00, dates. All of
- * these but 0777 (now decimal) are strings. Numbers keep their digits; only what JSON cannot spell
- * (a plus sign, zeros in front, a bare point, other bases) is rewritten. Pure. */
+/* Which plain scalars are null, booleans and numbers: as sigs.k8s.io/yaml reads them, by which
+ * kubectl, API servers and Metal3 read all their YAML. That is YAML 1.1 without numbers of base 60,
+ * and with dates as strings: yes, no, on, off, y and n are booleans, 0644 and 0o644 are octal,
+ * 0b101 is binary, and underscores in numbers count for nothing. Decimal numbers keep their digits;
+ * only what JSON cannot spell (a plus sign, zeros in front, a bare point, other bases) is
+ * rewritten. Pure.
+ */
 
 #include "yaml/scalar.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/mem.h"
 
 void scalar_quote(const char *text, struct strbuf *out)
 {
@@ -49,8 +55,10 @@ bool scalar_is_null(const char *text)
 /* JSON's spelling, or NULL. */
 static const char *resolve_word(const char *text)
 {
-	static const char *const yes[] = { "true", "True", "TRUE", NULL };
-	static const char *const no[] = { "false", "False", "FALSE", NULL };
+	static const char *const yes[] = { "y",	   "Y",	   "yes", "Yes", "YES", "true",
+					   "True", "TRUE", "on",  "On",	 "ON",	NULL };
+	static const char *const no[] = { "n",	   "N",	    "no",  "No",  "NO",	 "false",
+					  "False", "FALSE", "off", "Off", "OFF", NULL };
 	if (scalar_is_null(text))
 		return "null";
 	return is_one_of(text, yes) ? "true" : is_one_of(text, no) ? "false" : NULL;
@@ -65,28 +73,63 @@ static bool is_not_finite(const char *text)
 	return is_one_of(text + (*text == '-' || *text == '+'), inf);
 }
 
+/* --- integers --------------------------------------------------------------------------------- */
+
 static const char digits[] = "0123456789";
 
-/* 0o17 and 0x1f, without a sign. */
-static bool is_based(const char *text, int *ret_base)
+/* The base of what follows a sign, as in Go's literals; skips its prefix. A lone 0 is decimal. */
+static int take_base(const char **text)
 {
-	bool hex = strncmp(text, "0x", 2) == 0;
-	if (!hex && strncmp(text, "0o", 2) != 0)
-		return false;
-	const char *allowed = hex ? "0123456789abcdefABCDEF" : "01234567";
-	*ret_base = hex ? 16 : 8;
-	return text[2] && text[2 + strspn(text + 2, allowed)] == '\0';
+	static const struct {
+		char letter;
+		int base;
+	} prefixes[] = { { 'x', 16 }, { 'o', 8 }, { 'b', 2 } };
+	const char *t = *text;
+	if (t[0] != '0' || t[1] == '\0')
+		return 10;
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+		if ((t[1] | 0x20) == prefixes[i].letter) {
+			*text = t + 2;
+			return prefixes[i].base;
+		}
+	*text = t + 1;
+	return 8;
 }
 
-static const char *add_based(const char *text, int base, struct strbuf *out)
+/* Digits only, to the end, within 64 bits. */
+static bool parse_digits(const char *text, int base, unsigned long long *ret)
 {
+	char *end = NULL;
+	/* strtoull takes blanks, signs and a prefix of its own. */
+	if (strspn(text, "0123456789abcdefABCDEF") == 0)
+		return false;
 	errno = 0;
-	unsigned long long value = strtoull(text + 2, NULL, base);
-	if (errno == ERANGE)
-		return "the number does not fit into 64 bits";
-	strbuf_addf(out, "%llu", value);
-	return NULL;
+	*ret = strtoull(text, &end, base);
+	return errno == 0 && *end == '\0';
 }
+
+/* An int64, or a uint64 without a sign. */
+static bool add_integer(const char *text, struct strbuf *out)
+{
+	bool minus = *text == '-', sign = minus || *text == '+';
+	unsigned long long value;
+	const char *rest = text + sign;
+	/* The reader's own: after 0b the sign may stand, too. */
+	bool late = str_has_prefix(text, "0b") && (text[2] == '-' || text[2] == '+');
+	if (late) {
+		minus = text[2] == '-';
+		rest = text + 3;
+	}
+	int base = late ? 2 : take_base(&rest);
+	if (!parse_digits(rest, base, &value))
+		return false;
+	if (minus ? value > 1ULL << 63 : (sign || late) && value > (1ULL << 63) - 1)
+		return false;
+	strbuf_addf(out, "%s%llu", minus && value ? "-" : "", value);
+	return true;
+}
+
+/* --- decimal fractions ------------------------------------------------------------------------ */
 
 static bool is_exponent(const char *p)
 {
@@ -99,9 +142,8 @@ static bool is_exponent(const char *p)
 	return *p && p[strspn(p, digits)] == '\0';
 }
 
-/* [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?, which covers decimal
- * integers too. Appends it in JSON's spelling; false, and nothing appended, when text is no number.
- */
+/* [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?, within the range of a double.
+ * Appends it in JSON's spelling; false, and nothing appended, when text is no number. */
 static bool add_decimal(const char *text, struct strbuf *out)
 {
 	const char *whole = text + (*text == '-' || *text == '+');
@@ -110,7 +152,7 @@ static bool add_decimal(const char *text, struct strbuf *out)
 	fraction += *fraction == '.';
 	size_t fraction_len = fraction > whole + whole_len ? strspn(fraction, digits) : 0;
 	exponent = fraction + fraction_len;
-	if (whole_len + fraction_len == 0 || !is_exponent(exponent))
+	if (whole_len + fraction_len == 0 || !is_exponent(exponent) || isinf(strtod(text, NULL)))
 		return false;
 	/* JSON wants exactly one digit before the point if that is a zero. */
 	for (; whole_len > 1 && *whole == '0'; whole_len--)
@@ -123,17 +165,79 @@ static bool add_decimal(const char *text, struct strbuf *out)
 	return true;
 }
 
+/* --- all -------------------------------------------------------------------------------------- */
+
+static char *without_underscores(const char *text)
+{
+	char *plain = xstrdup(text), *to = plain;
+	for (const char *from = text; *from; from++)
+		if (*from != '_')
+			*to++ = *from;
+	*to = '\0';
+	return plain;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Where a point comes first, underscores may stand between digits only; elsewhere anywhere. */
+static bool underscores_fit(const char *text)
+{
+	for (const char *c = text; *text == '.' && *c; c++)
+		if (*c == '_' && !(is_digit(c[-1]) && is_digit(c[1])))
+			return false;
+	return true;
+}
+
+enum number { NOT_A_NUMBER, INTEGER, FRACTION };
+
+static enum number add_number(const char *text, struct strbuf *out)
+{
+	if (!strchr("+-.", *text) && !is_digit(*text))
+		return NOT_A_NUMBER;
+	if (!underscores_fit(text))
+		return NOT_A_NUMBER;
+	_cleanup_(freep) char *plain = without_underscores(text);
+	if (add_integer(plain, out))
+		return INTEGER;
+	return add_decimal(plain, out) ? FRACTION : NOT_A_NUMBER;
+}
+
+static const char not_finite[] = "JSON has no infinity and no NaN";
+
 const char *scalar_resolve(const char *text, struct strbuf *out)
 {
-	int base;
 	const char *word = resolve_word(text);
+	if (is_not_finite(text))
+		return not_finite;
 	if (word)
 		strbuf_adds(out, word);
-	else if (is_based(text, &base))
-		return add_based(text, base, out);
-	else if (is_not_finite(text))
-		return "JSON has no infinity and no NaN";
-	else if (!add_decimal(text, out))
+	else if (add_number(text, out) == NOT_A_NUMBER)
 		scalar_quote(text, out);
+	return NULL;
+}
+
+const char *scalar_resolve_key(const char *text, struct strbuf *out)
+{
+	_cleanup_(strbuf_done) struct strbuf number = { 0 };
+	const char *word = resolve_word(text);
+	if (scalar_is_null(text))
+		return "a key must not be null";
+	if (is_not_finite(text))
+		return not_finite;
+	switch (word ? INTEGER : add_number(text, &number)) {
+	case FRACTION:
+		/* Spelled by each reader in its own way: 1000000.5 becomes 1.0000005e+06. */
+		return "a key that is a number with a fraction, an exponent or more than 64 bits "
+		       "must be quoted";
+	case INTEGER:
+		scalar_quote(word ? word : number.data, out);
+		break;
+	case NOT_A_NUMBER:
+		scalar_quote(text, out);
+		break;
+	}
 	return NULL;
 }

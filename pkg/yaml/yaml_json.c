@@ -1,8 +1,8 @@
 /* YAML to JSON text over libyaml's events: one pass, nothing held but the document's JSON, the open
  * brackets and the keys of open mappings. libyaml knows no types, no limits on depth and no
- * duplicate keys, and follows YAML 1.1 in places; what it leaves open is decided here by
- * YAML 1.2.2, section 10.3 (core schema). Everything that other readers take in different ways is
- * refused rather than guessed. Pure. */
+ * duplicate keys. What a plain scalar means is decided by Kubernetes' reader (yaml/scalar.c), by
+ * which the same file is read elsewhere; what no careful file needs is refused rather than guessed.
+ * Pure. */
 
 #include "yaml/yaml_json.h"
 
@@ -188,9 +188,13 @@ static int add_key(struct reader *rd, const yaml_event_t *event, const char *tex
 	/* Others would merge here; to keep "<<" as a key would be a silent difference. */
 	if (plain && streq(text, "<<"))
 		return fail(rd, &event->start_mark, "merge keys are not accepted");
-	if (plain && scalar_is_null(text))
-		return fail(rd, &event->start_mark, "a key must not be null");
-	scalar_quote(text, &rd->json);
+	const char *problem = NULL;
+	if (plain)
+		problem = scalar_resolve_key(text, &rd->json);
+	else
+		scalar_quote(text, &rd->json);
+	if (problem)
+		return fail(rd, &event->start_mark, problem);
 	push_key(rd, at, &event->start_mark);
 	return 0;
 }

@@ -1,9 +1,10 @@
 #pragma once
-/* YAML read as JSON text: the strict subset that Kubernetes files use. YAML 1.2 core schema for
- * plain scalars, quoted scalars are strings. Refused: anchors, aliases, tags, duplicate keys, keys
- * that are not scalars, null as a key, merge keys (<<), infinities and NaN, \0 in strings, the line
- * breaks of YAML 1.1 (U+0085, U+2028, U+2029), depth over 64. Keys that look like numbers or
- * booleans are strings. Errors name line and column. any thread */
+/* YAML read as JSON text: the strict subset that Kubernetes files use. Plain scalars mean what they
+ * mean to sigs.k8s.io/yaml (yaml/scalar.c), quoted ones are strings. Refused: anchors, aliases,
+ * tags, duplicate keys, keys that are not scalars, null or a fraction as a key, merge keys (<<),
+ * infinities and NaN, \0 in strings, the line breaks of YAML 1.1 (U+0085, U+2028, U+2029), depth
+ * over 64. Plain keys are resolved like values, and spelled as strings: `on` is "true". Errors name
+ * line and column. any thread */
 
 #include "base/err.h"
 #include "base/str.h"

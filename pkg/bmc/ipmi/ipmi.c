@@ -22,6 +22,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "bmc/ipmi/internal.h"
+#include "metrics/metrics.h"
 
 enum {
 	RESTARTS_MAX = 3, /* sessions lost during one request */
@@ -679,6 +680,7 @@ int ipmi_driver_new(struct loop *loop, const struct ipmi_options *options, struc
 	d->slot_count = MIN(2 * o->max_sessions + 2, (unsigned)IPMI_SLOTS_MAX);
 	d->slots = xcalloc(d->slot_count, sizeof(void *));
 	list_init(&d->waiting);
+	metric_add(METRIC_BMC_BREAKS, 0, ops.name); /* so that its first rise is seen */
 	*ret = &d->base;
 	return 0;
 }

@@ -35,8 +35,8 @@ static void test_structure(void **state)
 	static const char *const rows[][2] = {
 		{ "a: 1", "{\"a\":1}" },
 		{ "a:\nb:\n", "{\"a\":null,\"b\":null}" },
-		{ "a:\n  b:\n    - 1\n    - x: y\n      z: [1, {w: ~}]\n    -\n",
-		  "{\"a\":{\"b\":[1,{\"x\":\"y\",\"z\":[1,{\"w\":null}]},null]}}" },
+		{ "a:\n  b:\n    - 1\n    - x: z\n      z: [1, {w: ~}]\n    -\n",
+		  "{\"a\":{\"b\":[1,{\"x\":\"z\",\"z\":[1,{\"w\":null}]},null]}}" },
 		{ "a:\n- 1\n- - 2\n  - 3\n- []\n- {}\n", "{\"a\":[1,[2,3],[],{}]}" },
 		{ "- 1\n- '2'\n- \"3\"\n- three\n", "[1,\"2\",\"3\",\"three\"]" },
 		{ "{\"json\": [true, null, -1.5e3, \"\\u00e9\\/\\n\"]}",
@@ -79,7 +79,9 @@ static void test_scalars(void **state)
 		  "{\"a\":\"#cloud-config\\nx: \\\"y\\\"\\n\"}" },
 		{ "a: http://x:80/y#z", "{\"a\":\"http://x:80/y#z\"}" },
 		{ "a: 00:1a:2b:3c:4d:5e", "{\"a\":\"00:1a:2b:3c:4d:5e\"}" },
-		{ "online: yes", "{\"online\":\"yes\"}" },
+		{ "online: yes", "{\"online\":true}" },
+		{ "dhcp: no\nmode: 0644\nquoted: 'no'",
+		  "{\"dhcp\":false,\"mode\":420,\"quoted\":\"no\"}" },
 		{ "online: true", "{\"online\":true}" },
 		{ "a: 0x10\nb: +.5\nc: 9223372036854775807",
 		  "{\"a\":16,\"b\":0.5,\"c\":9223372036854775807}" },
@@ -91,7 +93,7 @@ static void test_scalars(void **state)
 static void test_keys(void **state)
 {
 	(void)state;
-	assert_yaml("1: a\ntrue: b\n1.5: c\n'': d\n\"~\": e\ny: f\n\"<<\": g",
+	assert_yaml("1: a\non: b\n'1.5': c\n'': d\n\"~\": e\n'y': f\n\"<<\": g",
 		    "{\"1\":\"a\",\"true\":\"b\",\"1.5\":\"c\",\"\":\"d\",\"~\":\"e\",\"y\":\"f\","
 		    "\"<<\":\"g\"}");
 	/* The same key in different mappings is no duplicate. */
@@ -144,7 +146,8 @@ static void test_refused(void **state)
 		{ "<<: {a: 1}", "merge keys" },
 		{ "a: .inf", "line 1, column 4: JSON has no infinity" },
 		{ "a: .nan", "NaN" },
-		{ "a: 0xfffffffffffffffff", "64 bits" },
+		{ "1.5: a", "must be quoted" },
+		{ "on: a\ntrue: b", "stands in this mapping twice" },
 		{ "a: \"x\\0y\"", "\\0 is not accepted" },
 		{ "\"\\0\": 1", "\\0 is not accepted" },
 		{ "a: b: c", "line 1, column 5: mapping values are not allowed" },
