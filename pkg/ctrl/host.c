@@ -331,6 +331,7 @@ static void describe_host(struct pass *p)
 		.bmc_insecure = h->spec.bmc && h->spec.bmc->insecure,
 		.boot_mac = str_or(h->spec.boot_mac, ""),
 		.dhcp_address = api_annotation(&h->meta, BMH_DHCP_ADDRESS),
+		.rests_off = !h->spec.online && !h->status.powered_on,
 		.boot_mode = boot_mode(h),
 		.cleaning = streq(h->spec.cleaning, "disabled") ? PROV_CLEAN_DISABLED
 								: PROV_CLEAN_METADATA,

@@ -33,6 +33,7 @@ struct prov_host {
 		*password;	  /* NULL when the credentials are not to be had (deletion) */
 	const char *boot_mac;	  /* "" when not given */
 	const char *dhcp_address; /* the one that boot_mac shall have; NULL: any */
+	bool rests_off;		  /* it is to be off, and was seen off */
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
 	const struct json *root_hints; /* in effect, in the grammar of rootDeviceHints; NULL: none,
