@@ -42,6 +42,7 @@
 #include "installation.h"
 #include "kube/lease.h"
 #include "kube/rate.h"
+#include "metrics/metrics.h"
 #include "net/net.h"
 #include "policy.h"
 #include "replicas.h"
@@ -49,6 +50,7 @@
 #include "validity.h"
 #include "web/web.h"
 
+#define SLOW_LIMIT  (10 * USEC_PER_MSEC) /* of a callback on the core thread */
 #define TEN_YEARS   (3650 * 24 * USEC_PER_HOUR)
 #define DRAIN_LIMIT (3 * USEC_PER_SEC)
 #define FLUSH_LIMIT (2 * USEC_PER_SEC)
@@ -89,6 +91,7 @@ struct manager {
 	struct boot_ramdisk ramdisks[2];
 	char *kernel, *initramfs, *http_url, *agent_url, *replicas_name;
 	uint16_t http_port, agent_port;
+	unsigned peer_share;
 	struct replicas *replicas;
 	int http_fd, agent_fd; /* bound, and silent until we lead; 0: none */
 	struct boot_glue glue;
@@ -141,6 +144,17 @@ static int parse_port(const char *option, const char *text, uint16_t *ret, struc
 	if (parse_u64(text, 65535, &port) < 0 || port == 0)
 		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not a port", option, text);
 	*ret = (uint16_t)port;
+	return 0;
+}
+
+int manager_peer_share(const struct manager_options *options, unsigned *ret, struct err *err)
+{
+	uint64_t percent;
+	if (parse_u64(options->peer_share, 100, &percent) < 0 || percent == 0)
+		return err_set(err, ERR_INVALID,
+			       "--peer-share: \"%s\" is not a percentage from 1 to 100",
+			       options->peer_share);
+	*ret = (unsigned)percent;
 	return 0;
 }
 
@@ -202,6 +216,7 @@ static int take_fd(int *fd)
 static struct web_server_options listener(const struct manager *m, uint16_t port)
 {
 	return (struct web_server_options){ .address = m->options->address,
+					    .share_percent = m->peer_share,
 					    .device = m->options->interface,
 					    .port = port };
 }
@@ -209,7 +224,8 @@ static struct web_server_options listener(const struct manager *m, uint16_t port
 static int open_agent_server(struct manager *m, struct err *err)
 {
 	m->routes = agent_routes_new(m->engine, m->loop, m->agent_url);
-	const struct web_route rows[] = { agent_routes_row(m->routes), { .prefix = NULL } };
+	struct web_route rows[3] = { { .prefix = NULL } };
+	agent_routes_rows(m->routes, rows);
 	struct web_server_options w = listener(m, m->agent_port);
 	w.name = "agents";
 	w.cert = m->cert.cert;
@@ -560,6 +576,8 @@ static int check(struct manager *m, struct err *err)
 	uint64_t retries;
 	int r = policies_make(m->options, &m->policies, err);
 	if (r == 0)
+		r = manager_peer_share(m->options, &m->peer_share, err);
+	if (r == 0)
 		r = webhooks_check(&m->options->webhook, err);
 	if (r == 0 && m->options->interface)
 		r = boot_settings(m, err);
@@ -647,11 +665,19 @@ static void choose_hold(struct manager *m)
 	m->hold_id = m->hold_id_text;
 }
 
+/* Others wait meanwhile: DHCP, agents, the Lease. */
+static void on_slow(void *data, const char *name, usec_t took)
+{
+	(void)data, (void)took;
+	metric_add(METRIC_SLOW_CALLBACKS, 1, name);
+}
+
 void manager_start(struct manager *m, struct kube_transport *transport,
 		   void (*failed)(void *data, const struct err *err), void *data)
 {
 	m->failed = failed;
 	m->failed_data = data;
+	loop_set_slow_limit(m->loop, SLOW_LIMIT, on_slow, NULL);
 	m->client = client(m, transport, m->rate.qps);
 	prepare_election(m, transport);
 	join_replicas(m, transport);

@@ -18,7 +18,7 @@ struct manager_options {
 	struct option_list dhcp_ranges, dhcp_gateways;
 	const char *dhcp_dns, *dhcp_domain, *dhcp_lease;
 	const char *ramdisk;
-	const char *http_port, *agent_port;
+	const char *http_port, *agent_port, *peer_share;
 	const char *boot_timeout, *agent_timeout;
 	const char *kernel_args;
 	const char *retries;
@@ -83,6 +83,10 @@ struct manager_options {
 			       "boot files, on the provisioning address", http_port),              \
 		MANAGER_OPTION("agent-port", "PORT", "6385",                                       \
 			       "agent API, on the provisioning address", agent_port),              \
+		MANAGER_OPTION("peer-share", "PERCENT", "12",                                      \
+			       "limit of one address, agent or user when connections or their "    \
+			       "memory are nearly used up; 100: none",                             \
+			       peer_share),                                                        \
 		MANAGER_OPTION("boot-timeout", "SECONDS", "1200",                                  \
 			       "how long a host may take to boot the ramdisk", boot_timeout),      \
 		MANAGER_OPTION("agent-timeout", "SECONDS", "180",                                  \
@@ -133,6 +137,9 @@ struct manager_options {
 
 struct manager;
 struct web_request;
+
+/* --peer-share, for web_server_options. */
+int manager_peer_share(const struct manager_options *options, unsigned *ret, struct err *err);
 
 /* What can be told of the options alone, before anything is opened or made. */
 int manager_check(const struct manager_options *options, struct err *err);

@@ -106,6 +106,7 @@ struct standalone {
 	struct loop *loop;  /* of the main thread */
 	struct loop_signal *signals[2];
 	int lock;
+	unsigned peer_share;
 	struct net_addr bind;
 	struct pki pki;
 	struct timer validity;
@@ -147,7 +148,9 @@ static int check_options(struct standalone *s, struct err *err)
 	if (net_parse(s->options->api_bind, API_PORT, &s->bind) < 0)
 		return err_set(err, ERR_INVALID, "--api-bind: \"%s\" is not a numeric address",
 			       s->options->api_bind);
-	r = monitor_check(&s->options->monitor, true, err);
+	r = manager_peer_share(&s->options->manager, &s->peer_share, err);
+	if (r == 0)
+		r = monitor_check(&s->options->monitor, true, err);
 	return s->options->api_only || r < 0 ? r : manager_check(&s->options->manager, err);
 }
 
@@ -265,7 +268,8 @@ static int start_web(struct standalone *s, struct err *err)
 		  .loop = s->store_loop,
 		  .handler = api_front_handle,
 		  .data = s->front,
-		  .max_body_bytes = APISERVER_BODY_MAX },
+		  .max_body_bytes = APISERVER_BODY_MAX,
+		  .before_body = api_front_before_body },
 		{ .prefix = NULL },
 	};
 	const struct web_server_options options = {
@@ -277,6 +281,7 @@ static int start_web(struct standalone *s, struct err *err)
 		.client_ca = s->pki.ca.cert,
 		.routes = routes,
 		.chunked = true,
+		.share_percent = s->peer_share,
 	};
 	int r = web_new(&s->web, err);
 	if (r == 0)

@@ -108,7 +108,9 @@ static int open_server(struct webhooks *w, struct err *err)
 						    .key = w->pair.key,
 						    .tls_min = w->o->tls_min,
 						    .routes = rows,
-						    .max_connections = CONNECTIONS_MAX };
+						    .max_connections = CONNECTIONS_MAX,
+						    /* API servers, each at one address */
+						    .share_percent = 100 };
 	int r = w->thread.runs ? 0 : loop_thread_start(&w->thread, w->own, "webhook", err);
 	if (r == 0 && !w->web)
 		r = web_new(&w->web, err);

@@ -242,6 +242,7 @@ static int fill_order(struct ipa_run *run, const struct json *info, struct order
 			 .os_hash_value = json_get_string(info, "os_hash_value"),
 			 .checksum = json_get_string(info, "checksum") },
 		.format = json_get_string(info, "disk_format"),
+		.memory_limit = disk_image_memory(hw_free_memory(run->env->root)),
 		.progress = &run->env->progress,
 	};
 	set_times(&o->options.fetch, run->env->config);
@@ -319,6 +320,12 @@ static int write_to(struct ipa_run *run, const char *device, const struct json *
 	snprintf(peak, sizeof(peak), "%llu", (unsigned long long)hw_peak_memory(run->env->root));
 	log_info("image written", "bytes", written, "peak_memory_bytes", peak);
 	return 0;
+}
+
+int ipa_write_check(struct ipa_run *run, const struct json *args)
+{
+	_cleanup_(order_done) struct order o = { 0 };
+	return fill_order(run, json_get(args, "image_info"), &o);
 }
 
 int ipa_write_image(struct ipa_run *run, const struct json *args, char **ret_text)

@@ -256,15 +256,22 @@ static enum agent_command_status status_of(const struct json *command)
 	return AGENT_COMMAND_FAILED; /* a word that we do not know is no success */
 }
 
+/* The kind of the error, then what happened; older agents of ours have both in `details`. */
 static void error_of(const struct json *command, char *out, size_t size)
 {
 	const struct json *error = json_get(command, "command_error");
-	const char *text = json_get_string(error, "details");
-	if (str_empty(text))
-		text = json_get_string(error, "message");
-	if (str_empty(text))
-		text = json_get_string(error, "error");
-	snprintf(out, size, "%s", str_or(text, "the agent gave no reason"));
+	const char *message = json_get_string(error, "message");
+	const char *details = json_get_string(error, "details");
+	if (str_empty(details))
+		details = json_get_string(error, "error");
+	bool both = !str_empty(message) && !str_empty(details) && !str_has_prefix(details, message);
+	if (both)
+		snprintf(out, size, "%s: %s", message, details);
+	else
+		snprintf(out, size, "%s",
+			 !str_empty(details)   ? details
+			 : !str_empty(message) ? message
+					       : "the agent gave no reason");
 }
 
 static const struct json *newest(const struct json *answer, const char *name)
@@ -298,6 +305,12 @@ enum agent_command_status agent_command_find(const struct json *answer, const ch
 	if (status == AGENT_COMMAND_FAILED && ret_error)
 		error_of(found, ret_error, error_size);
 	return status;
+}
+
+bool agent_command_answer(const struct json *answer)
+{
+	return json_is_array(json_get(answer, "commands")) ||
+	       json_get_string(answer, "command_status") != NULL;
 }
 
 bool agent_command_busy(const struct json *answer)

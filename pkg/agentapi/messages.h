@@ -10,11 +10,12 @@
 enum {
 	AGENT_HEARTBEAT_TIMEOUT_S = 300, /* told to agents: they beat after 0.3 to 0.6 of it */
 	AGENT_PORT = 9999,
-	AGENT_BODY_MAX = 16 << 20, /* of an inspection */
-	AGENT_MACS_MAX = 64,	   /* looked at in one lookup */
-	AGENT_NICS_MAX = 256,	   /* of an inventory */
-	AGENT_KEPT_MAX = 1 << 20,  /* of an inspection, as text: what is kept of it */
-	AGENT_URL_MAX = 128,	   /* of a heartbeat: */
+	AGENT_BODY_MAX = 16 << 20,    /* of an inspection */
+	AGENT_MESSAGE_MAX = 64 << 10, /* of all others */
+	AGENT_MACS_MAX = 64,	      /* looked at in one lookup */
+	AGENT_NICS_MAX = 256,	      /* of an inventory */
+	AGENT_KEPT_MAX = 1 << 20,     /* of an inspection, as text: what is kept of it */
+	AGENT_URL_MAX = 128,	      /* of a heartbeat: */
 	AGENT_VERSION_MAX = 64,
 	AGENT_CERTIFICATE_MAX = 16 << 10,
 };
@@ -90,6 +91,8 @@ enum agent_command_status agent_command_find(const struct json *answer, const ch
 					     size_t error_size);
 /* What the newest command of that name gave; borrowed, NULL when there is nothing. */
 const struct json *agent_command_result(const struct json *answer, const char *name);
+/* Has the answer the form of a list of commands or of one command? Any other says nothing. */
+bool agent_command_answer(const struct json *answer);
 /* Is any command running? */
 bool agent_command_busy(const struct json *answer);
 /* Protocol errors as agents and Ironic put them: {"faultcode", "faultstring"} inside

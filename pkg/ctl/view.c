@@ -86,6 +86,7 @@ static void step_of_record(struct view *v, const struct json *r)
 	v->step = get_text(r, "step.name");
 	v->attempt = get_number(r, "step.attempt", 1);
 	v->waits_for = get_text(r, "step.waitsFor");
+	v->trouble = get_text(r, "step.trouble");
 }
 
 static const char *hold_of_record(const struct json *r)

@@ -57,7 +57,8 @@ static void set_manageable(struct pass *p, const struct condition_row *row, enum
 	else if (row->manageable)
 		set(p, "Manageable", false, row->manageable, "");
 	else if (power_fault(p, state))
-		set(p, "Manageable", false, "PowerFailure", "the BMC does not answer");
+		set(p, "Manageable", false, "PowerFailure",
+		    str_or(p->trouble, "the BMC does not answer"));
 	else
 		set(p, "Manageable", true, "Manageable", "");
 }

@@ -105,6 +105,20 @@ static void set_error(struct pass *p, enum bmh_error error, const char *reason, 
 	pass_event(p, true, reason, "%s", text);
 }
 
+/* Who deletes a host whose BMC is gone for good waits for nothing; it can be let go at once. */
+static void add_way_out(const struct pass *p, char *text, size_t size)
+{
+	char way[512];
+	snprintf(
+		way, sizeof(way),
+		" (error %lld of %d, then the deletion goes on without; to let the host go now, as it is: "
+		"kubectl annotate bmh -n %s %s " BMH_DETACHED "=)",
+		(long long)MIN(p->host.status.error_count + 1, (int64_t)DELETION_ERRORS_MAX),
+		DELETION_ERRORS_MAX, p->host.meta.ns, p->host.meta.name);
+	size_t room = size - strlen(way) - 1, len = strlen(text);
+	snprintf(text + MIN(len, room), size - MIN(len, room), "%s", way);
+}
+
 struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, ...)
 {
 	char text[1024];
@@ -112,6 +126,9 @@ struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, .
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	pass_take_power(p); /* an error may stand for long */
+	if (p->host.meta.deleted_at)
+		add_way_out(p, text, sizeof(text));
 	set_error(p, error, bmh_error_reason(error), text);
 	return (struct action){ ACT_FAILED,
 				host_backoff(p->host.status.error_count, p->facts->random) };
@@ -126,9 +143,19 @@ struct action pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay,
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	const struct bmh_status *s = &p->host.status;
+	pass_take_power(p);
 	if (s->error != (int)error || !streq(s->error_message, text))
 		set_error(p, error, reason, text);
 	return (struct action){ ACT_CONTINUE, delay };
+}
+
+void pass_stand_error(struct pass *p, enum bmh_error error, const char *text)
+{
+	int64_t count = p->host.status.error_count;
+	if (p->host.status.error == BMH_ERROR_POWER)
+		return;
+	pass_fail_once(p, error, 0, bmh_error_reason(error), "%s", text);
+	p->host.status.error_count = count;
 }
 
 bool pass_clear_error(struct pass *p)
@@ -290,6 +317,34 @@ static bool breaks_rules(struct pass *p, struct action *ret)
 
 /* --- the pass --------------------------------------------------------------------------------- */
 
+/* Also before the way to a deployment begins: what it will need is looked for before anything is
+ * undone. */
+static bool host_wants_secrets(const struct bmh *h)
+{
+	switch ((enum bmh_state)h->status.provisioning.state) {
+	case BMH_PROVISIONING:
+		return true;
+	case BMH_READY:
+	case BMH_AVAILABLE:
+		return host_wants_provisioning(h);
+	case BMH_PROVISIONED:
+		return host_provisioning_cancelled(h) && host_names_image(h);
+	case BMH_NONE:
+	case BMH_UNMANAGED:
+	case BMH_REGISTERING:
+	case BMH_MATCH_PROFILE:
+	case BMH_PREPARING:
+	case BMH_EXTERNALLY_PROVISIONED:
+	case BMH_DEPROVISIONING:
+	case BMH_INSPECTING:
+	case BMH_POWERING_OFF:
+	case BMH_DELETING:
+	case _BMH_STATE_MAX:
+		break;
+	}
+	return false;
+}
+
 void host_secrets_wanted(const struct bmh *h, const char *names[_SECRET_USE_MAX])
 {
 	const struct bmh_spec *s = &h->spec;
@@ -299,7 +354,7 @@ void host_secrets_wanted(const struct bmh *h, const char *names[_SECRET_USE_MAX]
 		names[SECRET_BMC] = s->bmc->credentials_name;
 	if (!str_empty(s->network_data_name))
 		names[SECRET_PREPROVISIONING] = s->network_data_name;
-	if (h->status.provisioning.state != BMH_PROVISIONING)
+	if (!host_wants_secrets(h))
 		return;
 	names[SECRET_USER_DATA] = s->user_data ? s->user_data->name : NULL;
 	names[SECRET_META_DATA] = s->meta_data ? s->meta_data->name : NULL;
@@ -330,6 +385,7 @@ static void describe_host(struct pass *p)
 		.bmc_address = h->spec.bmc ? str_or(h->spec.bmc->address, "") : "",
 		.bmc_insecure = h->spec.bmc && h->spec.bmc->insecure,
 		.boot_mac = str_or(h->spec.boot_mac, ""),
+		.power_only = h->spec.externally_provisioned,
 		.dhcp_address = api_annotation(&h->meta, BMH_DHCP_ADDRESS),
 		.rests_off = !h->spec.online && !h->status.powered_on,
 		.boot_mode = boot_mode(h),
@@ -480,6 +536,7 @@ void host_reconcile(const struct host_facts *facts, struct host_result *ret)
 	json_free(p.status_before);
 	bmh_release(&p.host);
 	secret_free(p.password);
+	free(p.trouble);
 	free(p.username);
 	free(p.key);
 }

@@ -329,12 +329,29 @@ static void add_secret(struct strbuf *s, const struct json *secret)
 	strbuf_addf(s, "|%s", hex);
 }
 
+/* Of a host that rests a change of power is news, which its error must not hold back. In busy
+ * states it is part of the work. */
+static enum prov_power resting_power(const struct run *r)
+{
+	static const enum bmh_state resting[] = { BMH_READY, BMH_AVAILABLE, BMH_PROVISIONED,
+						  BMH_EXTERNALLY_PROVISIONED };
+	const char *state = json_get_path_string(r->object, "status.provisioning.state");
+	struct provisioner *p = engine_provisioner(r->controller->engine);
+	const struct prov_host host = { .key = r->key };
+	bool fault;
+	for (size_t i = 0; i < ARRAY_SIZE(resting); i++)
+		if (streq(bmh_state_name(resting[i]), state))
+			return p->ops->power(p, &host, &fault);
+	return PROV_POWER_UNKNOWN;
+}
+
 /* What a person or another program may have changed: a back-off holds only as long as this stays
  * the same. */
 static char *signature_of(const struct run *r)
 {
 	_cleanup_(strbuf_done) struct strbuf s = { 0 };
 	const struct json *meta = json_get(r->object, "metadata");
+	strbuf_addf(&s, "%d|", (int)resting_power(r));
 	strbuf_addf(&s, "%lld|%d|", (long long)json_get_int(meta, "generation", 0),
 		    json_get(meta, "deletionTimestamp") != NULL);
 	json_print(json_get(meta, "annotations"), &s);

@@ -16,6 +16,8 @@
 #include "api/secret.h"
 #include "ctrl/host.h"
 
+enum { DELETION_ERRORS_MAX = 4 };
+
 enum action_kind {
 	ACT_CONTINUE, /* still at it: come back after delay, or when kicked */
 	ACT_COMPLETE, /* a step is done: at once again */
@@ -39,6 +41,7 @@ struct pass {
 	struct prov_host prov;
 	char *key;
 	char *username, *password;
+	char *trouble; /* what holds up the work that is under way; NULL: nothing */
 	bool examined; /* the state machine, or at least the credentials, were looked at */
 	bool have_credentials;
 	bool credentials_tried_changed;
@@ -64,6 +67,9 @@ struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, .
 struct action pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay, const char *reason,
 			     const char *fmt, ...) _printf_(5, 6);
 bool pass_clear_error(struct pass *p);
+/* Likewise, of an error beside which the host is still looked after: nothing has been tried, so it
+ * is not counted, and one of power is not hidden by it. */
+void pass_stand_error(struct pass *p, enum bmh_error error, const char *text);
 bool host_inspection_disabled(const struct bmh *h);
 /* For HostRecord, HardwareData and the like. */
 struct json *finalizers_without(const struct json *finalizers, const char *finalizer);
@@ -75,6 +81,10 @@ struct action machine_run(struct pass *p);
 void machine_go(struct pass *p, enum bmh_state next);
 bool host_wants_provisioning(const struct bmh *h);
 bool host_provisioning_cancelled(const struct bmh *h);
+/* The fourth error of a host that is to go was the last one, as in upstream. */
+bool host_deletion_gives_up(const struct bmh *h);
+/* Something is to be deployed, now or when what is there has gone. */
+bool host_names_image(const struct bmh *h);
 
 /* --- states.c --------------------------------------------------------------------------------- */
 
@@ -109,6 +119,8 @@ void pass_claim_network_data(struct pass *p);
 /* --- power.c ---------------------------------------------------------------------------------- */
 
 struct action pass_power(struct pass *p, bool provisioned);
+/* status.poweredOn becomes what the BMC said last. True: that was news. */
+bool pass_take_power(struct pass *p);
 /* Any reboot annotation with force. */
 bool pass_force_reboot(const struct pass *p);
 

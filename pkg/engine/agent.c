@@ -73,12 +73,7 @@ static struct node *by_addresses(const struct engine *e, const char *addresses)
  * do not know you" his inventory. */
 static bool may_be_known_soon(const struct engine *e)
 {
-	map_for_each(&e->nodes, i) {
-		const struct node *n = e->nodes.entries[i].value;
-		if (n->record.boot.nonce && !n->boot_mac && !n->lost)
-			return true;
-	}
-	return false;
+	return !list_empty(&e->unheard);
 }
 
 static void refuse_unknown(const struct engine *e, engine_answer_fn answer, void *data,
@@ -153,6 +148,7 @@ static void issue_token(struct node *n, const char *source, engine_answer_fn ans
 	struct pending_answer *p = xmalloc(sizeof(*p));
 	*p = (struct pending_answer){ answer, data };
 	n->record.boot.token_issued = true;
+	n->record.registered.never_booted = false;
 	str_replace(&n->record.boot.source_address, source);
 	node_save_for(n, on_token_stored, p);
 }
@@ -204,14 +200,9 @@ void engine_agent_lookup(struct engine *e, const char *addresses, const char *no
 
 static bool is_bmc(const struct engine *e, const struct net_addr *a)
 {
-	map_for_each(&e->nodes, i) {
-		const struct node *n = e->nodes.entries[i].value;
-		struct net_addr bmc;
-		if (n->bmc && net_parse_ip(bmc_get_address(n->bmc)->host, &bmc) == 0 &&
-		    net_same_ip(&bmc, a))
-			return true;
-	}
-	return false;
+	char text[NET_IP_TEXT_MAX];
+	struct net_addr plain = net_unmap(a);
+	return index_find(&e->bmcs, net_format_ip(&plain, text), NULL);
 }
 
 /* Where the agent is to be called: nowhere but where it comes from, and there an agent can be. */
@@ -369,6 +360,7 @@ static void take_inspection(struct node *n, struct json *kept, engine_answer_fn 
 	node_release_inspection(n, 409);
 	json_free(n->inventory);
 	n->inventory = kept;
+	n->record.registered.never_booted = false;
 	n->inspection = (struct pending_answer){ answer, data };
 	/* Agents wait 30 s for an answer. */
 	timer_set_in(&n->inspection_timer, 20 * USEC_PER_SEC);
@@ -440,21 +432,24 @@ const char *engine_slot_get(const struct engine *e, const char *mac)
 	return known ? n->record.dhcp.address : NULL;
 }
 
-static const struct node *slot_holder(const struct engine *e, const char *address,
-				      const struct node *but)
+const char *engine_agent_at(const struct engine *e, const char *source)
 {
-	map_for_each(&e->nodes, i) {
-		const struct node *n = e->nodes.entries[i].value;
-		if (n != but && (streq(n->record.dhcp.address, address) ||
-				 (!n->fixed_error && streq(n->fixed_address, address))))
-			return n;
-	}
-	return NULL;
+	const struct node *n = e->options.serves_dhcp ? index_find(&e->slots, source, NULL) : NULL;
+	return n && n->record.boot.nonce ? n->key : NULL;
+}
+
+int engine_agent_may_post(const struct engine *e, const char *source)
+{
+	if (!engine_may_act(e))
+		return 503;
+	if (!e->options.serves_dhcp || engine_agent_at(e, source))
+		return 0;
+	return may_be_known_soon(e) ? 503 : 404;
 }
 
 bool engine_slot_used(const struct engine *e, const char *address)
 {
-	return slot_holder(e, address, NULL);
+	return index_find(&e->slots, address, NULL);
 }
 
 bool engine_slot_fixed(const struct engine *e, const char *mac, const char **ret)
@@ -480,7 +475,8 @@ static int check_fixed(const struct node *n, struct err *err)
 {
 	const struct engine_options *o = &n->engine->options;
 	int r = o->address_check ? o->address_check(o->address_data, n->fixed_address, err) : 0;
-	const struct node *holder = r == 0 ? slot_holder(n->engine, n->fixed_address, n) : NULL;
+	const struct node *holder = r == 0 ? index_find(&n->engine->slots, n->fixed_address, n)
+					   : NULL;
 	return holder ? err_set(err, ERR_CONFLICT, "host %s has it", holder->key) : r;
 }
 
@@ -498,6 +494,7 @@ void node_take_fixed_address(struct node *n, const char *address)
 			   "the host cannot have the DHCP address %s and gets none: %s", address,
 			   err.text);
 	str_replace(&n->fixed_error, good ? NULL : err.text);
+	node_index_slots(n);
 }
 
 struct slot_answer {
@@ -535,5 +532,6 @@ void engine_slot_set(struct engine *e, const char *mac, const char *address, eng
 	*a = (struct slot_answer){ done, data };
 	str_replace(&n->record.dhcp.mac, mac);
 	str_replace(&n->record.dhcp.address, str_empty(address) ? NULL : address);
+	node_index_slots(n);
 	node_save_for(n, on_slot_stored, a);
 }

@@ -50,8 +50,9 @@ static void on_answer(void *data, const struct err *err, const struct json *answ
 	err_keep(&n->agent_ask.err, err);
 	if (!err)
 		n->agent_answer = json_dup(answer);
-	/* A refusal, which has an HTTP status for its code, is a sign of life as well. */
-	if (!err || err->code >= 200)
+	/* A refusal, which has an HTTP status for its code, is a sign of life as well; "I cannot
+	 * answer" is none: something may stand in front of an agent that is gone. */
+	if (!err || (err->code >= 400 && err->code < 500))
 		n->agent_seen = node_now(n);
 	op_advance(n);
 }

@@ -70,6 +70,8 @@ static void add_operation(struct json *j, const struct node *n)
 		set_moment(j, "nextAttempt", n, n->op.not_before);
 	if (n->op.last && !n->save_error)
 		set_text(j, "trouble", n->op.last->text);
+	else
+		set_text(j, "trouble", n->record.step.trouble);
 }
 
 static void add_progress(struct json *j, const struct node *n)

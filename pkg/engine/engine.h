@@ -40,7 +40,7 @@ struct engine_timeouts {   /* 0: default */
 	usec_t boot;	   /* power on → agent; 20 min */
 	usec_t power;	   /* command → state changed; 120 s */
 	usec_t soft_off;   /* before the hard one; 180 s */
-	usec_t silence;	   /* of an agent at work; 180 s */
+	usec_t silence;	   /* of an agent at work, or without word of its command; 180 s */
 	usec_t step;	   /* cleaning or writing, as long as the agent answers; 24 h */
 	usec_t power_poll; /* idle hosts; 60 s */
 };
@@ -125,6 +125,11 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
  * posts again. */
 void engine_agent_inspection(struct engine *e, struct json *body, const char *source,
 			     engine_answer_fn answer, void *data);
+
+/* The host whose agent is at that address, as our DHCP knows; NULL: nobody, or not ours to know. */
+const char *engine_agent_at(const struct engine *e, const char *source);
+/* Before a large body is read from there: 0, or the status of the refusal. */
+int engine_agent_may_post(const struct engine *e, const char *source);
 
 /* --- boot services ---------------------------------------------------------------------------- */
 

@@ -31,6 +31,7 @@ static int open_anew(struct node *n, const struct bmc_address *address,
 		return err_value(err);
 	bmc_close(n->bmc);
 	n->bmc = bmc;
+	node_index_bmc(n);
 	n->bmc_open_insecure = n->bmc_insecure;
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* The engine's inside: one struct node per host, one operation at a time on it. Not for other
  * modules.
  *
+ * index.c     look-ups by what several nodes may have
  * node.c      nodes, their table, saving of records, kicks
  * state.c     the node state machine
  * op.c        operations: rows of steps, and the runner
@@ -18,6 +19,7 @@
 #include "base/map.h"
 #include "engine/engine.h"
 #include "engine/history.h"
+#include "engine/index.h"
 #include "engine/record.h"
 
 struct node;
@@ -102,13 +104,14 @@ struct node_op {
 	unsigned failures; /* of BMC or agent in this step, in a row */
 	unsigned polls;
 	usec_t good_at; /* the BMC's last good answer in this step, or the step's begin */
+	bool fault;	/* none for so long that people are told */
 	bool commanded; /* this step has sent its command */
 	bool refused;	/* and was told no, or nothing; holds until a command succeeds */
 	usec_t commanded_at;
 	int64_t attempt;
 	bool agent_found; /* a running agent serves: no boot needed */
-	bool progress_turn, progress_unknown;
-	usec_t looked_at; /* the agent's commands were read last */
+	bool progress_turn, progress_asked, progress_unknown;
+	usec_t looked_at; /* the agent said last that the command runs, or the step began */
 	struct err *last; /* the last passing trouble, for the message of a time-out */
 };
 
@@ -142,9 +145,14 @@ struct node {
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
 	struct json *root_hints;   /* in the agent's grammar */
+	bool leaving;		   /* the host is being deleted */
 	bool root_hints_default;   /* the machine's only disk will do, too */
 	struct json *config_drive; /* member names → texts, user_data in base64; while a deployment
 				      runs */
+
+	struct index_entry slot_stored, slot_fixed; /* in engine.slots */
+	struct index_entry bmc_place;		    /* in engine.bmcs */
+	struct list unheard;			    /* of engine.unheard; else on its own */
 
 	struct bmc *bmc;
 	bool bmc_open_insecure;	  /* as it was opened */
@@ -211,8 +219,12 @@ struct engine {
 	struct map nodes; /* key → struct node */
 	struct map macs;  /* lower-case MAC → struct node */
 	struct map uids;  /* UID → struct node */
-	unsigned busy;	  /* nodes in an operation that counts for capacity */
-	unsigned held;	  /* nodes that are held */
+	struct map slots; /* DHCP address, in a record or fixed → struct index_entry */
+	struct map bmcs;  /* numeric address of an open BMC → struct index_entry */
+	/* Nodes whose boot is on record, and whose MAC no controller has named yet. */
+	struct list unheard;
+	unsigned busy; /* nodes in an operation that counts for capacity */
+	unsigned held; /* nodes that are held */
 	uint64_t next_serial;
 };
 
@@ -242,6 +254,12 @@ void node_add_mac(struct node *n, const char *mac);
 void node_drop_mac(struct node *n, const char *mac);
 /* The NICs of n->inventory become the host's, in place of those of the one before. */
 void node_take_nics(struct node *n);
+/* After each change of n->record.dhcp, fixed_address or fixed_error. */
+void node_index_slots(struct node *n);
+/* After each change of n->bmc. */
+void node_index_bmc(struct node *n);
+/* After each change of n->record.boot.nonce, boot_mac or lost: is it one of engine.unheard? */
+void node_note_unheard(struct node *n);
 usec_t node_now(const struct node *n);
 usec_t node_wall(const struct node *n);
 
@@ -282,6 +300,8 @@ void op_start(struct node *n, enum op_kind kind);
 /* After a restart: goes on with the step of the record; from its beginning if that is not known. */
 void op_resume(struct node *n, enum op_kind kind);
 void op_abort(struct node *n); /* without any effect on hardware */
+/* A machine that is waited for is booted once more, as if for the first time. */
+void op_boot_again(struct node *n, const char *why);
 /* Ends the running operation with an error. */
 void op_fail(struct node *n, const struct err *err);
 void op_advance(struct node *n);

@@ -92,7 +92,33 @@ struct node *node_make(struct engine *e, const char *key, const char *uid)
 	timer_init(&n->inspection_timer, e->options.loop, "inspection", on_inspection_timer, n);
 	map_set(&e->nodes, key, n);
 	map_set(&e->uids, uid, n);
+	list_init(&n->unheard);
 	return n;
+}
+
+void node_index_slots(struct node *n)
+{
+	struct map *slots = &n->engine->slots;
+	index_set(slots, &n->slot_stored, n, n->record.dhcp.address);
+	index_set(slots, &n->slot_fixed, n, n->fixed_error ? NULL : n->fixed_address);
+}
+
+void node_index_bmc(struct node *n)
+{
+	char text[NET_IP_TEXT_MAX] = "";
+	struct net_addr a;
+	if (n->bmc && net_parse_ip(bmc_get_address(n->bmc)->host, &a) == 0) {
+		a = net_unmap(&a);
+		net_format_ip(&a, text);
+	}
+	index_set(&n->engine->bmcs, &n->bmc_place, n, text);
+}
+
+void node_note_unheard(struct node *n)
+{
+	list_unlink(&n->unheard);
+	if (n->record.boot.nonce && !n->boot_mac && !n->lost)
+		list_append(&n->engine->unheard, &n->unheard);
 }
 
 void node_forget_old_uid(struct node *n)
@@ -110,6 +136,15 @@ static void add_old_uid(struct node *n)
 	const char *old = n->record.boot.host_uid;
 	if (old && !map_get(&n->engine->uids, old))
 		map_set(&n->engine->uids, old, n);
+}
+
+static void leave_indices(struct node *n)
+{
+	struct engine *e = n->engine;
+	index_set(&e->slots, &n->slot_stored, n, NULL);
+	index_set(&e->slots, &n->slot_fixed, n, NULL);
+	index_set(&e->bmcs, &n->bmc_place, n, NULL);
+	list_unlink(&n->unheard);
 }
 
 static void tell_waiter(struct node *n, bool stored);
@@ -139,6 +174,7 @@ struct node *node_free(struct node *n)
 	node_forget_old_uid(n);
 	if (map_get(&e->uids, n->uid) == n)
 		map_remove(&e->uids, n->uid);
+	leave_indices(n);
 	bmc_close(n->bmc);
 	history_done(&n->history);
 	record_release(&n->record);
@@ -184,8 +220,9 @@ void node_event(struct node *n, bool warning, const char *reason, const char *fm
 void node_add_mac(struct node *n, const char *mac)
 {
 	/* A MAC belongs to the host that named it first; register tells the other one so. */
-	if (!str_empty(mac) && !map_get(&n->engine->macs, mac))
-		map_set(&n->engine->macs, mac, n);
+	if (str_empty(mac) || map_get(&n->engine->macs, mac))
+		return;
+	map_set(&n->engine->macs, mac, n);
 }
 
 void node_drop_mac(struct node *n, const char *mac)
@@ -242,6 +279,7 @@ static void after_save_error(struct node *n, const struct err *err)
 		op_abort(n);
 		n->saving = false;
 		n->lost = true;
+		node_note_unheard(n);
 		tell_waiter(n, false);
 		node_kick(n);
 		return;
@@ -347,6 +385,7 @@ struct engine *engine_new(const struct engine_options *options)
 	e->options = *options;
 	e->options.secret = xmemdup(options->secret, options->secret_len);
 	set_defaults(&e->options);
+	list_init(&e->unheard);
 	return e;
 }
 
@@ -368,6 +407,8 @@ struct engine *engine_free(struct engine *e)
 	map_done(&e->nodes);
 	map_done(&e->macs);
 	map_done(&e->uids);
+	map_done(&e->slots);
+	map_done(&e->bmcs);
 	e->anchor->engine = NULL;
 	anchor_unref(e->anchor);
 	secret_zero((void *)e->options.secret, e->options.secret_len);
@@ -420,12 +461,9 @@ static void look_for_older(struct node *n, const struct node *before)
 		node_hold(n, before->record.hold.reason); /* it was not stored */
 }
 
-/* A record of another host of that name says nothing about this one. */
-static void take_record(struct node *n, const struct json *record)
+static void read_record(struct node *n, const struct json *record)
 {
 	struct err err = { 0 };
-	if (!record || !streq(json_get_string(record, "hostUID"), n->uid))
-		return;
 	if (load_record(n, record, &err) == 0) {
 		node_take_hold(n);
 		return;
@@ -434,6 +472,16 @@ static void take_record(struct node *n, const struct json *record)
 		 n->key);
 	err_keep(&n->unreadable, &err);
 	n->lost = true;
+}
+
+/* A record of another host of that name says nothing about this one. */
+static void take_record(struct node *n, const struct json *record)
+{
+	if (!record || !streq(json_get_string(record, "hostUID"), n->uid))
+		return;
+	read_record(n, record);
+	node_index_slots(n);
+	node_note_unheard(n);
 }
 
 void engine_load(struct engine *e, const char *key, const char *uid, const struct json *record)

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/capability.h"
 #include "engine/internal.h"
 #include "net/net.h"
 
@@ -31,6 +32,14 @@ static void running(struct prov_result *ret, bool started)
 	*ret = (struct prov_result){ .outcome = PROV_RUNNING,
 				     .started = started,
 				     .requeue = 5 * USEC_PER_MIN };
+}
+
+/* An operation of the node is under way. */
+static void running_op(const struct node *n, struct prov_result *ret)
+{
+	running(ret, false);
+	if (n->op.fault && n->op.last)
+		snprintf(ret->error, sizeof(ret->error), "%s", n->op.last->text);
 }
 
 static void failed(struct prov_result *ret, const char *text)
@@ -113,6 +122,7 @@ static void take_settings(struct node *n, const struct prov_host *host)
 		node_drop_mac(n, n->boot_mac);
 	take_string(&n->boot_mac, str_or(host->boot_mac, ""));
 	node_add_mac(n, n->boot_mac);
+	node_note_unheard(n);
 	node_take_fixed_address(n, host->dhcp_address);
 }
 
@@ -149,7 +159,7 @@ static int check_host(const struct node *n, const struct prov_host *host, struct
 	if (r < 0)
 		return r;
 	const struct bmc_scheme *s = address.scheme;
-	bool needs_mac = s->needs_mac || (s->boot == BMC_BOOT_NETWORK && str_empty(host->boot_mac));
+	bool needs_mac = s->needs_mac || (s->boot == BMC_BOOT_NETWORK && !host->power_only);
 	if (needs_mac && str_empty(host->boot_mac))
 		r = err_set(
 			err, ERR_INVALID,
@@ -189,10 +199,11 @@ static int check_identity(const struct node *n, const struct prov_host *host,
 		return err_set(err, ERR_INVALID,
 			       "spec.bmc.address was changed after the host was registered: set it "
 			       "back, or detach the host first");
-	if (!params->leaving && !str_empty(mac) && !streq(mac, str_or(host->boot_mac, "")))
+	if (!params->leaving && !n->record.registered.never_booted && !str_empty(mac) &&
+	    !streq(mac, str_or(host->boot_mac, "")))
 		return err_set(err, ERR_INVALID,
-			       "spec.bootMACAddress was changed from %s after the host was "
-			       "registered: set it back, or make the host anew",
+			       "spec.bootMACAddress was changed from %s, by which the host has "
+			       "booted: set it back, or make the host anew",
 			       mac);
 	return 0;
 }
@@ -200,7 +211,10 @@ static int check_identity(const struct node *n, const struct prov_host *host,
 static void take_identity(struct node *n, const struct prov_host *host)
 {
 	bool changed = take_string(&n->record.registered.bmc_address, host->bmc_address);
-	changed |= take_string(&n->record.registered.boot_mac, host->boot_mac);
+	if (take_string(&n->record.registered.boot_mac, host->boot_mac)) {
+		n->record.registered.never_booted = true;
+		changed = true;
+	}
 	if (changed)
 		node_save(n);
 }
@@ -255,8 +269,12 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 		failed(ret, err.text);
 		return;
 	}
+	n->leaving = params->leaving;
 	bool changed = take_bmc_settings(n, host);
+	bool other_nic = n->boot_mac && !streq(n->boot_mac, host->boot_mac);
 	take_settings(n, host);
+	if (other_nic)
+		op_boot_again(n, "spec.bootMACAddress was changed");
 	if (n->op.kind == OP_VERIFY && !changed) {
 		running(ret, false);
 		return;
@@ -315,7 +333,7 @@ static void inspect(struct provisioner *p, const struct prov_host *host,
 	if (!n)
 		return;
 	if (n->op.kind == OP_INSPECT && !params->force_reboot) {
-		running(ret, false);
+		running_op(n, ret);
 		return;
 	}
 	if (n->state == NODE_INSPECTING && n->op.kind == OP_NONE && !params->force_reboot) {
@@ -404,35 +422,6 @@ static void take_config_drive(struct node *n, const struct prov_config_drive *dr
 	json_set_string(n->config_drive, "user_data", encoded);
 }
 
-static const struct {
-	const char *what, *value, *advice;
-} refused_images[] = {
-	{ "format", "vdi", "convert it with \"qemu-img convert -O qcow2\" or use raw" },
-	{ "format", "vmdk", "convert it with \"qemu-img convert -O qcow2\" or use raw" },
-	{ "scheme", "ftp://", "serve it by http or https" },
-	{ "scheme", "gopher://", "serve it by http or https" },
-	{ "scheme", "oci://", "serve it by http or https" },
-};
-
-static int check_image(const struct prov_image *image, struct err *err)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(refused_images); i++) {
-		const char *value = refused_images[i].value;
-		bool format = streq(refused_images[i].what, "format");
-		if (format ? streq(image->format, value) : str_has_prefix(image->url, value))
-			return err_set(err, ERR_UNSUPPORTED,
-				       "images of %s %s are not supported: %s",
-				       refused_images[i].what, value, refused_images[i].advice);
-	}
-	if (!str_is_http_url(image->url))
-		return err_set(err, ERR_INVALID, "image URL %s: only http and https are supported",
-			       image->url);
-	if (str_empty(image->checksum))
-		return err_set(err, ERR_INVALID,
-			       "Validation failed: checksum is required for normal images");
-	return 0;
-}
-
 static void deploy_failed_text(const struct node *n, struct prov_result *ret)
 {
 	const struct node_record *r = &n->record;
@@ -451,7 +440,8 @@ static void start_deploy(struct node *n, const struct prov_provision *params,
 			 struct prov_result *ret)
 {
 	struct err err = { 0 };
-	if (check_image(&params->image, &err) < 0) {
+	const char *member = NULL;
+	if (image_check(&params->image, &member, &err) < 0) {
 		failed(ret, err.text);
 		return;
 	}
@@ -493,7 +483,7 @@ static void provision(struct provisioner *p, const struct prov_host *host,
 			take_config_drive(n, &params->config_drive);
 			op_resume(n, OP_DEPLOY);
 		}
-		running(ret, false);
+		running_op(n, ret);
 		return;
 	}
 	if (n->state == NODE_DEPLOY_FAILED && same && !params->retry) {
@@ -511,7 +501,7 @@ static void deprovision(struct provisioner *p, const struct prov_host *host,
 		return;
 	node_release_inspection(n, 202);
 	if (n->op.kind == OP_UNDEPLOY) {
-		running(ret, false);
+		running_op(n, ret);
 		return;
 	}
 	if (n->state == NODE_AVAILABLE) {
@@ -586,6 +576,7 @@ static void remove_host(struct provisioner *p, const struct prov_host *host, boo
 	if (n && force && n->record.registered.bmc_address) {
 		str_replace(&n->record.registered.bmc_address, NULL);
 		str_replace(&n->record.registered.boot_mac, NULL);
+		n->record.registered.never_booted = false;
 		node_save(n);
 	}
 	if (n && force && n->saving) {
@@ -601,7 +592,7 @@ static void remove_host(struct provisioner *p, const struct prov_host *host, boo
 static enum prov_power power(struct provisioner *p, const struct prov_host *host, bool *ret_fault)
 {
 	struct node *n = node_find(engine_of(p), host->key);
-	*ret_fault = n && n->read_failures >= 3;
+	*ret_fault = n && (n->read_failures >= 3 || n->op.fault);
 	return n ? n->power : PROV_POWER_UNKNOWN;
 }
 
@@ -654,8 +645,6 @@ static void change_power(struct provisioner *p, const struct prov_host *host, en
 		node_save(n);
 	}
 	op_start(n, kind);
-	node_event(n, false, kind == OP_POWER_ON ? "PowerOn" : "PowerOff", "Host %s powered %s",
-		   kind == OP_SOFT_OFF ? "is softly" : "is", kind == OP_POWER_ON ? "on" : "off");
 	running(ret, true);
 }
 

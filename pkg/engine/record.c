@@ -54,6 +54,7 @@ static const struct bind_field step_fields[] = {
 	FIELD("attempt", BIND_INT, step.attempt),
 	FIELD("deadline", BIND_TIME, step.deadline),
 	FIELD("waitsFor", BIND_STRING, step.waits_for),
+	FIELD("trouble", BIND_STRING, step.trouble),
 	{ 0 },
 };
 TABLE(step);
@@ -96,6 +97,7 @@ TABLE(bmc);
 static const struct bind_field registered_fields[] = {
 	FIELD("bmcAddress", BIND_STRING, registered.bmc_address),
 	FIELD("bootMACAddress", BIND_STRING, registered.boot_mac),
+	FIELD("neverBooted", BIND_BOOL, registered.never_booted),
 	{ 0 },
 };
 TABLE(registered);

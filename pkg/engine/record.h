@@ -46,6 +46,7 @@ struct node_record {
 		int64_t attempt;
 		usec_t deadline; /* given up then; 0: it does not run */
 		char *waits_for; /* for people */
+		char *trouble;	 /* of the agent in this step, passing; likewise */
 	} step;
 	struct {
 		char *url;
@@ -68,7 +69,8 @@ struct node_record {
 	} bmc;
 	struct {
 		char *bmc_address, *boot_mac;
-	} registered; /* with what; NULL: not yet, or detached since */
+		bool never_booted; /* by boot_mac; it may still be corrected */
+	} registered;		   /* with what; NULL: not yet, or detached since */
 };
 
 extern const struct bind_struct record_struct;

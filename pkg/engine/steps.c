@@ -11,12 +11,15 @@
 #include "agentapi/messages.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/redact.h"
 #include "crypt/crypt.h"
 #include "engine/internal.h"
 #include "metrics/metrics.h"
 #include "wire/configdrive.h"
 
-#define TIMEOUT(name)	   offsetof(struct engine_timeouts, name)
+#define TIMEOUT(name) offsetof(struct engine_timeouts, name)
+enum { TROUBLE_MAX = 320 }; /* of an agent's text */
+
 #define AGENT_CALL_TIMEOUT (60 * USEC_PER_SEC)
 
 /* --- power ------------------------------------------------------------------------------------ */
@@ -136,6 +139,7 @@ void node_no_boot(struct node *n)
 	str_replace(&n->record.boot.purpose, NULL);
 	str_replace(&n->record.boot.source_address, NULL);
 	node_forget_old_uid(n);
+	node_note_unheard(n);
 	n->record.boot.token_issued = false;
 	str_replace(&n->record.agent.url, NULL);
 	str_replace(&n->record.agent.certificate, NULL);
@@ -150,6 +154,7 @@ static void new_boot(struct node *n)
 	loop_random(n->engine->options.loop, random, sizeof(random));
 	hex_encode(random, sizeof(random), nonce);
 	str_replace(&n->record.boot.nonce, nonce);
+	node_note_unheard(n);
 	str_replace(&n->record.boot.purpose, op_info(n->op.kind)->name);
 	n->record.boot.started_at = node_wall(n);
 	n->boot_stage = NULL;
@@ -231,7 +236,8 @@ static enum step_result run_find_agent(struct node *n, struct err *err)
 	case ASK_ANSWERED:
 		/* One that has written (or tried to) is not used again: its disk is no longer as
 		 * cleaned. */
-		n->op.agent_found = agent_command_find(n->agent_answer, "execute_deploy_step", NULL,
+		n->op.agent_found = agent_command_answer(n->agent_answer) &&
+				    agent_command_find(n->agent_answer, "execute_deploy_step", NULL,
 						       NULL, 0) == AGENT_COMMAND_ABSENT;
 		return STEP_DONE;
 	case ASK_FAILED:
@@ -255,17 +261,39 @@ static bool too_silent(const struct node *n)
 	return node_wall(n) >= MAX(r->agent.seen_at, r->step.started_at) + beat + limit;
 }
 
-static enum step_result silent(struct node *n, const char *what, struct err *err)
+/* Heartbeats say that the agent lives, not that its command does. Agents that do not answer may be
+ * busy writing; those whose answer makes no sense, or that say that they cannot answer, will hardly
+ * come to themselves. */
+static usec_t word_limit(const struct node *n)
 {
-	if (!too_silent(n)) {
-		err_keep(&n->op.last, n->agent_ask.err);
-		return step_rest(n, 5 * USEC_PER_SEC);
+	enum { BUSY = 5 };
+	const struct err *e = n->agent_ask.err;
+	bool answered = e->code >= 500 || e->kind == ERR_PROTOCOL || e->kind == ERR_DENIED;
+	return n->engine->options.timeouts.silence * (answered ? 1 : BUSY);
+}
+
+/* After a call that brought no word of the command. */
+static enum step_result no_word(struct node *n, const char *what, struct err *err)
+{
+	usec_t limit = word_limit(n);
+	char span[CLOCK_TEXT_MAX];
+	if (too_silent(n)) {
+		err_set(err, ERR_TIMEOUT,
+			"host %s: the agent fell silent while %s (%s): the machine has crashed, was switched off or "
+			"lost its network; look at its console",
+			n->key, what, n->agent_ask.err->text);
+		return STEP_FAILED;
 	}
-	err_set(err, ERR_TIMEOUT,
-		"host %s: the agent fell silent while %s (%s): the machine has crashed, was switched off or "
-		"lost its network; look at its console",
-		n->key, what, n->agent_ask.err->text);
-	return STEP_FAILED;
+	if (node_now(n) >= n->op.looked_at + limit) {
+		clock_format_age(limit, span);
+		err_set(err, ERR_TIMEOUT,
+			"host %s: no word from the agent on its command for %s while %s (%s): look at the agent's log on "
+			"the machine's console",
+			n->key, span, what, n->agent_ask.err->text);
+		return STEP_FAILED;
+	}
+	err_keep(&n->op.last, n->agent_ask.err);
+	return step_rest(n, 5 * USEC_PER_SEC);
 }
 
 static enum step_result take_command_state(struct node *n, const char *command, const char *what,
@@ -287,7 +315,13 @@ static enum step_result take_command_state(struct node *n, const char *command, 
 		n->op.looked_at = node_now(n);
 		break;
 	case AGENT_COMMAND_ABSENT:
-		break;
+		if (!n->op.commanded)
+			break;
+		/* Agents forget nothing during a boot. */
+		err_set(err, ERR_PROTOCOL,
+			"host %s: the agent knows nothing of its command any more, so it was restarted while %s",
+			n->key, what);
+		return STEP_FAILED;
 	}
 	n->agent_ask.state = ASK_IDLE;
 	return STEP_WAIT;
@@ -307,6 +341,28 @@ static usec_t look_pause(const struct node *n)
 	return (n->op.progress_turn && watched(n) ? 1 : LOOK_S) * USEC_PER_SEC;
 }
 
+/* The last call failed, or its answer has no form that we know. */
+static enum step_result take_failed_call(struct node *n, const char *what, struct err *err)
+{
+	int code = n->agent_ask.err->code;
+	n->agent_ask.state = ASK_IDLE;
+	if (code < 400 || code >= 500 || code == 409)
+		return no_word(n, what, err);
+	err_copy(err, n->agent_ask.err);
+	err_wrap(err, "host %s: the agent refused a command while %s", n->key, what);
+	return STEP_FAILED;
+}
+
+static void check_answer(struct node *n)
+{
+	struct err err;
+	if (n->agent_ask.state != ASK_ANSWERED || agent_command_answer(n->agent_answer))
+		return;
+	err_set(&err, ERR_PROTOCOL, "the agent's answer is neither a command nor a list of them");
+	err_keep(&n->agent_ask.err, &err);
+	n->agent_ask.state = ASK_FAILED;
+}
+
 /* Brings one agent command to its end: looks whether it was started (perhaps by a process before
  * us), starts it, and then looks again at each heartbeat and now and then. `params` builds what is
  * sent. */
@@ -319,20 +375,13 @@ static enum step_result run_command(struct node *n, const char *extension, const
 		err_set(err, ERR_IO, "host %s: the machine restarted while %s", n->key, what);
 		return STEP_FAILED;
 	}
+	if (!n->op.looked_at)
+		n->op.looked_at = node_now(n);
 	if (n->agent_ask.state == ASK_RUNNING)
 		return STEP_WAIT;
-	if (n->agent_ask.state == ASK_FAILED) {
-		bool refused = n->agent_ask.err->code >= 400 && n->agent_ask.err->code < 500 &&
-			       n->agent_ask.err->code != 409;
-		n->agent_ask.state = ASK_IDLE;
-		if (refused) {
-			err_copy(err, n->agent_ask.err);
-			err_wrap(err, "host %s: the agent refused a command while %s", n->key,
-				 what);
-			return STEP_FAILED;
-		}
-		return silent(n, what, err);
-	}
+	check_answer(n);
+	if (n->agent_ask.state == ASK_FAILED)
+		return take_failed_call(n, what, err);
 	if (n->agent_ask.state == ASK_IDLE) {
 		node_ask_agent(n, "GET", "/v1/commands/", NULL, AGENT_CALL_TIMEOUT);
 		return STEP_WAIT;
@@ -555,7 +604,30 @@ static void record_progress(struct node *n)
 	node_save(n);
 }
 
-/* At most every 30 s or 10 %: each time is a write to the API. */
+/* The agent's words, for people: one line of bounded length, whatever it sends. Attempts are
+ * seconds apart, so each may be a write to the API. True: something else than before. */
+static bool take_trouble(struct node *n)
+{
+	const char *said = json_get_string(n->agent_answer, "last_error");
+	long long attempt = json_get_int(n->agent_answer, "attempt", 0);
+	_cleanup_(freep) char *text = NULL;
+	if (!str_empty(said))
+		text = xasprintf("attempt %lld of %lld failed: %.*s", attempt,
+				 (long long)json_get_int(n->agent_answer, "attempts", 0),
+				 TROUBLE_MAX, said);
+	for (char *p = text; p && *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = ' ';
+	char *shown = text ? redact_urls(text) : NULL;
+	free(text);
+	text = shown;
+	if (streq(str_or(text, ""), str_or(n->record.step.trouble, "")))
+		return false;
+	str_replace(&n->record.step.trouble, text);
+	return true;
+}
+
+/* At most every 30 s or 10 %, and when its trouble changes: each time is a write to the API. */
 static void take_progress(struct node *n)
 {
 	struct node_progress *p = &n->progress;
@@ -567,12 +639,13 @@ static void take_progress(struct node *n)
 		metric_add(METRIC_IMAGE_BYTES, (double)(p->bytes_done - before));
 	p->bytes_per_second = (uint64_t)json_get_int(n->agent_answer, "bytes_per_s", 0);
 	bool tenth = total > 0 && before / (total / 10 + 1) != p->bytes_done / (total / 10 + 1);
-	if (tenth || node_now(n) >= n->progress_stored + 30 * USEC_PER_SEC)
+	bool trouble = take_trouble(n);
+	if (tenth || trouble || node_now(n) >= n->progress_stored + 30 * USEC_PER_SEC)
 		record_progress(n);
 }
 
 /* While the write runs, every other question is for its progress, and more while somebody looks. An
- * agent that is not ours knows no such thing: then never again in this step. */
+ * agent that is not ours knows no such thing, and refuses: then never again in this step. */
 static bool ask_progress(struct node *n)
 {
 	if (n->agent_ask.state == ASK_ANSWERED && json_get(n->agent_answer, "received_bytes")) {
@@ -583,13 +656,18 @@ static bool ask_progress(struct node *n)
 		step_rest(n, (watched(n) ? 1 : 5) * USEC_PER_SEC);
 		return true;
 	}
-	if (n->agent_ask.state == ASK_FAILED && n->agent_ask.err->code == 404) {
+	bool refused = n->agent_ask.state == ASK_FAILED && n->agent_ask.err->code >= 400;
+	if (n->op.progress_asked && (refused || n->agent_ask.state == ASK_ANSWERED)) {
 		n->op.progress_unknown = true;
 		n->agent_ask.state = ASK_IDLE;
 	}
+	/* Its answer, or none, has been seen; what is asked next are the commands. */
+	if (n->agent_ask.state != ASK_RUNNING)
+		n->op.progress_asked = false;
 	if (!n->op.commanded || n->agent_ask.state != ASK_IDLE || n->op.progress_unknown ||
 	    !n->op.progress_turn)
 		return false;
+	n->op.progress_asked = true;
 	node_ask_agent(n, "GET", "/v1/ingot/progress", NULL, 10 * USEC_PER_SEC);
 	return true;
 }
@@ -603,8 +681,10 @@ static enum step_result run_write(struct node *n, struct err *err)
 					 write_params, err);
 	if (r == STEP_DONE)
 		n->record.image.written_at = node_wall(n);
-	if (r != STEP_WAIT)
+	if (r != STEP_WAIT) {
 		memset(&n->record.progress, 0, sizeof(n->record.progress));
+		str_replace(&n->record.step.trouble, NULL);
+	}
 	return r;
 }
 

@@ -216,13 +216,14 @@ int health_new(const struct health_options *options, struct health **ret, struct
 	}
 	add_checks(h, options->checks);
 	h->scrapes = scrapes_new(options, h->loop);
-	h->routes[0] = (struct web_route){ "/healthz", h->loop, on_healthz, h, 0, 0 };
-	h->routes[1] = (struct web_route){ "/readyz", h->loop, on_readyz, h, 0, 0 };
+	h->routes[0] = (struct web_route){ "/healthz", h->loop, on_healthz, h, 0, 0, NULL };
+	h->routes[1] = (struct web_route){ "/readyz", h->loop, on_readyz, h, 0, 0, NULL };
 	h->metrics_routes[0] = (struct web_route){ "/metrics", h->loop, scrapes_handle,
-						   h->scrapes, 0,	0 };
+						   h->scrapes, 0,	0,
+						   NULL };
 	if (options->debug && options->reviewer)
 		h->metrics_routes[1] = (struct web_route){
-			"/debug", h->loop, scrapes_handle_debug, h->scrapes, 0, 0
+			"/debug", h->loop, scrapes_handle_debug, h->scrapes, 0, 0, NULL
 		};
 	timer_init(&h->timer, h->loop, "health", on_timer, h);
 	timer_set_in(&h->timer, 0);

@@ -190,7 +190,7 @@ static struct json *last_command(struct machine *m)
 	return last;
 }
 
-static bool busy(struct machine *m)
+bool machine_works(struct machine *m)
 {
 	return streq(json_get_string(last_command(m), "command_status"), "RUNNING");
 }
@@ -314,7 +314,7 @@ static struct json *start_command(struct machine *m, const struct json *body, st
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (streq(full, known[i].full) && !(m->stock && streq(full, "ingot.choose_disk")))
 			name = known[i].name;
-	if (!name || busy(m)) {
+	if (!name || machine_works(m)) {
 		err_set_code(err, ERR_BUSY, name ? 409 : 404, "the agent answered %d",
 			     name ? 409 : 404);
 		return NULL;
@@ -346,6 +346,11 @@ static struct json *progress(struct machine *m)
 	json_set_int(answer, "received_bytes", (int64_t)done);
 	json_set_int(answer, "total_bytes", (int64_t)w->image_size);
 	json_set_int(answer, "bytes_per_s", spent ? (int64_t)(done * USEC_PER_SEC / spent) : 0);
+	if (m->read_trouble) {
+		json_set_int(answer, "attempt", 1);
+		json_set_int(answer, "attempts", 10);
+		json_set_string(answer, "last_error", m->read_trouble);
+	}
 	return answer;
 }
 
@@ -363,6 +368,36 @@ static struct machine *by_url(struct world *w, const char *url)
 	return NULL;
 }
 
+/* True: answered so. */
+static bool answer_badly(struct agent_call *c)
+{
+	switch (c->world->faults.answer) {
+	case ANSWER_WELL:
+		return false;
+	case ANSWER_ERROR:
+		err_set_code(&c->err, ERR_PROTOCOL, 500, "the agent answered 500");
+		break;
+	case ANSWER_BUSY:
+		if (!c->body)
+			return false;
+		err_set_code(&c->err, ERR_BUSY, 409, "the agent answered 409: Agent is busy");
+		break;
+	case ANSWER_NONSENSE:
+		c->answer = json_new_object();
+		break;
+	case ANSWER_EMPTY:
+		if (c->body)
+			return false;
+		c->answer = json_new_object();
+		json_set(c->answer, "commands", json_new_array());
+		break;
+	case ANSWER_NOT:
+		err_set_code(&c->err, ERR_TIMEOUT, 28, "no answer from %s", c->url);
+		break;
+	}
+	return true;
+}
+
 static void arrive(struct agent_call *c)
 {
 	struct machine *m = by_url(c->world, c->url);
@@ -376,6 +411,9 @@ static void arrive(struct agent_call *c)
 		err_set_code(&c->err, ERR_DENIED, 401, "the agent answered 401");
 		return;
 	}
+	c->world->calls++;
+	if (answer_badly(c))
+		return;
 	if (c->body) {
 		c->answer = start_command(m, c->body, &c->err);
 	} else if (str_has_prefix(c->path, "/v1/commands/")) {
@@ -384,7 +422,8 @@ static void arrive(struct agent_call *c)
 	} else if (c->world->image_size && streq(c->path, "/v1/ingot/progress")) {
 		c->answer = progress(m);
 	} else {
-		err_set_code(&c->err, ERR_NOT_FOUND, 404, "the agent answered 404");
+		int status = c->world->no_progress ? c->world->no_progress : 404;
+		err_set_code(&c->err, ERR_NOT_FOUND, status, "the agent answered %d", status);
 	}
 	if (chance(c->world, c->world->faults.answer_lost)) {
 		c->answer = json_free(c->answer);
@@ -490,7 +529,7 @@ static void on_firmware(void *data)
 
 static void machine_stops(struct machine *m)
 {
-	if (m->writing && busy(m) && m->disk == DISK_HALF)
+	if (m->writing && machine_works(m) && m->disk == DISK_HALF)
 		str_replace(&m->writing, NULL);
 	timer_stop(&m->timer);
 	timer_stop(&m->work);

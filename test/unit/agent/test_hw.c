@@ -20,6 +20,7 @@
 #include "agent/hw/inventory.h"
 #include "agent/hw/lldp.h"
 #include "agent/hw/nics.h"
+#include "agent/hw/sysfs.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -625,6 +626,49 @@ static void test_lldp(void **state)
 	assert_null(hw_lldp_parse("not a frame, not a frame", 24));
 }
 
+/* /proc/cpuinfo of a large machine is longer than other files are read; the count is the sum of its
+ * lines. s390 writes them differently. */
+static void test_many_processors(void **state)
+{
+	(void)state;
+	enum { CPUS = 1152 };
+	struct strbuf text = { 0 };
+	forget_machine();
+	for (unsigned i = 0; i < CPUS; i++) {
+		strbuf_addf(&text, "processor\t: %u\nmodel name\t: Big Iron\nflags\t\t:", i);
+		for (unsigned n = 0; n < 250; n++)
+			strbuf_addf(&text, " flag%u", n);
+		strbuf_adds(&text, "\n\n");
+	}
+	assert_true(text.len > 2 * HW_FILE_MAX);
+	put("/proc/cpuinfo", text.data);
+	strbuf_done(&text);
+	struct json *j = hw_cpu_json(root, "x86_64");
+	assert_int_equal(json_get_int(j, "count", 0), CPUS);
+	assert_int_equal(json_count(json_get(j, "flags")), 250);
+	json_free(j);
+	put("/proc/cpuinfo", "vendor_id       : IBM/S390\n# processors    : 2\n"
+			     "features\t: esan3 zarch\n"
+			     "processor 0: version = FF,  identification = 1\n"
+			     "processor 1: version = FF,  identification = 2\n");
+	j = hw_cpu_json(root, "s390x");
+	assert_int_equal(json_get_int(j, "count", 0), 2);
+	json_free(j);
+}
+
+static void test_hostname(void **state)
+{
+	(void)state;
+	static const char *const unset[] = { "(none)\n", "\n", NULL };
+	const struct hw_inventory_options options = { .root = root };
+	for (size_t i = 0; unset[i]; i++) {
+		put("/proc/sys/kernel/hostname", unset[i]);
+		struct json *j = hw_inventory(&options);
+		assert_string_equal(json_get_path_string(j, "inventory.hostname"), "localhost");
+		json_free(j);
+	}
+}
+
 /* The real machine must not crash it. */
 static void test_this_machine(void **state)
 {
@@ -647,6 +691,8 @@ int main(void)
 		cmocka_unit_test(test_lldp),
 		cmocka_unit_test(test_this_machine),
 		/* Of their own trees. */
+		cmocka_unit_test(test_many_processors),
+		cmocka_unit_test(test_hostname),
 		cmocka_unit_test(test_vmd),
 		cmocka_unit_test(test_shared_name),
 		cmocka_unit_test(test_nvme_multipath),

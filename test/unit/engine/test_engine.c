@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "engine/internal.h"
 #include "sim/world.h"
@@ -40,7 +41,9 @@ struct rig {
 	struct prov_result result;
 	const struct json *inventory;
 	struct json *hints;
-	char told[512]; /* the last event about the disk */
+	char told[512];	 /* the last event about the disk */
+	char power[128]; /* the last one about power */
+	bool leaving;
 };
 
 /* A save on its way to the storage. */
@@ -110,6 +113,8 @@ static void event(void *data, const char *k, bool warning, const char *reason, c
 	(void)k;
 	check_shown(message);
 	rig->warnings += warning;
+	if (str_has_prefix(reason, "Power"))
+		snprintf(rig->power, sizeof(rig->power), "%s", message);
 	if (streq(reason, "RootDevice"))
 		snprintf(rig->told, sizeof(rig->told), "%s", message);
 }
@@ -242,8 +247,9 @@ static void ask(struct rig *rig, enum want want, const struct prov_provision *im
 	struct provisioner *p = rig->prov;
 	if (!engine_knows(rig->engine, key))
 		engine_load(rig->engine, key, uid, record);
-	p->ops->register_host(p, &rig->host, &(struct prov_register){ .retry = retry }, &node_id,
-			      &rig->result);
+	p->ops->register_host(p, &rig->host,
+			      &(struct prov_register){ .retry = retry, .leaving = rig->leaving },
+			      &node_id, &rig->result);
 	if (rig->result.outcome != PROV_DONE || want == WANT_REGISTER)
 		return;
 	switch (want) {
@@ -484,6 +490,22 @@ static void test_no_boot_mac(void **state)
 	rig_free(rig);
 }
 
+/* An externally provisioned host is switched on and off; where it boots from is its own affair. */
+static void test_no_boot_mac_for_power_only(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(4);
+	rig->host.boot_mac = "";
+	rig->host.power_only = true;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_ADOPT, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_ON, NULL, false), PROV_DONE);
+	rig->host.bmc_address = "libvirt://10.1.0.1";
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "libvirt requires a boot MAC address"));
+	rig_free(rig);
+}
+
 static void test_mac_of_another(void **state)
 {
 	(void)state;
@@ -579,6 +601,80 @@ static void test_agent_dies_in_write(void **state)
 	assert_int_not_equal(rig->machine->bmc->boot.device, BMC_DEVICE_DISK);
 	rig->world.faults.agent_dies = 0;
 	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_runs(rig, "aaaa");
+	rig_free(rig);
+}
+
+/* An agent that beats, but tells nothing of its command, is given up after minutes, whatever it
+ * answers instead: in the write, and in the cleaning of a deprovisioning. */
+static void test_no_word_of_the_command(void **state)
+{
+	(void)state;
+	static const struct {
+		int answer;
+		unsigned minutes; /* at least and, with two more, at most */
+		const char *says;
+	} rows[] = {
+		{ ANSWER_ERROR, 3, "no word from the agent on its command for 3m while" },
+		{ ANSWER_NONSENSE, 3, "neither a command nor a list of them" },
+		{ ANSWER_NOT, 15, "no word from the agent on its command for 15m while" },
+		{ ANSWER_EMPTY, 0, "knows nothing of its command any more" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (int clean = 0; clean < 2; clean++) {
+			struct rig *rig = rig_new(100 + (unsigned)i);
+			to_available(rig);
+			if (clean)
+				reach(rig, WANT_PROVISION, &image_a, false);
+			const unsigned *begun = &rig->machine->writes_begun;
+			usec_t *time = clean ? &rig->world.clean_time : &rig->world.write_time;
+			enum want want = clean ? WANT_DEPROVISION : WANT_PROVISION;
+			*time = 10 * USEC_PER_HOUR;
+			ask(rig, want, &image_a, false);
+			for (int s = 0;
+			     s < 600 && !(machine_works(rig->machine) && (clean || *begun)); s++)
+				advance(rig, USEC_PER_SEC);
+			assert_true(machine_works(rig->machine));
+			rig->world.faults.answer = rows[i].answer;
+			unsigned calls = rig->world.calls;
+			usec_t began = loop_now(rig->loop);
+			assert_int_equal(reach(rig, want, &image_a, false), PROV_FAILED);
+			usec_t took = loop_now(rig->loop) - began;
+			if (!strstr(rig->result.error, rows[i].says))
+				fail_msg("row %zu: %s", i, rig->result.error);
+			assert_true(took >= rows[i].minutes * USEC_PER_MIN);
+			assert_true(took <= (rows[i].minutes + 2) * USEC_PER_MIN);
+			/* politely all the time */
+			assert_true(rig->world.calls - calls <= 10 + took / (4 * USEC_PER_SEC));
+			rig_free(rig);
+		}
+	}
+}
+
+/* Another command runs in the agent, and goes on running. */
+static void test_agent_busy_for_good(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(110);
+	to_available(rig);
+	rig->world.faults.answer = ANSWER_BUSY;
+	ask(rig, WANT_PROVISION, &image_a, false);
+	usec_t began = loop_now(rig->loop);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_FAILED);
+	assert_true(loop_now(rig->loop) - began <= 20 * USEC_PER_MIN);
+	assert_non_null(strstr(rig->result.error, "Agent is busy"));
+	assert_int_equal(rig->machine->writes_begun, 0);
+	rig_free(rig);
+}
+
+/* What an agent answers to the question for its progress ends no write. */
+static void test_progress_is_refused(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(111);
+	to_available(rig);
+	rig->world.no_progress = 405;
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
 	assert_runs(rig, "aaaa");
 	rig_free(rig);
@@ -1153,6 +1249,91 @@ static void test_boot_mac_corrected(void **state)
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
 	assert_false(engine_boot_find(rig->engine, theirs, &boot));
 	assert_true(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	rig_free(rig);
+}
+
+/* A MAC address by which nothing has booted may be corrected in the middle of the wait for it, also
+ * after a restart; the machine is booted again at once. One that has booted may not. */
+static void test_boot_mac_corrected_in_the_wait(void **state)
+{
+	(void)state;
+	for (int restarts = 0; restarts < 2; restarts++) {
+		struct rig *rig = rig_new(23);
+		char *right = rig->machine->mac, theirs[] = "52:54:00:aa:bb:cc";
+		rig->host.boot_mac = theirs;
+		assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+		ask(rig, WANT_INSPECT, NULL, false);
+		advance(rig, 3 * USEC_PER_MIN);
+		assert_int_equal(rig->machine->ramdisk_boots, 0);
+		if (restarts)
+			restart_engine(rig);
+		rig->host.boot_mac = right;
+		usec_t began = loop_now(rig->loop);
+		assert_string_equal(register_settled(rig, &rig->host), "");
+		assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+		assert_true(restarts || loop_now(rig->loop) - began < 5 * USEC_PER_MIN);
+		assert_true(rig->machine->ramdisk_boots > 0);
+		rig->host.boot_mac = theirs;
+		assert_non_null(
+			strstr(register_settled(rig, &rig->host), "by which the host has booted"));
+		rig_free(rig);
+	}
+}
+
+/* --- a BMC that is gone ----------------------------------------------------------------------- */
+
+/* Whoever waits with patience says what for, and goes on when the BMC is back. */
+static void test_patience_is_told(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(23);
+	bool fault;
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	rig->machine->bmc->unreachable = true;
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	unsigned kicks = rig->kicks;
+	advance(rig, 2 * USEC_PER_MIN);
+	assert_true(rig->kicks > kicks);
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	assert_int_equal(rig->result.outcome, PROV_RUNNING);
+	assert_non_null(strstr(rig->result.error, "10.1.0.1"));
+	rig->prov->ops->power(rig->prov, &rig->host, &fault);
+	assert_true(fault);
+	rig->machine->bmc->unreachable = false;
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+	rig->prov->ops->power(rig->prov, &rig->host, &fault);
+	assert_false(fault);
+	rig_free(rig);
+}
+
+static void test_no_patience_with_a_host_that_leaves(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(23);
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	rig->machine->bmc->unreachable = true;
+	rig->leaving = true;
+	usec_t began = loop_now(rig->loop);
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_FAILED);
+	assert_true(loop_now(rig->loop) - began <= 2 * USEC_PER_MIN);
+	rig_free(rig);
+}
+
+static void test_power_is_told_when_it_has_changed(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(23);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_ON, NULL, false);
+	assert_int_equal(rig->result.outcome, PROV_RUNNING);
+	assert_string_equal(rig->power, "");
+	assert_int_equal(reach(rig, WANT_ON, NULL, false), PROV_DONE);
+	assert_string_equal(rig->power, "Host is powered on");
+	rig->machine->bmc->unreachable = true;
+	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_FAILED);
+	assert_string_equal(rig->power, "Host is powered on");
 	rig_free(rig);
 }
 
@@ -1818,6 +1999,79 @@ static void test_fixed_address(void **state)
 	rig_free(rig);
 }
 
+static void load_neighbour(struct rig *rig, unsigned n, const char *address)
+{
+	char name[32], id[16];
+	_cleanup_(json_freep) struct json *record = NULL;
+	_cleanup_(freep) char *text = NULL;
+	snprintf(name, sizeof(name), "metal3/other-%u", n);
+	snprintf(id, sizeof(id), "%u", n);
+	text = xasprintf("{\"hostUID\":\"%s\",\"schemaVersion\":1,\"dhcp\":{\"mac\":"
+			 "\"52:54:00:01:%02x:%02x\",\"address\":\"%s\"}}",
+			 id, n >> 8, n & 255, address);
+	assert_int_equal(json_parse(text, strlen(text), &record, NULL), 0);
+	engine_load(rig->engine, name, id, record);
+}
+
+static void remove_neighbour(struct rig *rig, unsigned n)
+{
+	char name[32];
+	struct prov_result result;
+	snprintf(name, sizeof(name), "metal3/other-%u", n);
+	rig->prov->ops->remove(rig->prov, &(struct prov_host){ .key = name }, true, &result);
+	while (result.outcome == PROV_RUNNING) {
+		advance(rig, USEC_PER_SEC);
+		rig->prov->ops->remove(rig->prov, &(struct prov_host){ .key = name }, true,
+				       &result);
+	}
+}
+
+/* Records that were copied can name one address twice: it is used until the last of them has gone,
+ * whichever goes first. */
+static void test_address_in_several_records(void **state)
+{
+	(void)state;
+	static const unsigned orders[][3] = { { 1, 2, 3 }, { 3, 2, 1 }, { 2, 3, 1 } };
+	struct rig *rig = rig_new(31);
+	for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
+		for (unsigned n = 1; n <= 3; n++)
+			load_neighbour(rig, n, "10.2.0.7");
+		load_neighbour(rig, 4, "10.2.0.8");
+		for (size_t k = 0; k < 3; k++) {
+			assert_true(engine_slot_used(rig->engine, "10.2.0.7"));
+			remove_neighbour(rig, orders[i][k]);
+		}
+		assert_false(engine_slot_used(rig->engine, "10.2.0.7"));
+		assert_true(engine_slot_used(rig->engine, "10.2.0.8"));
+	}
+	rig_free(rig);
+}
+
+/* What packets and requests ask costs the same however many hosts there are. */
+static void test_no_walk_over_all_hosts(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(32);
+	char address[32];
+	struct engine_boot boot;
+	const char *fixed;
+	for (unsigned n = 1; n <= 500; n++) {
+		snprintf(address, sizeof(address), "10.5.%u.%u", n >> 8, n & 255);
+		load_neighbour(rig, n, address);
+	}
+	rig->host.dhcp_address = "10.2.0.7";
+	uint64_t before = map_walked;
+	to_available(rig);
+	assert_true(engine_slot_used(rig->engine, "10.5.1.1"));
+	assert_false(engine_slot_used(rig->engine, "10.6.1.1"));
+	assert_true(engine_slot_fixed(rig->engine, rig->machine->mac, &fixed));
+	assert_true(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	assert_int_equal(lookup(rig, "52:54:00:ff:ff:ff", "10.2.0.9").status, 404);
+	remove_neighbour(rig, 17);
+	assert_true(map_walked == before);
+	rig_free(rig);
+}
+
 /* Inspection makes all NICs known; DHCP has one address for the host, and only one NIC boots. */
 static void test_only_the_boot_mac_is_served(void **state)
 {
@@ -1894,6 +2148,31 @@ static void test_progress_is_stored_rarely(void **state)
 	rig = writing_rig(21, 30 * USEC_PER_SEC);
 	changes = follow_write(rig, true);
 	assert_in_range(changes, 8, 12);
+	rig_free(rig);
+}
+
+/* Why the agent cannot read the image is known from its first try on, and no longer than it lasts.
+ */
+static void test_trouble_of_the_read(void **state)
+{
+	(void)state;
+	struct rig *rig = writing_rig(21, 20 * USEC_PER_MIN);
+	rig->machine->read_trouble = "no route to\nhttp://u:secret@10.0.0.9/a.raw?token=1";
+	advance(rig, 20 * USEC_PER_SEC);
+	static const char said[] = "attempt 1 of 10 failed: no route to http://10.0.0.9/a.raw?...";
+	assert_string_equal(json_get_path_string(rig->record, "step.trouble"), said);
+	_cleanup_(json_freep) struct json *j = engine_describe(rig->engine, key);
+	assert_string_equal(json_get_string(j, "trouble"), said);
+	/* Told again and again, it is stored once. */
+	unsigned saves = rig->saves;
+	advance(rig, 20 * USEC_PER_SEC);
+	assert_in_range(rig->saves - saves, 0, 1);
+	rig->machine->read_trouble = NULL;
+	advance(rig, 20 * USEC_PER_SEC);
+	assert_null(json_get_path_string(rig->record, "step.trouble"));
+	rig->machine->read_trouble = "a";
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_null(json_get_path_string(rig->record, "step.trouble"));
 	rig_free(rig);
 }
 
@@ -2154,12 +2433,16 @@ int main(void)
 		cmocka_unit_test(test_password_changed_in_flight),
 		cmocka_unit_test(test_silent_bmc_heals),
 		cmocka_unit_test(test_no_boot_mac),
+		cmocka_unit_test(test_no_boot_mac_for_power_only),
 		cmocka_unit_test(test_mac_of_another),
 		cmocka_unit_test(test_ramdisk_never_reports),
 		cmocka_unit_test(test_deleted_in_inspection),
 		cmocka_unit_test(test_write_fails),
 		cmocka_unit_test(test_other_image_after_failure),
 		cmocka_unit_test(test_agent_dies_in_write),
+		cmocka_unit_test(test_no_word_of_the_command),
+		cmocka_unit_test(test_agent_busy_for_good),
+		cmocka_unit_test(test_progress_is_refused),
 		cmocka_unit_test(test_image_replaced_in_write),
 		cmocka_unit_test(test_image_changed_in_write),
 		cmocka_unit_test(test_images_refused),
@@ -2182,6 +2465,10 @@ int main(void)
 		cmocka_unit_test(test_record_of_another),
 		cmocka_unit_test(test_adopted_is_not_clean),
 		cmocka_unit_test(test_boot_mac_corrected),
+		cmocka_unit_test(test_patience_is_told),
+		cmocka_unit_test(test_no_patience_with_a_host_that_leaves),
+		cmocka_unit_test(test_power_is_told_when_it_has_changed),
+		cmocka_unit_test(test_boot_mac_corrected_in_the_wait),
 		cmocka_unit_test(test_answer_to_an_earlier_question),
 		cmocka_unit_test(test_power_refused),
 		cmocka_unit_test(test_no_mac_address),
@@ -2205,8 +2492,11 @@ int main(void)
 		cmocka_unit_test(test_heartbeat_rules),
 		cmocka_unit_test(test_moved_with_its_ramdisk),
 		cmocka_unit_test(test_fixed_address),
+		cmocka_unit_test(test_address_in_several_records),
+		cmocka_unit_test(test_no_walk_over_all_hosts),
 		cmocka_unit_test(test_only_the_boot_mac_is_served),
 		cmocka_unit_test(test_progress_is_stored_rarely),
+		cmocka_unit_test(test_trouble_of_the_read),
 		cmocka_unit_test(test_progress_ends_with_its_operation),
 		cmocka_unit_test(test_describe),
 		cmocka_unit_test(test_describe_a_silent_bmc),
