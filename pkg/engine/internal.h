@@ -160,6 +160,7 @@ struct node {
 	bool bmc_open_insecure;	  /* as it was opened */
 	uint64_t bmc_ticket;	  /* of the last question, which may still be under way */
 	bool verified;		  /* the BMC has answered with these settings */
+	bool power_judged;	  /* what it said first was held against the record */
 	struct err *verify_error; /* the last verification failed with it */
 	enum prov_power power;
 	bool power_fresh;	 /* read in this step */

@@ -2487,6 +2487,42 @@ static void test_record_went_back(void **state)
 	rig_free(rig);
 }
 
+/* A host that has rested, off and available, is on when a process asks for the first time. */
+static void test_on_against_its_record(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(64);
+	struct engine_hold hold;
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_DONE);
+	rig->host.rests_off = true;
+	/* A kill soon after the command is no evidence, */
+	rig->machine->bmc->power = BMC_POWER_ON;
+	load_again(rig);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_false(engine_held(rig->engine, key, &hold));
+	/* nor is a change while the process runs, nor a host that shows "on". */
+	rig->machine->bmc->power = BMC_POWER_OFF;
+	advance(rig, USEC_PER_HOUR);
+	rig->machine->bmc->power = BMC_POWER_ON;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_false(engine_held(rig->engine, key, &hold));
+	rig->host.rests_off = false;
+	load_again(rig);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_false(engine_held(rig->engine, key, &hold));
+	rig->host.rests_off = true;
+	load_again(rig);
+	advance(rig, USEC_PER_MIN);
+	ask(rig, WANT_REGISTER, NULL, false);
+	assert_held(rig);
+	engine_release(rig->engine, key);
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_DONE);
+	assert_false(engine_held(rig->engine, key, &hold));
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -2571,6 +2607,7 @@ int main(void)
 		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_held_in_a_boot),
 		cmocka_unit_test(test_record_went_back),
+		cmocka_unit_test(test_on_against_its_record),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
