@@ -11,9 +11,10 @@ struct http_client;
 struct ctl_question;
 
 struct ctl_options {
-	const char *kubeconfig, *context; /* NULL: as kubectl finds them */
-	const char *ns;			  /* NULL: that of the context, else "default" */
-	bool all;			  /* every namespace; ns does not count */
+	/* NULL: as kubectl finds them, else that of the standalone Ingot of this machine. */
+	const char *kubeconfig, *context;
+	const char *ns;	   /* NULL: that of the context, else "default" */
+	bool all;	   /* every namespace; ns does not count */
 	const char *debug; /* socket; NULL: debug.sock beside the kubeconfig, if there is one */
 };
 

@@ -95,7 +95,7 @@ static void test_columns(void **state)
 {
 	(void)state;
 	_cleanup_(freep) char *a = read_file(CASES "02-write-by-api.json");
-	_cleanup_(freep) char *b = read_file(CASES "07-provisioned.json");
+	_cleanup_(freep) char *b = read_file(CASES "23-provisioned-since.json");
 	_cleanup_(json_freep) struct json *given = parse(a), *second = parse(b);
 	struct view_sources s[] = { sources_of(given), sources_of(second) };
 	struct view views[2];
@@ -107,7 +107,7 @@ static void test_columns(void **state)
 		out.data,
 		"NAME    STATE         WAITS FOR                     SINCE  UNTIL   PROGRESS           RATE       ETA\n"
 		"node-1  provisioning  the agent to write the image  65s    in 23h  [##--------]  25%  34.1 MB/s  43s\n"
-		"node-1  provisioned   -                             4m5s   -       -                  -          -\n");
+		"node-1  provisioned   -                             44m    -       -                  -          -\n");
 	view_done(&views[0]);
 	view_done(&views[1]);
 }
