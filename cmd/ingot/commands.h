@@ -3,4 +3,5 @@
 
 #include "base/command.h"
 
-extern const struct command standalone_command, operator_command, relay_command, token_command;
+extern const struct command standalone_command, operator_command, relay_command, token_command,
+	backup_command, restore_command;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +28,7 @@ static int check_owner(const char *path, const struct stat *st, const char *mode
 	if (st->st_uid != geteuid())
 		return err_set(
 			err, ERR_DENIED,
-			"%s belongs to user %u, and this process runs as %u; it holds keys: run as "
-			"its owner, or chown it",
+			"%s belongs to user %u, and this process runs as %u: run it as that user",
 			path, (unsigned)st->st_uid, (unsigned)geteuid());
 	if (st->st_mode & 077)
 		return err_set(err, ERR_DENIED,
@@ -61,6 +61,30 @@ int files_prepare_directory(const char *path, struct err *err)
 		return err_set(err, ERR_INVALID, "%s is not a directory", path);
 	return check_owner(path, &st, "0700", err);
 }
+
+/* Effective IDs only: files_be_root() goes back. Capabilities go with the user, and come back. */
+int files_become_owner(const char *directory, struct err *err)
+{
+	struct stat st;
+	if (stat(directory, &st) < 0)
+		return err_set_errno(err, errno, "%s", directory);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, ERR_INVALID, "%s is not a directory", directory);
+	if (geteuid() != 0 || st.st_uid == 0)
+		return 0;
+	if (setgroups(0, NULL) < 0 || setegid(st.st_gid) < 0 || seteuid(st.st_uid) < 0)
+		return err_set_errno(err, errno, "cannot act as user %u, whom %s belongs to",
+				     (unsigned)st.st_uid, directory);
+	return 0;
+}
+
+void files_be_self(void)
+{
+	if (seteuid(getuid()) < 0 || setegid(getgid()) < 0)
+		_exit(1); /* as somebody else it must not go on */
+}
+
+/* --- reading and writing ---------------------------------------------------------------------- */
 
 static int read_all(int fd, size_t size, char **ret, const char *path, struct err *err)
 {
@@ -138,6 +162,44 @@ int files_write_secret(const char *path, const char *text, struct err *err)
 	return r < 0 ? err_set_errno(err, r, "cannot write %s", path) : 0;
 }
 
+static int copy_bytes(int in, int out)
+{
+	char buffer[1 << 16];
+	ssize_t n;
+	while ((n = read(in, buffer, sizeof(buffer))) > 0)
+		for (ssize_t done = 0; done < n;) {
+			ssize_t w = write(out, buffer + done, (size_t)(n - done));
+			if (w < 0)
+				return -errno;
+			done += w;
+		}
+	return n < 0 || fsync(out) < 0 ? -errno : 0;
+}
+
+int files_open_new(const char *path, int *ret_fd, struct err *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_set_errno(err, errno, "cannot make %s", path);
+	*ret_fd = fd;
+	return 0;
+}
+
+int files_open(const char *path, int *ret_fd, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return err_set_errno(err, errno, "cannot read %s", path);
+	*ret_fd = fd;
+	return 0;
+}
+
+int files_copy(int from, int to, const char *path, struct err *err)
+{
+	int r = copy_bytes(from, to);
+	return r < 0 ? err_set_errno(err, r, "cannot copy to %s", path) : 0;
+}
+
 bool files_exists(const char *path)
 {
 	return access(path, F_OK) == 0;
@@ -172,5 +234,9 @@ int files_lock(const char *directory, int *ret_fd, struct err *err)
 int files_wait_lock(const char *directory, const char *name, int *ret_fd, struct err *err)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/%s", directory, name);
+	struct stat st;
+	/* Commands of older releases that root ran left locks of root's behind. */
+	if (stat(path, &st) == 0 && st.st_uid != geteuid())
+		unlink(path);
 	return open_lock(path, LOCK_EX, ret_fd, err);
 }

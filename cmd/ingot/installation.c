@@ -12,8 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define SECRET_NAME "ingot-engine"
-#define TEN_YEARS   (3650 * 24 * USEC_PER_HOUR)
+#define TEN_YEARS (3650 * 24 * USEC_PER_HOUR)
 
 static const struct kube_resource namespaces = { "", "v1", "namespaces", "Namespace", false };
 static const struct kube_resource secrets = { "", "v1", "secrets", "Secret", true };
@@ -41,7 +40,7 @@ static void look_for_secret(void *data);
 
 static void again(struct installation_search *s, const struct err *err)
 {
-	log_warn("the installation's Secret cannot be had; trying again", "secret", SECRET_NAME,
+	log_warn("the installation's Secret cannot be had; trying again", "secret", SECRET_ENGINE,
 		 "error", err->text);
 	timer_set_in(&s->retry, 2 * USEC_PER_SEC);
 }
@@ -57,7 +56,7 @@ static int take_secret(struct installation_search *s, const struct json *secret,
 			err, ERR_INVALID,
 			"Secret %s/%s is damaged: it needs key (64 hex digits), ca.crt and ca.key; delete it to have "
 			"a new one made (machines that run a ramdisk now must then be booted again)",
-			s->ns, SECRET_NAME);
+			s->ns, SECRET_ENGINE);
 	return 0;
 }
 
@@ -77,17 +76,28 @@ static void on_made(void *data, const struct err *err, struct json **answer)
 		look_for_secret(s);
 }
 
+static int make_ca(struct installation_search *s, struct crypt_pair *ret, struct err *err)
+{
+	usec_t now = loop_wall(s->loop);
+	const struct crypt_cert_spec spec = { .common_name = "Ingot agents",
+					      .not_before = now - 24 * USEC_PER_HOUR,
+					      .not_after = now + TEN_YEARS,
+					      .is_ca = true };
+	return crypt_make_cert(&spec, NULL, ret, err);
+}
+
+static void set_encoded(struct json *data, const char *name, const char *value)
+{
+	_cleanup_(secret_freep) char *encoded = base64_encode(value, strlen(value));
+	json_set_string(data, name, encoded);
+}
+
 static int new_secret(struct installation_search *s, struct json **ret, struct err *err)
 {
 	uint8_t key[32];
 	char hex[65];
 	struct crypt_pair ca = { 0 };
-	usec_t now = loop_wall(s->loop);
-	struct crypt_cert_spec spec = { .common_name = "Ingot agents",
-					.not_before = now - 24 * USEC_PER_HOUR,
-					.not_after = now + TEN_YEARS,
-					.is_ca = true };
-	int r = crypt_make_cert(&spec, NULL, &ca, err);
+	int r = make_ca(s, &ca, err);
 	if (r < 0)
 		return r;
 	loop_random(s->loop, key, sizeof(key));
@@ -96,17 +106,14 @@ static int new_secret(struct installation_search *s, struct json **ret, struct e
 	json_set_string(o, "apiVersion", "v1");
 	json_set_string(o, "kind", "Secret");
 	struct json *meta = json_make_object(o, "metadata");
-	json_set_string(meta, "name", SECRET_NAME);
+	json_set_string(meta, "name", SECRET_ENGINE);
 	json_set_string(meta, "namespace", s->ns);
 	struct json *data = json_make_object(o, "data");
 	const struct {
 		const char *name, *value;
 	} rows[] = { { "key", hex }, { "ca.crt", ca.cert }, { "ca.key", ca.key } };
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		_cleanup_(secret_freep) char *encoded = base64_encode(rows[i].value,
-								      strlen(rows[i].value));
-		json_set_string(data, rows[i].name, encoded);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		set_encoded(data, rows[i].name, rows[i].value);
 	secret_zero(key, sizeof(key));
 	secret_zero(hex, sizeof(hex));
 	crypt_pair_release(&ca);
@@ -145,6 +152,42 @@ static void make_namespace(struct installation_search *s)
 	s->op = kube_create(s->client, &namespaces, o, on_namespace, s);
 }
 
+static void on_renewed(void *data, const struct err *err, struct json **answer)
+{
+	struct installation_search *s = data;
+	(void)answer;
+	s->op = NULL;
+	/* A conflict: another replica was first. */
+	if (err && err->kind != ERR_CONFLICT)
+		again(s, err);
+	else
+		look_for_secret(s);
+}
+
+/* It was made while the clock was wrong, or its ten years are over. The clock of today is believed:
+ * the API's certificates hold by it. Tokens do not depend on the CA; a ramdisk that runs does, and
+ * is booted again when its step is given up. */
+static void renew_ca(struct installation_search *s, const struct json *secret,
+		     const struct err *why)
+{
+	_cleanup_(crypt_pair_release) struct crypt_pair ca = { 0 };
+	_cleanup_(json_freep) struct json *patch = json_new_object();
+	struct err err = { 0 };
+	installation_release(s->ret);
+	if (make_ca(s, &ca, &err) < 0) {
+		finish(s, &err);
+		return;
+	}
+	log_warn("the agents' CA is made anew", "secret", SECRET_ENGINE, "reason", why->text);
+	json_set_string(json_make_object(patch, "metadata"), "resourceVersion",
+			kube_resource_version(secret));
+	struct json *data = json_make_object(patch, "data");
+	set_encoded(data, "ca.crt", ca.cert);
+	set_encoded(data, "ca.key", ca.key);
+	s->op = kube_patch(s->client, &secrets, s->ns, SECRET_ENGINE, NULL, KUBE_PATCH_MERGE, patch,
+			   on_renewed, s);
+}
+
 static void on_secret(void *data, const struct err *err, struct json **answer)
 {
 	struct installation_search *s = data;
@@ -156,6 +199,8 @@ static void on_secret(void *data, const struct err *err, struct json **answer)
 		again(s, err);
 	else if (take_secret(s, *answer, &own) < 0)
 		finish(s, &own);
+	else if (crypt_cert_check_time(s->ret->ca.cert, loop_wall(s->loop), &own) < 0)
+		renew_ca(s, *answer, &own);
 	else
 		finish(s, NULL);
 }
@@ -163,7 +208,7 @@ static void on_secret(void *data, const struct err *err, struct json **answer)
 static void look_for_secret(void *data)
 {
 	struct installation_search *s = data;
-	s->op = kube_get(s->client, &secrets, s->ns, SECRET_NAME, on_secret, s);
+	s->op = kube_get(s->client, &secrets, s->ns, SECRET_ENGINE, on_secret, s);
 }
 
 struct installation_search *installation_find(struct loop *loop, struct kube_client *client,

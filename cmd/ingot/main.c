@@ -9,8 +9,13 @@
 #include "crypt/tls.h"
 #include "sandbox/sandbox.h"
 
-static const struct command *const commands[] = { &standalone_command, &operator_command,
-						  &relay_command, &token_command, NULL };
+static const struct command *const commands[] = { &standalone_command,
+						  &operator_command,
+						  &relay_command,
+						  &token_command,
+						  &backup_command,
+						  &restore_command,
+						  NULL };
 
 static const struct program program = {
 	.name = "ingot",

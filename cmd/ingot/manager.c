@@ -42,12 +42,15 @@
 #include "installation.h"
 #include "kube/lease.h"
 #include "kube/rate.h"
+#include "metrics/metrics.h"
 #include "net/net.h"
 #include "policy.h"
 #include "replicas.h"
 #include "sandbox/sandbox.h"
+#include "validity.h"
 #include "web/web.h"
 
+#define SLOW_LIMIT  (10 * USEC_PER_MSEC) /* of a callback on the core thread */
 #define TEN_YEARS   (3650 * 24 * USEC_PER_HOUR)
 #define DRAIN_LIMIT (3 * USEC_PER_SEC)
 #define FLUSH_LIMIT (2 * USEC_PER_SEC)
@@ -67,7 +70,10 @@ struct manager {
 	char *leader;		  /* another instance's identity; NULL: not known */
 	struct kube_lease *lease; /* NULL: no election, or not yet */
 	bool started;		  /* the installation is known */
-	struct timer drain_limit;
+	char hold_id_text[16];
+	const char *hold_id, *hold_reason; /* NULL: no hold at this start */
+	struct timer drain_limit, validity;
+	struct validity ca_seen, cert_seen;
 	loop_fn stopped;
 	void *stopped_data;
 	struct kube_recorder *recorder;
@@ -85,6 +91,7 @@ struct manager {
 	struct boot_ramdisk ramdisks[2];
 	char *kernel, *initramfs, *http_url, *agent_url, *replicas_name;
 	uint16_t http_port, agent_port;
+	unsigned peer_share;
 	struct replicas *replicas;
 	int http_fd, agent_fd; /* bound, and silent until we lead; 0: none */
 	struct boot_glue glue;
@@ -137,6 +144,17 @@ static int parse_port(const char *option, const char *text, uint16_t *ret, struc
 	if (parse_u64(text, 65535, &port) < 0 || port == 0)
 		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not a port", option, text);
 	*ret = (uint16_t)port;
+	return 0;
+}
+
+int manager_peer_share(const struct manager_options *options, unsigned *ret, struct err *err)
+{
+	uint64_t percent;
+	if (parse_u64(options->peer_share, 100, &percent) < 0 || percent == 0)
+		return err_set(err, ERR_INVALID,
+			       "--peer-share: \"%s\" is not a percentage from 1 to 100",
+			       options->peer_share);
+	*ret = (unsigned)percent;
 	return 0;
 }
 
@@ -198,6 +216,7 @@ static int take_fd(int *fd)
 static struct web_server_options listener(const struct manager *m, uint16_t port)
 {
 	return (struct web_server_options){ .address = m->options->address,
+					    .share_percent = m->peer_share,
 					    .device = m->options->interface,
 					    .port = port };
 }
@@ -205,7 +224,8 @@ static struct web_server_options listener(const struct manager *m, uint16_t port
 static int open_agent_server(struct manager *m, struct err *err)
 {
 	m->routes = agent_routes_new(m->engine, m->loop, m->agent_url);
-	const struct web_route rows[] = { agent_routes_row(m->routes), { .prefix = NULL } };
+	struct web_route rows[3] = { { .prefix = NULL } };
+	agent_routes_rows(m->routes, rows);
 	struct web_server_options w = listener(m, m->agent_port);
 	w.name = "agents";
 	w.cert = m->cert.cert;
@@ -318,6 +338,37 @@ static int make_certificate(struct manager *m, struct err *err)
 		.server = true,
 	};
 	return crypt_make_cert(&spec, &m->installation.ca, &m->cert, err);
+}
+
+/* Handshakes that begin from now on get the new one. */
+static void renew_certificate(struct manager *m)
+{
+	struct crypt_pair old = m->cert;
+	struct err err;
+	m->cert = (struct crypt_pair){ 0 };
+	int r = make_certificate(m, &err);
+	if (r == 0)
+		r = web_server_set_certificate(m->agent_server, m->cert.cert, m->cert.key, &err);
+	if (r < 0) {
+		log_warn("the certificate for agents cannot be renewed", "error", err.text);
+		crypt_pair_release(&m->cert);
+		m->cert = old;
+		return;
+	}
+	crypt_pair_release(&old);
+	log_info("certificate for agents renewed");
+}
+
+static void look_at_validity(void *data)
+{
+	struct manager *m = data;
+	usec_t wall = loop_wall(m->loop);
+	validity_look(&m->ca_seen, m->installation.ca.cert, wall);
+	if (m->agent_server && !validity_look(&m->cert_seen, m->cert.cert, wall)) {
+		renew_certificate(m);
+		validity_look(&m->cert_seen, m->cert.cert, wall);
+	}
+	timer_set_in(&m->validity, VALIDITY_LOOK);
 }
 
 static int start_engine(struct manager *m, struct err *err)
@@ -438,6 +489,8 @@ static void on_installation(void *data, const struct err *err)
 	struct manager *m = data;
 	m->search = NULL;
 	m->started = !err;
+	if (!err)
+		look_at_validity(m);
 	if (err)
 		give_up(m, err);
 	else
@@ -523,6 +576,8 @@ static int check(struct manager *m, struct err *err)
 	uint64_t retries;
 	int r = policies_make(m->options, &m->policies, err);
 	if (r == 0)
+		r = manager_peer_share(m->options, &m->peer_share, err);
+	if (r == 0)
 		r = webhooks_check(&m->options->webhook, err);
 	if (r == 0 && m->options->interface)
 		r = boot_settings(m, err);
@@ -559,6 +614,12 @@ int manager_new(struct loop *loop, const struct manager_options *options, struct
 {
 	struct manager *m = xcalloc(1, sizeof(*m));
 	*m = (struct manager){ .loop = loop, .options = options };
+	m->ca_seen = (struct validity){ "agents-ca",
+					"start Ingot again when it has ended, while no machine "
+					"runs a ramdisk: a new CA is made then",
+					0, 0 };
+	m->cert_seen = (struct validity){ "agents", "nothing: it is renewed", 0, 0 };
+	timer_init(&m->validity, loop, "validity", look_at_validity, m);
 	int r = check(m, err);
 	if (r == 0)
 		r = open_privileged(m, err);
@@ -587,11 +648,36 @@ int manager_enter_sandbox(const struct manager_options *options, struct err *err
 #endif
 }
 
+/* A new id at each start with --hold. */
+static void choose_hold(struct manager *m)
+{
+	uint32_t number;
+	if (m->options->hold_id) {
+		snprintf(m->hold_id_text, sizeof(m->hold_id_text), "%s", m->options->hold_id);
+		m->hold_reason = m->options->hold_reason;
+	} else if (m->options->hold) {
+		loop_random(m->loop, &number, sizeof(number));
+		snprintf(m->hold_id_text, sizeof(m->hold_id_text), "%08x", number);
+		m->hold_reason = "Ingot was started with --hold";
+	} else {
+		return;
+	}
+	m->hold_id = m->hold_id_text;
+}
+
+/* Others wait meanwhile: DHCP, agents, the Lease. */
+static void on_slow(void *data, const char *name, usec_t took)
+{
+	(void)data, (void)took;
+	metric_add(METRIC_SLOW_CALLBACKS, 1, name);
+}
+
 void manager_start(struct manager *m, struct kube_transport *transport,
 		   void (*failed)(void *data, const struct err *err), void *data)
 {
 	m->failed = failed;
 	m->failed_data = data;
+	loop_set_slow_limit(m->loop, SLOW_LIMIT, on_slow, NULL);
 	m->client = client(m, transport, m->rate.qps);
 	prepare_election(m, transport);
 	join_replicas(m, transport);
@@ -603,6 +689,7 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 		.reporting_controller = "metal3.io/baremetal-controller" });
 	uint64_t retries = 0;
 	parse_u64(m->options->retries, 1000, &retries);
+	choose_hold(m);
 	m->controller = host_controller_new(
 		&(struct host_controller_options){ .loop = m->loop,
 						   .client = m->client,
@@ -611,12 +698,23 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 						   .max_provisioning_retries = (unsigned)retries,
 						   .may_act = may_act,
 						   .may_act_data = m,
+						   .hold_id = m->hold_id,
+						   .hold_reason = m->hold_reason,
+						   .held = m->options->held,
+						   .held_data = m->options->held_data,
 						   .ready = on_ready,
 						   .ready_data = m });
 	m->webhooks = webhooks_start(m->client, &m->options->webhook, m->options->namespace_own,
 				     m->options->namespace_watched);
 	m->search = installation_find(m->loop, m->client, m->options->namespace_own,
 				      &m->installation, on_installation, m);
+}
+
+const char *manager_note(const struct manager *m)
+{
+	if (!m->engine || engine_held_count(m->engine) == 0)
+		return NULL;
+	return "hosts are held until a person releases them: ingotctl status -A";
 }
 
 const char *manager_waits(const struct manager *m)
@@ -666,6 +764,7 @@ void manager_describe(const struct manager *m, struct web_request *r, const char
 static void stop_acting(struct manager *m)
 {
 	m->search = installation_cancel(m->search);
+	timer_stop(&m->validity);
 	m->agent_server = web_server_close(m->agent_server);
 	m->boot_server = web_server_close(m->boot_server);
 	m->debug_server = web_server_close(m->debug_server);

@@ -18,6 +18,7 @@
 #include "kube/client.h"
 #include "metrics/metrics.h"
 #include "net/net.h"
+#include "validity.h"
 
 #define ONE_YEAR (365 * 24 * USEC_PER_HOUR)
 
@@ -29,6 +30,9 @@ struct monitor {
 	struct kube_client *client;
 	struct kube_reviewer *reviewer;
 	struct crypt_pair cert;
+	struct timer validity;
+	struct validity seen;
+	struct net_addr metrics_addr;
 	enum web_tls tls_min;
 };
 
@@ -82,6 +86,11 @@ static const char *start_trouble(void *data)
 	return manager_waits(data);
 }
 
+static const char *held_note(void *data)
+{
+	return manager_note(data);
+}
+
 static const char *webhook_trouble(void *data)
 {
 	return manager_admits(data) ? NULL : "the webhooks have no certificate or no port yet";
@@ -115,6 +124,9 @@ static int start_health(struct monitor *m, struct err *err)
 	if (manager)
 		checks[n++] = (struct health_check){ "start", HEALTH_READY, m->wiring.loop,
 						     start_trouble, manager };
+	if (manager)
+		checks[n++] = (struct health_check){ "held", HEALTH_READY | HEALTH_NOTE,
+						     m->wiring.loop, held_note, manager };
 	if (manager && m->wiring.cluster)
 		checks[n++] = (struct health_check){ "webhook", HEALTH_READY, m->wiring.loop,
 						     webhook_trouble, manager };
@@ -129,10 +141,10 @@ static int start_health(struct monitor *m, struct err *err)
 
 /* --- listeners -------------------------------------------------------------------------------- */
 
-static int make_certificate(struct monitor *m, const struct listen *l, struct err *err)
+static int make_certificate(struct monitor *m, const struct net_addr *a, struct err *err)
 {
 	char address[NET_IP_TEXT_MAX];
-	const char *addresses[] = { net_format_ip(&l->addr, address), NULL };
+	const char *addresses[] = { net_format_ip(a, address), NULL };
 	const char *names[] = { "localhost", NULL };
 	usec_t now = loop_wall(m->wiring.loop);
 	const struct crypt_cert_spec spec = { .common_name = "ingot metrics",
@@ -141,6 +153,7 @@ static int make_certificate(struct monitor *m, const struct listen *l, struct er
 					      .not_before = now - USEC_PER_HOUR,
 					      .not_after = now + ONE_YEAR,
 					      .server = true };
+	crypt_pair_release(&m->cert);
 	int r = crypt_make_cert(&spec, NULL, &m->cert, err);
 	metric_add(METRIC_CERT_READS, 1);
 	metric_add(METRIC_CERT_READ_ERRORS, r < 0);
@@ -169,6 +182,25 @@ static int open_server(struct monitor *m, const char *name, const struct listen 
 	return 0;
 }
 
+/* A process may run for longer than a year, and clocks are set. */
+static void look_at_validity(void *data)
+{
+	struct monitor *m = data;
+	struct err err;
+	usec_t wall = loop_wall(m->wiring.loop), from, to;
+	if (!m->cert.cert || !m->metrics_server)
+		return;
+	bool good = crypt_cert_validity(m->cert.cert, &from, &to, NULL) == 0 && from <= wall &&
+		    to > wall + VALIDITY_SOON;
+	if (!good &&
+	    (make_certificate(m, &m->metrics_addr, &err) < 0 ||
+	     web_server_set_certificate(m->metrics_server, m->cert.cert, m->cert.key, &err) < 0))
+		log_warn("the certificate of --metrics-addr cannot be renewed", "error", err.text);
+	if (m->cert.cert)
+		validity_look(&m->seen, m->cert.cert, wall);
+	timer_set_in(&m->validity, VALIDITY_LOOK);
+}
+
 /* Not fenced: instances that stand by are asked too. */
 static void make_reviewer(struct monitor *m)
 {
@@ -187,7 +219,7 @@ static int open_all(struct monitor *m, const struct listen *health, const struct
 	bool tls = m->wiring.cluster != NULL;
 	int r = web_new(&m->web, err);
 	if (r == 0 && tls && !metrics->off)
-		r = make_certificate(m, metrics, err);
+		r = make_certificate(m, &metrics->addr, err);
 	if (r == 0)
 		r = start_health(m, err);
 	if (r == 0 && !health->off)
@@ -210,14 +242,16 @@ int monitor_start(const struct monitor_options *options, const struct monitor_wi
 	struct monitor *m = xcalloc(1, sizeof(*m));
 	m->wiring = *wiring;
 	m->tls_min = options->tls_min;
+	m->metrics_addr = metrics.addr;
+	m->seen = (struct validity){ "metrics", "nothing: it is renewed", 0, 0 };
+	timer_init(&m->validity, wiring->loop, "validity", look_at_validity, m);
 	if (wiring->cluster)
 		make_reviewer(m);
-	r = open_all(m, &health, &metrics, err);
-	if (r < 0) {
-		monitor_free(m);
-		return r;
-	}
 	*ret = m;
+	r = open_all(m, &health, &metrics, err);
+	if (r < 0)
+		return r;
+	look_at_validity(m);
 	return 0;
 }
 
@@ -225,6 +259,7 @@ void monitor_stop(struct monitor *m)
 {
 	if (!m)
 		return;
+	timer_stop(&m->validity);
 	m->health_server = web_server_close(m->health_server);
 	m->metrics_server = web_server_close(m->metrics_server);
 	health_stop(m->health);

@@ -1,6 +1,7 @@
 /* Certificates for `ingot standalone` (see pki.h). The CA lives ten years and is never replaced by
- * us: every kubeconfig out there trusts it. Leaves live a year and are renewed at start when less
- * than 30 days are left, or when they are for other names than wanted; what they are for stands in
+ * us: every kubeconfig out there trusts it. Leaves live a year and are renewed, at the start and
+ * while the process runs, when less than 30 days are left, when they are not valid yet, or when
+ * they are for other names than wanted; what they are for stands in
  * a comment line above the certificate, which PEM allows (RFC 7468, section 2). The line also names
  * the key by its digest: a key is written before its certificate, and a crash between the two
  * leaves a pair that does not fit and is made again. */
@@ -80,6 +81,21 @@ static int make_ca(const struct place *p, usec_t wall, struct crypt_pair *ret, s
 	return r < 0 ? r : save(p, ret, err);
 }
 
+/* It is not replaced by us: the clock may be what is wrong, and comes right when the time service
+ * has started. */
+static int check_ca_time(const struct place *p, const struct crypt_pair *ca, usec_t wall,
+			 struct err *err)
+{
+	struct err why;
+	if (crypt_cert_check_time(ca->cert, wall, &why) == 0)
+		return 0;
+	return err_set(err, ERR_INVALID,
+		       "%s: %s; no client accepts this CA. If the clock is wrong, set it. If the "
+		       "CA was made while the clock was wrong, or has ended, move %s and %s away: "
+		       "a new CA is made, and every kubeconfig in use must be replaced",
+		       p->cert, why.text, p->cert, p->key);
+}
+
 static int open_ca(const char *directory, usec_t wall, struct crypt_pair *ret, struct err *err)
 {
 	_cleanup_(place_done) struct place p = place(directory, "ca");
@@ -92,7 +108,12 @@ static int open_ca(const char *directory, usec_t wall, struct crypt_pair *ret, s
 			"%s is there but %s is not: bring it back, or remove both to start a new CA "
 			"(every kubeconfig in use must then be replaced)",
 			p.cert, p.key);
-	return load(&p, ret, err);
+	int r = load(&p, ret, err);
+	if (r == 0)
+		r = check_ca_time(&p, ret, wall, err);
+	if (r < 0)
+		crypt_pair_release(ret);
+	return r;
 }
 
 /* --- leaves ----------------------------------------------------------------------------------- */
@@ -120,9 +141,10 @@ static bool usable(const struct crypt_pair *pair, const struct crypt_cert_spec *
 		   const struct crypt_pair *ca, usec_t wall)
 {
 	_cleanup_(freep) char *line = describe(spec, ca, pair->key);
-	usec_t end;
+	usec_t begin, end;
 	return str_has_prefix(pair->cert, line) &&
-	       crypt_cert_not_after(pair->cert, &end, NULL) == 0 && end > wall + RENEW_DAYS * DAY;
+	       crypt_cert_validity(pair->cert, &begin, &end, NULL) == 0 && begin <= wall &&
+	       end > wall + RENEW_DAYS * DAY;
 }
 
 static int make_leaf(const struct place *p, struct crypt_cert_spec *spec,
@@ -203,6 +225,25 @@ static int open_admin(const char *directory, const struct crypt_pair *ca, usec_t
 					.organizations = groups,
 					.client = true };
 	return open_leaf(directory, "admin", &spec, ca, wall, ret, err);
+}
+
+int pki_renew(const char *directory, const char *address, usec_t wall, struct pki *p, bool *ret_new,
+	      struct err *err)
+{
+	struct pki now = { 0 };
+	int r = open_server(directory, address, &p->ca, wall, &now.server, err);
+	if (r == 0)
+		r = open_admin(directory, &p->ca, wall, &now.admin, err);
+	if (r < 0) {
+		pki_done(&now);
+		return err_wrap(err, "certificates");
+	}
+	*ret_new = !streq(now.server.cert, p->server.cert) || !streq(now.admin.cert, p->admin.cert);
+	crypt_pair_release(&p->server);
+	crypt_pair_release(&p->admin);
+	p->server = now.server;
+	p->admin = now.admin;
+	return 0;
 }
 
 int pki_open(const char *directory, const char *address, usec_t wall, struct pki *ret,

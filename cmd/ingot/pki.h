@@ -13,6 +13,9 @@ struct pki {
  * host's name. */
 int pki_open(const char *directory, const char *address, usec_t wall, struct pki *ret,
 	     struct err *err);
+/* While it runs: leaves that end soon, or are not valid, are made anew. */
+int pki_renew(const char *directory, const char *address, usec_t wall, struct pki *p, bool *ret_new,
+	      struct err *err);
 void pki_done(struct pki *p);
 /* A kubeconfig with the administrator's certificate in it; the caller frees it with secret_free. */
 char *pki_kubeconfig(const struct pki *p, const char *url);

@@ -25,8 +25,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "commands.h"
+#include "control.h"
 #include "crds.h"
 #include "files.h"
+#include "generation.h"
 #include "loop/thread.h"
 #include "manager.h"
 #include "monitor.h"
@@ -34,6 +36,7 @@
 #include "pki.h"
 #include "rules_glue.h"
 #include "token_file.h"
+#include "validity.h"
 
 enum { API_PORT = 6443 };
 
@@ -42,7 +45,7 @@ struct standalone_options {
 	struct monitor_options monitor;
 	bool api_only, no_admission;
 	const char *data_dir;
-	const char *api_bind;
+	const char *api_bind, *generation_dir;
 	struct option_list crds;
 	const char *log_level, *log_format;
 };
@@ -60,6 +63,12 @@ static const struct option_row rows[] = {
 	  .help = "where the API listens; port 0: any",
 	  .kind = OPTION_STRING,
 	  .offset = offsetof(struct standalone_options, api_bind) },
+	{ .name = "generation-dir",
+	  .argument = "DIR",
+	  .help = "where a counter tells copies of the data directory from it; else beside it, "
+		  "as DIR-generation; none: no counter",
+	  .kind = OPTION_STRING,
+	  .offset = offsetof(struct standalone_options, generation_dir) },
 	{ .name = "crds",
 	  .argument = "DIR",
 	  .help = "more CustomResourceDefinitions; may be repeated",
@@ -97,15 +106,20 @@ struct standalone {
 	struct loop *loop;  /* of the main thread */
 	struct loop_signal *signals[2];
 	int lock;
+	unsigned peer_share;
 	struct net_addr bind;
 	struct pki pki;
+	struct timer validity;
+	struct validity seen[3]; /* CA, server, administrator */
+	struct generation generation;
 	struct loop *store_loop;
 	struct loop_thread store_thread;
 	struct apiserver *api;
 	struct token_file tokens;
 	struct api_front *front;
+	struct control control_data;
 	struct web *web;
-	struct web_server *server;
+	struct web_server *server, *control;
 	struct kube_transport *transport;
 	struct manager *manager;
 	struct monitor *monitor;
@@ -134,7 +148,9 @@ static int check_options(struct standalone *s, struct err *err)
 	if (net_parse(s->options->api_bind, API_PORT, &s->bind) < 0)
 		return err_set(err, ERR_INVALID, "--api-bind: \"%s\" is not a numeric address",
 			       s->options->api_bind);
-	r = monitor_check(&s->options->monitor, true, err);
+	r = manager_peer_share(&s->options->manager, &s->peer_share, err);
+	if (r == 0)
+		r = monitor_check(&s->options->monitor, true, err);
 	return s->options->api_only || r < 0 ? r : manager_check(&s->options->manager, err);
 }
 
@@ -156,22 +172,71 @@ static void raise_file_limit(void)
 
 static int prepare(struct standalone *s, struct err *err)
 {
+	_cleanup_(freep_path) char *part = in_data_dir(s, RESTORE_PART);
 	raise_file_limit();
 	int r = loop_new(&s->loop, err);
 	if (r < 0)
 		return r;
 	log_set_clock(log_clock, s->loop);
 	r = files_prepare_directory(s->options->data_dir, err);
-	return r < 0 ? r : files_lock(s->options->data_dir, &s->lock, err);
+	if (r == 0)
+		r = files_lock(s->options->data_dir, &s->lock, err);
+	if (r == 0 && files_exists(part))
+		r = err_set(err, ERR_CONFLICT,
+			    "%s: a restore did not come to its end: run `ingot restore` again",
+			    part);
+	return r;
+}
+
+/* --- a restored data directory -----------------------------------------------------------------
+ */
+
+static void clear_hold(void *data)
+{
+	struct standalone *s = data;
+	struct err err;
+	if (generation_clear_hold(s->api, &err) < 0)
+		log_warn("hosts are held again at the next start", "error", err.text);
+}
+
+static void holds_stored(void *data)
+{
+	struct standalone *s = data;
+	loop_post(s->store_loop, clear_hold, s);
 }
 
 /* --- the API server --------------------------------------------------------------------------- */
+
+/* Before the API server writes anything to the store. */
+static int judge_store(struct standalone *s, struct err *err)
+{
+	const struct generation_options o = { .loop = s->loop,
+					      .data_dir = s->options->data_dir,
+					      .place = s->options->generation_dir,
+					      .hold = s->options->manager.hold,
+					      .look_only = s->options->api_only };
+	int r = generation_open(&o, &s->generation, err);
+	if (r < 0 || !*s->generation.hold_id || s->options->api_only)
+		return r;
+	s->options->manager.hold_id = s->generation.hold_id;
+	s->options->manager.hold_reason = hold_reason_text(s->generation.reason);
+	s->options->manager.held = holds_stored;
+	s->options->manager.held_data = s;
+	return 0;
+}
+
+/* Of what stands in the store, these move hardware. */
+static bool counts(const char *resource)
+{
+	return str_has_suffix(resource, ".metal3.io") || str_has_suffix(resource, ".ingot.dev");
+}
 
 static int start_api(struct standalone *s, struct err *err)
 {
 	struct crd_list crds = { 0 };
 	_cleanup_(freep_path) char *path = in_data_dir(s, "store.db");
 	/* An API server alone takes what its schemas allow, as on a cluster without webhooks. */
+	bool acts = !s->options->api_only;
 	bool admission = !s->options->api_only && !s->options->no_admission;
 	int r = loop_new(&s->store_loop, err);
 	if (r == 0)
@@ -181,6 +246,9 @@ static int start_api(struct standalone *s, struct err *err)
 			&(struct apiserver_options){ .loop = s->store_loop,
 						     .path = path,
 						     .crds = (const char *const *)crds.json,
+						     .counts = acts ? counts : NULL,
+						     .kept = generation_mark,
+						     .kept_data = &s->generation,
 						     .admit = admission ? rules_admit : NULL },
 			&s->api, err);
 	crds_done(&crds);
@@ -200,7 +268,8 @@ static int start_web(struct standalone *s, struct err *err)
 		  .loop = s->store_loop,
 		  .handler = api_front_handle,
 		  .data = s->front,
-		  .max_body_bytes = APISERVER_BODY_MAX },
+		  .max_body_bytes = APISERVER_BODY_MAX,
+		  .before_body = api_front_before_body },
 		{ .prefix = NULL },
 	};
 	const struct web_server_options options = {
@@ -212,9 +281,14 @@ static int start_web(struct standalone *s, struct err *err)
 		.client_ca = s->pki.ca.cert,
 		.routes = routes,
 		.chunked = true,
+		.share_percent = s->peer_share,
 	};
 	int r = web_new(&s->web, err);
-	return r < 0 ? r : web_server_open(s->web, &options, &s->server, err);
+	if (r == 0)
+		r = web_server_open(s->web, &options, &s->server, err);
+	if (r == 0)
+		s->control_data = (struct control){ s->api, s->options->data_dir };
+	return r < 0 ? r : control_open(&s->control_data, s->web, s->store_loop, &s->control, err);
 }
 
 /* --- telling the world ------------------------------------------------------------------------ */
@@ -252,17 +326,65 @@ static void notify_ready(void)
 	close(fd);
 }
 
-static int announce(struct standalone *s, struct err *err)
+static int write_kubeconfig(struct standalone *s, struct err *err)
 {
 	_cleanup_(freep_path) char *url = api_url(s), *path = in_data_dir(s, "kubeconfig");
 	_cleanup_(secret_freep) char *text = pki_kubeconfig(&s->pki, url);
-	int r = files_write_secret(path, text, err);
+	return files_write_secret(path, text, err);
+}
+
+static int announce(struct standalone *s, struct err *err)
+{
+	_cleanup_(freep_path) char *url = api_url(s), *path = in_data_dir(s, "kubeconfig");
+	int r = write_kubeconfig(s, err);
 	if (r < 0)
 		return r;
 	printf("API server ready at %s; kubectl --kubeconfig %s get bmh\n", url, path);
 	fflush(stdout);
 	notify_ready();
 	return 0;
+}
+
+/* --- certificates that end, and clocks that are set ---------------------------------------------
+ */
+
+static int renew(struct standalone *s, struct err *err)
+{
+	char address[NET_IP_TEXT_MAX];
+	_cleanup_(freep_path) char *pki = in_data_dir(s, "pki");
+	bool fresh = false;
+	int r = pki_renew(pki, net_format_ip(&s->bind, address), loop_wall(s->loop), &s->pki,
+			  &fresh, err);
+	if (r < 0 || !fresh)
+		return r;
+	r = web_server_set_certificate(s->server, s->pki.server.cert, s->pki.server.key, err);
+	return r < 0 ? r : write_kubeconfig(s, err);
+}
+
+static void look_at_validity(void *data)
+{
+	struct standalone *s = data;
+	struct err err;
+	usec_t wall = loop_wall(s->loop);
+	/* Leaves of a CA that is not valid help nobody. */
+	if (validity_look(&s->seen[0], s->pki.ca.cert, wall) && renew(s, &err) < 0)
+		log_warn("certificates of the API cannot be renewed", "error", err.text);
+	validity_look(&s->seen[1], s->pki.server.cert, wall);
+	validity_look(&s->seen[2], s->pki.admin.cert, wall);
+	timer_set_in(&s->validity, VALIDITY_LOOK);
+}
+
+static void watch_validity(struct standalone *s)
+{
+	static const char on_leaf[] = "set the clock, or see why it cannot be renewed";
+	s->seen[0] = (struct validity){ "api-ca",
+					"set the clock, or move pki/ca.crt and pki/ca.key away and "
+					"start again: every kubeconfig must then be replaced",
+					0, 0 };
+	s->seen[1] = (struct validity){ "api-server", on_leaf, 0, 0 };
+	s->seen[2] = (struct validity){ "api-admin", on_leaf, 0, 0 };
+	timer_init(&s->validity, s->loop, "validity", look_at_validity, s);
+	look_at_validity(s);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -304,7 +426,9 @@ static void stop(struct standalone *s)
 	/* First: nobody would hear a signal any more, so from now on it ends the process. */
 	for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
 		loop_signal_close(s->signals[i]);
+	timer_stop(&s->validity);
 	web_server_close(s->server);
+	web_server_close(s->control);
 	monitor_stop(s->monitor);
 	manager_free(s->manager);
 	if (s->transport)
@@ -312,6 +436,7 @@ static void stop(struct standalone *s)
 	loop_thread_stop(&s->store_thread);
 	monitor_free(s->monitor);
 	apiserver_free(s->api);
+	generation_done(&s->generation);
 	api_front_free(s->front);
 	token_file_done(&s->tokens);
 	loop_free(s->store_loop);
@@ -371,6 +496,8 @@ static int start(struct standalone *s, struct err *err)
 	if (r == 0)
 		r = catch_signals(s, err);
 	if (r == 0)
+		r = judge_store(s, err);
+	if (r == 0)
 		r = start_api(s, err);
 	if (r == 0)
 		r = loop_thread_start(&s->store_thread, s->store_loop, "store", err);
@@ -381,6 +508,8 @@ static int start(struct standalone *s, struct err *err)
 		r = monitor_start(&s->options->monitor, &wiring, &s->monitor, err);
 	if (r == 0)
 		r = announce(s, err);
+	if (r == 0)
+		watch_validity(s);
 	if (r == 0 && s->manager)
 		start_manager(s);
 	return r;
@@ -389,7 +518,7 @@ static int start(struct standalone *s, struct err *err)
 static int run(void *data)
 {
 	struct standalone_options *options = data;
-	struct standalone s = { .options = options, .lock = -1 };
+	struct standalone s = { .options = options, .lock = -1, .generation.fd = -1 };
 	struct err err;
 	if (check_options(&s, &err) < 0) {
 		fprintf(stderr, "ingot standalone: %s\n", err.text);

@@ -167,7 +167,10 @@ static int run_locked(const struct action *action, const struct token_options *o
 {
 	_cleanup_(tokens_done) struct tokens t = { 0 };
 	int lock;
-	int r = files_wait_lock(o->data_dir, "tokens.lock", &lock, err);
+	int r = files_become_owner(o->data_dir, err);
+	if (r < 0)
+		return r;
+	r = files_wait_lock(o->data_dir, "tokens.lock", &lock, err);
 	if (r < 0)
 		return r;
 	r = token_file_read(o->data_dir, &t, err);

@@ -10,6 +10,7 @@
 
 #include "admission/certs.h"
 #include "admission/webhook.h"
+#include "api/secret.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -19,8 +20,8 @@
 #include "loop/thread.h"
 #include "metrics/metrics.h"
 #include "net/net.h"
+#include "validity.h"
 
-#define SECRET_NAME  "ingot-webhook"
 #define FILES_EVERY  (10 * USEC_PER_SEC)
 #define LISTEN_AGAIN (5 * USEC_PER_SEC)
 
@@ -37,7 +38,8 @@ struct webhooks {
 	struct web *web;
 	struct web_server *server; /* NULL: no certificate yet, or the port cannot be had */
 	struct crypt_pair pair;
-	struct timer files, listen;
+	struct timer files, listen, validity;
+	struct validity seen;
 	char *names;
 	char *complaint; /* told once */
 };
@@ -106,7 +108,9 @@ static int open_server(struct webhooks *w, struct err *err)
 						    .key = w->pair.key,
 						    .tls_min = w->o->tls_min,
 						    .routes = rows,
-						    .max_connections = CONNECTIONS_MAX };
+						    .max_connections = CONNECTIONS_MAX,
+						    /* API servers, each at one address */
+						    .share_percent = 100 };
 	int r = w->thread.runs ? 0 : loop_thread_start(&w->thread, w->own, "webhook", err);
 	if (r == 0 && !w->web)
 		r = web_new(&w->web, err);
@@ -133,6 +137,14 @@ static void cannot_be_used(struct webhooks *w, const struct err *err)
 	complain(w, "the webhooks' new certificate cannot be used", err);
 }
 
+static void look_at_validity(void *data)
+{
+	struct webhooks *w = data;
+	if (w->pair.cert)
+		validity_look(&w->seen, w->pair.cert, loop_wall(w->loop));
+	timer_set_in(&w->validity, VALIDITY_LOOK);
+}
+
 static void serve(void *data, const struct crypt_pair *pair)
 {
 	struct webhooks *w = data;
@@ -146,11 +158,12 @@ static void serve(void *data, const struct crypt_pair *pair)
 		cannot_be_used(w, &err);
 	else
 		log_info("the webhooks have a new certificate");
+	look_at_validity(w);
 }
 
 /* --- certificates of somebody else ------------------------------------------------------------ */
 
-static int read_files(const char *dir, struct crypt_pair *ret, struct err *err)
+static int read_files(const char *dir, usec_t wall, struct crypt_pair *ret, struct err *err)
 {
 	_cleanup_(freep) char *cert = xasprintf("%s/tls.crt", dir);
 	_cleanup_(freep) char *key = xasprintf("%s/tls.key", dir);
@@ -159,6 +172,8 @@ static int read_files(const char *dir, struct crypt_pair *ret, struct err *err)
 		r = kube_read_file(key, &ret->key, err);
 	if (r == 0)
 		r = crypt_pair_check(ret->cert, ret->key, err);
+	if (r == 0)
+		r = crypt_cert_check_time(ret->cert, wall, err);
 	return r < 0 ? err_wrap(err, "--webhook-cert-dir") : 0;
 }
 
@@ -168,7 +183,7 @@ static void look_at_files(void *data)
 	_cleanup_(crypt_pair_release) struct crypt_pair pair = { 0 };
 	struct err err = { 0 };
 	timer_set_in(&w->files, FILES_EVERY);
-	int r = read_files(w->o->cert_dir, &pair, &err);
+	int r = read_files(w->o->cert_dir, loop_wall(w->loop), &pair, &err);
 	metric_add(METRIC_CERT_READS, 1);
 	metric_add(METRIC_CERT_READ_ERRORS, r < 0);
 	if (r < 0)
@@ -179,16 +194,21 @@ static void look_at_files(void *data)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static struct certs *own_certs(struct webhooks *w, struct kube_client *client, const char *ns)
+static usec_t lifetime_of(const struct webhook_options *o)
 {
 	uint64_t lifetime = 0;
-	parse_u64(w->o->lifetime, LIFETIME_MAX_S, &lifetime);
+	parse_u64(o->lifetime, LIFETIME_MAX_S, &lifetime);
+	return lifetime * USEC_PER_SEC;
+}
+
+static struct certs *own_certs(struct webhooks *w, struct kube_client *client, const char *ns)
+{
 	const struct certs_options options = { .client = client,
 					       .ns = ns,
-					       .secret = SECRET_NAME,
+					       .secret = SECRET_WEBHOOK,
 					       .configuration = w->o->configuration,
 					       .names = w->names,
-					       .lifetime = lifetime * USEC_PER_SEC,
+					       .lifetime = lifetime_of(w->o),
 					       .serve = serve,
 					       .data = w };
 	return certs_new(&options);
@@ -211,6 +231,11 @@ struct webhooks *webhooks_start(struct kube_client *client, const struct webhook
 	w->o = o;
 	w->names = all_names(o, own_ns);
 	w->routes = webhook_new(w->own, client, watched_ns);
+	timer_init(&w->validity, w->loop, "webhook validity", look_at_validity, w);
+	w->seen = (struct validity){ "webhooks",
+				     o->cert_dir ? "renew the files in --webhook-cert-dir"
+						 : "set the clock; Ingot renews it by itself",
+				     o->cert_dir ? VALIDITY_SOON : lifetime_of(o) / 6, 0 };
 	timer_init(&w->files, w->loop, "webhook files", look_at_files, w);
 	timer_init(&w->listen, w->loop, "webhook listener", listen_now, w);
 	if (o->cert_dir)
@@ -238,6 +263,7 @@ void webhooks_close(struct webhooks *w)
 	w->certs = certs_free(w->certs);
 	timer_stop(&w->files);
 	timer_stop(&w->listen);
+	timer_stop(&w->validity);
 	w->server = web_server_close(w->server);
 	loop_thread_stop(&w->thread); /* what the server has posted runs before */
 }

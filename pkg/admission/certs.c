@@ -73,9 +73,11 @@ static struct certs_facts facts(const struct certs *c)
 
 /* --- the configuration ------------------------------------------------------------------------ */
 
+/* A configuration that was not there when the next CA was made must still be found in time for the
+ * bundle to settle before the certificate ends: so by a part of that time only. */
 static usec_t look_interval(const struct certs *c)
 {
-	return MIN(certs_settle(c->o.lifetime), LOOK_S * USEC_PER_SEC);
+	return MIN(certs_settle(c->o.lifetime) / 4, LOOK_S * USEC_PER_SEC);
 }
 
 static void bundle_stands(struct certs *c)

@@ -13,6 +13,7 @@
 
 enum { NAMES_MAX = 16, CA_LIVES = 3 };
 
+#define LOOK_EVERY  (24 * USEC_PER_HOUR)
 #define CLOCK_SLACK USEC_PER_HOUR /* API servers' clocks are behind */
 
 const char *certs_step_name(enum certs_step s)
@@ -104,6 +105,14 @@ static usec_t end_of(const char *cert)
 	return cert && crypt_cert_not_after(cert, &end, NULL) == 0 ? end : 0;
 }
 
+/* 0 for one that is not valid yet: it was made while the clock was ahead. */
+static usec_t end_if_begun(const char *cert, usec_t wall)
+{
+	usec_t begin, end;
+	bool good = cert && crypt_cert_validity(cert, &begin, &end, NULL) == 0 && begin <= wall;
+	return good ? end : 0;
+}
+
 /* True when `age` is enough; else *ret_wait is what lacks, or 0 when only an event can tell. */
 static bool settled(usec_t age, usec_t needed, usec_t *ret_wait)
 {
@@ -115,8 +124,9 @@ static bool settled(usec_t age, usec_t needed, usec_t *ret_wait)
 
 enum certs_step certs_next(const struct certs_set *s, const struct certs_facts *f, usec_t *ret_wait)
 {
-	usec_t settle = certs_settle(f->lifetime), ca_end = end_of(s->ca.cert);
-	usec_t leaf_end = end_of(s->leaf.cert), renew = leaf_end - MIN(leaf_end, f->lifetime / 3);
+	usec_t settle = certs_settle(f->lifetime), ca_end = end_if_begun(s->ca.cert, f->wall);
+	usec_t leaf_end = end_if_begun(s->leaf.cert, f->wall),
+	       renew = leaf_end - MIN(leaf_end, f->lifetime / 3);
 	*ret_wait = 0;
 	if (ca_end <= f->wall)
 		return CERTS_RESTART;
@@ -129,7 +139,7 @@ enum certs_step certs_next(const struct certs_set *s, const struct certs_facts *
 										      : CERTS_REST;
 	if (f->wall >= renew)
 		return CERTS_PREPARE;
-	*ret_wait = renew - f->wall;
+	*ret_wait = MIN(renew - f->wall, LOOK_EVERY); /* the clock may be set meanwhile */
 	return CERTS_REST;
 }
 

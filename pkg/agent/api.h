@@ -4,9 +4,10 @@
  *
  * Beyond the protocol: GET /v1/ingot/progress?agent_token=T answers
  *   {"command": "execute_deploy_step" | null, "phase": "write", "received_bytes": n,
- *    "total_bytes": n | null, "written_bytes": n, "elapsed_s": n, "bytes_per_s": n}
+ *    "total_bytes": n | null, "written_bytes": n, "elapsed_s": n, "bytes_per_s": n,
+ *    "attempt": n, "attempts": n, "last_error": "…" | null}
  * with the progress of the running command; the rate counts received (or, when erasing, written)
- * bytes since its start. */
+ * bytes since its start. last_error: the image cannot be read at the moment. */
 
 #include "agent/run.h"
 #include "loop/loop.h"

@@ -88,16 +88,17 @@ static int refuse(struct call *c, const struct access *a)
 	return fail_access(c, a->group, a->resource, a->name, text.data);
 }
 
-/* No role has that right, as there is nobody to act for whose rights are not his groups'. */
-static int refuse_impersonation(struct call *c)
+/* No role has that right, as there is nobody to act for whose rights are not his groups'. The words
+ * name the first right that is asked for. */
+static int refuse_impersonation(struct call *c, struct access *a)
 {
-	const struct access a = { .verb = "impersonate",
-				  .group = "",
-				  .resource = "users",
-				  .subresource = "",
-				  .ns = "",
-				  .name = c->request->impersonate };
-	return refuse(c, &a);
+	const char *who = c->request->impersonate;
+	const char *mode = str_has_prefix(who, "system:node:")		   ? "arbitrary-node"
+			   : str_has_prefix(who, "system:serviceaccount:") ? "serviceaccount"
+									   : "user-info";
+	_cleanup_(freep) char *verb = xasprintf("impersonate-on:%s:%s", mode, a->verb);
+	a->verb = verb;
+	return refuse(c, a);
 }
 
 /* The segments are decoded, so that "%73ecrets" is what it will be to resolve() in handle.c, which
@@ -108,14 +109,14 @@ int access_check(struct call *c, char *const *segments, size_t count)
 	char method[METHOD_TEXT];
 	const char *reason;
 	bool core = streq(segments[0], "api") && count > 2;
-	if (c->request->impersonate)
-		return refuse_impersonation(c);
 	if (core || (streq(segments[0], "apis") && count > 3)) {
 		a.group = core ? "" : segments[1];
 		resource_access(c, segments, count, core ? 2 : 3, &a);
 	} else {
 		path_access(c, method, &a);
 	}
+	if (c->request->impersonate)
+		return refuse_impersonation(c, &a);
 	return role_allows(c->request->groups, &a, &reason) ? 0 : refuse(c, &a);
 }
 
@@ -135,7 +136,7 @@ static void fail_attributes(struct call *c, const struct json *path)
 				"cannot be specified in combination with resourceAttributes");
 	else
 		causes_add(
-			&causes, CAUSE_INVALID, "spec.resourceAttributes", "\"null\"",
+			&causes, CAUSE_INVALID, "spec.resourceAttributes", "null",
 			"exactly one of nonResourceAttributes or resourceAttributes must be specified");
 	fail_invalid(c, NULL, "", &causes);
 	causes_done(&causes);

@@ -148,17 +148,25 @@ static void take_over(struct managers *m, struct manager *self, const struct com
 	}
 }
 
-/* The time tells when something last changed, so that applying the same again changes nothing. */
+/* The time tells when the object last changed by this: who merely wants what is there has none. */
 static void set_owner(struct manager *self, struct fieldset *wanted, const struct writer *w,
 		      bool changed)
 {
 	managers_strip(wanted);
-	if (changed || !fieldset_equal(&self->fields, wanted))
+	if (changed)
 		str_replace(&self->time, w->time);
 	str_replace(&self->api_version, w->api_version);
 	fieldset_done(&self->fields);
 	self->fields = *wanted;
 	*wanted = (struct fieldset){ 0 };
+}
+
+/* Also in the order of a set, which is no change of a field. */
+static bool is_changed(const struct json *live, const struct json *now)
+{
+	_cleanup_(json_freep) struct json *before = json_dup(live);
+	json_remove(json_get_mut(before, "metadata"), "managedFields");
+	return !json_equal(before, now);
 }
 
 int apply_merge(const struct apply *a, struct managers *m, struct json **ret,
@@ -182,7 +190,7 @@ int apply_merge(const struct apply *a, struct managers *m, struct json **ret,
 		return -EEXIST;
 	}
 	take_over(m, self, &change);
-	set_owner(self, &wanted, &a->writer, !comparison_empty(&change));
+	set_owner(self, &wanted, &a->writer, is_changed(a->live, now));
 	managers_tidy(m);
 	*ret = TAKE_PTR(now);
 	return 0;

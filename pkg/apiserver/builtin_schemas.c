@@ -165,7 +165,7 @@ const char builtin_meta_schema[] =
 	"'ownerReferences':{'type':'array','x-kubernetes-list-type':'map','x-kubernetes-list-map-keys':['uid'],"
 	"'items':{'type':'object','x-kubernetes-map-type':'atomic','properties':{"
 	"'apiVersion':" WORD ",'blockOwnerDeletion':{'type':'boolean'},'controller':{'type':'boolean'},"
-	"'kind':" WORD ",'name':" WORD ",'uid':" WORD "}}}"
+	"'kind':" WORD ",'name':" WORD ",'uid':{'type':'string','default':''}}}}"
 	"}}";
 
 #define META "io.k8s.apimachinery.pkg.apis.meta.v1."

@@ -148,9 +148,9 @@ static int compare_keys(const void *a, const void *b)
 	return strcmp(json_key(*x), json_key(*y));
 }
 
-static void go_syntax(const struct json *j, struct strbuf *out);
+static void go_json(const struct json *j, struct strbuf *out);
 
-/* Go prints maps in the order of their keys. */
+/* Go writes maps in the order of their keys. */
 static void go_map(const struct json *j, struct strbuf *out)
 {
 	size_t count = json_count(j), n = 0;
@@ -158,18 +158,17 @@ static void go_map(const struct json *j, struct strbuf *out)
 	json_for_each(child, j)
 		members[n++] = child;
 	qsort(members, n, sizeof(*members), compare_keys);
-	strbuf_adds(out, "map[string]interface {}{");
+	strbuf_addc(out, '{');
 	for (size_t i = 0; i < n; i++) {
-		strbuf_adds(out, i ? ", " : "");
-		go_quote(json_key(members[i]), out);
+		strbuf_adds(out, i ? "," : "");
+		json_quote(json_key(members[i]), out);
 		strbuf_addc(out, ':');
-		go_syntax(members[i], out);
+		go_json(members[i], out);
 	}
 	strbuf_addc(out, '}');
 }
 
-/* %#v */
-static void go_syntax(const struct json *j, struct strbuf *out)
+static void go_json(const struct json *j, struct strbuf *out)
 {
 	if (out->len > VALUE_SHOWN_MAX)
 		return;
@@ -178,39 +177,24 @@ static void go_syntax(const struct json *j, struct strbuf *out)
 		return;
 	}
 	if (!json_is_array(j)) {
-		if (json_is_null(j))
-			strbuf_adds(out, "interface {}(nil)");
-		else
-			go_value(j, out);
-		return;
-	}
-	strbuf_adds(out, "[]interface {}{");
-	json_for_each(child, j) {
-		strbuf_adds(out, child == json_first(j) ? "" : ", ");
-		go_syntax(child, out);
-	}
-	strbuf_addc(out, '}');
-}
-
-/* field.Error prints scalars by %v, strings by %q and everything else by %#v. */
-void go_value(const struct json *j, struct strbuf *out)
-{
-	switch (json_type(j)) {
-	case JSON_NULL:
-		strbuf_adds(out, "\"null\"");
-		return;
-	case JSON_STRING:
-		go_quote(json_string(j), out);
-		return;
-	case JSON_BOOL:
-	case JSON_NUMBER:
 		json_print(j, out);
 		return;
-	case JSON_ARRAY:
-	case JSON_OBJECT:
-		go_syntax(j, out);
-		return;
 	}
+	strbuf_addc(out, '[');
+	json_for_each(child, j) {
+		strbuf_adds(out, child == json_first(j) ? "" : ",");
+		go_json(child, out);
+	}
+	strbuf_addc(out, ']');
+}
+
+/* field.Error prints scalars by %v, strings by %q and everything else as JSON. */
+void go_value(const struct json *j, struct strbuf *out)
+{
+	if (json_is_string(j))
+		go_quote(json_string(j), out);
+	else
+		go_json(j, out);
 }
 
 /* --- paths
@@ -254,4 +238,9 @@ void path_back(struct path *p, size_t length)
 const char *path_text(const struct path *p)
 {
 	return p->text.data ? p->text.data : "";
+}
+
+const char *path_said(const struct path *p)
+{
+	return path_text(p) + (p->text.len > p->unsaid ? p->unsaid : 0);
 }

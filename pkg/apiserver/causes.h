@@ -51,7 +51,7 @@ void causes_format(const struct causes *c, struct strbuf *out);
 /* The two last arguments of the functions above when there is no detail. */
 #define CAUSE_BARE "%s", ""
 
-/* Go's strconv.Quote and %v of a value that came as JSON. */
+/* Go's strconv.Quote, and a value that came as JSON as field errors show it. */
 void go_quote(const char *s, struct strbuf *out);
 void go_value(const struct json *j, struct strbuf *out);
 
@@ -60,6 +60,7 @@ void go_value(const struct json *j, struct strbuf *out);
 
 struct path {
 	struct strbuf text;
+	size_t unsaid; /* bytes of its beginning that texts about a value leave out */
 };
 
 void path_done(struct path *p);
@@ -69,3 +70,4 @@ size_t path_index(struct path *p, size_t index);
 size_t path_key(struct path *p, const char *key); /* "data[key]" */
 void path_back(struct path *p, size_t length);
 const char *path_text(const struct path *p);
+const char *path_said(const struct path *p);

@@ -270,7 +270,7 @@ static void check_version(const struct json *version, struct path *path, struct 
 	if (json_is_object(source))
 		schema_free(schema_compile(source, path, causes));
 	else
-		causes_add(causes, CAUSE_REQUIRED, path_text(path), NULL, "schemas are required");
+		causes_add(causes, CAUSE_REQUIRED, path_text(path), NULL, CAUSE_BARE);
 	path_back(path, length);
 }
 

@@ -34,15 +34,18 @@ static int parse_propagation(struct call *c, const char *text, enum propagation 
 		}
 	_cleanup_(strbuf_done) struct strbuf quoted = { 0 };
 	go_quote(text, &quoted);
-	return refuse_option(c, CAUSE_NOT_SUPPORTED, "propagationPolicy", quoted.data,
-			     "supported values: \"Background\", \"Foreground\", \"Orphan\"");
+	return refuse_option(
+		c, CAUSE_NOT_SUPPORTED, "propagationPolicy", quoted.data,
+		"supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"");
 }
 
 static int parse_dry_run(struct call *c, const struct json *list)
 {
+	_cleanup_(strbuf_done) struct strbuf shown = { 0 };
+	go_value(list, &shown);
 	json_for_each(item, list)
 		if (!streq(json_string(item), "All"))
-			return refuse_option(c, CAUSE_NOT_SUPPORTED, "dryRun", NULL,
+			return refuse_option(c, CAUSE_NOT_SUPPORTED, "dryRun", shown.data,
 					     "supported values: \"All\"");
 	c->query.dry_run = c->query.dry_run || json_count(list) > 0;
 	return 0;

@@ -154,8 +154,9 @@ int parse_version(struct call *c, const char *text, uint64_t *ret)
 		return 0;
 	struct causes causes = { 0 };
 	causes_add_string(&causes, CAUSE_INVALID, "resourceVersion", text,
-			  "must be a number that the server gave");
-	int r = fail(c, 400, "BadRequest", "resourceVersion: %s", causes.items[0].text);
+			  "strconv.ParseUint: parsing \"%s\": invalid syntax", text);
+	int r = fail(c, 400, "BadRequest", "invalid resource version: resourceVersion: %s",
+		     causes.items[0].text);
 	causes_done(&causes);
 	return r;
 }

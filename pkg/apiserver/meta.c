@@ -312,49 +312,83 @@ static void require_owner_field(const struct judge *j, const struct json *owner,
 	if (*value && !(version && slash && strchr(slash + 1, '/')))
 		return;
 	size_t length = path_member(j->at, key);
-	causes_add_string(j->causes, CAUSE_INVALID, path_text(j->at), value, "%s must not be empty",
-			  version ? "version" : key);
+	causes_add_string(j->causes, CAUSE_INVALID, path_text(j->at), value, "%smust not be empty",
+			  version ? "version " : "");
 	path_back(j->at, length);
+}
+
+/* As upstream shows it: members in the order of its type, and those that must be there also when
+ * they are not. */
+static void show_owner(const struct json *owner, struct strbuf *out)
+{
+	const char *before = "{";
+	for (size_t i = 0; i < ARRAY_SIZE(owner_members); i++) {
+		const struct json *value = json_get(owner, owner_members[i].name);
+		if (owner_members[i].flag && json_is_null(value))
+			continue;
+		strbuf_addf(out, "%s\"%s\":", before, owner_members[i].name);
+		before = ",";
+		if (json_is_null(value))
+			strbuf_adds(out, "\"\"");
+		else
+			json_print(value, out);
+	}
+	strbuf_addc(out, '}');
+}
+
+static void show_owners(const struct json *owners, struct strbuf *out)
+{
+	const char *before = "[";
+	json_for_each(owner, owners) {
+		strbuf_adds(out, before);
+		show_owner(owner, out);
+		before = ",";
+	}
+	strbuf_addc(out, ']');
 }
 
 /* Events come and go too fast to own anything. */
 static void validate_owner_kind(const struct judge *j, const struct json *owner)
 {
-	if (streq(json_get_string(owner, "apiVersion"), "v1") &&
-	    streq(json_get_string(owner, "kind"), "Event"))
-		causes_add_json(j->causes, CAUSE_INVALID, path_text(j->at), owner,
-				"/v1, Kind=Event is disallowed from being an owner");
+	_cleanup_(strbuf_done) struct strbuf shown = { 0 };
+	if (!streq(json_get_string(owner, "apiVersion"), "v1") ||
+	    !streq(json_get_string(owner, "kind"), "Event"))
+		return;
+	show_owner(owner, &shown);
+	causes_add(j->causes, CAUSE_INVALID, path_text(j->at), shown.data,
+		   "/v1, Kind=Event is disallowed from being an owner");
+}
+
+static void add_two_controllers(const struct judge *j, const struct json *owners,
+				const struct json *first, const struct json *second)
+{
+	_cleanup_(strbuf_done) struct strbuf shown = { 0 };
+	show_owners(owners, &shown);
+	causes_add(
+		j->causes, CAUSE_INVALID, path_text(j->at), shown.data,
+		"Only one reference can have Controller set to true. Found \"true\" in references for %s/%s and %s/%s",
+		str_or(json_get_string(first, "kind"), ""),
+		str_or(json_get_string(first, "name"), ""),
+		str_or(json_get_string(second, "kind"), ""),
+		str_or(json_get_string(second, "name"), ""));
 }
 
 /* Two controllers of one object would fight over it. */
 static void validate_owners(const struct judge *j, const struct json *owners)
 {
 	static const char *const keys[] = { "apiVersion", "kind", "name", "uid" };
-	const char *controller = NULL;
+	const struct json *controller = NULL;
 	json_for_each(owner, owners) {
 		for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
 			require_owner_field(j, owner, keys[k]);
 		validate_owner_kind(j, owner);
 		if (!json_get_bool(owner, "controller", false))
 			continue;
-		const char *name = str_or(json_get_string(owner, "name"), "");
 		if (controller)
-			causes_add_json(
-				j->causes, CAUSE_INVALID, path_text(j->at), owners,
-				"Only one reference can have Controller set to true. Found \"true\" in references for %s and %s",
-				controller, name);
-		controller = name;
+			add_two_controllers(j, owners, controller, owner);
+		else
+			controller = owner;
 	}
-}
-
-static void go_strings(const struct json *list, struct strbuf *out)
-{
-	strbuf_adds(out, "[]string{");
-	json_for_each(item, list) {
-		strbuf_adds(out, item == json_first(list) ? "" : ", ");
-		go_quote(json_string(item), out);
-	}
-	strbuf_addc(out, '}');
 }
 
 static void validate_finalizers(const struct judge *j, const struct json *finalizers)
@@ -366,30 +400,38 @@ static void validate_finalizers(const struct judge *j, const struct json *finali
 		foreground = foreground || streq(name, "foregroundDeletion");
 		check_name(j, name_is_qualified, name);
 	}
-	if (!orphan || !foreground)
-		return;
-	_cleanup_(strbuf_done) struct strbuf shown = { 0 };
-	go_strings(finalizers, &shown);
-	causes_add(j->causes, CAUSE_INVALID, path_text(j->at), shown.data,
-		   "finalizer orphan and foregroundDeletion cannot be both set");
+	if (orphan && foreground)
+		causes_add_json(j->causes, CAUSE_INVALID, path_text(j->at), finalizers,
+				"finalizer orphan and foregroundDeletion cannot be both set");
 }
 
-/* What cannot be read is passed over when owners are worked out; this much is said. */
+/* Of the object itself what cannot be read is passed over when owners are worked out; those of an
+ * embedded one are data. */
+static void validate_manager(const struct judge *j, const struct json *entry)
+{
+	const char *operation = str_or(json_get_string(entry, "operation"), "");
+	const char *manager = str_or(json_get_string(entry, "manager"), "");
+	bool embedded = !str_has_prefix(path_text(j->at), "metadata.");
+	size_t length = path_member(j->at, "operation");
+	if (embedded && !streq(operation, "Apply") && !streq(operation, "Update"))
+		causes_add_string(j->causes, CAUSE_INVALID, path_text(j->at), operation,
+				  "must be `Apply` or `Update`");
+	path_back(j->at, length);
+	path_member(j->at, "manager");
+	if (strlen(manager) > MANAGER_NAME_MAX)
+		causes_add(j->causes, CAUSE_TOO_LONG, path_text(j->at), NULL,
+			   "may not be more than %d bytes", MANAGER_NAME_MAX);
+	path_back(j->at, length);
+}
+
 static void validate_managers(const struct judge *j, const struct json *list)
 {
+	size_t i = 0;
 	json_for_each(entry, list) {
-		const char *operation = str_or(json_get_string(entry, "operation"), "");
-		const char *manager = str_or(json_get_string(entry, "manager"), "");
-		if (json_count(entry) == 0)
-			continue; /* [{}] forgets all */
-		size_t length = path_member(j->at, "operation");
-		if (!streq(operation, "Apply") && !streq(operation, "Update"))
-			causes_add_string(j->causes, CAUSE_INVALID, path_text(j->at), operation,
-					  "must be `Apply` or `Update`");
+		size_t length = path_index(j->at, i++);
+		if (json_count(entry) > 0) /* [{}] forgets all */
+			validate_manager(j, entry);
 		path_back(j->at, length);
-		if (strlen(manager) > MANAGER_NAME_MAX)
-			causes_add(j->causes, CAUSE_TOO_LONG, "metadata.fieldManager", NULL,
-				   "may not be more than %d bytes", MANAGER_NAME_MAX);
 	}
 }
 

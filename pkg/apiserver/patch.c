@@ -73,6 +73,26 @@ static bool is_list_of_objects(const struct json *j)
 	return json_is_array(j);
 }
 
+/* As Go's decoder calls it. */
+static const char *go_kind(const struct json *j)
+{
+	switch (json_type(j)) {
+	case JSON_NULL:
+		return "null";
+	case JSON_BOOL:
+		return "bool";
+	case JSON_NUMBER:
+		return "number";
+	case JSON_STRING:
+		return "string";
+	case JSON_ARRAY:
+		return "array";
+	case JSON_OBJECT:
+		return "object";
+	}
+	return "";
+}
+
 static int apply(struct call *c, enum patch_type type, const struct json *patch, struct json **tree)
 {
 	struct err err;
@@ -88,7 +108,9 @@ static int apply(struct call *c, enum patch_type type, const struct json *patch,
 		if (!json_is_object(patch))
 			return fail(
 				c, 400, "BadRequest",
-				"json: cannot unmarshal the body into Go value of type map[string]interface {}");
+				"%sjson: cannot unmarshal %s into Go value of type map[string]interface {}",
+				type == PATCH_MERGE ? "error decoding patch: " : "",
+				go_kind(patch));
 		if (type == PATCH_STRATEGIC)
 			return apply_strategic(c, patch, *tree);
 		json_merge_patch(tree, patch);

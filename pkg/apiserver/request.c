@@ -107,9 +107,11 @@ static const struct choice {
 	{ "resourceVersionMatch",
 	  "\"Exact\", \"NotOlderThan\", \"\"",
 	  { "", "Exact", "NotOlderThan" } },
-	{ "fieldValidation", "\"Ignore\", \"Strict\", \"Warn\"", { "Warn", "Strict", "Ignore" } },
+	{ "fieldValidation",
+	  "\"\", \"Ignore\", \"Strict\", \"Warn\"",
+	  { "Warn", "Strict", "Ignore" } },
 	{ "propagationPolicy",
-	  "\"Background\", \"Foreground\", \"Orphan\"",
+	  "\"Foreground\", \"Background\", \"Orphan\", \"nil\"",
 	  { "", "Background", "Foreground", "Orphan" } },
 };
 
@@ -132,9 +134,9 @@ static int set_dry_run(struct call *c, const char *value)
 		return 0;
 	}
 	_cleanup_(strbuf_done) struct strbuf list = { 0 };
-	strbuf_adds(&list, "[]string{");
-	go_quote(value, &list);
-	strbuf_addc(&list, '}');
+	strbuf_addc(&list, '[');
+	json_quote(value, &list);
+	strbuf_addc(&list, ']');
 	return unsupported(c, "dryRun", list.data, "\"All\"");
 }
 

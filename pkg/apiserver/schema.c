@@ -212,7 +212,7 @@ static void check_set_items(struct compiler *c, const struct json *source)
 	if (streq(json_get_string(items, keyword), "atomic"))
 		return;
 	size_t length = path_member(c->path, "items");
-	WRONG(c, CAUSE_INVALID, keyword, "\"null\"",
+	WRONG(c, CAUSE_INVALID, keyword, "null",
 	      "must be atomic as item of a list with x-kubernetes-list-type=set");
 	path_back(c->path, length);
 }

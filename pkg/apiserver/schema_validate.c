@@ -31,9 +31,14 @@ static const char *where(const struct validator *v)
 	return path_text(v->path);
 }
 
+static const char *said(const struct validator *v)
+{
+	return path_said(v->path);
+}
+
 /* "spec.x in body should …" */
 #define FAULT(v, value, fmt, ...)                                                                  \
-	causes_add_json((v)->causes, CAUSE_INVALID, where(v), value, "%s in body " fmt, where(v),  \
+	causes_add_json((v)->causes, CAUSE_INVALID, where(v), value, "%s in body " fmt, said(v),   \
 			__VA_ARGS__)
 
 /* --- types ---------------------------------------------------------------------------------------
@@ -91,7 +96,7 @@ static bool has_type(const struct schema *s, const struct json *value)
 static void wrong_type(struct validator *v, const struct schema *s, const struct json *value)
 {
 	causes_add_string(v->causes, CAUSE_TYPE_INVALID, where(v), type_of(value),
-			  "%s in body must be of type %s: \"%s\"", where(v),
+			  "%s in body must be of type %s: \"%s\"", said(v),
 			  schema_type_name(s->type), type_of(value));
 }
 
@@ -189,7 +194,7 @@ static void validate_format(struct validator *v, const struct schema *s, const c
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
 		if (streq(s->format, formats[i].name) && !formats[i].valid(text))
 			causes_add_string(v->causes, CAUSE_TYPE_INVALID, where(v), text,
-					  "%s in body must be of type %s: \"%s\"", where(v),
+					  "%s in body must be of type %s: \"%s\"", said(v),
 					  s->format, text);
 }
 
@@ -300,7 +305,7 @@ static void validate_size(struct validator *v, const struct schema *s, const str
 			   s->max_size == 1 ? "" : "s");
 	if (count < s->min_size)
 		causes_add(v->causes, CAUSE_INVALID, where(v), shown,
-			   "%s in body should have at least %" PRId64 " %s", where(v), s->min_size,
+			   "%s in body should have at least %" PRId64 " %s", said(v), s->min_size,
 			   parts);
 }
 

@@ -200,20 +200,23 @@ bool own_unchanged(const struct call *c, struct json *now, const struct json *ol
 /* --- what is applied
  * ---------------------------------------------------------------------------------------- */
 
+/* "suite.ingot.dev/v1, Kind=Thing"; of a version that is none, nothing is shown. */
+static int fail_type(struct call *c, const char *version, const char *kind)
+{
+	const char *slash = strchr(version, '/');
+	if (slash && strchr(slash + 1, '/'))
+		version = kind = slash = "";
+	return fail(c, 400, "BadRequest", "invalid object type: %s%s, Kind=%s",
+		    *version && slash ? "" : "/", version, kind);
+}
+
 static int check_kind(struct call *c, const struct json *config)
 {
 	const char *version = str_or(json_get_string(config, "apiVersion"), "");
 	const char *kind = str_or(json_get_string(config, "kind"), "");
 	const struct json *meta = json_get(config, "metadata");
-	if (!streq(version, c->resource->api_version))
-		return fail(
-			c, 400, "BadRequest",
-			"Incorrect version specified in apply patch. Specified patch version: %s, expected: %s",
-			version, c->resource->api_version);
-	if (!streq(kind, c->resource->kind))
-		return fail(c, 400, "BadRequest",
-			    "the kind in the data (%s) does not match the expected kind (%s)", kind,
-			    c->resource->kind);
+	if (!streq(version, c->resource->api_version) || !streq(kind, c->resource->kind))
+		return fail_type(c, version, kind);
 	if (!json_is_null(json_get(meta, "managedFields")))
 		return fail(c, 400, "BadRequest", "metadata.managedFields must be nil");
 	return 0;
@@ -225,9 +228,11 @@ static int check_schema(struct call *c, const struct json *config)
 	_cleanup_(freep) char *wrong = typed_validate(&type, config);
 	if (!wrong)
 		return 0;
-	return fail(c, 500, "", "failed to create typed patch object (%s%s%s; %s, Kind=%s): %s",
-		    c->ns, *c->ns ? "/" : "", c->name, c->resource->api_version, c->resource->kind,
-		    wrong);
+	const struct json *meta = json_get(config, "metadata");
+	return fail(c, 500, "", "failed to create typed patch object (%s/%s; %s%s, Kind=%s): %s",
+		    str_or(json_get_string(meta, "namespace"), ""),
+		    str_or(json_get_string(meta, "name"), ""), *c->resource->group ? "" : "/",
+		    c->resource->api_version, c->resource->kind, wrong);
 }
 
 /* The path says which object it is; a new one must say so itself, as upstream. */
@@ -248,8 +253,7 @@ static int check_name(struct call *c, struct json *config, bool is_new)
 	if (*ns && !streq(ns, c->ns))
 		return fail(
 			c, 400, "BadRequest",
-			"the namespace of the object (%s) does not match the namespace on the request (%s)",
-			ns, c->ns);
+			"the namespace of the provided object does not match the namespace sent on the request");
 	json_set_string(meta, "name", c->name);
 	return 0;
 }

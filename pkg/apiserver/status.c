@@ -222,7 +222,7 @@ int fail_invalid(struct call *c, const struct resource *r, const char *name,
 int fail_no_version(struct call *c, const struct resource *r, const char *name)
 {
 	struct causes causes = { 0 };
-	causes_add(&causes, CAUSE_INVALID, "metadata.resourceVersion", "0x0",
+	causes_add(&causes, CAUSE_INVALID, "metadata.resourceVersion", "0",
 		   "must be specified for an update");
 	int result = answer_invalid(c, r->key, name, details_of(r, name, r->plural), &causes);
 	causes_done(&causes);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/causes.h"
 #include "apiserver/schema_internal.h"
 #include "base/mem.h"
 
@@ -100,7 +101,6 @@ struct items {
 	struct item *items; /* by element, each once */
 	size_t count;
 	enum shape shape;
-	char *twice; /* an element that came again; NULL: none */
 };
 
 static void items_done(struct items *l)
@@ -108,7 +108,6 @@ static void items_done(struct items *l)
 	for (size_t i = 0; i < l->count; i++)
 		free(l->items[i].element);
 	free(l->items);
-	free(l->twice);
 }
 
 static const struct json *key_value(const struct schema *items, const struct json *item,
@@ -125,11 +124,12 @@ static int compare_texts(const void *a, const void *b)
 	return strcmp(*x, *y);
 }
 
-/* k:{"port":80,"protocol":"TCP"}, its names in order; NULL when the item lacks one. */
+/* k:{"port":80,"protocol":"TCP"}, its names in order. An item that lacks some of them is another
+ * one than those that have them; NULL when it lacks all. */
 static char *key_element(const struct schema *list, const struct json *item)
 {
 	_cleanup_(strbuf_done) struct strbuf out = { 0 };
-	size_t count = 0;
+	size_t count = 0, found = 0;
 	_cleanup_(freep) const char **names = xcalloc(json_count(list->map_keys), sizeof(*names));
 	json_for_each(name, list->map_keys)
 		names[count++] = json_string(name);
@@ -138,14 +138,14 @@ static char *key_element(const struct schema *list, const struct json *item)
 	for (size_t i = 0; i < count; i++) {
 		const struct json *value = key_value(list->items, item, names[i]);
 		if (!value)
-			return NULL;
-		strbuf_adds(&out, i ? "," : "");
+			continue;
+		strbuf_adds(&out, found++ ? "," : "");
 		json_quote(names[i], &out);
 		strbuf_addc(&out, ':');
 		json_print(value, &out);
 	}
 	strbuf_addc(&out, '}');
-	return strbuf_take(&out, NULL);
+	return found ? strbuf_take(&out, NULL) : NULL;
 }
 
 /* Of an item of a list. One that lacks its key is known by its place: validation has refused it or
@@ -190,12 +190,10 @@ static void sort_items(struct items *l)
 	size_t kept = 0;
 	qsort(l->items, l->count, sizeof(*l->items), compare_items);
 	for (size_t i = 0; i < l->count; i++) {
-		if (!kept || !streq(l->items[kept - 1].name, l->items[i].name)) {
+		if (!kept || !streq(l->items[kept - 1].name, l->items[i].name))
 			l->items[kept++] = l->items[i];
-			continue;
-		}
-		free(l->twice);
-		l->twice = l->items[i].element;
+		else
+			free(l->items[i].element);
 	}
 	l->count = kept;
 }
@@ -380,11 +378,12 @@ static const struct item **in_order(const struct items *l)
 	return order;
 }
 
-static struct json *merge_items(const struct items *base, const struct items *over, unsigned depth)
+static struct json *merge_members(const struct items *base, const struct items *over,
+				  unsigned depth)
 {
 	_cleanup_(freep) const struct item **first = in_order(base);
 	_cleanup_(freep) const struct item **second = in_order(over);
-	struct json *result = new_like(base->shape);
+	struct json *result = json_new_object();
 	for (size_t i = 0; i < base->count; i++) {
 		const struct item *other = items_find(over, first[i]->name);
 		put(result, first[i]->value,
@@ -395,6 +394,80 @@ static struct json *merge_items(const struct items *base, const struct items *ov
 		if (!items_find(base, second[i]->name))
 			put(result, second[i]->value, json_dup(second[i]->value));
 	return result;
+}
+
+/* A list that is laid over another. What both have comes in the order of `over`; what one of them
+ * has alone stands where it stood, before the next item that both have. */
+struct list_merge {
+	const struct items *base, *over;
+	const struct item **left, **right; /* items of base and over in their order */
+	size_t l, r;			   /* how many of them are done */
+	unsigned depth;
+	struct json *result;
+};
+
+static void take_left(struct list_merge *m)
+{
+	const struct item *item = m->left[m->l++];
+	json_append(m->result, json_dup(item->value));
+}
+
+static void take_right(struct list_merge *m)
+{
+	const struct item *item = m->right[m->r++], *other = items_find(m->base, item->name);
+	json_append(m->result, other ? merge(&item->type, other->value, item->value, m->depth + 1)
+				     : json_dup(item->value));
+}
+
+static bool is_done(const struct list_merge *m, const struct item *right)
+{
+	return m->r == m->over->count || right->at < m->right[m->r]->at;
+}
+
+/* The next of over's that base has, too, or NULL. */
+static const struct item *next_shared(const struct list_merge *m, size_t from)
+{
+	for (size_t i = from; i < m->over->count; i++)
+		if (items_find(m->base, m->right[i]->name))
+			return m->right[i];
+	return NULL;
+}
+
+/* One item of base's: true when it, or one of over's, is dealt with. */
+static bool step_left(struct list_merge *m, const struct item *shared)
+{
+	const struct item *item = m->left[m->l], *other = items_find(m->over, item->name);
+	if (!other) {
+		take_left(m);
+		return true;
+	}
+	if (m->r < m->over->count && other == m->right[m->r]) {
+		m->l++;
+		take_right(m);
+		return true;
+	}
+	if (m->r < m->over->count && shared && other != shared) {
+		m->l++; /* its turn comes, or came, in the order of over */
+		return true;
+	}
+	m->l += is_done(m, other);
+	return false;
+}
+
+static struct json *merge_list(const struct items *base, const struct items *over, unsigned depth)
+{
+	_cleanup_(freep) const struct item **left = in_order(base);
+	_cleanup_(freep) const struct item **right = in_order(over);
+	struct list_merge m = { base, over, left, right, 0, 0, depth, json_new_array() };
+	const struct item *shared = next_shared(&m, 0);
+	while (m.l < base->count || m.r < over->count) {
+		bool done = m.l < base->count && step_left(&m, shared);
+		if (!done && m.r < over->count)
+			take_right(&m);
+		if (shared && is_done(&m, shared))
+			shared = next_shared(&m, m.r);
+	}
+	return m.result;
 }
 
 /* Null over what falls apart says nothing of its parts. */
@@ -410,7 +483,7 @@ static struct json *merge(const struct type *t, const struct json *base, const s
 		return json_dup(over);
 	items_of(t, shape, base, &x);
 	items_of(t, shape, over, &y);
-	return merge_items(&x, &y, depth);
+	return shape == SHAPE_MAP ? merge_members(&x, &y, depth) : merge_list(&x, &y, depth);
 }
 
 struct json *typed_merge(const struct type *t, const struct json *base, const struct json *over)
@@ -528,6 +601,21 @@ static void validate_members(struct validator *v, const struct type *t, const st
 	}
 }
 
+/* One of its keys, be it a default, is enough. */
+static char *missing_keys(const struct schema *s, const struct json *item)
+{
+	_cleanup_(strbuf_done) struct strbuf names = { 0 };
+	json_for_each(key, s->map_keys) {
+		if (key_value(s->items, item, json_string(key)))
+			return NULL;
+		strbuf_adds(&names, names.len ? " " : "");
+		go_quote(json_string(key), &names);
+	}
+	return xasprintf(
+		"associative list with keys has an element that omits all key fields [%s] (and doesn't have default values for any key fields)",
+		names.data ? names.data : "");
+}
+
 /* Why an item has no path element, or NULL. */
 static char *item_fault(const struct schema *s, const struct json *item)
 {
@@ -536,31 +624,27 @@ static char *item_fault(const struct schema *s, const struct json *item)
 		return xstrdup(
 			keys ? "associative list with keys may not have a null element"
 			     : "associative list without keys has an element that's an explicit null");
-	if (!keys && (json_is_object(item) || json_is_array(item)))
-		return xasprintf("associative list without keys has an element that's a %s type",
-				 json_is_object(item) ? "map" : "list");
+	if (!keys && json_is_object(item))
+		return xstrdup("associative list without keys has an element that's a map type");
+	if (!keys && json_is_array(item))
+		return xstrdup("not supported: associative list with lists as elements");
 	if (keys && !json_is_object(item))
 		return xstrdup("associative list with keys may not have non-map elements");
-	json_for_each(key, s->map_keys)
-		if (!key_value(s->items, item, json_string(key)))
-			return xasprintf(
-				"associative list with keys has an element that omits key field \"%s\" (and doesn't have default value)",
-				json_string(key));
-	return NULL;
+	return keys ? missing_keys(s, item) : NULL;
 }
 
-static bool validate_keys(struct validator *v, const struct schema *s, const struct json *list)
+/* An item whose element another has before it. */
+static void check_first(struct validator *v, const struct items *l, const char *element, size_t at)
 {
-	size_t at = 0, before = v->count;
-	json_for_each(item, list) {
-		_cleanup_(freep) char *text = item_fault(s, item);
-		if (text)
-			fault(v, "element %zu: %s", at, text);
-		at++;
-	}
-	return v->count == before;
+	const struct item *first = items_find(l, element);
+	if (!first || first->at == at)
+		return;
+	_cleanup_(strbuf_done) struct strbuf key = { 0 };
+	fieldset_print_element(element, &key);
+	fault(v, "duplicate entries for key %s", key.data);
 }
 
+/* Nothing is said of items behind one that cannot be told from others. */
 static void validate_items(struct validator *v, const struct type *t, const struct json *list,
 			   enum shape shape)
 {
@@ -568,14 +652,16 @@ static void validate_items(struct validator *v, const struct type *t, const stru
 	const struct type inner = item_type(t);
 	size_t at = 0;
 	items_of(t, shape, list, &l);
-	if (l.twice) {
-		_cleanup_(strbuf_done) struct strbuf key = { 0 };
-		fieldset_print_element(l.twice, &key);
-		fault(v, "duplicate entries for key %s", key.data);
-	}
 	json_for_each(item, list) {
-		_cleanup_(freep) char *element = list_element(t, shape, item, at++);
+		_cleanup_(freep) char *wrong = shape == SHAPE_LEAF ? NULL
+								   : item_fault(t->schema, item);
+		_cleanup_(freep) char *element = list_element(t, shape, item, at);
 		size_t length = v->path.len;
+		if (wrong) {
+			fault(v, "element %zu: %s", at, wrong);
+			return;
+		}
+		check_first(v, &l, element, at++);
 		fieldset_print_element(element, &v->path);
 		validate(v, &inner, item);
 		step_back(v, length);
@@ -594,13 +680,22 @@ static const struct {
 	[TYPE_BOOLEAN] = { "boolean", is_bool },
 };
 
+static const char *go_type(const struct json *value)
+{
+	return json_is_object(value)   ? "map[string]interface {}"
+	       : json_is_array(value)  ? "[]interface {}"
+	       : json_is_string(value) ? "string"
+				       : "bool";
+}
+
 static bool type_fits(struct validator *v, const struct schema *s, const struct json *value)
 {
 	bool known = s && (size_t)s->type < ARRAY_SIZE(expected) && expected[s->type].fits;
 	if (!known || expected[s->type].fits(value))
 		return true;
 	_cleanup_(freep) char *text = json_to_string(value);
-	fault(v, "expected %s, got %.100s", expected[s->type].name, text);
+	fault(v, "expected %s, got %.100s", expected[s->type].name,
+	      s->type == TYPE_INTEGER || s->type == TYPE_NUMBER ? go_type(value) : text);
 	return false;
 }
 
@@ -616,8 +711,7 @@ static void validate(struct validator *v, const struct type *t, const struct jso
 	}
 	if (!json_is_array(value) || !s || s->type != TYPE_ARRAY)
 		return;
-	if (s->list_type == LIST_ATOMIC || validate_keys(v, s, value))
-		validate_items(v, t, value, shape_of(t, value, 0));
+	validate_items(v, t, value, shape_of(t, value, 0));
 }
 
 char *typed_validate(const struct type *t, const struct json *value)

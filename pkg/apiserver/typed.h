@@ -32,8 +32,8 @@ struct fieldset typed_fields(const struct type *t, const struct json *value);
 /* From `before` (NULL: nothing) to `now`. metadata.managedFields is no field. */
 void typed_compare(const struct type *t, const struct json *before, const struct json *now,
 		   struct comparison *ret);
-/* `over` laid over `base`: its fields win, all else stays. Items of lists keep base's order, new
- * ones follow. A new tree. */
+/* `over` laid over `base`: its fields win, all else stays. Items of lists that both have are in the
+ * order of `over`; those that base has alone stand where they stood. A new tree. */
 struct json *typed_merge(const struct type *t, const struct json *base, const struct json *over);
 /* Without the fields in the set. A new tree. */
 struct json *typed_remove(const struct type *t, const struct json *value,

@@ -16,11 +16,15 @@ enum { GENERATED_SUFFIX = 5, GENERATED_NAME_MAX = 63 - GENERATED_SUFFIX, GENERAT
 /* --- what both share
  * ---------------------------------------------------------------------------------- */
 
+/* Of a status on its own path, texts speak as of a whole object, as upstream. */
 static int check(struct call *c, const struct resource *r, const struct json *now,
-		 const struct json *old)
+		 const struct json *old, enum part part)
 {
 	struct causes causes = { 0 };
-	_cleanup_(path_done) struct path path = { 0 };
+	_cleanup_(path_done) struct path path = {
+		.unsaid = part == PART_STATUS && resource_is(r, RESOURCE_CUSTOM) ? strlen("status.")
+										 : 0,
+	};
 	meta_validate(r, now, &causes);
 	if (old)
 		meta_validate_update(now, old, &causes);
@@ -182,7 +186,7 @@ static int check_new(struct call *c, const struct resource *r, const char *ns,
 	int terminating = write_check_namespace(c, r, ns);
 	if (terminating)
 		return terminating < 0 ? terminating : refuse_terminating(c, r, name, ns);
-	int result = check(c, r, tree, NULL);
+	int result = check(c, r, tree, NULL, PART_MAIN);
 	if (result == 0)
 		result = admit(c, r, API_CREATE, tree, NULL);
 	if (result < 0)
@@ -379,7 +383,7 @@ int write_update(struct call *c, const struct resource *r, const struct object *
 	schema_default(r->schema, *tree);
 	if (r->ops && r->ops->prepare)
 		r->ops->prepare(c, *tree, old->tree);
-	result = check(c, r, *tree, old->tree);
+	result = check(c, r, *tree, old->tree, part);
 	if (result == 0 && part == PART_MAIN)
 		result = admit(c, r, API_UPDATE, *tree, old->tree);
 	if (result < 0)

@@ -10,6 +10,8 @@
 
 #define TOMBSTONE UINT32_MAX
 
+_Thread_local uint64_t map_walked;
+
 /* FNV-1a: keys are our own names (namespace/name), bounded in number, so flooding is no concern. */
 static uint32_t hash(const char *s)
 {

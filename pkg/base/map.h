@@ -27,7 +27,11 @@ void *map_set(struct map *m, const char *key, void *value);
 /* Returns the value that was there, or NULL. Safe inside map_for_each. */
 void *map_remove(struct map *m, const char *key);
 
+/* Entries that loops of this thread went over, ever: by it the simulation knows a callback that
+ * walks over everything (loop/loop.h). */
+extern _Thread_local uint64_t map_walked;
+
 /* Nothing may be added inside the loop. */
 #define map_for_each(m, i)                                                                         \
-	for (size_t i = 0; i < (m)->used; i++)                                                     \
+	for (size_t i = 0; i < (m)->used && ++map_walked; i++)                                     \
 		if ((m)->entries[i].key)

@@ -1,4 +1,5 @@
-/* Builds DHCP replies, by RFC 2131 sections 4.1 and 4.3, RFC 3046 (relay option echoed), RFC 6842
+/* Builds DHCP replies, by RFC 2131 sections 4.1 and 4.3, RFC 3046 (relay option echoed), RFC 5107
+ * (server identifier of the relay), RFC 6842
  * (client identifier echoed) and, for firmware, the PXE specification 2.1. The boot file is given
  * both in the header and as option 67: some ROMs read only the one, some only the other. Router and
  * DNS are left out unless configured: a provisioning network often has neither, and an installed
@@ -10,6 +11,22 @@
 #include <string.h>
 
 #include "base/str.h"
+
+/* What the client shall take for us: a relay that wants to see renewals names itself. */
+static struct in_addr server_identifier(const struct boot_config *config,
+					const struct dhcp_message *request)
+{
+	struct in_addr id = config->address;
+	(void)dhcp_get_relay_address(request, DHCP_RELAY_SERVER, &id);
+	return id;
+}
+
+bool dhcp_reply_is_server(const struct boot_config *config, const struct dhcp_message *request,
+			  struct in_addr server)
+{
+	return server.s_addr == config->address.s_addr ||
+	       server.s_addr == server_identifier(config, request).s_addr;
+}
 
 void dhcp_reply_init(const struct boot_config *config, const struct dhcp_message *request,
 		     enum dhcp_type type, struct dhcp_message *ret)
@@ -27,9 +44,11 @@ void dhcp_reply_init(const struct boot_config *config, const struct dhcp_message
 	if (type == DHCP_ACK)
 		m.ciaddr = request->ciaddr;
 	dhcp_set_u8(&m, DHCP_OPT_TYPE, (uint8_t)type);
-	dhcp_set_address(&m, DHCP_OPT_SERVER, config->address);
+	dhcp_set_address(&m, DHCP_OPT_SERVER, server_identifier(config, request));
 	dhcp_echo(&m, request, DHCP_OPT_CLIENT_ID);
 	dhcp_echo(&m, request, DHCP_OPT_RELAY);
+	if (request->giaddr.s_addr)
+		dhcp_echo(&m, request, DHCP_OPT_SUBNET); /* RFC 3011: "MUST" */
 	if (type != DHCP_NAK)
 		dhcp_echo(&m, request, DHCP_OPT_UUID); /* the PXE specification asks for it */
 	*ret = m;

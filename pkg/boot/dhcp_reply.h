@@ -5,6 +5,9 @@
 #include "boot/loader.h"
 #include "wire/dhcp.h"
 
+/* Does the request, which a relay may have told its own address for ours (RFC 5107), name us? */
+bool dhcp_reply_is_server(const struct boot_config *config, const struct dhcp_message *request,
+			  struct in_addr server);
 /* Header, type, server and what must be echoed. */
 void dhcp_reply_init(const struct boot_config *config, const struct dhcp_message *request,
 		     enum dhcp_type type, struct dhcp_message *ret);

@@ -28,6 +28,7 @@
 #include "metrics/metrics.h"
 
 enum { RECEIVE_BURST = 32 };
+static const usec_t NO_RANGE_REST = USEC_PER_MIN;
 
 struct port {
 	int fd;
@@ -41,6 +42,7 @@ struct dhcp_server {
 	struct port main, pxe;	      /* 67, 4011 */
 	struct slots *slots;	      /* server mode only */
 	struct router_advert *advert; /* NULL: the device has no IPv6 */
+	usec_t no_range_at;	      /* when that was logged last */
 };
 
 /* A request with what was found out about its sender. */
@@ -144,7 +146,7 @@ static void on_request(const struct query *q)
 	bool selecting = dhcp_get_address(q->request, DHCP_OPT_SERVER, &server);
 	/* By the state that the message shows: selecting names a server, rebooting an address,
 	 * renewing neither. */
-	if (selecting && server.s_addr != q->server->env.config->address.s_addr)
+	if (selecting && !dhcp_reply_is_server(q->server->env.config, q->request, server))
 		return; /* it has chosen somebody else's offer */
 	if (dhcp_has(q->request, DHCP_OPT_ADDRESS) &&
 	    !dhcp_get_address(q->request, DHCP_OPT_ADDRESS, &wanted))
@@ -174,13 +176,35 @@ static void on_inform(const struct query *q)
 		grant(q, DHCP_ACK, (struct in_addr){ 0 });
 }
 
+/* A host of ours behind a relay whose subnet has no --dhcp-range. Told again after a while: the
+ * host asks every few seconds. */
+static void note_no_range(const struct query *q)
+{
+	struct dhcp_server *s = q->server;
+	struct in_addr link = { 0 };
+	struct net_addr relay = { .v4 = { .sin_family = AF_INET, .sin_addr = q->request->giaddr } };
+	struct net_addr subnet = { .v4 = { .sin_family = AF_INET } };
+	char relay_text[NET_IP_TEXT_MAX], link_text[NET_IP_TEXT_MAX];
+	usec_t now = loop_now(s->env.loop);
+	metric_add(METRIC_DHCP_IGNORED, 1, "no_range");
+	if (s->no_range_at && now < s->no_range_at + NO_RANGE_REST)
+		return;
+	s->no_range_at = now;
+	(void)(dhcp_get_relay_address(q->request, DHCP_RELAY_LINK, &link) ||
+	       dhcp_get_address(q->request, DHCP_OPT_SUBNET, &link));
+	subnet.v4.sin_addr = link;
+	log_warn("dhcp request not answered: no --dhcp-range for the subnet that the relay names",
+		 "host", q->host.name, "relay",
+		 relay.v4.sin_addr.s_addr ? net_format_ip(&relay, relay_text) : NULL,
+		 "selectedSubnet", link.s_addr ? net_format_ip(&subnet, link_text) : NULL);
+}
+
 static void serve(struct query *q)
 {
 	const struct dhcp_server *s = q->server;
 	q->pool = slots_pool(s->env.config, q->request);
-	/* A relay or a client in a subnet that nobody has configured: not ours to serve. */
 	if (!q->pool) {
-		log_debug("dhcp: no range for the subnet of this client", "host", q->host.name);
+		note_no_range(q);
 		return;
 	}
 	if (!slots_get(s->slots, q->pool, &q->mac, &q->slot))
@@ -252,13 +276,19 @@ static void take(struct port *port, const uint8_t *packet, size_t len,
 {
 	struct dhcp_server *s = port->server;
 	struct dhcp_message m;
-	if (!s->active || dhcp_decode(packet, len, &m) < 0 || m.op != DHCP_OP_REQUEST ||
-	    m.htype != DHCP_HTYPE_ETHERNET || m.hlen != sizeof(struct net_mac))
+	if (!s->active)
 		return;
+	if (dhcp_decode(packet, len, &m) < 0 || m.op != DHCP_OP_REQUEST ||
+	    m.htype != DHCP_HTYPE_ETHERNET || m.hlen != sizeof(struct net_mac)) {
+		metric_add(METRIC_DHCP_IGNORED, 1, "malformed");
+		return;
+	}
 	struct query q = { .server = s, .request = &m };
 	memcpy(q.mac.bytes, m.chaddr, sizeof(q.mac.bytes));
-	if (!s->env.ops->find(s->env.data, &q.mac, &q.host))
+	if (!s->env.ops->find(s->env.data, &q.mac, &q.host)) {
+		metric_add(METRIC_DHCP_IGNORED, 1, "unknown_mac");
 		return;
+	}
 	if (s->advert && loader_client(&m) == LOADER_CLIENT_IPXE)
 		router_advert_expect(s->advert, &q.mac);
 	if (port == &s->pxe)

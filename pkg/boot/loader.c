@@ -43,14 +43,31 @@ enum loader_client loader_client(const struct dhcp_message *request)
 	return LOADER_CLIENT_OS;
 }
 
-static const struct arch_row *find_arch(const struct dhcp_message *request)
+static const struct arch_row *arch_row(uint16_t arch)
 {
-	uint16_t arch = 0; /* ROMs from before RFC 4578 are BIOS */
-	(void)dhcp_get_u16(request, DHCP_OPT_ARCH, &arch);
 	for (size_t i = 0; i < ARRAY_SIZE(arch_table); i++)
 		if (arch_table[i].arch == arch)
 			return &arch_table[i];
 	return NULL;
+}
+
+/* A list of types, the client's choice first (RFC 4578, 2.1: "one or more"): the first one whose
+ * loader is here, else the first that is known. */
+static const struct arch_row *find_arch(const struct boot_config *config,
+					const struct dhcp_message *request)
+{
+	size_t len;
+	const struct arch_row *known = NULL;
+	const uint8_t *list = dhcp_get(request, DHCP_OPT_ARCH, &len);
+	if (!list || len < 2)
+		return arch_row(0); /* ROMs from before RFC 4578 are BIOS */
+	for (size_t i = 0; i + 1 < len; i += 2) {
+		const struct arch_row *row = arch_row((uint16_t)(list[i] << 8 | list[i + 1]));
+		if (row && boot_file_find(config, row->file))
+			return row;
+		known = known ? known : row;
+	}
+	return known;
 }
 
 static void set_url(struct loader *l, const char *base, const char *name, const char *suffix)
@@ -67,7 +84,7 @@ static void set_url(struct loader *l, const char *base, const char *name, const 
 static const char *loader_name(const struct boot_config *config, const struct boot_host *host,
 			       const struct dhcp_message *request, struct loader *l)
 {
-	const struct arch_row *row = find_arch(request);
+	const struct arch_row *row = find_arch(config, request);
 	const char *name = row && host->secure_boot ? row->signed_file : row ? row->file : NULL;
 	if (!row)
 		l->lack = "no loader is known for this architecture (DHCP option 93)";

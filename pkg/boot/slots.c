@@ -5,6 +5,11 @@
  * slot told (written before the effect), so two replicas never give one
  * address to two.
  *
+ * A packet costs a bounded number of look-ups: a walk over a range that is nearly full goes on in
+ * later turns of the loop, and a range that was found full is not walked again for a while. A
+ * DECLINE may be a stranger's, in a host's name: a MAC keeps at most DECLINED_MAX addresses in
+ * quarantine by it.
+ *
  * A search belongs to its MAC; further DISCOVERs meanwhile only replace the request that will be
  * answered. While a slot is being stored its search is owned by that write: closing cuts it off
  * from the service and the write's end frees it. Core thread. */
@@ -18,19 +23,28 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "boot/probe.h"
+#include "metrics/metrics.h"
 
-enum { QUARANTINE_MAX = 256, CANDIDATES_MAX = 8 /* per search */ };
+enum {
+	QUARANTINE_MAX = 256,
+	CANDIDATES_MAX = 8, /* per search */
+	DECLINED_MAX = 3,   /* addresses in quarantine by the DECLINEs of one MAC */
+	LOOKS_MAX = 512,    /* addresses of a range that are looked at in one turn */
+};
+static const usec_t FULL_REST = 5 * USEC_PER_SEC; /* a range that was full is not walked again */
 
 struct slots {
 	const struct boot_env *env;
 	struct prober *prober;
 	struct list searches;
 	size_t search_count;
-	struct {
+	struct bad_address {
 		struct in_addr address;
 		usec_t until;
+		struct net_mac declined_by; /* all zero: its owner answered our probe */
 	} quarantine[QUARANTINE_MAX];
 	size_t quarantine_next;
+	usec_t full_until[BOOT_POOLS_MAX]; /* by pool: no address is left in its range */
 	slots_ready_fn ready;
 	void *data;
 };
@@ -42,10 +56,12 @@ struct search {
 	struct net_mac mac;
 	struct dhcp_message request;
 	struct in_addr address;
-	struct probe *probe; /* NULL: storing */
+	struct probe *probe; /* NULL: walking or storing */
 	bool fixed;	     /* only `wanted`, an address that a person has chosen, will do */
 	struct in_addr wanted;
 	unsigned candidates;
+	uint32_t walked;   /* addresses of the range that were looked at */
+	struct timer turn; /* the walk goes on */
 };
 
 static uint32_t host_order(struct in_addr a)
@@ -58,7 +74,10 @@ static uint32_t host_order(struct in_addr a)
 const struct boot_pool *slots_pool(const struct boot_config *config,
 				   const struct dhcp_message *request)
 {
-	return boot_pool_find(config, request->giaddr.s_addr ? request->giaddr : config->address);
+	struct in_addr subnet = request->giaddr.s_addr ? request->giaddr : config->address;
+	if (request->giaddr.s_addr && !dhcp_get_relay_address(request, DHCP_RELAY_LINK, &subnet))
+		(void)dhcp_get_address(request, DHCP_OPT_SUBNET, &subnet);
+	return boot_pool_find(config, subnet);
 }
 
 bool slots_fits(const struct boot_config *config, const struct boot_pool *pool,
@@ -81,12 +100,34 @@ static bool in_subnet(const struct slots *s, const struct boot_pool *pool, struc
 	       boot_address_free(s->env->config, pool, address);
 }
 
-static void quarantine(struct slots *s, struct in_addr address)
+/* A further DECLINE of the same MAC takes the place of its oldest. */
+static struct bad_address *quarantine_place(struct slots *s, const struct net_mac *declined_by)
 {
-	s->quarantine[s->quarantine_next].address = address;
-	s->quarantine[s->quarantine_next].until = loop_now(s->env->loop) +
-						  SLOTS_QUARANTINE_S * USEC_PER_SEC;
+	usec_t now = loop_now(s->env->loop);
+	struct bad_address *oldest = NULL;
+	unsigned count = 0;
+	for (size_t i = 0; declined_by && i < QUARANTINE_MAX; i++) {
+		struct bad_address *q = &s->quarantine[i];
+		if (q->until <= now || !net_mac_equal(&q->declined_by, declined_by))
+			continue;
+		count++;
+		oldest = !oldest || q->until < oldest->until ? q : oldest;
+	}
+	if (count >= DECLINED_MAX)
+		return oldest;
+	struct bad_address *next = &s->quarantine[s->quarantine_next];
 	s->quarantine_next = (s->quarantine_next + 1) % QUARANTINE_MAX;
+	return next;
+}
+
+/* declined_by NULL: its owner answered our probe. */
+static void quarantine(struct slots *s, struct in_addr address, const struct net_mac *declined_by)
+{
+	static const struct net_mac nobody;
+	usec_t until = loop_now(s->env->loop) + SLOTS_QUARANTINE_S * USEC_PER_SEC;
+	*quarantine_place(s, declined_by) = (struct bad_address){ address, until,
+								  declined_by ? *declined_by
+									      : nobody };
 }
 
 static bool quarantined(const struct slots *s, struct in_addr address)
@@ -122,29 +163,52 @@ static uint32_t hash_mac(const struct net_mac *mac)
 	return h;
 }
 
-/* 0.0.0.0 when nothing is left. A fixed address is not asked for among the used ones: it is used by
- * this host. */
-static struct in_addr pick(const struct slots *s, const struct search *w)
+static usec_t *full_until(struct slots *s, const struct boot_pool *pool)
 {
+	return &s->full_until[pool - s->env->config->pools];
+}
+
+enum pick { PICK_FOUND, PICK_NONE, PICK_LATER };
+
+/* Goes on where the search's walk stood, LOOKS_MAX addresses at most. */
+static enum pick walk(struct search *w, struct in_addr *ret)
+{
+	struct slots *s = w->slots;
+	uint32_t start = host_order(w->pool->start);
+	uint64_t size = (uint64_t)host_order(w->pool->end) - start + 1;
+	uint64_t first = hash_mac(&w->mac) % size;
+	if (*full_until(s, w->pool) > loop_now(s->env->loop))
+		return PICK_NONE;
+	for (unsigned looks = 0; w->walked < size; looks++) {
+		if (looks == LOOKS_MAX)
+			return PICK_LATER;
+		struct in_addr a = { htonl(start + (uint32_t)((first + w->walked++) % size)) };
+		if (!usable(s, w->pool, a))
+			continue;
+		*ret = a;
+		return PICK_FOUND;
+	}
+	*full_until(s, w->pool) = loop_now(s->env->loop) + FULL_REST;
+	return PICK_NONE;
+}
+
+/* A fixed address is not asked for among the used ones: it is used by this host. */
+static enum pick pick(struct search *w, struct in_addr *ret)
+{
+	const struct slots *s = w->slots;
 	struct in_addr wanted = w->wanted;
-	if (w->fixed)
+	if (w->fixed) {
+		*ret = wanted;
 		return in_subnet(s, w->pool, wanted) && !searched(s, wanted) &&
 				       !quarantined(s, wanted)
-			       ? wanted
-			       : (struct in_addr){ 0 };
-	if (dhcp_get_address(&w->request, DHCP_OPT_ADDRESS, &wanted) && usable(s, w->pool, wanted))
-		return wanted;
-	uint32_t start = host_order(w->pool->start);
-	uint32_t size = host_order(w->pool->end) - start + 1;
-	uint32_t first = hash_mac(&w->mac) % size;
-	for (uint32_t i = 0; i < size; i++) {
-		/* In 64 bits: first + i may pass 2^32 when the range is huge. */
-		uint32_t at = start + (uint32_t)(((uint64_t)first + i) % size);
-		struct in_addr a = { htonl(at) };
-		if (usable(s, w->pool, a))
-			return a;
+			       ? PICK_FOUND
+			       : PICK_NONE;
 	}
-	return (struct in_addr){ 0 };
+	if (!dhcp_get_address(&w->request, DHCP_OPT_ADDRESS, &wanted) ||
+	    !usable(s, w->pool, wanted))
+		return walk(w, ret);
+	*ret = wanted;
+	return PICK_FOUND;
 }
 
 bool slots_get(const struct slots *s, const struct boot_pool *pool, const struct net_mac *mac,
@@ -178,6 +242,7 @@ static void end_search(struct search *w)
 		w->slots->search_count--;
 	}
 	probe_cancel(w->probe);
+	timer_stop(&w->turn);
 	free(w);
 }
 
@@ -213,29 +278,50 @@ static void on_probed(void *data, bool taken)
 		   NULL);
 	if (w->fixed && s->env->ops->slot_taken)
 		s->env->ops->slot_taken(s->env->data, &w->mac, w->address);
-	quarantine(s, w->address);
+	quarantine(s, w->address, NULL);
 	w->address.s_addr = 0;
 	try_next(w);
 }
 
-static void try_next(struct search *w)
+static void give_up(struct search *w)
 {
-	struct slots *s = w->slots;
-	w->fixed = fixed(s, &w->mac, &w->wanted);
-	struct in_addr address = pick(s, w);
-	if (address.s_addr == 0) {
-		log_search(LOG_WARN, w,
-			   w->fixed ? "a host's fixed address cannot be given here; it gets none"
-				    : "no address is left in the DHCP range; widen it",
-			   NULL);
-		end_search(w);
-		return;
-	}
+	metric_add(METRIC_DHCP_IGNORED, 1, w->fixed ? "address_refused" : "range_full");
+	log_search(LOG_WARN, w,
+		   w->fixed ? "a host's fixed address cannot be given here; it gets none"
+			    : "no address is left in the DHCP range; widen it",
+		   NULL);
+	end_search(w);
+}
+
+static void probe(struct search *w, struct in_addr address)
+{
 	w->address = address;
 	if (w->candidates++ < CANDIDATES_MAX)
-		w->probe = probe_start(s->prober, address, &w->mac, on_probed, w);
+		w->probe = probe_start(w->slots->prober, address, &w->mac, on_probed, w);
 	if (!w->probe)
 		end_search(w); /* too many: the client asks again in a few seconds */
+}
+
+static void try_next(struct search *w)
+{
+	struct in_addr address;
+	w->fixed = fixed(w->slots, &w->mac, &w->wanted);
+	switch (pick(w, &address)) {
+	case PICK_FOUND:
+		probe(w, address);
+		break;
+	case PICK_NONE:
+		give_up(w);
+		break;
+	case PICK_LATER:
+		timer_set_in(&w->turn, 0);
+		break;
+	}
+}
+
+static void on_turn(void *data)
+{
+	try_next(data);
 }
 
 static struct search *find_search(struct slots *s, const struct net_mac *mac)
@@ -261,6 +347,7 @@ void slots_find(struct slots *s, const struct boot_pool *pool, const struct net_
 		return;
 	w = xcalloc(1, sizeof(*w));
 	*w = (struct search){ .slots = s, .pool = pool, .mac = *mac, .request = *request };
+	timer_init(&w->turn, s->env->loop, "dhcp range", on_turn, w);
 	list_append(&s->searches, &w->node);
 	s->search_count++;
 	try_next(w);
@@ -276,11 +363,10 @@ static void on_forgotten(void *data, const struct err *err)
 void slots_decline(struct slots *s, const struct net_mac *mac, struct in_addr address)
 {
 	struct in_addr own, wanted;
-	/* Anyone on the wire can send a DECLINE in a host's name; it costs the host one address of
-	 * the range for a while, no more. */
+	/* Anyone on the wire can send a DECLINE in a host's name: see DECLINED_MAX. */
 	if (!s->env->ops->slot_get(s->env->data, mac, &own) || own.s_addr != address.s_addr)
 		return;
-	quarantine(s, address);
+	quarantine(s, address, mac);
 	if (fixed(s, mac, &wanted) && s->env->ops->slot_taken)
 		s->env->ops->slot_taken(s->env->data, mac, address);
 	s->env->ops->slot_set(s->env->data, mac, (struct in_addr){ 0 }, on_forgotten, NULL);
@@ -307,7 +393,7 @@ struct slots *slots_close(struct slots *s)
 		return NULL;
 	list_for_each_safe(node, &s->searches) {
 		struct search *w = list_entry(node, struct search, node);
-		if (w->probe) {
+		if (w->probe || timer_is_set(&w->turn)) {
 			end_search(w);
 			continue;
 		}

@@ -18,7 +18,9 @@ int slots_open(const struct boot_env *env, slots_ready_fn ready, void *data, str
 	       struct err *err);
 struct slots *slots_close(struct slots *s);
 
-/* The pool that the request's subnet belongs to; NULL when there is none. */
+/* The pool that the request's subnet belongs to; NULL when there is none. A relay names the subnet
+ * by its address, unless it selects another one, as it does where its own address belongs to none
+ * of hosts (EVPN): by option 82 (RFC 3527), else by option 118 (RFC 3011). */
 const struct boot_pool *slots_pool(const struct boot_config *config,
 				   const struct dhcp_message *request);
 /* Inside the range, and free by boot_address_free. */

@@ -80,17 +80,49 @@ static EVP_PKEY *read_key(const char *pem, struct err *err)
 	return key;
 }
 
-int crypt_cert_not_after(const char *pem, usec_t *ret, struct err *err)
+static int read_time(const ASN1_TIME *t, usec_t *ret, struct err *err)
 {
-	_cleanup_(x509_freep) X509 *cert = read_cert(pem, err);
-	if (!cert)
-		return -err_kind_info(ERR_INVALID)->errno_value;
 	struct tm tm;
-	if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1)
-		return fail(err, ERR_INVALID, "the certificate's end of validity is no date");
+	if (ASN1_TIME_to_tm(t, &tm) != 1)
+		return fail(err, ERR_INVALID, "an end of the certificate's validity is not a date");
 	time_t at = timegm(&tm);
 	*ret = at > 0 ? (usec_t)at * USEC_PER_SEC : 0;
 	return 0;
+}
+
+int crypt_cert_validity(const char *pem, usec_t *ret_from, usec_t *ret_to, struct err *err)
+{
+	_cleanup_(x509_freep) X509 *cert = read_cert(pem, err);
+	usec_t from = 0, to = 0;
+	if (!cert)
+		return -err_kind_info(ERR_INVALID)->errno_value;
+	int r = read_time(X509_get0_notBefore(cert), &from, err);
+	if (r == 0)
+		r = read_time(X509_get0_notAfter(cert), &to, err);
+	if (r < 0)
+		return r;
+	*ret_from = from;
+	*ret_to = to;
+	return 0;
+}
+
+int crypt_cert_not_after(const char *pem, usec_t *ret, struct err *err)
+{
+	usec_t from;
+	return crypt_cert_validity(pem, &from, ret, err);
+}
+
+int crypt_cert_check_time(const char *pem, usec_t wall, struct err *err)
+{
+	usec_t from, to;
+	char begin[CLOCK_TEXT_MAX], end[CLOCK_TEXT_MAX], now[CLOCK_TEXT_MAX];
+	int r = crypt_cert_validity(pem, &from, &to, err);
+	if (r < 0 || (from <= wall && wall < to))
+		return r;
+	return err_set(err, ERR_INVALID,
+		       "the certificate is valid from %s to %s, and by the clock of this machine "
+		       "it is %s",
+		       clock_format(from, begin), clock_format(to, end), clock_format(wall, now));
 }
 
 int crypt_cert_fingerprint(const char *pem, char out[DIGEST_HEX_MAX], struct err *err)

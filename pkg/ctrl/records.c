@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/meta.h"
+#include "api/bmh.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "ctrl/internal.h"
 #include "ctrl/resources.h"
 #include "engine/record.h"
 
@@ -25,8 +26,12 @@ struct save {
 	struct list link;
 	struct records *records;
 	struct kube_op *op;
+	struct timer failure; /* key: it is set */
+	char *key;
 	engine_saved_fn done;
 	void *data;
+	char *ns, *name;
+	struct err conflict;
 };
 
 static void on_drained(void *data)
@@ -64,6 +69,9 @@ static void save_free(struct save *s)
 {
 	list_unlink(&s->link);
 	kube_cancel(s->op);
+	if (s->key)
+		timer_stop(&s->failure);
+	free(s->key), free(s->ns), free(s->name);
 	free(s);
 }
 
@@ -78,34 +86,60 @@ struct records *records_free(struct records *r)
 	return NULL;
 }
 
-struct json *records_get(const struct records *r, const char *key)
+struct json *records_object(const struct records *r, const char *key)
 {
 	const struct kube_object *o = kube_informer_get_key(r->informer, key);
-	if (!o)
-		return NULL;
-	_cleanup_(json_freep) struct json *object = kube_object_parse(o);
+	return o ? kube_object_parse(o) : NULL;
+}
+
+struct json *records_get(const struct records *r, const char *key)
+{
+	_cleanup_(json_freep) struct json *object = records_object(r, key);
 	return json_take(object, "spec");
 }
 
-static void on_saved(void *data, const struct err *err, struct json **answer)
+static void answer(struct save *s, const struct err *err)
 {
-	struct save *s = data;
 	struct records *r = s->records;
 	engine_saved_fn done = s->done;
 	void *done_data = s->data;
-	struct err conflict;
-	s->op = NULL;
-	if (!err && *answer)
-		kube_informer_note_written(r->informer, *answer);
-	if (err && err->kind == ERR_EXISTS) {
-		/* Somebody else made it since we looked: the same as a conflict. */
-		conflict = *err;
-		conflict.kind = ERR_CONFLICT;
-		err = &conflict;
-	}
 	save_free(s);
 	done(done_data, err);
 	check_drained(r);
+}
+
+/* Whatever came of it, the answer is the conflict. */
+static void on_read(void *data, const struct err *err, struct json **found)
+{
+	struct save *s = data;
+	struct err conflict = s->conflict;
+	s->op = NULL;
+	if (!err && *found)
+		kube_informer_note_read(s->records->informer, *found);
+	answer(s, &conflict);
+}
+
+/* The engine reads it again at once, and the cache may be behind, or hold what a server that was
+ * restored from a backup does not know any more. */
+static void read_again(struct save *s, const struct err *err)
+{
+	struct records *r = s->records;
+	s->conflict = *err;
+	s->conflict.kind = ERR_CONFLICT; /* also when it was made since we looked */
+	s->op = kube_get(r->client, &resource_record, s->ns, s->name, on_read, s);
+}
+
+static void on_saved(void *data, const struct err *err, struct json **stored)
+{
+	struct save *s = data;
+	s->op = NULL;
+	if (err && (err->kind == ERR_CONFLICT || err->kind == ERR_EXISTS)) {
+		read_again(s, err);
+		return;
+	}
+	if (!err && *stored)
+		kube_informer_note_written(s->records->informer, *stored);
+	answer(s, err);
 }
 
 static struct json *new_object(const char *key, const char *uid)
@@ -123,6 +157,28 @@ static struct json *new_object(const char *key, const char *uid)
 	return o;
 }
 
+/* Without it a namespace that is deleted, or a deletion in the foreground, takes the record away
+ * while its host is still being cleaned up by it. An object that is being deleted takes no new one.
+ */
+static void guard(struct json *object)
+{
+	struct json *meta = json_get_mut(object, "metadata");
+	if (json_get_string(meta, "deletionTimestamp") ||
+	    finalizers_have(json_get(meta, "finalizers"), RECORD_FINALIZER))
+		return;
+	struct json *list = json_set(
+		meta, "finalizers",
+		finalizers_without(json_get(meta, "finalizers"), RECORD_FINALIZER));
+	json_append(list, json_new_string(RECORD_FINALIZER));
+}
+
+bool records_unguarded(const struct records *r, const char *key)
+{
+	_cleanup_(json_freep) struct json *object = records_object(r, key);
+	return object && !json_get_path(object, "metadata.deletionTimestamp") &&
+	       !finalizers_have(json_get_path(object, "metadata.finalizers"), RECORD_FINALIZER);
+}
+
 /* Members of the spec that this release does not know stay as they are; those that it knows and the
  * record does not have any more go. */
 static void merge_spec(struct json *object, const struct json *record, const char *uid)
@@ -137,23 +193,49 @@ static void merge_spec(struct json *object, const struct json *record, const cha
 	}
 }
 
+static void on_fail(void *data)
+{
+	struct save *s = data;
+	struct err err;
+	err_set(&err, ERR_BUSY,
+		"the HostRecord %s of an earlier host of that name is still being deleted", s->key);
+	on_saved(s, &err, NULL);
+}
+
+/* What would be written to it would go with it in a moment. */
+static void fail_later(struct save *s, const char *key)
+{
+	s->key = xstrdup(key);
+	timer_init(&s->failure, kube_client_loop(s->records->client), "record save", on_fail, s);
+	timer_set_in(&s->failure, 0);
+}
+
 void records_save(void *records, const char *key, const char *uid, const struct json *record,
 		  engine_saved_fn done, void *done_data)
 {
 	struct records *r = records;
 	struct save *s = xcalloc(1, sizeof(*s));
 	*s = (struct save){ .records = r, .done = done, .data = done_data };
+	const char *slash = strchr(key, '/');
+	s->ns = xstrndup(key, (size_t)(slash - key));
+	s->name = xstrdup(slash + 1);
 	list_append(&r->saves, &s->link);
 	const struct kube_object *known = kube_informer_get_key(r->informer, key);
 	_cleanup_(json_freep) struct json *object = known ? kube_object_parse(known)
 							  : new_object(key, uid);
-	if (known && !streq(json_get_path_string(object, "spec.hostUID"), uid)) {
+	bool of_another = known && !streq(json_get_path_string(object, "spec.hostUID"), uid);
+	if (of_another && known->deleting) {
+		fail_later(s, key);
+		return;
+	}
+	if (of_another) {
 		/* Left over from a host of the same name that is gone. */
 		_cleanup_(json_freep) struct json *fresh = new_object(key, uid);
 		struct json *owners = json_take(json_get_mut(fresh, "metadata"), "ownerReferences");
 		json_set(json_get_mut(object, "metadata"), "ownerReferences", owners);
 	}
 	merge_spec(object, record, uid);
+	guard(object);
 	s->op = known ? kube_update(r->client, &resource_record, object, on_saved, s)
 		      : kube_create(r->client, &resource_record, object, on_saved, s);
 }

@@ -31,6 +31,7 @@ static int open_anew(struct node *n, const struct bmc_address *address,
 		return err_value(err);
 	bmc_close(n->bmc);
 	n->bmc = bmc;
+	node_index_bmc(n);
 	n->bmc_open_insecure = n->bmc_insecure;
 	return 0;
 }
@@ -136,7 +137,7 @@ void node_ask_boot(struct node *n, enum bmc_device device, bool persistent)
 
 static bool idle(const struct node *n)
 {
-	return n->op.kind == OP_NONE && n->bmc && n->verified && !n->lost;
+	return n->op.kind == OP_NONE && n->bmc && n->verified && !n->lost && !n->held;
 }
 
 void node_poll_power(struct node *n)

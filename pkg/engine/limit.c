@@ -8,9 +8,13 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/siphash.h"
 #include "base/str.h"
 
-enum { SETS = 128, WAYS = 4, ADDRESS_MAX = 48 };
+/* Room for all addresses of a subnet of a few thousand. When more than WAYS of them meet in a set,
+ * they displace each other, and each begins with a full bucket; of 254 that happens once in a
+ * million keys. */
+enum { SETS = 512, WAYS = 8, ADDRESS_MAX = 48 };
 
 struct bucket {
 	char address[ADDRESS_MAX];
@@ -19,16 +23,16 @@ struct bucket {
 
 struct limiter {
 	usec_t interval, depth; /* depth: from empty to full */
-	uint64_t seed;
+	struct siphash_key key;
 	struct bucket buckets[SETS][WAYS];
 };
 
-struct limiter *limiter_new(unsigned burst, usec_t interval, uint64_t seed)
+struct limiter *limiter_new(unsigned burst, usec_t interval, struct siphash_key key)
 {
 	struct limiter *l = xcalloc(1, sizeof(*l));
 	l->interval = interval;
 	l->depth = burst * interval;
-	l->seed = seed;
+	l->key = key;
 	return l;
 }
 
@@ -38,13 +42,10 @@ struct limiter *limiter_free(struct limiter *l)
 	return NULL;
 }
 
-/* FNV-1a over the seed and the text. */
+/* Keyed: neighbouring addresses do not share sets, and nobody can choose those that do. */
 static size_t set_of(const struct limiter *l, const char *address)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325) ^ l->seed;
-	for (; *address; address++)
-		h = (h ^ (unsigned char)*address) * UINT64_C(0x100000001b3);
-	return (size_t)(h >> 32) % SETS;
+	return siphash(l->key, address, strlen(address)) % SETS;
 }
 
 static struct bucket *find(struct limiter *l, const char *address)

@@ -7,11 +7,12 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "base/siphash.h"
 
 struct limiter;
 
-/* `seed`: unknown to those who ask, so that nobody can choose whom he displaces. */
-struct limiter *limiter_new(unsigned burst, usec_t interval, uint64_t seed);
+/* The key is unknown to those who ask, so that a client cannot choose which entry it evicts. */
+struct limiter *limiter_new(unsigned burst, usec_t interval, struct siphash_key key);
 struct limiter *limiter_free(struct limiter *l);
 /* May this numeric address be served now? Counts the request if so. */
 bool limiter_take(struct limiter *l, const char *address, usec_t now);

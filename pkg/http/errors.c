@@ -18,7 +18,6 @@ static const struct {
 } rows[] = {
 	{ CURLE_COULDNT_RESOLVE_PROXY, ERR_UNREACHABLE, "the proxy's name is not known: check it",
 	  0 },
-	{ CURLE_SSL_CONNECT_ERROR, ERR_PROTOCOL, "TLS handshake failed", true },
 	{ CURLE_SSL_CIPHER, ERR_PROTOCOL, "no TLS cipher in common", true },
 	{ CURLE_SSL_CERTPROBLEM, ERR_INVALID,
 	  "our client certificate or its key cannot be used: check that they are PEM and a pair",
@@ -54,12 +53,32 @@ static void by_table(const struct http_op *op, CURLcode code, struct err *ret)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (rows[i].code != code)
 			continue;
-		err_set(ret, rows[i].kind, "%s", rows[i].text);
+		bool other = code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_UNSUPPORTED_PROTOCOL;
+		err_set_code(ret, rows[i].kind, other ? EPROTONOSUPPORT : 0, "%s", rows[i].text);
 		if (rows[i].detail)
 			add_detail(op, ret);
 		return;
 	}
 	err_set(ret, ERR_IO, "%s", curl_easy_strerror(code));
+	add_detail(op, ret);
+}
+
+/* The other side speaks something else, or has said no in so many words: it will not change its
+ * mind. EPROTONOSUPPORT tells it apart from a handshake that broke off. */
+static void handshake(const struct http_op *op, struct err *ret)
+{
+	static const char *const no_tls[] = { "wrong version number", "packet length too long",
+					      "http request", "unknown protocol" };
+	for (size_t i = 0; i < ARRAY_SIZE(no_tls); i++)
+		if (strstr(op->curl_text, no_tls[i])) {
+			err_set_code(
+				ret, ERR_PROTOCOL, EPROTONOSUPPORT,
+				"what answers there does not speak TLS: is it http, or another "
+				"port?");
+			return;
+		}
+	bool alert = strstr(op->curl_text, "alert");
+	err_set_code(ret, ERR_PROTOCOL, alert ? EPROTONOSUPPORT : 0, "TLS handshake failed");
 	add_detail(op, ret);
 }
 
@@ -157,6 +176,8 @@ void error_of_op(const struct http_op *op, CURLcode code, struct err *ret)
 			op->host);
 	else if (code == CURLE_COULDNT_CONNECT)
 		refused(op, ret);
+	else if (code == CURLE_SSL_CONNECT_ERROR)
+		handshake(op, ret);
 	else if (code == CURLE_PEER_FAILED_VERIFICATION)
 		not_trusted(op, ret);
 	else if (code == CURLE_OPERATION_TIMEDOUT)

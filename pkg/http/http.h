@@ -43,6 +43,7 @@ struct http_response {
 	const char *content_type; /* "" when absent */
 	const char *location;	  /* likewise */
 	const char *etag;
+	const char *url;	   /* that answered, after redirects; without userinfo and query */
 	int64_t content_length;	   /* -1: unknown */
 	int64_t retry_after_s;	   /* -1: absent */
 	const char *content_range; /* likewise "" */

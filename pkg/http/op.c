@@ -154,6 +154,7 @@ static bool end_head(struct http_op *op)
 	r->content_type = str_or(op->content_type, "");
 	r->location = str_or(op->location, "");
 	r->etag = str_or(op->etag, "");
+	r->url = op->shown;
 	r->content_range = str_or(op->content_range, "");
 	if (op->redirecting)
 		return true;

@@ -215,10 +215,15 @@ static int op_remove(struct patcher *pt, const struct operation *op)
 	return take_value(pt, op->path, &removed);
 }
 
+/* A member that is not there is added, as by kube-apiserver: clients have come to rely on it. */
 static int op_replace(struct patcher *pt, const struct operation *op)
 {
 	struct place at = { 0 };
-	int r = find_existing(pt, op->path, &at);
+	int r = find_place(pt, op->path, &at);
+	if (r == 0 && !at.child && at.parent && node_type(at.parent) == cJSON_Object)
+		return add_value(pt, op->path, node_dup(to_cnode(op->value)));
+	if (r == 0 && !at.child)
+		r = err_set(pt->err, ERR_INVALID, "the path leads nowhere");
 	if (r < 0)
 		return r;
 	r = check_depth(pt, &at, to_cnode(op->value));

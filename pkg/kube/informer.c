@@ -353,6 +353,12 @@ void kube_informer_note_written(struct kube_informer *i, const struct json *obje
 		      i->watch ? kube_watch_position(i->watch) : "");
 }
 
+void kube_informer_note_read(struct kube_informer *i, const struct json *object)
+{
+	_cleanup_(json_freep) struct json *tree = json_dup(object);
+	cache_correct(&i->store, snapshot(i, tree), tree);
+}
+
 /* --- indexes
  * ------------------------------------------------------------------------------------------ */
 

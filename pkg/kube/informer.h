@@ -82,6 +82,9 @@ int kube_informer_each(const struct kube_informer *i, kube_object_fn fn, void *d
  * given to readers until the watch has caught up with it. Handlers hear of it
  * from the watch. */
 void kube_informer_note_written(struct kube_informer *i, const struct json *object);
+/* What a get has found, asked of the server and not of a cache: it counts, also if the cache holds
+ * a newer version, as after a restore of the server's data. */
+void kube_informer_note_read(struct kube_informer *i, const struct json *object);
 
 /* Index by anything: `keys` emits the keys of an object (Secret names of a host, owner UIDs).
  * Before start. */

@@ -236,6 +236,14 @@ void cache_overlay(struct cache *s, struct kube_object *o, const struct json *tr
 	reindex(s, e, o->key, tree);
 }
 
+void cache_correct(struct cache *s, struct kube_object *o, const struct json *tree)
+{
+	struct cache_entry *e = make_entry(s, o->key);
+	kube_object_unref(e->written);
+	e->written = o;
+	reindex(s, e, o->key, tree);
+}
+
 void cache_done(struct cache *s)
 {
 	map_for_each(&s->entries, i)

@@ -45,6 +45,8 @@ struct kube_object *cache_remove(struct cache *s, const char *key, const char *u
 /* Takes o as the answer to our own write. `position`: where the watch is. */
 void cache_overlay(struct cache *s, struct kube_object *o, const struct json *tree,
 		   const char *position);
+/* Takes o as what the server has now, whatever is cached. */
+void cache_correct(struct cache *s, struct kube_object *o, const struct json *tree);
 /* A complete list of this version does not hold the key. Returns what was there. */
 struct kube_object *cache_absent(struct cache *s, const char *key, const char *version);
 

@@ -13,8 +13,9 @@ struct loop_backend {
 	void (*rearm)(struct loop *loop); /* the first timer may have changed */
 	usec_t (*now)(const struct loop *loop);
 	usec_t (*wall)(const struct loop *loop);
+	usec_t (*cost)(const struct loop *loop); /* grows with what callbacks cost */
 	void (*random)(struct loop *loop, void *out, size_t len);
-	void (*job)(struct loop *loop, loop_fn work, loop_fn done, void *data);
+	void (*job)(struct loop *loop, const char *name, loop_fn work, loop_fn done, void *data);
 	int (*io_open)(struct loop *loop, int fd, int events, const char *name, loop_io_fn fn,
 		       void *data, struct loop_io **ret, struct err *err);
 	int (*io_set)(struct loop_io *io, int events, struct err *err);
@@ -28,7 +29,13 @@ struct loop_backend {
 struct loop {
 	const struct loop_backend *backend;
 	struct heap timers;
-	usec_t slow_limit;
+	struct {
+		usec_t limit;
+		loop_slow_fn fn;
+		void *data;
+		usec_t logged_at;
+		unsigned unlogged; /* since then */
+	} slow;
 	pthread_mutex_t lock; /* guards the two below */
 	struct list posts;    /* of struct post */
 	bool stopping;
@@ -51,4 +58,4 @@ void loop_run_timers(struct loop *loop, usec_t now);
 bool loop_stopping(struct loop *loop);
 /* Around each callback, for the slow log. */
 usec_t loop_enter(const struct loop *loop);
-void loop_leave(const struct loop *loop, usec_t entered, const char *name);
+void loop_leave(struct loop *loop, usec_t entered, const char *name);

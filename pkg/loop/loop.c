@@ -13,9 +13,12 @@
 
 struct post {
 	struct list link;
+	const char *name;
 	loop_fn fn;
 	void *data;
 };
+
+static const usec_t SLOW_LOG_REST = 10 * USEC_PER_SEC;
 
 void loop_base_init(struct loop *loop, const struct loop_backend *backend)
 {
@@ -93,32 +96,50 @@ uint64_t loop_random_below(struct loop *loop, uint64_t bound)
 	return value % bound;
 }
 
-void loop_set_slow_limit(struct loop *loop, usec_t limit)
+void loop_set_slow_limit(struct loop *loop, usec_t limit, loop_slow_fn fn, void *data)
 {
-	loop->slow_limit = limit;
+	loop->slow.limit = limit;
+	loop->slow.fn = fn;
+	loop->slow.data = data;
 }
 
 usec_t loop_enter(const struct loop *loop)
 {
-	return loop->slow_limit ? loop_now(loop) : 0;
+	return loop->slow.limit ? loop->backend->cost(loop) : 0;
 }
 
-void loop_leave(const struct loop *loop, usec_t entered, const char *name)
+static void log_slow(struct loop *loop, const char *name, usec_t took)
 {
-	if (!loop->slow_limit)
+	usec_t now = loop_now(loop);
+	char text[32], others[16];
+	if (loop->slow.logged_at && now < loop->slow.logged_at + SLOW_LOG_REST) {
+		loop->slow.unlogged++;
 		return;
-	usec_t took = loop_now(loop) - entered;
-	if (took <= loop->slow_limit)
-		return;
-	char text[32];
+	}
 	snprintf(text, sizeof(text), "%" PRIu64 "ms", took / USEC_PER_MSEC);
-	log_warn("slow callback", "callback", name, "took", text);
+	snprintf(others, sizeof(others), "%u", loop->slow.unlogged);
+	log_warn("slow callback", "callback", name, "took", text, "notLogged",
+		 loop->slow.unlogged ? others : NULL);
+	loop->slow.logged_at = now;
+	loop->slow.unlogged = 0;
 }
 
-void loop_post(struct loop *loop, loop_fn fn, void *data)
+void loop_leave(struct loop *loop, usec_t entered, const char *name)
+{
+	if (!loop->slow.limit)
+		return;
+	usec_t took = loop->backend->cost(loop) - entered;
+	if (took <= loop->slow.limit)
+		return;
+	log_slow(loop, name, took);
+	if (loop->slow.fn)
+		loop->slow.fn(loop->slow.data, name, took);
+}
+
+void loop_post_named(struct loop *loop, const char *name, loop_fn fn, void *data)
 {
 	struct post *p = xmalloc(sizeof(*p));
-	*p = (struct post){ .fn = fn, .data = data };
+	*p = (struct post){ .name = name, .fn = fn, .data = data };
 	pthread_mutex_lock(&loop->lock);
 	list_append(&loop->posts, &p->link);
 	pthread_mutex_unlock(&loop->lock);
@@ -138,7 +159,7 @@ static void run_post(struct loop *loop, struct post *p)
 {
 	usec_t entered = loop_enter(loop);
 	p->fn(p->data);
-	loop_leave(loop, entered, "posted");
+	loop_leave(loop, entered, p->name);
 	free(p);
 }
 
@@ -237,9 +258,9 @@ struct loop_io *loop_io_close(struct loop_io *io)
 	return NULL;
 }
 
-void loop_job(struct loop *loop, loop_fn work, loop_fn done, void *data)
+void loop_job_named(struct loop *loop, const char *name, loop_fn work, loop_fn done, void *data)
 {
-	loop->backend->job(loop, work, done, data);
+	loop->backend->job(loop, name, work, done, data);
 }
 
 int loop_signal_open(struct loop *loop, int signum, loop_fn fn, void *data,

@@ -37,9 +37,15 @@ void loop_run_until(struct loop *loop, usec_t until);
 void loop_stop(struct loop *loop); /* any thread */
 /* At the end, when the loop does not run any more: runs what is posted, and what that posts. */
 void loop_drain(struct loop *loop);
-/* Callbacks that take longer are logged by name (timers, ios) or as "posted"; 0, the default:
- * never. */
-void loop_set_slow_limit(struct loop *loop, usec_t limit);
+
+typedef void (*loop_slow_fn)(void *data, const char *name, usec_t took);
+
+/* fn (NULL: nobody) hears of each callback that takes longer, by its name (of its timer or io; the
+ * function that was posted); 0, the default: of none. One in ten seconds is also logged, with the
+ * number of those that were not. On a virtual loop nothing takes time: there a callback costs a
+ * microsecond for each entry of a map that it walks past, so that the simulation finds walks over
+ * all hosts on any machine. */
+void loop_set_slow_limit(struct loop *loop, usec_t limit, loop_slow_fn fn, void *data);
 
 /* Monotonic, counting suspend (CLOCK_BOOTTIME). any thread */
 usec_t loop_now(const struct loop *loop);
@@ -50,8 +56,10 @@ void loop_random(struct loop *loop, void *out, size_t len);
 /* Uniform in [0, bound), bound > 0. */
 uint64_t loop_random_below(struct loop *loop, uint64_t bound);
 
-/* Runs fn(data) on the loop's thread, after the current callback, in order. any thread */
-void loop_post(struct loop *loop, loop_fn fn, void *data);
+/* Runs fn(data) on the loop's thread, after the current callback, in order. The text of `fn` names
+ * the callback when it takes too long. any thread */
+#define loop_post(loop, fn, data) loop_post_named((loop), #fn, (fn), (data))
+void loop_post_named(struct loop *loop, const char *name, loop_fn fn, void *data);
 
 /* --- timers: embedded, so that setting one never fails ------------------------------------- */
 
@@ -88,8 +96,9 @@ struct loop_io *loop_io_close(struct loop_io *io);
 /* --- jobs: a function on the pool's threads -------------------------------------------------- */
 
 /* work(data) runs on another thread (virtual: on this one, at once but after return); then
- * done(data) on the loop. `work` must not touch anything but what data owns. */
-void loop_job(struct loop *loop, loop_fn work, loop_fn done, void *data);
+ * done(data) on the loop, named as posts are. `work` must not touch anything but what data owns. */
+#define loop_job(loop, work, done, data) loop_job_named((loop), #done, (work), (done), (data))
+void loop_job_named(struct loop *loop, const char *name, loop_fn work, loop_fn done, void *data);
 
 /* --- signals (libuv only) -------------------------------------------------------------------- */
 

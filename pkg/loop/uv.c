@@ -36,6 +36,7 @@ struct uv_sig {
 struct uv_job {
 	uv_work_t work;
 	struct loop *loop;
+	const char *name;
 	loop_fn run, done;
 	void *data;
 };
@@ -211,14 +212,16 @@ static void on_work_done(uv_work_t *work, int status)
 {
 	(void)status; /* jobs are never cancelled: their owner decides what a late answer means */
 	struct uv_job *job = work->data;
+	usec_t entered = loop_enter(job->loop);
 	job->done(job->data);
+	loop_leave(job->loop, entered, job->name);
 	free(job);
 }
 
-static void job(struct loop *loop, loop_fn work, loop_fn done, void *data)
+static void job(struct loop *loop, const char *name, loop_fn work, loop_fn done, void *data)
 {
 	struct uv_job *j = xcalloc(1, sizeof(*j));
-	*j = (struct uv_job){ .loop = loop, .run = work, .done = done, .data = data };
+	*j = (struct uv_job){ .loop = loop, .name = name, .run = work, .done = done, .data = data };
 	j->work.data = j;
 	uv_queue_work(&box(loop)->uv, &j->work, on_work, on_work_done);
 }
@@ -263,6 +266,7 @@ static const struct loop_backend backend = {
 	.rearm = rearm,
 	.now = now,
 	.wall = wall,
+	.cost = now,
 	.random = random_bytes,
 	.job = job,
 	.io_open = io_open,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/map.h"
 #include "base/mem.h"
 #include "loop/internal.h"
 
@@ -18,6 +19,7 @@ struct virtual_loop {
 
 struct virtual_job {
 	struct loop *loop;
+	const char *name;
 	loop_fn work, done;
 	void *data;
 };
@@ -25,6 +27,12 @@ struct virtual_job {
 static struct virtual_loop *box(const struct loop *loop)
 {
 	return (struct virtual_loop *)loop;
+}
+
+static usec_t cost(const struct loop *loop)
+{
+	(void)loop;
+	return map_walked;
 }
 
 static usec_t now(const struct loop *loop)
@@ -100,13 +108,15 @@ static void start_job(void *data)
 {
 	struct virtual_job *j = data;
 	j->work(j->data);
-	loop_post(j->loop, finish_job, j);
+	loop_post_named(j->loop, j->name, finish_job, j);
 }
 
-static void job(struct loop *loop, loop_fn work, loop_fn done, void *data)
+static void job(struct loop *loop, const char *name, loop_fn work, loop_fn done, void *data)
 {
 	struct virtual_job *j = xmalloc(sizeof(*j));
-	*j = (struct virtual_job){ .loop = loop, .work = work, .done = done, .data = data };
+	*j = (struct virtual_job){
+		.loop = loop, .name = name, .work = work, .done = done, .data = data
+	};
 	loop_post(loop, start_job, j);
 }
 
@@ -137,6 +147,7 @@ static const struct loop_backend backend = {
 	.rearm = nothing,
 	.now = now,
 	.wall = wall,
+	.cost = cost,
 	.random = random_bytes,
 	.job = job,
 	.io_open = io_open,

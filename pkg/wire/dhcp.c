@@ -37,19 +37,21 @@ const char *dhcp_type_name(enum dhcp_type type)
 
 /* --- decoding --------------------------------------------------------------------------------- */
 
-/* One option field: adds up lengths, or (fill) copies values to slot.at, which moves along. */
-static int walk(struct cursor c, struct dhcp_options *o, bool fill, uint8_t *overload)
+/* One option field: adds up lengths, or (fill) copies values to slot.at, which moves along. It ends
+ * with its END, or where it is cut off, also within an option: relays and firmware do that, and
+ * other servers take what came before. */
+static void walk(struct cursor c, struct dhcp_options *o, bool fill, uint8_t *overload)
 {
 	while (cursor_left(&c) > 0) {
 		uint8_t code = cursor_u8(&c);
 		if (code == DHCP_OPT_PAD)
 			continue;
 		if (code == DHCP_OPT_END)
-			return 0;
+			return;
 		uint8_t len = cursor_u8(&c);
 		const uint8_t *value = cursor_bytes(&c, len);
 		if (!cursor_ok(&c))
-			return -EBADMSG;
+			return;
 		o->slots[code].present = true;
 		if (code == DHCP_OPT_OVERLOAD && overload && len == 1)
 			*overload = value[0];
@@ -60,7 +62,6 @@ static int walk(struct cursor c, struct dhcp_options *o, bool fill, uint8_t *ove
 		memcpy(o->bytes + o->slots[code].at, value, len);
 		o->slots[code].at = (uint16_t)(o->slots[code].at + len);
 	}
-	return 0; /* without END: seen from old relays that cut the padding */
 }
 
 /* Each value gets its place, one behind another; their sum is bounded by the message's own size. */
@@ -72,28 +73,24 @@ static void lay_out(struct dhcp_options *o)
 	}
 }
 
-static int decode_options(struct cursor main, const uint8_t *file, const uint8_t *sname,
-			  struct dhcp_options *o, uint8_t *ret_overload)
+static void decode_options(struct cursor main, const uint8_t *file, const uint8_t *sname,
+			   struct dhcp_options *o, uint8_t *ret_overload)
 {
 	uint8_t overload = 0;
 	struct cursor fields[3] = { main }; /* in the order of RFC 3396, section 5 */
-	int r = walk(main, o, false, &overload);
+	walk(main, o, false, &overload);
 	if (overload & OVERLOAD_FILE)
 		cursor_init(&fields[1], file, DHCP_FILE_SIZE);
 	if (overload & OVERLOAD_SNAME)
 		cursor_init(&fields[2], sname, DHCP_SNAME_SIZE);
-	for (size_t i = 1; r == 0 && i < ARRAY_SIZE(fields); i++)
-		r = walk(fields[i], o, false, NULL);
-	if (r < 0)
-		return r;
+	for (size_t i = 1; i < ARRAY_SIZE(fields); i++)
+		walk(fields[i], o, false, NULL);
 	lay_out(o);
-	/* The first walk has proved the form: this one cannot fail. */
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
-		(void)walk(fields[i], o, true, NULL);
+		walk(fields[i], o, true, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(o->slots); i++)
 		o->slots[i].at = (uint16_t)(o->slots[i].at - o->slots[i].len);
 	*ret_overload = overload;
-	return 0;
 }
 
 static void read_address(struct cursor *c, struct in_addr *a)
@@ -146,9 +143,7 @@ int dhcp_decode(const void *data, size_t len, struct dhcp_message *ret)
 	int r = decode_header(&c, &m, &sname, &file);
 	if (r < 0)
 		return r;
-	r = decode_options(c, file, sname, &m.options, &overload);
-	if (r < 0)
-		return r;
+	decode_options(c, file, sname, &m.options, &overload);
 	if (!dhcp_get_u8(&m, DHCP_OPT_TYPE, &type) || type < DHCP_DISCOVER || type > DHCP_INFORM)
 		return -EBADMSG;
 	/* What was read as options is no text as well. */
@@ -355,6 +350,30 @@ bool dhcp_has_prefix(const struct dhcp_message *m, uint8_t code, const char *pre
 	size_t len, want = strlen(prefix);
 	const uint8_t *value = dhcp_get(m, code, &len);
 	return value && len >= want && memcmp(value, prefix, want) == 0;
+}
+
+bool dhcp_get_relay_address(const struct dhcp_message *m, enum dhcp_relay_option code,
+			    struct in_addr *ret)
+{
+	size_t len;
+	struct cursor c;
+	const uint8_t *value = dhcp_get(m, DHCP_OPT_RELAY, &len);
+	if (!value || m->giaddr.s_addr == 0)
+		return false;
+	cursor_init(&c, value, len);
+	while (cursor_left(&c) > 0) {
+		uint8_t sub = cursor_u8(&c), size = cursor_u8(&c);
+		const uint8_t *address = cursor_bytes(&c, size);
+		if (!cursor_ok(&c))
+			return false;
+		if (sub != code)
+			continue;
+		if (size != sizeof(ret->s_addr))
+			return false;
+		memcpy(&ret->s_addr, address, size);
+		return true;
+	}
+	return false;
 }
 
 enum dhcp_type dhcp_type(const struct dhcp_message *m)

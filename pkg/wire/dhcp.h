@@ -25,6 +25,12 @@ enum {
 
 enum dhcp_op { DHCP_OP_REQUEST = 1, DHCP_OP_REPLY = 2 };
 
+/* What a relay adds within option 82. */
+enum dhcp_relay_option {
+	DHCP_RELAY_LINK = 5,	/* link selection, RFC 3527: the subnet of the client */
+	DHCP_RELAY_SERVER = 11, /* server identifier override, RFC 5107 */
+};
+
 enum { DHCP_HTYPE_ETHERNET = 1, DHCP_FLAG_BROADCAST = 0x8000 };
 
 enum dhcp_type {
@@ -66,6 +72,7 @@ enum {
 	DHCP_OPT_ARCH = 93,
 	DHCP_OPT_NDI = 94,
 	DHCP_OPT_UUID = 97,
+	DHCP_OPT_SUBNET = 118, /* subnet selection, RFC 3011 */
 	DHCP_OPT_TFTP_ADDRESS = 150,
 	DHCP_OPT_IPXE = 175,
 	DHCP_OPT_END = 255,
@@ -93,7 +100,8 @@ struct dhcp_message {
 	struct dhcp_options options;
 };
 
-/* -EBADMSG: not a well-formed DHCP message (plain BOOTP without option 53 included);
+/* An option that is cut off, by the end of the message or of its field, is left out with all after
+ * it. -EBADMSG: not a DHCP message (plain BOOTP without option 53 included);
  * -EMSGSIZE: over DHCP_SIZE_MAX. */
 int dhcp_decode(const void *data, size_t len, struct dhcp_message *ret);
 /* Writes at most `max` bytes (never under DHCP_SIZE_DEFAULT), options by rising code but type and
@@ -109,6 +117,10 @@ bool dhcp_get_u8(const struct dhcp_message *m, uint8_t code, uint8_t *ret);
 bool dhcp_get_u16(const struct dhcp_message *m, uint8_t code, uint16_t *ret);
 bool dhcp_get_u32(const struct dhcp_message *m, uint8_t code, uint32_t *ret);
 bool dhcp_get_address(const struct dhcp_message *m, uint8_t code, struct in_addr *ret);
+/* From option 82 of a relayed message (giaddr): what stands there in a client's own is none of a
+ * relay's. */
+bool dhcp_get_relay_address(const struct dhcp_message *m, enum dhcp_relay_option code,
+			    struct in_addr *ret);
 /* Does the text begin with `prefix`? */
 bool dhcp_has_prefix(const struct dhcp_message *m, uint8_t code, const char *prefix);
 enum dhcp_type dhcp_type(const struct dhcp_message *m); /* of a decoded message */

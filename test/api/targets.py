@@ -77,7 +77,7 @@ def real(directory):
     """The garbage collector learns of kinds when it starts, or half a minute later: so it starts last."""
     machine = Loopback()
     try:
-        api = cluster.Cluster(machine, directory, ports=free_ports(3))
+        api = cluster.Cluster(machine, directory, ports=free_ports(len(cluster.PORTS)))
         api.start_etcd()
         api.start_api()
         client = suite.Client(api.admin)

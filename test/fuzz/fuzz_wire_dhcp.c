@@ -23,6 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (dhcp_decode(data, size, &m) < 0)
 		return 0;
 	(void)dhcp_type_name(dhcp_type(&m));
+	struct in_addr link;
+	if (dhcp_get_relay_address(&m, DHCP_RELAY_LINK, &link) && m.giaddr.s_addr == 0)
+		abort();
 	if (dhcp_encode(&m, dhcp_reply_max(&m), out, &len) < 0)
 		return 0;
 	if (len > sizeof(out) || dhcp_decode(out, len, &back) < 0)

@@ -1,5 +1,6 @@
 """A real Kubernetes control plane in the lab's namespace, on its loopback or another address of it: etcd, kube-apiserver and
-kube-controller-manager as hack/kube-apiserver built them, with TLS, RBAC and service accounts.
+kube-controller-manager as `make kubernetes` built them, with TLS, RBAC and service accounts. It builds two releases: the newer
+one (hack/kube-modules) is the judge of ours and is taken where it is there, else the elder one (hack/kube-apiserver).
 
     with Lab(directory) as lab:
         cluster = Cluster(lab, directory)
@@ -11,8 +12,10 @@ kube-controller-manager as hack/kube-apiserver built them, with TLS, RBAC and se
 The processes die with the lab. kubectl is the machine's own when it has one.
 """
 import base64
+import functools
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -20,19 +23,36 @@ import watch
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
-# As hack/kube-apiserver; KUBEBUILDER_ASSETS is what others who test against a real API server set.
-CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ingot/kubernetes")
-PROGRAMS = os.environ.get("KUBEBUILDER_ASSETS") or os.environ.get("INGOT_KUBERNETES") or CACHE
+# As hack/kube-modules and hack/kube-apiserver; KUBEBUILDER_ASSETS is what others who test against a real API server set.
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ingot")
+JUDGE, ELDER = (os.path.join(CACHE, name) for name in ("kubernetes-1.36", "kubernetes-1.20"))
+GIVEN = os.environ.get("KUBEBUILDER_ASSETS") or os.environ.get("INGOT_KUBERNETES")
 BUILT = "" if "KUBEBUILDER_ASSETS" in os.environ else ": `make kubernetes` builds it, `make test-full` does so by itself"
-PORTS = (6443, 2379, 2380)  # API server, etcd for its clients, etcd for its peers
+PORTS = (6443, 2379, 2380, 10257)  # API server, etcd for its clients, etcd for its peers, controllers
+
+
+def has(directory, *programs):
+    return all(os.access(os.path.join(directory, program), os.X_OK) for program in programs)
+
+
+# A build that has not ended has no recipe.
+PROGRAMS = GIVEN or next((d for d in (JUDGE, ELDER) if os.path.exists(os.path.join(d, "recipe"))), JUDGE)
 
 
 def missing(*programs):
     """Why there can be no cluster (with these programs besides), or None."""
     for program in ("kube-apiserver", "etcd", *programs):
-        if not os.access(os.path.join(PROGRAMS, program), os.X_OK):
+        if not has(PROGRAMS, program):
             return f"{PROGRAMS} has no {program}{BUILT}"
     return None
+
+
+@functools.cache
+def minor():
+    """36 of Kubernetes 1.36."""
+    program = os.path.join(PROGRAMS, "kube-apiserver")
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    return int(re.match(r"Kubernetes v1\.(\d+)\.", said)[1])
 
 
 def openssl(*arguments, stdin=None):
@@ -94,7 +114,7 @@ class Cluster:
     def __init__(self, lab, directory, ports=PORTS, address="127.0.0.1"):
         """address: where the API server listens."""
         self.lab, self.dir, self.address = lab, os.path.abspath(directory), address
-        self.port, self.etcd_port, self.peer_port = ports
+        self.port, self.etcd_port, self.peer_port, self.controllers_port = ports
         self.etcd = f"http://127.0.0.1:{self.etcd_port}"
         self.ingot = self._api = None
         self.has_controllers = not missing("kube-controller-manager")
@@ -123,8 +143,10 @@ class Cluster:
                          "--initial-cluster", f"default={peer}")
 
     def start_controllers(self, controllers):
-        self._run("kube-controller-manager", "--kubeconfig", self._manager, "--leader-elect=false", "--port=0",
-                  "--secure-port=0", "--root-ca-file", self.pki.path("ca.crt"),
+        # The elder one has an open port besides.
+        self._run("kube-controller-manager", "--kubeconfig", self._manager, "--leader-elect=false",
+                  "--bind-address", "127.0.0.1", "--secure-port", str(self.controllers_port),
+                  *(["--port=0"] if minor() < 24 else []), "--root-ca-file", self.pki.path("ca.crt"),
                   "--service-account-private-key-file", self.pki.path("accounts.key"),
                   "--use-service-account-credentials=true", f"--controllers={controllers}")
 
@@ -139,7 +161,7 @@ class Cluster:
         self._api = self._run(
             "kube-apiserver", "--etcd-servers", self.etcd, "--bind-address", self.address,
             "--secure-port", str(self.port), "--advertise-address", "10.77.0.1",
-            # Without kube-proxy: webhooks are reached at the Endpoints of their Service.
+            # Without kube-proxy: webhooks are reached at the endpoints of their Service.
             "--enable-aggregator-routing=true", "--service-cluster-ip-range", "10.96.0.0/16",
             "--tls-cert-file", pki("server.crt"), "--tls-private-key-file", pki("server.key"),
             "--client-ca-file", pki("ca.crt"), "--authorization-mode", "RBAC", "--anonymous-auth=false",

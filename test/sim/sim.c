@@ -10,7 +10,9 @@
  *  - a ramdisk boots only while the API shows a state that asks for it (state before hardware);
  *  - no image is written over a disk that was not cleaned; without faults each image is written
  * once;
- *  - every host reaches its end, however often the process died. */
+ *  - every host reaches its end, however often the process died;
+ *  - in a crowd of hosts, no callback walks past more than WALK_MAX entries of maps, so that what a
+ *    packet or an object costs does not grow with their number. */
 
 #include <dirent.h>
 #include <stdio.h>
@@ -27,6 +29,13 @@
 #include "yaml/yaml_json.h"
 
 static const char image_a[] = "http://10.0.0.1/a.raw", image_b[] = "http://10.0.0.1/b.raw";
+
+enum {
+	CROWD = 10, /* times as many hosts, in one of CROWD_SEEDS seeds */
+	CROWD_SEEDS = 50,
+	WALK_MAX = 20, /* entries of maps in one callback; a crowd is longer */
+	WALKS_MAX = 8, /* longer ones in one life: four lists of the controllers, one of the user */
+};
 
 /* --- one life of the process
  * ------------------------------------------------------------------------------ */
@@ -50,7 +59,7 @@ struct sim {
 	struct timer death, birth;
 	usec_t lifetime; /* mean; 0: it does not die */
 	bool die_at_saves;
-	unsigned deaths;
+	unsigned deaths, walks; /* walks: long ones of this life */
 	/* the person at the keyboard */
 	struct kube_transport *user_transport;
 	struct kube_client *user;
@@ -151,6 +160,7 @@ static void die(struct sim *s)
 		return;
 	s->world.engine = NULL;
 	s->process = NULL;
+	s->walks = 0;
 	timer_stop(&s->death);
 	engine_free(p->engine);
 	host_controller_free(p->controller);
@@ -343,6 +353,17 @@ static char **load_crds(void)
 	return list;
 }
 
+/* On a virtual loop a microsecond is an entry of a map. The process may go over all hosts when it
+ * has read the lists, and not because of a packet or an object. */
+static void on_slow(void *data, const char *name, usec_t walked)
+{
+	struct sim *s = data;
+	_cleanup_(freep) char *text = xasprintf("%s walks over %llu entries, and is not the first",
+						name, (unsigned long long)walked);
+	if (s->process && ++s->walks > WALKS_MAX)
+		fail(s, text);
+}
+
 static usec_t log_clock(void *data)
 {
 	return loop_wall(data);
@@ -353,6 +374,7 @@ static void start(struct sim *s, char **crds)
 	struct err err = { 0 };
 	s->loop = loop_new_virtual(s->seed, UINT64_C(1767225600) * USEC_PER_SEC);
 	log_set_clock(log_clock, s->loop);
+	loop_set_slow_limit(s->loop, WALK_MAX, on_slow, s);
 	if (apiserver_new(&(struct apiserver_options){ .loop = s->loop,
 						       .path = ":memory:",
 						       .crds = (const char *const *)crds },
@@ -466,7 +488,8 @@ static void live(struct sim *s)
 
 static bool run_seed(uint64_t seed, unsigned hosts, char **crds)
 {
-	struct sim s = { .seed = seed, .hosts = hosts };
+	bool crowd = seed % CROWD_SEEDS == 17;
+	struct sim s = { .seed = seed, .hosts = crowd ? CROWD * hosts : hosts };
 	start(&s, crds);
 	live(&s);
 	const char *why = *s.failed ? s.failed : s.world.broken;

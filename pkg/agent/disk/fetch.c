@@ -32,6 +32,11 @@ struct transfer {
 	struct strbuf held;	/* what the full ring did not take */
 	_Atomic uint64_t *received;
 	unsigned failures; /* in a row */
+	bool troubled;	   /* told, and not yet taken back */
+	bool pinned;	   /* this attempt has sent If-Range … */
+	bool unpinned;	   /* … and none does any more */
+	bool again;	   /* the attempt was ended to be made otherwise */
+	bool changed;	   /* a server has another file than before */
 	uint64_t done_at_failure;
 	bool complete, over;
 	struct err error; /* of the attempt (set before the operation is aborted), then the last */
@@ -44,11 +49,11 @@ struct disk_fetch {
 	struct loop *loop;
 	struct http_client *client;
 	struct http_op *op;
-	struct timer retry, deadline;
+	struct timer retry, deadline, rest;
 	size_t url; /* index of the one in use */
 	struct disk_fetch_info info;
-	char *etag;	 /* of the file, from the first answer */
-	size_t etag_url; /* … of this URL */
+	char *etag;	 /* of the last answer */
+	char *etag_from; /* … by this server: "https://host:port" */
 	struct transfer t;
 	struct strbuf text;
 	_Atomic bool aborted;
@@ -77,6 +82,11 @@ static void on_deadline(void *data)
 	err_set(&f->t.error, ERR_TIMEOUT, "the download took longer than %llu s",
 		(unsigned long long)(f->options.max_duration / USEC_PER_SEC));
 	over(f);
+}
+
+static void on_rest(void *data)
+{
+	over(data);
 }
 
 static size_t count_urls(const struct disk_fetch_options *o)
@@ -119,6 +129,7 @@ int disk_fetch_open(const struct disk_fetch_options *options, struct disk_fetch 
 		return r;
 	timer_init(&f->retry, f->loop, "image retry", attempt, f);
 	timer_init(&f->deadline, f->loop, "image deadline", on_deadline, f);
+	timer_init(&f->rest, f->loop, "checksum file", on_rest, f);
 	const struct http_client_options client = {
 		.user_agent = "ingot-agent",
 	};
@@ -139,11 +150,13 @@ struct disk_fetch *disk_fetch_close(struct disk_fetch *f)
 	if (f->loop) {
 		timer_stop(&f->retry);
 		timer_stop(&f->deadline);
+		timer_stop(&f->rest);
 		loop_free(f->loop);
 	}
 	strbuf_done(&f->t.held);
 	strbuf_done(&f->text);
 	free(f->etag);
+	free(f->etag_from);
 	free(f);
 	return NULL;
 }
@@ -181,27 +194,44 @@ static bool parse_content_range(const char *text, uint64_t *ret_start, int64_t *
 	return first <= last;
 }
 
-/* The same file as before? What another replica calls it does not count: the checksum will tell. */
+/* Scheme, host and port. New string. */
+static char *origin_of(const char *url)
+{
+	_cleanup_(freep) char *shown = disk_url_shown(url), *plain = str_plain_url(shown);
+	const char *host = strstr(plain, "://");
+	size_t len = host ? (size_t)(host + 3 - plain) + strcspn(host + 3, "/") : strlen(plain);
+	return xstrndup(plain, len);
+}
+
+static int changed(struct disk_fetch *f)
+{
+	f->t.changed = true;
+	return refuse(f, true);
+}
+
+/* The same file as before? A validator belongs to the server that answered; what another one calls
+ * the file does not count, nor what stands before the first byte of a transfer: the checksum will
+ * tell. */
 static int check_identity(struct disk_fetch *f, const struct http_response *r, int64_t size)
 {
-	bool known = f->etag != NULL, same_url = f->etag_url == f->url;
-	if (known && same_url && !str_empty(r->etag) && *f->etag && !streq(f->etag, r->etag)) {
+	_cleanup_(freep) char *from = origin_of(r->url);
+	bool joins = f->t.done > 0 && !f->options.any_validator;
+	bool both = !str_empty(f->etag) && !str_empty(r->etag);
+	if (joins && both && streq(f->etag_from, from) && !streq(f->etag, r->etag)) {
 		err_set(&f->t.error, ERR_CONFLICT,
 			"the image changed on the server while it was read");
-		return refuse(f, true);
+		return changed(f);
 	}
 	if (f->info.size >= 0 && size >= 0 && f->info.size != size) {
 		err_set(&f->t.error, ERR_CONFLICT,
 			"the image had %lld bytes and has %lld now: it changed on the server",
 			(long long)f->info.size, (long long)size);
-		return refuse(f, true);
+		return changed(f);
 	}
 	if (size >= 0)
 		f->info.size = size;
-	if (!known) {
-		f->etag = xstrdup(r->etag);
-		f->etag_url = f->url;
-	}
+	str_replace(&f->etag, r->etag);
+	str_replace(&f->etag_from, from);
 	return 0;
 }
 
@@ -222,6 +252,11 @@ static int head_partial(struct disk_fetch *f, const struct http_response *r)
 
 static int head_whole(struct disk_fetch *f, const struct http_response *r)
 {
+	/* The file is another one, or the server takes no If-Range with an ETag. */
+	if (f->t.pinned) {
+		f->t.unpinned = f->t.again = true;
+		return refuse(f, false);
+	}
 	f->info.ranges = false;
 	if (f->t.start > 0) {
 		err_set(&f->t.error, ERR_UNSUPPORTED,
@@ -232,9 +267,31 @@ static int head_whole(struct disk_fetch *f, const struct http_response *r)
 	return check_identity(f, r, r->content_length);
 }
 
+static bool may_pass(int status)
+{
+	return status >= 500 || status == 408 || status == 429;
+}
+
+/* RFC 9110, 15.5.17: the range begins behind the end (an empty file), or, for some servers, ends
+ * there; both tell the size. */
+static bool head_outside(struct disk_fetch *f, const struct http_response *r)
+{
+	unsigned long long size;
+	uint64_t at = f->t.start + f->t.done;
+	if (sscanf(r->content_range, "bytes */%llu", &size) != 1 || size > INT64_MAX ||
+	    f->info.size >= 0 || (size > 0 && size <= at))
+		return false;
+	f->info.size = (int64_t)size;
+	f->t.want = size - f->t.start;
+	f->t.again = true;
+	return true;
+}
+
 static int on_head(void *data, const struct http_response *r)
 {
 	struct disk_fetch *f = data;
+	if (r->status == 416 && head_outside(f, r))
+		return refuse(f, false);
 	if (r->status == 206)
 		return head_partial(f, r);
 	if (r->status == 200)
@@ -249,7 +306,7 @@ static int on_head(void *data, const struct http_response *r)
 		     absent   ? ": nothing is there; correct the URL, or put the file in its place"
 		     : denied ? ": let the host's address read it"
 			      : "");
-	return refuse(f, r->status < 500 && r->status != 408 && r->status != 429);
+	return refuse(f, !may_pass(r->status));
 }
 
 static void end(struct disk_fetch *f, bool complete)
@@ -278,10 +335,21 @@ static void deliver(struct disk_fetch *f, const char *bytes, size_t len)
 		atomic_store(t->received, t->done);
 }
 
+static void tell_trouble(struct disk_fetch *f, const struct err *err)
+{
+	struct transfer *t = &f->t;
+	if ((!err && !t->troubled) || !f->options.trouble)
+		return;
+	t->troubled = err != NULL;
+	f->options.trouble(f->options.trouble_data, MAX(t->failures, 1u), f->options.retries + 1,
+			   err);
+}
+
 static int on_body(void *data, const char *bytes, size_t len)
 {
 	struct disk_fetch *f = data;
 	size_t skip = (size_t)MIN((uint64_t)len, f->t.skip);
+	tell_trouble(f, NULL);
 	f->t.skip -= skip;
 	if (len > skip)
 		deliver(f, bytes + skip, len - skip);
@@ -355,15 +423,33 @@ static void wrap_url(struct err *err, const char *url)
 	err_wrap(err, "image %.200s", shown);
 }
 
+/* Repeating cannot help: the certificate will not be trusted, a loop of redirects not end, and what
+ * does not speak TLS not learn it. A name may be known in a moment, a server be up. */
+static bool is_permanent(const struct err *err)
+{
+	bool redirected = err->code >= 300 && err->code < 400;
+	return !err_kind_info(err->kind)->retry || redirected || err->code == EPROTONOSUPPORT;
+}
+
 /* What one replica refuses, another may have; and one that cannot be reached may come back. A round
  * through all of them counts as one failure. */
 static void failed(struct disk_fetch *f, const struct err *err)
 {
 	struct transfer *t = &f->t;
 	bool around = false, progress = t->done > t->done_at_failure;
-	if (!t->error.kind)
+	if (t->again) {
+		t->again = false;
+		err_clear(&t->error);
+		if (t->want == 0)
+			end(f, true);
+		else
+			timer_set_in(&f->retry, 0);
+		return;
+	}
+	if (!t->error.kind) {
 		t->error = *err;
-	else
+		t->fatal = is_permanent(err);
+	} else
 		wrap_url(&t->error, f->options.urls[f->url]);
 	if (t->done - t->done_at_failure >= PROGRESS_BYTES)
 		t->failures = 0;
@@ -373,6 +459,7 @@ static void failed(struct disk_fetch *f, const struct err *err)
 	bool left = next_url(f, &around);
 	t->failures += around || !left;
 	if (left && t->failures <= f->options.retries) {
+		tell_trouble(f, &t->error);
 		timer_set_in(&f->retry, next_delay(f, around, progress));
 		return;
 	}
@@ -416,10 +503,13 @@ static void range_header(const struct transfer *t, char out[80])
 			 (unsigned long long)(t->start + t->want - 1));
 }
 
-/* RFC 9110 13.1.5: only a strong validator of this very server may be sent. */
+/* RFC 9110 13.1.5: only a strong validator of this very server may be sent. Where a redirect leads
+ * is not known before. */
 static bool may_pin(const struct disk_fetch *f)
 {
-	return f->etag && f->etag_url == f->url && f->etag[0] == '"';
+	_cleanup_(freep) char *asked = origin_of(f->options.urls[f->url]);
+	return !f->t.unpinned && !f->options.any_validator && !str_empty(f->etag) &&
+	       f->etag[0] == '"' && streq(f->etag_from, asked);
 }
 
 static void attempt(void *data)
@@ -431,12 +521,14 @@ static void attempt(void *data)
 	const char *headers[4] = { NULL };
 	size_t count = 0;
 	bool ranged = t->want != UINT64_MAX || t->start + t->done > 0;
+	t->pinned = false;
 	if (ranged) {
 		range_header(t, range);
 		headers[count++] = range;
 		if (may_pin(f) && t->start + t->done > 0) {
 			snprintf(pin, sizeof(pin), "If-Range: %s", f->etag);
 			headers[count++] = pin;
+			t->pinned = true;
 		}
 	}
 	if (f->options.authorization) {
@@ -482,6 +574,9 @@ static int run(struct disk_fetch *f, struct err *err)
 		return 0;
 	if (!f->t.error.kind)
 		err_set(&f->t.error, ERR_CANCELLED, "the transfer was given up");
+	/* Whoever refused last: where the file was another one, it pays to begin anew. */
+	if (f->t.changed && f->t.error.kind != ERR_CANCELLED)
+		f->t.error.kind = ERR_CONFLICT;
 	return err_copy(err, &f->t.error);
 }
 
@@ -520,15 +615,60 @@ static void on_text(void *data, const struct err *err, const struct http_respons
 {
 	struct disk_fetch *f = data;
 	f->op = NULL;
-	if (err)
+	if (err) {
 		f->t.error = *err;
-	else if (r->status != 200)
+		f->t.fatal = is_permanent(err);
+	} else if (r->status != 200) {
 		err_set_code(&f->t.error, r->status == 404 ? ERR_NOT_FOUND : ERR_PROTOCOL,
 			     r->status, "HTTP status %d", r->status);
-	else
+		f->t.fatal = !may_pass(r->status);
+	} else {
 		strbuf_add(&f->text, body, len);
+	}
 	f->t.complete = f->t.error.kind == ERR_NONE;
 	end(f, f->t.complete);
+}
+
+static void until_over(struct disk_fetch *f)
+{
+	while (!f->t.over)
+		loop_run(f->loop);
+	f->op = http_cancel(f->op);
+}
+
+/* Between two tries. */
+static void rest(struct disk_fetch *f)
+{
+	f->t.over = false;
+	timer_set_in(&f->rest, f->options.retry_interval);
+	until_over(f);
+	timer_stop(&f->rest);
+}
+
+/* As patient as with the image itself: both often stand on the same server. */
+static int try_text(struct disk_fetch *f, const struct http_request *request, struct err *err)
+{
+	static const struct http_handlers handlers = { .done = on_text };
+	for (unsigned failures = 0;;) {
+		f->t = (struct transfer){ .want = 1, .failures = failures };
+		strbuf_clear(&f->text);
+		f->op = http_start(f->client, request, &handlers, f, err);
+		if (!f->op)
+			return err_value(err);
+		until_over(f);
+		f->t.troubled = failures > 0;
+		if (f->t.complete) {
+			tell_trouble(f, NULL);
+			return 0;
+		}
+		if (f->t.error.code)
+			wrap_url(&f->t.error, request->url);
+		f->t.failures = ++failures;
+		if (f->t.fatal || failures > f->options.retries || atomic_load(&f->aborted))
+			return err_copy(err, &f->t.error);
+		tell_trouble(f, &f->t.error);
+		rest(f);
+	}
 }
 
 int disk_fetch_text(struct disk_fetch *f, const char *url, size_t max, char **ret, size_t *ret_len,
@@ -545,26 +685,9 @@ int disk_fetch_text(struct disk_fetch *f, const char *url, size_t max, char **re
 		.max_redirects = REDIRECTS,
 		.max_body_bytes = max,
 	};
-	static const struct http_handlers handlers = { .done = on_text };
 	int r = disk_url_check(url, err);
-	for (unsigned tries = 0; r == 0; tries++) {
-		f->t = (struct transfer){ .want = 1 };
-		strbuf_clear(&f->text);
-		f->op = http_start(f->client, &request, &handlers, f, err);
-		if (!f->op)
-			return err_value(err);
-		while (!f->t.over)
-			loop_run(f->loop);
-		f->op = http_cancel(f->op);
-		if (f->t.complete)
-			break;
-		bool again = err_kind_info(f->t.error.kind)->retry && f->t.error.code != 404;
-		if (again && tries < MIN(f->options.retries, 2u))
-			continue;
-		if (f->t.error.code)
-			wrap_url(&f->t.error, url);
-		r = err_copy(err, &f->t.error);
-	}
+	if (r == 0)
+		r = try_text(f, &request, err);
 	if (r == 0)
 		*ret = strbuf_take(&f->text, ret_len);
 	return r;

@@ -3,10 +3,13 @@
  * block until done. One thread at a time per object, except where "any thread" is said.
  *
  * Several URLs are the same file in several places: a failure goes on with the next one, by Range
- * from the byte reached, and with If-Range where this server's own validator is known. A server
- * that ignores Range sends all again, and what is there is dropped. One that refuses for good (404,
- * another size) is not asked again in that transfer; the transfer ends when all have, or after
- * `retries`. */
+ * from the byte reached, and with If-Range where this server's own validator is known: that of the
+ * server that answered, behind redirects. A server that ignores Range sends all again, and what is
+ * there is dropped; one that ignores it only for If-Range is asked without. One that refuses for
+ * good (404, a certificate that is not trusted, another size) is not asked again in that transfer;
+ * the transfer ends when all have, or after `retries`. Where a server has another file than before,
+ * the transfer ends with ERR_CONFLICT: begin anew with `any_validator`, and let the checksum
+ * decide. */
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -31,6 +34,11 @@ struct disk_fetch_options {
 	usec_t retry_interval;	/* 10 s */
 	usec_t max_duration;	/* of a stream; 0: none */
 	unsigned retries;	/* in a row without progress */
+	bool any_validator;	/* mirrors and load balancers differ: ETags do not count */
+	/* After each failed attempt that is not the last, and with NULL when bytes come again. On
+	 * the thread that fetches. May be NULL. */
+	void (*trouble)(void *data, unsigned attempt, unsigned attempts, const struct err *err);
+	void *trouble_data;
 };
 
 struct disk_fetch_info {

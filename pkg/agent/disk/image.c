@@ -6,6 +6,7 @@
 #include "agent/disk/image.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,12 +15,14 @@
 #include "agent/disk/table.h"
 #include "agent/disk/unpack.h"
 #include "agent/disk/wipe.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 enum {
 	/* A zstd block of 128 KiB comes out only when it is in whole. */
 	PROBE_BYTES = 256 * 1024,
+	GUEST_HEAD = 64 * 1024, /* of a qcow2's guest: both kinds of partition table */
 	DEVICE_TRIES = 20,
 	TABLES_AT_ONCE = 4 * 1024 * 1024,
 };
@@ -36,6 +39,8 @@ struct write {
 	/* From the probe. */
 	uint8_t *probe, *head; /* as served; unpacked (the same pointer when not packed) */
 	size_t probe_len, head_len;
+	bool whole, whole_head; /* the file, what is in it: nothing follows */
+	bool any_validator;	/* the second pass */
 	enum disk_packing packing;
 	enum disk_format format;
 	/* The decoder. */
@@ -62,6 +67,36 @@ const char *disk_phase_name(int phase)
 static void enter(struct write *w, enum disk_phase phase)
 {
 	atomic_store(&w->progress->phase, phase);
+}
+
+/* The text is longer than an atomic. Taken for a copy only. */
+static pthread_mutex_t trouble_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void disk_progress_tell(struct disk_progress *p, unsigned attempt, unsigned attempts,
+			const char *trouble)
+{
+	pthread_mutex_lock(&trouble_lock);
+	p->trouble = (struct disk_trouble){ .attempt = attempt, .attempts = attempts };
+	snprintf(p->trouble.text, sizeof(p->trouble.text), "%s", str_or(trouble, ""));
+	pthread_mutex_unlock(&trouble_lock);
+}
+
+struct disk_trouble disk_progress_trouble(struct disk_progress *p)
+{
+	pthread_mutex_lock(&trouble_lock);
+	struct disk_trouble t = p->trouble;
+	pthread_mutex_unlock(&trouble_lock);
+	return t;
+}
+
+static void on_trouble(void *data, unsigned attempt, unsigned attempts, const struct err *err)
+{
+	struct write *w = data;
+	char count[32];
+	snprintf(count, sizeof(count), "%u of %u", attempt, attempts);
+	if (err)
+		log_warn("cannot read the image", "attempt", count, "error", err->text);
+	disk_progress_tell(w->progress, attempt, attempts, err ? err->text : NULL);
 }
 
 /* Notes who is to blame, once. */
@@ -91,9 +126,26 @@ static int resolve_sum(struct write *w, struct err *err)
 	return blame(w, DISK_FAULT_REQUEST, r);
 }
 
+size_t disk_image_memory(uint64_t free_bytes)
+{
+	uint64_t half = MIN(free_bytes / 2, (uint64_t)SIZE_MAX);
+	return (size_t)MAX(half, (uint64_t)DISK_IMAGE_MEMORY);
+}
+
 static size_t memory_limit(const struct write *w)
 {
 	return w->options->memory_limit ? w->options->memory_limit : DISK_IMAGE_MEMORY;
+}
+
+static int check_digest(struct write *w, const char *outcome, struct err *err)
+{
+	if (streq(w->hex, w->sum.hex))
+		return 0;
+	_cleanup_(freep) char *url = disk_url_shown(w->options->fetch.urls[0]);
+	err_set(err, ERR_INVALID,
+		"the image %.120s has %s %s and %s was expected: correct the one that is wrong; %s",
+		url, digest_name(w->sum.digest), w->hex, w->sum.hex, outcome);
+	return blame(w, DISK_FAULT_CHECKSUM, err_value(err));
 }
 
 /* The first bytes of what is inside the packing: also where too large a dictionary is refused. */
@@ -104,17 +156,43 @@ static int unpack_head(struct write *w, struct err *err)
 	size_t left = w->probe_len;
 	w->head = xcalloc(1, PROBE_BYTES);
 	u = disk_unpack_new(w->packing, memory_limit(w));
-	for (size_t n = 1; n > 0 && w->head_len < PROBE_BYTES;) {
+	int r = 0;
+	for (size_t n = 1; n > 0 && w->head_len < PROBE_BYTES && r == 0;) {
 		size_t before = left;
-		int r = disk_unpack_step(u, &in, &left, w->head + w->head_len,
-					 PROBE_BYTES - w->head_len, &n, err);
-		if (r < 0)
-			return r;
-		w->head_len += n;
+		r = disk_unpack_step(u, &in, &left, w->head + w->head_len,
+				     PROBE_BYTES - w->head_len, &n, err);
+		w->head_len += r == 0 ? n : 0;
 		if (n == 0 && left != before && left > 0)
 			n = 1; /* a member ended; the next begins */
 	}
-	return 0;
+	/* A small file's end can be seen, too. */
+	for (size_t n = 1; n > 0 && w->whole && w->head_len < PROBE_BYTES && r == 0;) {
+		r = disk_unpack_finish(u, w->head + w->head_len, PROBE_BYTES - w->head_len, &n,
+				       err);
+		w->head_len += r == 0 ? n : 0;
+	}
+	w->whole_head = w->whole && w->head_len < PROBE_BYTES;
+	return r;
+}
+
+static int check_not_empty(const struct write *w, struct err *err)
+{
+	if (w->head_len > 0)
+		return 0;
+	if (w->whole)
+		return err_set(err, ERR_INVALID, "the image is empty");
+	return err_set(err, ERR_UNSUPPORTED,
+		       "the first %d KiB of the image's %s stream hold no data: pack it anew",
+		       PROBE_BYTES / 1024, disk_packing_name(w->packing));
+}
+
+/* What is all here can be compared before anything is written. */
+static int check_small(struct write *w, struct err *err)
+{
+	if (!w->whole)
+		return 0;
+	digest_hex(w->sum.digest, w->probe, w->probe_len, w->hex);
+	return check_digest(w, "nothing was written", err);
 }
 
 static int probe(struct write *w, struct err *err)
@@ -123,19 +201,23 @@ static int probe(struct write *w, struct err *err)
 	int r = disk_fetch_range(w->fetch, 0, w->probe, PROBE_BYTES, &w->probe_len, err);
 	if (r < 0)
 		return blame(w, DISK_FAULT_DOWNLOAD, r);
+	int64_t size = disk_fetch_info(w->fetch).size;
+	w->whole = size >= 0 ? w->probe_len >= (uint64_t)size : w->probe_len < PROBE_BYTES;
 	w->packing = disk_packing_detect(w->probe, w->probe_len);
 	if (w->packing != DISK_PLAIN) {
 		r = unpack_head(w, err);
 	} else {
 		w->head = w->probe;
 		w->head_len = w->probe_len;
+		w->whole_head = w->whole;
 	}
-	if (r == 0 && w->head_len == 0)
-		r = err_set(err, ERR_INVALID, "the image is empty");
+	if (r == 0)
+		r = check_not_empty(w, err);
 	if (r == 0)
 		r = disk_format_choose(w->options->format, w->options->permitted, w->head,
 				       w->head_len, &w->format, err);
-	return blame(w, DISK_FAULT_IMAGE, r);
+	r = blame(w, DISK_FAULT_IMAGE, r);
+	return r == 0 ? check_small(w, err) : r;
 }
 
 static int check_size(struct write *w, uint64_t size, struct err *err)
@@ -144,6 +226,30 @@ static int check_size(struct write *w, uint64_t size, struct err *err)
 		return 0;
 	err_set(err, ERR_LIMIT, "the image has %llu bytes and %s has %llu: choose a larger disk",
 		(unsigned long long)size, w->dev.path, (unsigned long long)w->dev.size);
+	return blame(w, DISK_FAULT_IMAGE, err_value(err));
+}
+
+/* The partition table of what would be on the disk, of which `head` is the beginning. */
+static int check_table(struct write *w, const uint8_t *head, size_t len, bool whole,
+		       struct err *err)
+{
+	struct err table = { 0 };
+	bool gpt;
+	if (!whole && disk_table_undecided(head, len))
+		return 0;
+	int r = disk_table_check_head(head, len, w->dev.sector, &gpt, &table);
+	if (r < 0 && table.kind == ERR_NOT_FOUND)
+		r = disk_format_no_table(head, len, err);
+	else if (r < 0)
+		err_copy(err, &table);
+	if (r < 0)
+		return blame(w, DISK_FAULT_IMAGE, r);
+	uint64_t end = disk_table_end(head, len, w->dev.sector);
+	if (end <= w->dev.size)
+		return 0;
+	err_set(err, ERR_LIMIT,
+		"the image's last partition ends at byte %llu and %s has %llu: choose a larger disk",
+		(unsigned long long)end, w->dev.path, (unsigned long long)w->dev.size);
 	return blame(w, DISK_FAULT_IMAGE, err_value(err));
 }
 
@@ -199,6 +305,44 @@ static int read_l2_tables(struct write *w, const uint8_t *l1, struct err *err)
 	return 0;
 }
 
+/* One cluster of the guest; the last of the file may be cut where nothing is missing of its data.
+ */
+static int read_cluster(struct write *w, const struct disk_qextent *e, uint8_t *out,
+			struct err *err)
+{
+	const struct qcow2_header *h = disk_qmap_header(w->map);
+	size_t cluster = qcow2_cluster_size(h), got = 0;
+	_cleanup_(freep) uint8_t *packed = e->kind == DISK_Q_PACKED ? xcalloc(1, e->size) : NULL;
+	int r = disk_fetch_range(w->fetch, e->host, packed ? packed : out, e->size, &got, err);
+	if (r < 0)
+		return blame(w, DISK_FAULT_DOWNLOAD, r);
+	if (!packed)
+		return 0;
+	struct disk_uncluster *u = disk_uncluster_new(h->compression);
+	r = disk_uncluster_do(u, packed, got, out, cluster, err);
+	disk_uncluster_free(u);
+	return blame(w, DISK_FAULT_IMAGE, r);
+}
+
+/* The guest's partition table is inside, and Range can fetch it: no need to wipe a disk first. */
+static int check_guest_table(struct write *w, struct err *err)
+{
+	const struct qcow2_header *h = disk_qmap_header(w->map);
+	size_t cluster = qcow2_cluster_size(h);
+	size_t len = (GUEST_HEAD + cluster - 1) / cluster * cluster;
+	_cleanup_(freep) uint8_t *head = xcalloc(1, len);
+	for (size_t i = 0; i < len / cluster; i++) {
+		struct disk_qextent e;
+		if (!disk_qmap_find(w->map, (uint32_t)i, &e))
+			continue;
+		int r = read_cluster(w, &e, head + i * cluster, err);
+		if (r < 0)
+			return r;
+	}
+	size_t there = (size_t)MIN((uint64_t)len, h->virtual_size);
+	return check_table(w, head, there, there == h->virtual_size, err);
+}
+
 static int read_tables(struct write *w, struct err *err)
 {
 	const struct qcow2_header *h = disk_qmap_header(w->map);
@@ -208,7 +352,9 @@ static int read_tables(struct write *w, struct err *err)
 	if (r == 0)
 		r = blame(w, DISK_FAULT_IMAGE,
 			  disk_qmap_add_table(w->map, h->l1_offset, l1, len, err));
-	return r == 0 ? read_l2_tables(w, l1, err) : r;
+	if (r == 0)
+		r = read_l2_tables(w, l1, err);
+	return r == 0 ? check_guest_table(w, err) : r;
 }
 
 static int prepare_qcow2(struct write *w, struct err *err)
@@ -240,7 +386,12 @@ static int prepare(struct write *w, struct err *err)
 		atomic_store(&w->progress->total, (uint64_t)size);
 	if (w->format == DISK_FORMAT_QCOW2)
 		return prepare_qcow2(w, err);
-	return w->packing == DISK_PLAIN && size > 0 ? check_size(w, (uint64_t)size, err) : 0;
+	uint64_t least = w->packing != DISK_PLAIN
+				 ? disk_unpack_least(w->packing, w->probe, w->probe_len)
+			 : size > 0 ? (uint64_t)size
+				    : 0;
+	int r = check_size(w, least, err);
+	return r == 0 ? check_table(w, w->head, w->head_len, w->whole_head, err) : r;
 }
 
 /* --- the stream ------------------------------------------------------------------------------ */
@@ -464,13 +615,7 @@ static int open_disk(struct write *w, struct err *err)
 static int verify(struct write *w, struct err *err)
 {
 	enter(w, DISK_PHASE_VERIFY);
-	if (streq(w->hex, w->sum.hex))
-		return 0;
-	_cleanup_(freep) char *url = disk_url_shown(w->options->fetch.urls[0]);
-	err_set(err, ERR_INVALID,
-		"the image %.120s has %s %s and %s was expected: correct the one that is wrong; the disk is left without a boot sector",
-		url, digest_name(w->sum.digest), w->hex, w->sum.hex);
-	return blame(w, DISK_FAULT_CHECKSUM, err_value(err));
+	return check_digest(w, "the disk is left without a boot sector", err);
 }
 
 static int commit(struct write *w, struct disk_image_result *ret, struct err *err)
@@ -497,31 +642,38 @@ static int commit(struct write *w, struct disk_image_result *ret, struct err *er
 	return 0;
 }
 
-static void write_done(struct write *w)
+/* All that belongs to one reading of the image. */
+static void pass_done(struct write *w)
 {
-	disk_qdecode_free(w->qdecode);
-	disk_qmap_free(w->map);
-	disk_unpack_free(w->unpack);
-	disk_sink_close(w->sink);
-	disk_ring_free(w->ring);
-	disk_fetch_close(w->fetch);
-	disk_dev_reread(&w->dev);
-	disk_dev_close(&w->dev);
+	w->qdecode = disk_qdecode_free(w->qdecode);
+	w->map = disk_qmap_free(w->map);
+	w->unpack = disk_unpack_free(w->unpack);
+	w->sink = disk_sink_close(w->sink);
+	w->ring = disk_ring_free(w->ring);
+	w->fetch = disk_fetch_close(w->fetch);
 	if (w->head != w->probe)
 		free(w->head);
 	free(w->probe);
 	free(w->scratch);
+	w->head = w->probe = w->scratch = NULL;
+	w->probe_len = w->head_len = 0;
+	w->served = w->offset = 0;
+	w->fault = DISK_FAULT_NONE;
+	atomic_store(&w->progress->received, 0);
+	atomic_store(&w->progress->total, 0);
+	atomic_store(&w->progress->written, 0);
 }
 
-static int run(struct write *w, struct disk_image_result *ret, struct err *err)
+static int pass(struct write *w, struct err *err)
 {
+	struct disk_fetch_options fetch = w->options->fetch;
+	fetch.any_validator = w->any_validator;
+	fetch.trouble = on_trouble;
+	fetch.trouble_data = w;
 	enter(w, DISK_PHASE_PROBE);
-	int r = disk_fetch_open(&w->options->fetch, &w->fetch, err);
+	int r = disk_fetch_open(&fetch, &w->fetch, err);
 	if (r < 0)
 		return blame(w, DISK_FAULT_REQUEST, r);
-	r = disk_dev_open_wait(w->options->device, DEVICE_TRIES, &w->dev, err);
-	if (r < 0)
-		return blame(w, DISK_FAULT_DEVICE, r);
 	r = resolve_sum(w, err);
 	if (r == 0)
 		r = probe(w, err);
@@ -531,9 +683,40 @@ static int run(struct write *w, struct disk_image_result *ret, struct err *err)
 		r = open_disk(w, err);
 	if (r == 0)
 		r = stream(w, err);
-	if (r == 0)
-		r = verify(w, err);
+	return r == 0 ? verify(w, err) : r;
+}
+
+static int run(struct write *w, struct disk_image_result *ret, struct err *err)
+{
+	int r = disk_dev_open_wait(w->options->device, DEVICE_TRIES, &w->dev, err);
+	if (r < 0)
+		return blame(w, DISK_FAULT_DEVICE, r);
+	r = pass(w, err);
+	/* Mirrors behind one name give the same file other names. What was read is not joined to
+	 * it: all is read once more, and what it is called does not count then, but its checksum.
+	 */
+	if (r < 0 && err->kind == ERR_CONFLICT) {
+		log_warn("reading the image from its start again", "error", err->text);
+		pass_done(w);
+		w->any_validator = true;
+		err_clear(err);
+		r = pass(w, err);
+	}
 	return r == 0 ? commit(w, ret, err) : r;
+}
+
+/* The counts of the last pass stay for whoever asks. */
+static void write_done(struct write *w)
+{
+	uint64_t received = atomic_load(&w->progress->received);
+	uint64_t total = atomic_load(&w->progress->total);
+	uint64_t written = atomic_load(&w->progress->written);
+	pass_done(w);
+	atomic_store(&w->progress->received, received);
+	atomic_store(&w->progress->total, total);
+	atomic_store(&w->progress->written, written);
+	disk_dev_reread(&w->dev);
+	disk_dev_close(&w->dev);
 }
 
 int disk_image_write(const struct disk_image_options *options, struct disk_image_result *ret,
@@ -549,11 +732,14 @@ int disk_image_write(const struct disk_image_options *options, struct disk_image
 	atomic_store(&w.progress->received, 0);
 	atomic_store(&w.progress->total, 0);
 	atomic_store(&w.progress->written, 0);
+	disk_progress_tell(w.progress, 0, 0, NULL);
 	int r = run(&w, ret, &local);
+	enum disk_fault fault = w.fault ? w.fault : DISK_FAULT_DEVICE;
 	write_done(&w);
+	disk_progress_tell(w.progress, 0, 0, NULL);
 	enter(&w, DISK_PHASE_IDLE);
 	if (r == 0)
 		return 0;
-	*ret_fault = w.fault ? w.fault : DISK_FAULT_DEVICE;
+	*ret_fault = fault;
 	return err_copy(err, &local);
 }

@@ -15,6 +15,10 @@
 
 enum { DISK_IMAGE_MEMORY = 36 * 1024 * 1024, DISK_IMAGE_RING = 4 };
 
+/* memory_limit for a machine that has so much to give: half of it, and DISK_IMAGE_MEMORY at least,
+ * as on a machine that does not say. A limit, not a reservation: what needs less takes less. */
+size_t disk_image_memory(uint64_t free_bytes);
+
 /* Which side is to blame: what the protocol calls the type of an error. */
 enum disk_fault {
 	DISK_FAULT_NONE,
@@ -36,14 +40,26 @@ enum disk_phase {
 	_DISK_PHASE_MAX,
 };
 
+/* The last attempt to read failed, and another will be made. */
+struct disk_trouble {
+	unsigned attempt, attempts; /* 0: none */
+	char text[320];
+};
+
 /* Any thread may look. */
 struct disk_progress {
 	_Atomic int phase;
-	_Atomic uint64_t received; /* bytes of the image as served */
-	_Atomic uint64_t total;	   /* 0: unknown */
-	_Atomic uint64_t written;  /* to the disk, zeros included */
-	_Atomic bool cancel;	   /* set it to give up */
+	_Atomic uint64_t received;   /* bytes of the image as served */
+	_Atomic uint64_t total;	     /* 0: unknown */
+	_Atomic uint64_t written;    /* to the disk, zeros included */
+	_Atomic bool cancel;	     /* set it to give up */
+	struct disk_trouble trouble; /* by the two functions below */
 };
+
+/* any thread; NULL or "": none */
+void disk_progress_tell(struct disk_progress *p, unsigned attempt, unsigned attempts,
+			const char *trouble);
+struct disk_trouble disk_progress_trouble(struct disk_progress *p); /* any thread */
 
 const char *disk_phase_name(int phase);
 

@@ -283,6 +283,18 @@ bool disk_qmap_next_hole(const struct disk_qmap *m, uint64_t from, uint64_t *ret
 	return true;
 }
 
+bool disk_qmap_find(const struct disk_qmap *m, uint32_t guest, struct disk_qextent *ret)
+{
+	for (size_t i = m->first; i < m->count; i++) {
+		const struct disk_qextent *e = &m->extents[i];
+		if (e->guest != guest || (e->kind != DISK_Q_DATA && e->kind != DISK_Q_PACKED))
+			continue;
+		*ret = *e;
+		return true;
+	}
+	return false;
+}
+
 bool disk_qmap_pending(const struct disk_qmap *m)
 {
 	return m->pending > 0;

@@ -57,5 +57,7 @@ bool disk_qmap_table_same(const struct disk_qmap *m, const struct disk_qextent *
 /* Next run of guest clusters without data, from *cluster on; false: none. */
 bool disk_qmap_next_hole(const struct disk_qmap *m, uint64_t from, uint64_t *ret_first,
 			 uint64_t *ret_count);
+/* Where a guest cluster is, if it has data. */
+bool disk_qmap_find(const struct disk_qmap *m, uint32_t guest, struct disk_qextent *ret);
 /* Stream mode: tables are still to come. */
 bool disk_qmap_pending(const struct disk_qmap *m);

@@ -315,8 +315,57 @@ int disk_table_check_head(const uint8_t *head, size_t len, uint32_t sector, bool
 	if (mbr_parse(head, len, &m) == 0 && mbr_count(&m) > 0 && !mbr_is_protective(&m))
 		return 0;
 	return err_set(
-		err, ERR_INVALID,
+		err, ERR_NOT_FOUND,
 		"the image has no partition: it must be a whole disk with a partition table");
+}
+
+bool disk_table_undecided(const uint8_t *head, size_t len)
+{
+	if (len < MBR_SIZE)
+		return true;
+	for (uint32_t sector = 512; sector <= SECTOR_MAX; sector *= 8) {
+		struct gpt_header h;
+		if (len < 2 * (size_t)sector)
+			return true;
+		if (gpt_parse_header(head + sector, sector, 1, &h) < 0)
+			continue;
+		uint64_t end = h.entries_lba < DISK_BLOCK
+				       ? h.entries_lba * sector + gpt_table_size(&h, sector)
+				       : UINT64_MAX;
+		/* What is not within a block will not be found later either. */
+		return end > len && end <= DISK_BLOCK;
+	}
+	return false;
+}
+
+static uint64_t gpt_end(const uint8_t *head, size_t len, uint32_t sector)
+{
+	struct gpt_header h;
+	struct gpt g;
+	uint64_t end = 0;
+	if (head_gpt(head, len, sector) <= 0 ||
+	    gpt_parse_header(head + sector, sector, 1, &h) < 0 ||
+	    gpt_parse(&h, head + h.entries_lba * sector, gpt_table_size(&h, sector), sector, &g) <
+		    0)
+		return 0;
+	for (uint32_t i = 0; i < g.header.entry_count; i++)
+		if (gpt_entry_used(&g.entries[i]) && g.entries[i].last < UINT64_MAX / SECTOR_MAX)
+			end = MAX(end, (g.entries[i].last + 1) * sector);
+	gpt_done(&g);
+	return end;
+}
+
+uint64_t disk_table_end(const uint8_t *head, size_t len, uint32_t sector)
+{
+	uint64_t end = gpt_end(head, len, sector);
+	struct mbr m;
+	/* An MBR does not say for which sectors it was made. */
+	if (end > 0 || sector != 512 || mbr_parse(head, len, &m) < 0 || mbr_is_protective(&m))
+		return end;
+	for (size_t i = 0; i < MBR_PRIMARY_MAX; i++)
+		if (m.parts[i].type != MBR_TYPE_EMPTY && m.parts[i].sectors > 0)
+			end = MAX(end, ((uint64_t)m.parts[i].start + m.parts[i].sectors) * sector);
+	return end;
 }
 
 bool disk_table_backup_of(const uint8_t *head, size_t len, uint64_t *ret_end)

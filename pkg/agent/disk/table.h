@@ -40,8 +40,13 @@ int disk_table_fix(const struct disk_dev *d, struct disk_table *t, struct err *e
 int disk_table_add_last(const struct disk_dev *d, struct disk_table *t, uint64_t len,
 			const struct gpt_guid *id, struct disk_part *ret, struct err *err);
 
-/* On the first bytes of an image. Is there a partition at all, for sectors of this size? */
+/* On the first bytes of an image. Is there a partition at all, for sectors of this size? No table
+ * of either kind is ERR_NOT_FOUND. */
 int disk_table_check_head(const uint8_t *head, size_t len, uint32_t sector, bool *ret_gpt,
 			  struct err *err);
+/* More bytes are needed to answer that. */
+bool disk_table_undecided(const uint8_t *head, size_t len);
+/* Where the last partition ends, in bytes; 0: unknown. */
+uint64_t disk_table_end(const uint8_t *head, size_t len, uint32_t sector);
 /* End of the backup GPT header, in bytes; false: no GPT. */
 bool disk_table_backup_of(const uint8_t *head, size_t len, uint64_t *ret_end);

@@ -17,6 +17,7 @@ enum {
 	ZSTD_WINDOW_LOG_MIN = 10,
 	ZSTD_WINDOW_LOG_MAX = 31,
 	ZSTD_OVERHEAD = 1024 * 1024,
+	SKIPPABLE_HEAD = 8,
 	MIB = 1024 * 1024
 };
 
@@ -26,6 +27,7 @@ struct disk_unpack {
 	z_stream gzip;
 	lzma_stream xz;
 	ZSTD_DStream *zstd;
+	size_t memory_limit;
 };
 
 static const struct {
@@ -44,12 +46,35 @@ enum disk_packing disk_packing_detect(const void *data, size_t len)
 	for (size_t i = DISK_GZIP; i < ARRAY_SIZE(packings); i++)
 		if (len >= packings[i].len && memcmp(data, packings[i].magic, packings[i].len) == 0)
 			return (enum disk_packing)i;
-	return DISK_PLAIN;
+	/* RFC 8878, 3.1.2: pzstd and the seekable format begin with a skippable frame. */
+	const uint8_t *b = data;
+	bool skippable = len >= 4 && (b[0] & 0xf0) == 0x50 && memcmp(b + 1, "\x2a\x4d\x18", 3) == 0;
+	return skippable ? DISK_ZSTD : DISK_PLAIN;
 }
 
 const char *disk_packing_name(enum disk_packing p)
 {
 	return packings[p].name;
+}
+
+/* Of the first frame that is not skipped; others may follow. */
+static uint64_t zstd_least(const uint8_t *head, size_t len)
+{
+	while (len >= SKIPPABLE_HEAD && (head[0] & 0xf0) == 0x50) {
+		size_t size = SKIPPABLE_HEAD + ((size_t)head[4] | (size_t)head[5] << 8 |
+						(size_t)head[6] << 16 | (size_t)head[7] << 24);
+		if (size >= len)
+			return 0;
+		head += size;
+		len -= size;
+	}
+	unsigned long long n = ZSTD_getFrameContentSize(head, len);
+	return n == ZSTD_CONTENTSIZE_ERROR || n == ZSTD_CONTENTSIZE_UNKNOWN ? 0 : n;
+}
+
+uint64_t disk_unpack_least(enum disk_packing p, const void *head, size_t len)
+{
+	return p == DISK_ZSTD ? zstd_least(head, len) : 0;
 }
 
 /* The window is nearly all that the decoder needs; its logarithm is what can be limited. */
@@ -70,6 +95,7 @@ struct disk_unpack *disk_unpack_new(enum disk_packing p, size_t memory_limit)
 	struct disk_unpack *u = xcalloc(1, sizeof(*u));
 	bool ok = true;
 	u->packing = p;
+	u->memory_limit = memory_limit;
 	u->xz = (lzma_stream)LZMA_STREAM_INIT;
 	switch (p) {
 	case DISK_PLAIN:
@@ -158,11 +184,13 @@ static int xz_result(struct disk_unpack *u, lzma_ret r, struct err *err)
 		return 0;
 	}
 	if (r == LZMA_MEMLIMIT_ERROR)
-		return err_set(err, ERR_LIMIT,
-			       "unpacking the image's xz stream needs %llu MiB of memory and %llu "
-			       "MiB are allowed: compress it with \"xz -8\" or less, or with zstd",
-			       (unsigned long long)lzma_memusage(&u->xz) / MIB + 1,
-			       (unsigned long long)lzma_memlimit_get(&u->xz) / MIB);
+		return err_set(
+			err, ERR_LIMIT,
+			"unpacking the image's xz stream needs %llu MiB of memory and %llu "
+			"MiB are allowed (half of what the machine has free): compress it with "
+			"\"xz -8\" or less, or with zstd",
+			(unsigned long long)lzma_memusage(&u->xz) / MIB + 1,
+			(unsigned long long)lzma_memlimit_get(&u->xz) / MIB);
 	return bad_stream(u, r == LZMA_OPTIONS_ERROR ? "unknown options" : "bad data", err);
 }
 
@@ -200,8 +228,10 @@ static int step_zstd(struct disk_unpack *u, const uint8_t **in, size_t *in_len, 
 	}
 	if (strstr(ZSTD_getErrorName(r), "memory"))
 		return err_set(err, ERR_LIMIT,
-			       "unpacking the image's zstd stream needs more memory than is "
-			       "allowed: compress it without --long and --ultra");
+			       "unpacking the image's zstd stream needs more memory than the %zu "
+			       "MiB that are allowed (half of what the machine has free): "
+			       "compress it without --long and --ultra",
+			       u->memory_limit / MIB);
 	return bad_stream(u, ZSTD_getErrorName(r), err);
 }
 

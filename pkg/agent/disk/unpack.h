@@ -14,6 +14,9 @@ struct disk_unpack;
 enum disk_packing disk_packing_detect(const void *data, size_t len);
 const char *disk_packing_name(enum disk_packing p); /* "gzip"; "" for plain */
 
+/* So many bytes come out at least, by what stands in the stream's head; 0: it does not say. */
+uint64_t disk_unpack_least(enum disk_packing p, const void *head, size_t len);
+
 /* Plain has no unpacker. */
 struct disk_unpack *disk_unpack_new(enum disk_packing p, size_t memory_limit);
 struct disk_unpack *disk_unpack_free(struct disk_unpack *u);

@@ -81,6 +81,21 @@ char *hw_read(const char *root, const char *fmt, ...)
 	return path_fits ? load_text(path) : NULL;
 }
 
+void hw_each_line(const char *root, void (*fn)(void *data, char *line), void *data, const char *fmt,
+		  ...)
+{
+	PATH_FROM(path, root, fmt);
+	FILE *f = path_fits ? fopen(path, "re") : NULL;
+	_cleanup_(freep) char *line = NULL;
+	size_t cap = 0;
+	while (f && getline(&line, &cap, f) >= 0) {
+		line[strcspn(line, "\n")] = '\0';
+		fn(data, line);
+	}
+	if (f)
+		fclose(f);
+}
+
 bool hw_read_u64(const char *root, uint64_t *ret, const char *fmt, ...)
 {
 	PATH_FROM(path, root, fmt);
@@ -93,6 +108,13 @@ uint64_t hw_peak_memory(const char *root)
 	_cleanup_(freep) char *status = hw_read(root, "/proc/self/status");
 	const char *line = status ? strstr(status, "VmHWM:") : NULL;
 	return line ? strtoull(line + strlen("VmHWM:"), NULL, 10) * 1024 : 0;
+}
+
+uint64_t hw_free_memory(const char *root)
+{
+	_cleanup_(freep) char *info = hw_read(root, "/proc/meminfo");
+	const char *line = info ? strstr(info, "\nMemAvailable:") : NULL;
+	return line ? strtoull(line + strlen("\nMemAvailable:"), NULL, 10) * 1024 : 0;
 }
 
 bool hw_exists(const char *root, const char *fmt, ...)

@@ -22,16 +22,21 @@ struct httpd {
 	/* Set before start; may be changed between requests. */
 	const void *data;
 	size_t len;
-	const char *etag; /* NULL: none */
-	bool no_range;	  /* always 200 and all */
-	bool no_length;	  /* HTTP/1.0 style: the end is the close */
-	size_t die_after; /* of the whole file answer: cut the connection there; 0: never */
-	int die_times;	  /* how often */
-	int status;	  /* 0: as it should be */
+	const char *etag;	  /* NULL: none */
+	const char *etag_later;	  /* from the third request on: another server behind the name */
+	bool pin_is_all;	  /* If-Range with an ETag is always answered with 200 */
+	bool strict_range;	  /* 416 for a range that ends behind the end */
+	const char *locations[2]; /* redirects, in turn */
+	bool no_range;		  /* always 200 and all */
+	bool no_length;		  /* HTTP/1.0 style: the end is the close */
+	size_t die_after;	  /* of the whole file answer: cut the connection there; 0: never */
+	int die_times;		  /* how often */
+	int status;		  /* 0: as it should be */
 	const char *text_path, *text; /* a second file */
 	const char *want_header;      /* 403 without this line */
+	int fails_first;	      /* so many requests get `status`; 0: all */
 	/* Results. */
-	_Atomic int requests, ranged;
+	_Atomic int requests, ranged, pinned;
 	_Atomic uint64_t sent;
 	/* Own. */
 	int fd;
@@ -67,10 +72,27 @@ static inline bool httpd_answer(struct httpd *s, int fd, const char *head)
 	const char *pin = strcasestr(head, "\r\nIf-Range: ");
 	char line[64], out[512];
 	bool partial = range && !s->no_range && sscanf(range + 15, "%llu-%llu", &a, &b) >= 1;
-	atomic_fetch_add(&s->requests, 1);
-	if (pin && s->etag && strncmp(pin + 12, s->etag, strlen(s->etag)) != 0)
+	int number = atomic_fetch_add(&s->requests, 1);
+	const char *etag = s->etag_later && number >= 2 ? s->etag_later : s->etag;
+	if (pin && etag && (s->pin_is_all || strncmp(pin + 12, etag, strlen(etag)) != 0))
 		partial = false;
-	int status = s->status ? s->status : partial ? 206 : 200;
+	if (pin)
+		atomic_fetch_add(&s->pinned, 1);
+	if (s->locations[0]) {
+		snprintf(out, sizeof(out),
+			 "HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n",
+			 s->locations[s->locations[1] ? number % 2 : 0]);
+		return httpd_send(fd, out, strlen(out));
+	}
+	if (range && s->strict_range && b >= s->len && strncmp(range + 15, "0-", 2) == 0) {
+		snprintf(
+			out, sizeof(out),
+			"HTTP/1.1 416 No\r\nContent-Range: bytes */%zu\r\nContent-Length: 0\r\n\r\n",
+			s->len);
+		return httpd_send(fd, out, strlen(out));
+	}
+	bool fails = s->status && (!s->fails_first || number < s->fails_first);
+	int status = fails ? s->status : partial ? 206 : 200;
 	if (s->want_header && !strstr(head, s->want_header))
 		status = 403;
 	if (s->text_path && strncmp(head + 4, s->text_path, strlen(s->text_path)) == 0) {
@@ -96,7 +118,7 @@ static inline bool httpd_answer(struct httpd *s, int fd, const char *head)
 	if (!s->no_length)
 		snprintf(length, sizeof(length), "Content-Length: %zu\r\n", to - from);
 	snprintf(out, sizeof(out), "HTTP/1.1 %d OK\r\n%s%s%s%s%s\r\n", status, length, line,
-		 s->etag ? "ETag: " : "", s->etag ? s->etag : "", s->etag ? "\r\n" : "");
+		 etag ? "ETag: " : "", etag ? etag : "", etag ? "\r\n" : "");
 	bool die = data == s->data && s->die_after && to == s->len && s->die_times > 0 &&
 		   to - from > s->die_after;
 	if (die) {
@@ -120,6 +142,10 @@ static inline void *httpd_serve(void *arg)
 			break;
 		len += (size_t)n;
 		head[len] = '\0';
+		if (head[0] == 0x16) { /* a ClientHello, answered as servers do */
+			httpd_send(c->fd, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
+			break;
+		}
 		if (!strstr(head, "\r\n\r\n"))
 			continue;
 		if (!httpd_answer(c->server, c->fd, head))

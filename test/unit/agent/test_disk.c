@@ -33,7 +33,7 @@ static char output[262144];
 static int shell(const char *fmt, ...) _printf_(1, 2);
 static int shell(const char *fmt, ...)
 {
-	char command[2048];
+	char command[4096];
 	size_t n = (size_t)snprintf(command, sizeof(command), "cd %s && ( ", dir);
 	va_list ap;
 	va_start(ap, fmt);
@@ -137,6 +137,142 @@ static void test_wipe(void **state)
 	assert_int_not_equal(shell("grep -c LABELONE disk"), 0);
 	assert_int_not_equal(shell("grep -c SKUL disk"), 0);
 	assert_int_equal(shell("grep -c keepme disk"), 0); /* data stay: this is no erase */
+}
+
+/* Each format that leaves something behind, made by its own tool where one is packaged, else by its
+ * document: libblkid sees it, and then nothing. Wherever the copies are. */
+static void test_wipe_leaves_nothing(void **state)
+{
+	(void)state;
+	/* Bytes at an offset, which may be negative: from the end. */
+#define PUT                                                                                                              \
+	"python3 -c 'import sys,os\nf=open(\"disk\",\"r+b\")\nfor a in sys.argv[1:]:\n o,b=a.split(\":\",1); o=int(o); " \
+	"f.seek(o if o>=0 else os.path.getsize(\"disk\")+o); f.write(b.encode().decode(\"unicode_escape\").encode(\"latin1\"))' "
+#define LUKS " -q --key-file key --pbkdf pbkdf2 --pbkdf-force-iterations 1000 luksFormat "
+#define UBER(label)                                                                                \
+	"$((" label "+131072)):'\\x0c\\xb1\\xba' $((" label                                        \
+	"+132096)):'\\x0c\\xb1\\xba' $((" label "+133120)):'\\x0c\\xb1\\xba' $((" label            \
+	"+134144)):'\\x0c\\xb1\\xba' "
+	static const struct {
+		const char *needs, *size, *make, *type;
+	} rows[] = {
+		{ "mkfs.ext4", "64M", "mkfs.ext4 -q disk", "ext4" },
+		{ "mkfs.ext4", "64M", "mkfs.ext4 -q -O journal_dev disk", "jbd" },
+		{ "mkfs.xfs", "400M", "mkfs.xfs -q disk", "xfs" },
+		{ "mkfs.btrfs", "300G", "mkfs.btrfs -q disk", "btrfs" },
+		{ "mkfs.vfat", "64M", "mkfs.vfat -F 32 disk", "vfat" },
+		{ "mkfs.exfat", "64M", "mkfs.exfat disk", "exfat" },
+		{ "mkntfs", "64M", "mkntfs -q -F -Q disk", "ntfs" },
+		{ "mkfs.f2fs", "128M", "mkfs.f2fs -q disk", "f2fs" },
+		{ "mkfs.jfs", "64M", "mkfs.jfs -q disk", "jfs" },
+		{ "mkfs.nilfs2", "300M", "mkfs.nilfs2 -q disk", "nilfs2" },
+		{ "mkfs.reiserfs", "64M", "mkfs.reiserfs -q -f disk", "reiserfs" },
+		{ "mkfs.gfs2", "300M", "mkfs.gfs2 -q -O -p lock_nolock -j 1 disk", "gfs2" },
+		{ "mkfs.ocfs2", "5G", "mkfs.ocfs2 -q -M local -N 1 -F disk", "ocfs2" },
+		{ "mkfs.minix", "64M", "mkfs.minix disk", "minix" },
+		{ "mkfs.bfs", "64M", "mkfs.bfs disk", "bfs" },
+		{ "mkudffs", "64M", "mkudffs -b 512 disk", "udf" },
+		{ "mkudffs", "64M", "mkudffs -b 4096 disk", "udf" },
+		{ "mksquashfs", "0", "mksquashfs key disk -noappend", "squashfs" },
+		{ "mkfs.erofs", "0", "mkdir -p e; cp key e; mkfs.erofs disk e", "erofs" },
+		{ "mkfs.cramfs", "0", "mkdir -p e; cp key e; mkfs.cramfs e disk", "cramfs" },
+		{ "xorriso", "0", "xorriso -as mkisofs -o disk key", "iso9660" },
+		{ "mkswap", "64M", "mkswap disk", "swap" },
+		{ "mkswap", "64M", "mkswap -p 65536 disk", "swap" },
+		{ "cryptsetup", "64M", "cryptsetup" LUKS "--type luks1 disk", "crypto_LUKS" },
+		{ "cryptsetup", "64M", "cryptsetup" LUKS "--type luks2 disk", "crypto_LUKS" },
+		{ "cryptsetup", "64M",
+		  "cryptsetup" LUKS "--type luks2 --luks2-metadata-size 4m disk", "crypto_LUKS" },
+		{ "make-bcache", "64M", "make-bcache -B disk", "bcache" },
+		{ "make-bcache", "64M", "make-bcache -C disk", "bcache" },
+		{ "losetup", "64M",
+		  "set -e; command -v pvcreate; l=$(losetup -f --show disk); trap \"losetup -d $l\" EXIT; "
+		  "pvcreate --config \"devices{use_devicesfile=0 filter=[\\\"a|$l|\\\",\\\"r|.*|\\\"]}\" "
+		  "--metadatacopies 2 -ff -y $l",
+		  "LVM2_member" },
+		{ "sgdisk", "64M", "sgdisk -n 1:2048:+20M disk", "PTTYPE=\"gpt\"" },
+		{ "sfdisk", "64M", "echo ,20M | sfdisk -X dos disk", "PTTYPE=\"dos\"" },
+		{ "sfdisk", "64M", "echo ,20M | sfdisk -X sun disk", "PTTYPE=\"sun\"" },
+		{ "sfdisk", "64M", "echo ,20M | sfdisk -X sgi disk", "PTTYPE=\"sgi\"" },
+		/* By their documents: no tool, or none that works on a file. */
+		{ "python3", "1010G",
+		  PUT
+		  "0:'bluestore block device\\n' 1073741824:'bluestore block device\\n' "
+		  "10737418240:'bluestore block device\\n' 107374182400:'bluestore block device\\n' "
+		  "1073741824000:'bluestore block device\\n'",
+		  "ceph_bluestore" },
+		{ "python3", "64M", PUT "-65536:'\\xfc\\x4e\\x2b\\xa9\\0\\0\\0\\0\\x5a\\0\\0\\0'",
+		  "linux_raid_member" },
+		{ "python3", "64M", PUT UBER("0") UBER("262144") UBER("-524288") UBER("-262144"),
+		  "zfs_member" },
+		{ "python3", "64M", PUT "-1580544:'Promise Technology, Inc.'",
+		  "promise_fasttrack_raid_member" },
+		{ "python3", "64M", PUT "-1024:'Intel Raid ISM Cfg Sig. 1.1.00'",
+		  "isw_raid_member" },
+		{ "python3", "64M", PUT "-512:'$XIDE$'", "lsi_mega_raid_member" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct disk_dev d;
+		struct err err = { 0 };
+		if (!have(rows[i].needs))
+			continue;
+		if (strstr(rows[i].make, "losetup") && geteuid() != 0) {
+			print_message("skipped: %s needs root\n", rows[i].type);
+			continue;
+		}
+		if (shell("export PATH=$PATH:/sbin:/usr/sbin; rm -rf disk e; echo secret >key; "
+			  "truncate -s %s disk; %s",
+			  rows[i].size, rows[i].make) != 0)
+			fail_msg("%s: %s", rows[i].make, output);
+		/* What is there before, by the type alone: the test would see it. */
+		shell("truncate -s %%4096 disk; truncate -s '>8M' disk; blkid -p disk");
+		if (!strstr(output, rows[i].type))
+			fail_msg("%s: %s", rows[i].make, output);
+		open_disk(&d);
+		assert_int_equal(disk_wipe_metadata(&d, false, &err), 0);
+		disk_dev_close(&d);
+		if (shell("blkid -p disk; test $? = 2 && wipefs --noheadings disk && "
+			  "test -z \"$(wipefs --noheadings disk)\"") != 0)
+			fail_msg("%s: left: %s", rows[i].make, output);
+		/* Copies are no use to libblkid, but to the format's own tools: all data that are
+		 * left at their places are holes. */
+		if (shell("python3 - <<'X'\n"
+			  "import os\nf=open('disk','rb'); n=os.path.getsize('disk'); G=1<<30\n"
+			  "for at in [x*G for x in (1,4,10,16,64,100,256,1000,1024)]+[64<<20,4<<20,2<<20,1<<20]:\n"
+			  "  f.seek(at); b=f.read(4096) if at<n else b''\n"
+			  "  for m in (b'bluestore',b'OCFSV2',b'_BHRfS_M',b'SKUL',b'XFSB'):\n"
+			  "    assert m not in b,(at,m)\n"
+			  "X\n") != 0)
+			fail_msg("%s: left: %s", rows[i].make, output);
+	}
+	shell("rm -rf disk e");
+}
+
+/* A BlueStore as ceph-volume makes it: on one logical volume that begins where the physical
+ * volume's data begin, 1 MiB behind the partition's begin. */
+static void test_wipe_bluestore_on_lvm(void **state)
+{
+	(void)state;
+	struct disk_dev d;
+	struct err err = { 0 };
+	assert_int_equal(
+		shell("rm -f disk; truncate -s 12G disk; python3 - <<'X'\n"
+		      "import struct\nf=open('disk','r+b'); G=1<<30; M=1<<20\n"
+		      "f.seek(512); f.write(b'LABELONE'+struct.pack('<QII',1,0,32)+b'LVM2 001'+"
+		      "b'u'*32+struct.pack('<QQQQQ',12*G,M,0,0,0))\n"
+		      "for at in (0,G,10*G):\n  f.seek(M+at); f.write(b'bluestore block device\\n')\n"
+		      "X\n"),
+		0);
+	open_disk(&d);
+	assert_int_equal(disk_wipe_metadata(&d, true, &err), 0);
+	disk_dev_close(&d);
+	assert_int_equal(
+		shell("python3 - <<'X'\n"
+		      "f=open('disk','rb'); G=1<<30; M=1<<20\n"
+		      "for at in (0,G,10*G):\n  f.seek(M+at); assert f.read(4096)==bytes(4096),at\n"
+		      "X\n"),
+		0);
+	shell("rm -f disk");
 }
 
 static void test_guard(void **state)
@@ -461,6 +597,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dev),
 		cmocka_unit_test(test_wipe),
+		cmocka_unit_test(test_wipe_leaves_nothing),
+		cmocka_unit_test(test_wipe_bluestore_on_lvm),
 		cmocka_unit_test(test_guard),
 		cmocka_unit_test(test_config_drive_gpt),
 		cmocka_unit_test(test_config_drive_named_partition),

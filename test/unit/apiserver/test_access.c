@@ -286,21 +286,32 @@ static void test_who_am_i(void **state)
 static void test_impersonation(void **state)
 {
 	struct server *s = *state;
-	struct api_request request = { .method = "GET",
-				       .path = WIDGETS,
-				       .query = "",
-				       .content_type = "",
-				       .accept = "",
-				       .user = "root",
-				       .groups = admin,
-				       .impersonate = "bob",
-				       .body = "" };
-	answer_done(&last);
-	apiserver_handle(s->api, &request, &test_front, &last);
-	settle(s);
-	assert_failure(403, "Forbidden",
-		       "users \"bob\" is forbidden: User \"root\" cannot impersonate resource "
-		       "\"users\" in API group \"\" at the cluster scope");
+	static const struct {
+		const char *path, *who, *text;
+	} rows[] = {
+		{ WIDGETS, "bob",
+		  "cannot impersonate-on:user-info:list resource \"widgets\" in API group \"test.ingot.dev\" " },
+		{ WIDGETS, "", "cannot impersonate-on:user-info:list resource " },
+		{ WIDGETS, "system:node:a", "cannot impersonate-on:arbitrary-node:list resource " },
+		{ WIDGETS, "system:serviceaccount:a:b",
+		  "cannot impersonate-on:serviceaccount:list resource " },
+		{ "/version", "bob", "cannot impersonate-on:user-info:get path \"/version\"" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct api_request request = { .method = "GET",
+					       .path = rows[i].path,
+					       .query = "",
+					       .content_type = "",
+					       .accept = "",
+					       .user = "root",
+					       .groups = admin,
+					       .impersonate = rows[i].who,
+					       .body = "" };
+		answer_done(&last);
+		apiserver_handle(s->api, &request, &test_front, &last);
+		settle(s);
+		assert_failure(403, "Forbidden", rows[i].text);
+	}
 }
 
 #define access_test(f) cmocka_unit_test_setup_teardown(f, server_set_up, reset)

@@ -161,10 +161,15 @@ static void test_merge(void **state)
 	(void)state;
 	assert_merged("{'size':1,'name':'a'}", "{'size':2,'on':true}",
 		      "{'size':2,'name':'a','on':true}");
-	assert_merged("{'tags':['b','a']}", "{'tags':['c','a']}", "{'tags':['b','a','c']}");
+	assert_merged("{'tags':['b','a']}", "{'tags':['c','a']}", "{'tags':['b','c','a']}");
 	assert_merged("{'parts':[{'port':1,'proto':'TCP','count':1}]}",
 		      "{'parts':[{'port':2},{'port':1,'count':5}]}",
-		      "{'parts':[{'port':1,'proto':'TCP','count':5},{'port':2}]}");
+		      "{'parts':[{'port':2},{'port':1,'proto':'TCP','count':5}]}");
+	/* What both have in the order of the second, what the first has alone where it stood. */
+	assert_merged("{'tags':['a','b','c','d']}", "{'tags':['d','x','b']}",
+		      "{'tags':['a','c','d','x','b']}");
+	assert_merged("{'tags':['a','b','c']}", "{'tags':['c','b','a']}", "{'tags':['c','b','a']}");
+	assert_merged("{'tags':['a','b']}", "{'tags':['c','d']}", "{'tags':['a','b','c','d']}");
 	assert_merged("{'plain':[{'a':1}],'whole':{'a':'x'}}", "{'plain':[],'whole':{}}",
 		      "{'plain':[],'whole':{}}");
 	assert_merged("{'labels':{'a':'1'}}", "{'labels':null}", "{'labels':{'a':'1'}}");
@@ -206,7 +211,7 @@ static void test_what_cannot_be_applied(void **state)
 		{ "{'odd':1}", ".odd: field not declared in schema" },
 		{ "{'whole':{'z':1}}", ".whole.z: field not declared in schema" },
 		{ "{'plain':[{'b':1}]}", ".plain[0].b: field not declared in schema" },
-		{ "{'size':'x'}", ".size: expected numeric (int or float), got \"x\"" },
+		{ "{'size':'x'}", ".size: expected numeric (int or float), got string" },
 		{ "{'name':5}", ".name: expected string, got 5" },
 		{ "{'on':'true'}", ".on: expected boolean, got \"true\"" },
 		{ "{'labels':[]}", ".labels: expected map, got []" },
@@ -219,12 +224,18 @@ static void test_what_cannot_be_applied(void **state)
 		  ".tags: element 1: associative list without keys has an element that's a map type" },
 		{ "{'parts':[{'port':1},{'port':1,'proto':'TCP'}]}",
 		  ".parts: duplicate entries for key [port=1,proto=\"TCP\"]" },
-		{ "{'parts':[{'proto':'UDP'}]}",
-		  ".parts: element 0: associative list with keys has an element that omits key field \"port\" (and doesn't have default value)" },
+		/* One of the keys is enough, be it a default. */
+		{ "{'parts':[{'proto':'UDP'},{'count':1}]}", NULL },
+		{ "{'parts':[{'port':1},{},{'proto':'TCP'}]}",
+		  ".parts: duplicate entries for key [proto=\"TCP\"]" },
+		{ "{'tags':['a',[],{}]}",
+		  ".tags: element 1: not supported: associative list with lists as elements" },
+		{ "{'tags':['a','a','a']}",
+		  "errors:\n  .tags: duplicate entries for key [=\"a\"]\n  .tags: duplicate entries for key [=\"a\"]" },
 		{ "{'parts':[{'port':'x'}]}",
-		  ".parts[port=\"x\",proto=\"TCP\"].port: expected numeric (int or float), got \"x\"" },
+		  ".parts[port=\"x\",proto=\"TCP\"].port: expected numeric (int or float), got string" },
 		{ "{'odd':1,'size':'x'}",
-		  "errors:\n  .odd: field not declared in schema\n  .size: expected numeric (int or float), got \"x\"" },
+		  "errors:\n  .odd: field not declared in schema\n  .size: expected numeric (int or float), got string" },
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -446,7 +457,7 @@ static void test_apply(void **state)
 	apply(&s, "b", false, "{'size':2}",
 	      "Apply failed with 1 conflict: conflict with \"a\": .size");
 	assert_managers(&s.managers,
-			"a Apply {'f:labels':{'f:x':{}},'f:size':{}}\nb Apply {'f:size':{}}\n");
+			"b Apply {'f:size':{}}\na Apply {'f:labels':{'f:x':{}},'f:size':{}}\n");
 	apply(&s, "b", true, "{'size':2}", "{'size':2,'labels':{'x':'1'}}");
 	assert_managers(&s.managers, "a Apply {'f:labels':{'f:x':{}}}\nb Apply {'f:size':{}}\n");
 	/* What is wanted no more goes, with what led there. */
@@ -541,6 +552,13 @@ static void test_time(void **state)
 	assert_int_equal(apply_merge(&a, &m, &now, &conflicts), 0);
 	assert_string_equal(m.items[0].time, "2026-01-01T00:00:00Z");
 	json_free(now);
+	/* Nor is it one that somebody else wants the same. */
+	a.writer.manager = "b";
+	assert_int_equal(apply_merge(&a, &m, &now, &conflicts), 0);
+	assert_null(m.items[1].time);
+	json_free(now);
+	a.writer.manager = "a";
+	a.force = true;
 	struct json *other = parse_quoted("{'size':2}");
 	a.config = other;
 	assert_int_equal(apply_merge(&a, &m, &now, &conflicts), 0);

@@ -211,7 +211,7 @@ static void test_definitions_that_are_refused(void **state)
 		{ "'scope':'Cluster','versions':[]",
 		  "must have exactly one version marked as storage version" },
 		{ "'scope':'Cluster','versions':[{'name':'v1','served':true,'storage':true}]",
-		  "spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required" },
+		  "spec.versions[0].schema.openAPIV3Schema: Required value" },
 		{ "'scope':'Cluster','versions':[{'name':'v1','served':true,'storage':true,'schema':{'openAPIV3Schema':"
 		  "{'type':'object','properties':{'a':{}}}}}]",
 		  "spec.versions[0].schema.openAPIV3Schema.properties[a].type: Required value: must not be empty for specified object fields" },

@@ -168,7 +168,7 @@ static void test_causes(void **state)
 	causes_format(&c, &text);
 	assert_string_equal(
 		text.data,
-		"[spec.x: Required value, spec.y: Invalid value: map[string]interface {}{\"a\":\"q\\\"\", \"b\":[]interface {}{1, interface {}(nil), true}}: is 5]");
+		"[spec.x: Required value, spec.y: Invalid value: {\"a\":\"q\\\"\",\"b\":[1,null,true]}: is 5]");
 	assert_string_equal(cause_type_name(CAUSE_NOT_SUPPORTED), "FieldValueNotSupported");
 	struct path p = { 0 };
 	path_member(&p, "spec");

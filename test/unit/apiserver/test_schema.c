@@ -184,10 +184,10 @@ static void test_embedded(void **state)
 	static const char bad[] =
 		"{'a':{'apiVersion':'v1','kind':'K','metadata':{'labels':{'b c':'d'}}}}";
 	check(s, "{'a':{'apiVersion':'v1','kind':'K','metadata':{'labels':{'b':1}}}}", NULL,
-	      "a.metadata: Invalid value: map[string]interface {}{\"labels\":map[string]interface {}{\"b\":1}}: "
+	      "a.metadata: Invalid value: {\"labels\":{\"b\":1}}: "
 	      "json: cannot unmarshal value into Go struct field ObjectMeta.metadata.labels of type map[string]string");
 	check(s, "{'a':{'apiVersion':1,'kind':null}}", NULL,
-	      "[a.apiVersion: Invalid value: 1: must be a string, a.kind: Invalid value: \"null\": must be a string]");
+	      "[a.apiVersion: Invalid value: 1: must be a string, a.kind: Invalid value: null: must be a string]");
 	check(s, "{'a':{'apiVersion':'v1','kind':'K','metadata':null}}", NULL, "");
 	check(s, bad, bad, "");
 	check(s, "{'a':{'apiVersion':'v1','kind':'K','x':'y','metadata':{'labels':{'b':'c'}}}}",

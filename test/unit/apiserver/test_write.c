@@ -88,7 +88,7 @@ static void test_metadata_rules(void **state)
 		422, "Invalid",
 		"metadata.labels: Invalid value: \"not ok\": a valid label must be an empty string or consist of");
 	ask(s, "POST", CONFIGS, "{'metadata':{'name':'a','labels':{'a/b/c':'x'}}}");
-	assert_failure(422, "Invalid", "a qualified name must consist of");
+	assert_failure(422, "Invalid", "a valid label key must consist of");
 	ask(s, "POST", CONFIGS, "{'metadata':{'name':'a','annotations':{'/x':'y'}}}");
 	assert_failure(422, "Invalid", "prefix part must be non-empty");
 	ask(s, "POST", CONFIGS, "{'metadata':{'name':'a','finalizers':['short']}}");
@@ -97,13 +97,13 @@ static void test_metadata_rules(void **state)
 	ask(s, "POST", CONFIGS,
 	    "{'metadata':{'name':'a','ownerReferences':[{'apiVersion':'v1','kind':'Secret','name':'x'}]}}");
 	assert_failure(422, "Invalid",
-		       "metadata.ownerReferences.uid: Invalid value: \"\": uid must not be empty");
+		       "metadata.ownerReferences.uid: Invalid value: \"\": must not be empty");
 	ask(s, "POST", CONFIGS, "{'metadata':{'name':'a','labels':{'x':5}}}");
 	assert_failure(
 		400, "BadRequest",
 		"ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot unmarshal");
 	ask(s, "POST", NAMESPACES, "{'metadata':{'name':'a.b'}}");
-	assert_failure(422, "Invalid", "a lowercase RFC 1123 label must consist of");
+	assert_failure(422, "Invalid", "Invalid value: \"a.b\": must not contain dots");
 	struct strbuf big = { 0 };
 	strbuf_adds(&big, "{'metadata':{'name':'a','annotations':{'x':'");
 	for (int i = 0; i < 262145; i++)
@@ -174,7 +174,7 @@ static void test_schema_faults(void **state)
 		  "spec.tags: Too many: 4: must have at most 3 items" },
 		{ ",'tags':['a','a']", "spec.tags[1]: Duplicate value: \"a\"" },
 		{ ",'parts':[{'name':'a'},{'name':'a'}]",
-		  "spec.parts[1]: Duplicate value: map[string]interface {}{\"name\":\"a\"}" },
+		  "spec.parts[1]: Duplicate value: {\"name\":\"a\"}" },
 		{ ",'parts':[{}]", "spec.parts[0].name: Required value" },
 		{ ",'tags':'a'",
 		  "spec.tags: Invalid value: \"string\": spec.tags in body must be of type array: \"string\"" },
@@ -287,7 +287,7 @@ static void test_update_and_conflict(void **state)
 	ask(s, "PUT", WIDGETS "/w",
 	    "{'apiVersion':'test.ingot.dev/v1','kind':'Widget','metadata':{'name':'w'},'spec':{'size':6}}");
 	assert_invalid(
-		"widgets.test.ingot.dev \"w\" is invalid: metadata.resourceVersion: Invalid value: 0x0: must be specified for an update");
+		"widgets.test.ingot.dev \"w\" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update");
 	snprintf(
 		body, sizeof(body),
 		"{'apiVersion':'test.ingot.dev/v1','kind':'Widget','metadata':{'name':'w','resourceVersion':'%s'},"

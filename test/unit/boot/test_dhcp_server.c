@@ -50,7 +50,11 @@ struct world {
 	struct in_addr fixed; /* of known_mac; 0: none is wanted */
 	bool fixed_bad;	      /* what is wanted cannot be given */
 	unsigned taken;
-	int told;	   /* an eventfd: taken has grown */
+	int told;	/* an eventfd: taken has grown */
+	bool crowded;	/* every address is some host's */
+	unsigned looks; /* at addresses, since the last tick */
+	unsigned looks_max, looks_sum;
+	struct timer tick; /* once in each turn of the loop */
 	bool refuse_slots; /* slot_set fails */
 	unsigned stored;   /* slots written */
 	unsigned offered_before_stored;
@@ -102,7 +106,8 @@ static void slot_taken(void *data, const struct net_mac *mac, struct in_addr add
 static bool slot_used(void *data, struct in_addr address)
 {
 	struct world *w = data;
-	if (w->fixed.s_addr == address.s_addr)
+	w->looks++;
+	if (w->fixed.s_addr == address.s_addr || w->crowded)
 		return true;
 	for (size_t i = 0; i < HOSTS; i++)
 		if (w->records[i].slot.s_addr == address.s_addr)
@@ -578,6 +583,82 @@ static void test_decline(void **state)
 	finish(w);
 }
 
+/* The range has as many addresses as DECLINEs come, and one: another host still gets one. */
+static void decline_flood(void *data)
+{
+	struct world *w = data;
+	for (int i = 0; i < 5; i++) {
+		struct dhcp_message m = message(DHCP_DISCOVER, known_mac), reply = ask(w, &m);
+		EXPECT(w, dhcp_type(&reply) == DHCP_OFFER);
+		m = message(DHCP_DECLINE, known_mac);
+		dhcp_set_address(&m, DHCP_OPT_ADDRESS, reply.yiaddr);
+		send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	}
+	struct dhcp_message m = message(DHCP_DISCOVER, other_mac), reply = ask(w, &m);
+	EXPECT(w, dhcp_type(&reply) == DHCP_OFFER);
+}
+
+static void test_declines_do_not_empty_the_range(void **state)
+{
+	struct world *w = world(state);
+	w->config.pools[0].end = ip("10.77.0.54");
+	start(w);
+	run_script(w->loop, decline_flood, w);
+	finish(w);
+}
+
+enum { WIDE_RANGE = 65533, DISCOVERS = 50 };
+
+static void on_tick(void *data)
+{
+	struct world *w = data;
+	w->looks_max = MAX(w->looks_max, w->looks);
+	w->looks_sum += w->looks;
+	w->looks = 0;
+	timer_set_in(&w->tick, 0);
+}
+
+/* Silence; the answer to another host's question ends the wait. */
+static void discover_in_vain(void *data)
+{
+	struct world *w = data;
+	for (int i = 0; i < DISCOVERS; i++) {
+		struct dhcp_message m = message(DHCP_DISCOVER, known_mac);
+		send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+		m = message(DHCP_DISCOVER, other_mac);
+		struct dhcp_message reply = ask(w, &m);
+		EXPECT(w, memcmp(reply.chaddr, other_mac, 6) == 0);
+	}
+}
+
+/* No packet walks over the whole range, and not each one again. Counted, not timed. */
+static void test_full_range(void **state)
+{
+	struct world *w = world(state);
+	w->config.pools[0] = (struct boot_pool){ .start = ip("10.78.0.1"),
+						 .end = ip("10.78.255.253"),
+						 .netmask = ip("255.255.0.0") };
+	w->config.address = ip("10.78.255.254");
+	assert_true(run("ip addr add 10.78.255.254/16 dev srv0"));
+	*record(w, &(struct net_mac){ { 0x52, 0x54, 0x00, 0x77, 0x00, 0x02 } }) = ip("10.78.0.51");
+	w->crowded = true;
+	start(w);
+	timer_init(&w->tick, w->loop, "tick", on_tick, w);
+	timer_set_in(&w->tick, 0);
+	run_script(w->loop, discover_in_vain, w);
+	while (w->looks || w->looks_sum < WIDE_RANGE) { /* the walk's end */
+		struct timer turn;
+		timer_init(&turn, w->loop, "turn", (loop_fn)loop_stop, w->loop);
+		timer_set_in(&turn, USEC_PER_MSEC);
+		loop_run(w->loop);
+	}
+	timer_stop(&w->tick);
+	finish(w);
+	assert_in_range(w->looks_max, 1, 4096);
+	assert_in_range(w->looks_sum, WIDE_RANGE, WIDE_RANGE * DISCOVERS / 4);
+	assert_int_equal(w->stored, 0);
+}
+
 static void two_hosts(void *data)
 {
 	struct world *w = data;
@@ -1016,6 +1097,8 @@ int main(void)
 		TEST(test_address_in_use),
 		TEST(test_own_address_is_no_conflict),
 		TEST(test_decline),
+		TEST(test_declines_do_not_empty_the_range),
+		TEST(test_full_range),
 		TEST(test_two_hosts_at_once),
 		TEST(test_not_offered_unless_stored),
 		TEST(test_closed_while_probing_or_storing),

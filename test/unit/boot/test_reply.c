@@ -282,6 +282,17 @@ static void test_pools(void **state)
 	assert_ptr_equal(slots_pool(&c, &request), &c.pools[1]);
 	request.giaddr = ip("10.99.0.1");
 	assert_null(slots_pool(&c, &request));
+	/* EVPN: the relay's address is a loopback, and what selects the subnet stands beside. */
+	dhcp_set_address(&request, DHCP_OPT_SUBNET, ip("10.77.0.0"));
+	assert_ptr_equal(slots_pool(&c, &request), &c.pools[0]);
+	dhcp_set(&request, DHCP_OPT_RELAY, "\1\1x\5\4\x0a\x58\0\1", 9);
+	assert_ptr_equal(slots_pool(&c, &request), &c.pools[1]); /* RFC 3527: "in preference" */
+	request.giaddr.s_addr = 0; /* a client says so, and no relay */
+	assert_ptr_equal(slots_pool(&c, &request), &c.pools[0]);
+	request.giaddr = ip("10.88.0.1");
+	memcpy(request.options.bytes + request.options.slots[DHCP_OPT_RELAY].at,
+	       "\1\1x\5\4\x0a\x63\0\1", 9);
+	assert_null(slots_pool(&c, &request)); /* not the relay's own subnet instead */
 	c.dns[0] = ip("10.88.0.54");
 	c.dns_count = 1;
 	assert_true(slots_fits(&c, &c.pools[1], ip("10.88.0.50")));
@@ -307,6 +318,59 @@ static void test_pools(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_true(boot_address_check(&c, ip(bad[i]), &err) < 0);
 	assert_non_null(strstr(err.text, "no DHCP range"));
+}
+
+/* RFC 5107: the client takes the relay for its server, and the relay passes on what it is told. */
+static void test_server_identifier_of_a_relay(void **state)
+{
+	(void)state;
+	struct boot_config c = config();
+	struct dhcp_message request = { .giaddr = ip("10.99.0.1") }, reply;
+	struct in_addr id;
+	dhcp_set(&request, DHCP_OPT_RELAY, "\5\4\x0a\x58\0\1\x0b\4\x0a\x58\0\1", 12);
+	dhcp_set_address(&request, DHCP_OPT_SUBNET, ip("10.88.0.0"));
+	dhcp_reply_init(&c, &request, DHCP_OFFER, &reply);
+	assert_true(dhcp_get_address(&reply, DHCP_OPT_SERVER, &id));
+	assert_int_equal(id.s_addr, inet_addr("10.88.0.1"));
+	assert_true(dhcp_has(&reply, DHCP_OPT_RELAY) && dhcp_has(&reply, DHCP_OPT_SUBNET));
+	assert_true(dhcp_reply_is_server(&c, &request, ip("10.88.0.1")));
+	assert_true(dhcp_reply_is_server(&c, &request, ip("10.77.0.1")));
+	assert_false(dhcp_reply_is_server(&c, &request, ip("10.88.0.2")));
+	request.giaddr.s_addr = 0; /* a client's own option 82 */
+	assert_false(dhcp_reply_is_server(&c, &request, ip("10.88.0.1")));
+	dhcp_reply_init(&c, &request, DHCP_OFFER, &reply);
+	assert_true(dhcp_get_address(&reply, DHCP_OPT_SERVER, &id));
+	assert_int_equal(id.s_addr, inet_addr("10.77.0.1"));
+	assert_false(dhcp_has(&reply, DHCP_OPT_SUBNET));
+}
+
+/* RFC 4578: "one or more" types. */
+static void test_list_of_architectures(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *list;
+		size_t len;
+		const char *file;
+	} rows[] = {
+		{ "\0\7\0\x09", 4, "snponly.efi" }, { "\0\x1b\0\7", 4, "snponly.efi" },
+		{ "\0\x0b\0\7", 4, "snponly.efi" }, /* arm64's loader is not installed */
+		{ "\0\0\0\7", 4, "undionly.kpxe" }, { "\0\7\0", 3, "snponly.efi" },
+		{ "\0\x1b\0\x1c", 4, "" },	    { "\0\x0b\0\x0b", 4, "" },
+		{ "", 0, "undionly.kpxe" },
+	};
+	struct boot_config c = config();
+	struct boot_host host = { .name = "h", .target = BOOT_TARGET_RAMDISK };
+	struct net_mac m = mac();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct dhcp_message request = row_message(&client_rows[4], DHCP_DISCOVER,
+							  mac_bytes);
+		struct loader l;
+		dhcp_set(&request, DHCP_OPT_ARCH, rows[i].list, rows[i].len);
+		loader_choose(&c, &host, &request, &m, &l);
+		assert_string_equal(l.file, rows[i].file);
+		assert_int_equal(l.lack != NULL, !*rows[i].file);
+	}
 }
 
 static void check_config(struct boot_config c, const char *expect)
@@ -364,6 +428,8 @@ int main(void)
 		cmocka_unit_test(test_target),
 		cmocka_unit_test(test_refusal),
 		cmocka_unit_test(test_pools),
+		cmocka_unit_test(test_server_identifier_of_a_relay),
+		cmocka_unit_test(test_list_of_architectures),
 		cmocka_unit_test(test_config),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,6 +148,29 @@ static void test_reading(void **state)
 	crypt_pair_release(&leaf);
 }
 
+/* By both ends: the first second is in, the last is not. */
+static void test_validity(void **state)
+{
+	(void)state;
+	struct crypt_pair leaf = make_leaf(NULL);
+	usec_t from = 0, to = 0;
+	struct err err = { 0 };
+	assert_int_equal(crypt_cert_validity(leaf.cert, &from, &to, &err), 0);
+	assert_int_equal(from, BEGIN);
+	assert_int_equal(to, END);
+	assert_int_equal(crypt_cert_check_time(leaf.cert, BEGIN, &err), 0);
+	assert_int_equal(crypt_cert_check_time(leaf.cert, END - 1, &err), 0);
+	const usec_t wrong[] = { BEGIN - 1, END, 0, USEC_INFINITY / 2 };
+	char begin[CLOCK_TEXT_MAX], end[CLOCK_TEXT_MAX];
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		assert_true(crypt_cert_check_time(leaf.cert, wrong[i], &err) < 0);
+		assert_non_null(strstr(err.text, clock_format(BEGIN, begin)));
+		assert_non_null(strstr(err.text, clock_format(END, end)));
+	}
+	assert_true(crypt_cert_check_time("no certificate", BEGIN, &err) < 0);
+	crypt_pair_release(&leaf);
+}
+
 static void test_refusals(void **state)
 {
 	(void)state;
@@ -213,6 +236,7 @@ int main(void)
 		cmocka_unit_test(test_chain_verifies),
 		cmocka_unit_test(test_names_and_key),
 		cmocka_unit_test(test_reading),
+		cmocka_unit_test(test_validity),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_control_characters_in_subject),

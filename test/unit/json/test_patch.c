@@ -209,11 +209,13 @@ static const char *const patches[][3] = {
 	{ "{\"a\":1}", "[{\"op\":\"add\",\"path\":\"/a~\",\"value\":1}]", NULL },
 	{ "{\"a\":1}", "[{\"op\":\"add\",\"path\":\"/a~2\",\"value\":1}]", NULL },
 	{ "{}", "[{\"op\":\"add\",\"path\":\"/a~1b~0c\",\"value\":1}]", "{\"a/b~c\":1}" },
-	/* remove and replace want something to be there */
+	/* remove wants something to be there, replace a parent */
 	{ "{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"/b\"}]", NULL },
 	{ "[1]", "[{\"op\":\"remove\",\"path\":\"/1\"}]", NULL },
 	{ "[1]", "[{\"op\":\"remove\",\"path\":\"/-\"}]", NULL },
-	{ "{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"/b\",\"value\":1}]", NULL },
+	{ "{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"/b\",\"value\":1}]", "{\"a\":1,\"b\":1}" },
+	{ "{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"/b/c\",\"value\":1}]", NULL },
+	{ "[1]", "[{\"op\":\"replace\",\"path\":\"/1\",\"value\":1}]", NULL },
 	{ "[1,2,3]", "[{\"op\":\"replace\",\"path\":\"/1\",\"value\":{\"x\":null}}]",
 	  "[1,{\"x\":null},3]" },
 	{ "[1]", "[{\"op\":\"replace\",\"path\":\"/-\",\"value\":1}]", NULL },
@@ -278,11 +280,11 @@ static void test_patch_atomic(void **state)
 	_cleanup_(json_freep) struct json *target = tree("{\"a\":[1],\"b\":{}}");
 	_cleanup_(json_freep) struct json *list = tree(
 		"[{\"op\":\"add\",\"path\":\"/a/-\",\"value\":2},{\"op\":\"remove\",\"path\":\"/b\"},"
-		"{\"op\":\"replace\",\"path\":\"/nowhere\",\"value\":2}]");
+		"{\"op\":\"replace\",\"path\":\"/nowhere/x\",\"value\":2}]");
 	struct err err;
 	const struct json *before = target;
 	assert_int_equal(json_patch(&target, list, &err), -EINVAL);
-	assert_string_equal(err.text, "operation 3 (replace /nowhere): the path leads nowhere");
+	assert_string_equal(err.text, "operation 3 (replace /nowhere/x): the path leads nowhere");
 	assert_ptr_equal(target, before);
 	assert_json(target, "{\"a\":[1],\"b\":{}}");
 	assert_int_equal(json_patch(&target, list, NULL), -EINVAL);

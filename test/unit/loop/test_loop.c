@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,6 +22,7 @@
 #define CLONE_NEWTIME 0x00000080
 #endif
 
+#include "base/map.h"
 #include "loop/loop.h"
 
 static struct loop *real(void)
@@ -362,6 +364,86 @@ static void test_drain(void **state)
 	loop_free(c.loop);
 }
 
+/* --- slow callbacks --------------------------------------------------------------------------- */
+
+struct slow {
+	struct loop *loop;
+	struct map map;
+	unsigned timers, functions, walks; /* others are slow on a busy machine, too */
+};
+
+static void note_slow(void *data, const char *name, usec_t took)
+{
+	struct slow *s = data;
+	s->timers += strcmp(name, "long timer") == 0 && took > 10 * USEC_PER_MSEC;
+	s->functions += strcmp(name, "take_long") == 0 && took > 10 * USEC_PER_MSEC;
+	s->walks += strcmp(name, "walk") == 0 && took == 100;
+	if (s->timers > 0 && s->functions > 1)
+		loop_stop(s->loop);
+}
+
+static void take_long(void *data)
+{
+	struct slow *s = data;
+	usec_t end = loop_now(s->loop) + 11 * USEC_PER_MSEC;
+	while (loop_now(s->loop) < end)
+		;
+}
+
+static void nothing(void *data)
+{
+	(void)data;
+}
+
+static void walk(void *data)
+{
+	struct slow *s = data;
+	map_for_each(&s->map, i)
+		assert_non_null(s->map.entries[i].value);
+}
+
+/* By the name of the timer, the function that was posted, and the one that ends a job. */
+static void test_slow_callbacks_are_named(void **state)
+{
+	(void)state;
+	struct err err = { 0 };
+	struct slow s = { 0 };
+	struct timer t;
+	assert_int_equal(loop_new(&s.loop, &err), 0);
+	loop_set_slow_limit(s.loop, 10 * USEC_PER_MSEC, note_slow, &s);
+	timer_init(&t, s.loop, "long timer", take_long, &s);
+	timer_set_in(&t, 0);
+	loop_post(s.loop, take_long, &s);
+	loop_job(s.loop, nothing, take_long, &s);
+	loop_run(s.loop);
+	assert_int_equal(s.timers, 1);
+	assert_int_equal(s.functions, 2);
+	loop_free(s.loop);
+}
+
+/* Nothing takes time there; what counts are entries of maps. */
+static void test_walks_are_slow_on_virtual(void **state)
+{
+	(void)state;
+	struct slow s = { .loop = loop_new_virtual(1, 0) };
+	char key[16];
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(key, sizeof(key), "%u", i);
+		map_set(&s.map, key, &s);
+	}
+	loop_set_slow_limit(s.loop, 99, note_slow, &s);
+	loop_post(s.loop, walk, &s);
+	loop_post(s.loop, nothing, &s);
+	loop_run(s.loop);
+	assert_int_equal(s.walks, 1);
+	loop_set_slow_limit(s.loop, 100, note_slow, &s);
+	loop_post(s.loop, walk, &s);
+	loop_run(s.loop);
+	assert_int_equal(s.walks, 1);
+	map_done(&s.map);
+	loop_free(s.loop);
+}
+
 /* --- the clock of a machine that was suspended ----------------------------------------------- */
 
 enum { SUSPENDED_S = 1000000 };
@@ -455,6 +537,8 @@ int main(void)
 		cmocka_unit_test(test_posts_from_threads),
 		cmocka_unit_test(test_timer_cannot_starve_io),
 		cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_slow_callbacks_are_named),
+		cmocka_unit_test(test_walks_are_slow_on_virtual),
 		cmocka_unit_test(test_drain),
 		cmocka_unit_test(test_suspend_counts),
 	};

@@ -1,0 +1,55 @@
+/* The control socket (see control.h). On the store's thread: a copy is made between two requests
+ * and holds up those that come meanwhile. */
+
+#include "control.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+static void reply(struct web_request *r, int status, const char *text)
+{
+	web_reply(r, &(struct web_reply_head){ .status = status, .content_type = "text/plain" },
+		  text, strlen(text));
+}
+
+static void on_request(void *data, struct web_request *r)
+{
+	const struct control *c = data;
+	_cleanup_(freep) char *path = xasprintf("%s/" BACKUP_PART, c->data_dir);
+	struct err err;
+	if (!streq(web_method(r), "POST") || !streq(web_path(r), CONTROL_BACKUP)) {
+		reply(r, 404, "there is POST " CONTROL_BACKUP);
+		return;
+	}
+	if (apiserver_copy(c->api, path, &err) < 0) {
+		log_warn("backup failed", "error", err.text);
+		reply(r, 500, err.text);
+		return;
+	}
+	log_info("backup made");
+	reply(r, 200, "");
+}
+
+int control_open(struct control *c, struct web *web, struct loop *loop, struct web_server **ret,
+		 struct err *err)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/" CONTROL_SOCKET, c->data_dir);
+	const struct web_route rows[] = {
+		{ .prefix = "/", .loop = loop, .handler = on_request, .data = c },
+		{ .prefix = NULL }
+	};
+	const struct web_server_options w = {
+		.name = "control", .socket = path, .routes = rows, .max_connections = 8
+	};
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
+		log_warn("no backup while this process runs: the path of --data-dir is too long "
+			 "for a socket");
+		return 0;
+	}
+	return web_server_open(web, &w, ret, err);
+}
