@@ -269,6 +269,7 @@ static void on_engine(void *data, const struct err *err, struct json **body)
 		json_append(l->out->debug, TAKE_PTR(*body));
 	} else {
 		l->out->debug = json_take(*body, "hosts");
+		l->out->strangers = json_take(*body, "strangers");
 	}
 	answered(l);
 }
@@ -328,6 +329,7 @@ void ctl_look_done(struct ctl_look *l)
 	l->hosts = json_free(l->hosts);
 	l->records = json_free(l->records);
 	l->debug = json_free(l->debug);
+	l->strangers = json_free(l->strangers);
 }
 
 const struct json *ctl_find(const struct json *array, const char *ns, const char *name)

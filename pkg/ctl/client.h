@@ -34,10 +34,11 @@ struct ctl *ctl_close(struct ctl *c);
 
 /* What one look at the world gave. Strings in it are fit for a terminal. */
 struct ctl_look {
-	struct json *hosts;   /* array of BareMetalHosts, by namespace and name */
-	struct json *records; /* array */
-	struct json *debug;   /* array of the engine's rows; NULL: not to be had */
-	struct err debug_err; /* why; kind ERR_NONE: there is no socket */
+	struct json *hosts;	/* array of BareMetalHosts, by namespace and name */
+	struct json *records;	/* array */
+	struct json *debug;	/* array of the engine's rows; NULL: not to be had */
+	struct json *strangers; /* array: what asked for a boot and is no host's; may be NULL */
+	struct err debug_err;	/* why; kind ERR_NONE: there is no socket */
 };
 
 /* name NULL: all hosts of the namespace(s), else one, of which the engine tells all it knows.

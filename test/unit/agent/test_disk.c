@@ -139,12 +139,7 @@ static void test_wipe(void **state)
 	assert_int_equal(shell("grep -c keepme disk"), 0); /* data stay: this is no erase */
 }
 
-/* Each format that leaves something behind, made by its own tool where one is packaged, else by its
- * document: libblkid sees it, and then nothing. Wherever the copies are. */
-static void test_wipe_leaves_nothing(void **state)
-{
-	(void)state;
-	/* Bytes at an offset, which may be negative: from the end. */
+/* Bytes at an offset, which may be negative: from the end. */
 #define PUT                                                                                                              \
 	"python3 -c 'import sys,os\nf=open(\"disk\",\"r+b\")\nfor a in sys.argv[1:]:\n o,b=a.split(\":\",1); o=int(o); " \
 	"f.seek(o if o>=0 else os.path.getsize(\"disk\")+o); f.write(b.encode().decode(\"unicode_escape\").encode(\"latin1\"))' "
@@ -153,87 +148,91 @@ static void test_wipe_leaves_nothing(void **state)
 	"$((" label "+131072)):'\\x0c\\xb1\\xba' $((" label                                        \
 	"+132096)):'\\x0c\\xb1\\xba' $((" label "+133120)):'\\x0c\\xb1\\xba' $((" label            \
 	"+134144)):'\\x0c\\xb1\\xba' "
-	static const struct {
-		const char *needs, *size, *make, *type;
-	} rows[] = {
-		{ "mkfs.ext4", "64M", "mkfs.ext4 -q disk", "ext4" },
-		{ "mkfs.ext4", "64M", "mkfs.ext4 -q -O journal_dev disk", "jbd" },
-		{ "mkfs.xfs", "400M", "mkfs.xfs -q disk", "xfs" },
-		{ "mkfs.btrfs", "300G", "mkfs.btrfs -q disk", "btrfs" },
-		{ "mkfs.vfat", "64M", "mkfs.vfat -F 32 disk", "vfat" },
-		{ "mkfs.exfat", "64M", "mkfs.exfat disk", "exfat" },
-		{ "mkntfs", "64M", "mkntfs -q -F -Q disk", "ntfs" },
-		{ "mkfs.f2fs", "128M", "mkfs.f2fs -q disk", "f2fs" },
-		{ "mkfs.jfs", "64M", "mkfs.jfs -q disk", "jfs" },
-		{ "mkfs.nilfs2", "300M", "mkfs.nilfs2 -q disk", "nilfs2" },
-		{ "mkfs.reiserfs", "64M", "mkfs.reiserfs -q -f disk", "reiserfs" },
-		{ "mkfs.gfs2", "300M", "mkfs.gfs2 -q -O -p lock_nolock -j 1 disk", "gfs2" },
-		{ "mkfs.ocfs2", "5G", "mkfs.ocfs2 -q -M local -N 1 -F disk", "ocfs2" },
-		{ "mkfs.minix", "64M", "mkfs.minix disk", "minix" },
-		{ "mkfs.bfs", "64M", "mkfs.bfs disk", "bfs" },
-		{ "mkudffs", "64M", "mkudffs -b 512 disk", "udf" },
-		{ "mkudffs", "64M", "mkudffs -b 4096 disk", "udf" },
-		{ "mksquashfs", "0", "mksquashfs key disk -noappend", "squashfs" },
-		{ "mkfs.erofs", "0", "mkdir -p e; cp key e; mkfs.erofs disk e", "erofs" },
-		{ "mkfs.cramfs", "0", "mkdir -p e; cp key e; mkfs.cramfs e disk", "cramfs" },
-		{ "xorriso", "0", "xorriso -as mkisofs -o disk key", "iso9660" },
-		{ "mkswap", "64M", "mkswap disk", "swap" },
-		{ "mkswap", "64M", "mkswap -p 65536 disk", "swap" },
-		{ "cryptsetup", "64M", "cryptsetup" LUKS "--type luks1 disk", "crypto_LUKS" },
-		{ "cryptsetup", "64M", "cryptsetup" LUKS "--type luks2 disk", "crypto_LUKS" },
-		{ "cryptsetup", "64M",
-		  "cryptsetup" LUKS "--type luks2 --luks2-metadata-size 4m disk", "crypto_LUKS" },
-		{ "make-bcache", "64M", "make-bcache -B disk", "bcache" },
-		{ "make-bcache", "64M", "make-bcache -C disk", "bcache" },
-		{ "losetup", "64M",
-		  "set -e; command -v pvcreate; l=$(losetup -f --show disk); trap \"losetup -d $l\" EXIT; "
-		  "pvcreate --config \"devices{use_devicesfile=0 filter=[\\\"a|$l|\\\",\\\"r|.*|\\\"]}\" "
-		  "--metadatacopies 2 -ff -y $l",
-		  "LVM2_member" },
-		{ "sgdisk", "64M", "sgdisk -n 1:2048:+20M disk", "PTTYPE=\"gpt\"" },
-		{ "sfdisk", "64M", "echo ,20M | sfdisk -X dos disk", "PTTYPE=\"dos\"" },
-		{ "sfdisk", "64M", "echo ,20M | sfdisk -X sun disk", "PTTYPE=\"sun\"" },
-		{ "sfdisk", "64M", "echo ,20M | sfdisk -X sgi disk", "PTTYPE=\"sgi\"" },
-		/* By their documents: no tool, or none that works on a file. */
-		{ "python3", "1010G",
-		  PUT
-		  "0:'bluestore block device\\n' 1073741824:'bluestore block device\\n' "
-		  "10737418240:'bluestore block device\\n' 107374182400:'bluestore block device\\n' "
-		  "1073741824000:'bluestore block device\\n'",
-		  "ceph_bluestore" },
-		{ "python3", "64M", PUT "-65536:'\\xfc\\x4e\\x2b\\xa9\\0\\0\\0\\0\\x5a\\0\\0\\0'",
-		  "linux_raid_member" },
-		{ "python3", "64M", PUT UBER("0") UBER("262144") UBER("-524288") UBER("-262144"),
-		  "zfs_member" },
-		{ "python3", "64M", PUT "-1580544:'Promise Technology, Inc.'",
-		  "promise_fasttrack_raid_member" },
-		{ "python3", "64M", PUT "-1024:'Intel Raid ISM Cfg Sig. 1.1.00'",
-		  "isw_raid_member" },
-		{ "python3", "64M", PUT "-512:'$XIDE$'", "lsi_mega_raid_member" },
-	};
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+static const struct {
+	const char *needs, *size, *make, *type;
+} formats[] = {
+	{ "mkfs.ext4", "64M", "mkfs.ext4 -q disk", "ext4" },
+	{ "mkfs.ext4", "64M", "mkfs.ext4 -q -O journal_dev disk", "jbd" },
+	{ "mkfs.xfs", "400M", "mkfs.xfs -q disk", "xfs" },
+	{ "mkfs.btrfs", "300G", "mkfs.btrfs -q disk", "btrfs" },
+	{ "mkfs.vfat", "64M", "mkfs.vfat -F 32 disk", "vfat" },
+	{ "mkfs.exfat", "64M", "mkfs.exfat disk", "exfat" },
+	{ "mkntfs", "64M", "mkntfs -q -F -Q disk", "ntfs" },
+	{ "mkfs.f2fs", "128M", "mkfs.f2fs -q disk", "f2fs" },
+	{ "mkfs.jfs", "64M", "mkfs.jfs -q disk", "jfs" },
+	{ "mkfs.nilfs2", "300M", "mkfs.nilfs2 -q disk", "nilfs2" },
+	{ "mkfs.reiserfs", "64M", "mkfs.reiserfs -q -f disk", "reiserfs" },
+	{ "mkfs.gfs2", "300M", "mkfs.gfs2 -q -O -p lock_nolock -j 1 disk", "gfs2" },
+	{ "mkfs.ocfs2", "5G", "mkfs.ocfs2 -q -M local -N 1 -F disk", "ocfs2" },
+	{ "mkfs.minix", "64M", "mkfs.minix disk", "minix" },
+	{ "mkfs.bfs", "64M", "mkfs.bfs disk", "bfs" },
+	{ "mkudffs", "64M", "mkudffs -b 512 disk", "udf" },
+	{ "mkudffs", "64M", "mkudffs -b 4096 disk", "udf" },
+	{ "mksquashfs", "0", "mksquashfs key disk -noappend", "squashfs" },
+	{ "mkfs.erofs", "0", "mkdir -p e; cp key e; mkfs.erofs disk e", "erofs" },
+	{ "mkfs.cramfs", "0", "mkdir -p e; cp key e; mkfs.cramfs e disk", "cramfs" },
+	{ "xorriso", "0", "xorriso -as mkisofs -o disk key", "iso9660" },
+	{ "mkswap", "64M", "mkswap disk", "swap" },
+	{ "mkswap", "64M", "mkswap -p 65536 disk", "swap" },
+	{ "cryptsetup", "64M", "cryptsetup" LUKS "--type luks1 disk", "crypto_LUKS" },
+	{ "cryptsetup", "64M", "cryptsetup" LUKS "--type luks2 disk", "crypto_LUKS" },
+	{ "cryptsetup", "64M", "cryptsetup" LUKS "--type luks2 --luks2-metadata-size 4m disk",
+	  "crypto_LUKS" },
+	{ "make-bcache", "64M", "make-bcache -B disk", "bcache" },
+	{ "make-bcache", "64M", "make-bcache -C disk", "bcache" },
+	{ "losetup", "64M",
+	  "set -e; command -v pvcreate; l=$(losetup -f --show disk); trap \"losetup -d $l\" EXIT; "
+	  "pvcreate --config \"devices{use_devicesfile=0 filter=[\\\"a|$l|\\\",\\\"r|.*|\\\"]}\" "
+	  "--metadatacopies 2 -ff -y $l",
+	  "LVM2_member" },
+	{ "sgdisk", "64M", "sgdisk -n 1:2048:+20M disk", "PTTYPE=\"gpt\"" },
+	{ "sfdisk", "64M", "echo ,20M | sfdisk -X dos disk", "PTTYPE=\"dos\"" },
+	{ "sfdisk", "64M", "echo ,20M | sfdisk -X sun disk", "PTTYPE=\"sun\"" },
+	{ "sfdisk", "64M", "echo ,20M | sfdisk -X sgi disk", "PTTYPE=\"sgi\"" },
+	/* By their documents: no tool, or none that works on a file. */
+	{ "python3", "1010G",
+	  PUT "0:'bluestore block device\\n' 1073741824:'bluestore block device\\n' "
+	      "10737418240:'bluestore block device\\n' 107374182400:'bluestore block device\\n' "
+	      "1073741824000:'bluestore block device\\n'",
+	  "ceph_bluestore" },
+	{ "python3", "64M", PUT "-65536:'\\xfc\\x4e\\x2b\\xa9\\0\\0\\0\\0\\x5a\\0\\0\\0'",
+	  "linux_raid_member" },
+	{ "python3", "64M", PUT UBER("0") UBER("262144") UBER("-524288") UBER("-262144"),
+	  "zfs_member" },
+	{ "python3", "64M", PUT "-1580544:'Promise Technology, Inc.'",
+	  "promise_fasttrack_raid_member" },
+	{ "python3", "64M", PUT "-1024:'Intel Raid ISM Cfg Sig. 1.1.00'", "isw_raid_member" },
+	{ "python3", "64M", PUT "-512:'$XIDE$'", "lsi_mega_raid_member" },
+};
+
+/* Each format that leaves something behind, made by its own tool where one is packaged, else by its
+ * document: libblkid sees it, and then nothing. Wherever the copies are. */
+static void test_wipe_leaves_nothing(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
 		struct disk_dev d;
 		struct err err = { 0 };
-		if (!have(rows[i].needs))
+		if (!have(formats[i].needs))
 			continue;
-		if (strstr(rows[i].make, "losetup") && geteuid() != 0) {
-			print_message("skipped: %s needs root\n", rows[i].type);
+		if (strstr(formats[i].make, "losetup") && geteuid() != 0) {
+			print_message("skipped: %s needs root\n", formats[i].type);
 			continue;
 		}
 		if (shell("export PATH=$PATH:/sbin:/usr/sbin; rm -rf disk e; echo secret >key; "
 			  "truncate -s %s disk; %s",
-			  rows[i].size, rows[i].make) != 0)
-			fail_msg("%s: %s", rows[i].make, output);
+			  formats[i].size, formats[i].make) != 0)
+			fail_msg("%s: %s", formats[i].make, output);
 		/* What is there before, by the type alone: the test would see it. */
 		shell("truncate -s %%4096 disk; truncate -s '>8M' disk; blkid -p disk");
-		if (!strstr(output, rows[i].type))
-			fail_msg("%s: %s", rows[i].make, output);
+		if (!strstr(output, formats[i].type))
+			fail_msg("%s: %s", formats[i].make, output);
 		open_disk(&d);
 		assert_int_equal(disk_wipe_metadata(&d, false, &err), 0);
 		disk_dev_close(&d);
 		if (shell("blkid -p disk; test $? = 2 && wipefs --noheadings disk && "
 			  "test -z \"$(wipefs --noheadings disk)\"") != 0)
-			fail_msg("%s: left: %s", rows[i].make, output);
+			fail_msg("%s: left: %s", formats[i].make, output);
 		/* Copies are no use to libblkid, but to the format's own tools: all data that are
 		 * left at their places are holes. */
 		if (shell("python3 - <<'X'\n"
@@ -243,7 +242,7 @@ static void test_wipe_leaves_nothing(void **state)
 			  "  for m in (b'bluestore',b'OCFSV2',b'_BHRfS_M',b'SKUL',b'XFSB'):\n"
 			  "    assert m not in b,(at,m)\n"
 			  "X\n") != 0)
-			fail_msg("%s: left: %s", rows[i].make, output);
+			fail_msg("%s: left: %s", formats[i].make, output);
 	}
 	shell("rm -rf disk e");
 }

@@ -112,6 +112,24 @@ static void test_columns(void **state)
 	view_done(&views[1]);
 }
 
+static void test_strangers(void **state)
+{
+	(void)state;
+	_cleanup_(json_freep) struct json *list = parse(
+		"[{\"mac\":\"52:54:00:ff:ff:01\",\"request\":\"PXE boot by DHCP\",\"firstAt\":"
+		"\"2026-01-01T00:00:00Z\",\"lastAt\":\"2026-01-01T00:01:00Z\",\"count\":4},{}]");
+	_cleanup_(json_freep) struct json *empty = json_new_array();
+	_cleanup_(strbuf_done) struct strbuf out = { 0 };
+	usec_t now;
+	assert_int_equal(clock_parse("2026-01-01T00:01:45Z", &now), 0);
+	render_strangers(NULL, now, &out); /* an older server tells none */
+	render_strangers(empty, now, &out);
+	assert_int_equal(out.len, 0);
+	render_strangers(list, now, &out);
+	assert_non_null(strstr(out.data, "belong to no host:\n    52:54:00:ff:ff:01  PXE boot by "
+					 "DHCP, last 45s ago\n"));
+}
+
 static void test_units(void **state)
 {
 	(void)state;
@@ -234,6 +252,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_columns),
+		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_units),
 		cmocka_unit_test(test_goals),
 		cmocka_unit_test(test_errors_end_a_watch),
