@@ -46,7 +46,7 @@ KINDS = {
     "HostDeployPolicy": ("metal3.io", True, [], set(), 0),
     "BareMetalSwitch": ("metal3.io", True, ["bms"], set(), 4),
     "HostNetworkAttachment": ("metal3.io", True, [], set(), 3),
-    "HostRecord": ("ingot.dev", False, ["hr"], {BASE, MOVE}, 5),
+    "HostRecord": ("ingot.dev", False, ["hr"], {BASE, MOVE}, 6),
 }
 # Fields that are the same part wherever they stand: all must have the same schema, top description apart.
 SHARED = {

@@ -127,10 +127,33 @@ static void boot_seen(void *data, const struct net_mac *mac, enum boot_stage sta
 	engine_boot_seen(g->engine, net_format_mac(mac, text), texts[stage]);
 }
 
+static void boot_stranger(void *data, const struct net_mac *mac, enum boot_request request)
+{
+	static const char *const texts[] = { [BOOT_REQUEST_PXE] = "PXE boot by DHCP",
+					     [BOOT_REQUEST_HTTP] = "HTTP boot by DHCP",
+					     [BOOT_REQUEST_IPXE] = "iPXE by DHCP",
+					     [BOOT_REQUEST_SCRIPT] = "boot script" };
+	const struct boot_glue *g = data;
+	char text[NET_MAC_TEXT_SIZE];
+	/* A process that does not lead knows no hosts. */
+	if (g->engine && g->may_act(g->may_act_data))
+		engine_boot_stranger(g->engine, net_format_mac(mac, text), texts[request]);
+}
+
+static void boot_failed(void *data, const struct net_mac *mac, const char *address, const char *why)
+{
+	const struct boot_glue *g = data;
+	char text[NET_MAC_TEXT_SIZE];
+	if (g->engine && g->may_act(g->may_act_data))
+		engine_boot_failed(g->engine, mac ? net_format_mac(mac, text) : NULL, address, why);
+}
+
 const struct boot_ops boot_glue_ops = { .find = boot_find,
 					.slot_get = slot_get,
 					.slot_fixed = slot_fixed,
 					.slot_taken = slot_taken,
 					.slot_used = slot_used,
 					.slot_set = slot_set,
-					.seen = boot_seen };
+					.seen = boot_seen,
+					.stranger = boot_stranger,
+					.failed = boot_failed };

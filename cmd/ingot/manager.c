@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "agentapi/http_link.h"
@@ -30,7 +31,9 @@
 #include "bmc/ipmi/ipmi.h"
 #include "boot/dhcp_server.h"
 #include "boot/http_boot.h"
+#include "boot/script.h"
 #include "boot/tftp_server.h"
+#include "boot_check.h"
 #include "boot_glue.h"
 #include "crypt/crypt.h"
 #include "ctrl/debug.h"
@@ -87,6 +90,8 @@ struct manager {
 	struct installation installation;
 	struct installation_search *search;
 	struct crypt_pair cert;
+	struct engine_timeouts timeouts;
+	unsigned retries;
 	struct boot_config boot;
 	struct boot_ramdisk ramdisks[2];
 	char *kernel, *initramfs, *http_url, *agent_url, *replicas_name;
@@ -171,11 +176,6 @@ static int boot_settings(struct manager *m, struct err *err)
 	m->kernel = xasprintf("%s/vmlinuz", o->ramdisk);
 	m->initramfs = xasprintf("%s/initramfs", o->ramdisk);
 	m->ramdisks[0] = (struct boot_ramdisk){ "ramdisk", m->kernel, m->initramfs };
-	int r = parse_port("http-port", o->http_port, &m->http_port, err);
-	if (r == 0)
-		r = parse_port("agent-port", o->agent_port, &m->agent_port, err);
-	if (r < 0)
-		return r;
 	m->http_url = xasprintf("http://%s:%u", o->address, m->http_port);
 	m->agent_url = xasprintf("https://%s:%u", o->address, m->agent_port);
 	m->glue = (struct boot_glue){ .loop = m->loop,
@@ -186,7 +186,18 @@ static int boot_settings(struct manager *m, struct err *err)
 	m->boot.tftp = true;
 	m->boot.http_url = m->http_url;
 	m->boot.ramdisks = m->ramdisks;
-	r = dhcp_options_parse(o, &m->boot, err);
+	if (m->http_port == m->agent_port)
+		return err_set(err, ERR_INVALID, "--agent-port: %u is --http-port already",
+			       m->agent_port);
+	if (script_check_words(o->kernel_args) < 0)
+		return err_set(
+			err, ERR_INVALID,
+			"--ramdisk-args: \"%s\" holds characters or words that a boot loader "
+			"takes for its own",
+			o->kernel_args);
+	int r = dhcp_options_parse(o, &m->boot, err);
+	if (r == 0)
+		r = boot_config_check(&m->boot, err);
 	for (size_t i = 0; r == 0 && m->boot.dhcp == BOOT_DHCP_SERVER && i < m->boot.pool_count;
 	     i++)
 		policies_add_subnet(&m->policies, m->boot.pools[i].start, m->boot.pools[i].netmask);
@@ -295,8 +306,7 @@ static int open_privileged(struct manager *m, struct err *err)
 	ipmi_driver_open_sockets(m->ipmi);
 	if (!m->options->interface)
 		return 0;
-	r = boot_config_check(&m->boot, err);
-	if (r == 0 && m->boot.dhcp != BOOT_DHCP_OFF)
+	if (m->boot.dhcp != BOOT_DHCP_OFF)
 		r = dhcp_server_open(&env, &m->dhcp, err);
 	if (r == 0)
 		r = tftp_server_open(&env, &m->tftp, err);
@@ -373,18 +383,11 @@ static void look_at_validity(void *data)
 
 static int start_engine(struct manager *m, struct err *err)
 {
-	struct engine_timeouts timeouts = { 0 };
-	int r = parse_seconds("boot-timeout", m->options->boot_timeout, DAY_S, &timeouts.boot, err);
-	if (r == 0)
-		r = parse_seconds("agent-timeout", m->options->agent_timeout, DAY_S,
-				  &timeouts.silence, err);
-	if (r < 0)
-		return r;
 	const struct http_client_options http = { .user_agent = "ingot/" INGOT_VERSION,
 						  .policy = &m->policies.agents,
 						  .may_send = may_act,
 						  .may_send_data = m };
-	r = http_client_new(m->loop, &http, &m->http, err);
+	int r = http_client_new(m->loop, &http, &m->http, err);
 	if (r < 0)
 		return r;
 	bmc_driver_set_fence(m->ipmi, may_act, m);
@@ -395,7 +398,7 @@ static int start_engine(struct manager *m, struct err *err)
 				    .link = m->link,
 				    .secret = m->installation.key,
 				    .secret_len = sizeof(m->installation.key),
-				    .timeouts = timeouts,
+				    .timeouts = m->timeouts,
 				    .serves_dhcp = m->options->interface &&
 						   m->boot.dhcp == BOOT_DHCP_SERVER,
 				    .agents = &m->policies.agents,
@@ -571,22 +574,87 @@ static void join_replicas(struct manager *m, struct kube_transport *transport)
 	m->replicas = m->glue.replicas = replicas_new(&o);
 }
 
+/* A label or, with dots, a subdomain of RFC 1123, as the API server wants names. NULL: not given.
+ */
+static int check_name(const char *option, const char *name, bool dots, struct err *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+	size_t len = strlen(str_or(name, "x"));
+	if (name && (len == 0 || len > (dots ? 253 : 63) || name[strspn(name, allowed)] ||
+		     (!dots && strchr(name, '.')) || strchr("-.", name[0]) ||
+		     strchr("-.", name[len - 1]) || strstr(name, "..")))
+		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not a name in Kubernetes", option,
+			       name);
+	return 0;
+}
+
+static int check_names(const struct manager_options *o, struct err *err)
+{
+	const struct {
+		const char *option, *name;
+		bool dots;
+	} rows[] = { { "namespace", o->namespace_watched, false },
+		     { "own-namespace", o->namespace_own, false },
+		     { "lease-namespace", o->lease_namespace, false },
+		     { "lease-name", o->lease_name, true },
+		     { "webhook-configuration", o->webhook.configuration, true } };
+	int r = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(rows) && r == 0; i++)
+		r = check_name(rows[i].option, rows[i].name, rows[i].dots, err);
+	return r;
+}
+
+static int check_socket(const char *path, struct err *err)
+{
+	struct sockaddr_un a;
+	if (strlen(str_or(path, "")) >= sizeof(a.sun_path))
+		return err_set(err, ERR_INVALID,
+			       "--debug-socket: the path is longer than %zu bytes",
+			       sizeof(a.sun_path) - 1);
+	return 0;
+}
+
+/* What stands here is found wrong before anything is opened; not after the start, which would be
+ * tried again and again. */
+static int check_forms(struct manager *m, struct err *err)
+{
+	const struct manager_options *o = m->options;
+	uint64_t retries;
+	int r = parse_seconds("boot-timeout", o->boot_timeout, DAY_S, &m->timeouts.boot, err);
+	if (r == 0)
+		r = parse_seconds("agent-timeout", o->agent_timeout, DAY_S, &m->timeouts.silence,
+				  err);
+	if (r == 0 && parse_u64(o->retries, 1000, &retries) < 0)
+		r = err_set(err, ERR_INVALID, "--max-provisioning-retries: \"%s\" is not a number",
+			    o->retries);
+	if (r < 0)
+		return r;
+	m->retries = (unsigned)retries;
+	r = parse_port("http-port", o->http_port, &m->http_port, err);
+	if (r == 0)
+		r = parse_port("agent-port", o->agent_port, &m->agent_port, err);
+	if (r == 0)
+		r = check_names(o, err);
+	return r < 0 ? r : check_socket(o->debug_socket, err);
+}
+
 static int check(struct manager *m, struct err *err)
 {
-	uint64_t retries;
-	int r = policies_make(m->options, &m->policies, err);
+	int r = check_forms(m, err);
+	if (r == 0)
+		r = policies_make(m->options, &m->policies, err);
 	if (r == 0)
 		r = manager_peer_share(m->options, &m->peer_share, err);
 	if (r == 0)
 		r = webhooks_check(&m->options->webhook, err);
 	if (r == 0 && m->options->interface)
 		r = boot_settings(m, err);
-	if (r == 0 && parse_u64(m->options->retries, 1000, &retries) < 0)
-		r = err_set(err, ERR_INVALID, "--max-provisioning-retries: \"%s\" is not a number",
-			    m->options->retries);
 	if (r == 0)
 		r = kube_rate_parse(m->options->api_qps, m->options->api_burst, &m->rate, err);
-	return r == 0 && m->options->leader_elect ? lease_settings(m, err) : r;
+	if (r == 0 && m->options->leader_elect)
+		r = lease_settings(m, err);
+	/* Last: what is wrong in form comes first, wherever it is found. */
+	return r == 0 && m->options->interface ? boot_check(&m->boot, NULL, err) : r;
 }
 
 /* The end of what check() made, and of the manager. */
@@ -687,15 +755,13 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 		.client = m->event_client,
 		.component = "metal3-baremetal-controller",
 		.reporting_controller = "metal3.io/baremetal-controller" });
-	uint64_t retries = 0;
-	parse_u64(m->options->retries, 1000, &retries);
 	choose_hold(m);
 	m->controller = host_controller_new(
 		&(struct host_controller_options){ .loop = m->loop,
 						   .client = m->client,
 						   .recorder = m->recorder,
 						   .ns = m->options->namespace_watched,
-						   .max_provisioning_retries = (unsigned)retries,
+						   .max_provisioning_retries = m->retries,
 						   .may_act = may_act,
 						   .may_act_data = m,
 						   .hold_id = m->hold_id,
@@ -723,6 +789,15 @@ const char *manager_waits(const struct manager *m)
 		return "the Secret of this installation is not there yet";
 	/* A standby reads nothing yet, and is ready to answer admission webhooks. */
 	return m->engine ? host_controller_waits(m->controller) : NULL;
+}
+
+const char *manager_boot_trouble(const struct manager *m)
+{
+	const char *summary;
+	struct err err;
+	if (!m->options->interface)
+		return NULL;
+	return boot_check(&m->boot, &summary, &err) < 0 ? summary : NULL;
 }
 
 bool manager_admits(const struct manager *m)

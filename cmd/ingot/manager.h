@@ -161,6 +161,8 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 const char *manager_waits(const struct manager *m);
 /* Worth knowing, and no reason not to be ready; static text or NULL. */
 const char *manager_note(const struct manager *m);
+/* Static text: what a network boot lacks at the moment; NULL: nothing, or there are none. */
+const char *manager_boot_trouble(const struct manager *m);
 bool manager_admits(const struct manager *m); /* its webhooks, if it is to have any, listen */
 bool manager_lease_stuck(const struct manager *m);
 void manager_measure(const struct manager *m);

@@ -118,12 +118,7 @@ static int connect_cluster(struct operator* o, struct operator_options *options,
 static int start(struct operator* o, struct operator_options *options, struct err *err)
 {
 	static const int numbers[] = { SIGTERM, SIGINT };
-	int r = log_use_level(options->log_level, err);
-	if (r == 0)
-		r = log_use_format(options->log_format, err);
-	if (r < 0)
-		return r;
-	r = loop_new(&o->loop, err);
+	int r = loop_new(&o->loop, err);
 	if (r < 0)
 		return r;
 	log_set_clock(log_clock, o->loop);
@@ -161,11 +156,13 @@ static void stop(struct operator* o)
 static int check(struct operator_options *o, struct err *err)
 {
 	enum web_tls tls_min;
+	if (log_use_level(o->log_level, err) < 0 || log_use_format(o->log_format, err) < 0)
+		return err_value(err);
 	if (web_tls_parse(o->tls_min, &tls_min, err) < 0)
 		return err_wrap(err, "--tls-min-version");
 	o->manager.webhook.tls_min = o->monitor.tls_min = tls_min;
-	int r = manager_check(&o->manager, err);
-	return r < 0 ? r : monitor_check(&o->monitor, false, err);
+	int r = monitor_check(&o->monitor, false, err);
+	return r < 0 ? r : manager_check(&o->manager, err);
 }
 
 static int run(void *data)

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "boot/dhcp_relay.h"
+#include "boot_check.h"
 #include "commands.h"
 
 struct relay_options {
@@ -66,7 +67,9 @@ static int parse(const struct relay_options *o, struct dhcp_relay_options *ret, 
 		r = err_set(
 			err, ERR_INVALID,
 			"--server: it is --address; where Ingot itself stands, it needs no relay");
-	return r;
+	return r < 0 ? r
+		     : boot_check_interface("interface", o->interface, "address", ret->address,
+					    NULL, err);
 }
 
 static int start(struct relay *r, const struct dhcp_relay_options *options, struct err *err)

@@ -16,15 +16,17 @@ extern const struct command status_command, watch_command, describe_command, mov
 		.name = (n), .letter = (l), .argument = (arg), .help = (text), .kind = (k),        \
 		.offset = offsetof(struct ctl_options, field)                                      \
 	}
-#define CTL_OPTION_ROWS                                                                            \
-	CTL_OPTION("kubeconfig", 0, "FILE", "else $KUBECONFIG, the pod's account, ~/.kube/config", \
-		   OPTION_STRING, kubeconfig),                                                     \
-		CTL_OPTION("context", 0, "NAME", "context of the kubeconfig", OPTION_STRING,       \
-			   context),                                                               \
-		CTL_OPTION("namespace", 'n', "NAME", "else that of the context, or \"default\"",   \
-			   OPTION_STRING, ns),                                                     \
-		CTL_OPTION("debug", 0, "SOCKET",                                                   \
-			   "debug socket of ingot; else debug.sock beside the kubeconfig",         \
+#define CTL_OPTION_ROWS                                                                                  \
+	CTL_OPTION(                                                                                      \
+		"kubeconfig", 0, "FILE",                                                                 \
+		"else $KUBECONFIG, the pod's account, ~/.kube/config, the one of ingot standalone here", \
+		OPTION_STRING, kubeconfig),                                                              \
+		CTL_OPTION("context", 0, "NAME", "context of the kubeconfig", OPTION_STRING,             \
+			   context),                                                                     \
+		CTL_OPTION("namespace", 'n', "NAME", "else that of the context, or \"default\"",         \
+			   OPTION_STRING, ns),                                                           \
+		CTL_OPTION("debug", 0, "SOCKET",                                                         \
+			   "debug socket of ingot; else debug.sock beside the kubeconfig",               \
 			   OPTION_STRING, debug)
 
 /* Prints the error as the program's last word. */

@@ -41,6 +41,7 @@ static void print_table(const struct ctl *c, const struct ctl_look *look)
 			  &views[i++]);
 	}
 	render_table(views, count, !c->ns, &out);
+	render_strangers(look->strangers, loop_wall(c->loop), &out);
 	fputs(out.data, stdout);
 	for (i = 0; i < count; i++)
 		view_done(&views[i]);

@@ -162,6 +162,7 @@ static void send_object(struct watch *w, const char *type, const char *text,
 		tree ? NULL
 		     : object_parse(w->r, text, strlen(text), // NOLINT: never NULL here
 				    rv);
+	w->view.wall = loop_wall(w->s->loop); /* ages are those of this moment */
 	_cleanup_(json_freep) struct json *shown = view_object(&w->view, w->r, tree ? tree : parsed,
 							       !w->headers_sent);
 	w->headers_sent = true;

@@ -100,6 +100,14 @@ enum boot_stage {
 	BOOT_STAGE_SCRIPT,  /* boot script fetched */
 };
 
+/* How a machine asked for a boot. */
+enum boot_request {
+	BOOT_REQUEST_PXE,
+	BOOT_REQUEST_HTTP,
+	BOOT_REQUEST_IPXE,
+	BOOT_REQUEST_SCRIPT,
+};
+
 /* Exactly once for each slot_set, and never before that has returned. */
 typedef void (*boot_slot_done_fn)(void *data, const struct err *err);
 
@@ -119,8 +127,13 @@ struct boot_ops {
 	 * error. `done` comes also when the service has been closed meanwhile. */
 	void (*slot_set)(void *data, const struct net_mac *mac, struct in_addr address,
 			 boot_slot_done_fn done, void *done_data);
-	/* May be NULL. */
+	/* May be NULL, as may those below. */
 	void (*seen)(void *data, const struct net_mac *mac, enum boot_stage stage);
+	/* Somebody whom find() does not know asked for a boot. */
+	void (*stranger)(void *data, const struct net_mac *mac, enum boot_request request);
+	/* What a host asked for cannot be given, for a reason on our side. By its MAC (NULL: not
+	 * known here) or numeric address (NULL: none yet). */
+	void (*failed)(void *data, const struct net_mac *mac, const char *address, const char *why);
 };
 
 /* What every service takes; copied. */

@@ -238,8 +238,11 @@ static int write_script(const struct boot_env *env, const struct net_mac *mac,
 			enum script_kind kind, struct strbuf *out, struct err *err)
 {
 	struct boot_host host = { 0 };
-	if (!env->ops->find(env->data, mac, &host))
+	if (!env->ops->find(env->data, mac, &host)) {
+		if (env->ops->stranger)
+			env->ops->stranger(env->data, mac, BOOT_REQUEST_SCRIPT);
 		return -ENOENT;
+	}
 	/* Also when it will exit to the disk: the firmware has come as far as this. */
 	if (env->ops->seen)
 		env->ops->seen(env->data, mac, BOOT_STAGE_SCRIPT);

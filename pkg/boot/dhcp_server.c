@@ -62,6 +62,9 @@ static void log_reply(const struct query *q, enum dhcp_type type, const struct d
 {
 	char mac[NET_MAC_TEXT_SIZE], ip[NET_IP_TEXT_MAX];
 	struct net_addr a = { .v4 = { .sin_family = AF_INET, .sin_addr = m->yiaddr } };
+	const struct boot_env *env = &q->server->env;
+	if (loader && loader->lack && env->ops->failed)
+		env->ops->failed(env->data, &q->mac, NULL, loader->lack);
 	log_write(loader && loader->lack ? LOG_WARN : LOG_INFO, "dhcp", "reply",
 		  dhcp_type_name(type), "host", q->host.name, "mac", net_format_mac(&q->mac, mac),
 		  "address", m->yiaddr.s_addr ? net_format_ip(&a, ip) : NULL, "file",
@@ -271,6 +274,19 @@ static void proxy_acknowledge(const struct query *q, const struct sockaddr_in *f
 
 /* --- sockets ---------------------------------------------------------------------------------- */
 
+/* Operating systems on the same wire are no concern of ours. */
+static void note_stranger(const struct query *q)
+{
+	static const enum boot_request requests[] = { [LOADER_CLIENT_PXE] = BOOT_REQUEST_PXE,
+						      [LOADER_CLIENT_HTTP] = BOOT_REQUEST_HTTP,
+						      [LOADER_CLIENT_IPXE] = BOOT_REQUEST_IPXE };
+	const struct boot_env *env = &q->server->env;
+	enum loader_client client = loader_client(q->request);
+	metric_add(METRIC_DHCP_IGNORED, 1, "unknown_mac");
+	if (client != LOADER_CLIENT_OS && env->ops->stranger)
+		env->ops->stranger(env->data, &q->mac, requests[client]);
+}
+
 static void take(struct port *port, const uint8_t *packet, size_t len,
 		 const struct sockaddr_in *from)
 {
@@ -286,7 +302,7 @@ static void take(struct port *port, const uint8_t *packet, size_t len,
 	struct query q = { .server = s, .request = &m };
 	memcpy(q.mac.bytes, m.chaddr, sizeof(q.mac.bytes));
 	if (!s->env.ops->find(s->env.data, &q.mac, &q.host)) {
-		metric_add(METRIC_DHCP_IGNORED, 1, "unknown_mac");
+		note_stranger(&q);
 		return;
 	}
 	if (s->advert && loader_client(&m) == LOADER_CLIENT_IPXE)

@@ -74,6 +74,8 @@ static void on_request(void *data, struct web_request *r)
 	}
 	log_warn("boot file not served", "path", path, "peer", web_peer_address(r), "error",
 		 err.text);
+	if (h->env.ops->failed)
+		h->env.ops->failed(h->env.data, NULL, web_peer_address(r), err.text);
 	reply_error(r, 500, "cannot be served; the reason is in the server's log\n");
 }
 

@@ -49,6 +49,11 @@ static bool words_usable(const char *text, bool (*usable)(const char *word, size
 	return true;
 }
 
+int script_check_words(const char *cmdline)
+{
+	return words_usable(str_or(cmdline, ""), ipxe_word_usable) ? 0 : -EINVAL;
+}
+
 static bool url_usable(const char *url)
 {
 	return !str_empty(url) && !strchr(url, ' ') && words_usable(url, ipxe_word_usable);

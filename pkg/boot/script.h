@@ -24,6 +24,8 @@ struct script_boot {
 /* -EINVAL: a URL or the kernel line has characters that would end a word or run as a command. */
 int script_ipxe_ramdisk(const struct script_boot *b, struct strbuf *out);
 int script_grub_ramdisk(const struct script_boot *b, struct strbuf *out);
+/* Would iPXE take the words of a kernel line as they are? -EINVAL: no. */
+int script_check_words(const char *cmdline);
 /* On to the next boot device. */
 void script_ipxe_disk(struct strbuf *out);
 void script_grub_disk(struct strbuf *out);

@@ -314,6 +314,11 @@ static const char *find_content(struct transfer *t, enum tftp_error *ret)
 	if (err.kind == ERR_NONE)
 		return "no such file";
 	log_warn("tftp failed", "file", t->name, "error", err.text);
+	struct net_addr peer = { .v4 = t->peer };
+	char text[NET_IP_TEXT_MAX];
+	const struct boot_env *env = &t->server->env;
+	if (env->ops->failed)
+		env->ops->failed(env->data, NULL, net_format_ip(&peer, text), err.text);
 	return "cannot read the file";
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "ctl/local.h"
 #include "http/http.h"
 #include "kube/config.h"
 #include "kube/http_transport.h"
@@ -38,10 +39,14 @@ static char *socket_beside(const char *kubeconfig)
 	return NULL;
 }
 
-static int connect_api(struct ctl *c, const struct ctl_options *o, struct err *err)
+static int connect_api(struct ctl *c, const struct ctl_options *o, const char *kubeconfig,
+		       struct err *err)
 {
 	struct kube_config config = { 0 };
-	int r = kube_config_load(o->kubeconfig, o->context, &config, err);
+	int r = kube_config_load(kubeconfig, o->context, &config, err);
+	if (r < 0 && kubeconfig != o->kubeconfig)
+		err_wrap(err, "the standalone Ingot of this machine (name another API server by "
+			      "--kubeconfig, or run this as root)");
 	if (r < 0)
 		return r;
 	if (!o->all)
@@ -61,7 +66,11 @@ static int connect_api(struct ctl *c, const struct ctl_options *o, struct err *e
 int ctl_open(const struct ctl_options *options, struct ctl **ret, struct err *err)
 {
 	struct ctl *c = xcalloc(1, sizeof(*c));
-	c->debug = options->debug ? xstrdup(options->debug) : socket_beside(options->kubeconfig);
+	_cleanup_(freep) char *local = options->kubeconfig || local_has_other()
+					       ? NULL
+					       : local_kubeconfig("");
+	const char *kubeconfig = local ? local : options->kubeconfig;
+	c->debug = options->debug ? xstrdup(options->debug) : socket_beside(kubeconfig);
 	int r = loop_new(&c->loop, err);
 	if (r == 0)
 		r = http_client_new(
@@ -69,7 +78,7 @@ int ctl_open(const struct ctl_options *options, struct ctl **ret, struct err *er
 			&(struct http_client_options){ .user_agent = "ingotctl/" INGOT_VERSION },
 			&c->http, err);
 	if (r == 0)
-		r = connect_api(c, options, err);
+		r = connect_api(c, options, kubeconfig, err);
 	if (r < 0) {
 		ctl_close(c);
 		return r;
@@ -260,6 +269,7 @@ static void on_engine(void *data, const struct err *err, struct json **body)
 		json_append(l->out->debug, TAKE_PTR(*body));
 	} else {
 		l->out->debug = json_take(*body, "hosts");
+		l->out->strangers = json_take(*body, "strangers");
 	}
 	answered(l);
 }
@@ -319,6 +329,7 @@ void ctl_look_done(struct ctl_look *l)
 	l->hosts = json_free(l->hosts);
 	l->records = json_free(l->records);
 	l->debug = json_free(l->debug);
+	l->strangers = json_free(l->strangers);
 }
 
 const struct json *ctl_find(const struct json *array, const char *ns, const char *name)

@@ -11,9 +11,10 @@ struct http_client;
 struct ctl_question;
 
 struct ctl_options {
-	const char *kubeconfig, *context; /* NULL: as kubectl finds them */
-	const char *ns;			  /* NULL: that of the context, else "default" */
-	bool all;			  /* every namespace; ns does not count */
+	/* NULL: as kubectl finds them, else that of the standalone Ingot of this machine. */
+	const char *kubeconfig, *context;
+	const char *ns;	   /* NULL: that of the context, else "default" */
+	bool all;	   /* every namespace; ns does not count */
 	const char *debug; /* socket; NULL: debug.sock beside the kubeconfig, if there is one */
 };
 
@@ -33,10 +34,11 @@ struct ctl *ctl_close(struct ctl *c);
 
 /* What one look at the world gave. Strings in it are fit for a terminal. */
 struct ctl_look {
-	struct json *hosts;   /* array of BareMetalHosts, by namespace and name */
-	struct json *records; /* array */
-	struct json *debug;   /* array of the engine's rows; NULL: not to be had */
-	struct err debug_err; /* why; kind ERR_NONE: there is no socket */
+	struct json *hosts;	/* array of BareMetalHosts, by namespace and name */
+	struct json *records;	/* array */
+	struct json *debug;	/* array of the engine's rows; NULL: not to be had */
+	struct json *strangers; /* array: what asked for a boot and is no host's; may be NULL */
+	struct err debug_err;	/* why; kind ERR_NONE: there is no socket */
 };
 
 /* name NULL: all hosts of the namespace(s), else one, of which the engine tells all it knows.

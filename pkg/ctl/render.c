@@ -171,6 +171,22 @@ void render_table(const struct view *views, size_t count, bool namespaces, struc
 	}
 }
 
+void render_strangers(const struct json *strangers, usec_t now, struct strbuf *out)
+{
+	char age[CLOCK_TEXT_MAX];
+	const struct json *s = strangers ? json_first(strangers) : NULL;
+	if (s)
+		strbuf_adds(out, "\nThese MACs asked for a network boot and belong to no host:\n");
+	for (; s; s = json_next(s)) {
+		usec_t last = 0;
+		(void)clock_parse(json_get_string(s, "lastAt"), &last);
+		strbuf_addf(out, "    %s  %s, last %s ago\n",
+			    str_or(json_get_string(s, "mac"), "?"),
+			    str_or(json_get_string(s, "request"), "?"),
+			    clock_format_age(now > last ? now - last : 0, age));
+	}
+}
+
 /* --- lines ------------------------------------------------------------------------------------ */
 
 void render_line(const struct view *v, struct strbuf *out)

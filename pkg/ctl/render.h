@@ -7,6 +7,8 @@
 
 /* A table, one host a row; below a row, indented, its error and what to do. */
 void render_table(const struct view *views, size_t count, bool namespaces, struct strbuf *out);
+/* Below the table: machines that asked for a boot and belong to no host. NULL or empty: nothing. */
+void render_strangers(const struct json *strangers, usec_t now, struct strbuf *out);
 /* What is worth a line when it changes: state, step, percent, waits. Without time and newline. */
 void render_line(const struct view *v, struct strbuf *out);
 /* One page about one host. */

@@ -70,7 +70,7 @@ static void step_of_debug(struct view *v, const struct json *d)
 	v->attempt = json_get_int(d, "attempt", 1);
 	v->waits_for = get_text(d, "waitsFor");
 	v->trouble = get_text(d, "trouble");
-	v->since = get_time(d, v->step ? "startedAt" : "since");
+	v->since = v->step ? get_time(d, "startedAt") : 0;
 	v->until = get_time(d, "deadline");
 	take_progress(v, json_get(d, "progress"));
 }
@@ -78,7 +78,7 @@ static void step_of_debug(struct view *v, const struct json *d)
 static void step_of_record(struct view *v, const struct json *r)
 {
 	v->until = get_time(r, "step.deadline");
-	v->since = get_time(r, v->until ? "step.startedAt" : "node.since");
+	v->since = v->until ? get_time(r, "step.startedAt") : 0;
 	take_progress(v, v->until ? json_get(r, "progress") : NULL);
 	if (v->until == 0)
 		return;
@@ -87,6 +87,53 @@ static void step_of_record(struct view *v, const struct json *r)
 	v->attempt = get_number(r, "step.attempt", 1);
 	v->waits_for = get_text(r, "step.waitsFor");
 	v->trouble = get_text(r, "step.trouble");
+}
+
+/* When the state of the host was entered, by what its status keeps: the latest of these. Not by the
+ * engine, whose states are others and change at other times. */
+static const struct {
+	const char *state;
+	const char *paths[3];
+} entered[] = {
+	{ "new", { "metadata.creationTimestamp" } },
+	{ "unmanaged", { "metadata.creationTimestamp" } },
+	{ "registering", { "status.operationHistory.register.start" } },
+	{ "inspecting", { "status.operationHistory.inspect.start" } },
+	{ "preparing",
+	  { "status.operationHistory.register.end", "status.operationHistory.inspect.end" } },
+	{ "available",
+	  { "status.operationHistory.register.end", "status.operationHistory.inspect.end",
+	    "status.operationHistory.deprovision.end" } },
+	{ "provisioning", { "status.operationHistory.provision.start" } },
+	{ "provisioned", { "status.operationHistory.provision.end" } },
+	{ "externally provisioned", { "status.operationHistory.register.end" } },
+	{ "deprovisioning", { "status.operationHistory.deprovision.start" } },
+	{ "powering off before delete",
+	  { "metadata.deletionTimestamp", "status.operationHistory.deprovision.end" } },
+	{ "deleting", { "metadata.deletionTimestamp", "status.operationHistory.deprovision.end" } },
+};
+
+static usec_t since_by_status(const struct view *v)
+{
+	usec_t latest = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(entered); i++)
+		for (size_t k = 0; streq(entered[i].state, v->state) && k < 3; k++)
+			if (entered[i].paths[k])
+				latest = MAX(latest,
+					     get_time(v->sources.host, entered[i].paths[k]));
+	return latest;
+}
+
+/* The engine has seen the change itself, if it was there. */
+static usec_t since_by_history(const struct view *v)
+{
+	usec_t at = 0;
+	json_for_each(e, json_get(v->sources.debug, "history")) {
+		const char *to = get_text(e, "to");
+		if (to)
+			at = streq(to, v->state) ? get_time(e, "at") : 0;
+	}
+	return at;
 }
 
 static const char *hold_of_record(const struct json *r)
@@ -192,36 +239,59 @@ static const struct rule {
 };
 
 /* Errors repeat by themselves, with growing pauses; a change of the host or its Secrets cuts the
- * pause short. */
+ * pause short. The first row of the type whose words stand in the message; NULL: whatever it says.
+ */
 static const struct {
-	const char *type, *advice;
+	const char *type, *words, *advice;
 } errors[] = {
-	{ "registration error",
+	{ "registration error", "HostRecord",
+	  "see to what the Kubernetes API says in the error; Ingot tries again by itself" },
+	{ "registration error", "BMC secret",
+	  "correct the Secret or spec.bmc.credentialsName, as the error says; Ingot looks again at once, or within seconds" },
+	{ "registration error", "conflicts with existing node",
+	  "set spec.bootMACAddress to a NIC of this machine, or delete the other host" },
+	{ "registration error", ": Invalid value",
+	  "correct the field that the error names: kubectl -n {ns} edit bmh {host}" },
+	{ "registration error", ": Forbidden",
+	  "correct the field that the error names: kubectl -n {ns} edit bmh {host}" },
+	{ "registration error", ": Required value",
+	  "set the field that the error names: kubectl -n {ns} edit bmh {host}" },
+	{ "registration error", " was changed ",
+	  "set the field that the error names back: kubectl -n {ns} edit bmh {host}" },
+	{ "registration error", NULL,
 	  "check spec.bmc.address and user and password in Secret {ns}/{secret}; Ingot tries again by itself, and at once "
 	  "when one of them changes" },
-	{ "provisioned registration error",
+	{ "provisioned registration error", NULL,
 	  "check spec.bmc.address and user and password in Secret {ns}/{secret}; the machine itself goes on running" },
-	{ "inspection error",
+	{ "inspection error", NULL,
 	  "look at the machine's console; check that the NIC of spec.bootMACAddress boots from the provisioning network; "
 	  "Ingot tries again by itself" },
-	{ "preparation error",
+	{ "preparation error", NULL,
 	  "correct what the error names in the host's spec; Ingot tries again by itself" },
-	{ "provisioning error",
+	{ "provisioning error", "the Secret ",
+	  "make or correct the Secret that the error names; Ingot looks again within seconds" },
+	{ "provisioning error", NULL,
 	  "correct spec.image if the error names URL, checksum or format, else look at the machine's console; Ingot tries "
 	  "again by itself" },
-	{ "power management error",
+	{ "power management error", NULL,
 	  "check that the BMC answers and that its user may switch power; Ingot tries again by itself" },
-	{ "detach error", "wait until the host rests, or add force to the annotation" },
-	{ "servicing error", "correct what the error names in the host's spec" },
+	{ "detach error", NULL, "wait until the host rests, or add force to the annotation" },
+	{ "servicing error", NULL, "correct what the error names in the host's spec" },
 };
 
-static const char *error_advice(const char *type)
+static const char *error_advice(const struct view *v)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
-		if (streq(errors[i].type, type))
+		if (streq(errors[i].type, v->error_type) &&
+		    (!errors[i].words || strstr(v->error, errors[i].words)))
 			return errors[i].advice;
 	return "correct what the error names; Ingot tries again by itself";
 }
+
+/* Who deletes a host does not want to mend it. */
+static const char leaving_advice[] =
+	"nothing: after the fourth error Ingot lets the host go; to let it go at once, with its disks not cleaned and its power "
+	"as it is: kubectl -n {ns} annotate bmh {host} baremetalhost.metal3.io/detached=";
 
 static char *fill_in(const char *text, const struct view *v)
 {
@@ -246,6 +316,18 @@ static char *fill_in(const char *text, const struct view *v)
 	return strbuf_take(&out, NULL);
 }
 
+/* What went wrong last is worth more than that it is being tried again; but a host that a person
+ * holds back is not tried. */
+static const char *advice_of(const struct view *v, const struct rule *rule)
+{
+	bool leaving = json_get_path(v->sources.host, "metadata.deletionTimestamp") != NULL;
+	if (rule->mood == VIEW_HELD)
+		return rule->advice;
+	if (leaving && (v->error || v->trouble))
+		return leaving_advice;
+	return v->error ? error_advice(v) : rule->advice;
+}
+
 static void judge(struct view *v)
 {
 	size_t i = 0;
@@ -261,9 +343,7 @@ static void judge(struct view *v)
 	v->waits_for = str_or(rule->waits_for, v->waits_for);
 	if (v->mood == VIEW_FAILED)
 		v->until = get_time(v->sources.debug, "nextLook");
-	/* What went wrong last is worth more than that it is being tried again. */
-	bool by_error = v->error && !v->hold;
-	v->advice = fill_in(by_error ? error_advice(v->error_type) : rule->advice, v);
+	v->advice = fill_in(advice_of(v, rule), v);
 }
 
 bool view_wants_image(const struct view *v)
@@ -292,7 +372,9 @@ void view_make(const struct view_sources *s, struct view *ret)
 	else
 		v.hold = get_text(s->debug, "hold.reason");
 	if (v.since == 0)
-		v.since = get_time(s->host, "metadata.creationTimestamp");
+		v.since = since_by_history(&v);
+	if (v.since == 0)
+		v.since = since_by_status(&v);
 	judge(&v);
 	*ret = v;
 }

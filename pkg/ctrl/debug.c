@@ -54,6 +54,7 @@ static void list_hosts(const struct debug_routes *d, struct web_request *r)
 	struct json *hosts = json_set(body, "hosts", engine_list(d->engine));
 	for (struct json *h = json_first_mut(hosts); h; h = json_next_mut(h))
 		add_next(d, h);
+	json_set(body, "strangers", engine_strangers(d->engine));
 	reply(r, 200, body);
 }
 

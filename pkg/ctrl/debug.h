@@ -1,7 +1,7 @@
 #pragma once
 /* What the engine is doing, for people and ingotctl, as JSON:
  *
- *   GET /hosts                  {"version": …, "hosts": [one row each]}
+ *   GET /hosts                  {"version": …, "hosts": [one row each], "strangers": […]}
  *   GET /hosts/NAMESPACE/NAME   all that is known of one host, and its progress made finer
  *
  * Read only and without secrets, but not for everybody: it stands on a Unix socket that its owner

@@ -387,6 +387,7 @@ static void describe_host(struct pass *p)
 		.boot_mac = str_or(h->spec.boot_mac, ""),
 		.power_only = h->spec.externally_provisioned,
 		.dhcp_address = api_annotation(&h->meta, BMH_DHCP_ADDRESS),
+		.rests_off = !h->spec.online && !h->status.powered_on,
 		.boot_mode = boot_mode(h),
 		.cleaning = streq(h->spec.cleaning, "disabled") ? PROV_CLEAN_DISABLED
 								: PROV_CLEAN_METADATA,

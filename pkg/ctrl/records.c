@@ -31,7 +31,7 @@ struct save {
 	engine_saved_fn done;
 	void *data;
 	char *ns, *name;
-	struct err conflict;
+	struct err *conflict; /* NULL: none met */
 };
 
 static void on_drained(void *data)
@@ -71,6 +71,7 @@ static void save_free(struct save *s)
 	kube_cancel(s->op);
 	if (s->key)
 		timer_stop(&s->failure);
+	err_keep(&s->conflict, NULL);
 	free(s->key), free(s->ns), free(s->name);
 	free(s);
 }
@@ -112,7 +113,7 @@ static void answer(struct save *s, const struct err *err)
 static void on_read(void *data, const struct err *err, struct json **found)
 {
 	struct save *s = data;
-	struct err conflict = s->conflict;
+	struct err conflict = *s->conflict;
 	s->op = NULL;
 	if (!err && *found)
 		kube_informer_note_read(s->records->informer, *found);
@@ -124,8 +125,8 @@ static void on_read(void *data, const struct err *err, struct json **found)
 static void read_again(struct save *s, const struct err *err)
 {
 	struct records *r = s->records;
-	s->conflict = *err;
-	s->conflict.kind = ERR_CONFLICT; /* also when it was made since we looked */
+	err_keep(&s->conflict, err);
+	s->conflict->kind = ERR_CONFLICT; /* also when it was made since we looked */
 	s->op = kube_get(r->client, &resource_record, s->ns, s->name, on_read, s);
 }
 

@@ -301,6 +301,13 @@ static void provisioned(struct pass *p)
 	machine_go(p, BMH_PROVISIONED);
 }
 
+/* What cannot be done now has failed in nothing: a deployment that runs meanwhile goes on, and is
+ * found again when it can. */
+static void forget_attempt(struct pass *p)
+{
+	p->host.status.last_attempted = bmh_image_free(p->host.status.last_attempted);
+}
+
 static struct action provision(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
@@ -310,6 +317,7 @@ static struct action provision(struct pass *p)
 	struct err err = { 0 };
 	if (pass_config_drive(p, &texts, &err) < 0) {
 		pass_count(p, METRIC_CONFIG_DATA_ERRORS, texts.failed);
+		forget_attempt(p);
 		return pass_fail_once(p, BMH_ERROR_PROVISIONING, 10 * USEC_PER_SEC,
 				      "ProvisioningError", "%s", err.text);
 	}
@@ -348,8 +356,10 @@ struct action state_provisioning(struct pass *p)
 	if (host_provisioning_cancelled(&p->host))
 		return go(p, BMH_DEPROVISIONING);
 	struct action refusal;
-	if (!attempted && cannot_provision(p, &refusal))
+	if (!attempted && cannot_provision(p, &refusal)) {
+		forget_attempt(p);
 		return refusal;
+	}
 	if (!attempted) {
 		s->last_attempted = bmh_image_free(s->last_attempted);
 		s->last_attempted = bmh_image_dup(p->host.spec.image);

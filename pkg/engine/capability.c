@@ -11,11 +11,6 @@
 #include "base/redact.h"
 #include "base/str.h"
 
-static bool is_http(const char *url)
-{
-	return strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0;
-}
-
 static const struct {
 	const char *format, *advice; /* advice NULL: supported */
 } formats[] = {
@@ -46,7 +41,7 @@ static int check_url(const struct prov_image *image, struct err *err)
 {
 	static const char *const others[] = { "ftp", "gopher", "oci" };
 	const char *url = str_or(image->url, "");
-	if (is_http(url))
+	if (str_is_http_url(url))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		if (strncasecmp(url, others[i], strlen(others[i])) == 0 &&
@@ -88,7 +83,7 @@ static int check_checksum(const struct prov_image *image, struct err *err)
 	if (!*sum)
 		return err_set(err, ERR_INVALID,
 			       "Validation failed: checksum is required for normal images");
-	if (is_http(sum) || any_type(image->checksum_type))
+	if (str_is_http_url(sum) || any_type(image->checksum_type))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(digests); i++)
 		if (len == digests[i].digits && !streq(digests[i].type, image->checksum_type))

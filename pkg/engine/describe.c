@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/redact.h"
 #include "engine/internal.h"
@@ -52,21 +53,49 @@ static const char *reason(const struct node *n)
 	return step ? step->waits_for : NULL;
 }
 
-/* What holds it up at the moment, the most general first: without the record nothing goes on. */
-static const char *trouble(const struct node *n)
+/* Of a step that waits for the ramdisk, whose machine has not been heard. */
+static char *silence(const struct node *n)
 {
+	struct strbuf out = { 0 };
+	char age[CLOCK_TEXT_MAX];
+	unsigned more;
+	usec_t began = n->record.step.started_at, now = node_wall(n);
+	const struct stranger *s = strangers_since(&n->engine->strangers, n->record.boot.started_at,
+						   &more);
+	strbuf_addf(&out, "no %s from %s since power on %s ago",
+		    n->engine->options.serves_dhcp ? "DHCP request" : "boot request", n->boot_mac,
+		    clock_format_age(now > began ? now - began : 0, age));
+	if (s)
+		strbuf_addf(&out, "; %s asked for a boot and belongs to no host", s->mac);
+	if (s && more > 0)
+		strbuf_addf(&out, " (and %u more)", more);
+	return strbuf_take(&out, NULL);
+}
+
+/* The most general first: without the record nothing goes on. */
+char *node_trouble(const struct node *n)
+{
+	const struct step *step = op_step(n);
 	if (n->saving && n->save_error)
-		return n->save_error->text;
-	if (!op_step(n))
+		return xstrdup(n->save_error->text);
+	if (!step)
 		return NULL;
-	return n->op.last ? n->op.last->text : n->record.step.trouble;
+	if (n->op.last || n->record.step.trouble)
+		return xstrdup(n->op.last ? n->op.last->text : n->record.step.trouble);
+	if (!step->boots_again || !n->op.entered || !n->record.boot.nonce)
+		return NULL;
+	if (n->boot_trouble)
+		return xstrdup(n->boot_trouble);
+	bool heard = n->boot_stage || n->record.agent.url;
+	return heard || str_empty(n->boot_mac) ? NULL : silence(n);
 }
 
 static void add_operation(struct json *j, const struct node *n)
 {
 	const struct step *step = op_step(n);
 	json_set_string(j, "waitsFor", reason(n));
-	set_text(j, "trouble", trouble(n));
+	_cleanup_(freep) char *trouble = node_trouble(n);
+	set_text(j, "trouble", trouble);
 	if (!step)
 		return;
 	json_set_string(j, "operation", op_info(n->op.kind)->name);
@@ -139,6 +168,7 @@ static void add_boot(struct json *j, const struct node *n)
 	json_set_bool(o, "tokenIssued", r->boot.token_issued);
 	json_set_string(o, "sourceAddress", r->boot.source_address);
 	json_set_string(o, "stage", n->boot_stage);
+	set_text(o, "trouble", n->boot_trouble);
 	set_time(o, "stageAt", n->boot_stage ? n->boot_stage_at : 0);
 }
 
@@ -264,4 +294,36 @@ void engine_boot_seen(struct engine *e, const char *mac, const char *stage)
 		return;
 	n->boot_stage = stage;
 	n->boot_stage_at = node_wall(n);
+}
+
+void engine_boot_failed(struct engine *e, const char *mac, const char *address, const char *why)
+{
+	struct node *n = mac ? map_get(&e->macs, mac) : NULL;
+	const struct step *step;
+	if (!n)
+		n = index_find(&e->slots, address, NULL);
+	if (!n || n->lost || !n->record.boot.nonce || streq(n->boot_trouble, why))
+		return;
+	str_replace(&n->boot_trouble, why);
+	node_event(n, true, "BootFileFailed", "the host cannot boot from the network: %s", why);
+	step = op_step(n);
+	if (!step || !step->boots_again || !n->op.entered)
+		return;
+	/* kubectl shows it in the HostRecord. */
+	free(n->record.step.waits_for);
+	n->record.step.waits_for = xasprintf("%s; %s", step->waits_for, why);
+	node_save(n);
+}
+
+void engine_boot_stranger(struct engine *e, const char *mac, const char *request)
+{
+	if (strangers_note(&e->strangers, mac, request, loop_wall(e->options.loop)))
+		log_warn("a machine asked for a network boot and belongs to no host", "mac", mac,
+			 "request", request, "hint",
+			 "compare it with spec.bootMACAddress of your hosts");
+}
+
+struct json *engine_strangers(const struct engine *e)
+{
+	return strangers_list(&e->strangers, loop_wall(e->options.loop));
 }

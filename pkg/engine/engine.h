@@ -174,5 +174,13 @@ void engine_note_state(struct engine *e, const char *key, const char *from, cons
 void engine_note_error(struct engine *e, const char *key, const char *state, const char *text);
 /* Sets the metrics that are sums over all hosts. */
 void engine_measure(const struct engine *e);
+/* A file that the host with this MAC, or with this DHCP address, asked for cannot be served, for a
+ * reason on our side: it shows in the host's step, and as an Event when it is a new one. mac may be
+ * NULL; others are ignored. */
+void engine_boot_failed(struct engine *e, const char *mac, const char *address, const char *why);
+/* A machine that is no host's asked for a boot; `request` is static. Told by engine_strangers(). */
+void engine_boot_stranger(struct engine *e, const char *mac, const char *request);
+/* Those of the last hour, an array. */
+struct json *engine_strangers(const struct engine *e);
 /* How far the firmware came in a boot, by lower-case MAC; `stage` is static. Others are ignored. */
 void engine_boot_seen(struct engine *e, const char *mac, const char *stage);

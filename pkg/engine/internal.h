@@ -14,6 +14,7 @@
  * describe.c  what people see of it
  * history.c   what happened lately
  * hold.c      hosts that are left as they are until a person releases them
+ * strangers.c machines that asked for a boot and belong to no host
  */
 
 #include "base/map.h"
@@ -21,6 +22,7 @@
 #include "engine/history.h"
 #include "engine/index.h"
 #include "engine/record.h"
+#include "engine/strangers.h"
 
 struct node;
 struct node_ticket;
@@ -158,6 +160,7 @@ struct node {
 	bool bmc_open_insecure;	  /* as it was opened */
 	uint64_t bmc_ticket;	  /* of the last question, which may still be under way */
 	bool verified;		  /* the BMC has answered with these settings */
+	bool power_judged;	  /* what it said first was held against the record */
 	struct err *verify_error; /* the last verification failed with it */
 	enum prov_power power;
 	bool power_fresh;	 /* read in this step */
@@ -202,6 +205,7 @@ struct node {
 	usec_t watched_until;	/* somebody looks: progress is asked for each second */
 	const char *boot_stage; /* of the boot on record, seen by the boot services; static */
 	usec_t boot_stage_at;	/* wall */
+	char *boot_trouble;	/* why a file of this boot could not be served; NULL: all could */
 	struct history history;
 };
 
@@ -222,6 +226,7 @@ struct engine {
 	struct map bmcs;  /* numeric address of an open BMC → struct index_entry */
 	/* Nodes whose boot is on record, and whose MAC no controller has named yet. */
 	struct list unheard;
+	struct strangers strangers;
 	unsigned busy; /* nodes in an operation that counts for capacity */
 	bool ending;   /* what is under way is left to the next process */
 	unsigned held; /* nodes that are held */
@@ -313,6 +318,13 @@ enum step_result step_rest(struct node *n, usec_t delay);
 void step_good(struct node *n);
 /* Steps: a passing failure; rests with growing delays, or fails when repeating cannot help. */
 enum step_result step_trouble(struct node *n, const struct err *trouble, struct err *err);
+
+/* --- describe.c ------------------------------------------------------------------------------- */
+
+/* Why nothing has come of the boot that a step waits for: the last trouble, a boot file that could
+ * not be served, silence of its MAC. NULL: nothing is known to be wrong; else freed by the caller.
+ */
+char *node_trouble(const struct node *n);
 
 /* --- steps.c ---------------------------------------------------------------------------------- */
 

@@ -188,6 +188,7 @@ struct node *node_free(struct node *n)
 	err_keep(&n->verify_error, NULL), err_keep(&n->power_error, NULL);
 	err_keep(&n->unreadable, NULL), err_keep(&n->save_error, NULL);
 	err_keep(&n->bmc_ask.err, NULL), err_keep(&n->agent_ask.err, NULL);
+	free(n->boot_trouble);
 	free(n->uid), free(n->key);
 	free(n);
 	return NULL;
@@ -223,6 +224,7 @@ void node_add_mac(struct node *n, const char *mac)
 	if (str_empty(mac) || map_get(&n->engine->macs, mac))
 		return;
 	map_set(&n->engine->macs, mac, n);
+	strangers_forget(&n->engine->strangers, mac);
 }
 
 void node_drop_mac(struct node *n, const char *mac)

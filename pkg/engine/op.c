@@ -427,9 +427,10 @@ static bool expire(struct node *n, const struct step *s)
 	char minutes[CLOCK_TEXT_MAX];
 	usec_t limit = step_timeout(n, s);
 	clock_format_age(limit, minutes);
+	_cleanup_(freep) char *trouble = node_trouble(n);
 	err_set(&err, ERR_TIMEOUT, "host %s: gave up after %s of waiting for %s%s%s", n->key,
-		minutes, s->waits_for, n->op.last ? "; the last trouble was: " : "",
-		n->op.last ? n->op.last->text : "");
+		minutes, s->waits_for, trouble ? "; the last trouble was: " : "",
+		str_or(trouble, ""));
 	op_fail(n, &err);
 	return false;
 }

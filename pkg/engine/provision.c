@@ -13,6 +13,8 @@
 #include "engine/internal.h"
 #include "net/net.h"
 
+#define RESTED (10 * USEC_PER_MIN)
+
 static struct engine *engine_of(struct provisioner *p)
 {
 	return container_of(p, struct engine, base);
@@ -238,6 +240,20 @@ static bool cannot_store(const struct node *n, struct prov_result *ret)
 	return true;
 }
 
+/* Does the first word of the BMC in this process contradict a record that has been at rest for
+ * long? A host that is available, off, and of which no ramdisk runs, is on. After a short rest a
+ * kill may have come between a command and the status that tells of it. */
+static bool belies_record(struct node *n, const struct prov_host *host)
+{
+	usec_t rested = 0, now = node_wall(n);
+	if (n->record.node.since && n->record.node.since < now)
+		rested = now - n->record.node.since;
+	bool first = !n->power_judged;
+	n->power_judged = true;
+	return first && n->state == NODE_AVAILABLE && !n->record.boot.nonce && host->rests_off &&
+	       n->power == PROV_POWER_ON && rested > RESTED;
+}
+
 static void register_host(struct provisioner *p, const struct prov_host *host,
 			  const struct prov_register *params, const char **ret_node_id,
 			  struct prov_result *ret)
@@ -277,7 +293,11 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 	}
 	if (n->verify_error && !n->verified)
 		failed(ret, n->verify_error->text);
-	else {
+	else if (!params->leaving && belies_record(n, host)) {
+		node_hold(n, "the machine is on, and by the host's state nobody has started it: "
+			     "the state may be older than the machine");
+		running(ret, false);
+	} else {
 		take_identity(n, host);
 		done(ret);
 	}

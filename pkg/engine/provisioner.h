@@ -34,6 +34,7 @@ struct prov_host {
 	const char *boot_mac;	  /* "" when not given */
 	bool power_only;	  /* it is never booted by us: no boot_mac is needed */
 	const char *dhcp_address; /* the one that boot_mac shall have; NULL: any */
+	bool rests_off;		  /* it is to be off, and was seen off */
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
 	const struct json *root_hints; /* in effect, in the grammar of rootDeviceHints; NULL: none,

@@ -158,6 +158,7 @@ static void new_boot(struct node *n)
 	str_replace(&n->record.boot.purpose, op_info(n->op.kind)->name);
 	n->record.boot.started_at = node_wall(n);
 	n->boot_stage = NULL;
+	str_replace(&n->boot_trouble, NULL);
 }
 
 static enum step_result set_device(struct node *n, enum bmc_device device, bool persistent,

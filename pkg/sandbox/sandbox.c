@@ -263,6 +263,7 @@ static const struct {
 	{ S(ioctl), 1, { IS(1, TIOCGWINSZ) } },
 	{ S(ioctl), 1, { IS(1, SIOCGARP) } }, /* is a DHCP address in use? */
 	{ S(ioctl), 1, { IS(1, SIOCGIFMTU) } },
+	{ S(ioctl), 1, { IS(1, SIOCGIFFLAGS) } }, /* is the provisioning interface up? */
 	{ S(ioctl), 1, { IS(1, SIOCGIFINDEX) } },
 	{ S(ioctl), 1, { IS(1, SIOCGIFNAME) } },
 };

@@ -74,6 +74,7 @@ struct conn {
 	struct member member;
 	struct web_server *server;
 	struct lws *wsi; /* NULL until lws has adopted it */
+	int fd;		 /* lws's */
 	enum conn_state state;
 	struct strbuf in;
 	size_t scanned;			/* of `in`, for the end of a head */
@@ -121,12 +122,13 @@ void conn_address(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN
 	format_peer(&net, out, INET6_ADDRSTRLEN);
 }
 
-struct conn *conn_new(struct web_server *s, const struct sockaddr_storage *peer)
+struct conn *conn_new(struct web_server *s, int fd, const struct sockaddr_storage *peer)
 {
 	struct conn *c = xcalloc(1, sizeof(*c));
 	c->server = s;
 	c->state = CONN_HEAD;
 	c->file = -1;
+	c->fd = fd;
 	c->out_end = &c->out;
 	format_peer(peer, c->peer, sizeof(c->peer));
 	conn_address(peer, c->address);
@@ -161,6 +163,16 @@ static void count_input(struct conn *c)
 {
 	party_count(c->server, &c->member, POOL_HELD,
 		    c->in.len + (c->request ? c->request->body.len : 0));
+}
+
+const char *conn_peer_of(const struct web_server *s, int fd)
+{
+	list_for_each(l, &s->conns) {
+		const struct conn *c = list_entry(l, struct conn, link);
+		if (c->fd == fd)
+			return c->peer;
+	}
+	return NULL;
 }
 
 struct chunk *chunk_new(size_t len)

@@ -7,6 +7,7 @@
  *   request.c  the handler's view of a request: accessors and answers (any thread)
  *   reply.c    heads of answers as text
  *   tls.c      what OpenSSL must be told and asked
+ *   tls_log.c  handshakes that fail
  *   http1.c    request heads
  *   chunked.c  bodies in chunks
  *
@@ -142,6 +143,19 @@ struct web {
 	unsigned char buffer[LWS_PRE + WEB_PIECE];
 };
 
+enum { TLS_LOG_PEERS = 32 };
+
+/* Whose failed handshakes were logged when. */
+struct tls_log {
+	struct {
+		char address[INET6_ADDRSTRLEN];
+		usec_t at;
+	} peers[TLS_LOG_PEERS];
+	size_t next;
+	usec_t window;
+	unsigned lines, left_out;
+};
+
 struct tls_identity; /* a certificate that replaced the first one */
 
 struct web_server {
@@ -163,6 +177,7 @@ struct web_server {
 	bool tls, chunked;
 	SSL_CTX *tls_context;	       /* lws's; NULL: plain HTTP */
 	struct tls_identity *identity; /* NULL: the one that it was opened with */
+	struct tls_log tls_log;
 };
 
 /* What is lost with a connection; party.c drops the least. */
@@ -179,9 +194,11 @@ enum conn_rank {
 
 /* The name of its address's party. */
 void conn_address(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN]);
-struct conn *conn_new(struct web_server *s, const struct sockaddr_storage *peer);
+struct conn *conn_new(struct web_server *s, int fd, const struct sockaddr_storage *peer);
 void conn_adopted(struct conn *c, struct lws *wsi);
 struct conn *conn_of(struct list *link);
+/* The address of the peer behind a descriptor, also when it has gone; NULL. */
+const char *conn_peer_of(const struct web_server *s, int fd);
 struct member *conn_member(struct list *link);
 unsigned conn_rank(const struct member *m);
 /* Gives back all that it holds at once, and closes it soon. */
@@ -202,6 +219,10 @@ void conn_deliver_go_on(struct mail *m);
 /* --- TLS -------------------------------------------------------------------------------------- */
 
 int tls_setup(SSL_CTX *ctx, const struct web_server_options *options, struct err *err);
+/* Failed handshakes are logged from now on. */
+void tls_log_install(SSL_CTX *ctx, struct web_server *s);
+/* May the log have a line about this address now? Counts it, or what is left out. */
+bool tls_log_take(struct tls_log *l, const char *peer, usec_t now);
 /* From now on s->identity is asked for at each handshake; what was there is freed. */
 int tls_replace(struct web_server *s, const char *cert, const char *key, struct err *err);
 struct tls_identity *tls_identity_free(struct tls_identity *i);

@@ -157,7 +157,7 @@ static void adopt(struct web_server *s, int fd, const struct sockaddr_storage *p
 		close(fd);
 		return;
 	}
-	struct conn *c = conn_new(s, peer);
+	struct conn *c = conn_new(s, fd, peer);
 	set_options(fd);
 	lws_adopt_desc_t desc = {
 		.vh = s->vhost,
@@ -226,6 +226,7 @@ static int vhost_callback(struct lws *wsi, enum lws_callback_reasons why, void *
 		return 0;
 	struct call *call = lws_vhost_user(in);
 	call->server->tls_context = user;
+	tls_log_install(user, call->server);
 	return tls_setup(user, call->options, call->err) < 0 ? -1 : 0;
 }
 

@@ -255,6 +255,13 @@ static void test_tables(void **state)
 	assert_int_equal(json_count(json_get_path(first, "object.columnDefinitions")), 5);
 	assert_int_equal(json_count(json_get_path(second, "object.columnDefinitions")), 0);
 	assert_int_equal(json_count(json_get_path(second, "object.rows")), 1);
+	/* The age is that of the moment at which the row is sent. */
+	loop_run_until(s->loop, loop_now(s->loop) + 10 * USEC_PER_MIN);
+	ask(s, "PATCH", WIDGETS "/a", "{'spec':{'size':7}}");
+	const struct json *third = json_at(w.events, 2);
+	const struct json *cells = json_get(json_at(json_get_path(third, "object.rows"), 0),
+					    "cells");
+	assert_string_equal(json_string(json_at(cells, 4)), "10m");
 	close_watch(s, &w);
 	send_as(s, "GET", WIDGETS "?watch=1", "",
 		"application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io", NULL, &w);

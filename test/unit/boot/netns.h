@@ -115,13 +115,16 @@ static inline bool netns_link_up(pid_t keeper, const char *device)
 }
 
 /* This thread goes to a namespace with srv0 (10.77.0.1); `clients` gets cli0, without an address.
+ * Its kernel looks for no IPv6 router: it would do so a second later, with the MAC of our client.
  */
 static inline bool netns_pair(struct netns *clients)
 {
 	return netns_new(clients) && unshare(CLONE_NEWNET) == 0 &&
 	       run("ip link add srv0 type veth peer name cli0 && ip link set cli0 netns %d && "
 		   "ip addr add 10.77.0.1/24 dev srv0 && ip link set lo up && ip link set srv0 up && "
-		   "nsenter -t %d -n sh -c 'ip link set lo up; ip link set cli0 address "
+		   "nsenter -t %d -n sh -c 'ip link set lo up; "
+		   "q=/proc/sys/net/ipv6/conf/cli0/router_solicitations; "
+		   "test ! -e $q || echo 0 >$q; ip link set cli0 address "
 		   "52:54:00:77:00:01 up'",
 		   clients->keeper, clients->keeper) &&
 	       netns_link_up(getpid(), "srv0") && netns_link_up(clients->keeper, "cli0");

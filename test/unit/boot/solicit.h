@@ -13,10 +13,16 @@ static inline const char *solicit_unusable(void)
 	return access("/proc/sys/net/ipv6", F_OK) == 0 ? NULL : "this kernel has no IPv6";
 }
 
+/* IPv6 takes a device for ready a little later than its link is up; until then nothing that is
+ * multicast can be sent. The route for it comes at that moment. */
 static inline bool solicit_wire_up(const struct netns *clients)
 {
 	return run("ip addr add fe80::1/64 dev srv0 nodad && nsenter -t %d -n ip addr add "
 		   "fe80::2/64 dev cli0 nodad",
+		   clients->keeper) &&
+	       run("until ip -6 route show table local dev srv0 | grep -q ff00::/8; do :; done") &&
+	       run("until nsenter -t %d -n ip -6 route show table local dev cli0 | "
+		   "grep -q ff00::/8; do :; done",
 		   clients->keeper);
 }
 

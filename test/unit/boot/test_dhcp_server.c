@@ -59,6 +59,8 @@ struct world {
 	unsigned stored;   /* slots written */
 	unsigned offered_before_stored;
 	unsigned stages[3];
+	unsigned strangers[BOOT_REQUEST_SCRIPT + 1];
+	unsigned failures;
 	/* The client's side. */
 	int client, source;
 	const char *failed; /* what went wrong in its script */
@@ -156,13 +158,27 @@ static void seen(void *data, const struct net_mac *mac, enum boot_stage stage)
 		w->offered_before_stored++;
 }
 
+static void stranger(void *data, const struct net_mac *mac, enum boot_request request)
+{
+	struct world *w = data;
+	w->strangers[request] += memcmp(mac->bytes, unknown_mac, 6) == 0;
+}
+
+static void boot_failed(void *data, const struct net_mac *mac, const char *address, const char *why)
+{
+	struct world *w = data;
+	w->failures += mac && !address && strstr(why, "not installed");
+}
+
 static const struct boot_ops ops = { .find = find,
 				     .slot_get = slot_get,
 				     .slot_fixed = slot_fixed,
 				     .slot_taken = slot_taken,
 				     .slot_used = slot_used,
 				     .slot_set = slot_set,
-				     .seen = seen };
+				     .seen = seen,
+				     .stranger = stranger,
+				     .failed = boot_failed };
 
 static int set_up(void **state)
 {
@@ -336,7 +352,8 @@ static void test_every_client(void **state)
 	start(w);
 	run_script(w->loop, every_client, w);
 	finish(w);
-	assert_int_equal(w->stored, 1); /* the slot is found once */
+	assert_int_equal(w->stored, 1);	  /* the slot is found once */
+	assert_int_equal(w->failures, 4); /* arm64: no loader is installed */
 	assert_int_equal(w->stages[BOOT_STAGE_LEASED], ARRAY_SIZE(client_rows));
 }
 
@@ -356,6 +373,10 @@ static void silence(void *data)
 	m = request_for(unknown_mac, ip("10.77.0.50"), true);
 	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
 	m = request_for(unknown_mac, ip("10.99.0.50"), false);
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = row_message(&client_rows[5], DHCP_DISCOVER, unknown_mac);
+	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = row_message(&client_rows[7], DHCP_DISCOVER, unknown_mac);
 	send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
 	/* A known MAC, but not what a client sends. */
 	m = message(DHCP_OFFER, known_mac);
@@ -384,6 +405,10 @@ static void test_silence(void **state)
 	start(w);
 	run_script(w->loop, silence, w);
 	finish(w);
+	/* Firmware is told of, an operating system not. */
+	assert_int_equal(w->strangers[BOOT_REQUEST_PXE], 1);
+	assert_int_equal(w->strangers[BOOT_REQUEST_HTTP], 1);
+	assert_int_equal(w->strangers[BOOT_REQUEST_IPXE], 0);
 }
 
 static void inactive(void *data)

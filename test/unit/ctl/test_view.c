@@ -95,7 +95,7 @@ static void test_columns(void **state)
 {
 	(void)state;
 	_cleanup_(freep) char *a = read_file(CASES "02-write-by-api.json");
-	_cleanup_(freep) char *b = read_file(CASES "07-provisioned.json");
+	_cleanup_(freep) char *b = read_file(CASES "23-provisioned-since.json");
 	_cleanup_(json_freep) struct json *given = parse(a), *second = parse(b);
 	struct view_sources s[] = { sources_of(given), sources_of(second) };
 	struct view views[2];
@@ -107,9 +107,27 @@ static void test_columns(void **state)
 		out.data,
 		"NAME    STATE         WAITS FOR                     SINCE  UNTIL   PROGRESS           RATE       ETA\n"
 		"node-1  provisioning  the agent to write the image  65s    in 23h  [##--------]  25%  34.1 MB/s  43s\n"
-		"node-1  provisioned   -                             4m5s   -       -                  -          -\n");
+		"node-1  provisioned   -                             44m    -       -                  -          -\n");
 	view_done(&views[0]);
 	view_done(&views[1]);
+}
+
+static void test_strangers(void **state)
+{
+	(void)state;
+	_cleanup_(json_freep) struct json *list = parse(
+		"[{\"mac\":\"52:54:00:ff:ff:01\",\"request\":\"PXE boot by DHCP\",\"firstAt\":"
+		"\"2026-01-01T00:00:00Z\",\"lastAt\":\"2026-01-01T00:01:00Z\",\"count\":4},{}]");
+	_cleanup_(json_freep) struct json *empty = json_new_array();
+	_cleanup_(strbuf_done) struct strbuf out = { 0 };
+	usec_t now;
+	assert_int_equal(clock_parse("2026-01-01T00:01:45Z", &now), 0);
+	render_strangers(NULL, now, &out); /* an older server tells none */
+	render_strangers(empty, now, &out);
+	assert_int_equal(out.len, 0);
+	render_strangers(list, now, &out);
+	assert_non_null(strstr(out.data, "belong to no host:\n    52:54:00:ff:ff:01  PXE boot by "
+					 "DHCP, last 45s ago\n"));
 }
 
 static void test_units(void **state)
@@ -234,6 +252,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_columns),
+		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_units),
 		cmocka_unit_test(test_goals),
 		cmocka_unit_test(test_errors_end_a_watch),

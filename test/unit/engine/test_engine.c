@@ -18,6 +18,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "engine/internal.h"
+#include "engine/strangers.h"
 #include "sim/world.h"
 
 static const char key[] = "metal3/node-1", uid[] = "11111111-1111-4111-8111-111111111111";
@@ -2072,6 +2073,106 @@ static void test_no_walk_over_all_hosts(void **state)
 	rig_free(rig);
 }
 
+static char *trouble_of(struct rig *rig)
+{
+	_cleanup_(json_freep) struct json *j = engine_describe(rig->engine, key);
+	return xstrdup(str_or(json_get_string(j, "trouble"), ""));
+}
+
+/* The wrong bootMACAddress, told from the first minute on: by describe, and at the end by the
+ * error. */
+static void test_wrong_mac_is_told(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(33);
+	rig->serves_dhcp = true;
+	restart_engine(rig);
+	engine_boot_stranger(rig->engine, "52:54:00:ff:ff:01", "PXE boot by DHCP"); /* before */
+	rig->world.faults.boot_fails = 1000;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, 2 * USEC_PER_MIN);
+	_cleanup_(freep) char *silent = trouble_of(rig);
+	assert_non_null(strstr(silent, "no DHCP request from 52:54:00:00:00:01 since power on 1"));
+	assert_null(strstr(silent, "no host"));
+	engine_boot_stranger(rig->engine, "52:54:00:ff:ff:02", "PXE boot by DHCP");
+	engine_boot_stranger(rig->engine, "52:54:00:ff:ff:03", "HTTP boot by DHCP");
+	_cleanup_(freep) char *named = trouble_of(rig);
+	assert_non_null(strstr(named, "asked for a boot and belongs to no host (and 1 more)"));
+	_cleanup_(json_freep) struct json *list = engine_strangers(rig->engine);
+	assert_int_equal(json_count(list), 3);
+	assert_string_equal(json_get_string(json_first(list), "mac"), "52:54:00:ff:ff:02");
+	engine_boot_seen(rig->engine, rig->machine->mac, "DHCP offer sent");
+	_cleanup_(freep) char *heard = trouble_of(rig);
+	assert_string_equal(heard, "");
+	advance(rig, 25 * USEC_PER_MIN); /* booted again */
+	engine_boot_stranger(rig->engine, "52:54:00:ff:ff:03", "HTTP boot by DHCP");
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "asked for a boot and belongs to no host"));
+	/* One becomes a host: it is no stranger any more. */
+	rig->host.boot_mac = "52:54:00:ff:ff:02";
+	ask(rig, WANT_REGISTER, NULL, false);
+	_cleanup_(json_freep) struct json *less = engine_strangers(rig->engine);
+	json_for_each(s, less)
+		assert_string_not_equal(json_get_string(s, "mac"), "52:54:00:ff:ff:02");
+	rig_free(rig);
+}
+
+/* A flood of MACs keeps to its memory and is not logged line by line; the newest are kept. */
+static void test_strangers_are_bounded(void **state)
+{
+	(void)state;
+	struct strangers s = { 0 };
+	usec_t now = UINT64_C(1767225600) * USEC_PER_SEC;
+	unsigned logged = 0, more;
+	char mac[18];
+	for (unsigned n = 0; n < 10000; n++) {
+		snprintf(mac, sizeof(mac), "52:54:00:ff:%02x:%02x", n >> 8, n & 255);
+		logged += strangers_note(&s, mac, "PXE", now);
+		logged += strangers_note(&s, mac, "PXE", now + 1);
+		now += USEC_PER_MSEC;
+	}
+	assert_int_equal(logged, STRANGERS_MAX); /* ten seconds have not passed since */
+	assert_string_equal(strangers_since(&s, 0, &more)->mac, mac);
+	assert_int_equal(more, STRANGERS_MAX - 1);
+	_cleanup_(json_freep) struct json *list = strangers_list(&s, now);
+	assert_int_equal(json_count(list), STRANGERS_MAX);
+	assert_int_equal(json_get_int(json_first(list), "count", 0), 2);
+	_cleanup_(json_freep) struct json *old = strangers_list(&s, now + 2 * USEC_PER_HOUR);
+	assert_int_equal(json_count(old), 0);
+	assert_null(strangers_since(&s, now + USEC_PER_SEC, &more));
+}
+
+/* A boot file that is not there: in the step, in its record, in an Event once, and in the error. */
+static void test_boot_file_fails(void **state)
+{
+	(void)state;
+	static const char why[] = "cannot read the boot file /srv/vmlinuz: No such file";
+	struct rig *rig = rig_new(34);
+	rig->world.faults.boot_fails = 1000;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, 2 * USEC_PER_MIN);
+	unsigned before = rig->warnings;
+	for (int i = 0; i < 3; i++) {
+		engine_boot_failed(rig->engine, rig->machine->mac, NULL, why);
+		advance(rig, USEC_PER_SEC);
+	}
+	assert_int_equal(rig->warnings, before + 1);
+	_cleanup_(freep) char *told = trouble_of(rig);
+	assert_string_equal(told, why);
+	assert_non_null(strstr(json_get_path_string(rig->record, "step.waitsFor"), why));
+	engine_boot_failed(rig->engine, "52:54:00:ff:ff:02", "10.2.0.99", "another's");
+	assert_int_equal(rig->warnings, before + 1);
+	advance(rig, 25 * USEC_PER_MIN); /* booted again: forgotten */
+	_cleanup_(freep) char *forgotten = trouble_of(rig);
+	assert_null(strstr(forgotten, why));
+	engine_boot_failed(rig->engine, rig->machine->mac, NULL, why);
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, why));
+	rig_free(rig);
+}
+
 /* Inspection makes all NICs known; DHCP has one address for the host, and only one NIC boots. */
 static void test_only_the_boot_mac_is_served(void **state)
 {
@@ -2386,6 +2487,42 @@ static void test_record_went_back(void **state)
 	rig_free(rig);
 }
 
+/* A host that has rested, off and available, is on when a process asks for the first time. */
+static void test_on_against_its_record(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(64);
+	struct engine_hold hold;
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_DONE);
+	rig->host.rests_off = true;
+	/* A kill soon after the command is no evidence, */
+	rig->machine->bmc->power = BMC_POWER_ON;
+	load_again(rig);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_false(engine_held(rig->engine, key, &hold));
+	/* nor is a change while the process runs, nor a host that shows "on". */
+	rig->machine->bmc->power = BMC_POWER_OFF;
+	advance(rig, USEC_PER_HOUR);
+	rig->machine->bmc->power = BMC_POWER_ON;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_false(engine_held(rig->engine, key, &hold));
+	rig->host.rests_off = false;
+	load_again(rig);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_false(engine_held(rig->engine, key, &hold));
+	rig->host.rests_off = true;
+	load_again(rig);
+	advance(rig, USEC_PER_MIN);
+	ask(rig, WANT_REGISTER, NULL, false);
+	assert_held(rig);
+	engine_release(rig->engine, key);
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_DONE);
+	assert_false(engine_held(rig->engine, key, &hold));
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -2456,6 +2593,9 @@ int main(void)
 		cmocka_unit_test(test_heartbeat_rules),
 		cmocka_unit_test(test_moved_with_its_ramdisk),
 		cmocka_unit_test(test_fixed_address),
+		cmocka_unit_test(test_wrong_mac_is_told),
+		cmocka_unit_test(test_strangers_are_bounded),
+		cmocka_unit_test(test_boot_file_fails),
 		cmocka_unit_test(test_address_in_several_records),
 		cmocka_unit_test(test_no_walk_over_all_hosts),
 		cmocka_unit_test(test_only_the_boot_mac_is_served),
@@ -2467,6 +2607,7 @@ int main(void)
 		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_held_in_a_boot),
 		cmocka_unit_test(test_record_went_back),
+		cmocka_unit_test(test_on_against_its_record),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

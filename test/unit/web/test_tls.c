@@ -2,6 +2,9 @@
 
 #include "unit/web/tls_client.h"
 
+#include "base/log.h"
+#include "web/internal.h"
+
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: h\r\n"
 
 static int setup(void **state)
@@ -323,6 +326,117 @@ static void no_certificate_without_tls(void **state)
 	web_server_close(plain);
 }
 
+/* --- handshakes that fail --- */
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t came;
+	unsigned lines;
+	char last[512];
+} logged = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, "" };
+
+/* On the service thread. */
+static void keep_line(void *data, enum log_level level, const char *line)
+{
+	(void)data;
+	if (level != LOG_WARN)
+		return;
+	pthread_mutex_lock(&logged.lock);
+	logged.lines++;
+	snprintf(logged.last, sizeof(logged.last), "%s", line);
+	pthread_cond_signal(&logged.came);
+	pthread_mutex_unlock(&logged.lock);
+}
+
+static void await_line(const char *text)
+{
+	pthread_mutex_lock(&logged.lock);
+	while (logged.lines == 0)
+		pthread_cond_wait(&logged.came, &logged.lock);
+	if (logged.lines != 1 || !strstr(logged.last, text) || !strstr(logged.last, "127.0.0.1"))
+		fail_msg("%u: %s", logged.lines, logged.last);
+	pthread_mutex_unlock(&logged.lock);
+}
+
+/* A client that trusts another CA, as an agent does that has none of ours. */
+static void be_refused(uint16_t port, int newest)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	X509 *ca = parse_cert(pki.stranger_ca.cert);
+	X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_max_proto_version(ctx, newest);
+	SSL *ssl = SSL_new(ctx);
+	int fd = dial_port(port);
+	SSL_set_fd(ssl, fd);
+	assert_int_not_equal(SSL_connect(ssl), 1);
+	X509_free(ca);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	close(fd);
+	ERR_clear_error();
+}
+
+static void refused_certificate_is_logged(void **state)
+{
+	struct rig *rig = *state;
+	static const int versions[] = { TLS1_3_VERSION, TLS1_2_VERSION };
+	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
+		struct web_server *s = rig_open(rig, pki.server.cert, pki.server.key, NULL, 0);
+		logged.lines = 0;
+		log_set_sink(keep_line, NULL);
+		be_refused(web_server_port(s), versions[i]);
+		await_line("does not trust this server's certificate");
+		/* Once for an address: what follows is the same machine, trying again. */
+		be_refused(web_server_port(s), versions[i]);
+		_cleanup_(tls_hang_up) struct client c = tls_dial(web_server_port(s), "localhost",
+								  NULL, NULL);
+		_cleanup_(answer_done) struct answer a = tls_ask(&c, GET("/x") "\r\n");
+		assert_int_equal(a.status, 200);
+		web_server_close(s);
+		log_set_sink(NULL, NULL);
+		assert_int_equal(logged.lines, 1);
+	}
+}
+
+static void plain_http_is_logged(void **state)
+{
+	struct rig *rig = *state;
+	char byte;
+	logged.lines = 0;
+	log_set_sink(keep_line, NULL);
+	/* A probe of the port is none. */
+	close(dial_port(web_server_port(rig->server)));
+	int fd = dial_port(web_server_port(rig->server));
+	assert_true(write(fd, "GET / HTTP/1.1\r\n\r\n", 18) == 18);
+	await_line("this port speaks HTTPS");
+	while (read(fd, &byte, 1) > 0)
+		;
+	close(fd);
+	log_set_sink(NULL, NULL);
+}
+
+static void log_has_limits(void **state)
+{
+	(void)state;
+	struct tls_log l = { 0 };
+	char address[INET6_ADDRSTRLEN];
+	usec_t now = USEC_PER_HOUR;
+	assert_true(tls_log_take(&l, "192.0.2.1", now));
+	assert_false(tls_log_take(&l, "192.0.2.1", now + 9 * USEC_PER_MIN));
+	assert_true(tls_log_take(&l, "192.0.2.1", now + 10 * USEC_PER_MIN));
+	/* Many addresses: ten in a minute, the rest is counted. */
+	now += USEC_PER_HOUR;
+	unsigned taken = 0;
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(address, sizeof(address), "10.0.%u.%u", i >> 8, i & 255);
+		taken += tls_log_take(&l, address, now + i * USEC_PER_MSEC);
+	}
+	assert_int_equal(taken, 10);
+	assert_int_equal(l.left_out, 990);
+	assert_true(tls_log_take(&l, "192.0.2.9", now + USEC_PER_MIN));
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, rig_teardown)
 
 int main(void)
@@ -344,6 +458,9 @@ int main(void)
 		TEST(many),
 		TEST(another_certificate),
 		TEST(no_certificate_without_tls),
+		TEST(refused_certificate_is_logged),
+		TEST(plain_http_is_logged),
+		cmocka_unit_test(log_has_limits),
 	};
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, make_pki, drop_pki);
