@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/disk/configpart.h"
+#include "agent/disk/format.h"
 #include "agent/disk/table.h"
 #include "agent/disk/wipe.h"
 
@@ -27,6 +28,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)disk_table_check_head(data, size, 512, &gpt, NULL);
 	(void)disk_table_check_head(data, size, 4096, &gpt, NULL);
 	(void)disk_table_backup_of(data, size, &end);
+	(void)disk_table_undecided(data, size);
+	(void)disk_table_end(data, size, 512);
+	(void)disk_table_end(data, size, 4096);
+	(void)disk_format_no_table(data, size, NULL);
 	dev.fd = memfd_create("disk", MFD_CLOEXEC);
 	if (dev.fd < 0 || ftruncate(dev.fd, DISK) < 0 ||
 	    pwrite(dev.fd, data, MIN(size, (size_t)DISK), 0) < 0)

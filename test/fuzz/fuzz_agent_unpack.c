@@ -31,6 +31,7 @@ static void stream(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t cluster[STEP];
+	(void)disk_unpack_least(disk_packing_detect(data, size), data, size);
 	stream(data, size);
 	for (int how = QCOW2_DEFLATE; how <= QCOW2_ZSTD; how++) {
 		struct disk_uncluster *u = disk_uncluster_new((enum qcow2_compression)how);
