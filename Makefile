@@ -203,7 +203,7 @@ lint: ## format, warnings, clang-tidy, cppcheck, import levels, banned functions
 
 test-full: setup ## all that 25 minutes cannot hold: more seeds, the generic ramdisk, every lab case
 	@rm -f $(B)/test/results
-	@hack/test-layers kubernetes test-unit fuzz-replay test-api test-clients test-planted test-lab-full test-sim-full \
+	@hack/test-layers kubernetes test-unit fuzz-replay test-api test-clients test-planted test-lab-full test-peers test-sim-full \
 		$(B)/ramdisk/generic/initramfs || failed=1; hack/totals $(B)/test/results; exit $${failed:-0}
 
 .PHONY: test-sim-full
@@ -213,6 +213,10 @@ test-sim-full:
 # Each case on guests, also those that test-lab runs on native servers.
 test-lab-full: all $(B)/ramdisk/virt/initramfs lab-image
 	@LAB_FULL=1 TEST_TIMEOUT_S=10800 hack/run-tests $(wildcard test/lab/test_*)
+
+.PHONY: test-peers
+test-peers: all $(B)/ramdisk/virt/initramfs lab-image ## stock agents under Ingot, ingot-agent under stock Ironics: downloads about 1 GB, once; not in `make test`
+	@TEST_TIMEOUT_S=10800 hack/run-tests $(wildcard test/peers/test_*)
 
 bench: setup all $(B)/release/bench_ipmi $(B)/release/bench_api $(B)/ramdisk/virt/initramfs lab-image ## the figures, with peers in the same run; ROWS="ipmi write": these groups only
 	@hack/bench $(ROWS)

@@ -1,8 +1,8 @@
 /* ingot-agent: the deploy agent in the ramdisk. Flags and wiring; the work is in pkg/agent.
  *
- *   ingot-agent                  inspects, looks itself up, serves (settings: the kernel command
- * line) ingot-agent inventory        prints what it would post ingot-agent write            writes
- * an image without a server: tests and benchmarks */
+ * `run` gives the machine into a server's hands, which may wipe its disks, so it is never the
+ * default: the ramdisk's init asks for it. `inventory` prints what would be posted; `write` writes
+ * an image without a server, for tests and benchmarks. */
 
 #include <errno.h>
 #include <getopt.h>
@@ -23,18 +23,24 @@
 #include "base/str.h"
 
 static const char usage[] =
-	"usage: ingot-agent [OPTION…]\n"
-	"       ingot-agent inventory\n"
+	"usage: ingot-agent run [OPTION…]       serve this machine to the server that the kernel command\n"
+	"                                       line names, which may WIPE ITS DISKS: for ramdisks\n"
+	"       ingot-agent inventory [--root DIR]      print what would be posted\n"
 	"       ingot-agent write --url URL --checksum SUM --device DEVICE [--format FORMAT]\n"
+	"                                       write an image to a disk\n"
 	"\n"
+	"options of run:\n"
 	"  --cmdline FILE   read parameters there, not in /proc/cmdline\n"
-	"  --param K=V      one more parameter; repeatable; beats the command line\n"
+	"  --param K=V      set one more parameter; repeatable; beats the command line\n"
 	"  --ca FILE        trust these certificates (PEM) for the server and images\n"
 	"  --root DIR       for tests: read /sys, /proc, /dev and /etc below DIR, open no device\n"
 	"                   elsewhere, and end with status 10 instead of a power off, 11 instead\n"
 	"                   of a reboot\n"
 	"  --plain-http     serve the API without TLS\n"
+	"\n"
 	"  --version, --help\n";
+
+enum { EXIT_USAGE = 2 };
 
 /* Where stock ramdisks and ours find a private CA. */
 static const char *const ca_files[] = { "/etc/ironic-python-agent/ironic.crt",
@@ -148,9 +154,14 @@ static int run_agent(const struct flags *f)
 
 /* --- inventory ------------------------------------------------------------------------------- */
 
-static int print_inventory(void)
+static int print_inventory(int argc, char **argv)
 {
-	const struct hw_inventory_options options = { .root = "", .skip_bmc = false };
+	bool rooted = argc == 3 && streq(argv[1], "--root");
+	if (argc > 1 && !rooted) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	const struct hw_inventory_options options = { .root = rooted ? argv[2] : "" };
 	struct json *j = hw_inventory(&options);
 	struct strbuf text = { 0 };
 	json_print_pretty(j, &text);
@@ -192,12 +203,12 @@ static int write_image(int argc, char **argv)
 			break;
 		default:
 			fputs(usage, stderr);
-			return EXIT_FAILURE;
+			return EXIT_USAGE;
 		}
 	}
 	if (!urls[0] || !o.device || !o.sum.checksum) {
 		fputs(usage, stderr);
-		return EXIT_FAILURE;
+		return EXIT_USAGE;
 	}
 	if (disk_image_write(&o, &result, &fault, &err) < 0) {
 		fprintf(stderr, "ingot-agent: %s\n", err.text);
@@ -220,8 +231,6 @@ static int parse_flags(int argc, char **argv, struct flags *f)
 		{ "ca", required_argument, NULL, 'a' },
 		{ "root", required_argument, NULL, 'r' },
 		{ "plain-http", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, '?' },
 		{ 0 },
 	};
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
@@ -241,27 +250,57 @@ static int parse_flags(int argc, char **argv, struct flags *f)
 		case 'h':
 			f->plain_http = true;
 			break;
-		case 'v':
-			printf("ingot-agent %s\n", INGOT_VERSION);
-			exit(EXIT_SUCCESS);
 		default:
 			fputs(usage, stderr);
 			return -EINVAL;
 		}
 	}
-	return optind == argc ? 0 : -EINVAL;
+	if (optind == argc)
+		return 0;
+	fprintf(stderr, "ingot-agent run: unexpected argument \"%s\"\n", argv[optind]);
+	return -EINVAL;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct flags f = { .root = "" };
-	if (argc > 1 && streq(argv[1], "inventory"))
-		return print_inventory();
-	if (argc > 1 && streq(argv[1], "write"))
-		return write_image(argc - 1, argv + 1);
 	if (parse_flags(argc, argv, &f) < 0)
-		return EXIT_FAILURE;
+		return EXIT_USAGE;
 	int status = run_agent(&f);
 	strbuf_done(&f.params);
 	return status;
+}
+
+static int print_version(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	printf("ingot-agent %s\n", INGOT_VERSION);
+	return EXIT_SUCCESS;
+}
+
+static int print_help(int argc, char **argv)
+{
+	(void)argc, (void)argv;
+	fputs(usage, stdout);
+	return EXIT_SUCCESS;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{ "run", run },		  { "inventory", print_inventory },
+	{ "write", write_image }, { "--version", print_version },
+	{ "--help", print_help },
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
+		if (streq(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	if (argc > 1)
+		fprintf(stderr, "ingot-agent: unknown command \"%s\"\n", argv[1]);
+	fputs(usage, stderr);
+	return EXIT_USAGE;
 }

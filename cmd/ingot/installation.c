@@ -12,8 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define SECRET_NAME "ingot-engine"
-#define TEN_YEARS   (3650 * 24 * USEC_PER_HOUR)
+#define TEN_YEARS (3650 * 24 * USEC_PER_HOUR)
 
 static const struct kube_resource namespaces = { "", "v1", "namespaces", "Namespace", false };
 static const struct kube_resource secrets = { "", "v1", "secrets", "Secret", true };
@@ -41,7 +40,7 @@ static void look_for_secret(void *data);
 
 static void again(struct installation_search *s, const struct err *err)
 {
-	log_warn("the installation's Secret cannot be had; trying again", "secret", SECRET_NAME,
+	log_warn("the installation's Secret cannot be had; trying again", "secret", SECRET_ENGINE,
 		 "error", err->text);
 	timer_set_in(&s->retry, 2 * USEC_PER_SEC);
 }
@@ -57,7 +56,7 @@ static int take_secret(struct installation_search *s, const struct json *secret,
 			err, ERR_INVALID,
 			"Secret %s/%s is damaged: it needs key (64 hex digits), ca.crt and ca.key; delete it to have "
 			"a new one made (machines that run a ramdisk now must then be booted again)",
-			s->ns, SECRET_NAME);
+			s->ns, SECRET_ENGINE);
 	return 0;
 }
 
@@ -96,7 +95,7 @@ static int new_secret(struct installation_search *s, struct json **ret, struct e
 	json_set_string(o, "apiVersion", "v1");
 	json_set_string(o, "kind", "Secret");
 	struct json *meta = json_make_object(o, "metadata");
-	json_set_string(meta, "name", SECRET_NAME);
+	json_set_string(meta, "name", SECRET_ENGINE);
 	json_set_string(meta, "namespace", s->ns);
 	struct json *data = json_make_object(o, "data");
 	const struct {
@@ -163,7 +162,7 @@ static void on_secret(void *data, const struct err *err, struct json **answer)
 static void look_for_secret(void *data)
 {
 	struct installation_search *s = data;
-	s->op = kube_get(s->client, &secrets, s->ns, SECRET_NAME, on_secret, s);
+	s->op = kube_get(s->client, &secrets, s->ns, SECRET_ENGINE, on_secret, s);
 }
 
 struct installation_search *installation_find(struct loop *loop, struct kube_client *client,

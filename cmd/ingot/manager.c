@@ -72,6 +72,8 @@ struct manager {
 	char *leader;		  /* another instance's identity; NULL: not known */
 	struct kube_lease *lease; /* NULL: no election, or not yet */
 	bool started;		  /* the installation is known */
+	char hold_id_text[16];
+	const char *hold_id, *hold_reason; /* NULL: no hold at this start */
 	struct timer drain_limit;
 	loop_fn stopped;
 	void *stopped_data;
@@ -92,6 +94,7 @@ struct manager {
 	struct boot_ramdisk ramdisks[2];
 	char *kernel, *initramfs, *http_url, *agent_url, *replicas_name;
 	uint16_t http_port, agent_port;
+	unsigned peer_share;
 	struct replicas *replicas;
 	int http_fd, agent_fd; /* bound, and silent until we lead; 0: none */
 	struct boot_glue glue;
@@ -144,6 +147,17 @@ static int parse_port(const char *option, const char *text, uint16_t *ret, struc
 	if (parse_u64(text, 65535, &port) < 0 || port == 0)
 		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not a port", option, text);
 	*ret = (uint16_t)port;
+	return 0;
+}
+
+int manager_peer_share(const struct manager_options *options, unsigned *ret, struct err *err)
+{
+	uint64_t percent;
+	if (parse_u64(options->peer_share, 100, &percent) < 0 || percent == 0)
+		return err_set(err, ERR_INVALID,
+			       "--peer-share: \"%s\" is not a percentage from 1 to 100",
+			       options->peer_share);
+	*ret = (unsigned)percent;
 	return 0;
 }
 
@@ -211,6 +225,7 @@ static int take_fd(int *fd)
 static struct web_server_options listener(const struct manager *m, uint16_t port)
 {
 	return (struct web_server_options){ .address = m->options->address,
+					    .share_percent = m->peer_share,
 					    .device = m->options->interface,
 					    .port = port };
 }
@@ -218,7 +233,8 @@ static struct web_server_options listener(const struct manager *m, uint16_t port
 static int open_agent_server(struct manager *m, struct err *err)
 {
 	m->routes = agent_routes_new(m->engine, m->loop, m->agent_url);
-	const struct web_route rows[] = { agent_routes_row(m->routes), { .prefix = NULL } };
+	struct web_route rows[3] = { { .prefix = NULL } };
+	agent_routes_rows(m->routes, rows);
 	struct web_server_options w = listener(m, m->agent_port);
 	w.name = "agents";
 	w.cert = m->cert.cert;
@@ -593,6 +609,8 @@ static int check(struct manager *m, struct err *err)
 	if (r == 0)
 		r = policies_make(m->options, &m->policies, err);
 	if (r == 0)
+		r = manager_peer_share(m->options, &m->peer_share, err);
+	if (r == 0)
 		r = webhooks_check(&m->options->webhook, err);
 	if (r == 0 && m->options->interface)
 		r = boot_settings(m, err);
@@ -657,6 +675,23 @@ int manager_enter_sandbox(const struct manager_options *options, struct err *err
 #endif
 }
 
+/* A new id at each start with --hold. */
+static void choose_hold(struct manager *m)
+{
+	uint32_t number;
+	if (m->options->hold_id) {
+		snprintf(m->hold_id_text, sizeof(m->hold_id_text), "%s", m->options->hold_id);
+		m->hold_reason = m->options->hold_reason;
+	} else if (m->options->hold) {
+		loop_random(m->loop, &number, sizeof(number));
+		snprintf(m->hold_id_text, sizeof(m->hold_id_text), "%08x", number);
+		m->hold_reason = "Ingot was started with --hold";
+	} else {
+		return;
+	}
+	m->hold_id = m->hold_id_text;
+}
+
 /* Others wait meanwhile: DHCP, agents, the Lease. */
 static void on_slow(void *data, const char *name, usec_t took)
 {
@@ -679,6 +714,7 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 		.client = m->event_client,
 		.component = "metal3-baremetal-controller",
 		.reporting_controller = "metal3.io/baremetal-controller" });
+	choose_hold(m);
 	m->controller = host_controller_new(
 		&(struct host_controller_options){ .loop = m->loop,
 						   .client = m->client,
@@ -687,12 +723,23 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 						   .max_provisioning_retries = m->retries,
 						   .may_act = may_act,
 						   .may_act_data = m,
+						   .hold_id = m->hold_id,
+						   .hold_reason = m->hold_reason,
+						   .held = m->options->held,
+						   .held_data = m->options->held_data,
 						   .ready = on_ready,
 						   .ready_data = m });
 	m->webhooks = webhooks_start(m->client, &m->options->webhook, m->options->namespace_own,
 				     m->options->namespace_watched);
 	m->search = installation_find(m->loop, m->client, m->options->namespace_own,
 				      &m->installation, on_installation, m);
+}
+
+const char *manager_note(const struct manager *m)
+{
+	if (!m->engine || engine_held_count(m->engine) == 0)
+		return NULL;
+	return "hosts are held until a person releases them: ingotctl status -A";
 }
 
 const char *manager_waits(const struct manager *m)

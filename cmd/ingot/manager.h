@@ -18,13 +18,19 @@ struct manager_options {
 	struct option_list dhcp_ranges, dhcp_gateways;
 	const char *dhcp_dns, *dhcp_domain, *dhcp_lease;
 	const char *ramdisk;
-	const char *http_port, *agent_port;
+	const char *http_port, *agent_port, *peer_share;
 	const char *boot_timeout, *agent_timeout;
 	const char *kernel_args;
 	const char *retries;
 	struct option_list allow_targets;
 	const char *bmc_networks, *cluster_networks;
 	bool no_sandbox;
+	bool hold;
+	/* No options: what `ingot standalone` knows of its data directory. hold_id NULL: no hold
+	 * but that of --hold. `held`: all holds are stored. */
+	const char *hold_id, *hold_reason;
+	void (*held)(void *data);
+	void *held_data;
 	/* No option: what the command knows of its cluster. */
 	struct net_prefixes api_servers;
 	const char *debug_socket;
@@ -77,6 +83,10 @@ struct manager_options {
 			       "boot files, on the provisioning address", http_port),              \
 		MANAGER_OPTION("agent-port", "PORT", "6385",                                       \
 			       "agent API, on the provisioning address", agent_port),              \
+		MANAGER_OPTION("peer-share", "PERCENT", "12",                                      \
+			       "limit of one address, agent or user when connections or their "    \
+			       "memory are nearly used up; 100: none",                             \
+			       peer_share),                                                        \
 		MANAGER_OPTION("boot-timeout", "SECONDS", "1200",                                  \
 			       "how long a host may take to boot the ramdisk", boot_timeout),      \
 		MANAGER_OPTION("agent-timeout", "SECONDS", "180",                                  \
@@ -86,6 +96,10 @@ struct manager_options {
 		MANAGER_OPTION("max-provisioning-retries", "N", "5",                               \
 			       "failed deployments of one image before giving up; 0: no limit",    \
 			       retries),                                                           \
+		{ .name = "hold",                                                                  \
+		  .help = "hold all hosts that are known at this start until they are released",   \
+		  .kind = OPTION_FLAG,                                                             \
+		  .offset = offsetof(struct manager_options, hold) },                              \
 		MANAGER_OPTION("debug-socket", "PATH", NULL,                                       \
 			       "Unix socket that tells what the engine is doing, for ingotctl",    \
 			       debug_socket),                                                      \
@@ -124,6 +138,9 @@ struct manager_options {
 struct manager;
 struct web_request;
 
+/* --peer-share, for web_server_options. */
+int manager_peer_share(const struct manager_options *options, unsigned *ret, struct err *err);
+
 /* What can be told of the options alone, before anything is opened or made. */
 int manager_check(const struct manager_options *options, struct err *err);
 /* Checks the options, which are borrowed, and opens what needs privileges: sockets of low ports, of
@@ -144,6 +161,8 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 const char *manager_waits(const struct manager *m);
 /* Static text: what a network boot lacks at the moment; NULL: nothing, or there are none. */
 const char *manager_boot_trouble(const struct manager *m);
+/* Worth knowing, and no reason not to be ready; static text or NULL. */
+const char *manager_note(const struct manager *m);
 bool manager_admits(const struct manager *m); /* its webhooks, if it is to have any, listen */
 bool manager_lease_stuck(const struct manager *m);
 void manager_measure(const struct manager *m);

@@ -87,6 +87,11 @@ static const char *boot_trouble(void *data)
 	return manager_boot_trouble(data);
 }
 
+static const char *held_note(void *data)
+{
+	return manager_note(data);
+}
+
 static const char *webhook_trouble(void *data)
 {
 	return manager_admits(data) ? NULL : "the webhooks have no certificate or no port yet";
@@ -123,6 +128,9 @@ static int start_health(struct monitor *m, struct err *err)
 	if (manager)
 		checks[n++] = (struct health_check){ "boot", HEALTH_READY, m->wiring.loop,
 						     boot_trouble, manager };
+	if (manager)
+		checks[n++] = (struct health_check){ "held", HEALTH_READY | HEALTH_NOTE,
+						     m->wiring.loop, held_note, manager };
 	if (manager && m->wiring.cluster)
 		checks[n++] = (struct health_check){ "webhook", HEALTH_READY, m->wiring.loop,
 						     webhook_trouble, manager };

@@ -27,6 +27,7 @@
 #include "commands.h"
 #include "crds.h"
 #include "files.h"
+#include "generation.h"
 #include "loop/thread.h"
 #include "manager.h"
 #include "monitor.h"
@@ -42,7 +43,7 @@ struct standalone_options {
 	struct monitor_options monitor;
 	bool api_only, no_admission;
 	const char *data_dir;
-	const char *api_bind;
+	const char *api_bind, *generation_dir;
 	struct option_list crds;
 	const char *log_level, *log_format;
 };
@@ -60,6 +61,12 @@ static const struct option_row rows[] = {
 	  .help = "where the API listens; port 0: any",
 	  .kind = OPTION_STRING,
 	  .offset = offsetof(struct standalone_options, api_bind) },
+	{ .name = "generation-dir",
+	  .argument = "DIR",
+	  .help = "where a counter tells copies of the data directory from it; else beside it, "
+		  "as DIR-generation; none: no counter",
+	  .kind = OPTION_STRING,
+	  .offset = offsetof(struct standalone_options, generation_dir) },
 	{ .name = "crds",
 	  .argument = "DIR",
 	  .help = "more CustomResourceDefinitions; may be repeated",
@@ -97,8 +104,10 @@ struct standalone {
 	struct loop *loop;  /* of the main thread */
 	struct loop_signal *signals[2];
 	int lock;
+	unsigned peer_share;
 	struct net_addr bind;
 	struct pki pki;
+	struct generation generation;
 	struct loop *store_loop;
 	struct loop_thread store_thread;
 	struct apiserver *api;
@@ -134,7 +143,9 @@ static int check_options(struct standalone *s, struct err *err)
 	if (net_parse(s->options->api_bind, API_PORT, &s->bind) < 0)
 		return err_set(err, ERR_INVALID, "--api-bind: \"%s\" is not a numeric address",
 			       s->options->api_bind);
-	r = monitor_check(&s->options->monitor, true, err);
+	r = manager_peer_share(&s->options->manager, &s->peer_share, err);
+	if (r == 0)
+		r = monitor_check(&s->options->monitor, true, err);
 	return s->options->api_only || r < 0 ? r : manager_check(&s->options->manager, err);
 }
 
@@ -165,13 +176,55 @@ static int prepare(struct standalone *s, struct err *err)
 	return r < 0 ? r : files_lock(s->options->data_dir, &s->lock, err);
 }
 
+/* --- a restored data directory -----------------------------------------------------------------
+ */
+
+static void clear_hold(void *data)
+{
+	struct standalone *s = data;
+	struct err err;
+	if (generation_clear_hold(s->api, &err) < 0)
+		log_warn("hosts are held again at the next start", "error", err.text);
+}
+
+static void holds_stored(void *data)
+{
+	struct standalone *s = data;
+	loop_post(s->store_loop, clear_hold, s);
+}
+
 /* --- the API server --------------------------------------------------------------------------- */
+
+/* Before the API server writes anything to the store. */
+static int judge_store(struct standalone *s, struct err *err)
+{
+	const struct generation_options o = { .loop = s->loop,
+					      .data_dir = s->options->data_dir,
+					      .place = s->options->generation_dir,
+					      .hold = s->options->manager.hold,
+					      .look_only = s->options->api_only };
+	int r = generation_open(&o, &s->generation, err);
+	if (r < 0 || !*s->generation.hold_id || s->options->api_only)
+		return r;
+	s->options->manager.hold_id = s->generation.hold_id;
+	s->options->manager.hold_reason = hold_reason_text(s->generation.reason);
+	s->options->manager.held = holds_stored;
+	s->options->manager.held_data = s;
+	return 0;
+}
+
+/* Of what stands in the store, these move hardware. */
+static bool counts(const char *resource)
+{
+	return str_has_suffix(resource, ".metal3.io") || str_has_suffix(resource, ".ingot.dev");
+}
 
 static int start_api(struct standalone *s, struct err *err)
 {
 	struct crd_list crds = { 0 };
 	_cleanup_(freep_path) char *path = in_data_dir(s, "store.db");
 	/* An API server alone takes what its schemas allow, as on a cluster without webhooks. */
+	bool acts = !s->options->api_only;
 	bool admission = !s->options->api_only && !s->options->no_admission;
 	int r = loop_new(&s->store_loop, err);
 	if (r == 0)
@@ -181,6 +234,9 @@ static int start_api(struct standalone *s, struct err *err)
 			&(struct apiserver_options){ .loop = s->store_loop,
 						     .path = path,
 						     .crds = (const char *const *)crds.json,
+						     .counts = acts ? counts : NULL,
+						     .kept = generation_mark,
+						     .kept_data = &s->generation,
 						     .admit = admission ? rules_admit : NULL },
 			&s->api, err);
 	crds_done(&crds);
@@ -200,7 +256,8 @@ static int start_web(struct standalone *s, struct err *err)
 		  .loop = s->store_loop,
 		  .handler = api_front_handle,
 		  .data = s->front,
-		  .max_body_bytes = APISERVER_BODY_MAX },
+		  .max_body_bytes = APISERVER_BODY_MAX,
+		  .before_body = api_front_before_body },
 		{ .prefix = NULL },
 	};
 	const struct web_server_options options = {
@@ -212,6 +269,7 @@ static int start_web(struct standalone *s, struct err *err)
 		.client_ca = s->pki.ca.cert,
 		.routes = routes,
 		.chunked = true,
+		.share_percent = s->peer_share,
 	};
 	int r = web_new(&s->web, err);
 	return r < 0 ? r : web_server_open(s->web, &options, &s->server, err);
@@ -312,6 +370,7 @@ static void stop(struct standalone *s)
 	loop_thread_stop(&s->store_thread);
 	monitor_free(s->monitor);
 	apiserver_free(s->api);
+	generation_done(&s->generation);
 	api_front_free(s->front);
 	token_file_done(&s->tokens);
 	loop_free(s->store_loop);
@@ -371,6 +430,8 @@ static int start(struct standalone *s, struct err *err)
 	if (r == 0)
 		r = catch_signals(s, err);
 	if (r == 0)
+		r = judge_store(s, err);
+	if (r == 0)
 		r = start_api(s, err);
 	if (r == 0)
 		r = loop_thread_start(&s->store_thread, s->store_loop, "store", err);
@@ -389,7 +450,7 @@ static int start(struct standalone *s, struct err *err)
 static int run(void *data)
 {
 	struct standalone_options *options = data;
-	struct standalone s = { .options = options, .lock = -1 };
+	struct standalone s = { .options = options, .lock = -1, .generation.fd = -1 };
 	struct err err;
 	if (check_options(&s, &err) < 0) {
 		fprintf(stderr, "ingot standalone: %s\n", err.text);

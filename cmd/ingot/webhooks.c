@@ -10,6 +10,7 @@
 
 #include "admission/certs.h"
 #include "admission/webhook.h"
+#include "api/secret.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -20,7 +21,6 @@
 #include "metrics/metrics.h"
 #include "net/net.h"
 
-#define SECRET_NAME  "ingot-webhook"
 #define FILES_EVERY  (10 * USEC_PER_SEC)
 #define LISTEN_AGAIN (5 * USEC_PER_SEC)
 
@@ -106,7 +106,9 @@ static int open_server(struct webhooks *w, struct err *err)
 						    .key = w->pair.key,
 						    .tls_min = w->o->tls_min,
 						    .routes = rows,
-						    .max_connections = CONNECTIONS_MAX };
+						    .max_connections = CONNECTIONS_MAX,
+						    /* API servers, each at one address */
+						    .share_percent = 100 };
 	int r = w->thread.runs ? 0 : loop_thread_start(&w->thread, w->own, "webhook", err);
 	if (r == 0 && !w->web)
 		r = web_new(&w->web, err);
@@ -185,7 +187,7 @@ static struct certs *own_certs(struct webhooks *w, struct kube_client *client, c
 	parse_u64(w->o->lifetime, LIFETIME_MAX_S, &lifetime);
 	const struct certs_options options = { .client = client,
 					       .ns = ns,
-					       .secret = SECRET_NAME,
+					       .secret = SECRET_WEBHOOK,
 					       .configuration = w->o->configuration,
 					       .names = w->names,
 					       .lifetime = lifetime * USEC_PER_SEC,

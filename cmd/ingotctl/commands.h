@@ -7,7 +7,8 @@
 #include "ctl/client.h"
 #include "ctl/render.h"
 
-extern const struct command status_command, watch_command, describe_command, move_command;
+extern const struct command status_command, watch_command, describe_command, move_command,
+	release_command;
 
 /* First member of the options of each command. */
 #define CTL_OPTION(n, l, arg, text, k, field)                                                      \

@@ -1,4 +1,5 @@
-/* ingotctl: shows what Ingot is doing with its hosts, and moves them to another API server.
+/* ingotctl: shows what Ingot is doing with its hosts, releases those that it holds, and moves them
+ * to another API server.
  * Dispatch; commands stand in files of their names, what they show and do in pkg/ctl. */
 
 #include <signal.h>
@@ -7,8 +8,9 @@
 #include "base/log.h"
 #include "commands.h"
 
-static const struct command *const commands[] = { &status_command, &watch_command,
-						  &describe_command, &move_command, NULL };
+static const struct command *const commands[] = { &status_command,   &watch_command,
+						  &describe_command, &release_command,
+						  &move_command,     NULL };
 
 static const struct program program = {
 	.name = "ingotctl",

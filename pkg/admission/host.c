@@ -48,6 +48,19 @@ static void check_references(const struct json *host, struct causes *ret)
 	}
 }
 
+/* What a host names becomes its own and goes away with it, and is given to what runs on it. */
+static void check_own_secrets(const struct json *host, struct causes *ret)
+{
+	static const char *const fields[] = { "spec.bmc.credentialsName",
+					      "spec.userData.name",
+					      "spec.networkData.name",
+					      "spec.metaData.name",
+					      "spec.preprovisioningNetworkDataName",
+					      "spec.image.ociAuthSecretName" };
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		rule_not_own_secret(fields[i], text_at(host, fields[i]), ret);
+}
+
 static void check_device_name(const struct json *spec, struct causes *ret)
 {
 	static const char by_path[] = "/dev/disk/by-path/", dev[] = "/dev/";
@@ -271,6 +284,7 @@ static void check_spec(const struct json *host, struct causes *ret)
 	check_mac(spec, ret);
 	check_firmware(spec, ret);
 	check_references(host, ret);
+	check_own_secrets(host, ret);
 	check_raid(spec, ret);
 	check_device_name(spec, ret);
 	rule_image(json_get(spec, "image"), ret);
@@ -291,6 +305,21 @@ static bool status_is(const struct rule_subject *s, const char *path, const char
 	       streq(json_get_path_string(s->now, path), value);
 }
 
+/* By what the API tells of it; the engine knows better and looks again. */
+static bool has_booted(const struct json *host, const char *mac)
+{
+	static const char *const after[] = { "provisioned", "deprovisioning" };
+	const char *state = text_at(host, "status.provisioning.state");
+	for (size_t i = 0; i < ARRAY_SIZE(after); i++)
+		if (streq(after[i], state))
+			return true;
+	json_for_each(nic, json_get_path(host, "status.hardware.nics")) {
+		if (strcasecmp(str_or(json_get_string(nic, "mac"), ""), mac) == 0)
+			return true;
+	}
+	return *text_at(host, "status.provisioning.image.url");
+}
+
 static void check_update(const struct rule_subject *s, struct causes *ret)
 {
 	const char *address = text_at(s->old, "spec.bmc.address");
@@ -304,11 +333,12 @@ static void check_update(const struct rule_subject *s, struct causes *ret)
 			ret, CAUSE_FORBIDDEN, "spec.bmc.address", NULL,
 			"can be changed only while the host is registering or detached: detach it "
 			"with the annotation " BMH_DETACHED);
-	if (*mac && strcasecmp(mac, text_at(s->now, "spec.bootMACAddress")) != 0)
+	if (*mac && strcasecmp(mac, text_at(s->now, "spec.bootMACAddress")) != 0 &&
+	    has_booted(s->old, mac))
 		causes_add_string(ret, CAUSE_FORBIDDEN, "spec.bootMACAddress",
 				  text_at(s->now, "spec.bootMACAddress"),
-				  "cannot be changed once it is set (to %s): delete the host and "
-				  "make it again",
+				  "cannot be changed once the host has booted by it (%s): delete "
+				  "the host and make it again",
 				  mac);
 	if (!was_external && external && !status_is(s, "status.provisioning.state", "available"))
 		causes_add(ret, CAUSE_FORBIDDEN, "spec.externallyProvisioned", NULL,
@@ -318,12 +348,37 @@ static void check_update(const struct rule_subject *s, struct causes *ret)
 				   : "new");
 }
 
+/* What is taken for the sake of upstream's objects and has no effect. */
+static void warn_of_idle_fields(const struct rule_subject *s, struct rule_findings *ret)
+{
+	static const struct {
+		const char *path, *why;
+	} idle[] = {
+		{ "spec.networkInterfaces", "no controller acts on it yet" },
+		{ "spec.taints", "is deprecated and not acted on" },
+		{ "spec.image.ociAuthSecretName", "is for oci:// images only" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(idle); i++)
+		if (rule_changed(s, idle[i].path) &&
+		    !json_is_null(json_get_path(s->now, idle[i].path)))
+			rule_warn(ret, "%s: %s", idle[i].path, idle[i].why);
+	const char *stored = text_at(s->now, "status.hardwareProfile");
+	const char *given = text_at(s->now, "spec.hardwareProfile");
+	if (rule_changed(s, "spec.hardwareProfile") && *stored && *given && !streq(stored, given))
+		rule_warn(ret,
+			  "spec.hardwareProfile: the host was registered with profile %s, which "
+			  "stays in effect; use spec.rootDeviceHints",
+			  stored);
+}
+
 void rule_host(const struct rule_subject *s, struct rule_findings *ret)
 {
 	if (!s->old)
 		check_name(s->name, &ret->errors);
 	if (rule_changed(s, "spec")) {
 		check_spec(s->now, &ret->errors);
+		rule_wanted(s, &ret->errors);
+		warn_of_idle_fields(s, ret);
 		if (s->old)
 			check_update(s, &ret->errors);
 	}

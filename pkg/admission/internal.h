@@ -4,6 +4,7 @@
  * rules.c        the table of kinds, what is asked of an update
  * host.c         BareMetalHost: spec and updates
  * annotations.c  BareMetalHost and HostClaim: annotations
+ * wanted.c       BareMetalHost: what cannot be done yet
  * others.c       the other kinds
  * url.c          URLs of images and the like */
 
@@ -18,6 +19,8 @@ void rule_image_url(const char *field, const char *url, struct causes *ret);
 /* Where a BMC is told to send events. */
 void rule_destination(const char *field, const char *url, struct causes *ret);
 
+/* others.c: a field that names a Secret; NULL: does not. */
+void rule_not_own_secret(const char *field, const char *name, struct causes *ret);
 /* others.c: spec.image, if there is one. */
 void rule_image(const struct json *image, struct causes *ret);
 void rule_event_subscription(const struct rule_subject *s, struct rule_findings *ret);
@@ -25,6 +28,9 @@ void rule_data_image(const struct rule_subject *s, struct rule_findings *ret);
 void rule_firmware_components(const struct rule_subject *s, struct rule_findings *ret);
 void rule_claim(const struct rule_subject *s, struct rule_findings *ret);
 void rule_attachment(const struct rule_subject *s, struct rule_findings *ret);
+
+/* wanted.c: parts of the spec that are new or changed. */
+void rule_wanted(const struct rule_subject *s, struct causes *ret);
 
 /* host.c */
 void rule_host(const struct rule_subject *s, struct rule_findings *ret);

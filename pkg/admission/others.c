@@ -4,8 +4,19 @@
 #include <string.h>
 
 #include "admission/internal.h"
+#include "api/secret.h"
 #include "apiserver/names.h"
 #include "base/mem.h"
+
+/* --- references to Secrets ---------------------------------------------------------------------
+ */
+
+void rule_not_own_secret(const char *field, const char *name, struct causes *ret)
+{
+	if (secret_is_own(name))
+		causes_add_string(ret, CAUSE_INVALID, field, name,
+				  "is a Secret of Ingot's own: name another Secret");
+}
 
 /* --- images ----------------------------------------------------------------------------------- */
 
@@ -62,6 +73,8 @@ void rule_event_subscription(const struct rule_subject *s, struct rule_findings 
 		causes_add_string(&ret->errors, CAUSE_INVALID, "spec.httpHeadersRef.namespace",
 				  str_or(ns, ""), "must be the subscription's own namespace, %s",
 				  s->ns);
+	rule_not_own_secret("spec.httpHeadersRef.name", json_get_string(headers, "name"),
+			    &ret->errors);
 }
 
 void rule_data_image(const struct rule_subject *s, struct rule_findings *ret)
@@ -162,6 +175,12 @@ void rule_claim(const struct rule_subject *s, struct rule_findings *ret)
 		return;
 	check_selector(json_get(spec, "hostSelector"), &ret->errors);
 	rule_image(json_get(spec, "image"), &ret->errors);
+	static const char *const secrets[] = { "userData.name", "networkData.name",
+					       "metaData.name" };
+	for (size_t i = 0; i < ARRAY_SIZE(secrets); i++) {
+		_cleanup_(freep) char *field = xasprintf("spec.%s", secrets[i]);
+		rule_not_own_secret(field, json_get_path_string(spec, secrets[i]), &ret->errors);
+	}
 }
 
 /* --- HostNetworkAttachment -------------------------------------------------------------------- */

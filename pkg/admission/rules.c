@@ -12,15 +12,22 @@
 enum { ERRORS_MAX = 32 }; /* more are of no use to anybody, and are compared with each other */
 
 static const struct rule_kind kinds[] = {
-	{ "BareMetalHost", "baremetalhost", "baremetalhosts", false, rule_host },
-	{ "BMCEventSubscription", "bmceventsubscription", "bmceventsubscriptions", false,
+	{ "BareMetalHost", "baremetalhost", "baremetalhosts", false, true, rule_host },
+	{ "BMCEventSubscription", "bmceventsubscription", "bmceventsubscriptions", false, false,
 	  rule_event_subscription },
-	{ "DataImage", "dataimage", "dataimages", false, rule_data_image },
-	{ "HostClaim", "hostclaim", "hostclaims", false, rule_claim },
+	{ "DataImage", "dataimage", "dataimages", false, false, rule_data_image },
+	{ "HostClaim", "hostclaim", "hostclaims", false, false, rule_claim },
 	{ "HostFirmwareComponents", "hostfirmwarecomponents", "hostfirmwarecomponents", false,
-	  rule_firmware_components },
-	{ "HostNetworkAttachment", "hostnetworkattachment", "hostnetworkattachments", true,
+	  false, rule_firmware_components },
+	{ "HostNetworkAttachment", "hostnetworkattachment", "hostnetworkattachments", true, false,
 	  rule_attachment },
+	{ "BareMetalSwitch", "baremetalswitch", "baremetalswitches", false, false, NULL },
+	{ "HostDeployPolicy", "hostdeploypolicy", "hostdeploypolicies", false, false, NULL },
+	{ "HostFirmwareSettings", "hostfirmwaresettings", "hostfirmwaresettings", false, false,
+	  NULL },
+	{ "HostUpdatePolicy", "hostupdatepolicy", "hostupdatepolicies", false, false, NULL },
+	{ "PreprovisioningImage", "preprovisioningimage", "preprovisioningimages", false, false,
+	  NULL },
 	{ 0 },
 };
 
@@ -59,6 +66,18 @@ bool rules_want_hosts(const struct rule_subject *s)
 	       (s->operation == RULE_UPDATE && rule_changed(s, "spec"));
 }
 
+/* Who writes one expects something of it. */
+static void warn_unserved(const struct rule_kind *k, const struct rule_subject *s,
+			  struct rule_findings *ret)
+{
+	if (!k->served && s->operation != RULE_DELETE && !ret->errors.count &&
+	    rule_changed(s, "spec"))
+		rule_warn(ret,
+			  "%s is stored, and nothing comes of it: no controller of this Ingot "
+			  "acts on that kind yet",
+			  k->kind);
+}
+
 void rules_check(const struct rule_subject *s, struct rule_findings *ret)
 {
 	const struct rule_kind *k = rules_find(s->kind);
@@ -66,7 +85,9 @@ void rules_check(const struct rule_subject *s, struct rule_findings *ret)
 		return;
 	if (s->operation == RULE_DELETE && !k->deletions)
 		return;
-	k->check(s, ret);
+	if (k->check)
+		k->check(s, ret);
+	warn_unserved(k, s, ret);
 	causes_truncate(&ret->errors, MIN(ret->errors.count, (size_t)ERRORS_MAX));
 }
 

@@ -30,12 +30,14 @@ struct rule_findings {
 	size_t warning_count;
 };
 
-/* A row per kind that has rules; ended by kind NULL. */
+/* A row per kind that has rules or is not acted on; ended by kind NULL. */
 struct rule_kind {
 	const char *kind;     /* "BareMetalHost" */
 	const char *singular; /* of paths and names: "baremetalhost" */
 	const char *plural;   /* "baremetalhosts" */
 	bool deletions;	      /* they are asked about, too */
+	bool served; /* a controller of ours acts on it; else whoever makes one is warned */
+	/* NULL: no rules. */
 	void (*check)(const struct rule_subject *s, struct rule_findings *ret);
 };
 
@@ -48,6 +50,9 @@ bool rules_want_hosts(const struct rule_subject *s);
 void rules_check(const struct rule_subject *s, struct rule_findings *ret);
 /* All that a BareMetalHost must keep whatever it was before: what its controller holds, too. */
 void rules_check_host(const struct json *host, struct causes *ret);
+/* What a BareMetalHost asks for and cannot have yet. A controller looks before it undoes anything.
+ */
+void rules_check_wanted(const struct json *host, struct causes *ret);
 /* What one annotation of a BareMetalHost must keep; absent: nothing. */
 void rules_check_host_annotation(const struct json *host, const char *key, struct causes *ret);
 

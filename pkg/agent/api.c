@@ -91,13 +91,12 @@ static void fault(struct web_request *r, int status, const char *fmt, ...)
 /* Servers show `details` to people and fall back to `message`. */
 static struct json *error_json(const struct ipa_run *run)
 {
-	const char *type = str_or(run->error_type, "CommandExecutionError");
-	const char *message = ipa_error_message(type);
-	_cleanup_(freep) char *details = hw_clean(xasprintf("%s: %s", message, run->err.text));
+	const struct ipa_error *e = ipa_error_find(run->error_type);
+	_cleanup_(freep) char *details = hw_clean(xstrdup(run->err.text));
 	struct json *j = json_new_object();
-	json_set_string(j, "type", type);
-	json_set_int(j, "code", 500);
-	json_set_string(j, "message", message);
+	json_set_string(j, "type", e->type);
+	json_set_int(j, "code", e->code);
+	json_set_string(j, "message", e->message);
 	json_set_string(j, "details", details);
 	return j;
 }
@@ -155,8 +154,9 @@ static void take_result(struct command *c, int r)
 		c->error = error_json(run);
 		json_free(run->result);
 	} else {
-		c->status = run->status == IPA_VERSION_MISMATCH ? IPA_VERSION_MISMATCH
-								: IPA_SUCCEEDED;
+		bool mismatch = run->status == IPA_VERSION_MISMATCH;
+		c->status = mismatch ? IPA_VERSION_MISMATCH : IPA_SUCCEEDED;
+		c->error = mismatch ? error_json(run) : NULL;
 		c->result = run->result;
 		if (run->text) {
 			/* Asynchronous results carry the command's name in front. */
@@ -252,26 +252,42 @@ static bool wants_wait(const struct web_request *r)
 
 /* --- requests -------------------------------------------------------------------------------- */
 
-/* The order of refusals is the reference's: name, extension, command, busy. */
+/* What the command itself refuses, before it is one. */
+static bool refused(const struct ipa_api *a, const struct ipa_command_def *def,
+		    const struct json *params, struct web_request *r)
+{
+	struct ipa_run run = { .env = a->options.env, .params = params };
+	if (!def->check || def->check(&run) == 0)
+		return false;
+	const struct ipa_error *e = ipa_error_find(run.error_type);
+	fault(r, e->code, "%s: %s", e->message, run.err.text);
+	return true;
+}
+
+/* The order of refusals is the reference's: name, busy, extension, command, its parameters. */
 static void dispatch(struct ipa_api *a, struct web_request *r, const char *name,
 		     const struct json *params)
 {
 	char extension[EXTENSION_MAX];
 	const char *dot = strchr(name, '.');
+	size_t len = dot ? (size_t)(dot - name) : 0;
 	bool known = false;
-	if (!dot || (size_t)(dot - name) >= sizeof(extension)) {
-		fault(r, 400, "Invalid command name: %.64s", name);
+	if (!dot) {
+		fault(r, 400,
+		      "Invalid command: Command name must be of the form <extension>.<name>");
 		return;
 	}
-	snprintf(extension, sizeof(extension), "%.*s", (int)(dot - name), name);
+	if (a->running) {
+		fault(r, 409, "Agent is busy: executing command %s", a->running->def->name);
+		return;
+	}
+	snprintf(extension, sizeof(extension), "%.*s", (int)MIN(len, sizeof(extension)), name);
 	const struct ipa_command_def *def = ipa_command_find(extension, dot + 1, &known);
 	if (!known) {
-		fault(r, 404, "Extension not found: %s", extension);
+		fault(r, 404, "Not found: Extension with id %s not found.", extension);
 	} else if (!def) {
-		fault(r, 400, "Unknown command: %.64s", name);
-	} else if (a->running) {
-		fault(r, 409, "Agent is busy: executing command %s", a->running->def->name);
-	} else {
+		fault(r, 400, "Invalid command: Unknown command: %.64s", dot + 1);
+	} else if (!refused(a, def, params, r)) {
 		struct command *c = start(a, def, json_dup(params));
 		/* Synchronous commands are answered when they are done, waited for or not. */
 		if (wants_wait(r) || !def->async)
@@ -281,28 +297,29 @@ static void dispatch(struct ipa_api *a, struct web_request *r, const char *name,
 	}
 }
 
-static void post_command(struct ipa_api *a, struct web_request *r)
+static void post_command(struct ipa_api *a, struct web_request *r, const char *id)
 {
+	(void)id;
 	size_t len = 0;
 	const char *body = web_body(r, &len);
 	struct json *j = NULL;
 	struct err err = { 0 };
 	if (json_parse(body, len, &j, &err) < 0) {
-		fault(r, 400, "Invalid request body: %s", err.text);
+		fault(r, 400, "400 Bad Request: Failed to decode JSON object: %s", err.text);
 		return;
 	}
 	const char *name = json_get_string(j, "name");
 	const struct json *params = json_get(j, "params");
 	if (!name || !json_is_object(params))
-		fault(r, 400,
-		      "Invalid request body: \"name\" and the object \"params\" are needed");
+		fault(r, 400, "400 Bad Request: Missing or invalid name or params");
 	else
 		dispatch(a, r, name, params);
 	json_free(j);
 }
 
-static void list_commands(struct ipa_api *a, struct web_request *r)
+static void list_commands(struct ipa_api *a, struct web_request *r, const char *id)
 {
+	(void)id;
 	struct json *j = json_new_object();
 	struct json *list = json_set(j, "commands", json_new_array());
 	list_for_each(n, &a->commands)
@@ -322,11 +339,12 @@ static void get_command(struct ipa_api *a, struct web_request *r, const char *id
 			reply_command(r, c);
 		return;
 	}
-	fault(r, 404, "Command result not found: %.64s", id);
+	fault(r, 404, "Not found: Command Result with id %.64s not found.", id);
 }
 
-static void get_progress(struct ipa_api *a, struct web_request *r)
+static void get_progress(struct ipa_api *a, struct web_request *r, const char *id)
 {
+	(void)id;
 	struct disk_progress *p = &a->options.env->progress;
 	const struct command *c = a->running;
 	uint64_t received = atomic_load(&p->received), total = atomic_load(&p->total);
@@ -355,8 +373,9 @@ static struct json *version_json(void)
 }
 
 /* Open to all, as in the reference: it tells nothing. */
-static void get_root(struct web_request *r)
+static void get_root(struct ipa_api *a, struct web_request *r, const char *id)
 {
+	(void)a, (void)id;
 	struct json *j = json_new_object();
 	json_set_string(j, "name", "OpenStack Ironic Python Agent API");
 	json_set_string(j, "description",
@@ -366,8 +385,19 @@ static void get_root(struct web_request *r)
 	reply_take(r, 200, j);
 }
 
-static void get_status(struct ipa_api *a, struct web_request *r)
+static void get_v1(struct ipa_api *a, struct web_request *r, const char *id)
 {
+	(void)a, (void)id;
+	struct json *j = version_json();
+	json_set(j, "commands", json_new_array());
+	json_set(j, "status", json_new_array());
+	json_set(j, "media_types", json_new_array());
+	reply_take(r, 200, j);
+}
+
+static void get_status(struct ipa_api *a, struct web_request *r, const char *id)
+{
+	(void)id;
 	struct json *j = json_new_object();
 	json_set(j, "started_at", json_new_double((double)a->started_at / (double)USEC_PER_SEC));
 	json_set_string(j, "version", INGOT_VERSION);
@@ -380,46 +410,82 @@ static bool token_is_good(const struct ipa_api *a, const struct web_request *r)
 	return a->token && given && str_equal_secret(a->token, given);
 }
 
-/* The path without "/v1" and without a slash at its end. */
-static char *normal_path(const struct web_request *r)
+/* Also without "/v1" in front, and with or without a slash at the end. */
+static const struct route {
+	const char *path; /* "*": the rest is an argument */
+	bool open;	  /* to callers without the token */
+	void (*get)(struct ipa_api *a, struct web_request *r, const char *id);
+	void (*post)(struct ipa_api *a, struct web_request *r, const char *id);
+} routes[] = {
+	{ "/status", true, get_status, NULL },
+	{ "/commands", false, list_commands, post_command },
+	{ "/commands/*", false, get_command, NULL },
+	{ "/ingot/progress", false, get_progress, NULL },
+};
+static const struct route root_route = { "", true, get_root, NULL };
+static const struct route v1_route = { "", true, get_v1, NULL };
+
+static bool route_fits(const struct route *route, const char *path, const char **ret_id)
 {
-	const char *path = web_path(r);
-	if (str_has_prefix(path, "/v1") && (path[3] == '/' || path[3] == '\0'))
-		path += 3;
-	size_t len = strlen(path);
-	while (len > 0 && path[len - 1] == '/')
-		len--;
-	return xstrndup(path, len);
+	size_t len = strlen(route->path);
+	bool argument = route->path[len - 1] == '*';
+	if (!argument)
+		return streq(path, route->path);
+	if (strncmp(path, route->path, len - 1) != 0 || strchr(path + len - 1, '/'))
+		return false;
+	*ret_id = path + len - 1;
+	return true;
 }
 
-static void handle_protected(struct ipa_api *a, struct web_request *r, const char *path)
+static const struct route *find_route(const char *path, bool v1, const char **ret_id)
 {
-	bool post = streq(web_method(r), "POST"), get = streq(web_method(r), "GET");
-	if (!token_is_good(a, r))
-		fault(r, 401, "Invalid Agent Token.");
-	else if (streq(path, "/commands") && post)
-		post_command(a, r);
-	else if (streq(path, "/commands") && get)
-		list_commands(a, r);
-	else if (str_has_prefix(path, "/commands/") && get)
-		get_command(a, r, path + strlen("/commands/"));
-	else if (streq(path, "/ingot/progress") && get)
-		get_progress(a, r);
-	else
-		fault(r, 404, "Not found");
+	if (*path == '\0')
+		return v1 ? &v1_route : &root_route;
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
+		if (route_fits(&routes[i], path, ret_id))
+			return &routes[i];
+	return NULL;
+}
+
+/* With the words of the reference's web framework, before the token is looked at. */
+static void wrong_method(struct web_request *r, const struct route *route)
+{
+	static const char *const get[] = { "Allow: GET, HEAD", NULL };
+	static const char *const both[] = { "Allow: GET, HEAD, POST", NULL };
+	struct strbuf text = { 0 };
+	struct json *j = json_new_object();
+	json_set_string(j, "faultcode", "Client");
+	json_set_string(j, "faultstring",
+			"405 Method Not Allowed: The method is not allowed for the requested URL.");
+	json_print(j, &text);
+	const struct web_reply_head head = { .status = 405,
+					     .content_type = "application/json",
+					     .headers = route->post ? both : get };
+	web_reply(r, &head, text.data, text.len);
+	strbuf_done(&text);
+	json_free(j);
 }
 
 static void handle(void *data, struct web_request *r)
 {
 	struct ipa_api *a = data;
-	_cleanup_(freep) char *path = normal_path(r);
-	bool get = streq(web_method(r), "GET");
-	if (get && *path == '\0')
-		get_root(r);
-	else if (get && streq(path, "/status"))
-		get_status(a, r);
+	const char *path = web_path(r), *id = "";
+	bool v1 = str_has_prefix(path, "/v1") && (path[3] == '/' || path[3] == '\0');
+	size_t len = strlen(path += v1 ? 3 : 0);
+	while (len > 0 && path[len - 1] == '/')
+		len--;
+	_cleanup_(freep) char *normal = xstrndup(path, len);
+	const struct route *route = find_route(normal, v1, &id);
+	bool get = streq(web_method(r), "GET") || streq(web_method(r), "HEAD");
+	bool post = streq(web_method(r), "POST");
+	if (!route)
+		fault(r, 404, "404 Not Found: The requested URL was not found on the server.");
+	else if (!get && !(post && route->post))
+		wrong_method(r, route);
+	else if (!route->open && !token_is_good(a, r))
+		fault(r, 401, "401 Unauthorized: Token invalid.");
 	else
-		handle_protected(a, r, path);
+		(get ? route->get : route->post)(a, r, id);
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
@@ -463,7 +529,7 @@ void ipa_api_set_token(struct ipa_api *a, const char *token)
 
 int ipa_api_listen(struct ipa_api *a, const struct ipa_api_listener *l, struct err *err)
 {
-	const struct web_route routes[] = {
+	const struct web_route all[] = {
 		{ .prefix = "/",
 		  .loop = a->options.loop,
 		  .handler = handle,
@@ -477,7 +543,7 @@ int ipa_api_listen(struct ipa_api *a, const struct ipa_api_listener *l, struct e
 		.port = l->port,
 		.cert = l->cert,
 		.key = l->key,
-		.routes = routes,
+		.routes = all,
 		.max_connections = 64,
 	};
 	return web_server_open(l->web, &options, &a->server, err);

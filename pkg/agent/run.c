@@ -55,6 +55,11 @@ static int prepare_image(struct ipa_run *run)
 	return ipa_write_image(run, run->params, &run->text);
 }
 
+static int check_prepare_image(struct ipa_run *run)
+{
+	return ipa_write_check(run, run->params);
+}
+
 static int sync_disks(struct ipa_run *run)
 {
 	(void)run;
@@ -174,23 +179,24 @@ static int no_bootc(struct ipa_run *run)
 }
 
 static const struct ipa_command_def commands[] = {
-	{ "clean", "get_clean_steps", false, get_clean_steps },
-	{ "clean", "execute_clean_step", true, execute_clean_step },
-	{ "deploy", "get_deploy_steps", false, get_deploy_steps },
-	{ "deploy", "execute_deploy_step", true, execute_deploy_step },
-	{ "service", "get_service_steps", false, get_service_steps },
-	{ "service", "execute_service_step", true, execute_service_step },
-	{ "standby", "prepare_image", true, prepare_image },
-	{ "standby", "run_image", true, run_image },
-	{ "standby", "power_off", true, power_off },
-	{ "standby", "sync", false, sync_disks },
-	{ "standby", "get_partition_uuids", false, get_partition_uuids },
-	{ "standby", "execute_bootc_install", true, no_bootc },
-	{ "image", "install_bootloader", true, install_bootloader },
-	{ "rescue", "finalize_rescue", false, no_rescue },
-	{ "log", "collect_system_logs", false, collect_system_logs },
-	{ "poll", "get_hardware_info", false, get_hardware_info },
-	{ "system", "lockdown", false, lockdown },
+	{ "clean", "get_clean_steps", false, get_clean_steps, NULL },
+	{ "clean", "execute_clean_step", true, execute_clean_step, NULL },
+	{ "deploy", "get_deploy_steps", false, get_deploy_steps, NULL },
+	{ "deploy", "execute_deploy_step", true, execute_deploy_step, NULL },
+	{ "service", "get_service_steps", false, get_service_steps, NULL },
+	{ "service", "execute_service_step", true, execute_service_step, NULL },
+	{ "standby", "prepare_image", true, prepare_image, check_prepare_image },
+	{ "standby", "run_image", true, run_image, NULL },
+	{ "standby", "power_off", true, power_off, NULL },
+	{ "standby", "sync", false, sync_disks, NULL },
+	{ "standby", "get_partition_uuids", false, get_partition_uuids, NULL },
+	{ "standby", "execute_bootc_install", true, no_bootc, NULL },
+	{ "image", "install_bootloader", true, install_bootloader, NULL },
+	{ "rescue", "finalize_rescue", false, no_rescue, NULL },
+	{ "log", "collect_system_logs", false, collect_system_logs, NULL },
+	{ "poll", "get_hardware_info", false, get_hardware_info, NULL },
+	{ "ingot", "choose_disk", false, ipa_choose_disk, NULL },
+	{ "system", "lockdown", false, lockdown, NULL },
 };
 
 const struct ipa_command_def *ipa_command_find(const char *extension, const char *name,
@@ -207,26 +213,26 @@ const struct ipa_command_def *ipa_command_find(const char *extension, const char
 	return NULL;
 }
 
-const char *ipa_error_message(const char *type)
+const struct ipa_error *ipa_error_find(const char *type)
 {
-	static const struct {
-		const char *type, *message;
-	} rows[] = {
-		{ "CommandExecutionError", "Command execution failed" },
-		{ "InvalidCommandParamsError", "Invalid command parameters" },
-		{ "ImageDownloadError", "Error downloading image" },
-		{ "ImageChecksumError", "Error verifying image checksum" },
-		{ "ImageWriteError", "Error writing image to device" },
-		{ "InvalidImage", "The image cannot be written" },
-		{ "DeviceNotFound",
+	static const struct ipa_error rows[] = {
+		{ "CommandExecutionError", 500, "Command execution failed" },
+		{ "InvalidCommandParamsError", 400, "Invalid command parameters" },
+		{ "ImageDownloadError", 500, "Error downloading image" },
+		{ "ImageChecksumError", 500, "Error verifying image checksum" },
+		{ "ImageWriteError", 500, "Error writing image to device" },
+		{ "InvalidImage", 500, "The provided image is not valid for use" },
+		{ "DeviceNotFound", 404,
 		  "Error finding the disk or partition device to deploy the image onto" },
-		{ "BlockDeviceEraseError", "Error erasing block device" },
-		{ "RescueError", "Rescue is not available" },
+		{ "BlockDeviceEraseError", 500, "Error erasing block device" },
+		{ "VersionMismatch", 409,
+		  "Hardware managers version mismatch, reload agent with correct version" },
+		{ "RescueError", 500, "Rescue is not available" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (streq(rows[i].type, type))
-			return rows[i].message;
-	return rows[0].message;
+			return &rows[i];
+	return &rows[0];
 }
 
 void ipa_env_done(struct ipa_env *env)

@@ -56,16 +56,32 @@ struct ipa_command_def {
 	const char *extension, *name;
 	bool async;
 	ipa_run_fn run;
+	/* Refuses parameters before there is a command: pure, on the loop's thread. NULL: any will
+	 * do.
+	 */
+	ipa_run_fn check;
+};
+
+/* An error as the reference has it: its class, its status, and the text that goes with all of its
+ * kind. */
+struct ipa_error {
+	const char *type;
+	int code;
+	const char *message;
 };
 
 /* NULL when unknown; *ret_extension tells whether at least the extension is. */
 const struct ipa_command_def *ipa_command_find(const char *extension, const char *name,
 					       bool *ret_extension);
-/* The short text that belongs to an error type: "Error verifying image checksum". */
-const char *ipa_error_message(const char *type);
+/* That of the type, or CommandExecutionError's. */
+const struct ipa_error *ipa_error_find(const char *type);
 void ipa_env_done(struct ipa_env *env);
-/* Waits for disks and finds the one that the node's hints name. New string. */
+/* Waits for disks and finds the one that the node's hints name. Hints that are nobody's wish but a
+ * default (properties.ingot_root_device_default) fall back to the machine's only disk. New string.
+ */
 char *ipa_root_device(struct ipa_env *env, struct err *err);
+/* The same, and what the disk is, for people: nothing is written yet. */
+int ipa_choose_disk(struct ipa_run *run);
 
 /* --- steps: what get_*_steps lists and execute_*_step runs (steps.c) ------------------------- */
 
@@ -73,6 +89,8 @@ int ipa_get_steps(struct ipa_run *run, const char *kind);
 int ipa_execute_step(struct ipa_run *run, const char *kind);
 /* {image_info, configdrive} → "image (id) written to device …" */
 int ipa_write_image(struct ipa_run *run, const struct json *args, char **ret_text);
+/* Whether the order makes sense; touches nothing. */
+int ipa_write_check(struct ipa_run *run, const struct json *args);
 /* All usable disks. */
 int ipa_erase_metadata(struct ipa_run *run);
 int ipa_erase_devices(struct ipa_run *run);

@@ -18,6 +18,7 @@
 #include "agent/hw/nics.h"
 #include "agent/hw/settle.h"
 #include "agent/logs.h"
+#include "agent/refusal.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -30,6 +31,8 @@ enum {
 	VERSION_BEAT = 68,
 	INSPECT_TRIES = 8,
 	INSPECT_DELAY_MAX_S = 30,
+	INSPECT_UNKNOWN_S = 60, /* "no node waits for it" */
+	INSPECT_UNKNOWN_DELAY_MAX_S = 5,
 	LOOKUP_DELAY_MAX_S = 60,
 	BEAT_ERROR_S = 5,
 	BEAT_GAP_S = 1, /* between a forced beat and the one before */
@@ -251,27 +254,17 @@ static void request(struct ipa_session *s, struct ipa_urls *urls, const char *me
 	send_request(s);
 }
 
-/* The words of a refusal: faultstring (inside error_message or not), title, or nothing. */
-static const char *refusal_text(const struct json *body)
-{
-	const char *text = json_get_path_string(body, "error_message.faultstring");
-	if (!text)
-		text = json_get_string(body, "faultstring");
-	if (!text)
-		text = json_get_string(body, "error_message");
-	return str_or(text, str_or(json_get_string(body, "title"), ""));
-}
-
 /* One line, with the server's own words if it has any. */
 static void log_refusal(const char *what, const struct err *err, int status,
 			const struct json *body)
 {
 	char text[32];
+	_cleanup_(freep) char *words = ipa_refusal_text(body);
 	snprintf(text, sizeof(text), "%d", status);
 	if (err)
 		log_warn(what, "error", err->text);
 	else
-		log_warn(what, "status", text, "error", refusal_text(body));
+		log_warn(what, "status", text, "error", words);
 }
 
 /* --- network --------------------------------------------------------------------------------- */
@@ -397,6 +390,18 @@ static void after_inspection(struct ipa_session *s)
 	set_state(s, s->api.items[0] ? IPA_STATE_DISCOVER : IPA_STATE_IDLE);
 }
 
+usec_t ipa_inspection_pause(int status, unsigned tries, usec_t waited)
+{
+	/* Ironic answers so until its node waits for the inventory, which comes after the power. */
+	bool unknown = status == 404 && waited < INSPECT_UNKNOWN_S * USEC_PER_SEC;
+	bool passing = status == 0 || status == 409 || status >= 500;
+	if (!unknown && !(passing && tries + 1 < INSPECT_TRIES))
+		return 0;
+	unsigned growing = 1u << (tries < 10 ? tries : 10);
+	unsigned most = unknown ? INSPECT_UNKNOWN_DELAY_MAX_S : INSPECT_DELAY_MAX_S;
+	return MIN(growing, most) * USEC_PER_SEC;
+}
+
 static void on_inspected(struct ipa_session *s, const struct err *err, int status,
 			 const struct json *body)
 {
@@ -407,13 +412,11 @@ static void on_inspected(struct ipa_session *s, const struct err *err, int statu
 		return;
 	}
 	log_refusal("inventory not taken", err, status, body);
-	bool again = err || status == 409 || status >= 500;
-	if (!again || ++s->tries >= INSPECT_TRIES) {
+	usec_t delay = ipa_inspection_pause(err ? 0 : status, s->tries++, in_state(s));
+	if (delay)
+		timer_set_in(&s->timer, delay);
+	else
 		after_inspection(s);
-		return;
-	}
-	unsigned delay = MIN(1u << (s->tries - 1), (unsigned)INSPECT_DELAY_MAX_S);
-	timer_set_in(&s->timer, delay * USEC_PER_SEC);
 }
 
 static void post_inventory(void *data)

@@ -42,3 +42,9 @@ bool ipa_session_busy(const struct ipa_session *s);
 void ipa_session_beat(void *session);
 /* The API, once the state is SERVE. */
 struct ipa_api *ipa_session_api(struct ipa_session *s);
+
+/* For the session, and its tests. */
+
+/* After which pause an inventory that was not taken is posted again; 0: it is given up. `status` 0:
+ * there was no answer; `tries` before this one; `waited` since the first. */
+usec_t ipa_inspection_pause(int status, unsigned tries, usec_t waited);

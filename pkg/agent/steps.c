@@ -223,7 +223,14 @@ int ipa_execute_step(struct ipa_run *run, const char *kind)
 	if (!s)
 		return unknown_step(run, step, kind);
 	if (version_differs(run, kind)) {
+		snprintf(key, sizeof(key), "%s_version", kind);
+		_cleanup_(freep) char *theirs = json_to_string(json_get(run->params, key));
 		run->status = IPA_VERSION_MISMATCH;
+		run->error_type = "VersionMismatch";
+		err_set(&run->err, ERR_CONFLICT,
+			"Current versions: {\"generic_hardware_manager\":\"" IPA_MANAGER_VERSION
+			"\"}, versions used by ironic: %.200s",
+			theirs);
 		return 0;
 	}
 	run->error_type = s->error_type;

@@ -18,7 +18,13 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-enum { FORMATS_MAX = 16, URLS_MAX = 8, DEVICE_TRIES = 20 };
+enum {
+	FORMATS_MAX = 16,
+	URLS_MAX = 8,
+	DEVICE_TRIES = 20,
+	DISKS_QUIET_MS = 200, /* without a new one: that was all */
+	DISKS_WAIT_MS = 30000,
+};
 
 static const char *const fault_types[_DISK_FAULT_MAX] = {
 	[DISK_FAULT_NONE] = "ImageWriteError",
@@ -40,6 +46,19 @@ static const struct json *node_hints(const struct json *node)
 	return json_is_null(hints) ? NULL : hints;
 }
 
+/* Of two disks that fit, the second must not come after the choice. */
+static void settle(const struct ipa_env *env)
+{
+	if (str_empty(env->root))
+		hw_settle_disks(env->loop, DISKS_QUIET_MS, DISKS_WAIT_MS);
+}
+
+/* Said by Ingot's engine of a device name that neither the host's hints nor its profile ask for. */
+static bool hints_are_default(const struct json *node)
+{
+	return json_get_bool(json_get(node, "properties"), "ingot_root_device_default", false);
+}
+
 struct wanted {
 	struct ipa_env *env;
 	const struct json *hints;
@@ -56,7 +75,35 @@ static bool look_for_root(void *data)
 	if (d)
 		w->device = xstrdup(d->name);
 	hw_disks_done(&disks);
-	return d != NULL;
+	/* Hints that leave a choice leave it with more disks, too. */
+	return d || w->err->kind == ERR_INVALID;
+}
+
+/* Asked only after the whole wait: a disk that is alone because it was found first must not be
+ * taken for the machine's only one. */
+static char *only_disk(struct ipa_env *env, struct err *err)
+{
+	struct hw_disks disks = hw_disks_read(env->root);
+	_cleanup_(strbuf_done) struct strbuf list = { 0 };
+	const struct hw_disk *only = NULL;
+	size_t count = 0;
+	for (size_t i = 0; i < disks.count; i++) {
+		const struct hw_disk *d = &disks.items[i];
+		if (!hw_disk_usable(d))
+			continue;
+		only = d;
+		strbuf_addf(&list, "%s%s (%.1f GiB, serial %s)", count++ ? ", " : "", d->name,
+			    (double)d->size / (1 << 30), str_or(d->serial, "unknown"));
+	}
+	char *device = count == 1 ? xstrdup(only->name) : NULL;
+	if (!device)
+		err_set(err, ERR_NOT_FOUND,
+			"it is not said which disk to write to: there is none of the default name "
+			"and there are %zu others: %.300s; set spec.rootDeviceHints, as in "
+			"serialNumber or deviceName",
+			count, list.len ? list.data : "none");
+	hw_disks_done(&disks);
+	return device;
 }
 
 char *ipa_root_device(struct ipa_env *env, struct err *err)
@@ -65,9 +112,26 @@ char *ipa_root_device(struct ipa_env *env, struct err *err)
 	uint64_t wait_ms = env->config->disk_attempts * env->config->disk_delay * 1000;
 	if (disk_hints_check(w.hints, err) < 0)
 		return NULL;
+	settle(env);
 	(void)hw_wait_for_disks(env->loop, look_for_root, &w,
 				(unsigned)MIN(wait_ms, (uint64_t)INT32_MAX));
+	if (!w.device && hints_are_default(env->node))
+		return only_disk(env, err);
 	return w.device;
+}
+
+int ipa_choose_disk(struct ipa_run *run)
+{
+	_cleanup_(freep) char *device = ipa_root_device(run->env, &run->err);
+	run->error_type = "DeviceNotFound";
+	if (!device)
+		return err_value(&run->err);
+	struct hw_disks disks = hw_disks_read(run->env->root);
+	for (size_t i = 0; i < disks.count; i++)
+		if (streq(disks.items[i].name, device))
+			run->result = hw_disk_json(&disks.items[i]);
+	hw_disks_done(&disks);
+	return run->result ? 0 : err_set(&run->err, ERR_NOT_FOUND, "%s has gone again", device);
 }
 
 /* --- write_image ----------------------------------------------------------------------------- */
@@ -109,7 +173,7 @@ static bool host_excluded(const char *no_proxy, const char *url)
 /* The scheme of the image's URL chooses, not the one of the proxy. */
 static void set_proxy(struct order *o, const struct json *info)
 {
-	const char *scheme = str_has_prefix(o->urls[0], "https") ? "https" : "http";
+	const char *scheme = strncasecmp(o->urls[0], "https", 5) == 0 ? "https" : "http";
 	const char *proxy = json_get_string(json_get(info, "proxies"), scheme);
 	if (!str_empty(proxy) && !host_excluded(json_get_string(info, "no_proxy"), o->urls[0]))
 		o->proxy = xstrdup(proxy);
@@ -257,6 +321,12 @@ static int write_to(struct ipa_run *run, const char *device, const struct json *
 	return 0;
 }
 
+int ipa_write_check(struct ipa_run *run, const struct json *args)
+{
+	_cleanup_(order_done) struct order o = { 0 };
+	return fill_order(run, json_get(args, "image_info"), &o);
+}
+
 int ipa_write_image(struct ipa_run *run, const struct json *args, char **ret_text)
 {
 	_cleanup_(order_done) struct order o = { 0 };
@@ -296,6 +366,7 @@ typedef int (*erase_fn)(struct ipa_run *run, const struct disk_dev *d, struct er
 /* All disks, also after one has failed; the failures together are the error. */
 static int each_disk(struct ipa_run *run, erase_fn fn)
 {
+	settle(run->env);
 	struct hw_disks disks = hw_disks_read(run->env->root);
 	_cleanup_(strbuf_done) struct strbuf failures = { 0 };
 	for (size_t i = 0; i < disks.count; i++) {

@@ -88,6 +88,24 @@ struct json *agent_lookup_answer(const struct agent_lookup_answer *a)
 	return answer;
 }
 
+/* They are kept in the host's record. */
+static int check_lengths(const struct agent_heartbeat *h, struct err *err)
+{
+	const struct {
+		const char *name, *value;
+		size_t max;
+	} rows[] = {
+		{ "callback_url", h->callback_url, AGENT_URL_MAX },
+		{ "agent_version", h->version, AGENT_VERSION_MAX },
+		{ "agent_verify_ca", h->certificate, AGENT_CERTIFICATE_MAX },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].value && strlen(rows[i].value) > rows[i].max)
+			return err_set(err, ERR_INVALID, "heartbeat: %s is longer than %zu bytes",
+				       rows[i].name, rows[i].max);
+	return 0;
+}
+
 int agent_heartbeat_parse(const struct json *body, struct agent_heartbeat *ret, struct err *err)
 {
 	if (!json_is_object(body))
@@ -104,6 +122,8 @@ int agent_heartbeat_parse(const struct json *body, struct agent_heartbeat *ret, 
 		return err_set(err, ERR_INVALID, "heartbeat: agent_token is missing");
 	if (str_empty(h.certificate))
 		h.certificate = NULL;
+	if (check_lengths(&h, err) < 0)
+		return err_value(err);
 	*ret = h;
 	return 0;
 }
@@ -151,11 +171,32 @@ int agent_inspection_check(const struct json *body, struct err *err)
 			       error ? "; the ramdisk says: " : "", error ? error : "");
 	if (!json_is_array(interfaces) || json_count(interfaces) == 0)
 		return err_set(err, ERR_INVALID, "inspection data without network interfaces");
+	if (json_count(interfaces) > AGENT_NICS_MAX)
+		return err_set(
+			err, ERR_INVALID,
+			"inspection data with %zu network interfaces, at most %d are accepted",
+			json_count(interfaces), AGENT_NICS_MAX);
 	json_for_each(i, interfaces) {
 		if (!mac_valid(json_get_string(i, "mac_address")))
 			return err_set(err, ERR_INVALID,
 				       "inspection data hold an interface without a MAC address");
 	}
+	return 0;
+}
+
+int agent_inspection_take(struct json *body, struct json **ret, struct err *err)
+{
+	_cleanup_(json_freep) struct json *kept = json_new_object();
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	json_set(kept, "inventory", json_take(body, "inventory"));
+	if (json_get_string(body, "boot_interface"))
+		json_set(kept, "boot_interface", json_take(body, "boot_interface"));
+	json_print(kept, &text);
+	if (text.len > AGENT_KEPT_MAX)
+		return err_set(err, ERR_INVALID,
+			       "the inventory has %zu bytes, at most %d are accepted", text.len,
+			       AGENT_KEPT_MAX);
+	*ret = TAKE_PTR(kept);
 	return 0;
 }
 
@@ -215,20 +256,25 @@ static enum agent_command_status status_of(const struct json *command)
 	return AGENT_COMMAND_FAILED; /* a word that we do not know is no success */
 }
 
+/* The kind of the error, then what happened; older agents of ours have both in `details`. */
 static void error_of(const struct json *command, char *out, size_t size)
 {
 	const struct json *error = json_get(command, "command_error");
-	const char *text = json_get_string(error, "details");
-	if (str_empty(text))
-		text = json_get_string(error, "message");
-	if (str_empty(text))
-		text = json_get_string(error, "error");
-	snprintf(out, size, "%s", str_or(text, "the agent gave no reason"));
+	const char *message = json_get_string(error, "message");
+	const char *details = json_get_string(error, "details");
+	if (str_empty(details))
+		details = json_get_string(error, "error");
+	bool both = !str_empty(message) && !str_empty(details) && !str_has_prefix(details, message);
+	if (both)
+		snprintf(out, size, "%s: %s", message, details);
+	else
+		snprintf(out, size, "%s",
+			 !str_empty(details)   ? details
+			 : !str_empty(message) ? message
+					       : "the agent gave no reason");
 }
 
-enum agent_command_status agent_command_find(const struct json *answer, const char *name,
-					     const char **ret_id, char *ret_error,
-					     size_t error_size)
+static const struct json *newest(const struct json *answer, const char *name)
 {
 	const struct json *commands = json_get(answer, "commands"), *found = NULL;
 	if (!commands && json_get(answer, "command_status"))
@@ -237,6 +283,20 @@ enum agent_command_status agent_command_find(const struct json *answer, const ch
 		if (streq(json_get_string(c, "command_name"), name))
 			found = c;
 	}
+	return found;
+}
+
+const struct json *agent_command_result(const struct json *answer, const char *name)
+{
+	const struct json *result = json_get(newest(answer, name), "command_result");
+	return json_is_null(result) ? NULL : result;
+}
+
+enum agent_command_status agent_command_find(const struct json *answer, const char *name,
+					     const char **ret_id, char *ret_error,
+					     size_t error_size)
+{
+	const struct json *found = newest(answer, name);
 	if (!found)
 		return AGENT_COMMAND_ABSENT;
 	enum agent_command_status status = status_of(found);
@@ -245,6 +305,12 @@ enum agent_command_status agent_command_find(const struct json *answer, const ch
 	if (status == AGENT_COMMAND_FAILED && ret_error)
 		error_of(found, ret_error, error_size);
 	return status;
+}
+
+bool agent_command_answer(const struct json *answer)
+{
+	return json_is_array(json_get(answer, "commands")) ||
+	       json_get_string(answer, "command_status") != NULL;
 }
 
 bool agent_command_busy(const struct json *answer)

@@ -10,8 +10,14 @@
 enum {
 	AGENT_HEARTBEAT_TIMEOUT_S = 300, /* told to agents: they beat after 0.3 to 0.6 of it */
 	AGENT_PORT = 9999,
-	AGENT_BODY_MAX = 16 << 20, /* of an inspection */
-	AGENT_MACS_MAX = 64,	   /* looked at in one lookup */
+	AGENT_BODY_MAX = 16 << 20,    /* of an inspection */
+	AGENT_MESSAGE_MAX = 64 << 10, /* of all others */
+	AGENT_MACS_MAX = 64,	      /* looked at in one lookup */
+	AGENT_NICS_MAX = 256,	      /* of an inventory */
+	AGENT_KEPT_MAX = 1 << 20,     /* of an inspection, as text: what is kept of it */
+	AGENT_URL_MAX = 128,	      /* of a heartbeat: */
+	AGENT_VERSION_MAX = 64,
+	AGENT_CERTIFICATE_MAX = 16 << 10,
 };
 
 /* --- version discovery ------------------------------------------------------------------------ */
@@ -52,8 +58,12 @@ int agent_callback_parse(const char *url, bool allow_http, char ret_host[64], st
 /* --- inspection --------------------------------------------------------------------------------
  */
 
-/* The rules of the protocol: inventory.interfaces has one element at least, each with a MAC. */
+/* The rules of the protocol: inventory.interfaces has one element at least, each with a MAC; and
+ * AGENT_NICS_MAX at most. */
 int agent_inspection_check(const struct json *body, struct err *err);
+/* Moves what a host is described by (inventory, boot_interface) out of the body; the rest, logs of
+ * the ramdisk above all, is of no use afterwards. -EINVAL: over AGENT_KEPT_MAX. */
+int agent_inspection_take(struct json *body, struct json **ret, struct err *err);
 /* Calls fn for each interface's MAC, lower case. */
 void agent_inspection_macs(const struct json *body, void (*fn)(void *data, const char *mac),
 			   void *data);
@@ -79,6 +89,10 @@ struct json *agent_step_params(const char *interface, const char *step, int prio
 enum agent_command_status agent_command_find(const struct json *answer, const char *name,
 					     const char **ret_id, char *ret_error,
 					     size_t error_size);
+/* What the newest command of that name gave; borrowed, NULL when there is nothing. */
+const struct json *agent_command_result(const struct json *answer, const char *name);
+/* Has the answer the form of a list of commands or of one command? Any other says nothing. */
+bool agent_command_answer(const struct json *answer);
 /* Is any command running? */
 bool agent_command_busy(const struct json *answer);
 /* Protocol errors as agents and Ironic put them: {"faultcode", "faultstring"} inside

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -52,6 +53,11 @@ struct apiserver_options {
 	 * of a refusal (403), a new string, or NULL. Optional. */
 	char *(*admit)(void *data, const struct api_admission *a);
 	void *admit_data;
+	/* After a transaction with changes of such a resource ("baremetalhosts.metal3.io") is on
+	 * disk, and before the answers leave. Optional, both or none. */
+	bool (*counts)(const char *resource);
+	void (*kept)(void *data, uint64_t revision);
+	void *kept_data;
 };
 
 struct api_request {
@@ -88,6 +94,10 @@ struct api_front_ops {
 };
 
 int apiserver_new(const struct apiserver_options *options, struct apiserver **ret, struct err *err);
+/* A consistent copy of the store as it is, in a file of its own (store_copy). */
+int apiserver_copy(struct apiserver *s, const char *path, struct err *err);
+/* A number that belongs to the store as a whole (store_set_number). */
+int apiserver_set_number(struct apiserver *s, const char *key, uint64_t value, struct err *err);
 /* What is under way is committed and answered first, streams are ended. Not from within a front's
  * functions. */
 struct apiserver *apiserver_free(struct apiserver *s);

@@ -251,6 +251,7 @@ static const struct api_front_ops ops = {
 
 static void refuse(struct web_request *r)
 {
+	web_known_as(r, NULL);
 	const char *const headers[] = { no_cache, NULL };
 	const struct web_reply_head head = { .status = 401,
 					     .content_type = "application/json",
@@ -288,6 +289,7 @@ void api_front_handle(void *data, struct web_request *r)
 		refuse(r);
 		return;
 	}
+	web_known_as(r, user.name);
 	struct api_request request = {
 		.method = web_method(r),
 		.path = web_path(r),
@@ -301,4 +303,14 @@ void api_front_handle(void *data, struct web_request *r)
 	};
 	request.body = web_body(r, &request.body_len);
 	hand_over(f, &request, r, token);
+}
+
+void api_front_before_body(void *data, struct web_request *r)
+{
+	_cleanup_(api_user_done) struct api_user user = { 0 };
+	const char *token;
+	if (identify(data, r, &user, &token))
+		web_take_body(r, user.name);
+	else
+		refuse(r);
 }

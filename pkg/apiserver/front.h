@@ -30,3 +30,5 @@ struct api_front *api_front_free(struct api_front *f);
 /* A web_handler_fn; data is the front. Without a certificate or token: 401. The route's limit for
  * bodies is APISERVER_BODY_MAX. */
 void api_front_handle(void *data, struct web_request *r);
+/* The same question before a large body is read: web_route.before_body. */
+void api_front_before_body(void *data, struct web_request *r);

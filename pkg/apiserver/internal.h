@@ -53,6 +53,9 @@ struct apiserver {
 	struct registry registry;
 	char *(*admit)(void *data, const struct api_admission *a); /* NULL: all are */
 	void *admit_data;
+	bool (*counts)(const char *resource); /* NULL: nothing does */
+	void (*kept)(void *data, uint64_t revision);
+	void *kept_data;
 	uint64_t committed; /* revision that watches may know of */
 	struct batch batch;
 	struct timer commit_timer;

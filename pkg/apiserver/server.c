@@ -236,6 +236,28 @@ static int end_transaction(struct apiserver *s, struct err *err)
 	return err_set(err, ERR_IO, "the store gave up a transaction, probably for want of space");
 }
 
+/* Of what failed no event is left. */
+static void tell_kept(struct apiserver *s, const struct batch *b)
+{
+	for (size_t i = 0; s->counts && i < b->event_count; i++)
+		if (s->counts(b->events[i].resource)) {
+			s->kept(s->kept_data, s->committed);
+			return;
+		}
+}
+
+int apiserver_copy(struct apiserver *s, const char *path, struct err *err)
+{
+	batch_commit(s);
+	return store_copy(s->store, path, err);
+}
+
+int apiserver_set_number(struct apiserver *s, const char *key, uint64_t value, struct err *err)
+{
+	batch_commit(s);
+	return store_set_number(s->store, key, value, err);
+}
+
 void batch_commit(struct apiserver *s)
 {
 	struct err err;
@@ -251,6 +273,7 @@ void batch_commit(struct apiserver *s)
 	if (end_transaction(s, &err) < 0)
 		batch_failed(s, &b, &err);
 	s->committed = store_revision(s->store);
+	tell_kept(s, &b);
 	for (struct list *l; (l = list_take_first(&b.answers));)
 		exchange_finish(list_entry(l, struct api_exchange, link));
 	watch_deliver(s, b.events, b.event_count);
@@ -419,6 +442,9 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
 	s->loop = options->loop;
 	s->admit = options->admit;
 	s->admit_data = options->admit_data;
+	s->counts = options->counts;
+	s->kept = options->kept;
+	s->kept_data = options->kept_data;
 	registry_init(&s->registry);
 	batch_init(&s->batch);
 	list_init(&s->watches);

@@ -177,3 +177,21 @@ void log_write(enum log_level level, const char *message, ...)
 		strbuf_addc(&line, '}');
 	emit(level, &line);
 }
+
+bool log_pace_due(struct log_pace *p, usec_t now, uint64_t *ret_times)
+{
+	p->held_back++;
+	if (now < p->next)
+		return false;
+	*ret_times = p->held_back;
+	*p = (struct log_pace){ .next = now + USEC_PER_SEC };
+	return true;
+}
+
+const char *log_times(uint64_t times, char text[24])
+{
+	if (times < 2)
+		return NULL;
+	snprintf(text, 24, "%llu", (unsigned long long)times);
+	return text;
+}

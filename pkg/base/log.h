@@ -4,6 +4,7 @@
  * quoted. any thread */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -27,6 +28,24 @@ bool log_enabled(enum log_level level);
 
 /* Pairs are (const char *key, const char *value), ended by NULL; a NULL value is left out. */
 void log_write(enum log_level level, const char *message, ...) __attribute__((sentinel));
+
+/* For what a peer can repeat as often as it likes: a line a second at most, with how many it stands
+ * for as "times". Of one thread; zero to begin with. */
+struct log_pace {
+	usec_t next;
+	uint64_t held_back;
+};
+/* True when the line is due; *ret_times: for how many. */
+bool log_pace_due(struct log_pace *p, usec_t now, uint64_t *ret_times);
+#define log_paced(pace, now, level, ...)                                                           \
+	do {                                                                                       \
+		uint64_t times_;                                                                   \
+		char text_[24];                                                                    \
+		if (log_pace_due(pace, now, &times_))                                              \
+			log_write(level, __VA_ARGS__, "times", log_times(times_, text_), NULL);    \
+	} while (0)
+/* NULL for one. */
+const char *log_times(uint64_t times, char text[24]);
 
 #define log_debug(...)                                                                             \
 	do {                                                                                       \

@@ -2,11 +2,13 @@
 
 #include "base/str.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/mem.h"
 
@@ -23,6 +25,20 @@ bool str_empty(const char *s)
 bool str_has_prefix(const char *s, const char *prefix)
 {
 	return s && strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+/* RFC 3986, 3.1: a scheme has no case. */
+bool str_is_http_url(const char *s)
+{
+	return s && (strncasecmp(s, "http://", 7) == 0 || strncasecmp(s, "https://", 8) == 0);
+}
+
+char *str_plain_url(const char *url)
+{
+	char *plain = xstrdup(url);
+	for (char *p = plain; str_is_http_url(url) && *p != ':'; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return plain;
 }
 
 bool str_has_suffix(const char *s, const char *suffix)

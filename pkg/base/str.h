@@ -9,6 +9,11 @@
 bool streq(const char *a, const char *b); /* NULL equals only NULL */
 bool str_empty(const char *s);		  /* NULL or "" */
 bool str_has_prefix(const char *s, const char *prefix);
+/* "http://" or "https://" in whatever case. NULL is false. */
+bool str_is_http_url(const char *s);
+/* Such a URL with its scheme in lower case, for readers who compare; any other text as it is. New
+ * string. */
+char *str_plain_url(const char *url);
 bool str_has_suffix(const char *s, const char *suffix);
 const char *str_or(const char *s, const char *otherwise);
 /* Equality in time that depends on the length of `secret` only. */

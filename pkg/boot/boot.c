@@ -53,8 +53,8 @@ static int check_pool(const struct boot_pool *p, size_t index, struct err *err)
 /* It is pasted into scripts and URLs, so that it holds nothing that ends a word there. */
 static bool url_usable(const char *url)
 {
-	return (str_has_prefix(url, "http://") || str_has_prefix(url, "https://")) &&
-	       !str_has_suffix(url, "/") && !strpbrk(url, " \t\r\n\"'$#?\\");
+	return str_is_http_url(url) && !str_has_suffix(url, "/") &&
+	       !strpbrk(url, " \t\r\n\"'$#?\\");
 }
 
 static int check_ramdisk(const struct boot_ramdisk *r, struct err *err)

@@ -22,11 +22,13 @@
 #define TYPE_BYTES "application/octet-stream"
 #define TYPE_EFI   "application/efi"
 
-/* Where oslo.config of a stock ironic-python-agent looks, and where our agent does too. */
-#define CA_DIR	  "etc/ironic-python-agent"
-#define CA_FILE	  CA_DIR "/ironic.crt"
-#define CONF_DIR  "etc/ironic-python-agent.d"
-#define CONF_FILE CONF_DIR "/ingot.conf"
+/* Our agent looks for the CA itself. A stock ironic-python-agent is told of it by a file of
+ * settings: in the directory where oslo.config looks by default, and in the one that images of
+ * ironic-python-agent-builder name with --config-dir, which Debian's unit does not. */
+#define CA_DIR	"etc/ironic-python-agent"
+#define CA_FILE CA_DIR "/ironic.crt"
+static const char *const conf_dirs[] = { "etc/ironic-python-agent.conf.d",
+					 "etc/ironic-python-agent.d" };
 
 void content_done(struct content *c)
 {
@@ -132,8 +134,11 @@ static int open_ca(const struct boot_env *env, const char *name, struct content 
 	cpio_add_dir(&c, "etc", 0755);
 	cpio_add_dir(&c, CA_DIR, 0755);
 	cpio_add_file(&c, CA_FILE, 0644, env->config->ca_pem, strlen(env->config->ca_pem));
-	cpio_add_dir(&c, CONF_DIR, 0755);
-	cpio_add_file(&c, CONF_FILE, 0644, conf, sizeof(conf) - 1);
+	for (size_t i = 0; i < ARRAY_SIZE(conf_dirs); i++) {
+		_cleanup_(freep) char *file = xasprintf("%s/ingot.conf", conf_dirs[i]);
+		cpio_add_dir(&c, conf_dirs[i], 0755);
+		cpio_add_file(&c, file, 0644, conf, sizeof(conf) - 1);
+	}
 	*ret = (struct content){ .fd = -1, .type = TYPE_BYTES };
 	size_t len;
 	ret->text = cpio_take(&c, &len);

@@ -83,9 +83,9 @@ struct http_boot *http_boot_new(const struct boot_env *env)
 {
 	struct http_boot *h = xcalloc(1, sizeof(*h));
 	h->env = *env;
-	h->small[0] = (struct web_route){ "/boot", env->loop, on_request, h, 0, 0 };
-	h->small[1] = (struct web_route){ "/boot.ipxe", env->loop, on_request, h, 0, 0 };
-	h->bulk[0] = (struct web_route){ "/ramdisk", env->loop, on_request, h, 0, 0 };
+	h->small[0] = (struct web_route){ "/boot", env->loop, on_request, h, 0, 0, NULL };
+	h->small[1] = (struct web_route){ "/boot.ipxe", env->loop, on_request, h, 0, 0, NULL };
+	h->bulk[0] = (struct web_route){ "/ramdisk", env->loop, on_request, h, 0, 0, NULL };
 	return h;
 }
 

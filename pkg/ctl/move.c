@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/secret.h"
 #include "base/mem.h"
 #include "ctl/call.h"
 #include "ctl/transfer.h"
@@ -22,8 +23,6 @@ static const struct kube_resource hardware_data = { "metal3.io", "v1alpha1", "ha
 						    "HardwareData", true };
 static const struct kube_resource secrets = { "", "v1", "secrets", "Secret", true };
 static const struct kube_resource namespaces = { "", "v1", "namespaces", "Namespace", false };
-
-#define ENGINE_SECRET "ingot-engine"
 
 struct move {
 	struct ctl *from, *to;
@@ -189,9 +188,9 @@ static int check_all(struct move *m, struct err *err)
 static int compare_keys(struct move *m, bool *ret_absent, struct err *err)
 {
 	_cleanup_(json_freep) struct json *here = NULL, *there = NULL;
-	int r = look_for(m->from, &secrets, m->options->own_ns, ENGINE_SECRET, &here, err);
+	int r = look_for(m->from, &secrets, m->options->own_ns, SECRET_ENGINE, &here, err);
 	if (r == 0)
-		r = look_for(m->to, &secrets, m->options->own_ns, ENGINE_SECRET, &there, err);
+		r = look_for(m->to, &secrets, m->options->own_ns, SECRET_ENGINE, &there, err);
 	*ret_absent = here && !there;
 	m->same_key = !here || !there || transfer_same_secret(here, there);
 	return r;
@@ -210,7 +209,7 @@ static int show_plan(struct move *m, struct err *err)
 		    json_count(names), why ? "; would be waited for: " : "", why ? why : "");
 	}
 	if (r == 0 && (absent || !m->same_key))
-		say(m, "Secret %s/%s: %s", m->options->own_ns, ENGINE_SECRET,
+		say(m, "Secret %s/%s: %s", m->options->own_ns, SECRET_ENGINE,
 		    absent ? "would be copied"
 			   : "another is there, and stays: ramdisks that run now are forgotten");
 	return r;
@@ -389,13 +388,13 @@ static int copy_engine_secret(struct move *m, struct err *err)
 		return r;
 	r = make_namespace(m, m->options->own_ns, err);
 	if (r == 0)
-		r = ctl_get(m->from, &secrets, m->options->own_ns, ENGINE_SECRET, &here, err);
+		r = ctl_get(m->from, &secrets, m->options->own_ns, SECRET_ENGINE, &here, err);
 	if (r < 0)
 		return r;
 	copy = transfer_copy(here, NULL);
 	r = put(m, &secrets, copy, NULL, err);
 	if (r == 0)
-		say(m, "Secret %s/%s: copied", m->options->own_ns, ENGINE_SECRET);
+		say(m, "Secret %s/%s: copied", m->options->own_ns, SECRET_ENGINE);
 	return r;
 }
 

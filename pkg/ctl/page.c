@@ -180,6 +180,8 @@ static void add_now(const struct view *v, struct strbuf *out)
 	}
 	if (v->waits_for)
 		strbuf_addf(out, "  waits for %s\n", v->waits_for);
+	if (v->hold)
+		strbuf_addf(out, "  because %s\n", v->hold);
 	if (v->since) {
 		strbuf_adds(out, "  since ");
 		add_moment(v->since, v->sources.now, out);

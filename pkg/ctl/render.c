@@ -143,6 +143,8 @@ static void add_row(const struct view *v, size_t first, const size_t *widths, st
 
 static void add_troubles(const struct view *v, struct strbuf *out)
 {
+	if (v->hold)
+		strbuf_addf(out, "    held: %s\n", v->hold);
 	if (v->error)
 		strbuf_addf(out, "    %s: %s\n", str_or(v->error_type, "error"), v->error);
 	else if (v->trouble)

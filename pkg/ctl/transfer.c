@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/secret.h"
 #include "base/mem.h"
 
 const char *transfer_annotation(const struct json *object, const char *key)
@@ -214,7 +215,8 @@ struct json *transfer_secrets(const struct json *host)
 	struct json *names = json_new_array();
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
 		const char *name = json_get_path_string(host, paths[i]);
-		bool known = str_empty(name);
+		/* Ingot's own Secret would be removed at the source with the host. */
+		bool known = str_empty(name) || secret_is_own(name);
 		json_for_each(n, names) {
 			known |= streq(json_string(n), name);
 		}

@@ -88,11 +88,22 @@ static void step_of_record(struct view *v, const struct json *r)
 	v->waits_for = get_text(r, "step.waitsFor");
 }
 
+static const char *hold_of_record(const struct json *r)
+{
+	const struct json *hold = json_get(r, "hold");
+	return json_get_bool(hold, "released", false) ? NULL : get_text(hold, "reason");
+}
+
 /* --- why it waits ----------------------------------------------------------------------------- */
 
 static bool is_paused(const struct view *v)
 {
 	return has_annotation(v->sources.host, "baremetalhost.metal3.io/paused");
+}
+
+static bool is_on_hold(const struct view *v)
+{
+	return v->hold != NULL;
 }
 
 static bool is_detached(const struct view *v)
@@ -156,6 +167,8 @@ static const struct rule {
 	const char *waits_for; /* NULL: as the step says */
 	const char *advice;
 } rules[] = {
+	{ is_on_hold, VIEW_HELD, "a person: Ingot holds it",
+	  "compare what the machine runs with what the host says, then: ingotctl release -n {ns} {host}" },
 	{ is_paused, VIEW_HELD, "a person: it is paused",
 	  "kubectl -n {ns} annotate bmh {host} baremetalhost.metal3.io/paused-" },
 	{ is_detached, VIEW_HELD, "a person: it is detached",
@@ -248,7 +261,8 @@ static void judge(struct view *v)
 	if (v->mood == VIEW_FAILED)
 		v->until = get_time(v->sources.debug, "nextLook");
 	/* What went wrong last is worth more than that it is being tried again. */
-	v->advice = fill_in(v->error ? error_advice(v->error_type) : rule->advice, v);
+	bool by_error = v->error && !v->hold;
+	v->advice = fill_in(by_error ? error_advice(v->error_type) : rule->advice, v);
 }
 
 bool view_wants_image(const struct view *v)
@@ -272,6 +286,10 @@ void view_make(const struct view_sources *s, struct view *ret)
 		step_of_debug(&v, s->debug);
 	else
 		step_of_record(&v, record_of(s));
+	if (!s->debug)
+		v.hold = hold_of_record(record_of(s));
+	else
+		v.hold = get_text(s->debug, "hold.reason");
 	if (v.since == 0)
 		v.since = get_time(s->host, "metadata.creationTimestamp");
 	judge(&v);

@@ -35,6 +35,7 @@ struct view {
 	const char *operation, *step; /* NULL: none runs */
 	int64_t attempt;
 	const char *waits_for; /* NULL: for nothing */
+	const char *hold;      /* why Ingot leaves it as it is; NULL: it does not */
 	const char *trouble;   /* passing, of the step; NULL: none */
 	usec_t since;	       /* 0: unknown, as all times */
 	usec_t until;	       /* the step's deadline; VIEW_FAILED: the next try */

@@ -1,5 +1,8 @@
 /* status.conditions of a host: a table from state to condition, and what overrides it. Pure. */
 
+#include <stdlib.h>
+
+#include "base/mem.h"
 #include "ctrl/internal.h"
 
 struct condition_row {
@@ -54,7 +57,8 @@ static void set_manageable(struct pass *p, const struct condition_row *row, enum
 	else if (row->manageable)
 		set(p, "Manageable", false, row->manageable, "");
 	else if (power_fault(p, state))
-		set(p, "Manageable", false, "PowerFailure", "the BMC does not answer");
+		set(p, "Manageable", false, "PowerFailure",
+		    str_or(p->trouble, "the BMC does not answer"));
 	else
 		set(p, "Manageable", true, "Manageable", "");
 }
@@ -108,4 +112,29 @@ void pass_conditions(struct pass *p)
 		    row->progressing ? row->progressing : "NotProgressing", "");
 	set(p, "Provisioned", row->provisioned, row->provisioned ? "Provisioned" : "NotProvisioned",
 	    "");
+}
+
+/* Named by our domain, because Metal3 knows no such condition. */
+static const char held_type[] = "ingot.dev/Held";
+
+static void drop(struct json *conditions, const char *type)
+{
+	for (size_t i = 0; i < json_count(conditions); i++)
+		if (streq(json_get_string(json_at(conditions, i), "type"), type)) {
+			json_free(json_take_at(conditions, i));
+			return;
+		}
+}
+
+void pass_condition_held(struct pass *p)
+{
+	_cleanup_(freep) char *message = NULL;
+	if (!p->facts->held) {
+		drop(p->host.status.conditions, held_type);
+		return;
+	}
+	message = xasprintf("%s; nothing is done to this host until it is released: ingotctl "
+			    "release, or the annotation " BMH_RELEASE "=%s",
+			    p->facts->hold.reason, p->facts->hold.id);
+	set(p, held_type, true, "Held", message);
 }

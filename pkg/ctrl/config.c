@@ -1,6 +1,6 @@
-/* From Secrets to the texts of the config drive. userData goes through as it is; networkData and
- * metaData are JSON or YAML and leave as JSON. metaData is laid over what the host itself gives.
- * Pure. */
+/* From Secrets to the contents of the config drive. userData goes through as it is, bytes and all
+ * (cloud-init takes gzip); networkData and metaData are JSON or YAML and leave as JSON. metaData is
+ * laid over what the host itself gives. Pure. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 void config_drive_texts_done(struct config_drive_texts *t)
 {
 	secret_free(t->meta_data);
-	secret_free(t->user_data);
+	secret_bytes_free(t->user_data, t->user_data_len);
 	secret_free(t->network_data);
 	*t = (struct config_drive_texts){ 0 };
 }
@@ -27,14 +27,24 @@ static const struct {
 	[SECRET_PREPROVISIONING] = { "networkData", "spec.preprovisioningNetworkDataName", false },
 };
 
+struct value {
+	char *data; /* NULL: none */
+	size_t len;
+};
+
+static void value_done(struct value *v)
+{
+	secret_bytes_free(v->data, v->len);
+}
+
 static bool foreign_namespace(const struct pass *p, const struct bmh_secret_ref *ref)
 {
 	return ref && !str_empty(ref->ns) && !streq(ref->ns, p->host.meta.ns);
 }
 
-/* *ret stays NULL when the host names no such Secret, or one that may be empty is. */
+/* ret->data stays NULL when the host names no such Secret, or one that may be empty is. */
 static int read_secret(const struct pass *p, enum host_secret_use use,
-		       const struct bmh_secret_ref *ref, const char *name, char **ret,
+		       const struct bmh_secret_ref *ref, const char *name, struct value *ret,
 		       struct err *err)
 {
 	const struct host_secret *s = &p->facts->secrets[use];
@@ -54,21 +64,21 @@ static int read_secret(const struct pass *p, enum host_secret_use use,
 	case SECRET_FOUND:
 		break;
 	}
-	*ret = secret_value(s->object, uses[use].key);
-	if (!*ret)
-		*ret = secret_value(s->object, "value");
-	if (!*ret && uses[use].key_required)
+	ret->data = secret_bytes(s->object, uses[use].key, &ret->len);
+	if (!ret->data)
+		ret->data = secret_bytes(s->object, "value", &ret->len);
+	if (!ret->data && uses[use].key_required)
 		return err_set(err, ERR_INVALID,
 			       "%s: the Secret %s/%s has neither the key %s nor value",
 			       uses[use].field, p->host.meta.ns, name, uses[use].key);
 	return 0;
 }
 
-static int to_json(const struct pass *p, enum host_secret_use use, const char *text,
+static int to_json(const struct pass *p, enum host_secret_use use, const struct value *text,
 		   struct json **ret, struct err *err)
 {
 	_cleanup_(strbuf_done) struct strbuf json = { 0 };
-	int r = yaml_to_json(text, strlen(text), &json, err); // NOLINT: never NULL here
+	int r = yaml_to_json(text->data, text->len, &json, err);
 	if (r == 0)
 		r = json_parse(json.data, json.len, ret, err);
 	secret_zero(json.data, json.len);
@@ -83,10 +93,10 @@ static int meta_data(const struct pass *p, struct config_drive_texts *ret, struc
 {
 	const struct bmh_secret_ref *ref = p->host.spec.meta_data;
 	const struct api_meta *m = &p->host.meta;
-	_cleanup_(secret_freep) char *text = NULL;
+	_cleanup_(value_done) struct value text = { 0 };
 	_cleanup_(json_freep) struct json *data = json_new_object(), *given = NULL;
 	int r = read_secret(p, SECRET_META_DATA, ref, ref ? ref->name : NULL, &text, err);
-	if (r < 0 || (text && (r = to_json(p, SECRET_META_DATA, text, &given, err)) < 0))
+	if (r < 0 || (text.data && (r = to_json(p, SECRET_META_DATA, &text, &given, err)) < 0))
 		return r;
 	json_set_string(data, "uuid", m->uid);
 	json_set_string(data, "metal3-namespace", m->ns);
@@ -107,12 +117,12 @@ static int network_data(const struct pass *p, struct config_drive_texts *ret, st
 	/* Without its own, the operating system is given what was meant for the ramdisk. */
 	enum host_secret_use use = ref ? SECRET_NETWORK_DATA : SECRET_PREPROVISIONING;
 	const char *name = ref ? ref->name : p->host.spec.network_data_name;
-	_cleanup_(secret_freep) char *text = NULL;
+	_cleanup_(value_done) struct value text = { 0 };
 	_cleanup_(json_freep) struct json *data = NULL;
 	int r = read_secret(p, use, ref, name, &text, err);
-	if (r < 0 || str_empty(text))
+	if (r < 0 || text.len == 0)
 		return r;
-	r = to_json(p, use, text, &data, err);
+	r = to_json(p, use, &text, &data, err);
 	/* An empty network_data.json keeps cloud-init from configuring anything. */
 	if (r == 0 && json_count(data) > 0)
 		ret->network_data = json_to_string(data);
@@ -122,9 +132,12 @@ static int network_data(const struct pass *p, struct config_drive_texts *ret, st
 int pass_config_drive(const struct pass *p, struct config_drive_texts *ret, struct err *err)
 {
 	struct config_drive_texts t = { 0 };
+	struct value bytes = { 0 };
 	const struct bmh_secret_ref *user = p->host.spec.user_data;
 	const char *failed = uses[SECRET_USER_DATA].key;
-	int r = read_secret(p, SECRET_USER_DATA, user, user ? user->name : NULL, &t.user_data, err);
+	int r = read_secret(p, SECRET_USER_DATA, user, user ? user->name : NULL, &bytes, err);
+	t.user_data = bytes.data;
+	t.user_data_len = bytes.len;
 	if (r == 0) {
 		failed = uses[SECRET_META_DATA].key;
 		r = meta_data(p, &t, err);

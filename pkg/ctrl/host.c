@@ -76,6 +76,15 @@ struct json *finalizers_without(const struct json *finalizers, const char *final
 	return left;
 }
 
+bool finalizers_have(const struct json *finalizers, const char *finalizer)
+{
+	json_for_each(f, finalizers) {
+		if (streq(json_string(f), finalizer))
+			return true;
+	}
+	return false;
+}
+
 /* --- errors ----------------------------------------------------------------------------------- */
 
 usec_t host_backoff(int64_t error_count, double random)
@@ -96,6 +105,20 @@ static void set_error(struct pass *p, enum bmh_error error, const char *reason, 
 	pass_event(p, true, reason, "%s", text);
 }
 
+/* Who deletes a host whose BMC is gone for good waits for nothing; it can be let go at once. */
+static void add_way_out(const struct pass *p, char *text, size_t size)
+{
+	char way[512];
+	snprintf(
+		way, sizeof(way),
+		" (error %lld of %d, then the deletion goes on without; to let the host go now, as it is: "
+		"kubectl annotate bmh -n %s %s " BMH_DETACHED "=)",
+		(long long)MIN(p->host.status.error_count + 1, (int64_t)DELETION_ERRORS_MAX),
+		DELETION_ERRORS_MAX, p->host.meta.ns, p->host.meta.name);
+	size_t room = size - strlen(way) - 1, len = strlen(text);
+	snprintf(text + MIN(len, room), size - MIN(len, room), "%s", way);
+}
+
 struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, ...)
 {
 	char text[1024];
@@ -103,6 +126,9 @@ struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, .
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	pass_take_power(p); /* an error may stand for long */
+	if (p->host.meta.deleted_at)
+		add_way_out(p, text, sizeof(text));
 	set_error(p, error, bmh_error_reason(error), text);
 	return (struct action){ ACT_FAILED,
 				host_backoff(p->host.status.error_count, p->facts->random) };
@@ -117,9 +143,19 @@ struct action pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay,
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	const struct bmh_status *s = &p->host.status;
+	pass_take_power(p);
 	if (s->error != (int)error || !streq(s->error_message, text))
 		set_error(p, error, reason, text);
 	return (struct action){ ACT_CONTINUE, delay };
+}
+
+void pass_stand_error(struct pass *p, enum bmh_error error, const char *text)
+{
+	int64_t count = p->host.status.error_count;
+	if (p->host.status.error == BMH_ERROR_POWER)
+		return;
+	pass_fail_once(p, error, 0, bmh_error_reason(error), "%s", text);
+	p->host.status.error_count = count;
 }
 
 bool pass_clear_error(struct pass *p)
@@ -145,11 +181,7 @@ static void release_hardware_data(struct pass *p)
 {
 	const struct json *finalizers = json_get_path(p->facts->hardware_data,
 						      "metadata.finalizers");
-	bool ours = false;
-	json_for_each(f, finalizers) {
-		ours |= streq(json_string(f), HARDWARE_FINALIZER);
-	}
-	if (!ours)
+	if (!finalizers_have(finalizers, HARDWARE_FINALIZER))
 		return;
 	struct json *patch = json_new_object();
 	struct json *meta = json_make_object(patch, "metadata");
@@ -285,6 +317,34 @@ static bool breaks_rules(struct pass *p, struct action *ret)
 
 /* --- the pass --------------------------------------------------------------------------------- */
 
+/* Also before the way to a deployment begins: what it will need is looked for before anything is
+ * undone. */
+static bool host_wants_secrets(const struct bmh *h)
+{
+	switch ((enum bmh_state)h->status.provisioning.state) {
+	case BMH_PROVISIONING:
+		return true;
+	case BMH_READY:
+	case BMH_AVAILABLE:
+		return host_wants_provisioning(h);
+	case BMH_PROVISIONED:
+		return host_provisioning_cancelled(h) && host_names_image(h);
+	case BMH_NONE:
+	case BMH_UNMANAGED:
+	case BMH_REGISTERING:
+	case BMH_MATCH_PROFILE:
+	case BMH_PREPARING:
+	case BMH_EXTERNALLY_PROVISIONED:
+	case BMH_DEPROVISIONING:
+	case BMH_INSPECTING:
+	case BMH_POWERING_OFF:
+	case BMH_DELETING:
+	case _BMH_STATE_MAX:
+		break;
+	}
+	return false;
+}
+
 void host_secrets_wanted(const struct bmh *h, const char *names[_SECRET_USE_MAX])
 {
 	const struct bmh_spec *s = &h->spec;
@@ -294,7 +354,7 @@ void host_secrets_wanted(const struct bmh *h, const char *names[_SECRET_USE_MAX]
 		names[SECRET_BMC] = s->bmc->credentials_name;
 	if (!str_empty(s->network_data_name))
 		names[SECRET_PREPROVISIONING] = s->network_data_name;
-	if (h->status.provisioning.state != BMH_PROVISIONING)
+	if (!host_wants_secrets(h))
 		return;
 	names[SECRET_USER_DATA] = s->user_data ? s->user_data->name : NULL;
 	names[SECRET_META_DATA] = s->meta_data ? s->meta_data->name : NULL;
@@ -325,11 +385,13 @@ static void describe_host(struct pass *p)
 		.bmc_address = h->spec.bmc ? str_or(h->spec.bmc->address, "") : "",
 		.bmc_insecure = h->spec.bmc && h->spec.bmc->insecure,
 		.boot_mac = str_or(h->spec.boot_mac, ""),
+		.power_only = h->spec.externally_provisioned,
 		.dhcp_address = api_annotation(&h->meta, BMH_DHCP_ADDRESS),
 		.boot_mode = boot_mode(h),
 		.cleaning = streq(h->spec.cleaning, "disabled") ? PROV_CLEAN_DISABLED
 								: PROV_CLEAN_METADATA,
 		.root_hints = h->status.provisioning.root_hints,
+		.root_hints_default = host_root_hints_default(h),
 	};
 }
 
@@ -408,6 +470,7 @@ static bool needs_credentials(const struct pass *p)
 static struct action run(struct pass *p)
 {
 	struct action a = { ACT_COMPLETE, 0 };
+	pass_release_unnamed_secrets(p);
 	if (restore_status(p) || breaks_rules(p, &a) || prepare_object(p))
 		return a;
 	describe_host(p);
@@ -419,6 +482,28 @@ static struct action run(struct pass *p)
 	if (managed)
 		pass_claim_network_data(p);
 	return machine_run(p);
+}
+
+/* Nothing is wanted of the machine, so no error is shown that would have others act. DHCP goes on
+ * to answer it. */
+static struct action stay_held(struct pass *p)
+{
+	struct provisioner *pr = p->facts->provisioner;
+	describe_host(p);
+	pr->ops->know(pr, &p->prov);
+	pass_condition_held(p);
+	return (struct action){ ACT_CONTINUE, 0 };
+}
+
+static struct action run_unless_held(struct pass *p)
+{
+	if (p->facts->held)
+		return stay_held(p);
+	pass_condition_held(p);
+	if (!api_annotation(&p->host.meta, BMH_RELEASE))
+		return run(p);
+	pass_remove_annotation(p, BMH_RELEASE);
+	return (struct action){ ACT_COMPLETE, 0 };
 }
 
 void host_reconcile(const struct host_facts *facts, struct host_result *ret)
@@ -433,7 +518,7 @@ void host_reconcile(const struct host_facts *facts, struct host_result *ret)
 		p.state = (enum bmh_state)p.host.status.provisioning.state;
 		p.key = xasprintf("%s/%s", p.host.meta.ns, p.host.meta.name);
 		p.status_before = bmh_status_json(&p.host.status);
-		struct action a = run(&p);
+		struct action a = run_unless_held(&p);
 		if (a.kind != ACT_ERROR && a.kind != ACT_GONE) {
 			if (p.examined)
 				pass_conditions(&p);
@@ -450,6 +535,7 @@ void host_reconcile(const struct host_facts *facts, struct host_result *ret)
 	json_free(p.status_before);
 	bmh_release(&p.host);
 	secret_free(p.password);
+	free(p.trouble);
 	free(p.username);
 	free(p.key);
 }

@@ -5,7 +5,7 @@
  * host_controller.c. */
 
 #include "api/bmh.h"
-#include "engine/provisioner.h"
+#include "engine/engine.h"
 #include "metrics/metrics.h"
 
 /* --- in --------------------------------------------------------------------------------------- */
@@ -31,8 +31,13 @@ enum host_secret_use {
 struct host_facts {
 	const struct json *object;	  /* the BareMetalHost */
 	const struct json *hardware_data; /* HardwareData of the same name; NULL: none */
+	const struct json *record;	  /* its HostRecord; NULL: none, or another host's */
 	struct host_secret secrets[_SECRET_USE_MAX];
+	struct json *const *owned; /* Secrets of which this host is an owner */
+	size_t owned_count;
 	struct provisioner *provisioner;
+	bool held; /* nothing is done to the host until a person releases it */
+	struct engine_hold hold;
 	usec_t now;			   /* wall */
 	double random;			   /* uniform in [0, 1): jitter of back-offs */
 	unsigned max_provisioning_retries; /* 0: unlimited */
@@ -47,6 +52,7 @@ enum host_write_kind {
 	HOST_HARDWARE_CREATE,
 	HOST_HARDWARE_PATCH,
 	HOST_HARDWARE_DELETE,
+	HOST_RECORD_UPDATE, /* the whole HostRecord, with its resourceVersion */
 };
 
 struct host_write {

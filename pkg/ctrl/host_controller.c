@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "crypt/crypt.h"
+#include "ctrl/orphans.h"
 #include "ctrl/resources.h"
 #include "engine/engine.h"
 
@@ -29,6 +30,7 @@ struct run;
 struct host_memory {
 	usec_t backoff_until; /* monotonic; 0: none */
 	char *signature;      /* what the back-off holds for */
+	bool guarded;	      /* its record was looked at for our finalizer */
 	struct run *run;      /* under way */
 };
 
@@ -37,8 +39,12 @@ struct host_controller {
 	struct engine *engine;
 	struct kube_informer *hosts, *hardware, *secrets, *records_informer;
 	struct records *records;
+	struct orphans *orphans;
 	struct kube_queue *queue;
 	struct map memories; /* key → struct host_memory */
+	bool holding;	     /* options.hold_id: not all hosts' holds are stored yet */
+	size_t holds_waiting;
+	bool holds_failed;
 	bool stopping;
 	loop_fn drained;
 	void *drained_data;
@@ -53,8 +59,10 @@ struct secret_fetch {
 struct run {
 	struct host_controller *controller;
 	char *key;
-	struct json *object, *hardware;
+	struct json *object, *hardware, *record;
 	struct json *secrets[_SECRET_USE_MAX];
+	struct json **owned; /* Secrets that the host owns */
+	size_t owned_count;
 	struct host_facts facts;
 	struct secret_fetch fetches[_SECRET_USE_MAX];
 	unsigned waiting; /* fetches under way, plus one while they are being started */
@@ -90,10 +98,14 @@ static void run_free(struct run *r)
 		kube_cancel(r->fetches[i].op);
 		json_free(r->secrets[i]);
 	}
+	for (size_t i = 0; i < r->owned_count; i++)
+		json_free(r->owned[i]);
+	free(r->owned);
 	kube_cancel(r->op);
 	host_result_release(&r->result);
 	json_free(r->object);
 	json_free(r->hardware);
+	json_free(r->record);
 	free(r->signature);
 	free(r->key);
 	free(r);
@@ -225,6 +237,8 @@ static struct kube_op *start_write(struct run *r, const struct host_write *w, ku
 	case HOST_HARDWARE_PATCH:
 		return kube_patch(client, &resource_hardware_data, ns, name, NULL, KUBE_PATCH_MERGE,
 				  w->body, done, r);
+	case HOST_RECORD_UPDATE:
+		return kube_update(client, &resource_record, w->body, done, r);
 	case HOST_HARDWARE_DELETE:
 		return kube_delete(client, &resource_hardware_data, ns, name,
 				   &(struct kube_delete_options){ .uid = w->name }, done, r);
@@ -238,6 +252,7 @@ static bool harmless(const struct run *r, const struct host_write *w, const stru
 	if (err->kind != ERR_NOT_FOUND)
 		return false;
 	return w->kind == HOST_HARDWARE_PATCH || w->kind == HOST_HARDWARE_DELETE ||
+	       w->kind == HOST_RECORD_UPDATE || w->kind == HOST_SECRET_PATCH ||
 	       r->result.verdict == HOST_GONE;
 }
 
@@ -257,6 +272,9 @@ static void note_written(struct run *r, const struct host_write *w, const struct
 	case HOST_HARDWARE_CREATE:
 	case HOST_HARDWARE_PATCH:
 		kube_informer_note_written(c->hardware, answer);
+		break;
+	case HOST_RECORD_UPDATE:
+		kube_informer_note_written(c->records_informer, answer);
 		break;
 	case HOST_HARDWARE_DELETE:
 		break;
@@ -311,12 +329,29 @@ static void add_secret(struct strbuf *s, const struct json *secret)
 	strbuf_addf(s, "|%s", hex);
 }
 
+/* Of a host that rests a change of power is news, which its error must not hold back. In busy
+ * states it is part of the work. */
+static enum prov_power resting_power(const struct run *r)
+{
+	static const enum bmh_state resting[] = { BMH_READY, BMH_AVAILABLE, BMH_PROVISIONED,
+						  BMH_EXTERNALLY_PROVISIONED };
+	const char *state = json_get_path_string(r->object, "status.provisioning.state");
+	struct provisioner *p = engine_provisioner(r->controller->engine);
+	const struct prov_host host = { .key = r->key };
+	bool fault;
+	for (size_t i = 0; i < ARRAY_SIZE(resting); i++)
+		if (streq(bmh_state_name(resting[i]), state))
+			return p->ops->power(p, &host, &fault);
+	return PROV_POWER_UNKNOWN;
+}
+
 /* What a person or another program may have changed: a back-off holds only as long as this stays
  * the same. */
 static char *signature_of(const struct run *r)
 {
 	_cleanup_(strbuf_done) struct strbuf s = { 0 };
 	const struct json *meta = json_get(r->object, "metadata");
+	strbuf_addf(&s, "%d|", (int)resting_power(r));
 	strbuf_addf(&s, "%lld|%d|", (long long)json_get_int(meta, "generation", 0),
 		    json_get(meta, "deletionTimestamp") != NULL);
 	json_print(json_get(meta, "annotations"), &s);
@@ -350,6 +385,42 @@ static void load_record(struct host_controller *c, const char *key, const char *
 		engine_load(c->engine, key, uid, record); /* known: another host of that name? */
 }
 
+/* A record that an earlier release has made gets its finalizer by a save of the engine's, which is
+ * in order with its other ones. */
+static void guard_record(struct host_controller *c, const struct run *r)
+{
+	struct host_memory *m = memory_of(c, r->key);
+	const struct json *deleted = json_get_path(r->object, "metadata.deletionTimestamp");
+	if (m->guarded || deleted || host_is_held(r->object))
+		return;
+	m->guarded = true;
+	if (records_unguarded(c->records, r->key))
+		engine_store(c->engine, r->key);
+}
+
+/* Only the last pass of a host that is being deleted wants it. */
+static void take_record(struct run *r)
+{
+	if (!json_get_path(r->object, "metadata.deletionTimestamp"))
+		return;
+	r->record = records_object(r->controller->records, r->key);
+	if (streq(json_get_path_string(r->record, "spec.hostUID"), kube_uid(r->object)))
+		r->facts.record = r->record;
+}
+
+/* The annotation must name the hold: one that came out of a backup, or is applied again and again,
+ * releases nothing. */
+static bool held_back(struct host_controller *c, const char *key, const struct json *object,
+		      struct engine_hold *ret)
+{
+	const struct json *notes = json_get_path(object, "metadata.annotations");
+	if (!engine_held(c->engine, key, ret))
+		return false;
+	if (streq(json_get_string(notes, BMH_RELEASE), ret->id))
+		engine_release(c->engine, key);
+	return true;
+}
+
 static void reconcile(struct run *r)
 {
 	struct host_controller *c = r->controller;
@@ -358,7 +429,11 @@ static void reconcile(struct run *r)
 		return;
 	metric_add(METRIC_HOST_RECONCILES, 1, kube_namespace(r->object), kube_name(r->object));
 	load_record(c, r->key, kube_uid(r->object), host_is_held(r->object));
+	guard_record(c, r);
+	take_record(r);
 	struct host_facts *f = &r->facts;
+	if (held_back(c, r->key, r->object, &f->hold))
+		f->held = true;
 	f->object = r->object;
 	f->hardware_data = r->hardware;
 	f->provisioner = engine_provisioner(c->engine);
@@ -429,6 +504,25 @@ static void want_secrets(struct run *r)
 	bmh_release(&host);
 }
 
+static int add_owned(void *data, struct kube_object *o)
+{
+	struct run *r = data;
+	if (!streq(o->ns, kube_namespace(r->object)))
+		return 0;
+	r->owned = xreallocarray(r->owned, r->owned_count + 1, sizeof(r->owned[0]));
+	r->owned[r->owned_count++] = kube_object_parse(o);
+	return 0;
+}
+
+/* As they are after what the run before this one has written. */
+static void want_owned(struct run *r)
+{
+	kube_informer_each_indexed(r->controller->secrets, "owner", kube_uid(r->object), add_owned,
+				   r);
+	r->facts.owned = r->owned;
+	r->facts.owned_count = r->owned_count;
+}
+
 static void host_vanished(struct host_controller *c, const char *key)
 {
 	struct prov_host host = { .key = key };
@@ -457,6 +551,7 @@ static void start_run(void *data, const char *key)
 	r->hardware = hardware ? kube_object_parse(hardware) : NULL;
 	memory_of(c, key)->run = r;
 	r->waiting = 1;
+	want_owned(r);
 	want_secrets(r);
 	fetched(r);
 }
@@ -469,11 +564,32 @@ static void on_host(void *data, struct kube_object *o)
 	kube_queue_add(c->queue, o->key);
 }
 
+/* Versions of an object only rise, so a server that shows a lower one was restored from a backup
+ * while this process ran. */
+static void look_for_older(struct host_controller *c, const struct kube_object *before,
+			   const struct kube_object *now)
+{
+	uint64_t was, is;
+	bool same = streq(before->uid, now->uid);
+	if (!c->engine || !same || parse_u64(before->resource_version, UINT64_MAX, &was) < 0 ||
+	    parse_u64(now->resource_version, UINT64_MAX, &is) < 0 || is >= was)
+		return;
+	engine_hold_one(c->engine, now->key,
+			"the API server shows an older version than before: its data were "
+			"restored from a backup");
+}
+
+static void on_record_update(void *data, struct kube_object *before, struct kube_object *now)
+{
+	look_for_older(data, before, now);
+}
+
 /* Our own status writes must not wake us again: only what others change counts (generation,
  * finalizers, annotations). */
 static void on_host_update(void *data, struct kube_object *before, struct kube_object *now)
 {
 	struct host_controller *c = data;
+	look_for_older(c, before, now);
 	if (before->generation == now->generation && before->deleting == now->deleting) {
 		_cleanup_(json_freep) struct json *a = kube_object_parse(before);
 		_cleanup_(json_freep) struct json *b = kube_object_parse(now);
@@ -508,10 +624,19 @@ static int kick_host(void *data, struct kube_object *o)
 	return 0;
 }
 
+/* Those that name it, and those that own it: they may have ceased to name it. */
 static void on_secret_event(void *data, struct kube_object *o)
 {
 	struct host_controller *c = data;
 	kube_informer_each_indexed(c->hosts, "secret", o->key, kick_host, c);
+	_cleanup_(json_freep) struct json *secret = kube_object_parse(o);
+	json_for_each(owner, json_get_path(secret, "metadata.ownerReferences")) {
+		const char *name = json_get_string(owner, "name");
+		const struct kube_object *host = kube_informer_get(c->hosts, o->ns,
+								   str_or(name, ""));
+		if (host && streq(host->uid, json_get_string(owner, "uid")))
+			kube_queue_add(c->queue, host->key);
+	}
 }
 
 static void on_secret_update(void *data, struct kube_object *before, struct kube_object *now)
@@ -557,13 +682,54 @@ static int preload(void *data, struct kube_object *o)
 	return 0;
 }
 
+static void check_held(struct host_controller *c)
+{
+	if (!c->holding || c->holds_waiting > 0 || c->holds_failed || c->stopping)
+		return;
+	c->holding = false;
+	if (c->options.held)
+		c->options.held(c->options.held_data);
+}
+
+static void on_hold_stored(void *data, const struct err *err)
+{
+	struct host_controller *c = data;
+	c->holds_waiting--;
+	c->holds_failed |= err != NULL;
+	check_held(c);
+}
+
+static int hold_host(void *data, struct kube_object *o)
+{
+	struct host_controller *c = data;
+	c->holds_waiting++;
+	if (!engine_hold(c->engine, o->key, c->options.hold_id, c->options.hold_reason,
+			 on_hold_stored, c))
+		c->holds_waiting--;
+	return 0;
+}
+
+/* Those that are there now. A host that is made later is a decision of today. */
+static void hold_all(struct host_controller *c)
+{
+	if (!c->options.hold_id)
+		return;
+	c->holding = true;
+	c->holds_waiting++;
+	kube_informer_each(c->hosts, hold_host, c);
+	c->holds_waiting--;
+	check_held(c);
+}
+
 static void on_synced(void *data)
 {
 	struct host_controller *c = data;
 	if (c->stopping || host_controller_waits(c))
 		return;
 	kube_informer_each(c->hosts, preload, c);
+	hold_all(c);
 	kube_queue_start(c->queue);
+	orphans_start(c->orphans);
 	void (*ready)(void *data) = TAKE_PTR(c->options.ready);
 	if (ready)
 		ready(c->options.ready_data);
@@ -641,6 +807,7 @@ struct host_controller *host_controller_new(const struct host_controller_options
 		.run = start_run,
 		.data = c });
 	kube_informer_index(c->hosts, "secret", hosts_by_secret);
+	kube_informer_index(c->secrets, "owner", kube_index_by_owner);
 	static const struct kube_informer_handlers host_handlers = {
 		.add = on_host, .update = on_host_update, .remove = on_host, .synced = on_synced
 	};
@@ -649,10 +816,18 @@ struct host_controller *host_controller_new(const struct host_controller_options
 								       .remove = on_secret_event,
 								       .synced = on_synced };
 	static const struct kube_informer_handlers other_handlers = { .synced = on_synced };
+	static const struct kube_informer_handlers record_handlers = { .update = on_record_update,
+								       .synced = on_synced };
 	kube_informer_handle(c->hosts, &host_handlers, c);
 	kube_informer_handle(c->secrets, &secret_handlers, c);
 	kube_informer_handle(c->hardware, &other_handlers, c);
-	kube_informer_handle(c->records_informer, &other_handlers, c);
+	kube_informer_handle(c->records_informer, &record_handlers, c);
+	c->orphans = orphans_new(&(struct orphans_options){ .loop = options->loop,
+							    .client = options->client,
+							    .hosts = c->hosts,
+							    .secrets = c->secrets,
+							    .hardware = c->hardware,
+							    .records = c->records_informer });
 	return c;
 }
 
@@ -675,10 +850,16 @@ static void leave_undecided(struct host_controller *c)
 	}
 }
 
-static void on_passes_over(void *data)
+static void on_orphans_over(void *data)
 {
 	struct host_controller *c = data;
 	records_drain(c->records, c->drained, c->drained_data);
+}
+
+static void on_passes_over(void *data)
+{
+	struct host_controller *c = data;
+	orphans_stop(c->orphans, on_orphans_over, c);
 }
 
 void host_controller_stop(struct host_controller *c, loop_fn drained, void *data)
@@ -702,6 +883,7 @@ struct host_controller *host_controller_free(struct host_controller *c)
 		memory_free(m);
 	}
 	map_done(&c->memories);
+	orphans_free(c->orphans);
 	kube_queue_free(c->queue);
 	records_free(c->records);
 	kube_informer_free(c->hosts);

@@ -25,6 +25,11 @@ struct host_controller_options {
 	 * NULL. */
 	void (*ready)(void *data);
 	void *ready_data;
+	/* Hold all hosts that are there when the caches are filled; NULL: none. `held` is called
+	 * once when that is stored for each; never if a record could not be stored. */
+	const char *hold_id, *hold_reason;
+	void (*held)(void *data);
+	void *held_data;
 	/* The engine is made after the controller, because it needs the controller's records and
 	 * kicks. */
 };

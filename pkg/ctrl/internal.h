@@ -6,6 +6,7 @@
  * states.c      the work of each state
  * register.c    credentials and registration
  * power.c       power management and reboot annotations
+ * rootdisk.c    hardware profiles, root device hints in effect
  * conditions.c  status.conditions
  * config.c      Secrets to config drive
  * hardware.c    the agent's inventory to HardwareDetails
@@ -14,6 +15,8 @@
 
 #include "api/secret.h"
 #include "ctrl/host.h"
+
+enum { DELETION_ERRORS_MAX = 4 };
 
 enum action_kind {
 	ACT_CONTINUE, /* still at it: come back after delay, or when kicked */
@@ -38,6 +41,7 @@ struct pass {
 	struct prov_host prov;
 	char *key;
 	char *username, *password;
+	char *trouble; /* what holds up the work that is under way; NULL: nothing */
 	bool examined; /* the state machine, or at least the credentials, were looked at */
 	bool have_credentials;
 	bool credentials_tried_changed;
@@ -63,9 +67,13 @@ struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, .
 struct action pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay, const char *reason,
 			     const char *fmt, ...) _printf_(5, 6);
 bool pass_clear_error(struct pass *p);
+/* Likewise, of an error beside which the host is still looked after: nothing has been tried, so it
+ * is not counted, and one of power is not hidden by it. */
+void pass_stand_error(struct pass *p, enum bmh_error error, const char *text);
 bool host_inspection_disabled(const struct bmh *h);
 /* For HostRecord, HardwareData and the like. */
 struct json *finalizers_without(const struct json *finalizers, const char *finalizer);
+bool finalizers_have(const struct json *finalizers, const char *finalizer);
 
 /* --- machine.c -------------------------------------------------------------------------------- */
 
@@ -73,6 +81,10 @@ struct action machine_run(struct pass *p);
 void machine_go(struct pass *p, enum bmh_state next);
 bool host_wants_provisioning(const struct bmh *h);
 bool host_provisioning_cancelled(const struct bmh *h);
+/* The fourth error of a host that is to go was the last one, as in upstream. */
+bool host_deletion_gives_up(const struct bmh *h);
+/* Something is to be deployed, now or when what is there has gone. */
+bool host_names_image(const struct bmh *h);
 
 /* --- states.c --------------------------------------------------------------------------------- */
 
@@ -96,6 +108,10 @@ struct action state_deleting(struct pass *p);
 bool pass_credentials(struct pass *p, struct action *ret);
 /* False: *ret is the outcome of the pass. */
 bool pass_register(struct pass *p, struct action *ret);
+/* Of the Secrets that this host owns: those that its spec names no more are no more its own, and
+ * outlive it. */
+void pass_release_unnamed_secrets(struct pass *p);
+/* The host goes: its credentials may go with it. */
 void pass_release_secrets(struct pass *p);
 /* The Secret of spec.preprovisioningNetworkDataName, so that it is moved along with the host. */
 void pass_claim_network_data(struct pass *p);
@@ -103,17 +119,40 @@ void pass_claim_network_data(struct pass *p);
 /* --- power.c ---------------------------------------------------------------------------------- */
 
 struct action pass_power(struct pass *p, bool provisioned);
+/* status.poweredOn becomes what the BMC said last. True: that was news. */
+bool pass_take_power(struct pass *p);
 /* Any reboot annotation with force. */
 bool pass_force_reboot(const struct pass *p);
+
+/* --- rootdisk.c ------------------------------------------------------------------------------- */
+
+/* Of spec.hardwareProfile; the one in status wins. */
+const char *host_profile(const struct bmh *h);
+bool host_profile_known(const char *name);
+/* Neither hints nor a profile are asked for: what is in effect is a default. */
+bool host_root_hints_default(const struct bmh *h);
+/* What preparing would store; *ret NULL: none, the agent chooses. ERR_INVALID: nobody says which of
+ * several disks it is. */
+int host_root_hints(const struct bmh *h, struct json **ret, struct err *err);
+/* Without a look at the disks. */
+struct json *host_default_hints(const struct bmh *h);
+/* An available host has to be prepared anew for what its spec says now. */
+bool host_root_hints_stale(const struct bmh *h);
+/* Event: the disk that inspection makes of it. */
+void pass_tell_root_disk(struct pass *p);
 
 /* --- conditions.c ----------------------------------------------------------------------------- */
 
 void pass_conditions(struct pass *p);
+/* The condition ingot.dev/Held: True with the reason while it is held; gone without. */
+void pass_condition_held(struct pass *p);
 
 /* --- config.c --------------------------------------------------------------------------------- */
 
 struct config_drive_texts {
-	char *meta_data, *user_data, *network_data;
+	char *meta_data, *network_data; /* JSON */
+	void *user_data;
+	size_t user_data_len;
 	const char *failed; /* which of them could not be had; static; NULL: none */
 };
 

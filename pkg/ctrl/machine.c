@@ -52,6 +52,11 @@ bool host_wants_provisioning(const struct bmh *h)
 	       !streq(method(h->spec.custom_deploy), method(s->custom_deploy));
 }
 
+bool host_names_image(const struct bmh *h)
+{
+	return !bmh_image_empty(h->spec.image) || !str_empty(method(h->spec.custom_deploy));
+}
+
 /* A changed checksum or format alone is no reason to wipe a disk. */
 bool host_provisioning_cancelled(const struct bmh *h)
 {
@@ -67,6 +72,11 @@ bool host_provisioning_cancelled(const struct bmh *h)
 	if (!str_empty(method(s->custom_deploy)) || bmh_image_empty(image))
 		return true;
 	return !str_empty(s->image.url) && other_url;
+}
+
+bool host_deletion_gives_up(const struct bmh *h)
+{
+	return h->meta.deleted_at && h->status.error_count >= DELETION_ERRORS_MAX;
 }
 
 /* --- transitions ------------------------------------------------------------------------------ */
@@ -161,7 +171,7 @@ static bool start_deletion(struct pass *p)
 		next = BMH_DELETING;
 	}
 	/* What cannot be reached must not hold up a deletion for ever. */
-	bool unreachable = s->error == BMH_ERROR_REGISTRATION && s->error_count > 3;
+	bool unreachable = s->error == BMH_ERROR_REGISTRATION && host_deletion_gives_up(&p->host);
 	if ((p->state == BMH_DEPROVISIONING || p->state == BMH_POWERING_OFF) &&
 	    (unreachable || !p->have_credentials))
 		next = BMH_DELETING;
@@ -262,8 +272,11 @@ struct action machine_run(struct pass *p)
 		machine_go(p, BMH_DELETING);
 		return a;
 	}
-	if (rows[p->state].registers && !pass_register(p, &a))
-		return a;
+	if (rows[p->state].registers && !pass_register(p, &a)) {
+		/* That may have been the last try. */
+		bool last = a.kind == ACT_FAILED && start_deletion(p);
+		return last ? (struct action){ ACT_COMPLETE, 0 } : a;
+	}
 	if (no_place(p, &a))
 		return a;
 	return handle(p);

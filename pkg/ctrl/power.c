@@ -60,16 +60,26 @@ bool pass_force_reboot(const struct pass *p)
 	return false;
 }
 
-/* Takes over what the BMC says. True: that was news, which is stored first. */
-static bool observe(struct pass *p)
+bool pass_take_power(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
 	struct provisioner *pr = p->facts->provisioner;
 	bool fault;
+	if (!p->prov.key)
+		return false; /* the host is not looked at in this pass */
 	enum prov_power now = pr->ops->power(pr, &p->prov, &fault);
 	if (now == PROV_POWER_UNKNOWN || s->powered_on == (now == PROV_POWER_ON))
 		return false;
 	s->powered_on = now == PROV_POWER_ON;
+	return true;
+}
+
+/* True: that was news, which is stored first. */
+static bool observe(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	if (!pass_take_power(p))
+		return false;
 	if (s->error == BMH_ERROR_POWER)
 		pass_clear_error(p);
 	return true;
@@ -100,7 +110,8 @@ static struct action change(struct pass *p, bool on, const struct reboot_wish *w
 	if (r.started)
 		pass_count(p, METRIC_POWER_CHANGES, on ? "on" : "off");
 	if (r.outcome == PROV_RUNNING) {
-		pass_clear_error(p);
+		if (retry)
+			pass_clear_error(p);
 		return (struct action){ ACT_CONTINUE, r.requeue };
 	}
 	s->powered_on = on;

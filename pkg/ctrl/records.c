@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/meta.h"
+#include "api/bmh.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "ctrl/internal.h"
 #include "ctrl/resources.h"
 #include "engine/record.h"
 
@@ -25,6 +26,8 @@ struct save {
 	struct list link;
 	struct records *records;
 	struct kube_op *op;
+	struct timer failure; /* key: it is set */
+	char *key;
 	engine_saved_fn done;
 	void *data;
 };
@@ -64,6 +67,9 @@ static void save_free(struct save *s)
 {
 	list_unlink(&s->link);
 	kube_cancel(s->op);
+	if (s->key)
+		timer_stop(&s->failure);
+	free(s->key);
 	free(s);
 }
 
@@ -78,12 +84,15 @@ struct records *records_free(struct records *r)
 	return NULL;
 }
 
-struct json *records_get(const struct records *r, const char *key)
+struct json *records_object(const struct records *r, const char *key)
 {
 	const struct kube_object *o = kube_informer_get_key(r->informer, key);
-	if (!o)
-		return NULL;
-	_cleanup_(json_freep) struct json *object = kube_object_parse(o);
+	return o ? kube_object_parse(o) : NULL;
+}
+
+struct json *records_get(const struct records *r, const char *key)
+{
+	_cleanup_(json_freep) struct json *object = records_object(r, key);
 	return json_take(object, "spec");
 }
 
@@ -123,6 +132,28 @@ static struct json *new_object(const char *key, const char *uid)
 	return o;
 }
 
+/* Without it a namespace that is deleted, or a deletion in the foreground, takes the record away
+ * while its host is still being cleaned up by it. An object that is being deleted takes no new one.
+ */
+static void guard(struct json *object)
+{
+	struct json *meta = json_get_mut(object, "metadata");
+	if (json_get_string(meta, "deletionTimestamp") ||
+	    finalizers_have(json_get(meta, "finalizers"), RECORD_FINALIZER))
+		return;
+	struct json *list = json_set(
+		meta, "finalizers",
+		finalizers_without(json_get(meta, "finalizers"), RECORD_FINALIZER));
+	json_append(list, json_new_string(RECORD_FINALIZER));
+}
+
+bool records_unguarded(const struct records *r, const char *key)
+{
+	_cleanup_(json_freep) struct json *object = records_object(r, key);
+	return object && !json_get_path(object, "metadata.deletionTimestamp") &&
+	       !finalizers_have(json_get_path(object, "metadata.finalizers"), RECORD_FINALIZER);
+}
+
 /* Members of the spec that this release does not know stay as they are; those that it knows and the
  * record does not have any more go. */
 static void merge_spec(struct json *object, const struct json *record, const char *uid)
@@ -137,6 +168,23 @@ static void merge_spec(struct json *object, const struct json *record, const cha
 	}
 }
 
+static void on_fail(void *data)
+{
+	struct save *s = data;
+	struct err err;
+	err_set(&err, ERR_BUSY,
+		"the HostRecord %s of an earlier host of that name is still being deleted", s->key);
+	on_saved(s, &err, NULL);
+}
+
+/* What would be written to it would go with it in a moment. */
+static void fail_later(struct save *s, const char *key)
+{
+	s->key = xstrdup(key);
+	timer_init(&s->failure, kube_client_loop(s->records->client), "record save", on_fail, s);
+	timer_set_in(&s->failure, 0);
+}
+
 void records_save(void *records, const char *key, const char *uid, const struct json *record,
 		  engine_saved_fn done, void *done_data)
 {
@@ -147,13 +195,19 @@ void records_save(void *records, const char *key, const char *uid, const struct 
 	const struct kube_object *known = kube_informer_get_key(r->informer, key);
 	_cleanup_(json_freep) struct json *object = known ? kube_object_parse(known)
 							  : new_object(key, uid);
-	if (known && !streq(json_get_path_string(object, "spec.hostUID"), uid)) {
+	bool of_another = known && !streq(json_get_path_string(object, "spec.hostUID"), uid);
+	if (of_another && known->deleting) {
+		fail_later(s, key);
+		return;
+	}
+	if (of_another) {
 		/* Left over from a host of the same name that is gone. */
 		_cleanup_(json_freep) struct json *fresh = new_object(key, uid);
 		struct json *owners = json_take(json_get_mut(fresh, "metadata"), "ownerReferences");
 		json_set(json_get_mut(object, "metadata"), "ownerReferences", owners);
 	}
 	merge_spec(object, record, uid);
+	guard(object);
 	s->op = known ? kube_update(r->client, &resource_record, object, on_saved, s)
 		      : kube_create(r->client, &resource_record, object, on_saved, s);
 }

@@ -14,6 +14,10 @@ struct records *records_free(struct records *r); /* saves under way are dropped 
 void records_drain(struct records *r, loop_fn fn, void *data);
 /* The record of a host, a new tree; NULL when there is none. */
 struct json *records_get(const struct records *r, const char *key);
+/* The whole HostRecord. */
+struct json *records_object(const struct records *r, const char *key);
+/* There is one, of a release that knew no finalizer: the next save puts it on. */
+bool records_unguarded(const struct records *r, const char *key);
 /* For struct engine_env. */
 void records_save(void *records, const char *key, const char *uid, const struct json *record,
 		  engine_saved_fn done, void *done_data);

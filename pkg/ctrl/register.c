@@ -8,16 +8,17 @@
 #include "base/mem.h"
 #include "ctrl/internal.h"
 
-static char *trimmed(char *s)
+/* Without white space around it, as tools that make Secrets from files leave it. */
+static size_t trim(char *s, size_t len)
 {
-	if (!s)
-		return NULL;
-	size_t start = strspn(s, " \t\r\n"), len = strlen(s);
-	while (len > start && strchr(" \t\r\n", s[len - 1]))
+	size_t start = 0;
+	while (start < len && strchr(" \t\r\n", s[start]) && s[start])
+		start++;
+	while (len > start && strchr(" \t\r\n", s[len - 1]) && s[len - 1])
 		len--;
 	memmove(s, s + start, len - start);
 	s[len - start] = '\0';
-	return s;
+	return len - start;
 }
 
 /* --- claiming the Secret ---------------------------------------------------------------------- */
@@ -61,32 +62,102 @@ static bool claim_secret(struct pass *p, const struct json *secret, bool keep)
 	return true;
 }
 
+/* A Secret that holds nothing for a host is somebody else's, whatever names it. */
+static bool has_network_data(const struct json *secret)
+{
+	const struct json *data = json_get(secret, "data");
+	return json_get_string(data, "networkData") || json_get_string(data, "value");
+}
+
+static bool is_credentials(const struct pass *p, const char *secret)
+{
+	const struct bmh_bmc *bmc = p->host.spec.bmc;
+	return bmc && streq(bmc->credentials_name, secret) && !secret_is_own(secret);
+}
+
 void pass_claim_network_data(struct pass *p)
 {
 	const struct host_secret *s = &p->facts->secrets[SECRET_PREPROVISIONING];
-	const struct bmh_bmc *bmc = p->host.spec.bmc;
+	const char *name = p->host.spec.network_data_name;
 	/* Two patches of one Secret would meet each other's resourceVersion. */
-	bool claimed = bmc && streq(bmc->credentials_name, p->host.spec.network_data_name);
-	if (s->state == SECRET_FOUND && !p->host.meta.deleted_at && !claimed)
+	if (s->state == SECRET_FOUND && !p->host.meta.deleted_at && !is_credentials(p, name) &&
+	    !secret_is_own(name) && has_network_data(s->object))
 		claim_secret(p, s->object, false);
 }
 
-void pass_release_secrets(struct pass *p)
+/* --- letting go ------------------------------------------------------------------------------- */
+
+/* In any field: people make a host the owner of its userData, too, to have it moved along. */
+static bool names_secret(const struct pass *p, const char *secret)
 {
-	const struct json *secret = p->facts->secrets[SECRET_BMC].object;
-	const struct json *finalizers = json_get_path(secret, "metadata.finalizers");
-	bool ours = false;
-	json_for_each(f, finalizers) {
-		ours |= streq(json_string(f), SECRET_FINALIZER);
+	const struct bmh_spec *s = &p->host.spec;
+	const struct bmh_secret_ref *const refs[] = { s->user_data, s->meta_data, s->network_data };
+	bool named = is_credentials(p, secret) || streq(s->network_data_name, secret) ||
+		     (s->image && streq(s->image->oci_auth, secret));
+	for (size_t i = 0; i < ARRAY_SIZE(refs); i++)
+		named |= refs[i] && streq(refs[i]->name, secret);
+	return named && !secret_is_own(secret);
+}
+
+static bool is_ours(const struct pass *p, const struct json *owner)
+{
+	return streq(json_get_string(owner, "uid"), p->host.meta.uid);
+}
+
+/* The finalizer is one for all hosts that share a Secret: the last one takes it out. */
+static bool other_host_owns(const struct pass *p, const struct json *secret)
+{
+	json_for_each(o, json_get_path(secret, "metadata.ownerReferences")) {
+		if (!is_ours(p, o) && streq(json_get_string(o, "kind"), "BareMetalHost"))
+			return true;
 	}
-	if (!ours)
+	return false;
+}
+
+static struct json *other_owners(const struct pass *p, const struct json *secret)
+{
+	struct json *left = json_new_array();
+	json_for_each(o, json_get_path(secret, "metadata.ownerReferences")) {
+		if (!is_ours(p, o))
+			json_append(left, json_dup(o));
+	}
+	return left;
+}
+
+/* The label stays: a person may have set it, and with it the Secret's next change is seen. */
+static void release_secret(struct pass *p, const struct json *secret, bool owner, bool finalizer)
+{
+	const struct json *finalizers = json_get_path(secret, "metadata.finalizers");
+	finalizer = finalizer && !other_host_owns(p, secret) &&
+		    finalizers_have(finalizers, SECRET_FINALIZER);
+	if (!owner && !finalizer)
 		return;
 	struct json *patch = json_new_object();
 	struct json *meta = json_make_object(patch, "metadata");
 	json_set_string(meta, "resourceVersion",
 			json_get_path_string(secret, "metadata.resourceVersion"));
-	json_set(meta, "finalizers", finalizers_without(finalizers, SECRET_FINALIZER));
+	if (owner)
+		json_set(meta, "ownerReferences", other_owners(p, secret));
+	if (finalizer)
+		json_set(meta, "finalizers", finalizers_without(finalizers, SECRET_FINALIZER));
 	pass_write(p, HOST_SECRET_PATCH, json_get_path_string(secret, "metadata.name"), patch);
+}
+
+void pass_release_unnamed_secrets(struct pass *p)
+{
+	for (size_t i = 0; i < p->facts->owned_count; i++) {
+		const struct json *secret = p->facts->owned[i];
+		const char *name = json_get_path_string(secret, "metadata.name");
+		release_secret(p, secret, !names_secret(p, name), !is_credentials(p, name));
+	}
+}
+
+void pass_release_secrets(struct pass *p)
+{
+	const struct host_secret *s = &p->facts->secrets[SECRET_BMC];
+	/* The owner stays: with it the Secret goes when its host has gone. */
+	if (s->state == SECRET_FOUND && is_credentials(p, p->host.spec.bmc->credentials_name))
+		release_secret(p, s->object, false, true);
 }
 
 /* --- credentials ------------------------------------------------------------------------------ */
@@ -133,30 +204,58 @@ static bool secret_absent(struct pass *p, struct action *ret)
 	return true;
 }
 
+/* Only a claimed Secret is watched; another one is looked at again after a while. */
+static struct action invalid_credentials(struct pass *p, const char *key, bool holds_nul)
+{
+	const struct json *labels = json_get_path(p->facts->secrets[SECRET_BMC].object,
+						  "metadata.labels");
+	bool watched = streq(json_get_string(labels, SECRET_LABEL), SECRET_LABEL_VALUE);
+	char text[600];
+	pass_count(p, METRIC_CREDENTIALS_INVALID, NULL);
+	snprintf(text, sizeof(text), "The BMC secret %s/%s %s %s%s: set its key %s%s",
+		 p->host.meta.ns, p->host.spec.bmc->credentials_name,
+		 holds_nul ? "has a" : "has no", key,
+		 holds_nul ? " with a NUL byte, which no BMC takes" : ", or an empty one", key,
+		 holds_nul ? " to plain text, neither UTF-16 nor compressed" : "");
+	return credential_error(p, watched ? 0 : 10 * USEC_PER_SEC, text);
+}
+
+/* A BMC takes text: IPMI pads passwords with NUL bytes, so one that holds a NUL would be sent as
+ * what stands before it. */
+static bool take_credential(struct pass *p, const char *key, char **ret, struct action *ret_action)
+{
+	const struct json *secret = p->facts->secrets[SECRET_BMC].object;
+	size_t len = 0;
+	char *value = secret_bytes(secret, key, &len);
+	if (value)
+		len = trim(value, len);
+	bool holds_nul = len > 0 && memchr(value, '\0', len);
+	if (len > 0 && !holds_nul) {
+		*ret = value;
+		return true;
+	}
+	secret_bytes_free(value, len);
+	*ret_action = invalid_credentials(p, key, holds_nul);
+	return false;
+}
+
 bool pass_credentials(struct pass *p, struct action *ret)
 {
 	if (missing_details(p, ret) || secret_absent(p, ret))
+		return false;
+	/* Looked at before it is claimed: a Secret of another purpose must not become the host's
+	 * and go away with it. */
+	if (!take_credential(p, "username", &p->username, ret) ||
+	    !take_credential(p, "password", &p->password, ret))
 		return false;
 	const struct json *secret = p->facts->secrets[SECRET_BMC].object;
 	if (!p->host.meta.deleted_at && claim_secret(p, secret, true)) {
 		*ret = (struct action){ ACT_COMPLETE, 0 };
 		return false;
 	}
-	p->username = trimmed(secret_value(secret, "username"));
-	p->password = trimmed(secret_value(secret, "password"));
-	if (!str_empty(p->username) && !str_empty(p->password)) {
-		p->prov.username = p->username;
-		p->prov.password = p->password;
-		return true;
-	}
-	char text[600];
-	pass_count(p, METRIC_CREDENTIALS_INVALID, NULL);
-	const char *key = str_empty(p->username) ? "username" : "password";
-	snprintf(text, sizeof(text),
-		 "The BMC secret %s/%s has no %s, or an empty one: set its key %s", p->host.meta.ns,
-		 p->host.spec.bmc->credentials_name, key, key);
-	*ret = credential_error(p, 0, text);
-	return false;
+	p->prov.username = p->username;
+	p->prov.password = p->password;
+	return true;
 }
 
 static bool same_credentials(const struct pass *p, const struct bmh_credentials *c)
@@ -177,31 +276,11 @@ static void store_credentials(const struct pass *p, struct bmh_credentials *c)
 
 /* --- profile ---------------------------------------------------------------------------------- */
 
-/* Deprecated hardware profiles: nothing but root device hints by another name. */
-static const struct {
-	const char *name, *device, *hctl;
-} profiles[] = {
-	{ "unknown", "/dev/sda", NULL },   { "libvirt", "/dev/vda", NULL },
-	{ "openstack", "/dev/vdb", NULL }, { "dell", NULL, "0:0:0:0" },
-	{ "dell-raid", NULL, "0:2:0:0" },  { "empty", NULL, NULL },
-};
-
-static const char *choose_profile(const struct bmh *h)
-{
-	const char *address = h->spec.bmc ? str_or(h->spec.bmc->address, "") : "";
-	const char *otherwise = str_has_prefix(address, "libvirt") ? "libvirt" : "unknown";
-	return str_or(h->status.hardware_profile, str_or(h->spec.hardware_profile, otherwise));
-}
-
-/* Hints in effect before *preparing* has stored the spec's: those of the profile. */
 static bool match_profile(struct pass *p, struct action *ret)
 {
 	struct bmh_status *s = &p->host.status;
-	const char *name = choose_profile(&p->host);
-	size_t i = 0;
-	while (i < ARRAY_SIZE(profiles) && !streq(profiles[i].name, name))
-		i++;
-	if (i == ARRAY_SIZE(profiles)) {
+	const char *name = host_profile(&p->host);
+	if (!host_profile_known(name)) {
 		*ret = pass_fail(p, BMH_ERROR_REGISTRATION,
 				 "unknown hardware profile %s: leave spec.hardwareProfile empty "
 				 "and use spec.rootDeviceHints",
@@ -257,6 +336,12 @@ bool pass_register(struct pass *p, struct action *ret)
 					.settled = p->state != BMH_REGISTERING,
 					.leaving = p->host.meta.deleted_at != 0 };
 	pr->ops->register_host(pr, &p->prov, &params, &node_id, &r);
+	/* Who deletes the host does not wait for ever, as with a BMC that does not answer. */
+	if (r.outcome == PROV_FAILED && r.passing && !p->host.meta.deleted_at) {
+		*ret = pass_fail_once(p, BMH_ERROR_REGISTRATION, USEC_PER_MIN, "RegistrationError",
+				      "%s", r.error);
+		return false;
+	}
 	if (r.outcome == PROV_FAILED) {
 		pass_count(p, METRIC_CREDENTIALS_NO_ACCESS, NULL);
 		*ret = pass_fail(p, BMH_ERROR_REGISTRATION, "%s", r.error);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admission/rules.h"
 #include "base/mem.h"
 #include "ctrl/internal.h"
 #include "json/patch.h"
@@ -23,6 +24,7 @@ static struct action go(struct pass *p, enum bmh_state next)
 static struct action wait(struct pass *p, const struct prov_result *r)
 {
 	pass_clear_error(p);
+	str_replace(&p->trouble, *r->error ? r->error : NULL);
 	return (struct action){ ACT_CONTINUE, r->requeue };
 }
 
@@ -151,6 +153,7 @@ struct action state_inspecting(struct pass *p)
 		return wait(p, &r);
 	store_hardware(p, inventory);
 	pass_event(p, false, "InspectionComplete", "Hardware inspection completed");
+	pass_tell_root_disk(p);
 	pass_clear_error(p);
 	s->error_count = 0;
 	return go(p, BMH_PREPARING);
@@ -163,12 +166,12 @@ struct action state_match_profile(struct pass *p)
 
 /* --- preparing, available --------------------------------------------------------------------- */
 
-/* Hints in effect are those of the spec at this time; they stay until the next preparing. */
-static void save_settings(struct pass *p)
+/* Takes hints. They are in effect until the next preparing, whatever the spec says meanwhile. */
+static void save_hints(struct pass *p, struct json *hints)
 {
 	struct bmh_provisioning *s = &p->host.status.provisioning;
 	json_free(s->root_hints);
-	s->root_hints = p->host.spec.root_hints ? json_dup(p->host.spec.root_hints) : NULL;
+	s->root_hints = hints;
 }
 
 struct action state_preparing(struct pass *p)
@@ -176,22 +179,22 @@ struct action state_preparing(struct pass *p)
 	struct bmh_status *s = &p->host.status;
 	struct prov_prepare params = { .retry = s->error == BMH_ERROR_PREPARATION };
 	struct prov_result r;
+	struct json *hints = NULL;
+	struct err err = { 0 };
 	prov(p)->ops->prepare(prov(p), &p->prov, &params, &r);
 	if (r.outcome == PROV_FAILED)
 		return pass_fail(p, BMH_ERROR_PREPARATION, "%s", r.error);
 	if (r.outcome == PROV_RUNNING)
 		return wait(p, &r);
-	save_settings(p);
+	/* Whoever takes an available host is promised that an image can be written to it. */
+	if (host_root_hints(&p->host, &hints, &err) < 0)
+		return pass_fail_once(p, BMH_ERROR_PREPARATION, 0, "PreparationError", "%s",
+				      err.text);
+	save_hints(p, hints);
 	pass_clear_error(p);
+	pass_take_power(p);
 	s->error_count = 0;
 	return go(p, BMH_AVAILABLE);
-}
-
-static bool settings_differ(const struct pass *p)
-{
-	return !json_equal(p->host.spec.root_hints, p->host.status.provisioning.root_hints) &&
-	       !(json_is_null(p->host.spec.root_hints) &&
-		 json_is_null(p->host.status.provisioning.root_hints));
 }
 
 /* Unlimited when the limit is 0; a changed image starts anew. */
@@ -204,40 +207,79 @@ static bool retries_exhausted(struct pass *p)
 	return limit > 0 && s->fail_count >= limit;
 }
 
-static bool wants_custom_deploy(const struct bmh *h)
+/* Can what the spec wants be done, by this Ingot and with the Secrets that there are? Asked before
+ * anything is begun or undone for it. A new text: why not; NULL: it can. *ret_again: when to ask
+ * again, because Secrets come without anybody telling us. */
+static char *why_not(struct pass *p, usec_t *ret_again)
 {
-	return h->spec.custom_deploy && !str_empty(h->spec.custom_deploy->method);
+	_cleanup_(causes_done) struct causes causes = { 0 };
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	struct config_drive_texts texts = { 0 };
+	struct err err = { 0 };
+	rules_check_wanted(p->facts->object, &causes);
+	*ret_again = 10 * USEC_PER_MIN;
+	if (causes.count) {
+		causes_format(&causes, &text);
+		return strbuf_take(&text, NULL);
+	}
+	*ret_again = 10 * USEC_PER_SEC;
+	if (pass_config_drive(p, &texts, &err) < 0) {
+		pass_count(p, METRIC_CONFIG_DATA_ERRORS, texts.failed);
+		return xstrdup(err.text);
+	}
+	config_drive_texts_done(&texts);
+	return NULL;
 }
 
-static struct action custom_deploy_refused(struct pass *p)
+/* True: *ret is the outcome. */
+static bool cannot_provision(struct pass *p, struct action *ret)
 {
-	return pass_fail_once(p, BMH_ERROR_PROVISIONING, 10 * USEC_PER_MIN, "ProvisioningError",
-			      "spec.customDeploy is not supported yet: use spec.image");
+	usec_t again;
+	_cleanup_(freep) char *why = why_not(p, &again);
+	if (why)
+		*ret = pass_fail_once(p, BMH_ERROR_PROVISIONING, again, "ProvisioningError", "%s",
+				      why);
+	return why != NULL;
+}
+
+/* Nothing is wanted, or not yet: what was said of a wish is no longer true. Who looks for a free
+ * host passes by those with an error. */
+static void forget_wishes(struct pass *p)
+{
+	struct bmh_status *s = &p->host.status;
+	if (s->error != BMH_ERROR_PROVISIONING)
+		return;
+	pass_clear_error(p);
+	s->error_count = 0;
 }
 
 struct action state_available(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
 	const char *refresh = api_annotation(&p->host.meta, BMH_INSPECT);
+	struct action refusal;
 	if (p->host.spec.externally_provisioned) {
-		json_free(s->provisioning.root_hints);
-		s->provisioning.root_hints = NULL;
+		save_hints(p, NULL);
 		return go(p, BMH_EXTERNALLY_PROVISIONED);
 	}
 	if (refresh && !streq(refresh, "disabled"))
 		return go(p, BMH_INSPECTING);
-	if (settings_differ(p))
+	if (host_root_hints_stale(&p->host))
 		return go(p, BMH_PREPARING);
 	if (bmh_image_empty(p->host.spec.image) && !p->host.spec.custom_deploy) {
 		s->fail_count = 0;
 		s->last_attempted = bmh_image_free(s->last_attempted);
 	}
-	if (!host_wants_provisioning(&p->host))
+	if (!host_wants_provisioning(&p->host)) {
+		forget_wishes(p);
 		return pass_power(p, false);
-	if (wants_custom_deploy(&p->host))
-		return custom_deploy_refused(p);
-	if (!retries_exhausted(p))
+	}
+	if (cannot_provision(p, &refusal))
+		return refusal;
+	if (!retries_exhausted(p)) {
+		forget_wishes(p); /* of a wish before this one */
 		return go(p, BMH_PROVISIONING);
+	}
 	return pass_fail_once(
 		p, BMH_ERROR_PROVISIONING, host_backoff(s->error_count, p->facts->random),
 		"ProvisioningError",
@@ -274,7 +316,8 @@ static struct action provision(struct pass *p)
 	struct prov_provision params = {
 		.image = { image->url, str_or(image->checksum, ""),
 			   str_or(image->checksum_type, ""), str_or(image->format, "") },
-		.config_drive = { texts.meta_data, texts.user_data, texts.network_data },
+		.config_drive = { texts.meta_data, texts.network_data, texts.user_data,
+				  texts.user_data_len },
 		.retry = false,
 		.force_reboot = pass_force_reboot(p),
 	};
@@ -304,12 +347,10 @@ struct action state_provisioning(struct pass *p)
 	}
 	if (host_provisioning_cancelled(&p->host))
 		return go(p, BMH_DEPROVISIONING);
-	if (wants_custom_deploy(&p->host))
-		return custom_deploy_refused(p);
-	struct config_drive_texts texts = { 0 };
-	struct err err = { 0 };
-	if (!attempted && pass_config_drive(p, &texts, &err) == 0) {
-		config_drive_texts_done(&texts);
+	struct action refusal;
+	if (!attempted && cannot_provision(p, &refusal))
+		return refusal;
+	if (!attempted) {
 		s->last_attempted = bmh_image_free(s->last_attempted);
 		s->last_attempted = bmh_image_dup(p->host.spec.image);
 		pass_clear_error(p);
@@ -337,10 +378,23 @@ static bool adopt(struct pass *p, struct action *ret)
 	return false;
 }
 
+/* What shall come in place of what runs. False: it cannot; what runs stays, and so does its power
+ * management, beside the error. */
+static bool successor_can(struct pass *p)
+{
+	usec_t again;
+	_cleanup_(freep) char *why = host_names_image(&p->host) ? why_not(p, &again) : NULL;
+	if (why)
+		pass_stand_error(p, BMH_ERROR_PROVISIONING, why);
+	return !why;
+}
+
 struct action state_provisioned(struct pass *p)
 {
 	struct action a;
-	if (host_provisioning_cancelled(&p->host))
+	if (!host_provisioning_cancelled(&p->host))
+		forget_wishes(p);
+	else if (successor_can(p))
 		return go(p, BMH_DEPROVISIONING);
 	return adopt(p, &a) ? pass_power(p, true) : a;
 }
@@ -348,10 +402,16 @@ struct action state_provisioned(struct pass *p)
 struct action state_externally_provisioned(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
+	struct json *hints = NULL;
 	struct action a;
 	if (p->host.spec.externally_provisioned)
 		return adopt(p, &a) ? pass_power(p, true) : a;
 	bmh_image_assign(&s->provisioning.image, p->host.spec.image);
+	/* It has never been prepared; without an error here, because its disks are not known: the
+	 * agent refuses before it writes. */
+	if (host_root_hints(&p->host, &hints, NULL) < 0)
+		hints = host_default_hints(&p->host);
+	save_hints(p, hints);
 	return go(p, BMH_PROVISIONED);
 }
 
@@ -366,6 +426,7 @@ static struct action deprovisioned(struct pass *p)
 	free(s->provisioning.custom_deploy);
 	s->provisioning.custom_deploy = NULL;
 	pass_clear_error(p);
+	pass_take_power(p); /* available and off are one write: who takes it next looks at both */
 	s->error_count = 0;
 	pass_event(p, false, "DeprovisioningComplete", "Image deprovisioning completed");
 	return go(p, p->host.meta.deleted_at ? BMH_POWERING_OFF : BMH_AVAILABLE);
@@ -381,11 +442,11 @@ struct action state_deprovisioning(struct pass *p)
 		return deprovisioned(p);
 	if (r.outcome == PROV_RUNNING)
 		return wait(p, &r);
-	if (p->host.meta.deleted_at && s->error_count > 3) {
-		pass_count(p, METRIC_DELETED_NOT_DEPROVISIONED, NULL);
-		return go(p, BMH_POWERING_OFF);
-	}
-	return pass_fail(p, BMH_ERROR_PROVISIONING, "%s", r.error);
+	struct action a = pass_fail(p, BMH_ERROR_PROVISIONING, "%s", r.error);
+	if (!host_deletion_gives_up(&p->host))
+		return a;
+	pass_count(p, METRIC_DELETED_NOT_DEPROVISIONED, NULL);
+	return go(p, BMH_POWERING_OFF);
 }
 
 struct action state_powering_off(struct pass *p)
@@ -397,13 +458,28 @@ struct action state_powering_off(struct pass *p)
 	prov(p)->ops->power_off(prov(p), &p->prov, true, s->error == BMH_ERROR_POWER, &r);
 	if (r.outcome == PROV_RUNNING)
 		return wait(p, &r);
-	if (r.outcome == PROV_FAILED && s->error_count <= 3)
-		return pass_fail(p, BMH_ERROR_POWER, "%s", r.error);
-	if (r.outcome == PROV_FAILED)
+	if (r.outcome == PROV_FAILED) {
+		struct action a = pass_fail(p, BMH_ERROR_POWER, "%s", r.error);
+		if (!host_deletion_gives_up(&p->host))
+			return a;
 		pass_count(p, METRIC_DELETED_NOT_POWERED_OFF, NULL);
+	}
 	s->powered_on = r.outcome == PROV_FAILED && s->powered_on;
 	s->error_count = 0;
 	return go(p, BMH_DELETING);
+}
+
+/* Before the host's own finalizer goes, after which nobody would look at it. It is deleted with its
+ * owner. */
+static void release_record(struct pass *p)
+{
+	const struct json *finalizers = json_get_path(p->facts->record, "metadata.finalizers");
+	if (!finalizers_have(finalizers, RECORD_FINALIZER))
+		return;
+	struct json *record = json_dup(p->facts->record);
+	json_set(json_get_mut(record, "metadata"), "finalizers",
+		 finalizers_without(finalizers, RECORD_FINALIZER));
+	pass_write(p, HOST_RECORD_UPDATE, NULL, record);
 }
 
 struct action state_deleting(struct pass *p)
@@ -413,6 +489,7 @@ struct action state_deleting(struct pass *p)
 	if (r.outcome == PROV_RUNNING)
 		return (struct action){ ACT_CONTINUE, r.requeue };
 	pass_release_secrets(p);
+	release_record(p);
 	struct json *patch = pass_locked_patch(p);
 	json_set(json_get_mut(patch, "metadata"), "finalizers",
 		 finalizers_without(p->host.meta.finalizers, BMH_FINALIZER));

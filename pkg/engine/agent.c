@@ -32,6 +32,15 @@ static bool stale(const struct engine *e, engine_answer_fn answer, void *data)
 	return true;
 }
 
+/* A held host's agent works on, or waits, and asks again: "I do not know you" would end it. */
+static bool held(const struct node *n, engine_answer_fn answer, void *data)
+{
+	if (!n->held)
+		return false;
+	refuse(answer, data, 503, "the host is held, ask again");
+	return true;
+}
+
 static bool lower_mac(const char *from, size_t len, char out[18])
 {
 	if (len != 17)
@@ -70,7 +79,8 @@ static bool may_be_known_soon(const struct engine *e)
 static void refuse_unknown(const struct engine *e, engine_answer_fn answer, void *data,
 			   const char *text)
 {
-	if (may_be_known_soon(e))
+	/* Those of held hosts, too: a refusal would end an agent. */
+	if (e->held > 0 || may_be_known_soon(e))
 		refuse(answer, data, 503, "not all hosts are known yet, ask again");
 	else
 		refuse(answer, data, 404, text);
@@ -138,6 +148,7 @@ static void issue_token(struct node *n, const char *source, engine_answer_fn ans
 	struct pending_answer *p = xmalloc(sizeof(*p));
 	*p = (struct pending_answer){ answer, data };
 	n->record.boot.token_issued = true;
+	n->record.registered.never_booted = false;
 	str_replace(&n->record.boot.source_address, source);
 	node_save_for(n, on_token_stored, p);
 }
@@ -153,6 +164,8 @@ void engine_agent_lookup(struct engine *e, const char *addresses, const char *no
 		refuse_unknown(e, answer, data, unknown);
 		return;
 	}
+	if (held(n, answer, data))
+		return;
 	if (n->lost || !n->record.boot.nonce || !comes_from_host(n, source)) {
 		refuse(answer, data, 404, unknown);
 		return;
@@ -274,6 +287,8 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
 		refuse(answer, data, 404, "no such node");
 		return;
 	}
+	if (held(n, answer, data))
+		return;
 	if (agent_heartbeat_parse(body, &h, &err) < 0 || check_heartbeat(n, &h, source, &err) < 0) {
 		log_warn("heartbeat refused", "host", n->key, "source", source, "error", err.text);
 		refuse(answer, data, 400, err.text);
@@ -304,9 +319,18 @@ static void search_mac(void *data, const char *mac)
 	s->found = n ? n : s->found;
 }
 
-static void keep_mac(void *data, const char *mac)
+static void answer_inspection(const struct node *n, engine_answer_fn answer, void *data)
 {
-	node_add_mac(data, mac);
+	_cleanup_(json_freep) struct json *body = json_new_object();
+	json_set_string(body, "uuid", node_agent_uid(n));
+	answer(data, 202, body);
+}
+
+static void refuse_inspection(const char *source, const struct err *err, engine_answer_fn answer,
+			      void *data)
+{
+	log_warn("inspection refused", "source", source, "error", err->text);
+	refuse(answer, data, 400, err->text);
 }
 
 void node_release_inspection(struct node *n, int status)
@@ -320,9 +344,7 @@ void node_release_inspection(struct node *n, int status)
 		refuse(p.fn, p.data, status, "the inspection could not be stored, post it again");
 		return;
 	}
-	_cleanup_(json_freep) struct json *body = json_new_object();
-	json_set_string(body, "uuid", node_agent_uid(n));
-	p.fn(p.data, 202, body);
+	answer_inspection(n, p.fn, p.data);
 }
 
 /* Is its ramdisk one that was booted to be inspected? */
@@ -331,13 +353,14 @@ static bool inspects(const struct node *n)
 	return streq(n->record.boot.purpose, op_info(OP_INSPECT)->name);
 }
 
-static void take_inspection(struct node *n, struct json *body, engine_answer_fn answer, void *data)
+/* Nothing of it is acted on before the controller has stored it (node_take_nics). */
+static void take_inspection(struct node *n, struct json *kept, engine_answer_fn answer, void *data)
 {
 	log_info("inventory received", "host", n->key);
 	node_release_inspection(n, 409);
 	json_free(n->inventory);
-	n->inventory = body;
-	agent_inspection_macs(body, keep_mac, n);
+	n->inventory = kept;
+	n->record.registered.never_booted = false;
 	n->inspection = (struct pending_answer){ answer, data };
 	/* Agents wait 30 s for an answer. */
 	timer_set_in(&n->inspection_timer, 20 * USEC_PER_SEC);
@@ -354,8 +377,7 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	if (stale(e, answer, data))
 		return;
 	if (agent_inspection_check(body, &err) < 0) {
-		log_warn("inspection refused", "source", source, "error", err.text);
-		refuse(answer, data, 400, err.text);
+		refuse_inspection(source, &err, answer, data);
 		return;
 	}
 	agent_inspection_macs(body, search_mac, &s);
@@ -365,6 +387,8 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 		refuse_unknown(e, answer, data, unknown);
 		return;
 	}
+	if (held(n, answer, data))
+		return;
 	if (n->lost || !n->record.boot.nonce || n->op.kind == OP_DEPLOY ||
 	    n->op.kind == OP_UNDEPLOY || !inspects(n) || !comes_from_host(n, source)) {
 		/* Not waited for: agents that boot for another purpose post as well, and go on
@@ -372,7 +396,17 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 		refuse(answer, data, 404, unknown);
 		return;
 	}
-	take_inspection(n, TAKE_PTR(owned), answer, data);
+	/* The controller is past inspecting: the data are stored, only the answer got lost. */
+	if (n->state == NODE_AVAILABLE) {
+		answer_inspection(n, answer, data);
+		return;
+	}
+	struct json *kept;
+	if (agent_inspection_take(body, &kept, &err) < 0) {
+		refuse_inspection(source, &err, answer, data);
+		return;
+	}
+	take_inspection(n, kept, answer, data);
 }
 
 /* --- boot services ---------------------------------------------------------------------------- */
@@ -385,7 +419,7 @@ bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boo
 		return false;
 	*ret = (struct engine_boot){ .key = n->key,
 				     .ramdisk = n->record.boot.nonce != NULL && !n->saving &&
-						!n->lost,
+						!n->lost && !n->held,
 				     .inspect = inspects(n),
 				     .uefi = n->boot_mode != BOOT_LEGACY };
 	return true;
@@ -396,6 +430,21 @@ const char *engine_slot_get(const struct engine *e, const char *mac)
 	const struct node *n = map_get(&e->macs, mac);
 	bool known = n && streq(n->record.dhcp.mac, mac) && !str_empty(n->record.dhcp.address);
 	return known ? n->record.dhcp.address : NULL;
+}
+
+const char *engine_agent_at(const struct engine *e, const char *source)
+{
+	const struct node *n = e->options.serves_dhcp ? index_find(&e->slots, source, NULL) : NULL;
+	return n && n->record.boot.nonce ? n->key : NULL;
+}
+
+int engine_agent_may_post(const struct engine *e, const char *source)
+{
+	if (!engine_may_act(e))
+		return 503;
+	if (!e->options.serves_dhcp || engine_agent_at(e, source))
+		return 0;
+	return may_be_known_soon(e) ? 503 : 404;
 }
 
 bool engine_slot_used(const struct engine *e, const char *address)

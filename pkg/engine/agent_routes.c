@@ -56,7 +56,8 @@ static int parse_body(struct web_request *r, struct json **ret)
 	struct err err = { 0 };
 	const char *body = web_body(r, &len);
 	/* Nesting depth 25 is the reference server's limit for these bodies. */
-	if (json_parse_depth(body, len, 25, ret, &err) == 0)
+	static const struct json_limits limits = { .depth = 25, .values = 500000 };
+	if (json_parse_limited(body, len, &limits, ret, &err) == 0)
 		return 0;
 	fault(r, 400, err.text);
 	return -1;
@@ -119,16 +120,23 @@ static const struct {
 	{ "POST", "/v1/continue_inspection/", false, inspection },
 };
 
+/* Agents take 503 for a passing trouble in every one of their requests, 429 in none. */
+static bool may_ask(struct agent_routes *a, struct web_request *r)
+{
+	if (limiter_take(a->limiter, web_peer_address(r), loop_now(a->loop)))
+		return true;
+	fault(r, 503, "too many requests from this address, ask again later");
+	return false;
+}
+
 static void dispatch(void *data, struct web_request *r)
 {
 	struct agent_routes *a = data;
 	const char *path = web_path(r);
 	bool known = false;
-	/* Agents take 503 for a passing trouble in every one of their requests, 429 in none. */
-	if (!limiter_take(a->limiter, web_peer_address(r), loop_now(a->loop))) {
-		fault(r, 503, "too many requests from this address, ask again later");
+	if (!may_ask(a, r))
 		return;
-	}
+	web_known_as(r, engine_agent_at(a->engine, web_peer_address(r)));
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		bool match = rows[i].prefix ? str_has_prefix(path, rows[i].path)
 					    : streq(path, rows[i].path);
@@ -160,11 +168,33 @@ struct agent_routes *agent_routes_free(struct agent_routes *a)
 	return NULL;
 }
 
-struct web_route agent_routes_row(struct agent_routes *a)
+/* An inventory needs no token, for the protocol has none; but with our DHCP it is known where hosts
+ * are that may post one. */
+static void before_body(void *data, struct web_request *r)
 {
-	return (struct web_route){ .prefix = "/",
-				   .loop = a->loop,
-				   .handler = dispatch,
-				   .data = a,
-				   .max_body_bytes = AGENT_BODY_MAX };
+	struct agent_routes *a = data;
+	const char *source = web_peer_address(r);
+	if (!may_ask(a, r))
+		return;
+	int status = engine_agent_may_post(a->engine, source);
+	if (status)
+		fault(r, status, "no host at this address waits for inspection data");
+	else
+		web_take_body(r, engine_agent_at(a->engine, source));
+}
+
+void agent_routes_rows(struct agent_routes *a, struct web_route ret[3])
+{
+	ret[0] = (struct web_route){ .prefix = "/v1/continue_inspection",
+				     .loop = a->loop,
+				     .handler = dispatch,
+				     .data = a,
+				     .max_body_bytes = AGENT_BODY_MAX,
+				     .before_body = before_body };
+	ret[1] = (struct web_route){ .prefix = "/",
+				     .loop = a->loop,
+				     .handler = dispatch,
+				     .data = a,
+				     .max_body_bytes = AGENT_MESSAGE_MAX };
+	ret[2] = (struct web_route){ .prefix = NULL };
 }

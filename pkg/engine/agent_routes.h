@@ -10,4 +10,5 @@ struct agent_routes;
 /* `base_url`: what clients are told. The row stays valid as long as the object. */
 struct agent_routes *agent_routes_new(struct engine *e, struct loop *loop, const char *base_url);
 struct agent_routes *agent_routes_free(struct agent_routes *r);
-struct web_route agent_routes_row(struct agent_routes *r);
+/* Ended by prefix NULL. */
+void agent_routes_rows(struct agent_routes *r, struct web_route ret[3]);

@@ -50,8 +50,9 @@ static void on_answer(void *data, const struct err *err, const struct json *answ
 	err_keep(&n->agent_ask.err, err);
 	if (!err)
 		n->agent_answer = json_dup(answer);
-	/* A refusal, which has an HTTP status for its code, is a sign of life as well. */
-	if (!err || err->code >= 200)
+	/* A refusal, which has an HTTP status for its code, is a sign of life as well; "I cannot
+	 * answer" is none: something may stand in front of an agent that is gone. */
+	if (!err || (err->code >= 400 && err->code < 500))
 		n->agent_seen = node_now(n);
 	op_advance(n);
 }
@@ -81,6 +82,9 @@ struct json *node_for_agent(const struct node *n)
 	struct json *properties = json_make_object(node, "properties");
 	if (n->root_hints)
 		json_set(properties, "root_device", json_dup(n->root_hints));
+	/* The stock agent takes no notice and looks for the name alone, as it does elsewhere. */
+	if (n->root_hints && n->root_hints_default)
+		json_set_bool(properties, "ingot_root_device_default", true);
 	json_make_object(node, "instance_info");
 	json_make_object(node, "driver_internal_info");
 	json_make_object(node, "driver_info");

@@ -37,6 +37,8 @@ static void set_moment(struct json *o, const char *name, const struct node *n, u
 /* What stands between the host and its next step; NULL: nothing is under way. */
 static const char *reason(const struct node *n)
 {
+	if (n->held)
+		return "a person: it is held";
 	if (n->lost)
 		return "its HostRecord to be read again: somebody else changed it";
 	if (n->saving)
@@ -87,6 +89,8 @@ static void add_operation(struct json *j, const struct node *n)
 {
 	const struct step *step = op_step(n);
 	json_set_string(j, "waitsFor", reason(n));
+	if (n->saving && n->save_error)
+		set_text(j, "trouble", n->save_error->text);
 	if (!step)
 		return;
 	json_set_string(j, "operation", op_info(n->op.kind)->name);
@@ -98,7 +102,8 @@ static void add_operation(struct json *j, const struct node *n)
 	if (n->op.not_before > node_now(n))
 		set_moment(j, "nextAttempt", n, n->op.not_before);
 	_cleanup_(freep) char *trouble = node_trouble(n);
-	set_text(j, "trouble", trouble);
+	if (!n->save_error)
+		set_text(j, "trouble", trouble);
 }
 
 static void add_progress(struct json *j, const struct node *n)
@@ -118,12 +123,23 @@ static void add_progress(struct json *j, const struct node *n)
 		json_set_int(o, "secondsLeft", (int64_t)(left / p->bytes_per_second));
 }
 
+static void add_hold(struct json *j, const struct node *n)
+{
+	if (!n->held)
+		return;
+	struct json *o = json_make_object(j, "hold");
+	json_set_string(o, "id", n->record.hold.id);
+	set_text(o, "reason", n->record.hold.reason);
+	set_time(o, "since", n->record.hold.since);
+}
+
 static void add_state(struct json *j, const struct node *n)
 {
 	json_set_string(j, "host", n->key);
 	json_set_string(j, "state", node_state_info(n->state)->name);
 	set_time(j, "since", n->record.node.since);
 	set_text(j, "lastError", n->record.node.last_error);
+	add_hold(j, n);
 }
 
 static void add_agent(struct json *j, const struct node *n)
@@ -220,6 +236,7 @@ void engine_note_error(struct engine *e, const char *key, const char *state, con
 
 void engine_measure(const struct engine *e)
 {
+	metric_set(METRIC_HOSTS_HELD, e->held);
 	double counts[_NODE_STATE_MAX] = { 0 };
 	map_for_each(&e->nodes, i) {
 		const struct node *n = e->nodes.entries[i].value;

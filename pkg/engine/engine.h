@@ -40,7 +40,7 @@ struct engine_timeouts {   /* 0: default */
 	usec_t boot;	   /* power on → agent; 20 min */
 	usec_t power;	   /* command → state changed; 120 s */
 	usec_t soft_off;   /* before the hard one; 180 s */
-	usec_t silence;	   /* of an agent at work; 180 s */
+	usec_t silence;	   /* of an agent at work, or without word of its command; 180 s */
 	usec_t step;	   /* cleaning or writing, as long as the agent answers; 24 h */
 	usec_t power_poll; /* idle hosts; 60 s */
 };
@@ -80,6 +80,30 @@ struct provisioner *engine_provisioner(struct engine *e);
 void engine_load(struct engine *e, const char *key, const char *uid, const struct json *record);
 bool engine_knows(const struct engine *e, const char *key);
 
+/* Saves the record once more, as it is. Does nothing to a host that the engine does not know. */
+void engine_store(struct engine *e, const char *key);
+
+/* --- holds: hosts that are left as they are until a person releases them ---------------------- */
+
+struct engine_hold {
+	const char *id;	    /* names the hold; a release must name it, too */
+	const char *reason; /* for people */
+	usec_t since;	    /* wall */
+};
+
+/* Holds a host whose record is loaded: no operation, no command to its BMC, no boot of the ramdisk.
+ * The hold is stored with the record, then `done` is called. False, and no call of it: the record
+ * names this hold already, perhaps as one that was released, or cannot be used. */
+bool engine_hold(struct engine *e, const char *key, const char *id, const char *reason,
+		 engine_saved_fn done, void *data);
+/* The same under a new id, unless the host is held already. */
+void engine_hold_one(struct engine *e, const char *key, const char *reason);
+/* Is it held? *ret is borrowed until the next call. */
+bool engine_held(const struct engine *e, const char *key, struct engine_hold *ret);
+unsigned engine_held_count(const struct engine *e);
+/* Ends the hold when that is stored, and kicks the host. */
+void engine_release(struct engine *e, const char *key);
+
 /* May this process act now (engine_env)? Asked before each effect; the answer ages at once. */
 bool engine_may_act(const struct engine *e);
 
@@ -101,6 +125,11 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
  * posts again. */
 void engine_agent_inspection(struct engine *e, struct json *body, const char *source,
 			     engine_answer_fn answer, void *data);
+
+/* The host whose agent is at that address, as our DHCP knows; NULL: nobody, or not ours to know. */
+const char *engine_agent_at(const struct engine *e, const char *source);
+/* Before a large body is read from there: 0, or the status of the refusal. */
+int engine_agent_may_post(const struct engine *e, const char *source);
 
 /* --- boot services ---------------------------------------------------------------------------- */
 

@@ -137,7 +137,7 @@ void node_ask_boot(struct node *n, enum bmc_device device, bool persistent)
 
 static bool idle(const struct node *n)
 {
-	return n->op.kind == OP_NONE && n->bmc && n->verified && !n->lost;
+	return n->op.kind == OP_NONE && n->bmc && n->verified && !n->lost && !n->held;
 }
 
 void node_poll_power(struct node *n)

@@ -14,6 +14,7 @@
  * describe.c  what people see of it
  * history.c   what happened lately
  * strangers.c machines that asked for a boot and belong to no host
+ * hold.c      hosts that are left as they are until a person releases them
  */
 
 #include "base/map.h"
@@ -66,6 +67,7 @@ enum step_id {
 	STEP_POWER_ON,
 	STEP_WAIT_INVENTORY,
 	STEP_WAIT_AGENT,
+	STEP_CHOOSE_DISK,
 	STEP_CLEAN,
 	STEP_WRITE,
 	STEP_BOOT_ENTRY,
@@ -104,13 +106,14 @@ struct node_op {
 	unsigned failures; /* of BMC or agent in this step, in a row */
 	unsigned polls;
 	usec_t good_at; /* the BMC's last good answer in this step, or the step's begin */
+	bool fault;	/* none for so long that people are told */
 	bool commanded; /* this step has sent its command */
 	bool refused;	/* and was told no, or nothing; holds until a command succeeds */
 	usec_t commanded_at;
 	int64_t attempt;
 	bool agent_found; /* a running agent serves: no boot needed */
-	bool progress_turn, progress_unknown;
-	usec_t looked_at; /* the agent's commands were read last */
+	bool progress_turn, progress_asked, progress_unknown;
+	usec_t looked_at; /* the agent said last that the command runs, or the step began */
 	struct err *last; /* the last passing trouble, for the message of a time-out */
 };
 
@@ -144,10 +147,11 @@ struct node {
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
 	struct json *root_hints;   /* in the agent's grammar */
-	struct json *config_drive; /* member names → texts; while a deployment runs */
+	bool leaving;		   /* the host is being deleted */
+	bool root_hints_default;   /* the machine's only disk will do, too */
+	struct json *config_drive; /* member names → texts, user_data in base64; while a deployment
+				      runs */
 
-	char (*macs)[18]; /* that were added, for the end */
-	size_t mac_count;
 	struct index_entry slot_stored, slot_fixed; /* in engine.slots */
 	struct index_entry bmc_place;		    /* in engine.bmcs */
 	struct list unheard;			    /* of engine.unheard; else on its own */
@@ -167,8 +171,12 @@ struct node {
 	bool saving; /* the record is not stored as it is now; nothing goes on until it is */
 	bool save_again, lost;	/* lost: another writer; wait for engine_load */
 	struct err *unreadable; /* lost because of its record, which must not be written over */
+	bool held;		/* engine_hold(); stays until the release is stored */
+	/* record.serial of the save under way, and of the last that this process knows stored. */
+	int64_t sent_serial, stored_serial;
 	uint64_t save_serial;
-	unsigned save_failures;
+	unsigned save_failures; /* in a row */
+	struct err *save_error; /* of the last one */
 	struct timer save_timer;
 	struct {
 		node_saved_fn fn;
@@ -187,6 +195,8 @@ struct node {
 			      */
 
 	struct json *inventory;
+	char (*nics)[18]; /* known by the last inventory that was stored */
+	size_t nic_count;
 	struct pending_answer inspection; /* held until the controller has stored the data */
 	struct timer inspection_timer;
 	struct node_progress progress;
@@ -217,6 +227,7 @@ struct engine {
 	struct list unheard;
 	struct strangers strangers;
 	unsigned busy; /* nodes in an operation that counts for capacity */
+	unsigned held; /* nodes that are held */
 	uint64_t next_serial;
 };
 
@@ -231,6 +242,8 @@ void node_forget_old_uid(struct node *n);
 struct node_ticket *node_ticket_new(struct node *n, uint64_t serial);
 /* The node, if it is still the same one, else NULL. Frees the ticket. */
 struct node *node_ticket_take(struct node_ticket *t, uint64_t *ret_serial);
+/* The record could not be stored several times in a row; NULL: all is well, or it may yet be. */
+const struct err *node_save_trouble(const struct node *n);
 /* Saves the record; op_advance() runs when it is stored. */
 void node_save(struct node *n);
 /* The same, and tells fn. */
@@ -242,6 +255,8 @@ void node_event(struct node *n, bool warning, const char *reason, const char *fm
 	_printf_(4, 5);
 void node_add_mac(struct node *n, const char *mac);
 void node_drop_mac(struct node *n, const char *mac);
+/* The NICs of n->inventory become the host's, in place of those of the one before. */
+void node_take_nics(struct node *n);
 /* After each change of n->record.dhcp, fixed_address or fixed_error. */
 void node_index_slots(struct node *n);
 /* After each change of n->bmc. */
@@ -288,6 +303,8 @@ void op_start(struct node *n, enum op_kind kind);
 /* After a restart: goes on with the step of the record; from its beginning if that is not known. */
 void op_resume(struct node *n, enum op_kind kind);
 void op_abort(struct node *n); /* without any effect on hardware */
+/* A machine that is waited for is booted once more, as if for the first time. */
+void op_boot_again(struct node *n, const char *why);
 /* Ends the running operation with an error. */
 void op_fail(struct node *n, const struct err *err);
 void op_advance(struct node *n);
@@ -338,6 +355,16 @@ void node_token(const struct node *n, char out[64]);
 struct json *node_for_agent(const struct node *n);
 /* Root device hints of a BareMetalHost in the agent's grammar; NULL for none. */
 struct json *hints_for_agent(const struct json *hints);
+
+/* --- hold.c -------------------------------------------------------------------------------------
+ */
+
+/* The hold that the record names, if any, counts from now on. */
+void node_take_hold(struct node *n);
+/* Before the node goes. */
+void node_drop_hold(struct node *n);
+/* Holds the host, unless it is held; the operation under way ends without an effect. */
+void node_hold(struct node *n, const char *reason);
 
 /* --- provision.c ------------------------------------------------------------------------------ */
 

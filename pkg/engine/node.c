@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "agentapi/messages.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "engine/internal.h"
@@ -147,12 +149,12 @@ static void leave_indices(struct node *n)
 
 static void tell_waiter(struct node *n, bool stored);
 
-static void forget_macs(struct node *n)
+static void forget_nics(struct node *n)
 {
-	for (size_t i = 0; i < n->mac_count; i++)
-		node_drop_mac(n, n->macs[i]);
-	free(TAKE_PTR(n->macs));
-	n->mac_count = 0;
+	for (size_t i = 0; i < n->nic_count; i++)
+		node_drop_mac(n, n->nics[i]);
+	free(TAKE_PTR(n->nics));
+	n->nic_count = 0;
 }
 
 struct node *node_free(struct node *n)
@@ -160,12 +162,14 @@ struct node *node_free(struct node *n)
 	if (!n)
 		return NULL;
 	struct engine *e = n->engine;
+	node_drop_hold(n);
 	op_abort(n);
 	node_release_inspection(n, 404);
 	tell_waiter(n, false);
 	timer_stop(&n->wake);
 	timer_stop(&n->save_timer);
-	forget_macs(n);
+	forget_nics(n);
+	node_drop_mac(n, n->boot_mac);
 	map_remove(&e->nodes, n->key);
 	node_forget_old_uid(n);
 	if (map_get(&e->uids, n->uid) == n)
@@ -182,7 +186,7 @@ struct node *node_free(struct node *n)
 	free(n->bmc_address), free(n->username), free(n->boot_mac);
 	free(n->fixed_address), free(n->fixed_error);
 	err_keep(&n->verify_error, NULL), err_keep(&n->power_error, NULL);
-	err_keep(&n->unreadable, NULL);
+	err_keep(&n->unreadable, NULL), err_keep(&n->save_error, NULL);
 	err_keep(&n->bmc_ask.err, NULL), err_keep(&n->agent_ask.err, NULL);
 	free(n->boot_trouble);
 	free(n->uid), free(n->key);
@@ -221,14 +225,31 @@ void node_add_mac(struct node *n, const char *mac)
 		return;
 	map_set(&n->engine->macs, mac, n);
 	strangers_forget(&n->engine->strangers, mac);
-	n->macs = xreallocarray(n->macs, n->mac_count + 1, sizeof(*n->macs));
-	snprintf(n->macs[n->mac_count++], sizeof(*n->macs), "%s", mac);
 }
 
 void node_drop_mac(struct node *n, const char *mac)
 {
 	if (!str_empty(mac) && map_get(&n->engine->macs, mac) == n)
 		map_remove(&n->engine->macs, mac);
+}
+
+static void take_nic(void *data, const char *mac)
+{
+	struct node *n = data;
+	/* What another host has, by its specification or inventory, stays its own. */
+	if (n->nic_count >= AGENT_NICS_MAX || map_get(&n->engine->macs, mac))
+		return;
+	node_add_mac(n, mac);
+	memcpy(n->nics[n->nic_count++], mac, sizeof(*n->nics));
+}
+
+void node_take_nics(struct node *n)
+{
+	forget_nics(n);
+	node_add_mac(n, n->boot_mac);
+	size_t found = json_count(json_get_path(n->inventory, "inventory.interfaces"));
+	n->nics = xcalloc(MIN(found, (size_t)AGENT_NICS_MAX) + 1, sizeof(*n->nics));
+	agent_inspection_macs(n->inventory, take_nic, n);
 }
 
 /* --- saving ------------------------------------------------------------------------------------
@@ -240,6 +261,14 @@ static void tell_waiter(struct node *n, bool stored)
 	n->saved_waiter.fn = NULL;
 	if (fn)
 		fn(n->saved_waiter.data, stored ? n : NULL);
+}
+
+/* What may be a hiccup of the API server is not told to people. */
+enum { SAVE_FAILURES_TOLD = 3 };
+
+const struct err *node_save_trouble(const struct node *n)
+{
+	return n->saving && n->save_failures >= SAVE_FAILURES_TOLD ? n->save_error : NULL;
 }
 
 static void after_save_error(struct node *n, const struct err *err)
@@ -260,8 +289,11 @@ static void after_save_error(struct node *n, const struct err *err)
 	/* `saving` stays: a timer of the step before must not start one that is not on record. */
 	usec_t delay = USEC_PER_SEC << MIN(n->save_failures, 5u);
 	n->save_failures++;
+	err_keep(&n->save_error, err);
 	log_warn("cannot store the record; trying again", "host", n->key, "error", err->text);
 	timer_set_in(&n->save_timer, delay);
+	if (n->save_failures == SAVE_FAILURES_TOLD)
+		node_kick(n);
 }
 
 static void on_saved(void *data, const struct err *err)
@@ -274,8 +306,13 @@ static void on_saved(void *data, const struct err *err)
 		after_save_error(n, err);
 		return;
 	}
+	bool told = node_save_trouble(n) != NULL;
 	n->saving = false;
 	n->save_failures = 0;
+	n->stored_serial = n->sent_serial;
+	err_keep(&n->save_error, NULL);
+	if (told)
+		node_kick(n);
 	if (n->save_again) {
 		node_save(n);
 		return;
@@ -308,6 +345,8 @@ void node_save(struct node *n)
 	timer_stop(&n->save_timer);
 	str_replace(&n->record.host_uid, n->uid);
 	n->record.schema_version = RECORD_SCHEMA_VERSION;
+	n->record.serial = MAX(n->record.serial, n->stored_serial) + 1;
+	n->sent_serial = n->record.serial;
 	n->save_serial = ++n->engine->next_serial;
 	const struct engine_env *env = &n->engine->options.env;
 	_cleanup_(json_freep) struct json *record = record_save(&n->record);
@@ -391,6 +430,13 @@ bool engine_knows(const struct engine *e, const char *key)
 	return n && !n->lost;
 }
 
+void engine_store(struct engine *e, const char *key)
+{
+	struct node *n = node_find(e, key);
+	if (n)
+		node_save(n);
+}
+
 static int load_record(struct node *n, const struct json *record, struct err *err)
 {
 	int r = record_load(record, &n->record, err);
@@ -406,29 +452,64 @@ static int load_record(struct node *n, const struct json *record, struct err *er
 	return 0;
 }
 
-void engine_load(struct engine *e, const char *key, const char *uid, const struct json *record)
+/* A store that lives on never goes back behind what it has acknowledged. */
+static void look_for_older(struct node *n, const struct node *before)
 {
-	struct node *n = node_find(e, key);
-	if (n && streq(n->uid, uid) && !n->lost)
-		return;
-	bool same = n && streq(n->uid, uid);
-	struct history history = same ? n->history : (struct history){ 0 };
-	if (same)
-		n->history = (struct history){ 0 };
-	node_free(n);
-	n = node_make(e, key, uid);
-	n->history = history;
-	/* A record of another host of that name says nothing about this one. */
-	if (!record || !streq(json_get_string(record, "hostUID"), uid))
-		return;
+	bool numbered = n->record.serial > 0; /* not taken away by hand, nor by an old release */
+	if (numbered && before->stored_serial > n->record.serial)
+		node_hold(n, "its HostRecord is older than one that the API server stored before: "
+			     "the server's data were restored from a backup");
+	else if (before->held && !streq(before->record.hold.id, n->record.hold.id))
+		node_hold(n, before->record.hold.reason); /* it was not stored */
+}
+
+static void read_record(struct node *n, const struct json *record)
+{
 	struct err err = { 0 };
-	if (load_record(n, record, &err) < 0) {
-		err_wrap(&err,
-			 "host %s: nothing is done to it, because its HostRecord cannot be used",
-			 key);
-		err_keep(&n->unreadable, &err);
-		n->lost = true;
+	if (load_record(n, record, &err) == 0) {
+		node_take_hold(n);
+		return;
 	}
+	err_wrap(&err, "host %s: nothing is done to it, because its HostRecord cannot be used",
+		 n->key);
+	err_keep(&n->unreadable, &err);
+	n->lost = true;
+}
+
+/* A record of another host of that name says nothing about this one. */
+static void take_record(struct node *n, const struct json *record)
+{
+	if (!record || !streq(json_get_string(record, "hostUID"), n->uid))
+		return;
+	read_record(n, record);
 	node_index_slots(n);
 	node_note_unheard(n);
+}
+
+void engine_load(struct engine *e, const char *key, const char *uid, const struct json *record)
+{
+	struct node *before = node_find(e, key);
+	if (before && streq(before->uid, uid) && !before->lost)
+		return;
+	bool same = before && streq(before->uid, uid);
+	struct node *n = NULL;
+	if (!same) {
+		node_free(before);
+		take_record(node_make(e, key, uid), record);
+		return;
+	}
+	struct history history = before->history;
+	before->history = (struct history){ 0 };
+	struct node known = { .stored_serial = before->stored_serial, .held = before->held };
+	known.record.hold.id = TAKE_PTR(before->record.hold.id);
+	known.record.hold.reason = TAKE_PTR(before->record.hold.reason);
+	node_free(before);
+	n = node_make(e, key, uid);
+	n->history = history;
+	n->stored_serial = 0;
+	take_record(n, record);
+	if (!n->lost)
+		look_for_older(n, &known);
+	free(known.record.hold.id);
+	free(known.record.hold.reason);
 }

@@ -48,6 +48,7 @@ static const struct op_row deploy_rows[] = {
 	{ STEP_BOOT_NETWORK, agent_found },
 	{ STEP_POWER_ON, agent_found },
 	{ STEP_WAIT_AGENT, agent_found },
+	{ STEP_CHOOSE_DISK, NULL },
 	{ STEP_CLEAN, is_clean },
 	{ STEP_WRITE, NULL },
 	{ STEP_BOOT_ENTRY, boots_by_bios },
@@ -73,6 +74,7 @@ static const struct op_row soft_off_rows[] = { { STEP_SOFT_OFF, NULL },
 #define PATIENT	      0
 #define HICCUP	      (20 * USEC_PER_SEC)
 #define COMMAND_RETRY (60 * USEC_PER_SEC) /* Ironic's command_retry_timeout */
+#define FAULT_TOLD    (60 * USEC_PER_SEC)
 
 static const struct op_info ops[_OP_MAX] = {
 	[OP_NONE] = { "none", STAY, STAY, STAY, false, PATIENT, NULL },
@@ -204,10 +206,20 @@ static void record_rest(struct node *n)
 	str_replace(&n->record.step.waits_for, NULL);
 }
 
+/* When the BMC says that it is so, not when it was asked to. */
+static void tell_power(struct node *n)
+{
+	bool on = n->op.kind == OP_POWER_ON;
+	if (on || n->op.kind == OP_POWER_OFF || n->op.kind == OP_SOFT_OFF)
+		node_event(n, false, on ? "PowerOn" : "PowerOff", "Host is %spowered %s",
+			   n->op.kind == OP_SOFT_OFF ? "softly " : "", on ? "on" : "off");
+}
+
 static void finish(struct node *n)
 {
 	const struct op_info *info = &ops[n->op.kind];
 	op_ended(n, "done", NULL);
+	tell_power(n);
 	if (info->after != STAY) {
 		node_set_state(n, info->after);
 		str_replace(&n->record.step.operation, NULL);
@@ -274,19 +286,40 @@ void step_good(struct node *n)
 	n->op.refused = false;
 	n->op.failures = 0;
 	n->op.good_at = node_now(n);
+	if (n->op.fault) {
+		n->op.fault = false;
+		node_kick(n);
+	}
+}
+
+/* What waits for a BMC with patience says so before it gives up. */
+static void note_fault(struct node *n)
+{
+	if (n->op.fault || node_now(n) < n->op.good_at + FAULT_TOLD)
+		return;
+	n->op.fault = true;
+	node_kick(n);
+}
+
+/* A host that is to go is not worth the patience: its deletion gives up after some errors. */
+static usec_t patience_of(const struct node *n)
+{
+	usec_t patience = ops[n->op.kind].patience;
+	return n->leaving && patience == PATIENT ? COMMAND_RETRY : patience;
 }
 
 enum step_result step_trouble(struct node *n, const struct err *trouble, struct err *err)
 {
 	err_keep(&n->op.last, trouble);
 	usec_t delay = 2 * USEC_PER_SEC << MIN(n->op.failures, 5u);
-	usec_t patience = ops[n->op.kind].patience;
+	usec_t patience = patience_of(n);
 	bool told = patience && node_now(n) + delay >= n->op.good_at + patience;
 	if (told || !err_kind_info(trouble->kind)->retry) {
 		err_copy(err, trouble);
 		return STEP_FAILED;
 	}
 	n->op.failures++;
+	note_fault(n);
 	return step_rest(n, delay);
 }
 
@@ -304,8 +337,9 @@ static void clear_step(struct node *n)
 	op->commanded = op->refused = false;
 	op->commanded_at = 0;
 	op->failures = op->polls = 0;
+	op->fault = false;
 	op->good_at = node_now(n);
-	op->not_before = 0;
+	op->looked_at = op->not_before = 0;
 	err_keep(&op->last, NULL);
 	op->deadline = 0;
 	n->power_fresh = false;
@@ -331,17 +365,34 @@ static void enter(struct node *n, const struct step *s)
 	node_save(n);
 }
 
-static bool go_back(struct node *n, const struct step *s)
+static void to_power_off(struct node *n)
 {
 	size_t first = 0;
-	if (!s->boots_again || n->op.attempt >= n->engine->options.boot_attempts)
-		return false;
 	while (ops[n->op.kind].rows[first].step != STEP_POWER_OFF)
 		first++;
+	to_step(n, first);
+}
+
+void op_boot_again(struct node *n, const char *why)
+{
+	const struct step *s = op_step(n);
+	if (!s || !s->boots_again)
+		return;
+	log_info("booting the machine again", "host", n->key, "step", s->name, "reason", why);
+	step_ended(n, "repeated", why);
+	n->op.attempt = 1;
+	to_power_off(n);
+	op_advance(n);
+}
+
+static bool go_back(struct node *n, const struct step *s)
+{
+	if (!s->boots_again || n->op.attempt >= n->engine->options.boot_attempts)
+		return false;
 	log_warn("the machine did not come up; booting it again", "host", n->key, "step", s->name);
 	step_ended(n, "repeated", "the machine did not come up");
 	n->op.attempt++;
-	to_step(n, first);
+	to_power_off(n);
 	return true;
 }
 
@@ -406,7 +457,7 @@ static void start_clock(struct node *n, const struct step *s)
 
 void op_advance(struct node *n)
 {
-	while (n->op.kind != OP_NONE && !n->saving && !n->lost) {
+	while (n->op.kind != OP_NONE && !n->saving && !n->lost && !n->held) {
 		if (!engine_may_act(n->engine)) {
 			/* Nobody tells when it may again. */
 			timer_set_in(&n->wake, USEC_PER_SEC);

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/capability.h"
 #include "engine/internal.h"
 #include "net/net.h"
 
@@ -31,6 +32,14 @@ static void running(struct prov_result *ret, bool started)
 				     .requeue = 5 * USEC_PER_MIN };
 }
 
+/* An operation of the node is under way. */
+static void running_op(const struct node *n, struct prov_result *ret)
+{
+	running(ret, false);
+	if (n->op.fault && n->op.last)
+		snprintf(ret->error, sizeof(ret->error), "%s", n->op.last->text);
+}
+
 static void failed(struct prov_result *ret, const char *text)
 {
 	*ret = (struct prov_result){ .outcome = PROV_FAILED };
@@ -43,8 +52,12 @@ static struct node *usable(struct provisioner *p, const struct prov_host *host,
 			   struct prov_result *ret)
 {
 	struct node *n = node_find(engine_of(p), host->key);
-	if (n && !n->lost)
+	if (n && !n->lost && !n->held)
 		return n;
+	if (n && !n->lost) {
+		running(ret, false); /* the controller asks nothing of a held host */
+		return NULL;
+	}
 	if (n && n->unreadable) {
 		failed(ret, n->unreadable->text);
 		return NULL;
@@ -102,12 +115,20 @@ static void take_settings(struct node *n, const struct prov_host *host)
 	n->cleaning = host->cleaning;
 	json_free(n->root_hints);
 	n->root_hints = hints_for_agent(host->root_hints);
+	n->root_hints_default = host->root_hints_default;
 	if (!streq(n->boot_mac, host->boot_mac))
 		node_drop_mac(n, n->boot_mac);
 	take_string(&n->boot_mac, str_or(host->boot_mac, ""));
 	node_add_mac(n, n->boot_mac);
 	node_note_unheard(n);
 	node_take_fixed_address(n, host->dhcp_address);
+}
+
+static void know(struct provisioner *p, const struct prov_host *host)
+{
+	struct node *n = node_find(engine_of(p), host->key);
+	if (n)
+		take_settings(n, host);
 }
 
 static int check_host(const struct node *n, const struct prov_host *host, struct err *err)
@@ -124,14 +145,19 @@ static int check_host(const struct node *n, const struct prov_host *host, struct
 					   ? NULL
 					   : map_get(&n->engine->macs, host->boot_mac);
 	if (owner && owner != n)
-		return err_set(err, ERR_CONFLICT, "MAC address %s conflicts with existing node %s",
-			       host->boot_mac, owner->key);
+		return err_set(err, ERR_CONFLICT,
+			       "MAC address %s conflicts with existing node %s%s", host->boot_mac,
+			       owner->key,
+			       streq(owner->boot_mac, host->boot_mac)
+				       ? ""
+				       : ", whose last inspection found a NIC with it; if that is "
+					 "wrong, inspect that host again");
 	struct bmc_address address = { 0 };
 	int r = bmc_address_parse(str_or(host->bmc_address, ""), &address, err);
 	if (r < 0)
 		return r;
 	const struct bmc_scheme *s = address.scheme;
-	bool needs_mac = s->needs_mac || (s->boot == BMC_BOOT_NETWORK && str_empty(host->boot_mac));
+	bool needs_mac = s->needs_mac || (s->boot == BMC_BOOT_NETWORK && !host->power_only);
 	if (needs_mac && str_empty(host->boot_mac))
 		r = err_set(
 			err, ERR_INVALID,
@@ -171,10 +197,11 @@ static int check_identity(const struct node *n, const struct prov_host *host,
 		return err_set(err, ERR_INVALID,
 			       "spec.bmc.address was changed after the host was registered: set it "
 			       "back, or detach the host first");
-	if (!params->leaving && !str_empty(mac) && !streq(mac, str_or(host->boot_mac, "")))
+	if (!params->leaving && !n->record.registered.never_booted && !str_empty(mac) &&
+	    !streq(mac, str_or(host->boot_mac, "")))
 		return err_set(err, ERR_INVALID,
-			       "spec.bootMACAddress was changed from %s after the host was "
-			       "registered: set it back, or make the host anew",
+			       "spec.bootMACAddress was changed from %s, by which the host has "
+			       "booted: set it back, or make the host anew",
 			       mac);
 	return 0;
 }
@@ -182,7 +209,10 @@ static int check_identity(const struct node *n, const struct prov_host *host,
 static void take_identity(struct node *n, const struct prov_host *host)
 {
 	bool changed = take_string(&n->record.registered.bmc_address, host->bmc_address);
-	changed |= take_string(&n->record.registered.boot_mac, host->boot_mac);
+	if (take_string(&n->record.registered.boot_mac, host->boot_mac)) {
+		n->record.registered.never_booted = true;
+		changed = true;
+	}
 	if (changed)
 		node_save(n);
 }
@@ -191,6 +221,21 @@ static bool retry_verify(const struct node *n, const struct prov_register *param
 {
 	bool told = n->verify_error && !params->retry && !params->credentials_changed;
 	return changed || (!n->verified && !told);
+}
+
+/* Ends by itself, with a kick. Nothing else is done to the host meanwhile. */
+static bool cannot_store(const struct node *n, struct prov_result *ret)
+{
+	const struct err *trouble = node_save_trouble(n);
+	struct err err;
+	if (!trouble)
+		return false;
+	err_set(&err, trouble->kind,
+		"cannot store the HostRecord, without which nothing is done to the machine: %s",
+		trouble->text);
+	failed(ret, err.text);
+	ret->passing = true;
+	return true;
 }
 
 static void register_host(struct provisioner *p, const struct prov_host *host,
@@ -202,12 +247,18 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 		return;
 	struct err err = { 0 };
 	*ret_node_id = n->uid;
+	if (cannot_store(n, ret))
+		return;
 	if (check_identity(n, host, params, &err) < 0 || check_host(n, host, &err) < 0) {
 		failed(ret, err.text);
 		return;
 	}
+	n->leaving = params->leaving;
 	bool changed = take_bmc_settings(n, host);
+	bool other_nic = n->boot_mac && !streq(n->boot_mac, host->boot_mac);
 	take_settings(n, host);
+	if (other_nic)
+		op_boot_again(n, "spec.bootMACAddress was changed");
 	if (n->op.kind == OP_VERIFY && !changed) {
 		running(ret, false);
 		return;
@@ -262,7 +313,7 @@ static void inspect(struct provisioner *p, const struct prov_host *host,
 	if (!n)
 		return;
 	if (n->op.kind == OP_INSPECT && !params->force_reboot) {
-		running(ret, false);
+		running_op(n, ret);
 		return;
 	}
 	if (n->state == NODE_INSPECTING && n->op.kind == OP_NONE && !params->force_reboot) {
@@ -300,6 +351,8 @@ static void prepare(struct provisioner *p, const struct prov_host *host,
 	if (!n)
 		return;
 	/* The controller is past inspecting: the inventory is stored. */
+	if (n->inventory)
+		node_take_nics(n);
 	node_release_inspection(n, 202);
 	n->inventory = json_free(n->inventory);
 	if (n->state == NODE_INSPECTING)
@@ -341,37 +394,12 @@ static void take_config_drive(struct node *n, const struct prov_config_drive *dr
 	json_free(n->config_drive);
 	n->config_drive = json_new_object();
 	json_set_string(n->config_drive, "meta_data", drive->meta_data);
-	json_set_string(n->config_drive, "user_data", drive->user_data);
 	json_set_string(n->config_drive, "network_data", drive->network_data);
-}
-
-static const struct {
-	const char *what, *value, *advice;
-} refused_images[] = {
-	{ "format", "vdi", "convert it with \"qemu-img convert -O qcow2\" or use raw" },
-	{ "format", "vmdk", "convert it with \"qemu-img convert -O qcow2\" or use raw" },
-	{ "scheme", "ftp://", "serve it by http or https" },
-	{ "scheme", "gopher://", "serve it by http or https" },
-	{ "scheme", "oci://", "serve it by http or https" },
-};
-
-static int check_image(const struct prov_image *image, struct err *err)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(refused_images); i++) {
-		const char *value = refused_images[i].value;
-		bool format = streq(refused_images[i].what, "format");
-		if (format ? streq(image->format, value) : str_has_prefix(image->url, value))
-			return err_set(err, ERR_UNSUPPORTED,
-				       "images of %s %s are not supported: %s",
-				       refused_images[i].what, value, refused_images[i].advice);
-	}
-	if (!str_has_prefix(image->url, "http://") && !str_has_prefix(image->url, "https://"))
-		return err_set(err, ERR_INVALID, "image URL %s: only http and https are supported",
-			       image->url);
-	if (str_empty(image->checksum))
-		return err_set(err, ERR_INVALID,
-			       "Validation failed: checksum is required for normal images");
-	return 0;
+	if (!drive->user_data)
+		return;
+	_cleanup_(secret_freep) char *encoded = base64_encode(drive->user_data,
+							      drive->user_data_len);
+	json_set_string(n->config_drive, "user_data", encoded);
 }
 
 static void deploy_failed_text(const struct node *n, struct prov_result *ret)
@@ -392,7 +420,8 @@ static void start_deploy(struct node *n, const struct prov_provision *params,
 			 struct prov_result *ret)
 {
 	struct err err = { 0 };
-	if (check_image(&params->image, &err) < 0) {
+	const char *member = NULL;
+	if (image_check(&params->image, &member, &err) < 0) {
 		failed(ret, err.text);
 		return;
 	}
@@ -434,7 +463,7 @@ static void provision(struct provisioner *p, const struct prov_host *host,
 			take_config_drive(n, &params->config_drive);
 			op_resume(n, OP_DEPLOY);
 		}
-		running(ret, false);
+		running_op(n, ret);
 		return;
 	}
 	if (n->state == NODE_DEPLOY_FAILED && same && !params->retry) {
@@ -452,7 +481,7 @@ static void deprovision(struct provisioner *p, const struct prov_host *host,
 		return;
 	node_release_inspection(n, 202);
 	if (n->op.kind == OP_UNDEPLOY) {
-		running(ret, false);
+		running_op(n, ret);
 		return;
 	}
 	if (n->state == NODE_AVAILABLE) {
@@ -527,6 +556,7 @@ static void remove_host(struct provisioner *p, const struct prov_host *host, boo
 	if (n && force && n->record.registered.bmc_address) {
 		str_replace(&n->record.registered.bmc_address, NULL);
 		str_replace(&n->record.registered.boot_mac, NULL);
+		n->record.registered.never_booted = false;
 		node_save(n);
 	}
 	if (n && force && n->saving) {
@@ -542,7 +572,7 @@ static void remove_host(struct provisioner *p, const struct prov_host *host, boo
 static enum prov_power power(struct provisioner *p, const struct prov_host *host, bool *ret_fault)
 {
 	struct node *n = node_find(engine_of(p), host->key);
-	*ret_fault = n && n->read_failures >= 3;
+	*ret_fault = n && (n->read_failures >= 3 || n->op.fault);
 	return n ? n->power : PROV_POWER_UNKNOWN;
 }
 
@@ -595,8 +625,6 @@ static void change_power(struct provisioner *p, const struct prov_host *host, en
 		node_save(n);
 	}
 	op_start(n, kind);
-	node_event(n, false, kind == OP_POWER_ON ? "PowerOn" : "PowerOff", "Host %s powered %s",
-		   kind == OP_SOFT_OFF ? "is softly" : "is", kind == OP_POWER_ON ? "on" : "off");
 	running(ret, true);
 }
 
@@ -620,6 +648,7 @@ static bool has_capacity(struct provisioner *p, const struct prov_host *host)
 }
 
 const struct provisioner_ops engine_provisioner_ops = {
+	.know = know,
 	.register_host = register_host,
 	.inspect = inspect,
 	.prepare = prepare,

@@ -32,10 +32,14 @@ struct prov_host {
 	const char *username,
 		*password;	  /* NULL when the credentials are not to be had (deletion) */
 	const char *boot_mac;	  /* "" when not given */
+	bool power_only;	  /* it is never booted by us: no boot_mac is needed */
 	const char *dhcp_address; /* the one that boot_mac shall have; NULL: any */
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
-	const struct json *root_hints; /* spec.rootDeviceHints in effect; NULL: none */
+	const struct json *root_hints; /* in effect, in the grammar of rootDeviceHints; NULL: none,
+					  the agent chooses */
+	/* root_hints are nobody's wish but a default: the machine's only disk will do, too. */
+	bool root_hints_default;
 };
 
 enum prov_outcome {
@@ -46,16 +50,20 @@ enum prov_outcome {
 
 struct prov_result {
 	enum prov_outcome outcome;
-	bool started;	 /* this call started or changed something */
-	usec_t requeue;	 /* ask again at the latest after so long; 0: only when kicked */
-	char error[512]; /* PROV_FAILED: what failed, where, and what to do */
+	bool started;	/* this call started or changed something */
+	usec_t requeue; /* ask again at the latest after so long; 0: only when kicked */
+	/* PROV_FAILED: what failed, where, and what to do; PROV_RUNNING: what holds it up, if
+	 * that has lasted for a while. */
+	char error[512];
+	bool passing; /* PROV_FAILED: ends by itself, with a kick; to be told once */
 };
 
 struct prov_register {
 	bool credentials_changed;
 	bool retry; /* after a failure: try again */
 	/* The host has been registered before, so BMC and boot MAC address cannot be others now:
-	 * that would be another machine. They can after remove() with force. */
+	 * that would be another machine. They can after remove() with force, and a MAC address by
+	 * which nothing has booted can in any case. */
 	bool settled;
 	bool leaving; /* it is being deleted: where it boots from is of no interest any more */
 };
@@ -78,11 +86,12 @@ struct prov_image {
 };
 
 /* Contents of the config drive: NULL members are left out. JSON texts for metadata and network
- * data. */
+ * data; user data are any bytes. */
 struct prov_config_drive {
 	const char *meta_data;
-	const char *user_data;
 	const char *network_data;
+	const void *user_data;
+	size_t user_data_len;
 };
 
 struct prov_provision {
@@ -97,6 +106,9 @@ struct prov_deprovision {
 };
 
 struct provisioner_ops {
+	/* For a held host, of which nothing else is asked: where it boots from, so that DHCP goes
+	 * on to answer it. Touches no hardware. */
+	void (*know)(struct provisioner *p, const struct prov_host *host);
 	/* Makes the node known and proves that its BMC answers with these credentials: power state
 	 * read. Called in every managed state at each reconcile; does nothing when nothing changed.
 	 * *ret_node_id is borrowed. */
@@ -122,8 +134,8 @@ struct provisioner_ops {
 	/* Stops what is under way and forgets the node; hardware is left as it is. */
 	void (*remove)(struct provisioner *p, const struct prov_host *host, bool force,
 		       struct prov_result *ret);
-	/* Last known power state; unknown until read. fault: the BMC cannot be read for some time.
-	 */
+	/* Last known power state; unknown until read. fault: the BMC has not answered for some
+	 * time, be it to a look at a resting host or to an operation that waits for it. */
 	enum prov_power (*power)(struct provisioner *p, const struct prov_host *host,
 				 bool *ret_fault);
 	void (*power_on)(struct provisioner *p, const struct prov_host *host, bool force,

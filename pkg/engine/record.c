@@ -96,13 +96,25 @@ TABLE(bmc);
 static const struct bind_field registered_fields[] = {
 	FIELD("bmcAddress", BIND_STRING, registered.bmc_address),
 	FIELD("bootMACAddress", BIND_STRING, registered.boot_mac),
+	FIELD("neverBooted", BIND_BOOL, registered.never_booted),
 	{ 0 },
 };
 TABLE(registered);
 
+static const struct bind_field hold_fields[] = {
+	FIELD("id", BIND_STRING, hold.id),
+	FIELD("reason", BIND_STRING, hold.reason),
+	FIELD("since", BIND_TIME, hold.since),
+	FIELD("released", BIND_BOOL, hold.released),
+	{ 0 },
+};
+TABLE(hold);
+
 static const struct bind_field record_fields[] = {
 	FIELD("hostUID", BIND_STRING, host_uid),
 	FIELD("schemaVersion", BIND_INT, schema_version),
+	FIELD("serial", BIND_INT, serial),
+	OBJECT("hold", hold_struct),
 	OBJECT("node", node_struct),
 	OBJECT("boot", boot_struct),
 	OBJECT("agent", agent_struct),

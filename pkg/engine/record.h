@@ -10,6 +10,13 @@ enum { RECORD_SCHEMA_VERSION = 1 };
 struct node_record {
 	char *host_uid;
 	int64_t schema_version;
+	int64_t serial; /* one more with each save, so that an older copy shows */
+	struct {
+		char *id;     /* NULL: never held */
+		char *reason; /* for people */
+		usec_t since;
+		bool released; /* by a person: this hold does not count any more */
+	} hold;
 	struct {
 		char *state; /* names of the state table */
 		char *last_error;
@@ -61,7 +68,8 @@ struct node_record {
 	} bmc;
 	struct {
 		char *bmc_address, *boot_mac;
-	} registered; /* with what; NULL: not yet, or detached since */
+		bool never_booted; /* by boot_mac; it may still be corrected */
+	} registered;		   /* with what; NULL: not yet, or detached since */
 };
 
 extern const struct bind_struct record_struct;

@@ -2,6 +2,7 @@
  * is missing; it never assumes that it runs for the first time (op.c says why). All waiting is done
  * by returning STEP_WAIT. */
 
+#include <ctype.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "agentapi/messages.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "crypt/crypt.h"
 #include "engine/internal.h"
 #include "metrics/metrics.h"
 #include "wire/configdrive.h"
@@ -232,7 +234,8 @@ static enum step_result run_find_agent(struct node *n, struct err *err)
 	case ASK_ANSWERED:
 		/* One that has written (or tried to) is not used again: its disk is no longer as
 		 * cleaned. */
-		n->op.agent_found = agent_command_find(n->agent_answer, "execute_deploy_step", NULL,
+		n->op.agent_found = agent_command_answer(n->agent_answer) &&
+				    agent_command_find(n->agent_answer, "execute_deploy_step", NULL,
 						       NULL, 0) == AGENT_COMMAND_ABSENT;
 		return STEP_DONE;
 	case ASK_FAILED:
@@ -256,17 +259,39 @@ static bool too_silent(const struct node *n)
 	return node_wall(n) >= MAX(r->agent.seen_at, r->step.started_at) + beat + limit;
 }
 
-static enum step_result silent(struct node *n, const char *what, struct err *err)
+/* Heartbeats say that the agent lives, not that its command does. Agents that do not answer may be
+ * busy writing; those whose answer makes no sense, or that say that they cannot answer, will hardly
+ * come to themselves. */
+static usec_t word_limit(const struct node *n)
 {
-	if (!too_silent(n)) {
-		err_keep(&n->op.last, n->agent_ask.err);
-		return step_rest(n, 5 * USEC_PER_SEC);
+	enum { BUSY = 5 };
+	const struct err *e = n->agent_ask.err;
+	bool answered = e->code >= 500 || e->kind == ERR_PROTOCOL || e->kind == ERR_DENIED;
+	return n->engine->options.timeouts.silence * (answered ? 1 : BUSY);
+}
+
+/* After a call that brought no word of the command. */
+static enum step_result no_word(struct node *n, const char *what, struct err *err)
+{
+	usec_t limit = word_limit(n);
+	char span[CLOCK_TEXT_MAX];
+	if (too_silent(n)) {
+		err_set(err, ERR_TIMEOUT,
+			"host %s: the agent fell silent while %s (%s): the machine has crashed, was switched off or "
+			"lost its network; look at its console",
+			n->key, what, n->agent_ask.err->text);
+		return STEP_FAILED;
 	}
-	err_set(err, ERR_TIMEOUT,
-		"host %s: the agent fell silent while %s (%s): the machine has crashed, was switched off or "
-		"lost its network; look at its console",
-		n->key, what, n->agent_ask.err->text);
-	return STEP_FAILED;
+	if (node_now(n) >= n->op.looked_at + limit) {
+		clock_format_age(limit, span);
+		err_set(err, ERR_TIMEOUT,
+			"host %s: no word from the agent on its command for %s while %s (%s): look at the agent's log on "
+			"the machine's console",
+			n->key, span, what, n->agent_ask.err->text);
+		return STEP_FAILED;
+	}
+	err_keep(&n->op.last, n->agent_ask.err);
+	return step_rest(n, 5 * USEC_PER_SEC);
 }
 
 static enum step_result take_command_state(struct node *n, const char *command, const char *what,
@@ -288,7 +313,13 @@ static enum step_result take_command_state(struct node *n, const char *command, 
 		n->op.looked_at = node_now(n);
 		break;
 	case AGENT_COMMAND_ABSENT:
-		break;
+		if (!n->op.commanded)
+			break;
+		/* Agents forget nothing during a boot. */
+		err_set(err, ERR_PROTOCOL,
+			"host %s: the agent knows nothing of its command any more, so it was restarted while %s",
+			n->key, what);
+		return STEP_FAILED;
 	}
 	n->agent_ask.state = ASK_IDLE;
 	return STEP_WAIT;
@@ -308,6 +339,28 @@ static usec_t look_pause(const struct node *n)
 	return (n->op.progress_turn && watched(n) ? 1 : LOOK_S) * USEC_PER_SEC;
 }
 
+/* The last call failed, or its answer has no form that we know. */
+static enum step_result take_failed_call(struct node *n, const char *what, struct err *err)
+{
+	int code = n->agent_ask.err->code;
+	n->agent_ask.state = ASK_IDLE;
+	if (code < 400 || code >= 500 || code == 409)
+		return no_word(n, what, err);
+	err_copy(err, n->agent_ask.err);
+	err_wrap(err, "host %s: the agent refused a command while %s", n->key, what);
+	return STEP_FAILED;
+}
+
+static void check_answer(struct node *n)
+{
+	struct err err;
+	if (n->agent_ask.state != ASK_ANSWERED || agent_command_answer(n->agent_answer))
+		return;
+	err_set(&err, ERR_PROTOCOL, "the agent's answer is neither a command nor a list of them");
+	err_keep(&n->agent_ask.err, &err);
+	n->agent_ask.state = ASK_FAILED;
+}
+
 /* Brings one agent command to its end: looks whether it was started (perhaps by a process before
  * us), starts it, and then looks again at each heartbeat and now and then. `params` builds what is
  * sent. */
@@ -320,20 +373,13 @@ static enum step_result run_command(struct node *n, const char *extension, const
 		err_set(err, ERR_IO, "host %s: the machine restarted while %s", n->key, what);
 		return STEP_FAILED;
 	}
+	if (!n->op.looked_at)
+		n->op.looked_at = node_now(n);
 	if (n->agent_ask.state == ASK_RUNNING)
 		return STEP_WAIT;
-	if (n->agent_ask.state == ASK_FAILED) {
-		bool refused = n->agent_ask.err->code >= 400 && n->agent_ask.err->code < 500 &&
-			       n->agent_ask.err->code != 409;
-		n->agent_ask.state = ASK_IDLE;
-		if (refused) {
-			err_copy(err, n->agent_ask.err);
-			err_wrap(err, "host %s: the agent refused a command while %s", n->key,
-				 what);
-			return STEP_FAILED;
-		}
-		return silent(n, what, err);
-	}
+	check_answer(n);
+	if (n->agent_ask.state == ASK_FAILED)
+		return take_failed_call(n, what, err);
 	if (n->agent_ask.state == ASK_IDLE) {
 		node_ask_agent(n, "GET", "/v1/commands/", NULL, AGENT_CALL_TIMEOUT);
 		return STEP_WAIT;
@@ -351,6 +397,61 @@ static enum step_result run_command(struct node *n, const char *extension, const
 		       AGENT_CALL_TIMEOUT);
 	return STEP_WAIT;
 }
+
+/* --- the disk --------------------------------------------------------------------------------- */
+
+static struct json *choose_params(struct node *n, struct err *err)
+{
+	(void)err;
+	struct json *params = json_new_object();
+	json_set(params, "node", node_for_agent(n));
+	return params;
+}
+
+static const char *why_this_disk(const struct node *n)
+{
+	if (!n->root_hints)
+		return "there are no root device hints, so the agent chose";
+	return n->root_hints_default ? "the default, as neither spec.rootDeviceHints nor "
+				       "spec.hardwareProfile names one"
+				     : "by the root device hints";
+}
+
+static void tell_disk(struct node *n, const struct json *disk)
+{
+	const char *model = json_get_string(disk, "model"),
+		   *serial = json_get_string(disk, "serial");
+	double size = (double)json_get_int(disk, "size", 0) / (1 << 30);
+	node_event(n, false, "RootDevice",
+		   "The image will be written to %.64s (%.1f GiB%s%.64s%s%.64s): %s",
+		   str_or(json_get_string(disk, "name"), "?"), size, str_empty(model) ? "" : ", ",
+		   str_or(model, ""), str_empty(serial) ? "" : ", serial ", str_or(serial, ""),
+		   why_this_disk(n));
+}
+
+/* Asked and told before anything is erased, so that a wish which no disk fulfils costs none. An
+ * agent that is not ours does not know the question; it looks for the disk when it writes. */
+static enum step_result run_choose_disk(struct node *n, struct err *err)
+{
+	bool unknown = n->agent_ask.state == ASK_FAILED &&
+		       (n->agent_ask.err->code == 404 || n->agent_ask.err->code == 400);
+	if (unknown) {
+		_cleanup_(freep) char *hints = n->root_hints ? json_to_string(n->root_hints) : NULL;
+		n->agent_ask.state = ASK_IDLE;
+		node_event(n, false, "RootDevice",
+			   "The agent chooses the disk when it writes the image, by the root "
+			   "device hints %.300s",
+			   str_or(hints, "(none: the smallest of at least 4 GiB)"));
+		return STEP_DONE;
+	}
+	enum step_result r = run_command(n, "ingot", "choose_disk", "choosing the disk",
+					 choose_params, err);
+	if (r == STEP_DONE)
+		tell_disk(n, agent_command_result(n->agent_answer, "choose_disk"));
+	return r;
+}
+
+/* --- cleaning --------------------------------------------------------------------------------- */
 
 static struct json *clean_params(struct node *n, struct err *err)
 {
@@ -372,13 +473,19 @@ static enum step_result run_clean(struct node *n, struct err *err)
 
 /* --- image ------------------------------------------------------------------------------------ */
 
-static const char *last_part(const char *url)
+/* The stock agent names a file by it. */
+static char *image_id(const char *url)
 {
-	const char *slash = strrchr(url, '/');
-	return slash && slash[1] ? slash + 1 : url;
+	size_t end = strcspn(url, "?#"), start;
+	while (end > 0 && url[end - 1] == '/')
+		end--;
+	for (start = end; start > 0 && url[start - 1] != '/'; start--)
+		;
+	return end > start ? xstrndup(url + start, end - start) : xstrdup("image");
 }
 
-/* The stock agent reads the first; ours goes on at the next when one fails. */
+/* The stock agent tries one after the other from the start; ours goes on at the next when one
+ * fails. */
 static void add_urls(const struct node *n, struct json *info)
 {
 	const struct engine_options *o = &n->engine->options;
@@ -386,29 +493,50 @@ static void add_urls(const struct node *n, struct json *info)
 	const char *const *place = o->image_places ? o->image_places(o->image_places_data,
 								     n->record.image.url)
 						   : NULL;
-	json_append(urls, json_new_string(n->record.image.url));
+	_cleanup_(freep) char *url = str_plain_url(n->record.image.url);
+	json_append(urls, json_new_string(url));
 	for (; place && *place; place++)
 		json_append(urls, json_new_string(*place));
+}
+
+/* By its length in hex digits, as agents do it; NULL: not one of them. */
+static const char *digest_by_length(const char *hex)
+{
+	static const enum digest known[] = { DIGEST_SHA256, DIGEST_SHA512 };
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strlen(hex) == 2 * digest_size(known[i]))
+			return digest_name(known[i]);
+	return NULL;
+}
+
+/* The stock agent demands both of os_hash_algo and os_hash_value or neither, takes a URL in the
+ * second, and compares schemes and hex digits in lower case. */
+static void add_checksum(const struct node *n, struct json *info)
+{
+	const char *type = n->record.image.checksum_type;
+	_cleanup_(freep) char *value = str_plain_url(n->record.image.checksum);
+	bool url = str_is_http_url(value);
+	for (char *p = value; !url && *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	if (str_empty(type) || streq(type, "auto"))
+		type = url ? NULL : digest_by_length(value);
+	json_set_string(info, "checksum", value);
+	if (!type)
+		return;
+	json_set_string(info, "os_hash_algo", type);
+	json_set_string(info, "os_hash_value", value);
 }
 
 static struct json *image_info(const struct node *n)
 {
 	const struct node_record *r = &n->record;
 	struct json *info = json_new_object();
-	json_set_string(info, "id", last_part(r->image.url));
+	_cleanup_(freep) char *id = image_id(r->image.url);
+	json_set_string(info, "id", id);
 	add_urls(n, info);
 	if (!str_empty(r->image.format))
 		json_set_string(info, "disk_format", r->image.format);
-	bool url = str_has_prefix(r->image.checksum, "http://") ||
-		   str_has_prefix(r->image.checksum, "https://");
-	bool named = !str_empty(r->image.checksum_type) && !streq(r->image.checksum_type, "auto");
-	/* A literal with a named algorithm goes as the pair, all else for the agent to tell apart.
-	 */
-	json_set_string(info, "checksum", r->image.checksum);
-	if (named)
-		json_set_string(info, "os_hash_algo", r->image.checksum_type);
-	if (named && !url)
-		json_set_string(info, "os_hash_value", r->image.checksum);
+	add_checksum(n, info);
 	json_set_string(info, "node_uuid", node_agent_uid(n));
 	json_set_bool(info, "stream_raw_images", true);
 	json_set_string(info, "image_type", "whole-disk");
@@ -418,14 +546,19 @@ static struct json *image_info(const struct node *n)
 
 static int config_drive(const struct node *n, char **ret, struct err *err)
 {
-	const char *user_data = json_get_string(n->config_drive, "user_data");
+	const char *encoded = json_get_string(n->config_drive, "user_data");
+	void *user_data = NULL;
 	struct configdrive_files files = {
 		.meta_data = json_get_string(n->config_drive, "meta_data"),
-		.user_data = user_data,
-		.user_data_len = user_data ? strlen(user_data) : 0,
 		.network_data = json_get_string(n->config_drive, "network_data"),
 	};
+	if (encoded && base64_decode(encoded, strlen(encoded), &user_data, &files.user_data_len) ==
+			       0) /* encoded by ourselves */
+		files.user_data = user_data;
 	int r = configdrive_build_text(&files, node_wall(n), ret, err);
+	if (user_data)
+		secret_zero(user_data, files.user_data_len);
+	free(user_data);
 	return r < 0 ? err_wrap(err, "host %s: config drive", n->key) : 0;
 }
 
@@ -486,7 +619,7 @@ static void take_progress(struct node *n)
 }
 
 /* While the write runs, every other question is for its progress, and more while somebody looks. An
- * agent that is not ours knows no such thing: then never again in this step. */
+ * agent that is not ours knows no such thing, and refuses: then never again in this step. */
 static bool ask_progress(struct node *n)
 {
 	if (n->agent_ask.state == ASK_ANSWERED && json_get(n->agent_answer, "received_bytes")) {
@@ -497,13 +630,18 @@ static bool ask_progress(struct node *n)
 		step_rest(n, (watched(n) ? 1 : 5) * USEC_PER_SEC);
 		return true;
 	}
-	if (n->agent_ask.state == ASK_FAILED && n->agent_ask.err->code == 404) {
+	bool refused = n->agent_ask.state == ASK_FAILED && n->agent_ask.err->code >= 400;
+	if (n->op.progress_asked && (refused || n->agent_ask.state == ASK_ANSWERED)) {
 		n->op.progress_unknown = true;
 		n->agent_ask.state = ASK_IDLE;
 	}
+	/* Its answer, or none, has been seen; what is asked next are the commands. */
+	if (n->agent_ask.state != ASK_RUNNING)
+		n->op.progress_asked = false;
 	if (!n->op.commanded || n->agent_ask.state != ASK_IDLE || n->op.progress_unknown ||
 	    !n->op.progress_turn)
 		return false;
+	n->op.progress_asked = true;
 	node_ask_agent(n, "GET", "/v1/ingot/progress", NULL, 10 * USEC_PER_SEC);
 	return true;
 }
@@ -599,6 +737,8 @@ const struct step steps[_STEP_MAX] = {
 				  ramdisk_words, true },
 	[STEP_WAIT_AGENT] = { "wait for agent", NULL, run_wait_agent, TIMEOUT(boot), ramdisk_words,
 			      true },
+	[STEP_CHOOSE_DISK] = { "choose disk", NULL, run_choose_disk, TIMEOUT(boot),
+			       "the agent to find the disk", false },
 	[STEP_CLEAN] = { "clean metadata", NULL, run_clean, TIMEOUT(step),
 			 "the agent to clean the disks", false },
 	[STEP_WRITE] = { "write image", enter_write, run_write, TIMEOUT(step),

@@ -62,7 +62,7 @@ static const char *trouble_of(const struct check *c, unsigned kind)
 		return "its loop gives no sign of life";
 	if (!c->answered && kind == HEALTH_READY)
 		return "not asked yet";
-	return c->trouble;
+	return c->row.kinds & HEALTH_NOTE ? NULL : c->trouble;
 }
 
 /* A process that is about to be killed for it should have said why. */
@@ -116,13 +116,12 @@ static bool asks_verbose(const struct web_request *r)
 	return verbose != NULL;
 }
 
-static void reply_one(struct web_request *r, const char *name, const char *trouble)
+static void reply_one(struct web_request *r, const char *name, const char *trouble,
+		      const char *note)
 {
 	_cleanup_(freep) char *text = xasprintf("%s: %s\n", name, trouble ? trouble : "");
-	if (trouble)
-		reply(r, 500, text);
-	else
-		reply(r, 200, "ok");
+	_cleanup_(freep) char *good = note ? xasprintf("ok: %s\n", note) : xstrdup("ok");
+	reply(r, trouble ? 500 : 200, trouble ? text : good);
 }
 
 static void reply_all(const struct health *h, struct web_request *r, unsigned kind,
@@ -137,7 +136,9 @@ static void reply_all(const struct health *h, struct web_request *r, unsigned ki
 			continue;
 		const char *trouble = trouble_of(c, kind);
 		bad |= trouble != NULL;
-		if (trouble)
+		if (c->row.kinds & HEALTH_NOTE && !trouble && c->trouble)
+			strbuf_addf(&text, "[+]%s ok: %s\n", c->row.name, c->trouble);
+		else if (trouble)
 			strbuf_addf(&text, "[-]%s failed: %s\n", c->row.name, trouble);
 		else
 			strbuf_addf(&text, "[+]%s ok\n", c->row.name);
@@ -167,7 +168,9 @@ static void answer(const struct health *h, struct web_request *r, unsigned kind,
 	}
 	for (size_t i = 0; i < h->count; i++)
 		if (h->checks[i].row.kinds & kind && streq(h->checks[i].row.name, name)) {
-			reply_one(r, name, trouble_of(&h->checks[i], kind));
+			reply_one(r, name, trouble_of(&h->checks[i], kind),
+				  h->checks[i].row.kinds & HEALTH_NOTE ? h->checks[i].trouble
+								       : NULL);
 			return;
 		}
 	reply(r, 404, "no such check; ?verbose lists them\n");
@@ -213,13 +216,14 @@ int health_new(const struct health_options *options, struct health **ret, struct
 	}
 	add_checks(h, options->checks);
 	h->scrapes = scrapes_new(options, h->loop);
-	h->routes[0] = (struct web_route){ "/healthz", h->loop, on_healthz, h, 0, 0 };
-	h->routes[1] = (struct web_route){ "/readyz", h->loop, on_readyz, h, 0, 0 };
+	h->routes[0] = (struct web_route){ "/healthz", h->loop, on_healthz, h, 0, 0, NULL };
+	h->routes[1] = (struct web_route){ "/readyz", h->loop, on_readyz, h, 0, 0, NULL };
 	h->metrics_routes[0] = (struct web_route){ "/metrics", h->loop, scrapes_handle,
-						   h->scrapes, 0,	0 };
+						   h->scrapes, 0,	0,
+						   NULL };
 	if (options->debug && options->reviewer)
 		h->metrics_routes[1] = (struct web_route){
-			"/debug", h->loop, scrapes_handle_debug, h->scrapes, 0, 0
+			"/debug", h->loop, scrapes_handle_debug, h->scrapes, 0, 0, NULL
 		};
 	timer_init(&h->timer, h->loop, "health", on_timer, h);
 	timer_set_in(&h->timer, 0);

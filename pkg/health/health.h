@@ -15,7 +15,8 @@
 #include "loop/loop.h"
 #include "web/web.h"
 
-enum { HEALTH_LIVE = 1, HEALTH_READY = 2 };
+/* HEALTH_NOTE: what the probe says is shown, and is not a failure. */
+enum { HEALTH_LIVE = 1, HEALTH_READY = 2, HEALTH_NOTE = 4 };
 
 /* How long a loop may be silent before it counts as hung. Long enough for the slowest honest
  * callback on a loaded machine. */
@@ -25,7 +26,7 @@ struct health;
 
 struct health_check {
 	const char *name; /* in paths; static */
-	unsigned kinds;	  /* HEALTH_LIVE, HEALTH_READY */
+	unsigned kinds;	  /* HEALTH_LIVE, HEALTH_READY, HEALTH_NOTE */
 	struct loop *loop;
 	/* On that loop: what is wrong, static; NULL: nothing. No probe: that the loop runs is all
 	 * that is asked. */

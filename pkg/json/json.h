@@ -27,6 +27,14 @@ enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSO
 int json_parse(const char *text, size_t len, struct json **ret, struct err *err);
 int json_parse_depth(const char *text, size_t len, unsigned max_depth, struct json **ret,
 		     struct err *err);
+
+/* A value takes up to 40 times the memory of its text ("[[],[],...]"). */
+struct json_limits {
+	unsigned depth;
+	size_t values;
+};
+int json_parse_limited(const char *text, size_t len, const struct json_limits *limits,
+		       struct json **ret, struct err *err);
 /* Compact, one line, keys in their order. */
 void json_print(const struct json *j, struct strbuf *out);
 char *json_to_string(const struct json *j);

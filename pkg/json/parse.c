@@ -16,6 +16,7 @@
 struct parser {
 	const char *text, *p, *end;
 	unsigned depth, max_depth;
+	size_t values_left;
 	struct strbuf scratch; /* a string with escapes, while it is decoded */
 	struct err *err;
 };
@@ -321,6 +322,8 @@ static int parse_nested(struct parser *ps, cJSON *item)
 static int parse_value(struct parser *ps, cJSON *item)
 {
 	skip_space(ps);
+	if (ps->values_left-- == 0)
+		return fail_at(ps, ps->p, ERR_LIMIT, "more values than are accepted");
 	switch (ps->p < ps->end ? *ps->p : '\0') {
 	case '{':
 	case '[':
@@ -356,14 +359,15 @@ static int parse_text(struct parser *ps, cJSON *root)
 	return ps->p == ps->end ? 0 : fail_expected(ps, "nothing after the value");
 }
 
-int json_parse_depth(const char *text, size_t len, unsigned max_depth, struct json **ret,
-		     struct err *err)
+int json_parse_limited(const char *text, size_t len, const struct json_limits *limits,
+		       struct json **ret, struct err *err)
 {
 	struct parser ps = {
 		.text = text,
 		.p = text,
 		.end = text + len,
-		.max_depth = MIN(max_depth, (unsigned)DEPTH_LIMIT),
+		.max_depth = MIN(limits->depth, (unsigned)DEPTH_LIMIT),
+		.values_left = limits->values,
 		.err = err,
 	};
 	_cleanup_(node_freep) cJSON *root = node_new(cJSON_NULL);
@@ -373,6 +377,14 @@ int json_parse_depth(const char *text, size_t len, unsigned max_depth, struct js
 		return r;
 	*ret = to_json(TAKE_PTR(root));
 	return 0;
+}
+
+int json_parse_depth(const char *text, size_t len, unsigned max_depth, struct json **ret,
+		     struct err *err)
+{
+	return json_parse_limited(text, len,
+				  &(struct json_limits){ .depth = max_depth, .values = SIZE_MAX },
+				  ret, err);
 }
 
 int json_parse(const char *text, size_t len, struct json **ret, struct err *err)

@@ -2,6 +2,7 @@
  * Lists follow their pages here. Core thread. */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "kube/internal.h"
@@ -31,7 +32,7 @@ struct call {
 	const char *ns, *name, *subresource;
 	const char *content_type; /* of body */
 	const struct json *body;  /* NULL: none */
-	bool manager, force;	  /* query */
+	bool manager, force, dry; /* query */
 	bool absent_is_success;
 };
 
@@ -48,6 +49,8 @@ static struct kube_op *start(struct kube_client *c, const struct call *call, kub
 		kube_query(&path, "fieldManager", kube_field_manager(c));
 	if (call->force)
 		kube_query(&path, "force", "true");
+	if (call->dry)
+		kube_query(&path, "dryRun", "All");
 	if (call->body)
 		json_print(call->body, &body);
 	const struct kube_request request = {
@@ -89,6 +92,26 @@ struct kube_op *kube_create(struct kube_client *c, const struct kube_resource *r
 				     .body = object,
 				     .manager = true },
 		     done, data);
+}
+
+struct kube_op *kube_create_dry(struct kube_client *c, const struct kube_resource *r,
+				const struct json *object, kube_done_fn done, void *data)
+{
+	return start(c,
+		     &(struct call){ .verb = "create (dry run)",
+				     .method = "POST",
+				     .resource = r,
+				     .ns = str_or(kube_namespace(object), ""),
+				     .content_type = "application/json",
+				     .body = object,
+				     .manager = true,
+				     .dry = true },
+		     done, data);
+}
+
+bool kube_is_terminating(const struct err *err)
+{
+	return err->kind == ERR_DENIED && strstr(err->text, " because it is being terminated");
 }
 
 static struct kube_op *put(struct kube_client *c, const struct kube_resource *r,

@@ -194,8 +194,8 @@ static void read_answer(struct kube_op *op, int status, const char *body, size_t
 		finish(op, err.kind == ERR_NONE ? NULL : &err, &answer);
 		return;
 	}
-	bool absent = status == 404 && op->absent_is_success;
 	kube_status_read(answer, status, &err);
+	bool absent = err.kind == ERR_NOT_FOUND && op->absent_is_success;
 	if (op->still_refused)
 		err_wrap(&err,
 			 "still refused after %u tries and %" PRIu64 " s of waiting, as asked",

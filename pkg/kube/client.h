@@ -77,6 +77,12 @@ struct kube_op *kube_list(struct kube_client *c, const struct kube_resource *r, 
  * else. */
 struct kube_op *kube_create(struct kube_client *c, const struct kube_resource *r,
 			    const struct json *object, kube_done_fn done, void *data);
+/* The same up to the point where something would be stored. */
+struct kube_op *kube_create_dry(struct kube_client *c, const struct kube_resource *r,
+				const struct json *object, kube_done_fn done, void *data);
+/* Creation failed because the namespace is being deleted: nothing new can be made there. Servers
+ * say it in these words since 1.5; the cause NamespaceTerminating is younger. */
+bool kube_is_terminating(const struct err *err);
 /* metadata.resourceVersion is the lock: ERR_CONFLICT means read again and decide again. */
 struct kube_op *kube_update(struct kube_client *c, const struct kube_resource *r,
 			    const struct json *object, kube_done_fn done, void *data);

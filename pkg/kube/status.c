@@ -53,6 +53,11 @@ static const struct {
 	{ 504, ERR_TIMEOUT, "a proxy before the server waited in vain" },
 };
 
+/* An object that is not there is told by a Status. A 404 without one speaks of the path: a server
+ * that has just started has none for custom kinds yet, and that says nothing of objects. */
+static const char NO_PATH[] =
+	"the server has no such path: it has just started, or the CustomResourceDefinition is not installed";
+
 static enum err_kind kind_of(const char *reason, int code, const char **ret_text)
 {
 	enum err_kind kind = code >= 500 ? ERR_INTERNAL : ERR_PROTOCOL;
@@ -93,6 +98,10 @@ struct kube_status kube_status_read(const struct json *body, int http_status, st
 		.too_large = is_too_large(body),
 		.internal = http_status == 500,
 	};
+	if (http_status == 404 && !is_status) {
+		s.kind = ERR_UNREACHABLE;
+		text = NO_PATH;
+	}
 	if (http_status / 100 == 2) {
 		s.kind = ERR_NONE;
 		return s;

@@ -12,7 +12,9 @@ static const struct watch_fault_info infos[_FAULT_MAX] = {
 	[FAULT_UNAUTHORIZED] = { "unauthorized", NEXT_SAME, DELAY_BACKOFF, true, NULL },
 	[FAULT_FORBIDDEN] = { "forbidden", NEXT_SAME, DELAY_MAX, true,
 			      "this account needs the verbs list and watch" },
-	[FAULT_NO_KIND] = { "no-such-kind", NEXT_LIST, DELAY_BACKOFF, true,
+	/* A server that has just started serves custom kinds a little later: the position stays
+	 * good, and if the kind was made anew the server says "gone". */
+	[FAULT_NO_KIND] = { "no-such-kind", NEXT_SAME, DELAY_BACKOFF, true,
 			    "is the CustomResourceDefinition installed?" },
 	[FAULT_REFUSED] = { "refused", NEXT_LIST, DELAY_BACKOFF, true, NULL },
 	[FAULT_GARBAGE] = { "garbage", NEXT_SAME, DELAY_BACKOFF, true, NULL },

@@ -15,7 +15,7 @@ enum watch_fault {
 	FAULT_EVENT,	    /* any other ERROR event */
 	FAULT_UNAUTHORIZED, /* 401 */
 	FAULT_FORBIDDEN,    /* 403 */
-	FAULT_NO_KIND,	    /* 404: the CRD is not installed */
+	FAULT_NO_KIND,	    /* 404: the CRD is not installed, or not served yet */
 	FAULT_REFUSED,	    /* any other answer */
 	FAULT_GARBAGE,	    /* bytes that are no events, or no list */
 	FAULT_SHORT,	    /* ended at once, without an event */

@@ -160,6 +160,8 @@ static const struct metric rows[_METRIC_MAX] = {
 	[METRIC_DROPPED_SERIES] = COUNTER(
 		"ingot_metrics_dropped_series_total",
 		"Writes that were not kept because a metric had too many series"),
+	[METRIC_HOSTS_HELD] = GAUGE("ingot_hosts_held",
+				    "Hosts that are left as they are until a person releases them"),
 	[METRIC_SLOW_CALLBACKS] = COUNTER(
 		"ingot_slow_callbacks_total",
 		"Callbacks that held the core thread for more than 10 ms, by name", "callback"),

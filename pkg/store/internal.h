@@ -37,6 +37,7 @@ enum statement {
 	ST_NEXT_EXPIRY,
 	ST_LOG_BOUND,
 	ST_LOG_TRIM,
+	ST_META_GET,
 	ST_META_SET,
 	_ST_MAX,
 };

@@ -79,5 +79,6 @@ const char *const store_statements[_ST_MAX] = {
 		"SELECT max(rv) FROM (SELECT max(rv) AS rv FROM log WHERE at <= ?1"
 		" UNION ALL SELECT (SELECT rv FROM log ORDER BY rv DESC LIMIT 1 OFFSET ?2))",
 	[ST_LOG_TRIM] = "DELETE FROM log WHERE rv <= ?1",
+	[ST_META_GET] = "SELECT value FROM meta WHERE key = ?1",
 	[ST_META_SET] = "INSERT OR REPLACE INTO meta(key, value) VALUES (?1, ?2)",
 };

@@ -6,7 +6,9 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -474,7 +476,7 @@ static uint64_t log_bound(struct store *s, usec_t wall)
 	return MIN(bound, s->revision - 1);
 }
 
-static int set_meta(struct store *s, const char *key, uint64_t value, struct err *err)
+int store_set_number(struct store *s, const char *key, uint64_t value, struct err *err)
 {
 	sqlite3_stmt *st = s->statements[ST_META_SET];
 	store_bind_text(st, 1, key);
@@ -493,5 +495,51 @@ int store_compact(struct store *s, usec_t wall, struct err *err)
 		return r;
 	s->log_size -= MIN((uint64_t)sqlite3_changes(s->db), s->log_size);
 	s->oldest = bound;
-	return set_meta(s, "oldest", bound, err);
+	return store_set_number(s, "oldest", bound, err);
+}
+
+int store_get_number(struct store *s, const char *key, uint64_t *ret, struct err *err)
+{
+	sqlite3_stmt *st = s->statements[ST_META_GET];
+	store_bind_text(st, 1, key);
+	int r = sqlite3_step(st);
+	if (r == SQLITE_ROW)
+		*ret = (uint64_t)sqlite3_column_int64(st, 0);
+	sqlite3_reset(st);
+	if (r != SQLITE_ROW && r != SQLITE_DONE)
+		return store_fail(s, err, "cannot read");
+	return r == SQLITE_ROW;
+}
+
+/* --- copies ------------------------------------------------------------------------------------
+ */
+
+static int sync_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+int store_copy(struct store *s, const char *path, struct err *err)
+{
+	sqlite3_stmt *st = NULL;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_set_errno(err, errno, "cannot replace %s", path);
+	int r = sqlite3_prepare_v2(s->db, "VACUUM INTO ?1", -1, &st, NULL);
+	if (r == SQLITE_OK) {
+		store_bind_text(st, 1, path);
+		r = sqlite3_step(st);
+	}
+	if (r != SQLITE_DONE)
+		store_fail(s, err, "cannot copy");
+	sqlite3_finalize(st);
+	if (r != SQLITE_DONE) {
+		unlink(path);
+		return -EIO;
+	}
+	r = sync_file(path);
+	return r < 0 ? err_set_errno(err, r, "cannot store %s", path) : 0;
 }

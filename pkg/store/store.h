@@ -83,6 +83,20 @@ uint64_t store_oldest(const struct store *s);
 /* The number that the next store_put or store_delete must carry. */
 uint64_t store_next_revision(const struct store *s);
 
+/* --- numbers that belong to the file as a whole; others keep theirs ----------------------------
+ */
+
+/* 1 when found, 0 when not. */
+int store_get_number(struct store *s, const char *key, uint64_t *ret, struct err *err);
+int store_set_number(struct store *s, const char *key, uint64_t value, struct err *err);
+
+/* --- copies ------------------------------------------------------------------------------------
+ */
+
+/* A whole, consistent store in a file of its own, on disk when it returns. What is there is
+ * replaced. Not in a transaction. */
+int store_copy(struct store *s, const char *path, struct err *err);
+
 /* --- objects --------------------------------------------------------------------------------- */
 
 /* 1 when found, 0 when not. `ret` is valid until the next store_get of any kind, or a change. */

@@ -36,14 +36,17 @@ enum {
 enum conn_state {
 	CONN_IDLE,    /* between requests */
 	CONN_HEAD,    /* a head is coming in (and TLS before it) */
+	CONN_ASKING,  /* may its body come? before_body is asked */
 	CONN_BODY,    /* its body */
 	CONN_HANDLER, /* the handler has it */
 	CONN_SENDING, /* an answer is going out */
 	CONN_STREAM,  /* an answer without end */
 	CONN_LINGER,  /* all said; waiting for the peer to close, so that no RST eats the answer */
+	CONN_DROPPED, /* given up in favour of others; about to be closed */
 };
 
 #define BIT(state) (1u << (state))
+#define ENDS	   BIT(CONN_DROPPED) /* may come at any time */
 
 static const struct {
 	const char *name;
@@ -52,26 +55,34 @@ static const struct {
 	bool on_progress; /* bytes restart the timer */
 	int status;	  /* answered at timeout; 0: just close */
 } states[] = {
-	[CONN_IDLE] = { "idle", BIT(CONN_HEAD) | BIT(CONN_LINGER), 120 * USEC_PER_SEC, false, 0 },
-	[CONN_HEAD] = { "head", BIT(CONN_BODY) | BIT(CONN_SENDING), 30 * USEC_PER_SEC, false, 408 },
-	[CONN_BODY] = { "body", BIT(CONN_HANDLER) | BIT(CONN_SENDING), 30 * USEC_PER_SEC, true,
-			408 },
-	[CONN_HANDLER] = { "handler", BIT(CONN_SENDING) | BIT(CONN_STREAM), 0, false, 0 },
-	[CONN_SENDING] = { "sending", BIT(CONN_IDLE) | BIT(CONN_LINGER), 60 * USEC_PER_SEC, true,
-			   0 },
-	[CONN_STREAM] = { "stream", BIT(CONN_SENDING), 0, false, 0 },
-	[CONN_LINGER] = { "linger", 0, 2 * USEC_PER_SEC, false, 0 },
+	[CONN_IDLE] = { "idle", BIT(CONN_HEAD) | ENDS, 120 * USEC_PER_SEC, false, 0 },
+	[CONN_HEAD] = { "head", BIT(CONN_ASKING) | BIT(CONN_BODY) | BIT(CONN_SENDING) | ENDS,
+			30 * USEC_PER_SEC, false, 408 },
+	[CONN_ASKING] = { "asking", BIT(CONN_BODY) | BIT(CONN_SENDING) | ENDS, 0, false, 0 },
+	[CONN_BODY] = { "body", BIT(CONN_HANDLER) | BIT(CONN_SENDING) | ENDS, 30 * USEC_PER_SEC,
+			true, 408 },
+	[CONN_HANDLER] = { "handler", BIT(CONN_SENDING) | BIT(CONN_STREAM) | ENDS, 0, false, 0 },
+	[CONN_SENDING] = { "sending", BIT(CONN_IDLE) | BIT(CONN_LINGER) | ENDS, 60 * USEC_PER_SEC,
+			   true, 0 },
+	[CONN_STREAM] = { "stream", BIT(CONN_SENDING) | ENDS, 0, false, 0 },
+	[CONN_LINGER] = { "linger", ENDS, 2 * USEC_PER_SEC, false, 0 },
+	[CONN_DROPPED] = { "dropped", 0, 2 * USEC_PER_SEC, false, 0 },
 };
 
 struct conn {
 	struct list link; /* of its server */
+	struct member member;
 	struct web_server *server;
 	struct lws *wsi; /* NULL until lws has adopted it */
 	enum conn_state state;
 	struct strbuf in;
-	size_t scanned;	 /* of `in`, for the end of a head */
-	bool paused;	 /* reading is off */
-	bool discarding; /* what comes in is of no interest any more */
+	size_t scanned;			/* of `in`, for the end of a head */
+	bool paused;			/* reading is off */
+	bool discarding;		/* what comes in is of no interest any more */
+	bool said;			/* a byte at least */
+	char *owner;			/* who it is known as; NULL: its address */
+	size_t queued;			/* bytes of `out` that are not sent */
+	char address[INET6_ADDRSTRLEN]; /* of its party, until it is known */
 	struct web_request *request;
 	struct chunk *out, **out_end; /* first in, first out */
 	int file;		      /* sent after `out`; -1: none */
@@ -99,6 +110,17 @@ static void format_peer(const struct sockaddr_storage *peer, char *out, size_t s
 		inet_ntop(AF_INET6, &v6->sin6_addr, out, (socklen_t)size);
 }
 
+/* Whoever has one address of a /64 can have all of it. */
+void conn_address(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN])
+{
+	struct sockaddr_storage net = *peer;
+	struct sockaddr_in6 *v6 = (void *)&net;
+	if (net.ss_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) &&
+	    !IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr))
+		memset(&v6->sin6_addr.s6_addr[8], 0, 8);
+	format_peer(&net, out, INET6_ADDRSTRLEN);
+}
+
 struct conn *conn_new(struct web_server *s, const struct sockaddr_storage *peer)
 {
 	struct conn *c = xcalloc(1, sizeof(*c));
@@ -107,15 +129,38 @@ struct conn *conn_new(struct web_server *s, const struct sockaddr_storage *peer)
 	c->file = -1;
 	c->out_end = &c->out;
 	format_peer(peer, c->peer, sizeof(c->peer));
+	conn_address(peer, c->address);
 	list_append(&s->conns, &c->link);
-	s->conn_count++;
-	s->web->conns++;
+	party_enter(s, &c->member, c->address);
 	return c;
+}
+
+/* TLS comes before the callback that tells of it. */
+void conn_adopted(struct conn *c, struct lws *wsi)
+{
+	c->wsi = wsi;
 }
 
 struct conn *conn_of(struct list *link)
 {
 	return list_entry(link, struct conn, link);
+}
+
+struct member *conn_member(struct list *link)
+{
+	return &conn_of(link)->member;
+}
+
+static void count_output(struct conn *c)
+{
+	party_count(c->server, &c->member, POOL_QUEUED, c->queued);
+}
+
+/* Once its handler has it, a body does not change any more. */
+static void count_input(struct conn *c)
+{
+	party_count(c->server, &c->member, POOL_HELD,
+		    c->in.len + (c->request ? c->request->body.len : 0));
 }
 
 struct chunk *chunk_new(size_t len)
@@ -129,6 +174,7 @@ static void drop_first_chunk(struct conn *c)
 {
 	struct chunk *k = c->out;
 	c->out = k->next;
+	c->queued -= k->len - k->sent;
 	if (!c->out)
 		c->out_end = &c->out;
 	free(k);
@@ -138,6 +184,7 @@ static void drop_output(struct conn *c)
 {
 	while (c->out)
 		drop_first_chunk(c);
+	count_output(c);
 	if (c->file >= 0)
 		close(c->file);
 	c->file = -1;
@@ -151,7 +198,7 @@ static void drop_request(struct conn *c)
 	if (!r)
 		return;
 	r->conn = NULL;
-	c->server->web->bodies -= r->body.len;
+	count_input(c);
 	if (r->streaming)
 		request_stream_closed(r);
 	web_request_unref(r);
@@ -162,10 +209,10 @@ static void conn_free(struct conn *c)
 	drop_output(c);
 	drop_request(c);
 	list_unlink(&c->link);
-	c->server->conn_count--;
-	c->server->web->conns--;
+	party_leave(c->server, &c->member);
 	strbuf_done(&c->in);
 	free(c->certificate);
+	free(c->owner);
 	free(c);
 }
 
@@ -210,17 +257,43 @@ void conn_cut(struct conn *c)
 	lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 }
 
-bool conn_evict(struct web_server *s)
+unsigned conn_rank(const struct member *m)
 {
-	list_for_each(l, &s->conns) {
-		struct conn *c = conn_of(l);
-		if (c->state == CONN_IDLE) {
-			conn_enter(c, CONN_LINGER); /* chosen once */
-			lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
-			return true;
-		}
+	const struct conn *c = container_of(m, const struct conn, member);
+	switch (c->state) {
+	case CONN_HEAD:
+		return c->said ? CONN_RANK_HEAD : CONN_RANK_SILENT;
+	case CONN_IDLE:
+	case CONN_LINGER:
+	case CONN_DROPPED:
+		return CONN_RANK_IDLE;
+	case CONN_ASKING:
+	case CONN_BODY:
+		return CONN_RANK_BODY;
+	case CONN_SENDING:
+		return CONN_RANK_SENDING;
+	case CONN_HANDLER:
+		return CONN_RANK_HANDLER;
+	case CONN_STREAM:
+		return CONN_RANK_STREAM;
 	}
-	return false;
+	return CONN_RANK_MAX;
+}
+
+/* Not closed at once: the callback that needs the room may be of lws's walk through its sockets. */
+void conn_drop(struct member *m)
+{
+	struct conn *c = container_of(m, struct conn, member);
+	log_paced(&c->server->web->dropped, loop_now(c->server->routes[0].loop), LOG_WARN,
+		  "connections dropped: others need the room", "server", c->server->name, "of",
+		  party_name(m), "state", states[c->state].name);
+	drop_output(c);
+	drop_request(c);
+	strbuf_done(&c->in);
+	c->discarding = true;
+	party_leave(c->server, m);
+	conn_enter(c, CONN_DROPPED);
+	lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -238,13 +311,18 @@ static void queue(struct conn *c, struct chunk *k)
 {
 	*c->out_end = k;
 	c->out_end = &k->next;
+	c->queued += k->len;
+	count_output(c);
 	lws_callback_on_writable(c->wsi);
 }
 
 /* Answers on our own account. What follows on the connection cannot be trusted to be a request. */
 static void refuse(struct conn *c, int status)
 {
-	const struct web_reply_head head = { .status = status, .content_type = "text/plain" };
+	static const char *const later[] = { "Retry-After: 1", NULL };
+	const struct web_reply_head head = { .status = status,
+					     .content_type = "text/plain",
+					     .headers = status == 503 ? later : NULL };
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
 	const char *reason = reply_reason(status);
 	bool bodiless = c->request && request_is_head(c->request);
@@ -291,6 +369,7 @@ static void identify_peer(struct conn *c, struct web_request *r)
 		c->certificate = tls_peer_certificate(c->wsi);
 	c->asked_certificate = true;
 	r->peer_certificate = xstrdup(c->certificate);
+	r->owner = xstrdup(c->owner);
 	memcpy(r->peer, c->peer, sizeof(r->peer));
 }
 
@@ -335,46 +414,55 @@ static bool read_head(struct conn *c)
 	}
 	r->route = *route;
 	identify_peer(c, r);
-	expect_body(c);
+	bool large = r->head.chunked || r->head.content_length > WEB_BODY_UNASKED;
+	if (large && route->before_body) {
+		conn_enter(c, CONN_ASKING);
+		request_ask(web_request_ref(r));
+	} else {
+		expect_body(c);
+	}
 	return true;
 }
 
-/* What `in` holds of the body goes there; a status when it must not. */
-static int take_part(struct conn *c, bool *ret_whole)
+/* What `in` holds of the body goes there. */
+static void take_part(struct conn *c, bool *ret_whole)
 {
 	struct web_request *r = c->request;
 	size_t missing = (size_t)r->head.content_length - r->body.len;
 	size_t n = MIN(missing, c->in.len);
-	struct web *w = c->server->web;
-	if (n > w->bodies_max - w->bodies)
-		return 503;
-	w->bodies += n;
 	strbuf_add(&r->body, c->in.data, n);
 	strbuf_consume(&c->in, n);
 	*ret_whole = n == missing;
-	return 0;
 }
 
-/* How much of it is body shows only when it is decoded: the common limit is passed by one piece of
- * input at most, until the refusal gives it back. */
+/* A status when it must not. */
 static int take_chunks(struct conn *c, bool *ret_whole)
 {
 	struct web_request *r = c->request;
-	struct web *w = c->server->web;
-	size_t before = r->body.len, used = 0;
+	size_t used = 0;
 	int status = chunked_decode(&r->chunks, c->in.data, c->in.len, r->route.max_body_bytes,
 				    &r->body, &used);
-	w->bodies += r->body.len - before;
 	strbuf_consume(&c->in, used);
 	*ret_whole = r->chunks.state == CHUNKED_DONE;
-	return status ? status : w->bodies > w->bodies_max ? 503 : 0;
+	return status;
+}
+
+/* The limits are passed by one piece of input at most, until the refusal gives it back. */
+static int take_body(struct conn *c, bool *ret_whole)
+{
+	int status = 0;
+	if (c->request->head.chunked)
+		status = take_chunks(c, ret_whole);
+	else
+		take_part(c, ret_whole);
+	count_input(c);
+	return status ? status : party_may_hold(c->server, &c->member, POOL_HELD) ? 0 : 503;
 }
 
 static bool read_body(struct conn *c)
 {
-	struct web_request *r = c->request;
 	bool whole = false, came = c->in.len > 0;
-	int status = r->head.chunked ? take_chunks(c, &whole) : take_part(c, &whole);
+	int status = take_body(c, &whole);
 	if (status) {
 		refuse(c, status);
 		return true;
@@ -384,7 +472,7 @@ static bool read_body(struct conn *c)
 	if (!whole)
 		return false;
 	conn_enter(c, CONN_HANDLER);
-	request_dispatch(web_request_ref(r));
+	request_dispatch(web_request_ref(c->request));
 	return true;
 }
 
@@ -405,26 +493,34 @@ static void advance(struct conn *c)
 		case CONN_BODY:
 			more = read_body(c);
 			break;
+		case CONN_ASKING:
 		case CONN_HANDLER:
 		case CONN_SENDING:
 		case CONN_STREAM:
 		case CONN_LINGER:
+		case CONN_DROPPED:
 			more = false;
 			break;
 		}
 	}
 	if (c->in.len == 0)
 		strbuf_done(&c->in); /* idle connections hold no buffer */
+	count_input(c);
 	update_reading(c);
 }
 
 static void on_bytes(struct conn *c, const void *data, size_t len)
 {
+	if (c->state == CONN_DROPPED)
+		return;
 	lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0); /* lws's own, for the handshake */
 	if (c->discarding)
 		return;
+	c->said = true;
 	strbuf_add(&c->in, data, len);
 	advance(c);
+	if (c->state == CONN_HEAD && !party_may_hold(c->server, &c->member, POOL_HELD))
+		refuse(c, 503);
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -441,6 +537,7 @@ static size_t gather(struct conn *c)
 		memcpy(buffer + n, k->data + k->sent, part);
 		n += part;
 		k->sent += part;
+		c->queued -= part;
 		if (k->counted) {
 			atomic_fetch_sub(&c->request->queued, part);
 			request_stream_taken(c->request);
@@ -449,6 +546,7 @@ static size_t gather(struct conn *c)
 			break;
 		drop_first_chunk(c);
 	}
+	count_output(c);
 	return n;
 }
 
@@ -528,6 +626,8 @@ static void answer_sent(struct conn *c)
 
 static int on_writable(struct conn *c)
 {
+	if (c->state == CONN_DROPPED)
+		return -1;
 	for (int i = 0; i < PIECES && !lws_partial_buffered(c->wsi); i++) {
 		int r = write_piece(c);
 		if (r < 0)
@@ -589,18 +689,39 @@ int conn_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, vo
 static void mail_free(struct mail *m)
 {
 	free(m->chunk);
+	free(m->owner);
 	if (m->fd >= 0)
 		close(m->fd);
 	web_request_unref(m->request);
 	free(m);
 }
 
+static bool may_queue(struct conn *c, size_t more)
+{
+	party_count(c->server, &c->member, POOL_QUEUED, c->queued + more);
+	bool may = party_may_hold(c->server, &c->member, POOL_QUEUED);
+	count_output(c);
+	return may;
+}
+
+/* Instead of its body. */
+static void answer_early(struct conn *c)
+{
+	c->close_after = c->discarding = true;
+	strbuf_done(&c->in);
+	count_input(c);
+}
+
 void conn_deliver_reply(struct mail *m)
 {
 	struct conn *c = m->request->conn;
-	if (c) {
-		conn_enter(c, CONN_SENDING);
+	if (c && !may_queue(c, m->chunk->len)) {
+		refuse(c, 503);
+	} else if (c) {
 		c->close_after = !m->keep_alive;
+		if (c->state == CONN_ASKING)
+			answer_early(c);
+		conn_enter(c, CONN_SENDING);
 		c->file = m->fd;
 		c->file_at = m->offset;
 		c->file_left = m->length;
@@ -632,8 +753,39 @@ void conn_deliver_stream(struct mail *m)
 void conn_deliver_data(struct mail *m)
 {
 	struct web_request *r = m->request;
-	if (r->conn && r->streaming && r->conn->state == CONN_STREAM)
+	bool wanted = r->conn && r->streaming && r->conn->state == CONN_STREAM;
+	if (wanted && !may_queue(r->conn, m->chunk->len))
+		conn_drop(&r->conn->member);
+	else if (wanted)
 		queue(r->conn, TAKE_PTR(m->chunk));
+	mail_free(m);
+}
+
+static void take_owner(struct conn *c, struct mail *m)
+{
+	free(c->owner);
+	c->owner = TAKE_PTR(m->owner);
+	/* No address begins so. */
+	_cleanup_(freep) char *name = c->owner ? xasprintf("=%s", c->owner) : NULL;
+	party_enter(c->server, &c->member, name ? name : c->address);
+}
+
+void conn_deliver_owner(struct mail *m)
+{
+	struct conn *c = m->request->conn;
+	if (c)
+		take_owner(c, m);
+	mail_free(m);
+}
+
+void conn_deliver_go_on(struct mail *m)
+{
+	struct conn *c = m->request->conn;
+	if (c) {
+		take_owner(c, m);
+		expect_body(c);
+		advance(c);
+	}
 	mail_free(m);
 }
 

@@ -2,6 +2,7 @@
 /* What the files of pkg/web share.
  *
  *   web.c      the service thread, its mailbox, servers and their listening sockets
+ *   party.c    who holds how much of what all share
  *   conn.c     one connection: reading requests, writing answers (service thread)
  *   request.c  the handler's view of a request: accessors and answers (any thread)
  *   reply.c    heads of answers as text
@@ -18,9 +19,12 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "web/chunked.h"
 #include "web/http1.h"
+#include "web/party.h"
 #include "web/web.h"
 
 struct conn;
@@ -39,6 +43,7 @@ struct mail {
 	void (*deliver)(struct mail *m);
 	struct web_request *request; /* one reference; NULL for calls */
 	struct chunk *chunk;
+	char *owner; /* of web_known_as and web_take_body */
 	bool keep_alive;
 	int fd; /* -1: none */
 	uint64_t offset, length;
@@ -78,7 +83,9 @@ struct web_request {
 	struct strbuf body;
 	char peer[INET6_ADDRSTRLEN];
 	char *peer_certificate;
+	char *owner; /* as which the connection was known when the head came; NULL: its address */
 
+	bool asking; /* the route's loop: before_body has not decided yet */
 	atomic_bool answered;
 	bool chunked;	      /* set by the answering thread, before its mail */
 	atomic_size_t queued; /* bytes of the stream that no socket has taken yet */
@@ -97,6 +104,8 @@ struct web_request *request_new(struct mailbox *box, const char *head, size_t le
 bool request_is_head(const struct web_request *r);
 /* Posts the handler; takes over one reference. */
 void request_dispatch(struct web_request *r);
+/* Posts before_body; likewise. */
+void request_ask(struct web_request *r);
 /* Bytes of the stream were taken. Any thread. */
 void request_stream_taken(struct web_request *r);
 /* Posts `closed`, once, and drops the handler's reference after it. Service thread. */
@@ -126,8 +135,9 @@ struct web {
 	struct lws_context *context;
 	pthread_t thread;
 	struct list servers;
-	size_t conns, conns_max;   /* of all servers */
-	size_t bodies, bodies_max; /* bytes of requests that are not answered yet */
+	size_t conns, conns_max; /* of all servers */
+	struct pool pools[_POOL_MAX];
+	struct log_pace dropped;
 	bool quit;
 	unsigned char buffer[LWS_PRE + WEB_PIECE];
 };
@@ -146,16 +156,36 @@ struct web_server {
 	size_t route_count;
 	size_t conns_max;
 	size_t conn_count;
+	unsigned share_percent;
+	struct map parties; /* name → struct party */
+	struct log_pace refused;
 	struct list conns; /* longest idle first */
 	bool tls, chunked;
 	SSL_CTX *tls_context;	       /* lws's; NULL: plain HTTP */
 	struct tls_identity *identity; /* NULL: the one that it was opened with */
 };
 
+/* What is lost with a connection; party.c drops the least. */
+enum conn_rank {
+	CONN_RANK_SILENT, /* has never said a byte */
+	CONN_RANK_IDLE,
+	CONN_RANK_HEAD,
+	CONN_RANK_BODY,
+	CONN_RANK_SENDING,
+	CONN_RANK_HANDLER,
+	CONN_RANK_STREAM,
+	CONN_RANK_MAX = CONN_RANK_STREAM,
+};
+
+/* The name of its address's party. */
+void conn_address(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN]);
 struct conn *conn_new(struct web_server *s, const struct sockaddr_storage *peer);
+void conn_adopted(struct conn *c, struct lws *wsi);
 struct conn *conn_of(struct list *link);
-/* Closes what has waited longest for its next request; false when all are busy. */
-bool conn_evict(struct web_server *s);
+struct member *conn_member(struct list *link);
+unsigned conn_rank(const struct member *m);
+/* Gives back all that it holds at once, and closes it soon. */
+void conn_drop(struct member *m);
 void conn_cut(struct conn *c); /* not from a callback of its own */
 /* Divides all timeouts, for tests. any thread */
 void conn_set_haste(unsigned divisor);
@@ -166,6 +196,8 @@ void conn_deliver_stream(struct mail *m);
 void conn_deliver_data(struct mail *m);
 void conn_deliver_end(struct mail *m);
 void conn_deliver_cut(struct mail *m);
+void conn_deliver_owner(struct mail *m);
+void conn_deliver_go_on(struct mail *m);
 
 /* --- TLS -------------------------------------------------------------------------------------- */
 

@@ -39,6 +39,7 @@ struct web_request *web_request_unref(struct web_request *r)
 	mailbox_unref(r->box);
 	strbuf_done(&r->body);
 	free(r->peer_certificate);
+	free(r->owner);
 	free(r->text);
 	free(r);
 	return NULL;
@@ -55,6 +56,18 @@ static void run_handler(void *data)
 void request_dispatch(struct web_request *r)
 {
 	loop_post(r->route.loop, run_handler, r);
+}
+
+static void run_before_body(void *data)
+{
+	struct web_request *r = data;
+	r->asking = true;
+	r->route.before_body(r->route.data, r);
+}
+
+void request_ask(struct web_request *r)
+{
+	loop_post(r->route.loop, run_before_body, r);
 }
 
 /* On the route's loop: the handler's last word with the request, whose reference ends here. */
@@ -182,13 +195,32 @@ void web_reply(struct web_request *r, const struct web_reply_head *head, const v
 	/* HEAD has the head that GET would have, its length included (RFC 9110, 9.3.2). */
 	bool bodiless = request_is_head(r) || !reply_has_body(head->status);
 	struct mail *m = mail_new(r, conn_deliver_reply);
-	m->keep_alive = r->head.keep_alive;
+	m->keep_alive = r->head.keep_alive && !r->asking; /* else a body follows */
 	m->chunk = join(&(struct reply_text){ .head = head,
 					      .kind = BODY_SIZED,
 					      .size = len,
 					      .keep_alive = m->keep_alive,
 					      .wall = loop_wall(r->route.loop) },
 			body, bodiless ? 0 : len);
+	mailbox_send(r->box, m);
+	web_request_unref(r);
+}
+
+void web_known_as(struct web_request *r, const char *who)
+{
+	/* Most requests are of the same user as the one before on their connection. */
+	if (streq(r->owner, who))
+		return;
+	struct mail *m = mail_new(r, conn_deliver_owner);
+	m->owner = xstrdup(who);
+	mailbox_send(r->box, m);
+}
+
+void web_take_body(struct web_request *r, const char *who)
+{
+	struct mail *m = mail_new(r, conn_deliver_go_on);
+	r->asking = false;
+	m->owner = xstrdup(who);
 	mailbox_send(r->box, m);
 	web_request_unref(r);
 }

@@ -31,7 +31,8 @@
 
 enum {
 	CONNS_DEFAULT = 1024,
-	BODIES_MAX = 256 << 20,
+	HELD_MAX = 256 << 20,
+	QUEUED_MAX = 256 << 20,
 	BACKLOG = 512,
 	ACCEPTS = 64,	       /* in one callback, for fairness */
 	DEAD_PEER_MS = 120000, /* unacknowledged that long: the peer is gone */
@@ -147,22 +148,28 @@ static void set_options(int fd)
 
 static void adopt(struct web_server *s, int fd, const struct sockaddr_storage *peer)
 {
-	bool full = s->conn_count >= s->conns_max || s->web->conns >= s->web->conns_max;
-	if (full && !conn_evict(s)) {
-		log_warn("connection refused: too many are open", "server", s->name);
+	char address[INET6_ADDRSTRLEN];
+	conn_address(peer, address);
+	if (!party_admits(s, address)) {
+		log_paced(&s->refused, loop_now(s->routes[0].loop), LOG_WARN,
+			  "connection refused: too many are open", "server", s->name, "source",
+			  address);
 		close(fd);
 		return;
 	}
+	struct conn *c = conn_new(s, peer);
 	set_options(fd);
 	lws_adopt_desc_t desc = {
 		.vh = s->vhost,
 		.type = LWS_ADOPT_SOCKET | (s->tls ? LWS_ADOPT_ALLOW_SSL : 0),
 		.fd.sockfd = fd,
 		.vh_prot_name = "connection",
-		.opaque = conn_new(s, peer),
+		.opaque = c,
 	};
 	/* On failure lws has closed fd and told the connection so. */
-	lws_adopt_descriptor_vhost_via_info(&desc);
+	struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&desc);
+	if (wsi)
+		conn_adopted(c, wsi);
 }
 
 static void accept_all(struct web_server *s, struct lws *wsi)
@@ -378,7 +385,8 @@ int web_new(struct web **ret, struct err *err)
 	struct web *w = xcalloc(1, sizeof(*w));
 	list_init(&w->servers);
 	w->context = context;
-	w->bodies_max = BODIES_MAX;
+	w->pools[POOL_HELD].max = HELD_MAX;
+	w->pools[POOL_QUEUED].max = QUEUED_MAX;
 	w->conns_max = fds - 16; /* listeners and lws's pipe */
 	w->box = mailbox_new(context);
 	int r = start_thread(w, err);
@@ -539,6 +547,7 @@ static void server_free(struct web_server *s)
 		free((char *)s->routes[i].prefix);
 	if (s->path)
 		unlink(s->path);
+	map_done(&s->parties);
 	free(s->routes);
 	free(s->path);
 	free(s->name);
@@ -575,6 +584,7 @@ int web_server_open(struct web *w, const struct web_server_options *options,
 	s->tls = options->cert != NULL;
 	s->chunked = options->chunked;
 	s->conns_max = options->max_connections ? options->max_connections : CONNS_DEFAULT;
+	s->share_percent = options->share_percent;
 	list_init(&s->conns);
 	list_init(&s->link);
 	copy_routes(s, options->routes);

@@ -43,6 +43,16 @@ char *web_query_param(const struct web_request *r, const char *name);
 struct web_request *web_request_ref(struct web_request *r);
 struct web_request *web_request_unref(struct web_request *r);
 
+/* --- who it is: any thread, before the answer ------------------------------------------------- */
+
+enum { WEB_BODY_UNASKED = 64 << 10 };
+
+/* What the connection holds counts as that user's or agent's share from now on, and no more as its
+ * address's; NULL: as its address's again. See web_server_options.share_percent. */
+void web_known_as(struct web_request *r, const char *who);
+/* The answer to before_body: the body may come, and the route's handler is called with it. */
+void web_take_body(struct web_request *r, const char *who);
+
 /* --- answers: exactly one of reply, reply_file and stream per request; any thread ------------- */
 
 struct web_reply_head {
@@ -83,6 +93,10 @@ struct web_route {
 	void *data;
 	size_t max_body_bytes;	/* 413 above */
 	size_t max_queue_bytes; /* of a stream; 0: 16 MiB */
+	/* Optional. Called on the loop when the head of a request with a body of more than
+	 * WEB_BODY_UNASKED bytes, or in chunks, is there and before the body is read: looks who it
+	 * is, and calls web_take_body, or answers. */
+	web_handler_fn before_body;
 };
 
 /* The oldest version that a listener speaks. */
@@ -102,6 +116,10 @@ struct web_server_options {
 	enum web_tls tls_min;
 	const struct web_route *routes; /* ended by prefix NULL; copied */
 	unsigned max_connections;	/* 0: 1024 */
+	/* How much of the connections, of the memory for what came in, and of that for what waits
+	 * to be sent one address, user or agent may have when three quarters are in use; 0: 12.
+	 * 100: no limit but the whole. The /64 of an IPv6 address counts as one. */
+	unsigned share_percent;
 	bool chunked; /* bodies may come in chunks: clients of an API stream files */
 	int bound;    /* of web_bind(); 0: none. Taken, also on failure */
 };

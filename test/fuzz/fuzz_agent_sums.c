@@ -14,6 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct disk_sum_spec spec = { .checksum = "http://h/SUMS", .allow_md5 = true };
 	struct disk_sum sum;
 	(void)disk_sum_resolve(&spec, text, "image.raw", &sum, NULL);
+	const struct disk_sum_spec typed = { .os_hash_algo = "sha512",
+					     .os_hash_value = "https://h/S" };
+	(void)disk_sum_resolve(&typed, text, "image.raw", &sum, NULL);
 	const struct disk_sum_spec literal = { .checksum = text };
 	(void)disk_sum_resolve(&literal, NULL, "image.raw", &sum, NULL);
 	free(disk_url_name(text));

@@ -173,8 +173,8 @@ class Case:
         self.runs()
         return status
 
-    def deleted(self):
-        self.site.kubectl("delete", "bmh", "node-1", deadline=240)
+    def deleted(self, deadline=240):
+        self.site.kubectl("delete", "bmh", "node-1", f"--timeout={deadline}s", deadline=deadline + 10)
         check(not self.server.powered(), "the server is still on after its host was deleted")
         left = self.site.kubectl("get", "hostrecords,hardwaredata", "-o", "name").strip()
         check(left == "", "left behind:", left)

@@ -284,7 +284,7 @@ def ramdisk(machine, cmdline, initrds):
         say("ramdisk: no lease")
     configure(lease)
     for _ in range(AGENT_STARTS):
-        status = subprocess.run([machine["agent"], "--root", root], check=False).returncode
+        status = subprocess.run([machine["agent"], "run", "--root", root], check=False).returncode
         if status in (POWER_OFF, REBOOT):
             sys.exit(status)
         say(f"ramdisk: ingot-agent ended with status {status}; starting it again")

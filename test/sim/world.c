@@ -190,7 +190,7 @@ static struct json *last_command(struct machine *m)
 	return last;
 }
 
-static bool busy(struct machine *m)
+bool machine_works(struct machine *m)
 {
 	return streq(json_get_string(last_command(m), "command_status"), "RUNNING");
 }
@@ -243,15 +243,46 @@ static void work_ends(void *data)
 	} else if (streq(name, "install_bootloader")) {
 		m->boot_entries++;
 		end_command(m, NULL);
+	} else if (streq(name, "choose_disk")) {
+		json_set_string(json_make_object(last_command(m), "command_result"), "name",
+				"/dev/sda");
+		m->choices++;
+		end_command(m, m->no_disk ? "no disk matches" : NULL);
 	} else {
 		end_command(m, NULL);
 		fake_machine_set_power(m->bmc, BMC_POWER_OFF);
 	}
 }
 
+/* As the stock agent's _validate_image_info (10.2 and 13) does before anything else. */
+static const char *stock_refuses(const struct json *info)
+{
+	const char *id = json_get_string(info, "id"), *sum = json_get_string(info, "checksum");
+	bool algo = json_get(info, "os_hash_algo"), value = json_get(info, "os_hash_value");
+	if (!id || !*id || strchr(id, '/'))
+		return "no file can have its id as name";
+	if (json_count(json_get(info, "urls")) == 0)
+		return "no urls";
+	if (json_get(info, "checksum") && (!sum || !*sum))
+		return "'checksum' must be a non-empty string";
+	if (algo && str_empty(json_get_string(info, "os_hash_algo")))
+		return "'os_hash_algo' must be a non-empty string";
+	if (value && str_empty(json_get_string(info, "os_hash_value")))
+		return "'os_hash_value' must be a non-empty string";
+	if (algo != value)
+		return "half of the pair os_hash_algo and os_hash_value";
+	return algo || sum ? NULL : "no checksum";
+}
+
 static void begin_write(struct machine *m, const struct json *params)
 {
 	const struct json *info = json_get_path(params, "step.args.image_info");
+	const char *refusal = stock_refuses(info);
+	if (refusal)
+		world_break(m->world, "%s: image_info refused by the stock agent: %s", m->mac,
+			    refusal);
+	json_free(m->image_info);
+	m->image_info = json_dup(info);
 	struct strbuf urls = { 0 };
 	json_for_each(url, json_get(info, "urls"))
 		strbuf_addf(&urls, "%s%s", urls.len ? " " : "", json_string(url));
@@ -274,15 +305,16 @@ static const struct {
 	{ "deploy.execute_deploy_step", "execute_deploy_step" },
 	{ "image.install_bootloader", "install_bootloader" },
 	{ "standby.power_off", "power_off" },
+	{ "ingot.choose_disk", "choose_disk" },
 };
 
 static struct json *start_command(struct machine *m, const struct json *body, struct err *err)
 {
 	const char *full = json_get_string(body, "name"), *name = NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (streq(full, known[i].full))
+		if (streq(full, known[i].full) && !(m->stock && streq(full, "ingot.choose_disk")))
 			name = known[i].name;
-	if (!name || busy(m)) {
+	if (!name || machine_works(m)) {
 		err_set_code(err, ERR_BUSY, name ? 409 : 404, "the agent answered %d",
 			     name ? 409 : 404);
 		return NULL;
@@ -291,10 +323,14 @@ static struct json *start_command(struct machine *m, const struct json *body, st
 	json_set_string(c, "id", name);
 	json_set_string(c, "command_name", name);
 	json_set_string(c, "command_status", "RUNNING");
+	if (streq(name, "choose_disk")) {
+		free(m->asked);
+		m->asked = json_to_string(json_get_path(body, "params.node.properties"));
+	}
 	if (streq(name, "execute_deploy_step"))
 		begin_write(m, json_get(body, "params"));
 	else
-		timer_set_in(&m->work, streq(name, "power_off")
+		timer_set_in(&m->work, streq(name, "power_off") || streq(name, "choose_disk")
 					       ? USEC_PER_SEC
 					       : about(m->world, m->world->clean_time));
 	return json_dup(c);
@@ -327,6 +363,36 @@ static struct machine *by_url(struct world *w, const char *url)
 	return NULL;
 }
 
+/* True: answered so. */
+static bool answer_badly(struct agent_call *c)
+{
+	switch (c->world->faults.answer) {
+	case ANSWER_WELL:
+		return false;
+	case ANSWER_ERROR:
+		err_set_code(&c->err, ERR_PROTOCOL, 500, "the agent answered 500");
+		break;
+	case ANSWER_BUSY:
+		if (!c->body)
+			return false;
+		err_set_code(&c->err, ERR_BUSY, 409, "the agent answered 409: Agent is busy");
+		break;
+	case ANSWER_NONSENSE:
+		c->answer = json_new_object();
+		break;
+	case ANSWER_EMPTY:
+		if (c->body)
+			return false;
+		c->answer = json_new_object();
+		json_set(c->answer, "commands", json_new_array());
+		break;
+	case ANSWER_NOT:
+		err_set_code(&c->err, ERR_TIMEOUT, 28, "no answer from %s", c->url);
+		break;
+	}
+	return true;
+}
+
 static void arrive(struct agent_call *c)
 {
 	struct machine *m = by_url(c->world, c->url);
@@ -340,6 +406,9 @@ static void arrive(struct agent_call *c)
 		err_set_code(&c->err, ERR_DENIED, 401, "the agent answered 401");
 		return;
 	}
+	c->world->calls++;
+	if (answer_badly(c))
+		return;
 	if (c->body) {
 		c->answer = start_command(m, c->body, &c->err);
 	} else if (str_has_prefix(c->path, "/v1/commands/")) {
@@ -348,7 +417,8 @@ static void arrive(struct agent_call *c)
 	} else if (c->world->image_size && streq(c->path, "/v1/ingot/progress")) {
 		c->answer = progress(m);
 	} else {
-		err_set_code(&c->err, ERR_NOT_FOUND, 404, "the agent answered 404");
+		int status = c->world->no_progress ? c->world->no_progress : 404;
+		err_set_code(&c->err, ERR_NOT_FOUND, status, "the agent answered %d", status);
 	}
 	if (chance(c->world, c->world->faults.answer_lost)) {
 		c->answer = json_free(c->answer);
@@ -454,7 +524,7 @@ static void on_firmware(void *data)
 
 static void machine_stops(struct machine *m)
 {
-	if (m->writing && busy(m) && m->disk == DISK_HALF)
+	if (m->writing && machine_works(m) && m->disk == DISK_HALF)
 		str_replace(&m->writing, NULL);
 	timer_stop(&m->timer);
 	timer_stop(&m->work);
@@ -533,7 +603,8 @@ void world_done(struct world *w)
 		json_free(m->commands);
 		secret_free(m->token);
 		free(m->mac), free(m->address), free(m->url), free(m->image), free(m->writing),
-			free(m->reads_from), free(m->node_uuid);
+			free(m->reads_from), free(m->node_uuid), free(m->asked),
+			json_free(m->image_info);
 		free(m);
 	}
 	bmc_driver_free(w->driver);

@@ -19,6 +19,15 @@ struct world_faults {
 	unsigned boot_fails;  /* the ramdisk never reports */
 	unsigned write_fails; /* wrong checksum and the like */
 	unsigned agent_dies;  /* the machine hangs in the middle of a write */
+	/* Not chances: how agents that go on with their heartbeats answer all calls. */
+	enum {
+		ANSWER_WELL,
+		ANSWER_ERROR,
+		ANSWER_BUSY,
+		ANSWER_NONSENSE,
+		ANSWER_EMPTY,
+		ANSWER_NOT
+	} answer;
 };
 
 struct world;
@@ -40,12 +49,16 @@ struct machine {
 	enum disk_state disk;
 	char *image; /* checksum of what is on the disk */
 	char *writing;
-	char *reads_from; /* URLs of the last write, with blanks between */
+	char *reads_from;	 /* URLs of the last write, with blanks between */
+	struct json *image_info; /* of the last write, as it came */
 	bool cleaned;
 	/* counted; os_boots: of a written image */
 	usec_t write_began;
 	unsigned progress_asks;
-	unsigned ramdisk_boots, os_boots, writes_begun, writes_done, cleans, boot_entries;
+	unsigned ramdisk_boots, os_boots, writes_begun, writes_done, cleans, boot_entries, choices;
+	char *asked;  /* the node's properties in the last question for the disk */
+	bool stock;   /* the agent is the stock one: it knows no command of Ingot's */
+	bool no_disk; /* none fits the hints */
 };
 
 struct world {
@@ -58,7 +71,9 @@ struct world {
 	struct world_faults faults;
 	void (*on_ramdisk)(struct world *w, struct machine *m); /* a ramdisk starts; may be NULL */
 	usec_t boot_time, write_time, clean_time;
+	unsigned calls;	     /* that arrived at an agent */
 	uint64_t image_size; /* 0: agents know nothing of progress, as Ironic's */
+	int no_progress;     /* the status that they answer then; 0: 404 */
 	char broken[256];    /* the first violation; "" = none */
 };
 
@@ -66,4 +81,6 @@ void world_init(struct world *w, struct loop *loop);
 void world_done(struct world *w);
 /* Number n gets MAC 52:54:00:00:hh:ll, BMC host "10.1.h.l", agent address "10.2.h.l". */
 struct machine *world_add(struct world *w, unsigned n);
+/* Does its agent run a command? */
+bool machine_works(struct machine *m);
 void world_break(struct world *w, const char *fmt, ...) _printf_(2, 3);

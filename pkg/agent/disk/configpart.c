@@ -104,7 +104,7 @@ int disk_configdrive_load(const char *value, const struct disk_fetch_options *fe
 {
 	void *data = NULL;
 	size_t len = 0;
-	bool url = str_has_prefix(value, "http://") || str_has_prefix(value, "https://");
+	bool url = str_is_http_url(value);
 	int r = url ? from_url(value, fetch, &data, &len, err)
 		    : from_text(value, strlen(value), &data, &len, err);
 	if (r < 0)

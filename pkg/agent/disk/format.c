@@ -149,7 +149,7 @@ int disk_format_choose(const char *declared, const char *const *permitted, const
 
 int disk_url_check(const char *url, struct err *err)
 {
-	if (str_has_prefix(url, "http://") || str_has_prefix(url, "https://"))
+	if (str_is_http_url(url))
 		return 0;
 	int scheme = (int)MIN(strcspn(url, ":"), (size_t)16);
 	return err_set(err, ERR_UNSUPPORTED,

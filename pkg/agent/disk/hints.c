@@ -343,13 +343,15 @@ static bool match_text(const struct hint *h, const char *raw)
 	return compare_order(h->op, strcmp(value, h->values[0]));
 }
 
-/* serial and wwn count with every form in which lsblk or udev show them. */
+/* serial and wwn count with every form in which lsblk or udev show them: what is meant is meant by
+ * any of them, and what is excluded is excluded by any. */
 static bool match_any(const struct hint *h, const char *const *values)
 {
-	for (; *values; values++)
-		if (match_text(h, *values))
-			return true;
-	return false;
+	bool excludes = h->op == OP_STR_NE || h->op == OP_NUM_NE;
+	bool matches = excludes && *values;
+	for (; *values && matches == excludes; values++)
+		matches = match_text(h, *values);
+	return matches;
 }
 
 static const char *fact(const struct disk_facts *d, const char *key)
@@ -436,6 +438,67 @@ static int none_fits(const struct json *hints, const struct disk_facts *disks, s
 		asked, list.len ? list.data : "none");
 }
 
+/* Does the hint name one disk, and not a kind of disks? */
+static bool is_identity(const struct json *value)
+{
+	static const char *const identities[] = {
+		"name", "serial",  "wwn", "wwn_with_extension", "wwn_vendor_extension",
+		"hctl", "by_path",
+	};
+	_cleanup_(hint_done) struct hint h = { 0 };
+	bool found = false;
+	if (parse_hint(value, json_key(value), &h, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(identities); i++)
+		found |= streq(json_key(value), identities[i]);
+	return found && (h.op == OP_DEFAULT || h.op == OP_STR_EQ || h.op == OP_NUM_EQ);
+}
+
+/* One disk that is seen twice, by two paths that no multipath device puts together. WWN and serial
+ * number alone are no proof: cheap disks of one batch share the one, volumes of one controller the
+ * other. */
+static bool same_disk(const struct disk_facts *a, const struct disk_facts *b)
+{
+	return a->wwns[0] && streq(a->wwns[0], b->wwns[0]) &&
+	       streq(a->wwn_with_extension, b->wwn_with_extension) && a->serials[0] &&
+	       streq(a->serials[0], b->serials[0]) && a->size == b->size;
+}
+
+static int ambiguous(const struct json *hints, const struct disk_facts *disks, size_t count,
+		     struct err *err)
+{
+	_cleanup_(strbuf_done) struct strbuf list = { 0 };
+	_cleanup_(freep) char *asked = json_to_string(hints);
+	for (size_t i = 0; i < count; i++)
+		if (disk_hints_match(hints, &disks[i]))
+			strbuf_addf(&list, "%s%s (%.1f GiB)", list.len ? ", " : "", disks[i].name,
+				    (double)disks[i].size / GIB);
+	return err_set(
+		err, ERR_INVALID,
+		"the root device hints %.200s match several disks: %.200s; add to rootDeviceHints what only one of them has",
+		asked, list.data);
+}
+
+/* The first disk that matches. Hints that name one disk must not leave a choice: of two that share
+ * a name, either may be the one with the data. */
+static int choose_match(const struct json *hints, const struct disk_facts *disks, size_t count,
+			struct err *err)
+{
+	int first = -ENOENT;
+	bool one = false;
+	json_for_each(value, hints)
+		one |= is_identity(value);
+	for (size_t i = 0; i < count; i++) {
+		if (!disk_hints_match(hints, &disks[i]))
+			continue;
+		if (first < 0)
+			first = (int)i;
+		else if (one && !same_disk(&disks[first], &disks[i]))
+			return ambiguous(hints, disks, count, err);
+	}
+	return first >= 0 ? first : none_fits(hints, disks, count, err);
+}
+
 int disk_hints_choose(const struct json *hints, const struct disk_facts *disks, size_t count,
 		      struct err *err)
 {
@@ -446,8 +509,5 @@ int disk_hints_choose(const struct json *hints, const struct disk_facts *disks, 
 		int best = smallest(disks, count);
 		return best >= 0 ? best : none_fits(hints, disks, count, err);
 	}
-	for (size_t i = 0; i < count; i++)
-		if (disk_hints_match(hints, &disks[i]))
-			return (int)i;
-	return none_fits(hints, disks, count, err);
+	return choose_match(hints, disks, count, err);
 }

@@ -1,6 +1,7 @@
 /* Checksum rules of ironic-python-agent (agent-protocol, section 12): os_hash_* win; a checksum
- * alone has its algorithm by its length; md5 only where the server allows it; a checksum that is a
- * URL is a sums file in one of the styles of coreutils, BSD and Fedora. Pure. */
+ * alone has its algorithm by its length; md5 only where the server allows it; a URL in either place
+ * is a sums file in one of the styles of coreutils, BSD and Fedora. Stricter than it: a declared
+ * algorithm holds for a file of several kinds, too, and not the first line counts. Pure. */
 
 #include "agent/disk/sums.h"
 
@@ -14,20 +15,19 @@
 
 static bool is_url(const char *s)
 {
-	return s && (strncasecmp(s, "http://", 7) == 0 || strncasecmp(s, "https://", 8) == 0 ||
-		     strncasecmp(s, "file://", 7) == 0);
+	return str_is_http_url(s) || (s && strncasecmp(s, "file://", 7) == 0);
 }
 
-static bool has_os_hash(const struct disk_sum_spec *spec)
+/* What is compared: os_hash_value, else checksum. */
+static const char *value_of(const struct disk_sum_spec *spec)
 {
-	return !str_empty(spec->os_hash_algo) && !str_empty(spec->os_hash_value);
+	return str_empty(spec->os_hash_value) ? spec->checksum : spec->os_hash_value;
 }
 
 const char *disk_sum_url(const struct disk_sum_spec *spec)
 {
-	if (has_os_hash(spec))
-		return is_url(spec->os_hash_value) ? spec->os_hash_value : NULL;
-	return is_url(spec->checksum) ? spec->checksum : NULL;
+	const char *value = value_of(spec);
+	return is_url(value) ? value : NULL;
 }
 
 char *disk_url_name(const char *url)
@@ -42,14 +42,22 @@ char *disk_url_name(const char *url)
 /* --- sums files --------------------------------------------------------------------------------
  */
 
-static bool is_digest(const char *s, size_t len)
+/* In the order of their strength: without a declared type the last of them that is there counts. */
+static const enum digest kinds[] = { DIGEST_MD5, DIGEST_SHA256, DIGEST_SHA512 };
+
+/* Which of them a word of that many hex digits is. */
+static bool digest_of(const char *s, size_t len, enum digest *ret)
 {
-	if (len != 32 && len != 64 && len != 128)
-		return false;
 	for (size_t i = 0; i < len; i++)
 		if (!isxdigit((unsigned char)s[i]))
 			return false;
-	return true;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (len != 2 * digest_size(kinds[i]))
+			continue;
+		*ret = kinds[i];
+		return true;
+	}
+	return false;
 }
 
 static size_t word_length(const char *s, const char *end)
@@ -77,93 +85,95 @@ static bool name_equals(const char *s, size_t len, const char *name)
 	return strlen(name) == len && memcmp(s, name, len) == 0;
 }
 
-/* "SHA256 (name) = digest" */
-static char *bsd_line(const char *line, const char *end, const char *name)
+static void keep(struct disk_sums_found *f, enum digest digest, const char *hex)
 {
+	/* The first of each kind. */
+	if (!f->hex[digest])
+		f->hex[digest] = xstrndup(hex, 2 * digest_size(digest));
+}
+
+/* BLAKE2, SM3 and SHA-3 have the lengths of others: the word in front must be the digest's name. */
+static bool is_named(const char *word, size_t len, enum digest digest)
+{
+	const char *name = digest_name(digest);
+	return strlen(name) == len && strncasecmp(word, name, len) == 0;
+}
+
+/* "SHA256 (name) = digest" */
+static void bsd_line(const char *line, const char *end, const char *name,
+		     struct disk_sums_found *ret)
+{
+	enum digest digest;
 	const char *open = memchr(line, '(', (size_t)(end - line));
 	const char *close = open ? memrchr(open, ')', (size_t)(end - open)) : NULL;
 	if (!close || !name_equals(open + 1, (size_t)(close - open - 1), name))
-		return NULL;
+		return;
 	const char *p = skip_blanks(close + 1, end);
 	if (p >= end || *p != '=')
-		return NULL;
+		return;
 	p = skip_blanks(p + 1, end);
 	size_t len = word_length(p, end);
-	return is_digest(p, len) ? xstrndup(p, len) : NULL;
+	if (digest_of(p, len, &digest) && is_named(line, word_length(line, open), digest))
+		keep(ret, digest, p);
 }
 
 /* "digest  name", "digest *name" */
-static char *gnu_line(const char *line, const char *end, const char *name)
+static void gnu_line(const char *line, const char *end, const char *name,
+		     struct disk_sums_found *ret)
 {
+	enum digest digest;
 	size_t len = word_length(line, end);
-	if (!is_digest(line, len))
-		return NULL;
+	if (!digest_of(line, len, &digest))
+		return;
 	const char *p = skip_blanks(line + len, end);
 	if (p < end && *p == '*')
 		p++;
 	while (end > p && isspace((unsigned char)end[-1]))
 		end--;
-	return name_equals(p, (size_t)(end - p), name) ? xstrndup(line, len) : NULL;
+	if (name_equals(p, (size_t)(end - p), name))
+		keep(ret, digest, line);
 }
 
 /* A file that holds nothing but one digest. */
-static char *bare_digest(const char *text)
+static bool bare_digest(const char *text, struct disk_sums_found *ret)
 {
 	const char *end = text + strlen(text);
+	enum digest digest;
 	text = skip_blanks(text, end);
 	size_t len = word_length(text, end);
-	return is_digest(text, len) && skip_blanks(text + len, end) == end ? xstrndup(text, len)
-									   : NULL;
+	if (!digest_of(text, len, &digest) || skip_blanks(text + len, end) != end)
+		return false;
+	keep(ret, digest, text);
+	return true;
 }
 
-char *disk_sums_find(const char *text, const char *name)
+void disk_sums_find(const char *text, const char *name, struct disk_sums_found *ret)
 {
-	char *found = bare_digest(text);
-	while (!found && *text) {
+	*ret = (struct disk_sums_found){ 0 };
+	bool bare = bare_digest(text, ret);
+	while (!bare && *text) {
 		const char *end = text + strcspn(text, "\r\n");
 		const char *line = skip_blanks(text, end);
 		if (line < end && *line != '#') {
-			found = gnu_line(line, end, name);
-			if (!found)
-				found = bsd_line(line, end, name);
+			gnu_line(line, end, name, ret);
+			bsd_line(line, end, name, ret);
 		}
 		text = *end ? end + 1 : end;
 	}
-	return found;
+}
+
+void disk_sums_found_done(struct disk_sums_found *f)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(f->hex); i++)
+		free(f->hex[i]);
+	*f = (struct disk_sums_found){ 0 };
 }
 
 /* --- the whole rule ----------------------------------------------------------------------------
  */
 
-static int by_length(const char *hex, enum digest *ret)
+static int declared_digest(const char *algo, enum digest *ret, struct err *err)
 {
-	switch (strlen(hex)) {
-	case 32:
-		*ret = DIGEST_MD5;
-		return 0;
-	case 64:
-		*ret = DIGEST_SHA256;
-		return 0;
-	case 128:
-		*ret = DIGEST_SHA512;
-		return 0;
-	}
-	return -1;
-}
-
-static int choose_digest(const struct disk_sum_spec *spec, const char *hex, enum digest *ret,
-			 struct err *err)
-{
-	const char *algo = has_os_hash(spec) ? spec->os_hash_algo : NULL;
-	if (!algo) {
-		if (by_length(hex, ret) == 0)
-			return 0;
-		return err_set(
-			err, ERR_INVALID,
-			"the image's checksum has %zu characters: md5, sha256 and sha512 have "
-			"32, 64 and 128",
-			strlen(hex));
-	}
 	_cleanup_(freep) char *lower = xstrdup(algo);
 	for (char *p = lower; *p; p++)
 		*p = (char)tolower((unsigned char)*p);
@@ -175,38 +185,84 @@ static int choose_digest(const struct disk_sum_spec *spec, const char *hex, enum
 	return 0;
 }
 
-static int take_hex(const struct disk_sum_spec *spec, const char *hex, struct disk_sum *ret,
-		    struct err *err)
+static int take_hex(const struct disk_sum_spec *spec, enum digest digest, const char *hex,
+		    struct disk_sum *ret, struct err *err)
 {
-	struct disk_sum sum = { 0 };
-	int r = choose_digest(spec, hex, &sum.digest, err);
-	if (r < 0)
-		return r;
-	if (sum.digest == DIGEST_MD5 && !spec->allow_md5)
+	struct disk_sum sum = { .digest = digest };
+	if (digest == DIGEST_MD5 && !spec->allow_md5)
 		return err_set(err, ERR_DENIED,
 			       "md5 checksums are switched off: use sha256 or sha512");
-	if (strlen(hex) != 2 * digest_size(sum.digest) || !is_digest(hex, strlen(hex)))
-		return err_set(err, ERR_INVALID, "the image's checksum is not a %s in hex digits",
-			       digest_name(sum.digest));
 	for (size_t i = 0; hex[i]; i++)
 		sum.hex[i] = (char)tolower((unsigned char)hex[i]);
 	*ret = sum;
 	return 0;
 }
 
+static int literal(const struct disk_sum_spec *spec, const enum digest *declared, const char *hex,
+		   struct disk_sum *ret, struct err *err)
+{
+	enum digest found;
+	bool digest = digest_of(hex, strlen(hex), &found);
+	if (declared && (!digest || found != *declared))
+		return err_set(err, ERR_INVALID, "the image's checksum is not a %s in hex digits",
+			       digest_name(*declared));
+	if (!digest)
+		return err_set(
+			err, ERR_INVALID,
+			"the image's checksum has %zu characters or is not in hex digits: md5, "
+			"sha256 and sha512 have 32, 64 and 128",
+			strlen(hex));
+	return take_hex(spec, found, hex, ret, err);
+}
+
+/* Only the declared type counts: a digest of another kind for the same name was not meant. */
+static int not_listed(const struct disk_sums_found *f, const enum digest *declared,
+		      const char *name, struct err *err)
+{
+	_cleanup_(strbuf_done) struct strbuf others = { 0 };
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (f->hex[kinds[i]])
+			strbuf_addf(&others, "%s%s", others.len ? " and " : "",
+				    digest_name(kinds[i]));
+	if (others.len == 0)
+		return err_set(err, ERR_NOT_FOUND, "the checksum file has no line for \"%s\"",
+			       name);
+	return err_set(err, ERR_NOT_FOUND,
+		       "the checksum file has no %s for \"%s\", only %s: correct the checksum's "
+		       "type, or leave it out",
+		       digest_name(*declared), name, others.data);
+}
+
+static int from_file(const struct disk_sum_spec *spec, const enum digest *declared,
+		     const char *sums, const char *name, struct disk_sum *ret, struct err *err)
+{
+	_cleanup_(disk_sums_found_done) struct disk_sums_found f;
+	disk_sums_find(sums, name, &f);
+	for (size_t i = ARRAY_SIZE(kinds); i > 0; i--) {
+		enum digest kind = kinds[i - 1];
+		if (f.hex[kind] && (!declared || kind == *declared))
+			return take_hex(spec, kind, f.hex[kind], ret, err);
+	}
+	return not_listed(&f, declared, name, err);
+}
+
 int disk_sum_resolve(const struct disk_sum_spec *spec, const char *sums, const char *name,
 		     struct disk_sum *ret, struct err *err)
 {
-	const char *literal = has_os_hash(spec) ? spec->os_hash_value : spec->checksum;
-	if (str_empty(literal))
+	const char *value = value_of(spec);
+	bool named = !str_empty(spec->os_hash_algo);
+	enum digest declared;
+	if (str_empty(value))
 		return err_set(err, ERR_INVALID,
 			       "the image has no checksum: give checksum, or os_hash_algo and "
 			       "os_hash_value");
-	if (!disk_sum_url(spec))
-		return take_hex(spec, literal, ret, err);
-	_cleanup_(freep) char *hex = disk_sums_find(str_or(sums, ""), name);
-	if (!hex)
-		return err_set(err, ERR_NOT_FOUND, "the checksum file has no line for \"%s\"",
-			       name);
-	return take_hex(spec, hex, ret, err);
+	if (!named && !str_empty(spec->os_hash_value))
+		return err_set(err, ERR_INVALID,
+			       "the image has os_hash_value without os_hash_algo");
+	int r = named ? declared_digest(spec->os_hash_algo, &declared, err) : 0;
+	if (r < 0)
+		return r;
+	const enum digest *type = named ? &declared : NULL;
+	return is_url(value) ? from_file(spec, type, str_or(sums, ""), name, ret, err)
+			     : literal(spec, type, value, ret, err);
 }

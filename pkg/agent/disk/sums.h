@@ -11,10 +11,11 @@ struct disk_sum {
 	char hex[DIGEST_HEX_MAX]; /* lower case */
 };
 
-/* The fields of image_info; any may be NULL. */
+/* The fields of image_info; any may be NULL. A value is in hex, or the URL of a sums file. */
 struct disk_sum_spec {
-	const char *os_hash_algo, *os_hash_value; /* win when both are there */
-	const char *checksum;			  /* hex, or the URL of a sums file */
+	const char *os_hash_algo;  /* holds for `checksum`, too, where os_hash_value is missing */
+	const char *os_hash_value; /* wins over `checksum` */
+	const char *checksum;
 	bool allow_md5;
 };
 
@@ -23,8 +24,14 @@ const char *disk_sum_url(const struct disk_sum_spec *spec);
 /* `sums`: the text behind disk_sum_url(), else NULL; `name`: the image's file name to look for. */
 int disk_sum_resolve(const struct disk_sum_spec *spec, const char *sums, const char *name,
 		     struct disk_sum *ret, struct err *err);
-/* The digest for `name` in the text of a sums file: a bare digest, "digest  name", "digest *name",
- * or "ALGO (name) = digest". New string; NULL when there is none. */
-char *disk_sums_find(const char *text, const char *name);
+/* All digests that a sums file has for one name, by kind; NULL: none. */
+struct disk_sums_found {
+	char *hex[DIGEST_SHA512 + 1];
+};
+
+/* In the text of a sums file: a bare digest, "digest  name", "digest *name", or "ALGO (name) =
+ * digest". */
+void disk_sums_find(const char *text, const char *name, struct disk_sums_found *ret);
+void disk_sums_found_done(struct disk_sums_found *f);
 /* Last part of the URL's path, decoded as little as the sums files do it. New string. */
 char *disk_url_name(const char *url);

@@ -28,15 +28,17 @@ static void cpuinfo_done(struct cpuinfo *c)
 }
 
 /* arm64 says Model and Features where x86 says model name and flags. */
-static void take_line(struct cpuinfo *c, char *line)
+static void take_line(void *data, char *line)
 {
+	struct cpuinfo *c = data;
 	char *colon = strchr(line, ':');
 	if (!colon)
 		return;
 	char *value = colon + 1 + strspn(colon + 1, " \t");
 	for (*colon = '\0'; colon > line && isspace((unsigned char)colon[-1]);)
 		*--colon = '\0';
-	if (streq(line, "processor"))
+	/* s390 says "processor 0: version = …" */
+	if (streq(line, "processor") || str_has_prefix(line, "processor "))
 		c->count++;
 	else if (!c->model && (streq(line, "model name") || streq(line, "Model")))
 		c->model = hw_clean(xstrdup(value));
@@ -44,16 +46,6 @@ static void take_line(struct cpuinfo *c, char *line)
 		c->flags = hw_clean(xstrdup(value));
 	else if (!c->mhz && streq(line, "cpu MHz"))
 		c->mhz = hw_clean(xstrdup(value));
-}
-
-static void read_cpuinfo(const char *root, struct cpuinfo *c)
-{
-	_cleanup_(freep) char *text = hw_read(root, "/proc/cpuinfo");
-	char *save = NULL;
-	if (!text)
-		return;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		take_line(c, line);
 }
 
 static int64_t count_sockets(const char *root)
@@ -103,7 +95,8 @@ struct json *hw_cpu_json(const char *root, const char *machine)
 {
 	_cleanup_(cpuinfo_done) struct cpuinfo c = { 0 };
 	struct json *j = json_new_object();
-	read_cpuinfo(root, &c);
+	/* Of any length: with a thousand processors it has megabytes. */
+	hw_each_line(root, take_line, &c, "/proc/cpuinfo");
 	_cleanup_(freep) char *mhz = frequency(root, &c);
 	json_set(j, "model_name", json_new_string(c.model));
 	json_set_string(j, "frequency", mhz);

@@ -1,6 +1,5 @@
-/* Disks by sysfs: identification pages of SCSI come from the kernel's copies (vpd_pg80, wwid),
- * which it makes for ATA disks as well. by-path names follow systemd's path_id for PCI, ATA, SCSI,
- * SAS, USB, NVMe and virtio. */
+/* Disks by sysfs: which there are, and which of them lsblk would show. What they are is read in
+ * identity.c, where they are in bypath.c. */
 
 #include "agent/hw/disks.h"
 
@@ -9,220 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/hw/identity.h"
 #include "agent/hw/sysfs.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 #define MEDIA_MAX (UINT64_C(4) << 30)
-#define BY_PATH	  "/dev/disk/by-path/"
 
-enum { SECTOR_UNIT = 512, NAA_SHORT = 16, NAA_LONG = 32 };
+enum { SECTOR_UNIT = 512 };
 
-/* --- by-path --------------------------------------------------------------------------------- */
-
-struct place {
-	char *pci, *bus, *bus_compat, *unit; /* parts of the name, in their order */
-};
-
-static void place_done(struct place *p)
-{
-	free(p->pci);
-	free(p->bus);
-	free(p->bus_compat);
-	free(p->unit);
-}
-
-static void set(char **slot, char *value)
-{
-	free(*slot);
-	*slot = value;
-}
-
-static bool is_pci(const char *part)
-{
-	unsigned domain, bus, slot, function;
-	char rest;
-	return sscanf(part, "%4x:%2x:%2x.%1x%c", &domain, &bus, &slot, &function, &rest) == 4;
-}
-
-/* udev counts SCSI hosts from the lowest one of the same parent. */
-static unsigned lowest_host(const char *root, const char *devpath, const char *host)
-{
-	int parent_len = (int)(host - devpath);
-	unsigned lowest = UINT32_MAX, number;
-	struct hw_names names = hw_list(root, "/sys/devices/%.*s", parent_len, devpath);
-	for (size_t i = 0; i < names.count; i++)
-		if (sscanf(names.items[i], "host%u", &number) == 1)
-			lowest = MIN(lowest, number);
-	hw_names_done(&names);
-	return lowest == UINT32_MAX ? 0 : lowest;
-}
-
-static void place_scsi(const char *root, const char *devpath, const char *hctl, struct place *p)
-{
-	unsigned host, bus, target, lun, number;
-	const char *at = strstr(devpath, "/host");
-	if (sscanf(hctl, "%u:%u:%u:%u", &host, &bus, &target, &lun) != 4)
-		return;
-	const char *ata = strstr(devpath, "/ata"), *end_device = strstr(devpath, "/end_device-");
-	if (ata && sscanf(ata, "/ata%u/", &number) == 1) {
-		uint64_t port = number;
-		(void)hw_read_u64(root, &port, "/sys/class/ata_port/ata%u/port_no", number);
-		set(&p->unit, bus ? xasprintf("ata-%llu.%u.0", (unsigned long long)port, bus)
-				  : xasprintf("ata-%llu.%u", (unsigned long long)port, target));
-		set(&p->bus_compat, xasprintf("ata-%llu", (unsigned long long)port));
-		return;
-	}
-	if (end_device) {
-		int len = (int)strcspn(end_device + 1, "/");
-		const char *expander = strstr(devpath, "/expander-");
-		_cleanup_(freep) char *phy = hw_read(
-			root, "/sys/class/sas_device/%.*s/phy_identifier", len, end_device + 1);
-		_cleanup_(freep) char *address =
-			!expander ? NULL
-				  : hw_read(root, "/sys/class/sas_device/%.*s/sas_address",
-					    (int)strcspn(expander + 1, "/"), expander + 1);
-		if (phy && address)
-			set(&p->unit, xasprintf("sas-exp%s-phy%s-lun-%u", address, phy, lun));
-		else if (phy)
-			set(&p->unit, xasprintf("sas-phy%s-lun-%u", phy, lun));
-		return;
-	}
-	host -= at ? MIN(host, lowest_host(root, devpath, at + 1)) : 0;
-	set(&p->unit, xasprintf("scsi-%u:%u:%u:%u", host, bus, target, lun));
-}
-
-/* One part of the path; `rest` begins with it. */
-static void place_part(const char *root, const char *devpath, const char *part, struct place *p)
-{
-	unsigned a, b, c, d;
-	char rest;
-	const char *dash = strchr(part, '-');
-	if (is_pci(part)) {
-		set(&p->pci, xasprintf("pci-%s", part));
-	} else if (dash && strchr(dash, ':') && isdigit((unsigned char)part[0])) {
-		set(&p->bus, xasprintf("usb-0:%s", dash + 1)); /* "1-1.2:1.0", an interface */
-	} else if (sscanf(part, "%u:%u:%u:%u%c", &a, &b, &c, &d, &rest) == 4) {
-		place_scsi(root, devpath, part, p);
-	} else if (sscanf(part, "nvme%un%u%c", &a, &b, &rest) == 2) {
-		uint64_t nsid = b;
-		(void)hw_read_u64(root, &nsid, "/sys/devices/%s/nsid", devpath);
-		set(&p->unit, xasprintf("nvme-%llu", (unsigned long long)nsid));
-	}
-}
-
-/* "pci-…" [-"usb-…"] [-unit] */
-static char *join(const struct place *p, const char *unit)
-{
-	struct strbuf out = { 0 };
-	strbuf_adds(&out, p->pci);
-	if (p->bus)
-		strbuf_addf(&out, "-%s", p->bus);
-	if (unit)
-		strbuf_addf(&out, "-%s", unit);
-	return strbuf_take(&out, NULL);
-}
-
-char *hw_disk_by_path(const char *root, const char *devpath, char **ret_compat)
-{
-	_cleanup_(place_done) struct place p = { 0 };
-	_cleanup_(freep) char *copy = xstrdup(devpath);
-	char *save = NULL;
-	*ret_compat = NULL;
-	for (char *part = strtok_r(copy, "/", &save); part; part = strtok_r(NULL, "/", &save))
-		place_part(root, devpath, part, &p);
-	if (!p.pci)
-		return NULL;
-	if (p.bus_compat)
-		*ret_compat = join(&p, p.bus_compat);
-	return join(&p, p.unit);
-}
-
-/* --- identity -------------------------------------------------------------------------------- */
-
-/* Full model of ATA disks, 40 characters with each pair swapped, from the IDENTIFY data in VPD
- * 0x89. */
-static char *ata_model(const char *root, const char *name)
-{
-	enum { IDENTIFY_AT = 60, MODEL_AT = IDENTIFY_AT + 54, MODEL_LEN = 40 };
-	size_t len = 0;
-	char model[MODEL_LEN + 1] = "";
-	_cleanup_(freep)
-		uint8_t *page = hw_read_bytes(root, &len, "/sys/block/%s/device/vpd_pg89", name);
-	if (!page || len < MODEL_AT + MODEL_LEN)
-		return NULL;
-	for (size_t i = 0; i < MODEL_LEN; i++)
-		model[i] = (char)page[MODEL_AT + (i ^ 1)];
-	size_t n = strlen(model);
-	while (n > 0 && model[n - 1] == ' ')
-		n--;
-	return n > 0 ? hw_clean(xstrndup(model, n)) : NULL;
-}
-
-/* VPD 0x80: four bytes of head, then the serial number with blanks around. */
-static char *scsi_serial(const char *root, const char *name)
-{
-	size_t len = 0;
-	_cleanup_(freep) char *page = (char *)hw_read_bytes(root, &len,
-							    "/sys/block/%s/device/vpd_pg80", name);
-	if (!page || len <= 4)
-		return NULL;
-	char *start = page + 4, *end = page + MIN(len, 4 + (size_t)(uint8_t)page[3]);
-	while (start < end && *start == ' ')
-		start++;
-	while (end > start && (end[-1] == ' ' || end[-1] == '\0'))
-		end--;
-	return end > start ? hw_clean(xstrndup(start, (size_t)(end - start))) : NULL;
-}
-
-static char *read_line(const char *root, const char *name, const char *file)
-{
-	char *text = hw_read(root, "/sys/block/%s/%s", name, file);
-	return text ? hw_clean(text) : NULL;
-}
-
-/* virtio and NVMe have a file; SCSI and ATA have the page. */
-static char *read_serial(const char *root, const char *name)
-{
-	char *serial = read_line(root, name, "serial");
-	if (!serial)
-		serial = read_line(root, name, "device/serial");
-	return serial ? serial : scsi_serial(root, name);
-}
-
-/* "naa.5000…": udev's ID_WWN is the first 64 bits, the vendor's extension the other 64. */
-static void take_wwid(struct hw_disk *d, const char *wwid)
-{
-	if (str_has_prefix(wwid, "eui.") || str_has_prefix(wwid, "nvme.") ||
-	    str_has_prefix(wwid, "uuid.")) {
-		d->wwn = xstrdup(wwid);
-		return;
-	}
-	if (!str_has_prefix(wwid, "naa."))
-		return;
-	const char *hex = wwid + 4;
-	if (strlen(hex) != NAA_SHORT && strlen(hex) != NAA_LONG)
-		return;
-	d->wwn = xasprintf("0x%.16s", hex);
-	d->wwn_with_extension = xasprintf("0x%s", hex);
-	if (strlen(hex) == NAA_LONG)
-		d->wwn_vendor_extension = xasprintf("0x%s", hex + NAA_SHORT);
-}
-
-/* sysfs cuts ATA models at 16 characters: the identify page has all 40. */
-static void read_identity(const char *root, const char *name, struct hw_disk *d)
-{
-	_cleanup_(freep) char *wwid = read_line(root, name, "wwid");
-	if (!wwid)
-		wwid = read_line(root, name, "device/wwid");
-	if (wwid)
-		take_wwid(d, wwid);
-	d->vendor = read_line(root, name, "device/vendor");
-	d->model = streq(d->vendor, "ATA") ? ata_model(root, name) : NULL;
-	if (!d->model)
-		d->model = read_line(root, name, "device/model");
-	d->serial = read_serial(root, name);
-}
+/* --- place ---------------------------------------------------------------------------------------
+ */
 
 /* As lsblk's TRAN. */
 static const char *transport(const char *root, const char *name, const char *devpath)
@@ -252,25 +48,33 @@ static const char *transport(const char *root, const char *name, const char *dev
 	return driver && strstr(driver, "ata") ? "ata" : NULL;
 }
 
-/* Paths are read from the link's text: resolving it would need the real /sys. */
-static void read_place(const char *root, const char *name, struct hw_disk *d)
+static void read_hctl(const char *root, const char *name, struct hw_disk *d)
 {
-	_cleanup_(freep) char *link = hw_link(root, "/sys/block/%s", name);
-	_cleanup_(freep) char *compat = NULL;
 	_cleanup_(freep) char *device = hw_link_name(root, "/sys/block/%s/device", name);
-	unsigned a, b, c, e;
-	const char *devpath = link ? strstr(link, "devices/") : NULL;
-	if (device && sscanf(device, "%u:%u:%u:%u", &a, &b, &c, &e) == 4)
+	unsigned n[4];
+	if (device && sscanf(device, "%u:%u:%u:%u", &n[0], &n[1], &n[2], &n[3]) == 4)
 		d->hctl = TAKE_PTR(device);
-	if (!devpath)
-		return;
-	devpath += strlen("devices/");
-	_cleanup_(freep) char *by_path = hw_disk_by_path(root, devpath, &compat);
-	if (by_path)
-		d->by_path = xasprintf(BY_PATH "%s", by_path);
-	if (compat)
-		d->by_path_compat = xasprintf(BY_PATH "%s", compat);
-	d->tran = transport(root, name, devpath);
+}
+
+/* Which of its names has another disk, too? Such a name says which disk is meant no more than none
+ * would: it is kept, so that a hint with it can be refused with the disks that have it, and never
+ * told. */
+static void find_shared_names(struct hw_disks *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		for (size_t k = 0; k < list->count; k++)
+			for (size_t a = 0; k != i && list->items[i].by_paths.items[a]; a++)
+				for (size_t b = 0; list->items[k].by_paths.items[b]; b++)
+					list->items[i].by_path_shared[a] |= streq(
+						list->items[i].by_paths.items[a],
+						list->items[k].by_paths.items[b]);
+}
+
+static void choose_by_path(struct hw_disk *d)
+{
+	for (size_t i = 0; d->by_paths.items[i] && !d->by_path; i++)
+		if (!d->by_path_shared[i])
+			d->by_path = d->by_paths.items[i];
 }
 
 /* --- which devices --------------------------------------------------------------------------- */
@@ -279,6 +83,13 @@ static bool is_multipath(const char *root, const char *name)
 {
 	_cleanup_(freep) char *uuid = hw_read(root, "/sys/block/%s/dm/uuid", name);
 	return uuid && str_has_prefix(uuid, "mpath-");
+}
+
+/* A path of NVMe's own multipathing, which has no device node: the disk is the other one. */
+static bool is_hidden(const char *root, const char *name)
+{
+	uint64_t hidden = 0;
+	return hw_read_u64(root, &hidden, "/sys/block/%s/hidden", name) && hidden;
 }
 
 /* The device mapper is taken for multipath only: LVM and LUKS volumes are contents. */
@@ -291,6 +102,8 @@ static bool is_disk(const char *root, const char *name)
 		if (str_has_prefix(name, others[i]) &&
 		    isdigit((unsigned char)name[strlen(others[i])]))
 			return false;
+	if (is_hidden(root, name))
+		return false;
 	return !str_has_prefix(name, "dm-") || is_multipath(root, name);
 }
 
@@ -320,8 +133,16 @@ static void read_disk(const char *root, const char *name, struct hw_disk *d)
 	d->read_only = hw_read_u64(root, &flag, "/sys/block/%s/ro", name) && flag;
 	bool removable = hw_read_u64(root, &flag, "/sys/block/%s/removable", name) && flag;
 	d->member = is_member(root, name);
-	read_identity(root, name, d);
-	read_place(root, name, d);
+	read_hctl(root, name, d);
+	/* Paths are read from the link's text: resolving it would need the real /sys. */
+	_cleanup_(freep) char *link = hw_link(root, "/sys/block/%s", name);
+	const char *devpath = link ? strstr(link, "devices/") : NULL;
+	if (devpath) {
+		devpath += strlen("devices/");
+		d->by_paths = hw_path_names(root, devpath);
+		d->tran = transport(root, name, devpath);
+	}
+	hw_identity_read(root, name, devpath, d);
 	d->media = removable && streq(d->tran, "usb") && d->size < MEDIA_MAX;
 }
 
@@ -338,6 +159,9 @@ struct hw_disks hw_disks_read(const char *root)
 		read_disk(root, names.items[i], &list.items[list.count++]);
 	}
 	hw_names_done(&names);
+	find_shared_names(&list);
+	for (size_t i = 0; i < list.count; i++)
+		choose_by_path(&list.items[i]);
 	return list;
 }
 
@@ -345,12 +169,15 @@ void hw_disks_done(struct hw_disks *d)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		struct hw_disk *k = &d->items[i];
-		char *const owned[] = { k->name,	  k->model,   k->vendor,
-					k->serial,	  k->wwn,     k->wwn_with_extension,
-					k->hctl,	  k->by_path, k->wwn_vendor_extension,
-					k->by_path_compat };
+		char *const owned[] = { k->name,   k->model,
+					k->vendor, k->serial,
+					k->wwn,	   k->wwn_with_extension,
+					k->hctl,   k->wwn_vendor_extension };
 		for (size_t n = 0; n < ARRAY_SIZE(owned); n++)
 			free(owned[n]);
+		for (size_t n = 0; n < HW_SERIALS_MAX; n++)
+			free(k->serials[n]);
+		hw_path_names_done(&k->by_paths);
 	}
 	free(d->items);
 	*d = (struct hw_disks){ 0 };
@@ -374,20 +201,20 @@ struct disk_facts hw_disk_facts(const struct hw_disk *d)
 		.name = d->name,
 		.model = d->model,
 		.vendor = d->vendor,
-		.serials = { d->serial },
 		.wwns = { d->wwn },
 		.wwn_with_extension = d->wwn_with_extension,
 		.wwn_vendor_extension = d->wwn_vendor_extension,
 		.hctl = d->hctl,
-		.by_paths = { d->by_path },
 		.tran = d->tran,
 		.size = d->size,
 		.rotational = d->rotational,
 	};
 	if (d->wwn)
 		f.wwns[1] = d->wwn_with_extension;
-	if (d->by_path)
-		f.by_paths[1] = d->by_path_compat;
+	for (size_t i = 0; i < HW_SERIALS_MAX && i < DISK_VALUES_MAX; i++)
+		f.serials[i] = d->serials[i];
+	for (size_t i = 0; i < HW_PATH_NAMES_MAX && i < DISK_VALUES_MAX; i++)
+		f.by_paths[i] = d->by_paths.items[i];
 	return f;
 }
 

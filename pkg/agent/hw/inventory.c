@@ -195,6 +195,13 @@ static struct json *numa_topology(const char *root)
 	return j;
 }
 
+/* "(none)" is the kernel's word for a name that nothing has set. */
+static char *hostname(const char *root)
+{
+	_cleanup_(freep) char *name = hw_read(root, "/proc/sys/kernel/hostname");
+	return name && !streq(name, "(none)") ? hw_clean(TAKE_PTR(name)) : xstrdup("localhost");
+}
+
 /* --- all of it ------------------------------------------------------------------------------- */
 
 struct json *hw_inventory(const struct hw_inventory_options *o)
@@ -202,7 +209,7 @@ struct json *hw_inventory(const struct hw_inventory_options *o)
 	struct json *body = json_new_object();
 	struct json *inventory = json_make_object(body, "inventory");
 	_cleanup_(freep) char *machine = hw_machine();
-	_cleanup_(freep) char *hostname = hw_read(o->root, "/proc/sys/kernel/hostname");
+	_cleanup_(freep) char *name = hostname(o->root);
 	json_set(inventory, "cpu", hw_cpu_json(o->root, machine));
 	json_set(inventory, "memory", hw_memory_json(o->root));
 	add_disks(body, inventory, o->root);
@@ -211,7 +218,7 @@ struct json *hw_inventory(const struct hw_inventory_options *o)
 	struct json *boot = json_make_object(inventory, "boot");
 	json_set_string(boot, "current_boot_mode", hw_boot_mode(o->root));
 	json_set(boot, "pxe_interface", json_new_string(o->bootif));
-	json_set_string(inventory, "hostname", hostname ? hw_clean(hostname) : "localhost");
+	json_set_string(inventory, "hostname", name);
 	/* Last, so that an address that just came is in it. */
 	add_nics(body, inventory, o);
 	if (o->pci_devices)

@@ -81,6 +81,21 @@ char *hw_read(const char *root, const char *fmt, ...)
 	return path_fits ? load_text(path) : NULL;
 }
 
+void hw_each_line(const char *root, void (*fn)(void *data, char *line), void *data, const char *fmt,
+		  ...)
+{
+	PATH_FROM(path, root, fmt);
+	FILE *f = path_fits ? fopen(path, "re") : NULL;
+	_cleanup_(freep) char *line = NULL;
+	size_t cap = 0;
+	while (f && getline(&line, &cap, f) >= 0) {
+		line[strcspn(line, "\n")] = '\0';
+		fn(data, line);
+	}
+	if (f)
+		fclose(f);
+}
+
 bool hw_read_u64(const char *root, uint64_t *ret, const char *fmt, ...)
 {
 	PATH_FROM(path, root, fmt);

@@ -16,6 +16,9 @@ char *hw_read(const char *root, const char *fmt, ...) _printf_(2, 3);
 char *hw_clean(char *text);
 /* Any bytes, at most HW_FILE_MAX; NULL when absent. NUL-terminated beyond its length. */
 uint8_t *hw_read_bytes(const char *root, size_t *ret_len, const char *fmt, ...) _printf_(3, 4);
+/* Calls fn with each line of a file of any length, without its end; the line may be written to. */
+void hw_each_line(const char *root, void (*fn)(void *data, char *line), void *data, const char *fmt,
+		  ...) _printf_(4, 5);
 bool hw_read_u64(const char *root, uint64_t *ret, const char *fmt, ...) _printf_(3, 4);
 /* The most memory that this process ever had resident, in bytes; 0 when the kernel does not say. */
 uint64_t hw_peak_memory(const char *root);

@@ -35,6 +35,12 @@ static const struct {
 	  "{'metadata':{'name':'net','namespace':'metal3'},'spec':{'mode':'trunk','nativeVLAN':1,"
 	  "'allowedVLANs':['10','20-30']}}" },
 	{ "HardwareData", "{'metadata':{'name':'node-1','namespace':'metal3'},'spec':{}}" },
+	{ "HostFirmwareSettings",
+	  "{'metadata':{'name':'node-1','namespace':'metal3'},'spec':{'settings':{}}}" },
+	{ "HostUpdatePolicy", "{'metadata':{'name':'node-1','namespace':'metal3'},'spec':{}}" },
+	{ "HostDeployPolicy", "{'metadata':{'name':'p','namespace':'metal3'},'spec':{}}" },
+	{ "BareMetalSwitch", "{'metadata':{'name':'s','namespace':'metal3'},'spec':{}}" },
+	{ "PreprovisioningImage", "{'metadata':{'name':'node-1','namespace':'metal3'},'spec':{}}" },
 };
 
 /* Quotes within a text that holds JSON itself, as annotations do, are back-quotes. */
@@ -91,8 +97,9 @@ static void expect(const char *what, const char *said, const char *expected)
 #define STATUS(text) NOTE("'baremetalhost.metal3.io/status':'{" text "}'")
 #define DETAILS(text)                                                                              \
 	NOTE("'inspect.metal3.io':'disabled','inspect.metal3.io/hardwaredetails':'{" text "}'")
-#define IPMI "'bmc':{'address':'ipmi://192.0.2.7'}"
-#define BMH  "BareMetalHost"
+#define IPMI  "'bmc':{'address':'ipmi://192.0.2.7'}"
+#define CLAIM "HostClaim"
+#define BMH   "BareMetalHost"
 
 /* --- creation --------------------------------------------------------------------------------- */
 
@@ -114,6 +121,22 @@ static const struct {
 	  "spec.firmware: Forbidden: is not acted on" },
 	/* 3 references */
 	{ BMH, SPEC("'userData':{'name':'u','namespace':'metal3'},'metaData':{'name':'m'}"), NULL },
+	/* Ingot's own Secrets, by each field that names one */
+	{ BMH, SPEC("'bmc':{'credentialsName':'ingot-engine'}"),
+	  "spec.bmc.credentialsName: Invalid value: \"ingot-engine\": is a Secret of Ingot's own" },
+	{ BMH, SPEC("'bmc':{'credentialsName':'ingot-webhook'}"),
+	  "spec.bmc.credentialsName: Invalid value: \"ingot-webhook\": is a Secret of Ingot's own" },
+	{ BMH, SPEC("'userData':{'name':'ingot-engine'}"),
+	  "spec.userData.name: Invalid value: \"ingot-engine\": is a Secret of Ingot's own" },
+	{ BMH, SPEC("'networkData':{'name':'ingot-engine'}"),
+	  "spec.networkData.name: Invalid value: \"ingot-engine\": is a Secret of Ingot's own" },
+	{ BMH, SPEC("'metaData':{'name':'ingot-engine'}"),
+	  "spec.metaData.name: Invalid value: \"ingot-engine\": is a Secret of Ingot's own" },
+	{ BMH, SPEC("'preprovisioningNetworkDataName':'ingot-engine'"),
+	  "spec.preprovisioningNetworkDataName: Invalid value: \"ingot-engine\": is a Secret of Ingot's own" },
+	{ BMH, SPEC("'image':{'url':'oci://r/i','ociAuthSecretName':'ingot-engine'}"),
+	  "spec.image.ociAuthSecretName: Invalid value: \"ingot-engine\": is a Secret of Ingot's own" },
+	{ BMH, SPEC("'bmc':{'credentialsName':'ingot-engine-2'}"), NULL },
 	{ BMH, SPEC("'userData':{'name':'u','namespace':'other'}"),
 	  "spec.userData.namespace: Invalid value: \"other\": the Secret must be in the host's namespace metal3" },
 	{ BMH, SPEC("'networkData':{'name':'u','namespace':'other'}"),
@@ -138,7 +161,8 @@ static const struct {
 	  SPEC("'raid':{'hardwareRAIDVolumes':[{'level':'1','controller':'c','physicalDisks':['a','b'],"
 	       "'numberOfPhysicalDisks':3}]}"),
 	  "numberOfPhysicalDisks: Invalid value: 3: must be the number of physicalDisks, 2" },
-	{ BMH, SPEC("'raid':{'softwareRAIDVolumes':[{'level':'1','rootVolume':true}]}"), NULL },
+	{ BMH, SPEC("'raid':{'softwareRAIDVolumes':[{'level':'1','rootVolume':true}]}"),
+	  "software RAID is not supported yet" },
 	{ BMH,
 	  SPEC("'raid':{'softwareRAIDVolumes':[{'level':'1','rootVolume':true},{'level':'1','rootVolume':true}]}"),
 	  "only one volume can be the root volume" },
@@ -191,11 +215,30 @@ static const struct {
 	  "spec.rootDeviceHints.deviceName" },
 	/* 8 images */
 	{ BMH, IMAGE("'url':'HTTPS://a/b','checksum':'c'"), NULL },
-	{ BMH, IMAGE("'url':'oci://registry/repo:tag'"), NULL },
-	{ BMH, IMAGE("'url':'ftp://a/b','checksum':'c'"), NULL },
-	{ BMH, IMAGE("'url':'gopher://a/b','checksum':'c'"), NULL },
-	{ BMH, IMAGE("'url':'http://a/b.iso','format':'live-iso','checksum':'c'"), NULL },
-	{ BMH, IMAGE("'url':'http://a/b.iso','format':'live-iso'"), NULL },
+	{ CLAIM, IMAGE("'url':'oci://registry/repo:tag'"), NULL },
+	{ CLAIM, IMAGE("'url':'ftp://a/b','checksum':'c'"), NULL },
+	{ CLAIM, IMAGE("'url':'gopher://a/b','checksum':'c'"), NULL },
+	{ CLAIM, IMAGE("'url':'http://a/b.iso','format':'live-iso','checksum':'c'"), NULL },
+	{ CLAIM, IMAGE("'url':'http://a/b.iso','format':'live-iso'"), NULL },
+	/* what cannot be done yet; of a host that is not deployed here it says nothing */
+	{ BMH, IMAGE("'url':'oci://registry/repo:tag'"),
+	  "spec.image.url: Forbidden: images of scheme oci:// are not supported" },
+	{ BMH, IMAGE("'url':'ftp://a/b','checksum':'c'"), "scheme ftp:// are not supported" },
+	{ BMH, IMAGE("'url':'gopher://a/b','checksum':'c'"), "scheme gopher:// are not supported" },
+	{ BMH, IMAGE("'url':'http://a/b.iso','format':'live-iso'"),
+	  "spec.image.format: Forbidden: images of format live-iso are not supported" },
+	{ BMH, IMAGE("'url':'http://a/b','format':'vmdk','checksum':'c'"), "qemu-img convert" },
+	{ BMH, IMAGE("'url':'http://a/b','format':'vdi','checksum':'c'"), "qemu-img convert" },
+	{ BMH,
+	  IMAGE("'url':'http://a/b','checksum':'d41d8cd98f00b204e9800998ecf8427e','checksumType':'sha256'"),
+	  "spec.image.checksum: Invalid value: the checksum has 32 digits, as md5 has" },
+	{ BMH, SPEC("'customDeploy':{'method':'install_coreos'}"),
+	  "spec.customDeploy: Forbidden: custom deploy steps are not supported yet" },
+	{ BMH, SPEC("'raid':{'softwareRAIDVolumes':[{'level':'1'}]}"),
+	  "spec.raid.softwareRAIDVolumes: Forbidden: software RAID is not supported yet" },
+	{ BMH, SPEC("'raid':{'softwareRAIDVolumes':[]}"), NULL },
+	{ BMH, SPEC("'externallyProvisioned':true,'customDeploy':{'method':'install_coreos'}"),
+	  NULL },
 	{ BMH, IMAGE("'url':'http://a/b'"), "spec.image.checksum: Required value" },
 	{ BMH, IMAGE("'url':'oci://a/b','checksum':'c'"), "spec.image.checksum: Forbidden" },
 	{ BMH, IMAGE("'url':'http://a/b','checksum':'c','checksumType':'crc32'"),
@@ -311,7 +354,12 @@ static const struct {
 	{ "HostFirmwareComponents",
 	  SPEC("'updates':[{'component':'bios','url':'https://a/b'},{'component':'bmc','url':'b'}]"),
 	  "spec.updates[1].url: Invalid value" },
+	{ "BMCEventSubscription",
+	  SPEC("'httpHeadersRef':{'name':'ingot-engine','namespace':'metal3'}"),
+	  "spec.httpHeadersRef.name: Invalid value: \"ingot-engine\": is a Secret of Ingot's own" },
 	/* HostClaim */
+	{ "HostClaim", SPEC("'metaData':{'name':'ingot-engine'}"),
+	  "spec.metaData.name: Invalid value: \"ingot-engine\"" },
 	{ "HostClaim", SPEC("'hostSelector':{'matchLabels':{'example.com/rack':'r1'}}"), NULL },
 	{ "HostClaim", SPEC("'hostSelector':{'matchLabels':{'-rack':'r1'}}"),
 	  "spec.hostSelector.matchLabels:" },
@@ -399,6 +447,16 @@ static const struct {
 	{ BMH, NOTE("'reboot.metal3.io':'x'"),
 	  "{'metadata':{'annotations':{'reboot.metal3.io':'x'}},'spec':{'online':false}}",
 	  "reboot.metal3.io" },
+	/* what cannot be done is told to whoever asks for it, and nobody is locked out by it */
+	{ BMH, "{}", SPEC("'customDeploy':{'method':'x'}"), "spec.customDeploy" },
+	{ BMH, SPEC("'customDeploy':{'method':'x'}"),
+	  SPEC("'online':false,'customDeploy':{'method':'x'}"), NULL },
+	{ BMH, SPEC("'customDeploy':{'method':'x'}"), SPEC("'customDeploy':{'method':'y'}"),
+	  "spec.customDeploy" },
+	{ BMH, SPEC("'customDeploy':{'method':'x'}"), "{}", NULL },
+	{ BMH, IMAGE("'url':'oci://a/b'"), SPEC("'online':false,'image':{'url':'oci://a/b'}"),
+	  NULL },
+	{ BMH, IMAGE("'url':'oci://a/b'"), IMAGE("'url':'oci://a/c'"), "scheme oci://" },
 	/* addresses of BMCs */
 	{ BMH, "{}", SPEC("'bmc':{'address':'ipmi://192.0.2.8'}"),
 	  "spec.bmc.address: Forbidden: can be changed only while the host is registering or detached" },
@@ -409,7 +467,19 @@ static const struct {
 	{ BMH, "{}", SPEC("'bmc':{'credentialsName':'other'}"), NULL },
 	/* MAC addresses */
 	{ BMH, "{}", SPEC("'bootMACAddress':'52:54:00:aa:00:02'"),
-	  "cannot be changed once it is set (to 52:54:00:aa:00:01)" },
+	  "cannot be changed once the host has booted by it (52:54:00:aa:00:01)" },
+	{ BMH, "{" STATE("inspecting") "}",
+	  "{" STATE("inspecting") ",'spec':{'bootMACAddress':'52:54:00:aa:00:02'}}", NULL },
+	{ BMH,
+	  "{'status':{'provisioning':{'state':'available'},'hardware':{'nics':[{'mac':'52:54:00:AA:00:01'}]}}}",
+	  SPEC("'bootMACAddress':'52:54:00:aa:00:02'"),
+	  "cannot be changed once the host has booted" },
+	{ BMH,
+	  "{'status':{'provisioning':{'state':'available'},'hardware':{'nics':[{'mac':'52:54:00:aa:00:09'}]}}}",
+	  SPEC("'bootMACAddress':'52:54:00:aa:00:02'"), NULL },
+	{ BMH, "{'status':{'provisioning':{'state':'available','image':{'url':'http://a/b'}}}}",
+	  SPEC("'bootMACAddress':'52:54:00:aa:00:02'"),
+	  "cannot be changed once the host has booted" },
 	{ BMH, "{}", SPEC("'bootMACAddress':null"), "spec.bootMACAddress: Forbidden" },
 	{ BMH, "{}", SPEC("'bootMACAddress':'52:54:00:AA:00:01'"), NULL },
 	{ BMH, SPEC("'bootMACAddress':null"), "{}", NULL },
@@ -492,7 +562,9 @@ static void test_attachments(void **state)
 		{ RULE_DELETE, "{}", users, "it cannot be deleted while",
 		  "referenced by metal3/a[eth0], x/b[m]" },
 		{ RULE_DELETE, "{}", NULL, "it cannot be deleted: the API is away", "" },
-		{ RULE_UPDATE, SPEC("'nativeVLAN':2"), others, NULL, "" },
+		{ RULE_UPDATE, SPEC("'nativeVLAN':2"), others, NULL,
+		  "HostNetworkAttachment is stored, and nothing comes of it: no controller of "
+		  "this Ingot acts on that kind yet" },
 		{ RULE_UPDATE, SPEC("'nativeVLAN':2"), users, "it cannot be changed while",
 		  "referenced by metal3/a[eth0], x/b[m]" },
 		{ RULE_UPDATE, SPEC("'nativeVLAN':2"), NULL,
@@ -506,6 +578,64 @@ static void test_attachments(void **state)
 							 rows[i].hosts, &warning);
 		expect(rows[i].patch, said, rows[i].denial);
 		assert_string_equal(warning, rows[i].warning);
+	}
+}
+
+/* --- warnings --------------------------------------------------------------------------------- */
+
+static char *warnings(const char *kind, const char *before, const char *after)
+{
+	_cleanup_(json_freep) struct json *old = before ? object_of(kind, before) : NULL,
+					  *now = object_of(kind, after);
+	const struct rule_subject s = { .operation = before ? RULE_UPDATE : RULE_CREATE,
+					.kind = kind,
+					.ns = "metal3",
+					.name = "x",
+					.old = old,
+					.now = now };
+	struct rule_findings f = { 0 };
+	struct strbuf text = { 0 };
+	rules_check(&s, &f);
+	strbuf_adds(&text, "");
+	for (size_t i = 0; i < f.warning_count; i++)
+		strbuf_addf(&text, "%s;", f.warnings[i]);
+	rule_findings_done(&f);
+	return strbuf_take(&text, NULL);
+}
+
+/* What is taken and comes to nothing is told, once, and not of each edit of something else. */
+static void test_warnings(void **state)
+{
+	static const char finalizer[] = "{'metadata':{'finalizers':['x']}}";
+	static const struct {
+		const char *kind, *before, *after, *word; /* NULL: none */
+	} rows[] = {
+		{ "HostClaim", NULL, "{}", "nothing comes of it" },
+		{ "HostClaim", "{}", finalizer, NULL },
+		{ "HostClaim", "{}", SPEC("'poweredOn':false"), "nothing comes of it" },
+		{ "DataImage", NULL, "{}", "nothing comes of it" },
+		{ "DataImage", NULL, SPEC("'url':'x'"), NULL }, /* it is refused */
+		{ "HostFirmwareSettings", NULL, "{}", "HostFirmwareSettings is stored" },
+		{ "HostUpdatePolicy", NULL, "{}", "HostUpdatePolicy is stored" },
+		{ "HostDeployPolicy", NULL, "{}", "HostDeployPolicy is stored" },
+		{ "BareMetalSwitch", NULL, "{}", "BareMetalSwitch is stored" },
+		{ "PreprovisioningImage", NULL, "{}", "PreprovisioningImage is stored" },
+		{ "HardwareData", NULL, "{}", NULL },
+		{ BMH, NULL, "{}", NULL },
+		{ BMH, NULL, SPEC("'networkInterfaces':[{'name':'a'}]"), "networkInterfaces" },
+		{ BMH, NULL, SPEC("'taints':[{'key':'a','effect':'b'}]"), "spec.taints" },
+		{ BMH, SPEC("'taints':[{'key':'a','effect':'b'}]"),
+		  SPEC("'online':false,'taints':[{'key':'a','effect':'b'}]"), NULL },
+		{ BMH, "{'status':{'hardwareProfile':'unknown'}}",
+		  "{'status':{'hardwareProfile':'unknown'},'spec':{'hardwareProfile':'dell'}}",
+		  "registered with profile unknown" },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(freep) char *said = warnings(rows[i].kind, rows[i].before, rows[i].after);
+		bool right = rows[i].word ? strstr(said, rows[i].word) != NULL : !*said;
+		if (!right)
+			fail_msg("%s %s: warned \"%s\"", rows[i].kind, rows[i].after, said);
 	}
 }
 
@@ -534,9 +664,8 @@ static void test_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_creations),
-		cmocka_unit_test(test_updates),
-		cmocka_unit_test(test_attachments),
+		cmocka_unit_test(test_creations),   cmocka_unit_test(test_updates),
+		cmocka_unit_test(test_attachments), cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,8 +135,38 @@ static void test_open_paths(void **state)
 	double started;
 	assert_true(json_double(json_get(t.client.answer, "started_at"), &started) &&
 		    started > 1e9);
-	assert_int_equal(call("GET", "/v1/nothing?agent_token=" TOKEN, NULL), 404);
-	assert_string_equal(text("faultcode"), "Client");
+	assert_int_equal(call("GET", "/v1/", NULL), 200);
+	assert_string_equal(text("id"), "v1");
+	assert_true(json_is_array(json_get(t.client.answer, "commands")));
+}
+
+/* What the reference's web framework refuses, before the token: the words are werkzeug's. */
+static void test_paths_and_methods(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *method, *path;
+		int status;
+		const char *says;
+	} rows[] = {
+		{ "GET", "/v1/nothing", 404, "404 Not Found: " },
+		{ "GET", "/v1/nothing?agent_token=" TOKEN, 404, "404 Not Found: " },
+		{ "GET", "/v1/commands/a/b", 404, "404 Not Found: " },
+		{ "DELETE", "/v1/commands/", 405, "405 Method Not Allowed: " },
+		{ "PUT", "/commands?agent_token=" TOKEN, 405, "405 Method Not Allowed: " },
+		{ "POST", "/v1/commands/some-id?agent_token=" TOKEN, 405,
+		  "405 Method Not Allowed: " },
+		{ "POST", "/v1/status", 405, "405 Method Not Allowed: " },
+		{ "POST", "/", 405, "405 Method Not Allowed: " },
+		{ "GET", "/v1/commands/", 401, "401 Unauthorized: Token invalid." },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int status = call(rows[i].method, rows[i].path, NULL);
+		if (status != rows[i].status || !strstr(text("faultstring"), rows[i].says))
+			fail_msg("%s %s: %d %s", rows[i].method, rows[i].path, status,
+				 text("faultstring"));
+		assert_string_equal(text("faultcode"), "Client");
+	}
 }
 
 static void test_token(void **state)
@@ -169,19 +199,32 @@ static void test_bad_requests(void **state)
 		int status;
 		const char *says;
 	} rows[] = {
-		{ "{", 400, "Invalid request body" },
-		{ "{\"name\": \"standby.sync\"}", 400, "params" },
-		{ "{\"name\": \"standby.sync\", \"params\": []}", 400, "params" },
-		{ "{\"name\": \"sync\", \"params\": {}}", 400, "Invalid command name" },
+		{ "{", 400, "400 Bad Request: Failed to decode JSON object: " },
+		{ "{\"name\": \"standby.sync\"}", 400,
+		  "400 Bad Request: Missing or invalid name or params" },
+		{ "{\"name\": \"standby.sync\", \"params\": []}", 400,
+		  "400 Bad Request: Missing or invalid name or params" },
+		{ "{\"name\": \"sync\", \"params\": {}}", 400,
+		  "Invalid command: Command name must be of the form <extension>.<name>" },
 		{ "{\"name\": \"cooking.eggs\", \"params\": {}}", 404,
-		  "Extension not found: cooking" },
-		{ "{\"name\": \"standby.eggs\", \"params\": {}}", 400, "Unknown command" },
+		  "Not found: Extension with id cooking not found." },
+		{ "{\"name\": \"standby.eggs\", \"params\": {}}", 400,
+		  "Invalid command: Unknown command: eggs" },
+		/* refused by the command's validator, which makes no command of it */
+		{ "{\"name\": \"standby.prepare_image\", \"params\": {\"image_info\": {}}}", 400,
+		  "Invalid command parameters: image_info has no urls" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		assert_int_equal(post(rows[i].body, true), rows[i].status);
 		assert_non_null(strstr(text("faultstring"), rows[i].says));
+		assert_string_equal(text("faultcode"), "Client");
+		assert_int_equal(json_count(t.client.answer), 2);
 	}
 	assert_int_equal(call("GET", "/v1/commands/no-such-id?agent_token=" TOKEN, NULL), 404);
+	assert_string_equal(text("faultstring"),
+			    "Not found: Command Result with id no-such-id not found.");
+	assert_int_equal(call("GET", "/v1/commands/?agent_token=" TOKEN, NULL), 200);
+	assert_int_equal(json_count(json_get(t.client.answer, "commands")), 0);
 }
 
 static void test_steps_lists(void **state)
@@ -241,6 +284,9 @@ static void test_execute(void **state)
 	snprintf(body, sizeof(body), step, "{\"generic_hardware_manager\": \"1.1\"}");
 	assert_int_equal(post(body, true), 200);
 	assert_string_equal(text("command_status"), "CLEAN_VERSION_MISMATCH");
+	assert_string_equal(text("command_error.type"), "VersionMismatch");
+	assert_int_equal(json_get_int(json_get(t.client.answer, "command_error"), "code", 0), 409);
+	assert_true(json_is_null(json_get(t.client.answer, "command_result")));
 	snprintf(body, sizeof(body), step, "null");
 	assert_int_equal(post(body, true), 200);
 	assert_string_equal(text("command_status"), "SUCCEEDED");
@@ -252,6 +298,8 @@ static void test_execute(void **state)
 	assert_string_equal(text("command_name"), "execute_clean_step");
 	assert_non_null(
 		strstr(text("command_error.details"), "deploy.burnin_cpu is not supported"));
+	assert_string_equal(text("command_error.message"), "Invalid command parameters");
+	assert_int_equal(json_get_int(json_get(t.client.answer, "command_error"), "code", 0), 400);
 	/* The list keeps all, in order. */
 	assert_int_equal(call("GET", "/v1/commands/?agent_token=" TOKEN, NULL), 200);
 	const struct json *list = json_get(t.client.answer, "commands");
@@ -367,6 +415,55 @@ static char *write_body(const char *url, const char *sum, const char *drive, con
 		url, sum, drive, hints);
 }
 
+/* A disk in the made-up /sys alone: it is chosen, not opened. */
+static void add_disk(const char *name, unsigned gib, const char *serial)
+{
+	char command[1024];
+	snprintf(command, sizeof(command),
+		 "cd %s && mkdir -p sys/block/%s && echo %llu > sys/block/%s/size && "
+		 "echo %s > sys/block/%s/serial",
+		 t.root, name, (unsigned long long)gib << 21, name, serial, name);
+	assert_int_equal(system(command), 0);
+}
+
+static const char *choose(const char *properties)
+{
+	char body[512];
+	snprintf(body, sizeof(body),
+		 "{\"name\": \"ingot.choose_disk\", \"params\": {\"node\": {\"uuid\": \"u\", "
+		 "\"properties\": %s}}}",
+		 properties);
+	assert_int_equal(post(body, false), 200);
+	return streq(text("command_status"), "SUCCEEDED") ? text("command_result.name")
+							  : text("command_error.details");
+}
+
+#define DEFAULT_SDA                                                                                \
+	"{\"root_device\": {\"name\": \"s== /dev/sda\"}, \"ingot_root_device_default\": true}"
+
+/* Which disk it will be, and that a default falls back to an only disk but to none of several. */
+static void test_choose_disk(void **state)
+{
+	(void)state;
+	const char *refusal = choose(DEFAULT_SDA);
+	assert_non_null(strstr(refusal, "there are 0 others: none"));
+	add_disk("vdx", 6, "first");
+	assert_string_equal(choose(DEFAULT_SDA), "/dev/vdx");
+	assert_string_equal(text("command_result.serial"), "first");
+	/* A wish is a wish. */
+	refusal = choose("{\"root_device\": {\"name\": \"s== /dev/sda\"}}");
+	assert_non_null(strstr(refusal, "no disk matches"));
+	add_disk("vdy", 5, "second");
+	refusal = choose(DEFAULT_SDA);
+	assert_non_null(strstr(refusal, "/dev/vdx (6.0 GiB, serial first)"));
+	assert_non_null(strstr(refusal, "/dev/vdy (5.0 GiB, serial second)"));
+	assert_non_null(strstr(refusal, "spec.rootDeviceHints"));
+	assert_string_equal(choose("{\"root_device\": {\"serial\": \"s== second\"}}"), "/dev/vdy");
+	assert_string_equal(choose("{}"), "/dev/vdy"); /* the smallest */
+	add_disk("sda", 7, "third");
+	assert_string_equal(choose(DEFAULT_SDA), "/dev/sda");
+}
+
 static void test_write_image(void **state)
 {
 	(void)state;
@@ -425,11 +522,12 @@ static void test_write_image(void **state)
 	assert_string_equal(text("command_error.type"), "ImageChecksumError");
 	assert_int_equal(json_get_int(json_get(t.client.answer, "command_error"), "code", 0), 500);
 	assert_true(
-		str_has_prefix(text("command_error.details"), "Error verifying image checksum: "));
+		str_has_prefix(text("command_error.message"), "Error verifying image checksum"));
 	free(body);
 	body = write_body(url, hex, "", "{\"serial\": \"other\"}");
 	assert_int_equal(post(body, true), 200);
 	assert_string_equal(text("command_error.type"), "DeviceNotFound");
+	assert_int_equal(json_get_int(json_get(t.client.answer, "command_error"), "code", 0), 404);
 	free(body);
 	body = write_body("http://127.0.0.1:1/x", hex, "", "{\"serial\": \"tag-1\"}");
 	t.config.image_retries = 0;
@@ -491,9 +589,17 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_open_paths),	TEST(test_token),	  TEST(test_bad_requests),
-		TEST(test_steps_lists), TEST(test_execute),	  TEST(test_refused_commands),
-		TEST(test_power),	TEST(test_logs_and_sync), TEST(test_write_image),
+		TEST(test_open_paths),
+		TEST(test_paths_and_methods),
+		TEST(test_token),
+		TEST(test_bad_requests),
+		TEST(test_steps_lists),
+		TEST(test_execute),
+		TEST(test_refused_commands),
+		TEST(test_power),
+		TEST(test_logs_and_sync),
+		TEST(test_choose_disk),
+		TEST(test_write_image),
 		TEST(test_erase),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

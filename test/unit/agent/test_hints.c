@@ -73,6 +73,11 @@ static void test_matrix(void **state)
 		{ "{\"serial\": \"S45PNA0M\"}", true },
 		{ "{\"serial\": \"samsung_mz7lh480_s45pna0m\"}", true },
 		{ "{\"serial\": \"S45\"}", false },
+		/* what is excluded is excluded in all its forms */
+		{ "{\"serial\": \"s!= S45PNA0M\"}", false },
+		{ "{\"serial\": \"s!= SAMSUNG_MZ7LH480_S45PNA0M\"}", false },
+		{ "{\"serial\": \"s!= S46\"}", true },
+		{ "{\"by_path\": \"s!= /dev/disk/by-path/pci-0000:00:1f.2-ata-1\"}", false },
 		{ "{\"wwn\": \"0x5002538e\"}", true },
 		{ "{\"wwn\": \"0x5002538e00000001\"}", true },
 		{ "{\"wwn\": \"5002538e\"}", false },
@@ -181,13 +186,66 @@ static void test_choose(void **state)
 	assert_int_equal(disk_hints_choose(NULL, NULL, 0, &err), -ENOENT);
 }
 
+/* Of disks that share what is to tell them apart, none is taken. */
+static void test_ambiguous(void **state)
+{
+	(void)state;
+	struct disk_facts disks[] = { sda, sda, vda };
+	struct err err = { 0 };
+	disks[1].name = "/dev/sdb";
+	disks[1].serials[1] = "SAMSUNG_MZ7LH480_S45PNA0X";
+	disks[1].wwn_with_extension = "0x5002538e00000002";
+	static const struct {
+		const char *hints;
+		int chosen;
+	} rows[] = {
+		{ "{\"serial\": \"s== S45PNA0M\"}", -EINVAL },
+		{ "{\"serial\": \"s== S45PNA0M\", \"size\": \">= 100\"}", -EINVAL },
+		{ "{\"wwn\": \"0x5002538e\"}", -EINVAL },
+		{ "{\"by_path\": \"s== /dev/disk/by-path/pci-0000:00:1f.2-ata-1.0\"}", -EINVAL },
+		{ "{\"name\": \"/dev/disk/by-path/pci-0000:00:1f.2-ata-1\"}", -EINVAL },
+		{ "{\"hctl\": \"0:0:3:2\"}", -EINVAL },
+		/* another hint decides */
+		{ "{\"serial\": \"s== S45PNA0M\", \"name\": \"s== /dev/sdb\"}", 1 },
+		{ "{\"wwn_with_extension\": \"0x5002538e00000002\"}", 1 },
+		{ "{\"serial\": \"SAMSUNG_MZ7LH480_S45PNA0X\"}", 1 },
+		/* kinds of disks: the first, as ever */
+		{ "{\"model\": \"<in> samsung\"}", 0 },
+		{ "{\"size\": \">= 100\", \"rotational\": false}", 0 },
+		{ "{\"serial\": \"<in> S45\"}", 0 },
+		{ "{\"serial\": \"s!= x\"}", 0 },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct json *hints = parse(rows[i].hints);
+		int got = disk_hints_choose(hints, disks, 3, &err);
+		if (got != rows[i].chosen)
+			fail_msg("%s: %d", rows[i].hints, got);
+		if (got < 0 && !strstr(err.text, "/dev/sda (447.1 GiB), /dev/sdb (447.1 GiB)"))
+			fail_msg("%s: %s", rows[i].hints, err.text);
+		json_free(hints);
+	}
+}
+
+/* One disk by two paths: either will do. */
+static void test_two_paths(void **state)
+{
+	(void)state;
+	struct disk_facts disks[] = { sda, sda };
+	struct json *hints = parse("{\"wwn\": \"0x5002538e\"}");
+	disks[1].name = "/dev/sdb";
+	assert_int_equal(disk_hints_choose(hints, disks, 2, NULL), 0);
+	/* cheap disks of one batch share the WWN, but not the serial number */
+	disks[1].serials[0] = "another";
+	assert_int_equal(disk_hints_choose(hints, disks, 2, NULL), -EINVAL);
+	json_free(hints);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_matrix),
-		cmocka_unit_test(test_absent_facts),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_choose),
+		cmocka_unit_test(test_matrix),	  cmocka_unit_test(test_absent_facts),
+		cmocka_unit_test(test_refusals),  cmocka_unit_test(test_choose),
+		cmocka_unit_test(test_ambiguous), cmocka_unit_test(test_two_paths),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

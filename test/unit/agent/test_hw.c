@@ -20,6 +20,7 @@
 #include "agent/hw/inventory.h"
 #include "agent/hw/lldp.h"
 #include "agent/hw/nics.h"
+#include "agent/hw/sysfs.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -115,6 +116,7 @@ static void make_more_disks(void)
 	put("/sys/devices/pci0000:00/0000:00:06.0/nvme/nvme0/model", "QEMU NVMe Ctrl  \n");
 	put("/sys/devices/pci0000:00/0000:00:06.0/nvme/nvme0/serial", "nv-1\n");
 	put("/sys/devices/" NVME "/wwid", "nvme.1b36-6e76-51-00000001\n");
+	put("/sys/devices/" NVME "/nsid", "1\n");
 	/* a USB stick (removable, small): what we may have been booted from */
 #define USB "pci0000:00/0000:00:14.0/usb1/1-3/1-3:1.0/host9/target9:0:0/9:0:0:0"
 	block("sdc", USB "/block/sdc", "2097152\n", "0\n");
@@ -222,7 +224,7 @@ static void test_disks(void **state)
 	assert_null(k->wwn_vendor_extension);
 	assert_string_equal(k->hctl, "2:0:0:0");
 	assert_string_equal(k->by_path, "/dev/disk/by-path/pci-0000:00:1f.2-ata-1.0");
-	assert_string_equal(k->by_path_compat, "/dev/disk/by-path/pci-0000:00:1f.2-ata-1");
+	assert_string_equal(k->by_paths.items[1], "/dev/disk/by-path/pci-0000:00:1f.2-ata-1");
 	assert_string_equal(k->tran, "sata");
 	assert_int_equal(k->logical, 512);
 	assert_int_equal(k->physical, 4096);
@@ -257,26 +259,234 @@ static void test_disks(void **state)
 	hw_disks_done(&d);
 }
 
-static void test_sas_path(void **state)
+/* --- machines of other people ---------------------------------------------------------------- */
+
+/* Each begins with an empty tree. */
+static void forget_machine(void)
+{
+	char command[64];
+	snprintf(command, sizeof(command), "rm -rf %s/*", root);
+	assert_int_equal(system(command), 0);
+}
+
+static void scsi_disk(const char *name, const char *device, const char *vendor, const char *model)
+{
+	char path[512], target[512];
+	const char *hctl = strrchr(device, '/') + 1;
+	snprintf(path, sizeof(path), "%s/block/%s", device, name);
+	block(name, path, "33554432\n", "0\n");
+	snprintf(path, sizeof(path), "/sys/devices/%s/block/%s/device", device, name);
+	snprintf(target, sizeof(target), "../../../%s", hctl);
+	link_to(target, path);
+	snprintf(path, sizeof(path), "/sys/devices/%s/vendor", device);
+	put(path, vendor);
+	snprintf(path, sizeof(path), "/sys/devices/%s/model", device);
+	put(path, model);
+}
+
+static void scsi_file(const char *device, const char *file, const void *data, size_t len)
+{
+	char path[512];
+	snprintf(path, sizeof(path), "/sys/devices/%s/%s", device, file);
+	put_bytes(path, data, len);
+}
+
+static void serial_page(const char *device, const char *serial)
+{
+	uint8_t page[256] = { 0, 0x80, 0, (uint8_t)strlen(serial) };
+	memcpy(page + 4, serial, strlen(serial));
+	scsi_file(device, "vpd_pg80", page, 4 + strlen(serial));
+}
+
+/* What a hint chooses: the disk's name, or the words of the refusal must hold `otherwise`. */
+static void check_hint(const char *key, const char *value, const char *name, const char *otherwise)
+{
+	struct hw_disks d = hw_disks_read(root);
+	struct json *hints = json_new_object();
+	struct err err = { 0 };
+	_cleanup_(freep) char *text = xasprintf("s== %s", value);
+	json_set_string(hints, key, text);
+	const struct hw_disk *found = hw_disks_root(&d, hints, &err);
+	if (!streq(found ? found->name : NULL, name))
+		fail_msg("%s %s: %s (%s)", key, value, found ? found->name : "none", err.text);
+	if (!found && !strstr(err.text, otherwise))
+		fail_msg("%s %s: %s", key, value, err.text);
+	json_free(hints);
+	hw_disks_done(&d);
+}
+
+#define VMD_BUS "pci0000:85/0000:85:05.5/pci10000:00/10000:00:00.0/10000:01:00.0/"
+
+static void nvme_disk(const char *name, const char *controller, const char *serial)
+{
+	char path[512], *p = path;
+	snprintf(path, sizeof(path), "%s/%s", controller, name);
+	block(name, path, "33554432\n", "0\n");
+	snprintf(p, sizeof(path), "/sys/devices/%s/%s/nsid", controller, name);
+	put(path, "1\n");
+	snprintf(p, sizeof(path), "/sys/devices/%s/%s/device", controller, name);
+	link_to("..", path);
+	snprintf(p, sizeof(path), "/sys/devices/%s/serial", controller);
+	put(path, serial);
+	snprintf(p, sizeof(path), "/sys/devices/%s/model", controller);
+	put(path, "Dell Ent NVMe \n");
+}
+
+static void test_vmd(void **state)
 {
 	(void)state;
-	char *compat = NULL;
-	put("/sys/class/sas_device/end_device-0:2/phy_identifier", "3\n");
-	char *path = hw_disk_by_path(
-		root,
-		"pci0000:00/0000:02:00.0/host0/port-0:2/end_device-0:2/target0:0:2/0:0:2:0/block/sdx",
-		&compat);
-	assert_string_equal(path, "pci-0000:02:00.0-sas-phy3-lun-0");
-	free(path);
-	put("/sys/class/sas_device/expander-0:0/sas_address", "0x500\n");
-	path = hw_disk_by_path(
-		root,
-		"pci0000:00/0000:02:00.0/host0/port-0:0/expander-0:0/port-0:0:1/end_device-0:2/target0:0:2/0:0:2:0/block/sdx",
-		&compat);
-	assert_string_equal(path, "pci-0000:02:00.0-sas-exp0x500-phy3-lun-0");
-	free(path);
-	assert_null(hw_disk_by_path(root, "virtual/block/md0", &compat));
-	assert_null(compat);
+	static const char one[] = "/dev/disk/by-path/pci-0000:85:05.5-pci-10000:04:00.0-nvme-1";
+	static const char two[] = "/dev/disk/by-path/pci-0000:85:05.5-pci-10000:06:00.0-nvme-1";
+	forget_machine();
+	nvme_disk("nvme0n1", VMD_BUS "10000:02:01.0/10000:04:00.0/nvme/nvme0", "SER0\n");
+	nvme_disk("nvme2n1", VMD_BUS "10000:02:03.0/10000:06:00.0/nvme/nvme2", "SER2\n");
+	struct hw_disks d = hw_disks_read(root);
+	assert_string_equal(find(&d, "/dev/nvme0n1")->by_path, one);
+	assert_string_equal(find(&d, "/dev/nvme2n1")->by_path, two);
+	hw_disks_done(&d);
+	check_hint("by_path", one, "/dev/nvme0n1", NULL);
+	check_hint("by_path", two, "/dev/nvme2n1", NULL);
+	check_hint("name", two, "/dev/nvme2n1", NULL);
+}
+
+/* The same place for two disks, as a bus gives that path_id does not know well enough: here the two
+ * root hubs of one USB controller. The name by revision tells them apart. */
+static void test_shared_name(void **state)
+{
+	(void)state;
+	static const char shared[] = "/dev/disk/by-path/pci-0000:00:14.0-usb-0:3:1.0-scsi-0:0:0:0";
+#define USB2 "pci0000:00/0000:00:14.0/usb1/1-3/1-3:1.0/host8/target8:0:0/8:0:0:0"
+#define USB3 "pci0000:00/0000:00:14.0/usb2/2-3/2-3:1.0/host9/target9:0:0/9:0:0:0"
+	forget_machine();
+	scsi_disk("sda", USB2, "One", "Disk");
+	scsi_disk("sdb", USB3, "Two", "Disk");
+	struct hw_disks d = hw_disks_read(root);
+	assert_null(find(&d, "/dev/sda")->by_path);
+	assert_null(find(&d, "/dev/sdb")->by_path);
+	struct json *j = hw_disk_json(find(&d, "/dev/sda"));
+	assert_true(json_is_null(json_get(j, "by_path")));
+	json_free(j);
+	hw_disks_done(&d);
+	check_hint("by_path", shared, NULL, "match several disks: /dev/sda (16.0 GiB), /dev/sdb");
+	check_hint("name", shared, NULL, "match several disks");
+	put("/sys/devices/pci0000:00/0000:00:14.0/usb1/bDeviceProtocol", "01\n");
+	put("/sys/devices/pci0000:00/0000:00:14.0/usb2/bDeviceProtocol", "03\n");
+	check_hint("by_path", shared, NULL, "match several disks");
+	check_hint("by_path", "/dev/disk/by-path/pci-0000:00:14.0-usbv3-0:3:1.0-scsi-0:0:0:0",
+		   "/dev/sdb", NULL);
+	d = hw_disks_read(root);
+	assert_string_equal(find(&d, "/dev/sda")->by_path,
+			    "/dev/disk/by-path/pci-0000:00:14.0-usbv2-0:3:1.0-scsi-0:0:0:0");
+	hw_disks_done(&d);
+}
+
+/* canonical/lxd#7313: the path is hidden and has no device node. */
+static void test_nvme_multipath(void **state)
+{
+	(void)state;
+#define CONTROLLER "pci0000:00/0000:00:03.0/0000:04:00.0/nvme/nvme0"
+#define SUBSYSTEM  "virtual/nvme-subsystem/nvme-subsys0"
+	forget_machine();
+	nvme_disk("nvme0c0n1", CONTROLLER, "S4CC\n");
+	put("/sys/devices/" CONTROLLER "/nvme0c0n1/hidden", "1\n");
+	nvme_disk("nvme0n1", SUBSYSTEM, "S4CC\n");
+	put("/sys/devices/" SUBSYSTEM "/nvme0n1/hidden", "0\n");
+	link_to("../../../pci0000:00/0000:00:03.0/0000:04:00.0/nvme/nvme0",
+		"/sys/devices/" SUBSYSTEM "/nvme0");
+	struct hw_disks d = hw_disks_read(root);
+	assert_int_equal(d.count, 1);
+	assert_string_equal(d.items[0].name, "/dev/nvme0n1");
+	assert_string_equal(d.items[0].by_path, "/dev/disk/by-path/pci-0000:04:00.0-nvme-1");
+	assert_string_equal(d.items[0].tran, "nvme");
+	hw_disks_done(&d);
+}
+
+/* canonical/lxd#15169: VPD 0x80 of each volume is the controller's serial number. */
+static void test_serials_of_raid(void **state)
+{
+	(void)state;
+#define HPSA(lun) "pci0000:00/0000:00:02.2/0000:03:00.0/host0/target0:1:0/0:1:0:" lun
+	static const char wwid[] = "naa.600508b1001cc7efd85211aea101823d";
+	static const uint8_t identifiers[] = { 0,    0x83, 0,	 20,   1,    3,	   0,	 16,
+					       0x60, 0x05, 0x08, 0xb1, 0x00, 0x1c, 0x62, 0x55,
+					       0x69, 0xd1, 0x47, 0x6d, 0x79, 0xd3, 0x41, 0x1e };
+	forget_machine();
+	scsi_disk("sda", HPSA("0"), "HP", "LOGICAL VOLUME");
+	scsi_disk("sdb", HPSA("1"), "HP", "LOGICAL VOLUME");
+	serial_page(HPSA("0"), "PDNLH0BRH58322 ");
+	serial_page(HPSA("1"), "PDNLH0BRH58322 ");
+	scsi_file(HPSA("0"), "wwid", wwid, strlen(wwid));
+	scsi_file(HPSA("1"), "vpd_pg83", identifiers, sizeof(identifiers));
+	check_hint("serial", "600508b1001cc7efd85211aea101823d", "/dev/sda", NULL);
+	check_hint("serial", "3600508b1001cc7efd85211aea101823d", "/dev/sda", NULL);
+	check_hint("serial", "600508b1001c625569d1476d79d3411e", "/dev/sdb", NULL);
+	check_hint("serial", "3600508B1001C625569D1476D79D3411E", "/dev/sdb", NULL);
+	check_hint("serial", "PDNLH0BRH58322", NULL,
+		   "match several disks: /dev/sda (16.0 GiB), /dev/sdb (16.0 GiB)");
+	struct hw_disks d = hw_disks_read(root);
+	/* As lsblk shows it. */
+	assert_string_equal(find(&d, "/dev/sdb")->serial, "PDNLH0BRH58322");
+	hw_disks_done(&d);
+}
+
+static void put_swapped(uint8_t *at, size_t size, const char *text)
+{
+	for (size_t i = 0; i < size; i++)
+		at[i ^ 1] = i < strlen(text) ? (uint8_t)text[i] : ' ';
+}
+
+/* Each form that lsblk and udev show, for each kind of disk. */
+static void test_serials(void **state)
+{
+	(void)state;
+#define ATA2 "pci0000:00/0000:00:17.0/ata9/host8/target8:0:0/8:0:0:0"
+#define SAS2 "pci0000:00/0000:00:02.0/0000:02:00.0/host0/target0:0:0/0:0:0:0"
+#define OLD  "pci0000:00/0000:00:02.0/0000:02:00.0/host0/target0:0:1/0:0:1:0"
+#define USB4 "pci0000:00/0000:00:14.0/usb1/1-3/1-3.1/1-3.1:1.0/host9/target9:0:0/9:0:0:1"
+	static const char wwid[] = "naa.5002538a487db5e0";
+	uint8_t identify[600] = { 0, 0x89 };
+	forget_machine();
+	scsi_disk("sda", ATA2, "ATA", "DELLBOSS VD");
+	serial_page(ATA2, "00f1e2d3c4b5a697");
+	put_swapped(identify + 60 + 20, 20, "    00f1e2d3c4b5a697");
+	put_swapped(identify + 60 + 54, 40, "DELLBOSS  VD");
+	scsi_file(ATA2, "vpd_pg89", identify, sizeof(identify));
+	scsi_disk("sdb", SAS2, "SAMSUNG", "MZILT960HAHQ/007");
+	serial_page(SAS2, "S3FVNX0K703828");
+	scsi_file(SAS2, "wwid", wwid, strlen(wwid));
+	scsi_disk("sdc", OLD, "FUJITSU", "MAX3073RC");
+	serial_page(OLD, "DQ00 P6B");
+	scsi_disk("sdd", USB4, "SanDisk", "Ultra Fit");
+	put("/sys/devices/pci0000:00/0000:00:14.0/usb1/1-3/1-3.1/serial", "4C530001\n");
+	nvme_disk("nvme0n1", "pci0000:00/0000:01:00.0/nvme/nvme0", "PHM2 1\n");
+	block("vda", "pci0000:00/0000:00:04.0/virtio1/block/vda", "16777216\n", "1\n");
+	put("/sys/devices/pci0000:00/0000:00:04.0/virtio1/block/vda/serial", "disk-one");
+	block("dm-0", "virtual/block/dm-0", "16777216\n", "1\n");
+	put("/sys/devices/virtual/block/dm-0/dm/uuid", "mpath-360000000000000000e00000000010001\n");
+	static const struct {
+		const char *serial, *disk;
+	} shown[] = {
+		{ "00f1e2d3c4b5a697", "/dev/sda" },
+		{ "DELLBOSS_VD_00f1e2d3c4b5a697", "/dev/sda" },
+		{ "S3FVNX0K703828", "/dev/sdb" },
+		{ "5002538a487db5e0", "/dev/sdb" },
+		{ "35002538a487db5e0", "/dev/sdb" },
+		{ "DQ00 P6B", "/dev/sdc" },
+		{ "DQ00_P6B", "/dev/sdc" },
+		{ "SFUJITSU_MAX3073RC_DQ00_P6B", "/dev/sdc" },
+		{ "4C530001", "/dev/sdd" },
+		{ "SanDisk_Ultra_Fit_4C530001-0:1", "/dev/sdd" },
+		{ "PHM2 1", "/dev/nvme0n1" },
+		{ "Dell_Ent_NVMe_PHM2_1", "/dev/nvme0n1" },
+		{ "Dell_Ent_NVMe_PHM2_1_1", "/dev/nvme0n1" },
+		{ "disk-one", "/dev/vda" },
+		{ "360000000000000000e00000000010001", "/dev/dm-0" },
+		{ "60000000000000000e00000000010001", "/dev/dm-0" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
+		check_hint("serial", shown[i].serial, shown[i].disk, NULL);
+	check_hint("wwn", "0x60000000000000000e00000000010001", "/dev/dm-0", NULL);
+	check_hint("serial", "4C530002", NULL, "no disk matches");
 }
 
 static const char *type_name(const struct json *j)
@@ -416,6 +626,49 @@ static void test_lldp(void **state)
 	assert_null(hw_lldp_parse("not a frame, not a frame", 24));
 }
 
+/* /proc/cpuinfo of a large machine is longer than other files are read; the count is the sum of its
+ * lines. s390 writes them differently. */
+static void test_many_processors(void **state)
+{
+	(void)state;
+	enum { CPUS = 1152 };
+	struct strbuf text = { 0 };
+	forget_machine();
+	for (unsigned i = 0; i < CPUS; i++) {
+		strbuf_addf(&text, "processor\t: %u\nmodel name\t: Big Iron\nflags\t\t:", i);
+		for (unsigned n = 0; n < 250; n++)
+			strbuf_addf(&text, " flag%u", n);
+		strbuf_adds(&text, "\n\n");
+	}
+	assert_true(text.len > 2 * HW_FILE_MAX);
+	put("/proc/cpuinfo", text.data);
+	strbuf_done(&text);
+	struct json *j = hw_cpu_json(root, "x86_64");
+	assert_int_equal(json_get_int(j, "count", 0), CPUS);
+	assert_int_equal(json_count(json_get(j, "flags")), 250);
+	json_free(j);
+	put("/proc/cpuinfo", "vendor_id       : IBM/S390\n# processors    : 2\n"
+			     "features\t: esan3 zarch\n"
+			     "processor 0: version = FF,  identification = 1\n"
+			     "processor 1: version = FF,  identification = 2\n");
+	j = hw_cpu_json(root, "s390x");
+	assert_int_equal(json_get_int(j, "count", 0), 2);
+	json_free(j);
+}
+
+static void test_hostname(void **state)
+{
+	(void)state;
+	static const char *const unset[] = { "(none)\n", "\n", NULL };
+	const struct hw_inventory_options options = { .root = root };
+	for (size_t i = 0; unset[i]; i++) {
+		put("/proc/sys/kernel/hostname", unset[i]);
+		struct json *j = hw_inventory(&options);
+		assert_string_equal(json_get_path_string(j, "inventory.hostname"), "localhost");
+		json_free(j);
+	}
+}
+
 /* The real machine must not crash it. */
 static void test_this_machine(void **state)
 {
@@ -431,10 +684,20 @@ static void test_this_machine(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_disks),	     cmocka_unit_test(test_sas_path),
-		cmocka_unit_test(test_inventory),    cmocka_unit_test(test_shape_of_the_fixture),
-		cmocka_unit_test(test_mac),	     cmocka_unit_test(test_lldp),
+		cmocka_unit_test(test_disks),
+		cmocka_unit_test(test_inventory),
+		cmocka_unit_test(test_shape_of_the_fixture),
+		cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_lldp),
 		cmocka_unit_test(test_this_machine),
+		/* Of their own trees. */
+		cmocka_unit_test(test_many_processors),
+		cmocka_unit_test(test_hostname),
+		cmocka_unit_test(test_vmd),
+		cmocka_unit_test(test_shared_name),
+		cmocka_unit_test(test_nvme_multipath),
+		cmocka_unit_test(test_serials_of_raid),
+		cmocka_unit_test(test_serials),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -15,10 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/refusal.h"
 #include "agent/session.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "client.h"
 #include "crypt/crypt.h"
+#include "unit/parse.h"
 
 #define TOKEN "V1rLBPASJmvjZn0Cgapbf0VeClebCLA5H6Gypgpxoe0"
 #define NODE  "1e7ce75c-be65-4b3f-b4be-a037c9067653"
@@ -388,15 +391,99 @@ static void test_inspection_retries(void **state)
 	assert_int_equal(t.count, 2);
 }
 
-/* 4xx: the inspection is given up, the agent goes on. */
+/* Ironic's answer until its node waits for the inventory. */
+static void test_inspection_too_early(void **state)
+{
+	(void)state;
+	t.inspect_refusals = 2;
+	t.refusal_status = 404;
+	run_session("ipa-api-url=@ ipa-inspection-callback-url=@/v1/continue_inspection", true, 5);
+	for (size_t i = 0; i < 3; i++)
+		expect(i, "POST", "/v1/continue_inspection", NULL);
+	expect(3, "GET", "/", NULL);
+	assert_non_null(strstr(t.seen[4].query, "node_uuid=" NODE));
+}
+
+static void test_inspection_pauses(void **state)
+{
+	(void)state;
+	static const struct {
+		int status;
+		unsigned tries, waited_s, pause_s;
+	} rows[] = {
+		/* for a minute, however often */
+		{ 404, 0, 0, 1 },
+		{ 404, 1, 1, 2 },
+		{ 404, 2, 3, 4 },
+		{ 404, 14, 59, 5 },
+		{ 404, 15, 60, 0 },
+		{ 404, 40, 3600, 0 },
+		/* eight times, with growing pauses */
+		{ 0, 0, 0, 1 },
+		{ 503, 3, 400, 8 },
+		{ 409, 6, 400, 30 },
+		{ 500, 7, 10, 0 },
+		/* for good */
+		{ 400, 0, 0, 0 },
+		{ 403, 0, 0, 0 },
+		{ 405, 0, 0, 0 },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_int_equal(ipa_inspection_pause(rows[i].status, rows[i].tries,
+						      rows[i].waited_s * USEC_PER_SEC),
+				 rows[i].pause_s * USEC_PER_SEC);
+}
+
+/* The inspection is given up, the agent goes on. */
 static void test_inspection_refused(void **state)
 {
 	(void)state;
 	t.inspect_refusals = 100;
-	t.refusal_status = 404;
+	t.refusal_status = 400;
 	run_session("ipa-api-url=@ ipa-inspection-callback-url=@/v1/continue_inspection", true, 4);
 	expect(1, "GET", "/", NULL);
 	assert_null(strstr(t.seen[2].query, "node_uuid"));
+}
+
+static void test_refusal_text(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *body, *says;
+	} rows[] = {
+		/* Ironic 29: JSON in a text */
+		{ "{\"error_message\": \"{\\\"debuginfo\\\": null, \\\"faultcode\\\": \\\"Client\\\", "
+		  "\\\"faultstring\\\": \\\"Could not find a node\\\"}\"}",
+		  "Could not find a node" },
+		{ "{\"error_message\": {\"faultcode\": \"Client\", \"faultstring\": \"later\"}}",
+		  "later" },
+		{ "{\"faultcode\": \"Client\", \"faultstring\": \"bare\"}", "bare" },
+		{ "{\"error_message\": \"plain words\"}", "plain words" },
+		{ "{\"error_message\": {\"code\": 404, \"title\": \"Not Found\", \"description\": \"of what\"}}",
+		  "of what" },
+		{ "{\"error_message\": \"{\\\"title\\\": \\\"Not Acceptable\\\"}\"}",
+		  "Not Acceptable" },
+		{ "{\"errors\": [{\"title\": \"t\", \"detail\": \"d\"}]}", "d" },
+		{ "{\"error\": {\"code\": 401, \"title\": \"Unauthorized\", \"message\": \"who are you\"}}",
+		  "who are you" },
+		{ "{\"error\": \"text\"}", "text" },
+		{ "{\"faultstring\": \"two\\nlines\"}", "two?lines" },
+		{ "{\"error_message\": \"{broken\"}", "{broken" },
+		{ "{\"error_message\": {\"error_message\": {\"error_message\": {\"error_message\": "
+		  "{\"faultstring\": \"deep\"}}}}}",
+		  "" },
+		{ "{\"other\": 1}", "" },
+		{ "[]", "" },
+		{ "null", "" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct json *body = parse(rows[i].body);
+		_cleanup_(freep) char *text = ipa_refusal_text(body);
+		assert_string_equal(text, rows[i].says);
+		json_free(body);
+	}
+	_cleanup_(freep) char *none = ipa_refusal_text(NULL);
+	assert_string_equal(none, "");
 }
 
 static void test_lookup_retries(void **state)
@@ -526,7 +613,10 @@ int main(void)
 		TEST(test_discovery_fails),
 		TEST(test_inspection_only),
 		TEST(test_inspection_retries),
+		TEST(test_inspection_too_early),
 		TEST(test_inspection_refused),
+		cmocka_unit_test(test_inspection_pauses),
+		cmocka_unit_test(test_refusal_text),
 		TEST(test_lookup_retries),
 		TEST(test_lookup_fails),
 		TEST(test_starred_token),

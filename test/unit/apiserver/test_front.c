@@ -101,7 +101,8 @@ static int setup(void **state)
 	struct err err;
 	front = api_front_new(&(struct api_front_options){ .authenticate = authenticate });
 	const struct web_route routes[] = {
-		{ "/", rig->loop, api_front_handle, front, APISERVER_BODY_MAX, 0 },
+		{ "/", rig->loop, api_front_handle, front, APISERVER_BODY_MAX, 0,
+		  api_front_before_body },
 		{ NULL },
 	};
 	const struct web_server_options o = { .address = "127.0.0.1",
@@ -169,6 +170,25 @@ static void unknown_peers_get_401(void **state)
 	assert_int_equal(b.status, 401);
 	_cleanup_(answer_done) struct answer c = ask_as(*state, &pki.expired, GET("/x") "\r\n");
 	assert_int_equal(c.status, 401);
+}
+
+/* Before its body is read, which here never comes. */
+static void strangers_send_no_large_body(void **state)
+{
+	_cleanup_(answer_done) struct answer a = ask_as(
+		*state, NULL, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n");
+	assert_int_equal(a.status, 401);
+	assert_non_null(strstr(a.body.data, "\"reason\":\"Unauthorized\""));
+	_cleanup_(answer_done) struct answer b = ask_as(
+		*state, &pki.client,
+		"POST /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+		"Content-Length: 3000000\r\n\r\n");
+	assert_int_equal(b.status, 100);
+	_cleanup_(answer_done) struct answer c = ask_as(
+		*state, NULL,
+		"POST /x HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer other\r\n"
+		"Expect: 100-continue\r\nContent-Length: 3000000\r\n\r\n");
+	assert_int_equal(c.status, 100);
 }
 
 static void token_passes(void **state)
@@ -272,10 +292,15 @@ static void answer_after_the_call(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(answer_after_the_call),	     TEST(request_arrives_whole),
-		TEST(unknown_peers_get_401),	     TEST(token_passes),
-		TEST(stream_aborted_by_its_peer),    TEST(stream_ended_by_the_server),
-		TEST(stream_open_at_the_end),	     TEST(impersonation_is_told),
+		TEST(answer_after_the_call),
+		TEST(request_arrives_whole),
+		TEST(strangers_send_no_large_body),
+		TEST(unknown_peers_get_401),
+		TEST(token_passes),
+		TEST(stream_aborted_by_its_peer),
+		TEST(stream_ended_by_the_server),
+		TEST(stream_open_at_the_end),
+		TEST(impersonation_is_told),
 		TEST(revoked_token_ends_its_stream),
 	};
 	signal(SIGPIPE, SIG_IGN);

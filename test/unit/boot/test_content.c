@@ -248,7 +248,9 @@ static void test_ca(void **state)
 	assert_int_equal(c.size % 512, 0);
 	assert_non_null(memmem(c.text, c.size, "etc/ironic-python-agent/ironic.crt", 35));
 	assert_non_null(memmem(c.text, c.size, "PEM\n", 4));
+	/* Where a stock agent reads settings with --config-dir, and without. */
 	assert_non_null(memmem(c.text, c.size, "etc/ironic-python-agent.d/ingot.conf", 37));
+	assert_non_null(memmem(c.text, c.size, "etc/ironic-python-agent.conf.d/ingot.conf", 42));
 	assert_non_null(
 		memmem(c.text, c.size, "cafile = /etc/ironic-python-agent/ironic.crt\n", 45));
 	content_done(&c);

@@ -173,6 +173,12 @@ static void test_status(void **state)
 	assert_json(names, "[\"a\",\"b\"]");
 	json_free(names);
 	json_free(host);
+	/* Ingot's own goes by itself, and must not be removed with a host that names it. */
+	host = parse("{\"spec\":{\"bmc\":{\"credentialsName\":\"ingot-engine\"}}}");
+	names = transfer_secrets(host);
+	assert_json(names, "[]");
+	json_free(names);
+	json_free(host);
 }
 
 int main(void)

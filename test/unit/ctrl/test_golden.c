@@ -50,7 +50,8 @@ static const struct json *answer(struct provisioner *p, const char *name, const 
 	*ret = (struct prov_result){ .outcome = streq(outcome, "done")	    ? PROV_DONE
 						: streq(outcome, "running") ? PROV_RUNNING
 									    : PROV_FAILED,
-				     .started = json_get_bool(row, "started", false) };
+				     .started = json_get_bool(row, "started", false),
+				     .passing = json_get_bool(row, "passing", false) };
 	snprintf(ret->error, sizeof(ret->error), "%s", str_or(json_get_string(row, "error"), ""));
 	return row;
 }
@@ -101,16 +102,37 @@ static void prepare(struct provisioner *p, const struct prov_host *host,
 	answer(p, "prepare", params->retry ? "retry" : "", ret);
 }
 
+/* Text as it is, anything else in base64. */
+static char *show_bytes(const void *data, size_t len)
+{
+	if (!data)
+		return xstrdup("-");
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = ((const unsigned char *)data)[i];
+		if ((c < ' ' && c != '\n') || c > '~') {
+			_cleanup_(freep) char *encoded = base64_encode(data, len);
+			return xasprintf("base64:%s", encoded);
+		}
+	}
+	return xstrndup(data, len);
+}
+
 static void provision(struct provisioner *p, const struct prov_host *host,
 		      const struct prov_provision *params, struct prov_result *ret)
 {
-	(void)host;
-	_cleanup_(freep) char *text = xasprintf(
-		"%s %s %s meta=%s user=%s network=%s%s", params->image.url, params->image.checksum,
-		params->image.format, str_or(params->config_drive.meta_data, "-"),
-		str_or(params->config_drive.user_data, "-"),
-		str_or(params->config_drive.network_data, "-"),
-		params->force_reboot ? " force" : "");
+	_cleanup_(freep) char *user = show_bytes(params->config_drive.user_data,
+						 params->config_drive.user_data_len);
+	_cleanup_(freep) char *hints = host->root_hints ? json_to_string(host->root_hints) : NULL;
+	_cleanup_(freep) char *root = hints ? xasprintf(" root=%s%s", hints,
+							host->root_hints_default ? " default" : "")
+					    : xstrdup("");
+	_cleanup_(freep) char *text = xasprintf("%s %s %s meta=%s user=%s network=%s%s%s",
+						params->image.url, params->image.checksum,
+						params->image.format,
+						str_or(params->config_drive.meta_data, "-"),
+						user,
+						str_or(params->config_drive.network_data, "-"),
+						root, params->force_reboot ? " force" : "");
 	answer(p, "provision", text, ret);
 }
 
@@ -213,6 +235,21 @@ static void take_secrets(struct host_facts *f, const struct json *secrets)
 	bmh_release(&host);
 }
 
+/* What the cache of Secrets has by owner: the case's. */
+static struct json **take_owned(struct host_facts *f, const struct json *secrets)
+{
+	struct json **owned = xcalloc(json_count(secrets) + 1, sizeof(*owned));
+	const char *uid = json_get_path_string(f->object, "metadata.uid");
+	json_for_each(s, secrets) {
+		json_for_each(o, json_get_path(s, "metadata.ownerReferences")) {
+			if (streq(json_get_string(o, "uid"), uid))
+				owned[f->owned_count++] = json_dup(s);
+		}
+	}
+	f->owned = owned;
+	return owned;
+}
+
 static struct json *writes_json(const struct host_result *r)
 {
 	static const char *const kinds[] = {
@@ -222,6 +259,7 @@ static struct json *writes_json(const struct host_result *r)
 		[HOST_HARDWARE_CREATE] = "create hardwaredata",
 		[HOST_HARDWARE_PATCH] = "hardwaredata",
 		[HOST_HARDWARE_DELETE] = "delete hardwaredata",
+		[HOST_RECORD_UPDATE] = "hostrecord",
 	};
 	struct json *list = json_new_array();
 	for (size_t i = 0; i < r->write_count; i++) {
@@ -278,6 +316,7 @@ static struct json *run(const struct json *given, const char *name, struct strbu
 	struct host_facts f = {
 		.object = json_get(given, "host"),
 		.hardware_data = json_get(given, "hardware_data"),
+		.record = json_get(given, "record"),
 		.provisioner = &engine.base,
 		.now = UINT64_C(1767225600) * USEC_PER_SEC, /* 2026-01-01 */
 		.random = 0.5,
@@ -285,7 +324,11 @@ static struct json *run(const struct json *given, const char *name, struct strbu
 	};
 	struct host_result r;
 	take_secrets(&f, json_get(given, "secrets"));
+	struct json **owned = take_owned(&f, json_get(given, "secrets"));
 	host_reconcile(&f, &r);
+	for (size_t i = 0; i < f.owned_count; i++)
+		json_free(owned[i]);
+	free(owned);
 	if (measures)
 		add_measures(&r, name, measures);
 	struct json *out = outcome(&r, engine.calls);

@@ -1,4 +1,5 @@
-/* Saves of records: the end waits for those that are under way, and for nothing else. */
+/* Saves of records: the end waits for those that are under way, and for nothing else; what a record
+ * is made with. */
 
 #include "unit/kube/fake.h"
 
@@ -100,6 +101,82 @@ static void test_cut_off(void **state)
 	assert_int_equal(x->saved + x->drained, 0);
 }
 
+/* --- the finalizer ---------------------------------------------------------------------------- */
+
+static void list(struct fixture *x, const char *items)
+{
+	kube_informer_start(x->informer);
+	fake_replyf(fake_expect(x->f, "GET", "/apis/ingot.dev"), 200,
+		    "{\"kind\":\"List\",\"metadata\":{\"resourceVersion\":\"9\"},\"items\":[%s]}",
+		    items);
+	fake_head(fake_expect(x->f, "GET", "/apis/ingot.dev"), 200, -1);
+}
+
+#define RECORD(more)                                                                               \
+	"{\"metadata\":{\"name\":\"a\",\"namespace\":\"m\",\"uid\":\"x\",\"resourceVersion\":"     \
+	"\"7\"" more "},\"spec\":{\"hostUID\":\"%s\"}}"
+
+static void test_made_with_finalizer(void **state)
+{
+	struct fixture *x = *state;
+	save(x, "m/a");
+	struct kube_call *c = fake_expect(x->f, "POST", PATH);
+	assert_non_null(strstr(c->body, "\"finalizers\":[\"ingot.dev/hostrecord\"]"));
+	fake_reply(c, 201, "{}");
+}
+
+/* A record of an earlier release gets it with the next save; others' stay. */
+static void test_gets_finalizer(void **state)
+{
+	struct fixture *x = *state;
+	_cleanup_(freep) char *record = xasprintf(RECORD(",\"finalizers\":[\"example.org/other\"]"),
+						  "uid");
+	list(x, record);
+	assert_true(records_unguarded(x->r, "m/a"));
+	assert_false(records_unguarded(x->r, "m/b"));
+	save(x, "m/a");
+	struct kube_call *c = fake_expect(x->f, "PUT", PATH "/a");
+	assert_non_null(
+		strstr(c->body, "\"finalizers\":[\"example.org/other\",\"ingot.dev/hostrecord\"]"));
+	fake_reply(c, 200, "{}");
+}
+
+/* An API server refuses new finalizers then; and what the host needs is stored all the same. */
+static void test_leaving(void **state)
+{
+	struct fixture *x = *state;
+	_cleanup_(freep) char *record = xasprintf(
+		RECORD(",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\""), "uid");
+	list(x, record);
+	assert_false(records_unguarded(x->r, "m/a"));
+	save(x, "m/a");
+	struct kube_call *c = fake_expect(x->f, "PUT", PATH "/a");
+	assert_null(strstr(c->body, "finalizers"));
+	fake_reply(c, 200, "{}");
+}
+
+static void on_busy(void *data, const struct err *err)
+{
+	struct fixture *x = data;
+	assert_int_equal(err->kind, ERR_BUSY);
+	x->saved++;
+}
+
+/* The record of an earlier host of that name, on its way out: what would be written to it would go
+ * with it. */
+static void test_predecessor_leaves(void **state)
+{
+	struct fixture *x = *state;
+	_cleanup_(freep) char *record = xasprintf(
+		RECORD(",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\""), "another");
+	list(x, record);
+	_cleanup_(json_freep) struct json *mine = json_new_object();
+	records_save(x->r, "m/a", "uid", mine, on_busy, x);
+	assert_int_equal(x->saved, 0);
+	fake_expect_nothing(x->f, USEC_PER_SEC);
+	assert_int_equal(x->saved, 1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -108,6 +185,10 @@ int main(void)
 		T(test_drain),
 		T(test_nothing_to_drain),
 		T(test_cut_off),
+		T(test_made_with_finalizer),
+		T(test_gets_finalizer),
+		T(test_leaving),
+		T(test_predecessor_leaves),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,10 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "engine/internal.h"
 #include "engine/strangers.h"
 #include "sim/world.h"
 
@@ -40,6 +42,9 @@ struct rig {
 	struct prov_result result;
 	const struct json *inventory;
 	struct json *hints;
+	char told[512];	 /* the last event about the disk */
+	char power[128]; /* the last one about power */
+	bool leaving;
 };
 
 /* A save on its way to the storage. */
@@ -105,9 +110,14 @@ static void kick(void *data, const char *k)
 
 static void event(void *data, const char *k, bool warning, const char *reason, const char *message)
 {
-	(void)k, (void)reason;
+	struct rig *rig = data;
+	(void)k;
 	check_shown(message);
-	((struct rig *)data)->warnings += warning;
+	rig->warnings += warning;
+	if (str_has_prefix(reason, "Power"))
+		snprintf(rig->power, sizeof(rig->power), "%s", message);
+	if (streq(reason, "RootDevice"))
+		snprintf(rig->told, sizeof(rig->told), "%s", message);
 }
 
 static int check_address(void *data, const char *address, struct err *err)
@@ -219,9 +229,14 @@ enum want {
 	WANT_ADOPT
 };
 
+/* Bytes: gzip has a NUL among its first. */
+static const char user_data_a[] = "\x1f\x8b\x08\x00\x00after a NUL\xff";
+
 static const struct prov_provision image_a = {
 	.image = { "http://10.0.0.1/a.raw", "aaaa", "sha256", "raw" },
-	.config_drive = { "{\"uuid\":\"x\"}", "#cloud-config\n", NULL },
+	.config_drive = { .meta_data = "{\"uuid\":\"x\"}",
+			  .user_data = user_data_a,
+			  .user_data_len = sizeof(user_data_a) - 1 },
 };
 static const struct prov_provision image_b = { .image = { "http://10.0.0.1/b.raw", "bbbb", "sha256",
 							  "raw" } };
@@ -233,8 +248,9 @@ static void ask(struct rig *rig, enum want want, const struct prov_provision *im
 	struct provisioner *p = rig->prov;
 	if (!engine_knows(rig->engine, key))
 		engine_load(rig->engine, key, uid, record);
-	p->ops->register_host(p, &rig->host, &(struct prov_register){ .retry = retry }, &node_id,
-			      &rig->result);
+	p->ops->register_host(p, &rig->host,
+			      &(struct prov_register){ .retry = retry, .leaving = rig->leaving },
+			      &node_id, &rig->result);
 	if (rig->result.outcome != PROV_DONE || want == WANT_REGISTER)
 		return;
 	switch (want) {
@@ -475,6 +491,22 @@ static void test_no_boot_mac(void **state)
 	rig_free(rig);
 }
 
+/* An externally provisioned host is switched on and off; where it boots from is its own affair. */
+static void test_no_boot_mac_for_power_only(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(4);
+	rig->host.boot_mac = "";
+	rig->host.power_only = true;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_ADOPT, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_ON, NULL, false), PROV_DONE);
+	rig->host.bmc_address = "libvirt://10.1.0.1";
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "libvirt requires a boot MAC address"));
+	rig_free(rig);
+}
+
 static void test_mac_of_another(void **state)
 {
 	(void)state;
@@ -575,6 +607,80 @@ static void test_agent_dies_in_write(void **state)
 	rig_free(rig);
 }
 
+/* An agent that beats, but tells nothing of its command, is given up after minutes, whatever it
+ * answers instead: in the write, and in the cleaning of a deprovisioning. */
+static void test_no_word_of_the_command(void **state)
+{
+	(void)state;
+	static const struct {
+		int answer;
+		unsigned minutes; /* at least and, with two more, at most */
+		const char *says;
+	} rows[] = {
+		{ ANSWER_ERROR, 3, "no word from the agent on its command for 3m while" },
+		{ ANSWER_NONSENSE, 3, "neither a command nor a list of them" },
+		{ ANSWER_NOT, 15, "no word from the agent on its command for 15m while" },
+		{ ANSWER_EMPTY, 0, "knows nothing of its command any more" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (int clean = 0; clean < 2; clean++) {
+			struct rig *rig = rig_new(100 + (unsigned)i);
+			to_available(rig);
+			if (clean)
+				reach(rig, WANT_PROVISION, &image_a, false);
+			const unsigned *begun = &rig->machine->writes_begun;
+			usec_t *time = clean ? &rig->world.clean_time : &rig->world.write_time;
+			enum want want = clean ? WANT_DEPROVISION : WANT_PROVISION;
+			*time = 10 * USEC_PER_HOUR;
+			ask(rig, want, &image_a, false);
+			for (int s = 0;
+			     s < 600 && !(machine_works(rig->machine) && (clean || *begun)); s++)
+				advance(rig, USEC_PER_SEC);
+			assert_true(machine_works(rig->machine));
+			rig->world.faults.answer = rows[i].answer;
+			unsigned calls = rig->world.calls;
+			usec_t began = loop_now(rig->loop);
+			assert_int_equal(reach(rig, want, &image_a, false), PROV_FAILED);
+			usec_t took = loop_now(rig->loop) - began;
+			if (!strstr(rig->result.error, rows[i].says))
+				fail_msg("row %zu: %s", i, rig->result.error);
+			assert_true(took >= rows[i].minutes * USEC_PER_MIN);
+			assert_true(took <= (rows[i].minutes + 2) * USEC_PER_MIN);
+			/* politely all the time */
+			assert_true(rig->world.calls - calls <= 10 + took / (4 * USEC_PER_SEC));
+			rig_free(rig);
+		}
+	}
+}
+
+/* Another command runs in the agent, and goes on running. */
+static void test_agent_busy_for_good(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(110);
+	to_available(rig);
+	rig->world.faults.answer = ANSWER_BUSY;
+	ask(rig, WANT_PROVISION, &image_a, false);
+	usec_t began = loop_now(rig->loop);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_FAILED);
+	assert_true(loop_now(rig->loop) - began <= 20 * USEC_PER_MIN);
+	assert_non_null(strstr(rig->result.error, "Agent is busy"));
+	assert_int_equal(rig->machine->writes_begun, 0);
+	rig_free(rig);
+}
+
+/* What an agent answers to the question for its progress ends no write. */
+static void test_progress_is_refused(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(111);
+	to_available(rig);
+	rig->world.no_progress = 405;
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_runs(rig, "aaaa");
+	rig_free(rig);
+}
+
 static void test_image_replaced_in_write(void **state)
 {
 	(void)state;
@@ -634,6 +740,155 @@ static void test_images_refused(void **state)
 	rig_free(rig);
 }
 
+/* Read by tools that know nothing of us. */
+static void test_user_data_bytes(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(1);
+	char path[] = "/tmp/ingot-drive-XXXXXX", command[100];
+	static char iso[1 << 20];
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	const char *drive = json_get_string(rig->machine->image_info, "configdrive");
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, drive, strlen(drive)), strlen(drive));
+	close(fd);
+	snprintf(command, sizeof(command), "base64 -d %s | gzip -dc", path);
+	FILE *p = popen(command, "re"); // NOLINT: the path is ours
+	assert_non_null(p);
+	size_t n = fread(iso, 1, sizeof(iso), p);
+	assert_int_equal(pclose(p), 0);
+	unlink(path);
+	assert_non_null(memmem(iso, n, user_data_a, sizeof(user_data_a) - 1));
+	rig_free(rig);
+}
+
+#define HEX64  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define UPPER  "0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF"
+#define HEX128 HEX64 HEX64
+#define MD5SUM "0123456789abcdef0123456789abcdef"
+
+/* What goes to an agent, in the words that the stock one (10.2 and 13) takes: both of the pair or
+ * neither, a URL in its second half, all in lower case. world.c holds every write to the stock
+ * validator. */
+static void test_image_info(void **state)
+{
+	(void)state;
+	static const struct {
+		struct prov_image image;
+		const char *id, *url, *checksum, *algo, *value;
+	} rows[] = {
+		{ { "http://x/i.raw", "http://x/SUMS", "sha256", "raw" },
+		  "i.raw",
+		  "http://x/i.raw",
+		  "http://x/SUMS",
+		  "sha256",
+		  "http://x/SUMS" },
+		{ { "http://x/i.raw", "http://x/SUMS", "", "" },
+		  "i.raw",
+		  "http://x/i.raw",
+		  "http://x/SUMS",
+		  NULL,
+		  NULL },
+		{ { "HTTP://x/d/i.raw?token=a/b", "HTTPS://x/SUMS", "auto", "raw" },
+		  "i.raw",
+		  "http://x/d/i.raw?token=a/b",
+		  "https://x/SUMS",
+		  NULL,
+		  NULL },
+		{ { "Https://x/i", "Http://x/Sums", "md5", "raw" },
+		  "i",
+		  "https://x/i",
+		  "http://x/Sums",
+		  "md5",
+		  "http://x/Sums" },
+		{ { "http://x/i", UPPER, "sha256", "" },
+		  "i",
+		  "http://x/i",
+		  HEX64,
+		  "sha256",
+		  HEX64 },
+		{ { "http://x/i", UPPER, "", "" }, "i", "http://x/i", HEX64, "sha256", HEX64 },
+		{ { "http://x/i", HEX128, "auto", "" },
+		  "i",
+		  "http://x/i",
+		  HEX128,
+		  "sha512",
+		  HEX128 },
+		{ { "http://x/", MD5SUM, "", "" }, "x", "http://x/", MD5SUM, NULL, NULL },
+		{ { "http://x/i/#f", MD5SUM, "md5", "" },
+		  "i",
+		  "http://x/i/#f",
+		  MD5SUM,
+		  "md5",
+		  MD5SUM },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct rig *rig = rig_new(10);
+		to_available(rig);
+		struct prov_provision p = { .image = rows[i].image };
+		ask(rig, WANT_PROVISION, &p, false);
+		advance(rig, 90 * USEC_PER_SEC);
+		const struct json *info = rig->machine->image_info;
+		assert_string_equal(json_get_string(info, "id"), rows[i].id);
+		assert_string_equal(rig->machine->reads_from, rows[i].url);
+		assert_string_equal(json_get_string(info, "checksum"), rows[i].checksum);
+		assert_true(streq(json_get_string(info, "os_hash_algo"), rows[i].algo));
+		assert_true(streq(json_get_string(info, "os_hash_value"), rows[i].value));
+		rig_free(rig);
+	}
+}
+
+/* Which disk it is going to be is asked and told before anything is erased. */
+static void test_disk_is_told(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(11);
+	json_parse("{\"deviceName\": \"/dev/sda\"}", 26, &rig->hints, NULL);
+	rig->host.root_hints = rig->hints;
+	rig->host.root_hints_default = true;
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &image_a, false);
+	while (!*rig->told)
+		advance(rig, USEC_PER_SEC / 10);
+	assert_int_equal(rig->machine->cleans + rig->machine->writes_begun, 0);
+	assert_non_null(strstr(rig->told, "will be written to /dev/sda"));
+	assert_string_equal(rig->machine->asked, "{\"root_device\":{\"name\":\"s== /dev/sda\"},"
+						 "\"ingot_root_device_default\":true}");
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_int_equal(rig->machine->choices, 1);
+	rig->host.root_hints_default = false; /* a person has asked for it */
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
+	assert_string_equal(rig->machine->asked, "{\"root_device\":{\"name\":\"s== /dev/sda\"}}");
+	rig_free(rig);
+}
+
+static void test_no_disk_fits(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(11);
+	to_available(rig);
+	rig->machine->no_disk = true;
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "no disk matches"));
+	assert_int_equal(rig->machine->cleans + rig->machine->writes_begun, 0);
+	rig_free(rig);
+}
+
+/* It has no such question: it finds the disk when it writes. */
+static void test_stock_agent_is_not_asked(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(11);
+	rig->machine->stock = true;
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_non_null(strstr(rig->told, "when it writes"));
+	assert_int_equal(rig->machine->choices, 0);
+	rig_free(rig);
+}
+
 static void test_storage_away(void **state)
 {
 	(void)state;
@@ -646,7 +901,17 @@ static void test_storage_away(void **state)
 	/* Nothing is done to hardware that was not written down. */
 	assert_int_equal(rig->machine->bmc->power_ons, ons);
 	assert_int_equal(rig->machine->bmc->boot_changes, boots);
+	/* Told, and no reason to do anything else; known to be over as soon as it is. */
+	ask(rig, WANT_REGISTER, NULL, false);
+	assert_int_equal(rig->result.outcome, PROV_FAILED);
+	assert_true(rig->result.passing);
+	assert_non_null(strstr(rig->result.error, "cannot store the HostRecord"));
+	_cleanup_(json_freep) struct json *described = engine_describe(rig->engine, key);
+	assert_non_null(json_get_string(described, "trouble"));
+	unsigned kicks = rig->kicks;
 	rig->storage_away = false;
+	advance(rig, USEC_PER_MIN);
+	assert_true(rig->kicks > kicks);
 	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
 	rig_free(rig);
 }
@@ -667,6 +932,7 @@ static void test_storage_goes_away(void **state)
 	assert_int_equal(rig->machine->bmc->boot_changes, 0);
 	assert_int_equal(rig->machine->bmc->power_ons, ons);
 	rig->storage_away = false;
+	advance(rig, USEC_PER_MIN); /* it is told as an error until the next try */
 	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
 	rig_free(rig);
 }
@@ -984,6 +1250,91 @@ static void test_boot_mac_corrected(void **state)
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
 	assert_false(engine_boot_find(rig->engine, theirs, &boot));
 	assert_true(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	rig_free(rig);
+}
+
+/* A MAC address by which nothing has booted may be corrected in the middle of the wait for it, also
+ * after a restart; the machine is booted again at once. One that has booted may not. */
+static void test_boot_mac_corrected_in_the_wait(void **state)
+{
+	(void)state;
+	for (int restarts = 0; restarts < 2; restarts++) {
+		struct rig *rig = rig_new(23);
+		char *right = rig->machine->mac, theirs[] = "52:54:00:aa:bb:cc";
+		rig->host.boot_mac = theirs;
+		assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+		ask(rig, WANT_INSPECT, NULL, false);
+		advance(rig, 3 * USEC_PER_MIN);
+		assert_int_equal(rig->machine->ramdisk_boots, 0);
+		if (restarts)
+			restart_engine(rig);
+		rig->host.boot_mac = right;
+		usec_t began = loop_now(rig->loop);
+		assert_string_equal(register_settled(rig, &rig->host), "");
+		assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+		assert_true(restarts || loop_now(rig->loop) - began < 5 * USEC_PER_MIN);
+		assert_true(rig->machine->ramdisk_boots > 0);
+		rig->host.boot_mac = theirs;
+		assert_non_null(
+			strstr(register_settled(rig, &rig->host), "by which the host has booted"));
+		rig_free(rig);
+	}
+}
+
+/* --- a BMC that is gone ----------------------------------------------------------------------- */
+
+/* Whoever waits with patience says what for, and goes on when the BMC is back. */
+static void test_patience_is_told(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(23);
+	bool fault;
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	rig->machine->bmc->unreachable = true;
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	unsigned kicks = rig->kicks;
+	advance(rig, 2 * USEC_PER_MIN);
+	assert_true(rig->kicks > kicks);
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	assert_int_equal(rig->result.outcome, PROV_RUNNING);
+	assert_non_null(strstr(rig->result.error, "10.1.0.1"));
+	rig->prov->ops->power(rig->prov, &rig->host, &fault);
+	assert_true(fault);
+	rig->machine->bmc->unreachable = false;
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+	rig->prov->ops->power(rig->prov, &rig->host, &fault);
+	assert_false(fault);
+	rig_free(rig);
+}
+
+static void test_no_patience_with_a_host_that_leaves(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(23);
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	rig->machine->bmc->unreachable = true;
+	rig->leaving = true;
+	usec_t began = loop_now(rig->loop);
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_FAILED);
+	assert_true(loop_now(rig->loop) - began <= 2 * USEC_PER_MIN);
+	rig_free(rig);
+}
+
+static void test_power_is_told_when_it_has_changed(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(23);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_ON, NULL, false);
+	assert_int_equal(rig->result.outcome, PROV_RUNNING);
+	assert_string_equal(rig->power, "");
+	assert_int_equal(reach(rig, WANT_ON, NULL, false), PROV_DONE);
+	assert_string_equal(rig->power, "Host is powered on");
+	rig->machine->bmc->unreachable = true;
+	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_FAILED);
+	assert_string_equal(rig->power, "Host is powered on");
 	rig_free(rig);
 }
 
@@ -1319,11 +1670,129 @@ static void test_agents_come_from_their_address(void **state)
 	assert_int_equal(post_inventory(rig, mac, "10.2.0.9"), 404);
 	assert_int_equal(rig->warnings, 0); /* a stranger cannot end the operation either */
 	assert_int_equal(post_inventory(rig, mac, "10.2.0.1"), 503);
-	/* The inventory made its other NIC known, which cannot take the address away. */
-	assert_int_equal(give_slot(rig, "52:54:00:00:99:99", "10.2.0.9"), ERR_EXISTS);
+	/* Its other NIC is unknown until the inventory is stored, and cannot take the address away
+	 * afterwards. */
+	assert_int_equal(give_slot(rig, "52:54:00:00:99:99", "10.2.0.9"), ERR_BUSY);
 	assert_string_equal(engine_slot_get(rig->engine, mac), "10.2.0.1");
 	struct answer a = lookup(rig, mac, "10.2.0.1");
 	assert_int_equal(strlen(a.token), 43);
+	rig_free(rig);
+}
+
+/* Posts an inventory with `count` NICs 02:00:00:00:SERIES:xx besides its own; the status, 0 while
+ * the answer is held. */
+static int post_nics(struct rig *rig, unsigned series, unsigned count, struct answer *a)
+{
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	struct json *body = NULL;
+	strbuf_addf(&text, "{\"inventory\":{\"interfaces\":[{\"mac_address\":\"%s\"}",
+		    rig->machine->mac);
+	for (unsigned i = 0; i < count; i++)
+		strbuf_addf(&text, ",{\"mac_address\":\"02:00:00:%02X:%02x:%02x\"}", series, i >> 8,
+			    i & 255);
+	strbuf_adds(&text, "]},\"logs\":\"of no use\"}");
+	assert_int_equal(json_parse(text.data, text.len, &body, NULL), 0);
+	*a = (struct answer){ 0 };
+	engine_agent_inspection(rig->engine, body, "10.2.0.1", keep_answer, a);
+	advance(rig, 5 * USEC_PER_SEC);
+	return a->status;
+}
+
+/* Registers a second host with that MAC, and removes it again. */
+static bool may_register(struct rig *rig, const char *mac)
+{
+	struct prov_host other = rig->host;
+	const char *node_id;
+	other.key = "metal3/node-2";
+	other.uid = "22222222-2222-4222-8222-222222222222";
+	other.boot_mac = mac;
+	engine_load(rig->engine, other.key, other.uid, NULL);
+	rig->prov->ops->register_host(rig->prov, &other, &(struct prov_register){ 0 }, &node_id,
+				      &rig->result);
+	bool may = rig->result.outcome != PROV_FAILED;
+	if (!may)
+		assert_non_null(strstr(rig->result.error, "last inspection found a NIC"));
+	return may;
+}
+
+/* What an inventory says of NICs counts once the controller has stored it, and until the next. */
+static void test_nics_of_stored_inventory(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(33);
+	struct answer a, again, held[40];
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(post_nics(rig, 1, 256, &a), 400);
+	for (unsigned i = 0; i < 40; i++) {
+		assert_int_equal(post_nics(rig, 16 + i, 255, &held[i]), 0);
+		assert_int_equal(rig->engine->macs.count, 1); /* its boot NIC */
+	}
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	assert_null(json_get(rig->inventory, "logs"));
+	assert_int_equal(rig->engine->macs.count, 1);
+	assert_int_equal(post_nics(rig, 2, 3, &again), 0);
+	assert_int_equal(reach(rig, WANT_PREPARE, NULL, false), PROV_DONE);
+	assert_int_equal(again.status, 202);
+	assert_int_equal(rig->engine->macs.count, 4);
+	assert_false(may_register(rig, "02:00:00:02:00:01"));
+	/* The answer got lost: the agent posts again, and is told that all is well. */
+	assert_int_equal(post_nics(rig, 4, 9, &again), 202);
+	assert_int_equal(rig->engine->macs.count, 4);
+	/* Another inspection, another card. */
+	restart_engine(rig);
+	engine_load(rig->engine, key, uid, rig->record);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(rig->engine->macs.count, 1);
+	assert_true(may_register(rig, "02:00:00:02:00:01"));
+	rig_free(rig);
+}
+
+/* The NICs of one inventory are dropped with the next. */
+static void test_nics_of_the_next_inventory(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(34);
+	struct answer a, next;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	struct node *n = node_find(rig->engine, key);
+	assert_int_equal(post_nics(rig, 1, 255, &a), 0);
+	node_take_nics(n);
+	assert_int_equal(rig->engine->macs.count, 256);
+	assert_int_equal(post_nics(rig, 2, 2, &next), 0);
+	node_take_nics(n);
+	assert_int_equal(rig->engine->macs.count, 3);
+	assert_null(map_get(&rig->engine->macs, "02:00:00:01:00:01"));
+	assert_ptr_equal(map_get(&rig->engine->macs, "02:00:00:02:00:01"), n);
+	assert_ptr_equal(map_get(&rig->engine->macs, rig->machine->mac), n);
+	rig_free(rig);
+}
+
+static void test_inventory_is_bounded(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(35);
+	struct answer a = { 0 };
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	struct json *body = json_new_object();
+	struct json *nic = json_append(
+		json_set(json_make_object(body, "inventory"), "interfaces", json_new_array()),
+		json_new_object());
+	_cleanup_(freep) char *name = xcalloc(1, (1 << 20) + 1);
+	memset(name, 'x', 1 << 20);
+	json_set_string(nic, "mac_address", rig->machine->mac);
+	json_set_string(json_get_mut(body, "inventory"), "hostname", name);
+	engine_agent_inspection(rig->engine, body, "10.2.0.1", keep_answer, &a);
+	advance(rig, 5 * USEC_PER_SEC);
+	assert_int_equal(a.status, 400);
 	rig_free(rig);
 }
 
@@ -1347,6 +1816,18 @@ static void test_inventory_only_when_inspecting(void **state)
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
 	assert_int_equal(post_inventory(rig, mac, address), 404);
 	rig_free(rig);
+}
+
+static int heartbeat_version(struct rig *rig, const char *token, const char *version)
+{
+	struct answer a = { 0 };
+	_cleanup_(json_freep) struct json *body = json_new_object();
+	json_set_string(body, "callback_url", "https://10.2.0.1:9999");
+	json_set_string(body, "agent_token", token);
+	json_set_string(body, "agent_version", version);
+	json_set_string(body, "agent_verify_ca", "certificate");
+	engine_agent_heartbeat(rig->engine, uid, body, "10.2.0.1", keep_answer, &a);
+	return a.status;
 }
 
 static int heartbeat(struct rig *rig, const char *token, const char *url, const char *source)
@@ -1377,6 +1858,10 @@ static void test_heartbeat_rules(void **state)
 	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9999", "10.2.0.9"), 400);
 	assert_int_equal(heartbeat(rig, a.token, "https://127.0.0.1:22", "10.2.0.1"), 400);
 	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9999/x", "10.2.0.1"), 400);
+	/* What goes into the record has a length. */
+	char version[66] = "";
+	memset(version, '9', 65);
+	assert_int_equal(heartbeat_version(rig, a.token, version), 400);
 	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9999", "10.2.0.1"), 202);
 	advance(rig, USEC_PER_SEC);
 	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9998", "10.2.0.1"), 400);
@@ -1867,6 +2352,116 @@ static void test_describe_a_silent_bmc(void **state)
 	rig_free(rig);
 }
 
+/* Asks for everything for a long time: nothing may leave, and nothing boot. */
+static void assert_held(struct rig *rig)
+{
+	struct machine *m = rig->machine;
+	unsigned writes = m->writes_begun, commands = m->bmc->requests;
+	struct engine_hold hold;
+	assert_true(engine_held(rig->engine, key, &hold));
+	for (int i = 0; i < 60; i++) {
+		ask(rig, WANT_DEPROVISION, NULL, true);
+		ask(rig, WANT_PROVISION, &image_b, true);
+		ask(rig, WANT_OFF, NULL, true);
+		assert_int_equal(rig->result.outcome, PROV_RUNNING);
+		advance(rig, USEC_PER_MIN);
+	}
+	assert_int_equal(m->writes_begun, writes);
+	assert_int_equal(m->bmc->requests, commands);
+	assert_int_equal(engine_held_count(rig->engine), 1);
+}
+
+static void count_stored(void *data, const struct err *err)
+{
+	assert_null(err);
+	++*(unsigned *)data;
+}
+
+/* A copy from before the write is put back, and the hold that this brings. */
+static void test_held(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(61);
+	unsigned stored = 0;
+	to_available(rig);
+	_cleanup_(json_freep) struct json *before = json_dup(rig->record);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_runs(rig, "aaaa");
+	kill_engine(rig);
+	json_free(rig->record);
+	rig->record = TAKE_PTR(before);
+	start_engine(rig);
+	engine_load(rig->engine, key, uid, rig->record);
+	assert_true(engine_hold(rig->engine, key, "0badcafe", "restored", count_stored, &stored));
+	assert_held(rig);
+	assert_int_equal(stored, 1);
+	assert_runs(rig, "aaaa");
+	/* Whoever comes next goes on with it; the same hold is not begun twice. */
+	kill_engine(rig);
+	start_engine(rig);
+	engine_load(rig->engine, key, uid, rig->record);
+	assert_false(engine_hold(rig->engine, key, "0badcafe", "restored", count_stored, &stored));
+	assert_held(rig);
+	/* The release counts when it is stored. */
+	rig->storage_away = true;
+	engine_release(rig->engine, key);
+	assert_held(rig);
+	rig->storage_away = false;
+	advance(rig, USEC_PER_MIN);
+	struct engine_hold hold;
+	assert_false(engine_held(rig->engine, key, &hold));
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
+	assert_runs(rig, "bbbb");
+	/* Also for the next process, which is told of the hold once more. */
+	kill_engine(rig);
+	start_engine(rig);
+	engine_load(rig->engine, key, uid, rig->record);
+	assert_false(engine_hold(rig->engine, key, "0badcafe", "restored", count_stored, &stored));
+	assert_false(engine_held(rig->engine, key, &hold));
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
+	rig_free(rig);
+}
+
+/* A boot that is on record is none while the host is held, and its agent is not sent away. */
+static void test_held_in_a_boot(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(62);
+	unsigned stored = 0;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000; /* we play the agent */
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	assert_true(boots_ramdisk(rig));
+	assert_true(engine_hold(rig->engine, key, "0badcafe", "restored", count_stored, &stored));
+	assert_false(boots_ramdisk(rig));
+	assert_int_equal(lookup(rig, rig->machine->mac, rig->machine->address).status, 503);
+	assert_int_equal(lookup(rig, "52:54:00:ff:ff:ff", rig->machine->address).status, 503);
+	assert_held(rig);
+	rig_free(rig);
+}
+
+/* The API server was restored under a process that lives on. */
+static void test_record_went_back(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(63);
+	to_available(rig);
+	_cleanup_(json_freep) struct json *before = json_dup(rig->record);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_runs(rig, "aaaa");
+	json_free(rig->record);
+	rig->record = TAKE_PTR(before);
+	rig->storage_conflict = true;
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	assert_false(engine_knows(rig->engine, key));
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	assert_held(rig);
+	assert_runs(rig, "aaaa");
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1878,15 +2473,24 @@ int main(void)
 		cmocka_unit_test(test_password_changed_in_flight),
 		cmocka_unit_test(test_silent_bmc_heals),
 		cmocka_unit_test(test_no_boot_mac),
+		cmocka_unit_test(test_no_boot_mac_for_power_only),
 		cmocka_unit_test(test_mac_of_another),
 		cmocka_unit_test(test_ramdisk_never_reports),
 		cmocka_unit_test(test_deleted_in_inspection),
 		cmocka_unit_test(test_write_fails),
 		cmocka_unit_test(test_other_image_after_failure),
 		cmocka_unit_test(test_agent_dies_in_write),
+		cmocka_unit_test(test_no_word_of_the_command),
+		cmocka_unit_test(test_agent_busy_for_good),
+		cmocka_unit_test(test_progress_is_refused),
 		cmocka_unit_test(test_image_replaced_in_write),
 		cmocka_unit_test(test_image_changed_in_write),
 		cmocka_unit_test(test_images_refused),
+		cmocka_unit_test(test_user_data_bytes),
+		cmocka_unit_test(test_image_info),
+		cmocka_unit_test(test_disk_is_told),
+		cmocka_unit_test(test_no_disk_fits),
+		cmocka_unit_test(test_stock_agent_is_not_asked),
 		cmocka_unit_test(test_storage_away),
 		cmocka_unit_test(test_storage_goes_away),
 		cmocka_unit_test(test_storage_conflict),
@@ -1901,6 +2505,10 @@ int main(void)
 		cmocka_unit_test(test_record_of_another),
 		cmocka_unit_test(test_adopted_is_not_clean),
 		cmocka_unit_test(test_boot_mac_corrected),
+		cmocka_unit_test(test_patience_is_told),
+		cmocka_unit_test(test_no_patience_with_a_host_that_leaves),
+		cmocka_unit_test(test_power_is_told_when_it_has_changed),
+		cmocka_unit_test(test_boot_mac_corrected_in_the_wait),
 		cmocka_unit_test(test_answer_to_an_earlier_question),
 		cmocka_unit_test(test_power_refused),
 		cmocka_unit_test(test_no_mac_address),
@@ -1915,6 +2523,9 @@ int main(void)
 		cmocka_unit_test(test_record_missing),
 		cmocka_unit_test(test_second_machine_ends_the_operation),
 		cmocka_unit_test(test_agents_come_from_their_address),
+		cmocka_unit_test(test_nics_of_stored_inventory),
+		cmocka_unit_test(test_nics_of_the_next_inventory),
+		cmocka_unit_test(test_inventory_is_bounded),
 		cmocka_unit_test(test_inventory_only_when_inspecting),
 		cmocka_unit_test(test_callback_addresses),
 		cmocka_unit_test(test_token_of_another_address),
@@ -1931,6 +2542,9 @@ int main(void)
 		cmocka_unit_test(test_progress_ends_with_its_operation),
 		cmocka_unit_test(test_describe),
 		cmocka_unit_test(test_describe_a_silent_bmc),
+		cmocka_unit_test(test_held),
+		cmocka_unit_test(test_held_in_a_boot),
+		cmocka_unit_test(test_record_went_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

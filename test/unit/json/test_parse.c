@@ -244,6 +244,18 @@ static void test_depth(void **state)
 	json_free(j);
 }
 
+static void test_number_of_values(void **state)
+{
+	(void)state;
+	const struct json_limits limits = { .depth = 9, .values = 4 };
+	struct json *j = NULL;
+	struct err err;
+	assert_int_equal(json_parse_limited("[[],{\"a\":1}]", 12, &limits, &j, &err), 0);
+	json_free(j);
+	assert_int_equal(json_parse_limited("[[],[],[],[]]", 13, &limits, &j, &err), -E2BIG);
+	assert_int_equal(err.kind, ERR_LIMIT);
+}
+
 /* Few keys are compared each with each, many are sorted. */
 static void test_duplicate_keys(void **state)
 {
@@ -348,11 +360,17 @@ static void test_every_byte(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_normalised),
-		cmocka_unit_test(test_refused),	       cmocka_unit_test(test_utf8),
-		cmocka_unit_test(test_truncated),      cmocka_unit_test(test_depth),
-		cmocka_unit_test(test_duplicate_keys), cmocka_unit_test(test_huge_object),
-		cmocka_unit_test(test_pretty),	       cmocka_unit_test(test_quote),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_normalised),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_number_of_values),
+		cmocka_unit_test(test_duplicate_keys),
+		cmocka_unit_test(test_huge_object),
+		cmocka_unit_test(test_pretty),
+		cmocka_unit_test(test_quote),
 		cmocka_unit_test(test_every_byte),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

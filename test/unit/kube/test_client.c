@@ -133,6 +133,23 @@ static void test_delete_of_absent(void **state)
 	outcome_release(&o);
 }
 
+/* What a server that has just started says of custom kinds: nothing was deleted, nothing is gone.
+ */
+static void test_path_that_is_not_served(void **state)
+{
+	struct fake *f = *state;
+	struct outcome o = { 0 };
+	kube_delete(f->client, &hosts, "m", "a", NULL, outcome_done, &o);
+	fake_reply(fake_expect(f, "DELETE", "/apis/"), 404, "404 page not found\n");
+	assert_true(o.failed);
+	assert_int_equal(o.err.kind, ERR_UNREACHABLE);
+	outcome_release(&o);
+	kube_get(f->client, &hosts, "m", "a", outcome_done, &o);
+	fake_reply(fake_expect(f, "GET", "/apis/"), 404, "404 page not found\n");
+	assert_int_equal(o.err.kind, ERR_UNREACHABLE);
+	outcome_release(&o);
+}
+
 static void test_bad_arguments_come_later(void **state)
 {
 	struct fake *f = *state;
@@ -609,6 +626,7 @@ int main(void)
 		T(test_errors),
 		T(test_text_answers),
 		T(test_delete_of_absent),
+		T(test_path_that_is_not_served),
 		T(test_bad_arguments_come_later),
 		T(test_retry_after),
 		T(test_retry_after_ends),

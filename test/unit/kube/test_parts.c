@@ -99,8 +99,12 @@ static void test_status(void **state)
 		{ 599, NULL, ERR_INTERNAL, "599" },
 		{ 302, NULL, ERR_PROTOCOL, "302" },
 		/* Not a Status: its words do not count. */
-		{ 404, "{\"kind\":\"Other\",\"reason\":\"Conflict\",\"message\":\"m\"}",
-		  ERR_NOT_FOUND, "not found" },
+		{ 410, "{\"kind\":\"Other\",\"reason\":\"Conflict\",\"message\":\"m\"}", ERR_GONE,
+		  "gone" },
+		/* Without a Status it is the path that is not there, not the object. */
+		{ 404, NULL, ERR_UNREACHABLE, "has no such path" },
+		{ 404, "{\"kind\":\"Other\",\"reason\":\"NotFound\",\"message\":\"m\"}",
+		  ERR_UNREACHABLE, "has no such path" },
 		/* A reason nobody knows: the code decides. */
 		{ 404, "{\"kind\":\"Status\",\"reason\":\"New\",\"message\":\"m\"}", ERR_NOT_FOUND,
 		  "m" },

@@ -191,13 +191,13 @@ static inline struct web_server *rig_open(struct rig *rig, const char *cert, con
 {
 	struct err err = { 0 };
 	const struct web_route routes[] = {
-		{ "/", rig->loop, handle_echo, rig, BODY_MAX, 0 },
-		{ "/status", rig->loop, handle_status, rig, 100, 0 },
-		{ "/small", rig->loop, handle_echo, rig, 10, 0 },
-		{ "/file/", rig->loop, handle_file, rig, 0, 0 },
-		{ "/hold", rig->loop, handle_hold, rig, 100, 0 },
-		{ "/stream", rig->loop, handle_stream, rig, 0, QUEUE_MAX },
-		{ NULL, NULL, NULL, NULL, 0, 0 },
+		{ "/", rig->loop, handle_echo, rig, BODY_MAX, 0, NULL },
+		{ "/status", rig->loop, handle_status, rig, 100, 0, NULL },
+		{ "/small", rig->loop, handle_echo, rig, 10, 0, NULL },
+		{ "/file/", rig->loop, handle_file, rig, 0, 0, NULL },
+		{ "/hold", rig->loop, handle_hold, rig, 100, 0, NULL },
+		{ "/stream", rig->loop, handle_stream, rig, 0, QUEUE_MAX, NULL },
+		{ .prefix = NULL },
 	};
 	const struct web_server_options options = { .name = "test",
 						    .address = "127.0.0.1",

@@ -17,10 +17,10 @@ static int setup(void **state)
 	struct rig *rig = rig_new();
 	struct err err = { 0 };
 	const struct web_route routes[] = {
-		{ "/", rig->loop, handle_echo, rig, BODY_MAX, 0 },
-		{ "/small", rig->loop, handle_echo, rig, 10, 0 },
-		{ "/none", rig->loop, handle_echo, rig, 0, 0 },
-		{ "/hold", rig->loop, handle_hold, rig, 100, 0 },
+		{ "/", rig->loop, handle_echo, rig, BODY_MAX, 0, NULL },
+		{ "/small", rig->loop, handle_echo, rig, 10, 0, NULL },
+		{ "/none", rig->loop, handle_echo, rig, 0, 0, NULL },
+		{ "/hold", rig->loop, handle_hold, rig, 100, 0, NULL },
 		{ NULL },
 	};
 	const struct web_server_options options = {
@@ -150,7 +150,7 @@ static void share_the_limit(void **state)
 			 "012345678901234567890123456789012345678901234567890123456789\r\n0\r\n\r\n";
 	struct rig *rig = *state;
 	_cleanup_(strbuf_done) struct strbuf in = { 0 };
-	rig->web->bodies_max = 100;
+	rig->web->pools[POOL_HELD].max = 100;
 	int fd = dial(rig);
 	for (int i = 0; i < 2; i++) {
 		say(fd, request);

@@ -55,7 +55,8 @@ static void certificate_reaches_the_handler(void **state)
 {
 	struct rig *rig = *state;
 	struct err err;
-	const struct web_route who[] = { { "/", rig->loop, handle_subject, NULL, 0, 0 }, { NULL } };
+	const struct web_route who[] = { { "/", rig->loop, handle_subject, NULL, 0, 0, NULL },
+					 { NULL } };
 	const struct web_server_options o = { .address = "127.0.0.1",
 					      .cert = pki.second.cert,
 					      .key = pki.second.key,
@@ -131,7 +132,8 @@ static void oldest_version(void **state)
 	struct rig *rig = *state;
 	struct web_server *s;
 	struct err err = { 0 };
-	const struct web_route routes[] = { { "/", rig->loop, handle_echo, rig, 0, 0 }, { NULL } };
+	const struct web_route routes[] = { { "/", rig->loop, handle_echo, rig, 0, 0, NULL },
+					    { NULL } };
 	struct web_server_options o = { .address = "127.0.0.1",
 					.cert = pki.server.cert,
 					.key = pki.server.key,

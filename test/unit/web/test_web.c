@@ -234,7 +234,8 @@ static void routes(void **state)
 	assert_int_equal(rig->handled, 1);
 	ask_status(rig, GET("/status/x") "\r\n", 200); /* "/status" */
 	assert_int_equal(rig->handled, 1);
-	const struct web_route only[] = { { "/v1", rig->loop, handle_echo, rig, 0, 0 }, { NULL } };
+	const struct web_route only[] = { { "/v1", rig->loop, handle_echo, rig, 0, 0, NULL },
+					  { NULL } };
 	struct web_server *s, *first = rig->server;
 	struct err err;
 	assert_int_equal(web_server_open(rig->web,
@@ -556,7 +557,7 @@ static void bodies_share_a_limit(void **state)
 		"012345678901234567890123456789012345678901234567890123456789";
 	struct rig *rig = *state;
 	_cleanup_(strbuf_done) struct strbuf in = { 0 };
-	rig->web->bodies_max = 100;
+	rig->web->pools[POOL_HELD].max = 100;
 	int fd = dial(rig);
 	say(fd, request);
 	rig_wait(&rig->held);
@@ -577,7 +578,8 @@ static void open_errors(void **state)
 	struct rig *rig = *state;
 	struct err err;
 	struct web_server *s = NULL;
-	const struct web_route one[] = { { "/", rig->loop, handle_echo, rig, 0, 0 }, { NULL } };
+	const struct web_route one[] = { { "/", rig->loop, handle_echo, rig, 0, 0, NULL },
+					 { NULL } };
 	struct web_server_options o = { .name = "api",
 					.address = "127.0.0.1",
 					.port = web_server_port(rig->server),
@@ -602,7 +604,8 @@ static void bound_first(void **state)
 {
 	struct rig *rig = *state;
 	struct err err = { 0 };
-	const struct web_route one[] = { { "/", rig->loop, handle_echo, rig, 0, 0 }, { NULL } };
+	const struct web_route one[] = { { "/", rig->loop, handle_echo, rig, 0, 0, NULL },
+					 { NULL } };
 	struct web_server_options o = { .address = "127.0.0.1", .routes = one };
 	struct sockaddr_in at = { 0 };
 	socklen_t len = sizeof(at);
@@ -688,8 +691,8 @@ static void two_at_once(void **state)
 
 static struct web_server *open_at(struct rig *rig, const char *path, struct err *err)
 {
-	const struct web_route routes[] = { { "/", rig->loop, handle_echo, rig, BODY_MAX, 0 },
-					    { NULL, NULL, NULL, NULL, 0, 0 } };
+	const struct web_route routes[] = { { "/", rig->loop, handle_echo, rig, BODY_MAX, 0, NULL },
+					    { .prefix = NULL } };
 	struct web_server *s = NULL;
 	web_server_open(rig->web, &(struct web_server_options){ .socket = path, .routes = routes },
 			&s, err);

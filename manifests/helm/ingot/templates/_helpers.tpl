@@ -95,6 +95,7 @@ floating, and would be written 7.776e+06. */}}
 {{- include "ingot.option" (list "ramdisk-args" .ramdiskArgs "console=tty0 console=ttyS0") }}
 {{- include "ingot.option" (list "http-port" .httpPort 6180) }}
 {{- include "ingot.option" (list "agent-port" .agentPort 6385) }}
+{{- include "ingot.option" (list "peer-share" .peerShare 12) }}
 {{- include "ingot.option" (list "boot-timeout" .bootTimeout 1200) }}
 {{- include "ingot.option" (list "agent-timeout" .agentTimeout 180) }}
 {{- end }}

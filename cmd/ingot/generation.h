@@ -1,0 +1,66 @@
+#pragma once
+/* Is this data directory the one that acted last? A copy of it that is put back, or started beside
+ * it, describes machines as they were, and what it wants may destroy what came later.
+ *
+ * A counter outside the data directory tells: it follows the revision of the store, and names the
+ * run of `ingot standalone` that wrote it. It is on disk before an effect on hardware follows from
+ * what the store acknowledged, and after the store itself; so it is never ahead of a store that
+ * lives on, whatever kills the process. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "loop/loop.h"
+
+/* What speaks against acting. The numbers stand in stores: new ones go to the end. */
+enum hold_reason {
+	HOLD_NONE,
+	HOLD_OPTION,
+	HOLD_RESTORED,
+	HOLD_OLDER,
+	HOLD_OTHER_RUN,
+	HOLD_NO_COUNTER,
+	HOLD_NO_PLACE,
+	HOLD_OTHER_MACHINE,
+	_HOLD_REASON_MAX,
+};
+
+const char *hold_reason_text(enum hold_reason reason);
+
+struct generation_options {
+	struct loop *loop;
+	const char *data_dir;
+	const char *place; /* directory of counters; NULL: beside data_dir; "none": no counter */
+	bool hold;	   /* --hold */
+	/* Nothing acts: what speaks against acting is noted for a later start, no counter is
+	 * written. */
+	bool look_only;
+};
+
+struct generation {
+	struct loop *loop;
+	uint64_t id, run;	  /* of the store, and of this start; random */
+	uint64_t sequence;	  /* of the slot that was written last */
+	int fd;			  /* of the counter; -1: there is none */
+	char *path, *path_digest; /* of the counter; of the data directory */
+	char machine[33];	  /* "": not known */
+	bool failed;		  /* the log says that the counter cannot be written */
+	char hold_id[9];	  /* all hosts are to be held; "": none */
+	enum hold_reason reason;
+};
+
+/* Judges the store, which must not be open, and begins a run with it. Main thread. */
+int generation_open(const struct generation_options *options, struct generation *ret,
+		    struct err *err);
+/* The store has acknowledged this revision; store thread. */
+void generation_mark(void *generation, uint64_t revision);
+void generation_done(struct generation *g);
+
+struct store;
+/* In a store that was restored from a backup: all its hosts are to be held at its next start. */
+int generation_hold_store(struct store *s, struct loop *loop, enum hold_reason reason,
+			  struct err *err);
+struct apiserver;
+/* All holds are stored with their hosts' records; store thread. */
+int generation_clear_hold(struct apiserver *s, struct err *err);

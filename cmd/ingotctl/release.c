@@ -1,0 +1,58 @@
+/* `ingotctl release HOST` and `ingotctl release --all`: ends holds (ctl/release.h). */
+
+#include <stdio.h>
+
+#include "base/str.h"
+#include "commands.h"
+#include "ctl/release.h"
+
+struct release_command_options {
+	struct ctl_options ctl;
+	const char *host;
+	bool all;
+};
+
+static const struct option_row rows[] = {
+	{ .name = "HOST",
+	  .help = "release this host",
+	  .kind = OPTION_OPERAND,
+	  .offset = offsetof(struct release_command_options, host) },
+	{ .name = "all",
+	  .help = "release all hosts of the namespace that are held",
+	  .kind = OPTION_FLAG,
+	  .offset = offsetof(struct release_command_options, all) },
+	CTL_OPTION_ROWS,
+	CTL_OPTION("all-namespaces", 'A', NULL, "with --all: in all namespaces", OPTION_FLAG, all),
+	{ .name = NULL },
+};
+
+static void print_line(void *data, const char *line)
+{
+	(void)data;
+	puts(line);
+}
+
+static int run(void *data)
+{
+	const struct release_command_options *o = data;
+	struct ctl *c = NULL;
+	struct err err = { 0 };
+	if (o->all == (o->host != NULL)) {
+		fprintf(stderr, "ingotctl release: name a HOST, or give --all\n");
+		return EXIT_USAGE;
+	}
+	const struct release_options options = { .host = o->host, .say = print_line };
+	int r = ctl_open(&o->ctl, &c, &err);
+	if (r == 0)
+		r = release_run(c, &options, &err);
+	ctl_close(c);
+	return r < 0 ? failed("release", &err) : EXIT_OK;
+}
+
+const struct command release_command = {
+	.name = "release",
+	.summary = "let Ingot act again on hosts that it holds",
+	.options = rows,
+	.options_size = sizeof(struct release_command_options),
+	.run = run,
+};
