@@ -182,7 +182,7 @@ static void test_refusals(void **state)
 		{ "- list\n", "is no mapping" },
 		{ "a: [\n", "kubeconfig" },
 		{ CLUSTER("c", ""), "no context is chosen" },
-		{ "current-context: y\n", "context \"y\" is not there" },
+		{ "current-context: w\n", "context \"w\" is not there" },
 		{ CONTEXT("x", "c", "u"), "cluster \"c\" of context \"x\" is not there" },
 		{ CLUSTER("c", "") CONTEXT("x", "c", "u"), "user \"u\" of context \"x\"" },
 		{ "clusters:\n- name: c\n  cluster: {}\n" CONTEXT("x", "c", "\"\""), "no server" },
@@ -241,9 +241,9 @@ static void test_chosen_context(void **state)
 	static const char text[] = CLUSTER("c",
 					   "") "current-context: x\n"
 					       "contexts:\n- name: x\n  context: {cluster: d}\n"
-					       "- name: y\n  context: {cluster: c}\n";
+					       "- name: w\n  context: {cluster: c}\n";
 	struct kube_config c = { 0 };
-	assert_int_equal(kube_config_parse(text, strlen(text), "/", "y", &c, NULL), 0);
+	assert_int_equal(kube_config_parse(text, strlen(text), "/", "w", &c, NULL), 0);
 	kube_config_release(&c);
 }
 
@@ -252,7 +252,7 @@ static void test_merge(void **state)
 	(void)state;
 	char *a = file("one/a",
 		       "current-context: x\n" CLUSTER("c", "    certificate-authority: ca.crt\n"));
-	char *b = file("two/b", "current-context: y\n"
+	char *b = file("two/b", "current-context: w\n"
 				"contexts:\n- name: x\n  context: {cluster: c, user: u}\n"
 				"clusters:\n- name: c\n  cluster:\n    server: https://second\n"
 				"    proxy-url: http://second\n" USER("u", "    tokenFile: tok\n"));
