@@ -76,7 +76,7 @@ static void test_apply_makes_changes_and_removes(void **state)
 	char rv[32];
 	const struct json *j = apply(
 		s, WIDGETS "/w?fieldManager=a",
-		"apiVersion: test.ingot.dev/v1\nkind: Widget\nmetadata: {name: w}\nspec:\n  size: 5\n  tags: [x, y]\n");
+		"apiVersion: test.ingot.dev/v1\nkind: Widget\nmetadata: {name: w}\nspec:\n  size: 5\n  tags: [x, 'y']\n");
 	assert_status(201);
 	assert_text(j, "spec.color", "red");
 	snprintf(rv, sizeof(rv), "%s", text_of(j, "metadata.resourceVersion"));

@@ -196,7 +196,7 @@ static void test_refusals(void **state)
 			  USER("u", "    token: t\n"),
 		  "is not PEM text" },
 		{ CLUSTER("c", "") CONTEXT("x", "c", "u")
-			  USER("u", "    token: t\n    username: n\n    password: p\n"),
+			  USER("u", "    token: t\n    username: me\n    password: p\n"),
 		  "both a password and a token" },
 		{ CLUSTER("c", "") CONTEXT("x", "c", "u") USER("u", "    client-certificate: a\n"),
 		  "certificate without a key" },
