@@ -119,12 +119,19 @@ static void slot_set(void *data, const struct net_mac *mac, struct in_addr addre
 
 static void boot_seen(void *data, const struct net_mac *mac, enum boot_stage stage)
 {
-	static const char *const texts[] = { [BOOT_STAGE_OFFERED] = "DHCP offer sent",
-					     [BOOT_STAGE_LEASED] = "DHCP address confirmed",
-					     [BOOT_STAGE_SCRIPT] = "boot script fetched" };
+	static const char *const texts[] = {
+		[BOOT_STAGE_OFFERED] = "DHCP offer sent",
+		[BOOT_STAGE_LEASED] = "DHCP address confirmed",
+		[BOOT_STAGE_SCRIPT] = "boot script fetched",
+		[BOOT_STAGE_SYSTEM] = "DHCP address confirmed to a running system"
+	};
 	const struct boot_glue *g = data;
 	char text[NET_MAC_TEXT_SIZE];
 	engine_boot_seen(g->engine, net_format_mac(mac, text), texts[stage]);
+	if (stage == BOOT_STAGE_SCRIPT || stage == BOOT_STAGE_SYSTEM)
+		engine_boot_mark(g->engine, text,
+				 stage == BOOT_STAGE_SCRIPT ? ENGINE_MARK_SCRIPT
+							    : ENGINE_MARK_SYSTEM);
 }
 
 static void boot_stranger(void *data, const struct net_mac *mac, enum boot_request request)

@@ -98,6 +98,9 @@ enum boot_stage {
 	BOOT_STAGE_OFFERED, /* DHCP offer sent */
 	BOOT_STAGE_LEASED,  /* DHCP address confirmed */
 	BOOT_STAGE_SCRIPT,  /* boot script fetched */
+	/* DHCP address confirmed, not renewed, to what asks for no boot file: the ramdisk, or a
+	 * system on the disk */
+	BOOT_STAGE_SYSTEM,
 };
 
 /* How a machine asked for a boot. */

@@ -108,7 +108,9 @@ static void send_reply(const struct query *q, enum dhcp_type type, const struct 
 	if (type == DHCP_OFFER)
 		seen(q, BOOT_STAGE_OFFERED);
 	else if (type == DHCP_ACK && m->yiaddr.s_addr)
-		seen(q, BOOT_STAGE_LEASED);
+		seen(q, loader->client == LOADER_CLIENT_OS && !q->request->ciaddr.s_addr
+				? BOOT_STAGE_SYSTEM
+				: BOOT_STAGE_LEASED);
 }
 
 /* OFFER and ACK, the latter also for INFORM (address 0). */

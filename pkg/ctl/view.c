@@ -371,6 +371,8 @@ void view_make(const struct view_sources *s, struct view *ret)
 		v.hold = hold_of_record(record_of(s));
 	else
 		v.hold = get_text(s->debug, "hold.reason");
+	if (v.hold)
+		v.since = get_time(s->debug ? s->debug : record_of(s), "hold.since");
 	if (v.since == 0)
 		v.since = since_by_history(&v);
 	if (v.since == 0)

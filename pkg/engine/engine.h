@@ -184,3 +184,7 @@ void engine_boot_stranger(struct engine *e, const char *mac, const char *request
 struct json *engine_strangers(const struct engine *e);
 /* How far the firmware came in a boot, by lower-case MAC; `stage` is static. Others are ignored. */
 void engine_boot_seen(struct engine *e, const char *mac, const char *stage);
+/* What that says of the system that runs there: the boot script went out, or something that asks
+ * for no boot file (the ramdisk, or the system on the disk) got its address. */
+enum engine_mark { ENGINE_MARK_SCRIPT, ENGINE_MARK_SYSTEM };
+void engine_boot_mark(struct engine *e, const char *mac, enum engine_mark mark);

@@ -206,6 +206,10 @@ struct node {
 	const char *boot_stage; /* of the boot on record, seen by the boot services; static */
 	usec_t boot_stage_at;	/* wall */
 	char *boot_trouble;	/* why a file of this boot could not be served; NULL: all could */
+	/* Of the boot on record, monotonic, 0: not seen. The script went out; then the ramdisk got
+	 * its address; a system from the disk did. */
+	usec_t script_at, ramdisk_at, system_at;
+	bool boot_watched; /* this process began that boot, so it has seen all of it */
 	struct history history;
 };
 

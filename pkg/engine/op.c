@@ -425,8 +425,9 @@ static bool expire(struct node *n, const struct step *s)
 		return true;
 	struct err err;
 	char minutes[CLOCK_TEXT_MAX];
-	usec_t limit = step_timeout(n, s);
-	clock_format_age(limit, minutes);
+	usec_t began = n->record.step.started_at, wall = node_wall(n), limit = step_timeout(n, s);
+	/* Some steps know before their deadline that nothing will come. */
+	clock_format_age(wall > began ? MIN(wall - began, limit) : limit, minutes);
 	_cleanup_(freep) char *trouble = node_trouble(n);
 	err_set(&err, ERR_TIMEOUT, "host %s: gave up after %s of waiting for %s%s%s", n->key,
 		minutes, s->waits_for, trouble ? "; the last trouble was: " : "",

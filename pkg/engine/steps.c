@@ -159,6 +159,8 @@ static void new_boot(struct node *n)
 	n->record.boot.started_at = node_wall(n);
 	n->boot_stage = NULL;
 	str_replace(&n->boot_trouble, NULL);
+	n->script_at = n->ramdisk_at = n->system_at = 0;
+	n->boot_watched = true;
 }
 
 static enum step_result set_device(struct node *n, enum bmc_device device, bool persistent,
@@ -182,13 +184,60 @@ static enum step_result run_boot_disk(struct node *n, struct err *err)
 	return set_device(n, BMC_DEVICE_DISK, true, err);
 }
 
+/* A system that asks for an address while no script went out was not booted from the network. After
+ * the script the first to ask is the ramdisk, which stock ones do twice in a row; who asks later is
+ * a system that was started anew. */
+void engine_boot_mark(struct engine *e, const char *mac, enum engine_mark mark)
+{
+	struct node *n = map_get(&e->macs, mac);
+	/* Of a boot that another process began the script may have gone out before. */
+	if (!n || !n->record.boot.nonce || !n->boot_watched)
+		return;
+	usec_t now = node_now(n);
+	bool ramdisk = n->script_at && (!n->ramdisk_at || now < n->ramdisk_at + USEC_PER_MIN);
+	switch (mark) {
+	case ENGINE_MARK_SCRIPT:
+		n->script_at = now;
+		n->ramdisk_at = n->system_at = 0;
+		break;
+	case ENGINE_MARK_SYSTEM:
+		if (ramdisk)
+			n->ramdisk_at = n->ramdisk_at ? n->ramdisk_at : now;
+		else
+			n->system_at = n->system_at ? n->system_at : now;
+		n->op.not_before = n->system_at ? 0 : n->op.not_before;
+		op_advance(n);
+		break;
+	}
+}
+
+/* The ramdisk is waited for until the step's deadline; where another system runs, five minutes, in
+ * which firmware may still come to the network. */
+static enum step_result wait_for_ramdisk(struct node *n, bool restarts)
+{
+	enum { GRACE_MIN = 5 };
+	usec_t now = node_now(n), until = n->system_at + GRACE_MIN * USEC_PER_MIN;
+	struct err other;
+	if (!n->system_at || n->record.boot.token_issued || (n->script_at && !restarts))
+		return STEP_WAIT;
+	err_set(&other, ERR_IO,
+		"the machine runs another system than the ramdisk, probably the one on its disk, which asked for an "
+		"address: it was reset, or its firmware did not boot from the network");
+	err_keep(&n->op.last, &other);
+	if (now < until)
+		return step_rest(n, until - now);
+	n->op.deadline = now;
+	return STEP_WAIT;
+}
+
 static enum step_result run_wait_inventory(struct node *n, struct err *err)
 {
 	(void)err;
 	if (n->inventory)
 		return STEP_DONE;
+	/* Collecting takes its time, in which a ramdisk may ask for its address again. */
 	if (!n->record.agent.url)
-		return STEP_WAIT;
+		return wait_for_ramdisk(n, false);
 	/* The agent is past its inspection, whose result was lost on the way: nothing more will
 	 * come from this boot. */
 	if (n->op.commanded_at == 0)
@@ -206,7 +255,8 @@ static enum step_result run_wait_inventory(struct node *n, struct err *err)
 static enum step_result run_wait_agent(struct node *n, struct err *err)
 {
 	(void)err;
-	return n->record.agent.url && n->record.boot.nonce ? STEP_DONE : STEP_WAIT;
+	bool found = n->record.agent.url && n->record.boot.nonce;
+	return found ? STEP_DONE : wait_for_ramdisk(n, true);
 }
 
 /* --- the agent at work ------------------------------------------------------------------------ */

@@ -538,6 +538,12 @@ static void machine_stops(struct machine *m)
 	m->run = RUN_OFF;
 }
 
+void machine_reset(struct machine *m)
+{
+	machine_stops(m);
+	boot_disk(m);
+}
+
 static void on_power(void *data, struct fake_machine *bmc, enum fake_event event,
 		     const struct bmc_boot *boot)
 {

@@ -82,6 +82,8 @@ void world_init(struct world *w, struct loop *loop);
 void world_done(struct world *w);
 /* Number n gets MAC 52:54:00:00:hh:ll, BMC host "10.1.h.l", agent address "10.2.h.l". */
 struct machine *world_add(struct world *w, unsigned n);
+/* Reset by hand: it boots from its disk, whatever was asked for. */
+void machine_reset(struct machine *m);
 /* Does its agent run a command? */
 bool machine_works(struct machine *m);
 void world_break(struct world *w, const char *fmt, ...) _printf_(2, 3);

@@ -653,6 +653,83 @@ static void test_no_word_of_the_command(void **state)
 	}
 }
 
+/* A deprovisioning whose machine is reset and runs its old system again: while its disks are
+ * cleaned, and before the agent came. The second is seen by DHCP only. */
+static void test_reset_in_deprovisioning(void **state)
+{
+	(void)state;
+	static const struct {
+		bool cleaning, script;
+		unsigned minutes;
+	} rows[] = { { true, true, 4 }, { false, true, 8 }, { false, false, 7 } };
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct rig *rig = rig_new(120);
+		const char *mac = rig->machine->mac;
+		to_available(rig);
+		reach(rig, WANT_PROVISION, &image_a, false);
+		rig->world.clean_time = USEC_PER_HOUR;
+		ask(rig, WANT_DEPROVISION, NULL, false);
+		for (int s = 0; s < 600; s++) {
+			if (rows[i].cleaning ? machine_works(rig->machine)
+					     : rig->machine->run == RUN_RAMDISK)
+				break;
+			advance(rig, USEC_PER_SEC);
+		}
+		if (rows[i].script) {
+			engine_boot_mark(rig->engine, mac, ENGINE_MARK_SCRIPT);
+			engine_boot_mark(rig->engine, mac, ENGINE_MARK_SYSTEM);
+		}
+		machine_reset(rig->machine);
+		assert_int_equal(rig->machine->run, RUN_OS);
+		usec_t began = loop_now(rig->loop);
+		rig->world.clean_time = 60 * USEC_PER_SEC;
+		advance(rig, 70 * USEC_PER_SEC);
+		engine_boot_mark(rig->engine, mac, ENGINE_MARK_SYSTEM);
+		while (rig->machine->run == RUN_OS && loop_now(rig->loop) < began + USEC_PER_HOUR) {
+			ask(rig, WANT_DEPROVISION, NULL, rig->result.outcome == PROV_FAILED);
+			advance(rig, USEC_PER_SEC);
+		}
+		assert_true(loop_now(rig->loop) - began <= rows[i].minutes * USEC_PER_MIN);
+		assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+		assert_int_equal(rig->machine->disk, DISK_BLANK);
+		rig_free(rig);
+	}
+}
+
+/* What asks for an address is the ramdisk, and it is only slow; it may ask twice. */
+static void test_slow_ramdisk(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(121);
+	to_available(rig);
+	rig->world.boot_time = 12 * USEC_PER_MIN;
+	unsigned boots = rig->machine->ramdisk_boots;
+	reach(rig, WANT_PROVISION, &image_a, false);
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	boots = rig->machine->ramdisk_boots;
+	for (int s = 0; s < 600 && rig->machine->run != RUN_RAMDISK; s++)
+		advance(rig, USEC_PER_SEC);
+	engine_boot_mark(rig->engine, rig->machine->mac, ENGINE_MARK_SCRIPT);
+	engine_boot_mark(rig->engine, rig->machine->mac, ENGINE_MARK_SYSTEM);
+	advance(rig, 30 * USEC_PER_SEC);
+	engine_boot_mark(rig->engine, rig->machine->mac, ENGINE_MARK_SYSTEM);
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+	assert_int_equal(rig->machine->ramdisk_boots, boots + 1);
+	/* Another process has not seen the script go out. */
+	rig->world.boot_time = 10 * USEC_PER_SEC;
+	reach(rig, WANT_PROVISION, &image_a, false);
+	rig->world.boot_time = 12 * USEC_PER_MIN;
+	boots = rig->machine->ramdisk_boots;
+	ask(rig, WANT_DEPROVISION, NULL, false);
+	for (int s = 0; s < 600 && rig->machine->run != RUN_RAMDISK; s++)
+		advance(rig, USEC_PER_SEC);
+	load_again(rig);
+	engine_boot_mark(rig->engine, rig->machine->mac, ENGINE_MARK_SYSTEM);
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+	assert_int_equal(rig->machine->ramdisk_boots, boots + 1);
+	rig_free(rig);
+}
+
 /* Another command runs in the agent, and goes on running. */
 static void test_agent_busy_for_good(void **state)
 {
@@ -2542,6 +2619,8 @@ int main(void)
 		cmocka_unit_test(test_other_image_after_failure),
 		cmocka_unit_test(test_agent_dies_in_write),
 		cmocka_unit_test(test_no_word_of_the_command),
+		cmocka_unit_test(test_reset_in_deprovisioning),
+		cmocka_unit_test(test_slow_ramdisk),
 		cmocka_unit_test(test_agent_busy_for_good),
 		cmocka_unit_test(test_progress_is_refused),
 		cmocka_unit_test(test_image_replaced_in_write),
