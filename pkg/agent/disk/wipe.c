@@ -1,4 +1,4 @@
-/* Metadata erase. Nearly all signatures lie within four mebibytes of either end of what they
+/* Metadata erase. Nearly all signatures lie within three mebibytes of either end of what they
  * describe: md 0.90 and 1.x, LVM, ext, XFS, swap, ZFS labels, LUKS1, DDF and IMSM within one;
  * Promise's RAID 3087 sectors before the end, UDF's anchor with blocks of 4 KiB at 1 MiB,
  * bcachefs's second superblock at 2 MiB. So both ends are zeroed; the few that lie further in are
@@ -18,7 +18,7 @@
 
 enum {
 	WIPE_UNIT = 4096,
-	METADATA_ENDS = 4 * 1024 * 1024,
+	METADATA_ENDS = 3 * 1024 * 1024,
 	MAGIC_MAX = 32,
 	LVM_AREAS = 40, /* in pv_header, behind the UUID and the size */
 };
