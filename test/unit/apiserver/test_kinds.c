@@ -70,7 +70,7 @@ static void test_config_map(void **state)
 	ask(s, "POST", CONFIGS, "{'metadata':{'name':'c'},'data':null}");
 	assert_status(201);
 	ask_as(s, "POST", CONFIGS, "application/yaml", "",
-	       "metadata:\n  name: y\ndata:\n  a: 'b'\n");
+	       "metadata:\n  name: yy\ndata:\n  a: 'b'\n");
 	assert_status(201);
 	assert_text(last.json, "data.a", "b");
 }
