@@ -119,7 +119,7 @@ static int check_kinds(struct move *m, struct err *err)
 		struct err own = { 0 };
 		if (ctl_list(m->to, kinds[i], m->from->ns, &list, &own) == 0)
 			continue;
-		if (own.kind == ERR_NOT_FOUND)
+		if (own.code == 404)
 			return err_set(err, ERR_NOT_FOUND,
 				       "the target does not know %s.%s: install the CRDs there "
 				       "first (kubectl apply -f crds/)",
