@@ -26,16 +26,31 @@ static const struct {
 };
 
 /* A hostile object can be wrong in a million places; people read the first few. */
-enum { CAUSES_MAX = 100, VALUE_SHOWN_MAX = 16384 };
+enum { VALUE_SHOWN_MAX = 16384 };
 
 const char *cause_type_name(enum cause_type type)
 {
 	return types[type].name;
 }
 
+bool causes_spend(struct causes *c, size_t units)
+{
+	c->work += MIN(units, (size_t)CAUSES_WORK_MAX + 1);
+	return c->work <= CAUSES_WORK_MAX;
+}
+
+bool causes_full(const struct causes *c)
+{
+	return c->count >= (c->quiet ? 1 : CAUSES_MAX) || c->bytes > CAUSES_BYTES_MAX ||
+	       c->work > CAUSES_WORK_MAX;
+}
+
 void causes_truncate(struct causes *c, size_t count)
 {
+	if (c->quiet)
+		c->count = MIN(c->count, count);
 	for (; c->count > count; c->count--) {
+		c->bytes -= strlen(c->items[c->count - 1].text);
 		free(c->items[c->count - 1].field);
 		free(c->items[c->count - 1].text);
 	}
@@ -48,10 +63,17 @@ void causes_done(struct causes *c)
 	*c = (struct causes){ 0 };
 }
 
+/* Notes it, then. */
+static bool is_quiet(struct causes *c)
+{
+	c->count |= c->quiet;
+	return c->quiet;
+}
+
 static void _printf_(5, 0) add(struct causes *c, enum cause_type type, const char *field,
 			       const char *value, const char *fmt, va_list ap)
 {
-	if (c->count == CAUSES_MAX)
+	if (c->count == CAUSES_MAX || c->bytes > CAUSES_BYTES_MAX || is_quiet(c))
 		return;
 	struct strbuf text = { 0 };
 	strbuf_adds(&text, types[type].text);
@@ -62,6 +84,7 @@ static void _printf_(5, 0) add(struct causes *c, enum cause_type type, const cha
 		strbuf_addf(&text, ": %s", detail);
 	free(detail);
 	c->items = xreallocarray(c->items, c->count + 1, sizeof(*c->items));
+	c->bytes += text.len;
 	c->items[c->count++] = (struct cause){ type, xstrdup(field), strbuf_take(&text, NULL) };
 }
 
@@ -77,6 +100,8 @@ void causes_add(struct causes *c, enum cause_type type, const char *field, const
 void causes_add_string(struct causes *c, enum cause_type type, const char *field, const char *value,
 		       const char *fmt, ...)
 {
+	if (is_quiet(c))
+		return;
 	_cleanup_(strbuf_done) struct strbuf shown = { 0 };
 	go_quote(value, &shown);
 	va_list ap;
@@ -88,6 +113,8 @@ void causes_add_string(struct causes *c, enum cause_type type, const char *field
 void causes_add_json(struct causes *c, enum cause_type type, const char *field,
 		     const struct json *value, const char *fmt, ...)
 {
+	if (is_quiet(c))
+		return;
 	_cleanup_(strbuf_done) struct strbuf shown = { 0 };
 	go_value(value, &shown);
 	va_list ap;

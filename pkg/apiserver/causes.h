@@ -27,10 +27,24 @@ struct cause {
 	char *text; /* "Invalid value: "x": must be …" */
 };
 
+/* Finding them costs work, of which one look at an object may cost so much; then it stops. */
+enum {
+	CAUSES_MAX = 100,
+	CAUSES_BYTES_MAX = 1 << 20, /* of their texts; the one that passes it is the last */
+	CAUSES_WORK_MAX = 20 * 1000 * 1000,
+};
+
 struct causes {
 	struct cause *items;
 	size_t count;
+	size_t work, bytes;
+	bool quiet; /* only whether there is one is asked: no texts, and none after the first */
 };
+
+/* Counts work: about 50 ns each. False when it is used up. */
+bool causes_spend(struct causes *c, size_t units);
+/* No more will be kept. */
+bool causes_full(const struct causes *c);
 
 void causes_done(struct causes *c);
 void causes_truncate(struct causes *c, size_t count);

@@ -157,6 +157,23 @@ static bool combine_member(enum operation op, bool a, bool b)
 	return false;
 }
 
+static struct fieldset combine(enum operation op, const struct fieldset *a,
+			       const struct fieldset *b);
+
+/* a has fewer: each of it is looked for. */
+static struct fieldset intersect(const struct fieldset *a, const struct fieldset *b)
+{
+	struct fieldset result = { 0 };
+	for (size_t i = 0; i < a->count; i++) {
+		const struct field *x = &a->items[i], *y = fieldset_find(b, x->element);
+		if (!y)
+			continue;
+		struct fieldset below = combine(INTERSECTION, &x->below, &y->below);
+		fieldset_add(&result, x->element, x->member && y->member, &below);
+	}
+	return result;
+}
+
 /* One level of two sets at once; an element that only one of them has meets an empty one. */
 static struct fieldset combine(enum operation op, const struct fieldset *a,
 			       const struct fieldset *b)
@@ -164,6 +181,10 @@ static struct fieldset combine(enum operation op, const struct fieldset *a,
 	static const struct fieldset nothing;
 	struct fieldset result = { 0 };
 	size_t i = 0, k = 0;
+	if (op == INTERSECTION && a->count > b->count)
+		return combine(op, b, a);
+	if (op == INTERSECTION)
+		return intersect(a, b);
 	while (i < a->count || k < b->count) {
 		const struct field *x = i < a->count ? &a->items[i] : NULL;
 		const struct field *y = k < b->count ? &b->items[k] : NULL;
@@ -218,8 +239,34 @@ void fieldset_unite(struct fieldset *s, const struct fieldset *b)
 	}
 }
 
+/* By the members of s, when they are fewer: managers may be many, and each have little. */
+static void subtract_by_own(struct fieldset *s, const struct fieldset *b)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < s->count; i++) {
+		struct field *x = &s->items[i];
+		const struct field *f = fieldset_find(b, x->element);
+		if (f) {
+			x->member &= !f->member;
+			fieldset_subtract(&x->below, &f->below);
+		}
+		if (f && !x->member && fieldset_empty(&x->below)) {
+			free(x->element);
+			fieldset_done(&x->below);
+			continue;
+		}
+		s->items[kept++] = *x;
+	}
+	s->count = kept;
+}
+
 void fieldset_subtract(struct fieldset *s, const struct fieldset *b)
 {
+	/* Taking one out of the middle moves what is behind it. */
+	if (s->count <= b->count || b->count > 16) {
+		subtract_by_own(s, b);
+		return;
+	}
 	for (size_t i = b->count; i-- > 0;) {
 		const struct field *f = &b->items[i];
 		bool found;

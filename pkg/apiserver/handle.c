@@ -189,13 +189,19 @@ static void run_document(struct call *c, const char *path)
 		not_found(c);
 }
 
+/* Of no path of the API: the list of paths, for who reads. */
+static void run_outside(struct call *c)
+{
+	bool reads = streq(c->request->method, "GET") || streq(c->request->method, "HEAD");
+	if (!streq(c->request->path, "/") || !reads || !discovery_handle(c, "/"))
+		answer_text(c, 404, "404 page not found\n");
+}
+
 void call_run(struct call *c)
 {
 	_cleanup_(segments_done) struct segments g;
 	if (!split(c->request->path, &g)) {
-		bool root = streq(c->request->path, "/");
-		if (!root || !discovery_handle(c, "/"))
-			answer_text(c, 404, "404 page not found\n");
+		run_outside(c);
 		return;
 	}
 	/* OpenAPI has media types of its own, and looks at Accept itself. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/map.h"
 #include "base/mem.h"
 
 #define OLD_UPDATES "ancient-changes"
@@ -30,18 +31,16 @@ void managers_done(struct managers *m)
 	*m = (struct managers){ 0 };
 }
 
-static void managers_erase(struct managers *m, size_t at)
-{
-	manager_done(&m->items[at]);
-	m->count--;
-	memmove(m->items + at, m->items + at + 1, (m->count - at) * sizeof(*m->items));
-}
-
 void managers_tidy(struct managers *m)
 {
-	for (size_t i = m->count; i-- > 0;)
+	size_t kept = 0;
+	for (size_t i = 0; i < m->count; i++) {
 		if (fieldset_empty(&m->items[i].fields))
-			managers_erase(m, i);
+			manager_done(&m->items[i]);
+		else
+			m->items[kept++] = m->items[i];
+	}
+	m->count = kept;
 }
 
 /* One who applies is the same in all versions: he says all that he wants each time. */
@@ -55,17 +54,38 @@ static int compare_identity(const struct manager *a, const struct manager *b)
 	return order ? order : strcmp(a->subresource, b->subresource);
 }
 
+/* Where the entry stands, or would have to. Entries mostly come in order. */
+static size_t place_of(const struct managers *m, const struct manager *key, bool *ret_found)
+{
+	size_t low = 0, high = m->count;
+	int order = high ? compare_identity(key, &m->items[high - 1]) : 1;
+	*ret_found = order == 0;
+	if (order >= 0)
+		return order == 0 ? high - 1 : high;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		order = compare_identity(key, &m->items[middle]);
+		if (order == 0) {
+			*ret_found = true;
+			return middle;
+		}
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
 struct manager *managers_entry(struct managers *m, bool applies, const struct writer *w)
 {
 	struct manager key = { .name = (char *)w->manager,
 			       .api_version = (char *)w->api_version,
 			       .subresource = (char *)w->subresource,
 			       .applies = applies };
-	size_t at = 0;
-	int order = 1;
-	while (at < m->count && (order = compare_identity(&key, &m->items[at])) > 0)
-		at++;
-	if (at < m->count && order == 0)
+	bool found;
+	size_t at = place_of(m, &key, &found);
+	if (found)
 		return &m->items[at];
 	m->items = xreallocarray(m->items, m->count + 1, sizeof(*m->items));
 	memmove(m->items + at + 1, m->items + at, (m->count - at) * sizeof(*m->items));
@@ -89,38 +109,71 @@ static bool same_group(const char *a, const char *b)
 	return len == (y ? (size_t)(y - b) : 0) && strncmp(a, b, len) == 0;
 }
 
-static int decode_entry(const struct json *entry, const char *api_version, struct managers *m)
+/* *ret is untouched when the entry is of another group. */
+static int decode_entry(const struct json *entry, const char *api_version, struct manager *ret)
 {
 	_cleanup_(fieldset_done) struct fieldset fields = { 0 };
 	const char *operation = json_get_string(entry, "operation");
+	const char *version = str_or(json_get_string(entry, "apiVersion"), "");
 	bool applies = streq(operation, "Apply");
-	const struct writer w = { .manager = str_or(json_get_string(entry, "manager"), ""),
-				  .api_version = str_or(json_get_string(entry, "apiVersion"), ""),
-				  .subresource = str_or(json_get_string(entry, "subresource"),
-							"") };
-	if ((!applies && !streq(operation, "Update")) || *w.api_version == '\0' ||
+	if ((!applies && !streq(operation, "Update")) || *version == '\0' ||
 	    !streq(json_get_string(entry, "fieldsType"), "FieldsV1"))
 		return -EINVAL;
 	int r = fieldset_decode(json_get(entry, "fieldsV1"), &fields);
-	if (r < 0 || !same_group(w.api_version, api_version))
+	if (r < 0 || !same_group(version, api_version))
 		return r;
-	struct manager *to = managers_entry(m, applies, &w);
-	fieldset_done(&to->fields);
-	to->fields = fields;
+	*ret = (struct manager){
+		.name = xstrdup(str_or(json_get_string(entry, "manager"), "")),
+		.api_version = xstrdup(version),
+		.subresource = xstrdup(str_or(json_get_string(entry, "subresource"), "")),
+		.time = xstrdup(json_get_string(entry, "time")),
+		.applies = applies,
+		.fields = fields,
+	};
 	fields = (struct fieldset){ 0 };
-	str_replace(&to->api_version, w.api_version);
-	str_replace(&to->time, json_get_string(entry, "time"));
 	return 0;
 }
 
+static int compare_managers(const void *a, const void *b)
+{
+	const struct manager *x = a, *y = b;
+	int order = compare_identity(x, y);
+	return order ? order : x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* In order, each once: of entries that are the same the last one counts. */
+static void sort_managers(struct managers *m)
+{
+	size_t kept = 0;
+	if (m->count == 0)
+		return;
+	qsort(m->items, m->count, sizeof(*m->items), compare_managers);
+	for (size_t i = 1; i < m->count; i++) {
+		if (compare_identity(&m->items[kept], &m->items[i]) == 0)
+			manager_done(&m->items[kept]);
+		else
+			kept++;
+		m->items[kept] = m->items[i];
+	}
+	m->count = kept + 1;
+}
+
+/* Sorted at the end, because there may be thousands. */
 int managers_decode(const struct json *list, const char *api_version, struct managers *ret)
 {
 	_cleanup_(managers_done) struct managers m = { 0 };
+	m.items = xcalloc(json_count(list) + 1, sizeof(*m.items));
 	json_for_each(entry, list) {
-		int r = decode_entry(entry, api_version, &m);
+		int r = decode_entry(entry, api_version, &m.items[m.count]);
 		if (r < 0)
 			return r;
+		m.items[m.count].at = m.count;
+		m.count += m.items[m.count].name != NULL;
 	}
+	sort_managers(&m);
+	*ret = (struct managers){ 0 };
+	if (m.count == 0)
+		return 0; /* and nothing to free for who overwrites it */
 	*ret = m;
 	m = (struct managers){ 0 };
 	return 0;
@@ -158,6 +211,12 @@ static int compare_shown(const void *a, const void *b)
 	return s != t ? (s < t ? -1 : 1) : compare_identity(*x, *y);
 }
 
+static int compare_times(const void *a, const void *b)
+{
+	const struct manager *x = a, *y = b;
+	return compare_shown(&x, &y);
+}
+
 struct json *managers_encode(const struct managers *m)
 {
 	if (m->count == 0)
@@ -189,54 +248,65 @@ void managers_strip(struct fieldset *s)
 		fieldset_drop(s, "f:metadata", meta[i]);
 }
 
-static size_t updates_of(const struct managers *m, const struct manager **order)
+/* Takes what is no apply out of m; the oldest first. */
+static struct managers take_updates(struct managers *m)
+{
+	struct managers updates = { .items = xcalloc(m->count + 1, sizeof(*m->items)) };
+	size_t kept = 0;
+	for (size_t i = 0; i < m->count; i++)
+		if (m->items[i].applies)
+			m->items[kept++] = m->items[i];
+		else
+			updates.items[updates.count++] = m->items[i];
+	m->count = kept;
+	qsort(updates.items, updates.count, sizeof(*updates.items), compare_times);
+	return updates;
+}
+
+/* `entry` becomes a part of `old`, which stands for all that were folded into it. */
+static void fold(struct manager *old, struct manager *entry)
+{
+	fieldset_unite(&old->fields, &entry->fields);
+	fieldset_done(&entry->fields);
+	str_replace(&old->name, OLD_UPDATES);
+	str_replace(&old->subresource, "");
+	str_replace(&old->time, entry->time);
+}
+
+static void put_back(struct managers *m, struct manager *entry)
+{
+	if (fieldset_empty(&entry->fields))
+		return;
+	struct manager *to = managers_entry(
+		m, false,
+		&(struct writer){ entry->name, entry->api_version, entry->subresource, NULL });
+	fieldset_unite(&to->fields, &entry->fields);
+	str_replace(&to->time, entry->time);
+}
+
+/* Who set something long ago is rarely asked, and entries must not grow without end: the oldest of
+ * one version become one. */
+static void fold_oldest(struct managers *m)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < m->count; i++)
-		if (!m->items[i].applies)
-			order[count++] = &m->items[i];
-	qsort(order, count, sizeof(*order), compare_shown);
-	return count;
-}
-
-/* The entry goes; what it had is added to `sum`, which takes its time. */
-static void fold(struct managers *m, const struct manager *entry, struct manager *sum)
-{
-	fieldset_unite(&sum->fields, &entry->fields);
-	str_replace(&sum->time, entry->time);
-	str_replace(&sum->api_version, entry->api_version);
-	managers_erase(m, (size_t)(entry - m->items));
-}
-
-static void fold_two(struct managers *m, const struct manager *older, const struct manager *newer)
-{
-	struct manager sum = { 0 };
-	bool newer_first = newer > older; /* erasing moves what stands behind */
-	_cleanup_(freep) char *time = xstrdup(newer->time);
-	fold(m, newer_first ? newer : older, &sum);
-	fold(m, newer_first ? older : newer, &sum);
-	struct manager *to = managers_entry(
-		m, false, &(struct writer){ OLD_UPDATES, sum.api_version, "", NULL });
-	fieldset_unite(&to->fields, &sum.fields);
-	str_replace(&to->time, time);
-	manager_done(&sum);
-}
-
-/* Who set something long ago is rarely asked, and entries must not grow without end: the oldest two
- * of one version become one. */
-static bool fold_oldest(struct managers *m)
-{
-	_cleanup_(freep) const struct manager **order = xcalloc(m->count + 1, sizeof(*order));
-	size_t count = updates_of(m, order);
+		count += !m->items[i].applies;
 	if (count <= MANAGERS_UPDATES_MAX)
-		return false;
-	for (size_t i = 1; i < count; i++)
-		for (size_t k = 0; k < i; k++)
-			if (streq(order[i]->api_version, order[k]->api_version)) {
-				fold_two(m, order[k], order[i]);
-				return true;
-			}
-	return false;
+		return;
+	_cleanup_(managers_done) struct managers updates = take_updates(m);
+	_cleanup_(map_done) struct map first = { 0 }; /* of each version */
+	for (size_t i = 0; i < updates.count && count > MANAGERS_UPDATES_MAX; i++) {
+		struct manager *entry = &updates.items[i];
+		struct manager *old = map_get(&first, entry->api_version);
+		if (!old) {
+			map_set(&first, entry->api_version, entry);
+			continue;
+		}
+		fold(old, entry);
+		count--;
+	}
+	for (size_t i = 0; i < updates.count; i++)
+		put_back(m, &updates.items[i]);
 }
 
 void managers_update(struct managers *m, const struct comparison *change, const struct writer *w)
@@ -254,6 +324,5 @@ void managers_update(struct managers *m, const struct comparison *change, const 
 	}
 	fieldset_done(&mine);
 	managers_tidy(m);
-	while (fold_oldest(m))
-		;
+	fold_oldest(m);
 }

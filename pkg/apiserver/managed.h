@@ -22,6 +22,7 @@ struct manager {
 	char *name, *api_version, *subresource; /* "" when absent */
 	char *time;				/* NULL when absent */
 	bool applies;
+	size_t at; /* in the list that it was read from */
 	struct fieldset fields;
 };
 

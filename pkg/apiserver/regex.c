@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/unicode.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -21,16 +22,36 @@ enum {
 	CODEPOINT_MAX = 0x10ffff,
 };
 
-enum op { OP_SET, OP_SPLIT, OP_JUMP, OP_BEGIN, OP_END, OP_WORD, OP_NOT_WORD, OP_MATCH };
+enum op {
+	OP_SET,
+	OP_SPLIT,
+	OP_JUMP,
+	OP_BEGIN,
+	OP_END,
+	OP_LINE_BEGIN,
+	OP_LINE_END,
+	OP_WORD,
+	OP_NOT_WORD,
+	OP_MATCH
+};
 
-struct range {
-	uint32_t from, to;
+/* A class of characters in a set: its ranges stand in a table for all. */
+struct part {
+	const struct unicode_range *ranges;
+	size_t count;
+	bool negated;
 };
 
 struct set {
-	struct range *ranges;
+	struct unicode_range *ranges; /* sorted when the set is whole */
 	size_t count;
-	bool negated;
+	struct part *parts;
+	size_t part_count;
+	bool negated, fold;
+};
+
+struct flags {
+	bool fold, dot_all, lines;
 };
 
 struct instruction {
@@ -43,13 +64,15 @@ struct regex {
 	size_t count;
 	struct set *sets;
 	size_t set_count;
-	bool fold, dot_all;
 };
 
 struct parser {
 	struct regex *re;
 	const char *start, *p;
 	unsigned depth, copies;
+	struct flags flags;
+	bool atom_quoted; /* the atom that is repeated was: */
+	bool quoted;	  /* between \Q and \E */
 	struct err *err;
 	int failed; /* sticky */
 };
@@ -96,80 +119,151 @@ static void insert(struct parser *ps, size_t at, struct instruction in)
 
 /* --- sets of characters ---------------------------------------------------------------------- */
 
+/* 0 and powers of two: time to double. */
+static bool is_full(size_t count)
+{
+	return (count & (count - 1)) == 0;
+}
+
 static void add_range(struct set *set, uint32_t from, uint32_t to)
 {
-	set->ranges = xreallocarray(set->ranges, set->count + 1, sizeof(*set->ranges));
-	set->ranges[set->count++] = (struct range){ from, to };
+	if (is_full(set->count))
+		set->ranges = xreallocarray(set->ranges, MAX(set->count * 2, (size_t)1),
+					    sizeof(*set->ranges));
+	set->ranges[set->count++] = (struct unicode_range){ from, to };
 }
 
-static void add_text_ranges(struct set *set, const char *pairs)
+static void add_part(struct set *set, const struct unicode_range *ranges, size_t count,
+		     bool negated)
 {
-	for (; *pairs; pairs += 2)
-		add_range(set, (unsigned char)pairs[0], (unsigned char)pairs[1]);
+	if (is_full(set->part_count))
+		set->parts = xreallocarray(set->parts, MAX(set->part_count * 2, (size_t)1),
+					   sizeof(*set->parts));
+	set->parts[set->part_count++] = (struct part){ ranges, count, negated };
 }
 
-/* The complement, for \D, \W and \S inside brackets. `pairs` is in ascending order. */
-static void add_text_complement(struct set *set, const char *pairs)
+static int compare_ranges(const void *a, const void *b)
 {
-	uint32_t next = 0;
-	for (; *pairs; pairs += 2) {
-		if ((unsigned char)pairs[0] > next)
-			add_range(set, next, (uint32_t)(unsigned char)pairs[0] - 1);
-		next = (uint32_t)(unsigned char)pairs[1] + 1;
+	const struct unicode_range *x = a, *y = b;
+	return x->from < y->from ? -1 : x->from > y->from;
+}
+
+/* For bsearch: in order, and no two that touch. */
+static void sort_ranges(struct set *set)
+{
+	size_t kept = 0;
+	if (set->count < 2)
+		return;
+	qsort(set->ranges, set->count, sizeof(*set->ranges), compare_ranges);
+	for (size_t i = 1; i < set->count; i++) {
+		struct unicode_range *last = &set->ranges[kept], *r = &set->ranges[i];
+		if (r->from <= last->to + 1)
+			last->to = MAX(last->to, r->to);
+		else
+			set->ranges[++kept] = *r;
 	}
-	add_range(set, next, CODEPOINT_MAX);
+	set->count = kept + 1;
 }
 
-/* Perl classes are ASCII in RE2, whatever the text. */
-static const char *class_pairs(char c)
+/* Perl's classes are ASCII in RE2, whatever the text. */
+static const struct {
+	const char *name; /* of one letter: behind a backslash; else of POSIX */
+	struct unicode_range ranges[4];
+	size_t count;
+} ascii_classes[] = {
+	{ "d", { { '0', '9' } }, 1 },
+	{ "s", { { '\t', '\n' }, { '\f', '\r' }, { ' ', ' ' } }, 3 },
+	{ "w", { { '0', '9' }, { 'A', 'Z' }, { '_', '_' }, { 'a', 'z' } }, 4 },
+	{ "alnum", { { '0', '9' }, { 'A', 'Z' }, { 'a', 'z' } }, 3 },
+	{ "alpha", { { 'A', 'Z' }, { 'a', 'z' } }, 2 },
+	{ "ascii", { { 0, 0x7f } }, 1 },
+	{ "blank", { { '\t', '\t' }, { ' ', ' ' } }, 2 },
+	{ "cntrl", { { 0, 0x1f }, { 0x7f, 0x7f } }, 2 },
+	{ "digit", { { '0', '9' } }, 1 },
+	{ "graph", { { '!', '~' } }, 1 },
+	{ "lower", { { 'a', 'z' } }, 1 },
+	{ "print", { { ' ', '~' } }, 1 },
+	{ "punct", { { '!', '/' }, { ':', '@' }, { '[', '`' }, { '{', '~' } }, 4 },
+	{ "space", { { '\t', '\r' }, { ' ', ' ' } }, 2 },
+	{ "upper", { { 'A', 'Z' } }, 1 },
+	{ "word", { { '0', '9' }, { 'A', 'Z' }, { '_', '_' }, { 'a', 'z' } }, 4 },
+	{ "xdigit", { { '0', '9' }, { 'A', 'F' }, { 'a', 'f' } }, 3 },
+};
+
+static bool add_ascii_class(struct set *set, const char *name, size_t len, bool negated)
 {
-	switch (tolower((unsigned char)c)) {
-	case 'd':
-		return "09";
-	case 'w':
-		return "09AZ__az";
-	case 's':
-		return "\t\n\f\r  ";
+	for (size_t i = 0; i < ARRAY_SIZE(ascii_classes); i++) {
+		if (strlen(ascii_classes[i].name) != len ||
+		    strncmp(ascii_classes[i].name, name, len) != 0)
+			continue;
+		add_part(set, ascii_classes[i].ranges, ascii_classes[i].count, negated);
+		return true;
 	}
-	return NULL;
+	return false;
 }
 
-static bool add_escape_class(struct set *set, char c)
+/* At "[:", which may be an ordinary bracket. */
+static bool parse_posix_class(struct parser *ps, struct set *set)
 {
-	const char *pairs = class_pairs(c);
-	if (!pairs)
+	const char *end = strstr(ps->p, ":]");
+	const char *name = ps->p + 2;
+	if (!end || end < name)
 		return false;
-	if (isupper((unsigned char)c))
-		add_text_complement(set, pairs);
-	else
-		add_text_ranges(set, pairs);
+	bool negated = *name == '^';
+	name += negated;
+	if (end < name || end - name < 2 ||
+	    !add_ascii_class(set, name, (size_t)(end - name), negated)) {
+		fail(ps, "invalid character class");
+		return true;
+	}
+	ps->p = end + 2;
 	return true;
 }
 
-static const struct {
-	const char *name, *pairs;
-} posix_classes[] = {
-	{ "alnum", "09AZaz" },	{ "alpha", "AZaz" },	{ "digit", "09" },
-	{ "lower", "az" },	{ "upper", "AZ" },	{ "space", "\t\r  " },
-	{ "xdigit", "09AFaf" }, { "word", "09AZ__az" }, { "punct", "!/:@[`{~" },
-	{ "blank", "\t\t  " },	{ "print", " ~" },	{ "graph", "!~" },
-};
-
-/* At "[:". */
-static bool parse_posix_class(struct parser *ps, struct set *set)
+/* \pN, \p{Greek}, \P{Lu}, \p{^Lu}; ps->p is at the letter p. */
+static void parse_unicode_class(struct parser *ps, struct set *set)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(posix_classes); i++) {
-		size_t n = strlen(posix_classes[i].name);
-		if (strncmp(ps->p + 2, posix_classes[i].name, n) != 0 ||
-		    strncmp(ps->p + 2 + n, ":]", 2) != 0)
-			continue;
-		add_text_ranges(set, posix_classes[i].pairs);
-		ps->p += n + 4;
+	bool negated = *ps->p++ == 'P';
+	const char *name = ps->p;
+	size_t len = *name ? 1 : 0, count = 0;
+	if (*name == '{') {
+		const char *end = strchr(name, '}');
+		len = end ? (size_t)(end - name) - 1 : 0;
+		name++;
+		ps->p = end ? end : ps->p;
+	}
+	if (len && *name == '^') {
+		negated = !negated;
+		name++;
+		len--;
+	}
+	/* All but what stands for nothing yet. */
+	const struct unicode_range *ranges = unicode_class(name, len, &count);
+	if (!ranges && unicode_is(name, len, "assigned")) {
+		ranges = unicode_class("cn", 2, &count);
+		negated = !negated;
+	}
+	if (!len || !ranges) {
+		fail(ps, "invalid character class range");
+		return;
+	}
+	add_part(set, ranges, count, negated);
+	ps->p++;
+}
+
+/* At a backslash. False: it stands for one character. */
+static bool parse_class_escape(struct parser *ps, struct set *set)
+{
+	char c = ps->p[1], lower = (char)(c | 0x20);
+	if (c == 'p' || c == 'P') {
+		ps->p++;
+		parse_unicode_class(ps, set);
 		return true;
 	}
-	if (strstr(ps->p, ":]"))
-		fail(ps, "invalid character class");
-	return ps->failed;
+	if (!c || !isalpha((unsigned char)c) || !add_ascii_class(set, &lower, 1, c != lower))
+		return false;
+	ps->p += 2;
+	return true;
 }
 
 /* Schemas come as JSON, so the pattern is valid UTF-8; a lone byte of a text counts as itself. */
@@ -199,9 +293,26 @@ static uint32_t parse_hex(struct parser *ps)
 	ps->p += braces;
 	while (n < (braces ? 8u : 2u) && isxdigit((unsigned char)*ps->p))
 		digits[n++] = *ps->p++;
-	if (n == 0 || (braces && *ps->p++ != '}') || (!braces && n != 2))
+	uint32_t c = (uint32_t)strtoul(digits, NULL, 16);
+	if (n == 0 || (braces && *ps->p != '}') || (!braces && n != 2) || c > CODEPOINT_MAX)
 		fail(ps, "invalid escape sequence");
-	return (uint32_t)strtoul(digits, NULL, 16);
+	else
+		ps->p += braces;
+	return c;
+}
+
+static bool is_octal(char c)
+{
+	return c >= '0' && c <= '7';
+}
+
+/* \0, \01, \123; one digit alone but 0 would refer to a group, which there is not. */
+static uint32_t parse_octal(struct parser *ps)
+{
+	uint32_t c = 0;
+	for (int i = 0; i < 3 && is_octal(*ps->p); i++)
+		c = c * 8 + (uint32_t)(*ps->p++ - '0');
+	return c;
 }
 
 /* A character behind a backslash that stands for one character; ps->p is at it. */
@@ -210,7 +321,10 @@ static uint32_t parse_escape(struct parser *ps)
 	static const char from[] = "afnrtv", to[] = "\a\f\n\r\t\v";
 	char c = *ps->p;
 	const char *found = c ? strchr(from, c) : NULL;
-	if (c == '\0' || (isalnum((unsigned char)c) && !found && c != 'x')) {
+	if (c == '0' || (is_octal(c) && is_octal(ps->p[1])))
+		return parse_octal(ps);
+	if (c == '\0' || (unsigned char)c >= 0x80 ||
+	    (isalnum((unsigned char)c) && !found && c != 'x')) {
 		fail(ps, "invalid escape sequence");
 		return 0;
 	}
@@ -233,10 +347,8 @@ static void parse_set_item(struct parser *ps, struct set *set)
 {
 	if (ps->p[0] == '[' && ps->p[1] == ':' && parse_posix_class(ps, set))
 		return;
-	if (ps->p[0] == '\\' && add_escape_class(set, ps->p[1])) {
-		ps->p += 2;
+	if (ps->p[0] == '\\' && parse_class_escape(ps, set))
 		return;
-	}
 	uint32_t from = parse_set_char(ps), to = from;
 	if (ps->p[0] == '-' && ps->p[1] != ']' && ps->p[1] != '\0') {
 		ps->p++;
@@ -253,13 +365,13 @@ static size_t new_set(struct parser *ps)
 	if ((re->set_count & (re->set_count - 1)) == 0)
 		re->sets = xreallocarray(re->sets, MAX(re->set_count * 2, (size_t)1),
 					 sizeof(*re->sets));
-	re->sets[re->set_count] = (struct set){ 0 };
+	re->sets[re->set_count] = (struct set){ .fold = ps->flags.fold };
 	return re->set_count++;
 }
 
 static void parse_set(struct parser *ps)
 {
-	struct set set = { 0 };
+	struct set set = { .fold = ps->flags.fold };
 	ps->p++;
 	if (*ps->p == '^') {
 		set.negated = true;
@@ -274,6 +386,7 @@ static void parse_set(struct parser *ps)
 		parse_set_item(ps, &set);
 	}
 	ps->p += !ps->failed;
+	sort_ranges(&set);
 	size_t at = new_set(ps);
 	ps->re->sets[at] = set;
 	emit(ps, OP_SET, at, 0);
@@ -305,39 +418,75 @@ static void parse_backslash(struct parser *ps)
 			emit(ps, assertions[i].op, 0, 0);
 			return;
 		}
-	if (c && class_pairs(c)) {
+	ps->p--;
+	struct set set = { .fold = ps->flags.fold };
+	if (parse_class_escape(ps, &set)) {
 		size_t at = new_set(ps);
-		add_escape_class(&ps->re->sets[at], c);
-		ps->p++;
+		ps->re->sets[at] = set;
 		emit(ps, OP_SET, at, 0);
 		return;
 	}
+	ps->p++;
 	uint32_t one = parse_escape(ps);
 	emit_range(ps, one, one, false);
 }
 
-/* "(?:" and "(?P<name>"; ps->p is at the question mark. */
-static void skip_group_head(struct parser *ps)
+/* "(?P<name>" and "(?<name>"; ps->p is behind the question mark. */
+static bool skip_name(struct parser *ps)
 {
-	const char *end = ps->p + 1;
-	if (end[0] == 'P' && end[1] == '<' && strchr(end, '>'))
-		end = strchr(end, '>');
-	else if (*end != ':') {
-		fail(ps, "invalid or unsupported Perl syntax");
-		return;
-	}
+	const char *name = ps->p + (*ps->p == 'P');
+	if (*name++ != '<')
+		return false;
+	const char *end = name;
+	while (isalnum((unsigned char)*end) || *end == '_')
+		end++;
+	if (end == name || *end != '>')
+		return false;
 	ps->p = end + 1;
+	return true;
+}
+
+/* "(?i)", "(?i-s:": ps->p is behind the question mark. True: the group ends here, and the flags
+ * hold up to the end of the one around it. */
+static bool parse_flags(struct parser *ps)
+{
+	bool value = true, any = false;
+	struct flags flags = ps->flags;
+	for (;; ps->p++) {
+		if (*ps->p == 'i')
+			flags.fold = value;
+		else if (*ps->p == 's')
+			flags.dot_all = value;
+		else if (*ps->p == 'm')
+			flags.lines = value;
+		else if (*ps->p == '-' && value)
+			value = false;
+		else if (*ps->p != 'U') /* lazy: the same language */
+			break;
+		any = *ps->p != '-';
+	}
+	if ((*ps->p != ':' && *ps->p != ')') || (!value && !any)) {
+		fail(ps, "invalid or unsupported Perl syntax");
+		return false;
+	}
+	ps->flags = flags;
+	return *ps->p++ == ')';
 }
 
 static void parse_group(struct parser *ps)
 {
+	struct flags outer = ps->flags;
 	ps->p++;
-	if (*ps->p == '?')
-		skip_group_head(ps);
+	if (*ps->p == '?') {
+		ps->p++;
+		if (!skip_name(ps) && parse_flags(ps))
+			return;
+	}
 	if (++ps->depth > DEPTH_MAX)
 		fail(ps, "it is nested too deeply");
 	parse_alternatives(ps);
 	ps->depth--;
+	ps->flags = outer;
 	if (ps->failed)
 		return;
 	if (*ps->p == ')')
@@ -346,8 +495,22 @@ static void parse_group(struct parser *ps)
 		fail(ps, "missing closing )");
 }
 
+static void parse_char(struct parser *ps)
+{
+	uint32_t c = decode(&ps->p, ps->p + strlen(ps->p));
+	emit_range(ps, c, c, false);
+}
+
+static bool parse_bounds(const char **p, int *ret_min, int *ret_max);
+
 static void parse_atom(struct parser *ps)
 {
+	int min, max;
+	const char *bounds = ps->p;
+	if (ps->quoted) {
+		parse_char(ps);
+		return;
+	}
 	switch (*ps->p) {
 	case '(':
 		parse_group(ps);
@@ -359,15 +522,24 @@ static void parse_atom(struct parser *ps)
 		parse_backslash(ps);
 		return;
 	case '^':
+		ps->p++;
+		emit(ps, ps->flags.lines ? OP_LINE_BEGIN : OP_BEGIN, 0, 0);
+		return;
 	case '$':
-		emit(ps, *ps->p++ == '^' ? OP_BEGIN : OP_END, 0, 0);
+		ps->p++;
+		emit(ps, ps->flags.lines ? OP_LINE_END : OP_END, 0, 0);
 		return;
 	case '.':
 		ps->p++;
-		if (ps->re->dot_all)
+		if (ps->flags.dot_all)
 			emit_range(ps, 0, CODEPOINT_MAX, false);
 		else
 			emit_range(ps, '\n', '\n', true);
+		return;
+	case '{':
+		if (!parse_bounds(&bounds, &min, &max))
+			break;
+		fail(ps, "missing argument to repetition operator");
 		return;
 	case '*':
 	case '+':
@@ -375,8 +547,7 @@ static void parse_atom(struct parser *ps)
 		fail(ps, "missing argument to repetition operator");
 		return;
 	}
-	uint32_t c = decode(&ps->p, ps->p + strlen(ps->p));
-	emit_range(ps, c, c, false);
+	parse_char(ps);
 }
 
 /* "{n}", "{n,}", "{n,m}"; anything else leaves a brace to be itself. max -1: no limit. */
@@ -403,6 +574,7 @@ static bool parse_bounds(const char **p, int *ret_min, int *ret_max)
 /* Another copy of the atom whose text begins at `text`. */
 static void again(struct parser *ps, const char *text)
 {
+	bool quoted = ps->quoted;
 	/* Copies of what emits nothing would slip past the limit of the program. */
 	if (++ps->copies > PROGRAM_MAX)
 		fail(ps, "it repeats too much");
@@ -410,8 +582,10 @@ static void again(struct parser *ps, const char *text)
 		return;
 	const char *behind = ps->p;
 	ps->p = text;
+	ps->quoted = ps->atom_quoted;
 	parse_atom(ps);
 	ps->p = behind;
+	ps->quoted = quoted;
 }
 
 static void make_optional(struct parser *ps, size_t at)
@@ -465,27 +639,69 @@ static void repeat_bounds(struct parser *ps, size_t at, const char *text, int mi
 	repeat(ps, at, text, 0, max < 0 ? -1 : max - min);
 }
 
+/* At \Q or \E. */
+static bool parse_quote(struct parser *ps)
+{
+	const char *mark = ps->quoted ? "\\E" : "\\Q";
+	if (!str_has_prefix(ps->p, mark))
+		return false;
+	ps->p += 2;
+	ps->quoted = !ps->quoted;
+	return true;
+}
+
+static bool at_repeat(const struct parser *ps)
+{
+	int min, max;
+	const char *p = ps->p;
+	return !ps->quoted && *p &&
+	       (strchr("*+?", *p) || (*p == '{' && parse_bounds(&p, &min, &max)));
+}
+
+/* Flags alone are nothing that can be repeated. */
+static bool is_flags(const char *p)
+{
+	if (!str_has_prefix(p, "(?"))
+		return false;
+	p += 2 + strspn(p + 2, "imsU-");
+	return *p == ')';
+}
+
+static void parse_bounds_at(struct parser *ps, int *min, int *max)
+{
+	if (*ps->p == '{') {
+		parse_bounds(&ps->p, min, max);
+		return;
+	}
+	*min = *ps->p == '+';
+	*max = *ps->p == '?' ? 1 : -1;
+	ps->p++;
+}
+
 static void parse_repeat(struct parser *ps)
 {
+	if (parse_quote(ps))
+		return;
 	const char *text = ps->p;
 	size_t at = ps->re->count;
+	bool flags = !ps->quoted && is_flags(text), quoted = ps->quoted;
 	parse_atom(ps);
+	if (ps->quoted)
+		parse_quote(ps); /* the last character before \E can be repeated */
 	int min, max;
-	if (ps->failed || *ps->p == '\0' || !strchr("*+?{", *ps->p))
+	if (ps->failed || !at_repeat(ps))
 		return;
-	if (*ps->p == '{') {
-		if (!parse_bounds(&ps->p, &min, &max))
-			return;
-	} else {
-		min = *ps->p == '+';
-		max = *ps->p == '?' ? 1 : -1;
-		ps->p++;
+	if (flags) {
+		fail(ps, "missing argument to repetition operator");
+		return;
 	}
+	parse_bounds_at(ps, &min, &max);
 	ps->p += *ps->p == '?'; /* lazy: the same language */
-	if (*ps->p && strchr("*+?", *ps->p)) {
+	if (at_repeat(ps)) {
 		fail(ps, "invalid nested repetition operator");
 		return;
 	}
+	ps->atom_quoted = quoted;
 	if (!ps->failed)
 		repeat_bounds(ps, at, text, min, max);
 }
@@ -497,7 +713,7 @@ static void parse_alternatives(struct parser *ps)
 	size_t chain = 0;
 	for (;;) {
 		size_t at = ps->re->count;
-		while (!ps->failed && *ps->p && *ps->p != '|' && *ps->p != ')')
+		while (!ps->failed && *ps->p && (ps->quoted || (*ps->p != '|' && *ps->p != ')')))
 			parse_repeat(ps);
 		if (ps->failed)
 			return;
@@ -514,23 +730,10 @@ static void parse_alternatives(struct parser *ps)
 	}
 }
 
-static void parse_flags(struct parser *ps)
-{
-	if (strncmp(ps->p, "(?", 2) != 0)
-		return;
-	const char *close = ps->p + 2 + strspn(ps->p + 2, "is");
-	if (*close != ')' || close == ps->p + 2)
-		return;
-	for (const char *c = ps->p + 2; c < close; c++)
-		*(*c == 'i' ? &ps->re->fold : &ps->re->dot_all) = true;
-	ps->p = close + 1;
-}
-
 int regex_new(const char *pattern, struct regex **ret, struct err *err)
 {
 	struct regex *re = xcalloc(1, sizeof(*re));
 	struct parser ps = { .re = re, .start = pattern, .p = pattern, .err = err };
-	parse_flags(&ps);
 	parse_alternatives(&ps);
 	if (!ps.failed && *ps.p == ')')
 		fail(&ps, "unexpected )");
@@ -548,7 +751,7 @@ struct regex *regex_free(struct regex *re)
 	if (!re)
 		return NULL;
 	for (size_t i = 0; i < re->set_count; i++)
-		free(re->sets[i].ranges);
+		free(re->sets[i].ranges), free(re->sets[i].parts);
 	free(re->sets);
 	free(re->program);
 	free(re);
@@ -590,6 +793,10 @@ static bool holds(enum op op, const struct position *pos)
 		return pos->at == pos->text;
 	case OP_END:
 		return pos->at == pos->end;
+	case OP_LINE_BEGIN:
+		return pos->at == pos->text || pos->at[-1] == '\n';
+	case OP_LINE_END:
+		return pos->at == pos->end || *pos->at == '\n';
 	case OP_WORD:
 		return at_word_border(pos);
 	case OP_NOT_WORD:
@@ -634,6 +841,8 @@ static bool close_over(const struct regex *re, struct states *s, const struct po
 			break;
 		case OP_BEGIN:
 		case OP_END:
+		case OP_LINE_BEGIN:
+		case OP_LINE_END:
 		case OP_WORD:
 		case OP_NOT_WORD:
 			if (holds(in->op, pos))
@@ -646,34 +855,72 @@ static bool close_over(const struct regex *re, struct states *s, const struct po
 	return false;
 }
 
-static bool in_set(const struct set *set, uint32_t c)
+static bool in_ranges(const struct unicode_range *ranges, size_t count, uint32_t c)
 {
-	for (size_t i = 0; i < set->count; i++)
-		if (c >= set->ranges[i].from && c <= set->ranges[i].to)
+	size_t low = 0;
+	while (low < count) {
+		size_t middle = (low + count) / 2;
+		if (c < ranges[middle].from)
+			count = middle;
+		else if (c > ranges[middle].to)
+			low = middle + 1;
+		else
 			return true;
+	}
 	return false;
 }
 
-static bool accepts(const struct regex *re, const struct set *set, uint32_t c)
+/* Is it, or one that differs from it in case only? */
+static bool has_char(const struct set *set, const struct unicode_range *ranges, size_t count,
+		     uint32_t c)
 {
-	bool in = in_set(set, c);
-	if (!in && re->fold && c < 128 && isalpha((int)c))
-		in = in_set(set, c ^ 0x20);
+	bool in = in_ranges(ranges, count, c);
+	for (uint32_t other = set->fold ? unicode_fold(c) : c; !in && other != c;
+	     other = unicode_fold(other))
+		in = in_ranges(ranges, count, other);
+	return in;
+}
+
+static bool accepts(const struct set *set, uint32_t c)
+{
+	bool in = has_char(set, set->ranges, set->count, c);
+	for (size_t i = 0; i < set->part_count && !in; i++) {
+		const struct part *part = &set->parts[i];
+		in = has_char(set, part->ranges, part->count, c) != part->negated;
+	}
 	return in != set->negated;
 }
 
-static void step(const struct regex *re, const struct states *from, struct states *to, uint32_t c)
+/* Classes in a set are looked at one after the other, and so are letters of other case. */
+static size_t cost(const struct set *set)
+{
+	return (1 + set->part_count) * (set->fold ? 4 : 1);
+}
+
+static bool spend(size_t *steps, size_t much)
+{
+	*steps -= MIN(*steps, much);
+	return *steps > 0;
+}
+
+static bool step(const struct regex *re, const struct states *from, struct states *to, uint32_t c,
+		 size_t *steps)
 {
 	to->count = 0;
 	for (size_t i = 0; i < from->count; i++) {
 		const struct instruction *in = &re->program[from->list[i]];
-		if (in->op == OP_SET && accepts(re, &re->sets[in->x], c))
+		if (in->op != OP_SET)
+			continue;
+		if (!spend(steps, cost(&re->sets[in->x])))
+			return false;
+		if (accepts(&re->sets[in->x], c))
 			put(to, from->list[i] + 1);
 	}
+	return spend(steps, from->count);
 }
 
 static bool run(const struct regex *re, struct states *now, struct states *next,
-		struct position *pos)
+		struct position *pos, size_t *steps)
 {
 	for (;;) {
 		put(now, 0); /* a match may begin anywhere */
@@ -682,19 +929,20 @@ static bool run(const struct regex *re, struct states *now, struct states *next,
 		if (pos->at == pos->end)
 			return false;
 		uint32_t c = decode(&pos->at, pos->end);
-		step(re, now, next, c);
+		if (!step(re, now, next, c, steps))
+			return false;
 		struct states swap = *now;
 		*now = *next;
 		*next = swap;
 	}
 }
 
-bool regex_search(const struct regex *re, const char *text, size_t len)
+bool regex_search(const struct regex *re, const char *text, size_t len, size_t *steps)
 {
 	/* Zeroed, because a sparse set reads what it has not written. */
 	_cleanup_(freep) size_t *memory = xcalloc(re->count * 4, sizeof(size_t));
 	struct states now = { memory, 0, memory + re->count };
 	struct states next = { memory + re->count * 2, 0, memory + re->count * 3 };
 	struct position pos = { text, text, text + len };
-	return run(re, &now, &next, &pos);
+	return run(re, &now, &next, &pos, steps);
 }

@@ -43,6 +43,7 @@ struct schema *schema_free(struct schema *s)
 	free(s->properties);
 	json_free(s->default_value);
 	json_free(s->enum_values);
+	map_done(&s->enum_texts);
 	json_free(s->required);
 	json_free(s->map_keys);
 	free(s->format);
@@ -345,6 +346,17 @@ static void compile_forbidden(struct compiler *c, const struct json *source)
 		      "uniqueItems cannot be set to true since the runtime complexity becomes quadratic");
 }
 
+static size_t size_in_memory(const struct json *j)
+{
+	size_t sum = 96 + (json_key(j) ? strlen(json_key(j)) : 0) +
+		     (json_is_string(j) ? strlen(json_string(j)) : 0);
+	if (!json_is_object(j) && !json_is_array(j))
+		return sum;
+	json_for_each(child, j)
+		sum += size_in_memory(child);
+	return sum;
+}
+
 /* A default that the schema itself refuses would make every object invalid. */
 static void compile_default(struct compiler *c, const struct json *source, struct schema *s)
 {
@@ -352,7 +364,13 @@ static void compile_default(struct compiler *c, const struct json *source, struc
 	if (!value)
 		return;
 	s->default_value = json_dup(value);
-	schema_default(s, s->default_value);
+	bool complete = schema_default(s, s->default_value);
+	s->default_bytes = size_in_memory(s->default_value);
+	if (!complete) {
+		WRONG(c, CAUSE_INVALID, "default", NULL,
+		      "is too large with the defaults of what is in it");
+		return;
+	}
 	size_t length = path_member(c->path, "default");
 	schema_validate(s, s->default_value, NULL, c->path, c->wrong);
 	path_back(c->path, length);
@@ -366,6 +384,16 @@ static bool holds_embedded(const struct schema *s)
 	for (size_t i = 0; i < s->property_count && !holds; i++)
 		holds = s->properties[i].schema->holds_embedded;
 	return holds;
+}
+
+static void compile_enum(const struct json *source, struct schema *s)
+{
+	if (!json_is_array(json_get(source, "enum")))
+		return;
+	s->enum_values = json_dup(json_get(source, "enum"));
+	json_for_each(value, s->enum_values)
+		if (json_is_string(value))
+			map_set(&s->enum_texts, json_string(value), s);
 }
 
 static struct schema *compile(struct compiler *c, const struct json *source)
@@ -384,8 +412,7 @@ static struct schema *compile(struct compiler *c, const struct json *source)
 	compile_text(c, source, s);
 	compile_object(c, source, s);
 	compile_array(c, source, s);
-	if (json_is_array(json_get(source, "enum")))
-		s->enum_values = json_dup(json_get(source, "enum"));
+	compile_enum(source, s);
 	compile_logical(c, source, "allOf", &s->all_of);
 	compile_logical(c, source, "anyOf", &s->any_of);
 	compile_logical(c, source, "oneOf", &s->one_of);

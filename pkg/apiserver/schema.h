@@ -31,8 +31,10 @@ void schema_each_embedded(const struct schema *s, struct json *object, schema_em
 			  void *data);
 /* Nulls in maps of text become "", as in Go's typed objects. */
 void schema_fill_nulls(const struct schema *s, struct json *object);
-/* Fills in defaults; nulls that the schema does not allow count as absent. */
-void schema_default(const struct schema *s, struct json *object);
+/* Fills in defaults; nulls that the schema does not allow count as absent. False: there is so much
+ * to fill in (memory, or work) that it was not done to the end. */
+enum { SCHEMA_DEFAULT_BYTES_MAX = 64 << 20, SCHEMA_DEFAULT_WORK_MAX = 20 * 1000 * 1000 };
+bool schema_default(const struct schema *s, struct json *object);
 /* Empty lists and maps go, as from Go's typed objects; objects with named members stay. */
 void schema_drop_empty(const struct schema *s, struct json *object);
 /* `old` (may be NULL): what was there before. Faults in parts that did not change are let

@@ -3,6 +3,7 @@
 
 #include "apiserver/regex.h"
 #include "apiserver/schema.h"
+#include "base/map.h"
 
 enum schema_type {
 	TYPE_ANY,
@@ -37,7 +38,9 @@ struct schema {
 	double min, max, multiple;
 	int64_t min_size, max_size; /* of length, items or properties; -1: no limit */
 	struct json *default_value;
+	size_t default_bytes;	  /* of memory, about */
 	struct json *enum_values; /* array */
+	struct map enum_texts;	  /* of these, the strings */
 	struct json *required;	  /* array of strings */
 	struct json *map_keys;	  /* likewise */
 	char *format;

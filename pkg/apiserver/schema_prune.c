@@ -172,33 +172,72 @@ static void drop_nulls(const struct schema *s, struct json *object)
 	}
 }
 
-/* Defaults first, then into the members, so that a default object gets its own members' defaults.
- */
-static void default_object(const struct schema *s, struct json *object)
+struct filler {
+	size_t bytes_left, work_left;
+};
+
+static bool fill(struct filler *f, const struct schema *s, struct json *value);
+
+static bool take(size_t *left, size_t much)
 {
-	drop_nulls(s, object);
-	for (size_t i = 0; i < s->property_count; i++) {
-		const struct schema_property *p = &s->properties[i];
-		if (p->schema->default_value && !json_get(object, p->name))
-			json_set(object, p->name, json_dup(p->schema->default_value));
-	}
-	for (struct json *child = json_first_mut(object); child; child = json_next_mut(child)) {
-		const struct schema *member = member_schema(s, json_key(child));
-		if (member)
-			schema_default(member, child);
-	}
+	bool enough = much <= *left;
+	*left -= MIN(much, *left);
+	return enough;
 }
 
-void schema_default(const struct schema *s, struct json *value)
+/* Each property is looked for among the members. */
+static bool fill_members(struct filler *f, const struct schema *s, struct json *object)
 {
-	if (json_is_object(value)) {
-		default_object(s, value);
-		return;
+	size_t members = json_count(object);
+	for (size_t i = 0; i < s->property_count; i++) {
+		const struct schema_property *p = &s->properties[i];
+		if (!take(&f->work_left, 1))
+			return false;
+		if (!p->schema->default_value)
+			continue;
+		if (!take(&f->work_left, members++ / 4))
+			return false;
+		if (json_get(object, p->name))
+			continue;
+		if (!take(&f->bytes_left, p->schema->default_bytes))
+			return false;
+		json_set(object, p->name, json_dup(p->schema->default_value));
 	}
+	return true;
+}
+
+/* Defaults first, then into the members, so that a default object gets its own members' defaults.
+ */
+static bool fill_object(struct filler *f, const struct schema *s, struct json *object)
+{
+	bool on = true;
+	drop_nulls(s, object);
+	if (!fill_members(f, s, object))
+		return false;
+	for (struct json *child = json_first_mut(object); child && on;
+	     child = json_next_mut(child)) {
+		const struct schema *member = member_schema(s, json_key(child));
+		on = !member || fill(f, member, child);
+	}
+	return on;
+}
+
+static bool fill(struct filler *f, const struct schema *s, struct json *value)
+{
+	bool on = take(&f->work_left, 1);
+	if (on && json_is_object(value))
+		return fill_object(f, s, value);
 	if (!json_is_array(value) || !s->items)
-		return;
-	for (struct json *item = json_first_mut(value); item; item = json_next_mut(item))
-		schema_default(s->items, item);
+		return on;
+	for (struct json *item = json_first_mut(value); item && on; item = json_next_mut(item))
+		on = fill(f, s->items, item);
+	return on;
+}
+
+bool schema_default(const struct schema *s, struct json *value)
+{
+	struct filler f = { SCHEMA_DEFAULT_BYTES_MAX, SCHEMA_DEFAULT_WORK_MAX };
+	return fill(&f, s, value);
 }
 
 /* --- nulls in maps

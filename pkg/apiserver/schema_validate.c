@@ -204,6 +204,18 @@ static void too_long(struct validator *v, int64_t max)
 		   "may not be more than %" PRId64 " byte%s", max, max == 1 ? "" : "s");
 }
 
+/* Of what there is no work left for nothing is said. */
+static bool matches(struct validator *v, const struct regex *pattern, const char *text)
+{
+	enum { STEPS = 8 }; /* of the automaton, for a unit */
+	size_t left = CAUSES_WORK_MAX - MIN(v->causes->work, (size_t)CAUSES_WORK_MAX);
+	size_t steps = left * STEPS;
+	bool found = regex_search(pattern, text, strlen(text), &steps);
+	bool all = steps > 0;
+	causes_spend(v->causes, all ? left - steps / STEPS : left + 1);
+	return found || !all;
+}
+
 static void validate_string(struct validator *v, const struct schema *s, const struct json *value)
 {
 	const char *text = json_string(value);
@@ -211,14 +223,18 @@ static void validate_string(struct validator *v, const struct schema *s, const s
 		too_long(v, s->max_size);
 	if (count_characters(text) < s->min_size)
 		FAULT(v, value, "should be at least %" PRId64 " chars long", s->min_size);
-	if (s->pattern && !regex_search(s->pattern, text, strlen(text)))
+	if (s->pattern && !matches(v, s->pattern, text))
 		FAULT(v, value, "should match '%s'", s->pattern_text);
 	if (s->format)
 		validate_format(v, s, text);
 }
 
-static bool in_enum(const struct schema *s, const struct json *value)
+static bool in_enum(struct validator *v, const struct schema *s, const struct json *value)
 {
+	if (json_is_string(value))
+		return map_get(&s->enum_texts, json_string(value));
+	if (!causes_spend(v->causes, json_count(s->enum_values)))
+		return true;
 	json_for_each(allowed, s->enum_values)
 		if (json_equal(allowed, value))
 			return true;
@@ -227,7 +243,13 @@ static bool in_enum(const struct schema *s, const struct json *value)
 
 static void validate_enum(struct validator *v, const struct schema *s, const struct json *value)
 {
-	if (!s->enum_values || in_enum(s, value))
+	if (!s->enum_values || in_enum(v, s, value))
+		return;
+	if (v->causes->quiet) {
+		causes_add(v->causes, CAUSE_NOT_SUPPORTED, where(v), NULL, CAUSE_BARE);
+		return;
+	}
+	if (!causes_spend(v->causes, json_count(s->enum_values) * 8))
 		return;
 	_cleanup_(strbuf_done) struct strbuf allowed = { 0 };
 	json_for_each(item, s->enum_values) {
@@ -262,6 +284,8 @@ static void validate_unique(struct validator *v, const struct schema *s, const s
 	_cleanup_(map_done) struct map seen = { 0 };
 	size_t i = 0;
 	json_for_each(item, array) {
+		if (!causes_spend(v->causes, 4 + json_count(s->map_keys) * json_count(item) / 4))
+			return;
 		_cleanup_(json_freep) struct json *key = key_of(s, item);
 		_cleanup_(freep) char *text = json_to_string(key);
 		size_t length = path_index(v->path, i++);
@@ -280,10 +304,11 @@ static bool same_key(const struct schema *s, const struct json *a, const struct 
 }
 
 /* The item that stood for this one before; only lists with keys say. */
-static const struct json *old_item(const struct schema *s, const struct json *old,
-				   const struct json *item)
+static const struct json *old_item(struct validator *v, const struct schema *s,
+				   const struct json *old, const struct json *item)
 {
-	if (s->list_type != LIST_MAP || json_count(old) > RATCHET_LIST_MAX)
+	if (s->list_type != LIST_MAP || json_count(old) > RATCHET_LIST_MAX ||
+	    !causes_spend(v->causes, json_count(old) * json_count(s->map_keys)))
 		return NULL;
 	json_for_each(candidate, old)
 		if (same_key(s, candidate, item))
@@ -317,7 +342,7 @@ static void validate_array(struct validator *v, const struct schema *s, const st
 	if (s->items)
 		json_for_each(item, array) {
 			size_t length = path_index(v->path, i++);
-			validate(v, s->items, item, old_item(s, old, item));
+			validate(v, s->items, item, old_item(v, s, old, item));
 			path_back(v->path, length);
 		}
 	if (s->list_type != LIST_ATOMIC)
@@ -330,7 +355,10 @@ static void validate_array(struct validator *v, const struct schema *s, const st
 static void validate_required(struct validator *v, const struct schema *s,
 			      const struct json *object)
 {
+	size_t members = json_count(object);
 	json_for_each(name, s->required) {
+		if (!causes_spend(v->causes, 1 + members / 4))
+			return;
 		const char *key = json_string(name);
 		if (!key || json_get(object, key))
 			continue;
@@ -340,6 +368,18 @@ static void validate_required(struct validator *v, const struct schema *s,
 	}
 }
 
+/* Mostly the order is as it was, so that the member after the last one is it. */
+static const struct json *old_member(struct validator *v, const struct json *old,
+				     const struct json **next, const char *key)
+{
+	if (*next && streq(json_key(*next), key)) {
+		const struct json *found = *next;
+		*next = json_next(found);
+		return found;
+	}
+	return causes_spend(v->causes, json_count(old) / 4) ? json_get(old, key) : NULL;
+}
+
 static void validate_object(struct validator *v, const struct schema *s, const struct json *object,
 			    const struct json *old)
 {
@@ -347,14 +387,16 @@ static void validate_object(struct validator *v, const struct schema *s, const s
 	if (s->embedded)
 		embedded_validate(object, v->path, v->causes);
 	validate_size(v, s, object, "properties");
+	const struct json *next = json_is_object(old) ? json_first(old) : NULL;
 	json_for_each(child, object) {
+		const struct json *was = old_member(v, old, &next, json_key(child));
 		const struct schema *member = schema_property(s, json_key(child));
 		if (!member)
 			member = s->additional;
 		if (!member)
 			continue;
 		size_t length = path_member(v->path, json_key(child));
-		validate(v, member, child, json_get(old, json_key(child)));
+		validate(v, member, child, was);
 		path_back(v->path, length);
 	}
 }
@@ -364,10 +406,11 @@ static void validate_object(struct validator *v, const struct schema *s, const s
 
 static bool satisfies(struct validator *v, const struct schema *s, const struct json *value)
 {
-	struct causes ignored = { 0 };
+	struct causes ignored = { .work = v->causes->work, .quiet = true };
 	struct validator inner = { v->path, &ignored };
 	validate(&inner, s, value, NULL);
 	bool yes = ignored.count == 0;
+	v->causes->work = ignored.work;
 	causes_done(&ignored);
 	return yes;
 }
@@ -433,7 +476,8 @@ static void validate_value(struct validator *v, const struct schema *s, const st
 static void validate(struct validator *v, const struct schema *s, const struct json *value,
 		     const struct json *old)
 {
-	if (json_is_null(value) && s->nullable)
+	if ((json_is_null(value) && s->nullable) || causes_full(v->causes) ||
+	    !causes_spend(v->causes, 1))
 		return;
 	size_t before = v->causes->count;
 	if (!has_type(s, value))
@@ -449,5 +493,12 @@ void schema_validate(const struct schema *s, const struct json *value, const str
 		     struct path *path, struct causes *causes)
 {
 	struct validator v = { path, causes };
+	size_t before = causes->count;
+	causes->work = 0;
 	validate(&v, s, value, old);
+	if (causes->work <= CAUSES_WORK_MAX)
+		return;
+	causes_truncate(causes, before);
+	causes_add(causes, CAUSE_INVALID, path_text(path), NULL,
+		   "validation was given up: the object and its schema together are too much work");
 }

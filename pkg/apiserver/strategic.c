@@ -43,6 +43,16 @@ static struct json *find_by_key(struct json *list, const char *key, const struct
 	return NULL;
 }
 
+enum { COMPARISONS_MAX = 10 * 1000 * 1000 };
+
+/* Each is compared with each. */
+static int afford(const struct json *a, const struct json *b, struct err *err)
+{
+	if (json_count(a) <= COMPARISONS_MAX / MAX(json_count(b), (size_t)1))
+		return 0;
+	return err_set(err, ERR_LIMIT, "applying the patch would take too many operations");
+}
+
 /* A set: what is there stays, in its place. */
 static void merge_scalars(struct json *list, const struct json *patch)
 {
@@ -97,6 +107,8 @@ static int merge_list(struct json *target, const char *name, const char *key,
 		json_set(target, name, plain_items(patch));
 		return 0;
 	}
+	if (afford(list, patch, err) < 0 || afford(patch, patch, err) < 0)
+		return err_value(err);
 	if (!key) {
 		merge_scalars(list, patch);
 		return 0;
@@ -116,16 +128,23 @@ static void delete_scalars(struct json *list, const struct json *gone)
 			json_free(json_take_at(list, i));
 }
 
-static bool directive(struct json *target, const struct json *member)
+static bool is_directive(const char *key)
+{
+	/* Order matters in none of our lists. */
+	return str_has_prefix(key, DELETE_PREFIX) || str_has_prefix(key, ORDER_PREFIX) ||
+	       streq(key, "$patch") || streq(key, "$retainKeys");
+}
+
+static int follow(struct json *target, const struct json *member, struct err *err)
 {
 	const char *key = json_key(member);
-	if (str_has_prefix(key, DELETE_PREFIX)) {
-		delete_scalars(json_get_mut(target, key + strlen(DELETE_PREFIX)), member);
-		return true;
-	}
-	/* Order matters in none of our lists. */
-	return str_has_prefix(key, ORDER_PREFIX) || streq(key, "$patch") ||
-	       streq(key, "$retainKeys");
+	if (!str_has_prefix(key, DELETE_PREFIX))
+		return 0;
+	struct json *list = json_get_mut(target, key + strlen(DELETE_PREFIX));
+	int r = afford(list, member, err);
+	if (r == 0)
+		delete_scalars(list, member);
+	return r;
 }
 
 /* Lists that the table does not name are replaced, as in a merge patch. */
@@ -174,10 +193,15 @@ static int merge_object(struct json *target, const struct json *patch, unsigned 
 			json_remove(target, json_key(json_first(target)));
 	if (streq(how, "delete"))
 		return 0;
-	if (json_is_array(json_get(patch, "$retainKeys")))
-		retain_keys(target, json_get(patch, "$retainKeys"));
+	const struct json *keys = json_get(patch, "$retainKeys");
+	if (afford(target, patch, err) < 0 || afford(patch, patch, err) < 0 ||
+	    afford(target, keys, err) < 0)
+		return err_value(err);
+	if (json_is_array(keys))
+		retain_keys(target, keys);
 	json_for_each(member, patch) {
-		int r = directive(target, member) ? 0 : merge_member(target, member, depth, err);
+		int r = is_directive(json_key(member)) ? follow(target, member, err)
+						       : merge_member(target, member, depth, err);
 		if (r < 0)
 			return r;
 	}

@@ -16,6 +16,30 @@ enum { GENERATED_SUFFIX = 5, GENERATED_NAME_MAX = 63 - GENERATED_SUFFIX, GENERAT
 /* --- what both share
  * ---------------------------------------------------------------------------------- */
 
+/* Asked again when it is stored; a large one is told here, before owners of its fields are worked
+ * out, which costs more than all the rest. */
+static int check_size(struct call *c, const struct json *tree)
+{
+	if (!c->request || c->request->body_len <= OBJECT_MAX)
+		return 0;
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	json_print(tree, &text);
+	if (text.len <= OBJECT_MAX)
+		return 0;
+	return fail(c, 413, "RequestEntityTooLarge",
+		    "Request entity too large: the object has %zu bytes, limit is %d", text.len,
+		    OBJECT_MAX);
+}
+
+static int fill_in(struct call *c, const struct resource *r, struct json *tree)
+{
+	if (schema_default(r->schema, tree))
+		return check_size(c, tree);
+	return fail(c, 413, "RequestEntityTooLarge",
+		    "%s \"%s\" is too large with the defaults of its schema", r->kind,
+		    object_name(tree));
+}
+
 /* Of a status on its own path, texts speak as of a whole object, as upstream. */
 static int check(struct call *c, const struct resource *r, const struct json *now,
 		 const struct json *old, enum part part)
@@ -207,7 +231,8 @@ int write_create(struct call *c, const struct resource *r, const char *ns, struc
 	if (result < 0)
 		return result;
 	stamp_new(c, r, tree);
-	schema_default(r->schema, tree);
+	if (fill_in(c, r, tree) < 0)
+		return ANSWERED;
 	if (r->ops && r->ops->prepare)
 		r->ops->prepare(c, tree, NULL);
 	result = check_new(c, r, ns, tree);
@@ -380,7 +405,8 @@ int write_update(struct call *c, const struct resource *r, const struct object *
 	if (result < 0)
 		return result;
 	combine(r, old, tree, part);
-	schema_default(r->schema, *tree);
+	if (fill_in(c, r, *tree) < 0)
+		return ANSWERED;
 	if (r->ops && r->ops->prepare)
 		r->ops->prepare(c, *tree, old->tree);
 	result = check(c, r, *tree, old->tree, part);

@@ -187,6 +187,19 @@ static void start_verify(struct node *n, struct prov_result *ret)
 	running(ret, true);
 }
 
+/* What an address says of the machine. Who asks it and how (user, password, query) may change, and
+ * is kept nowhere but in the spec. A new string. */
+static char *bmc_identity(const char *address)
+{
+	const char *scheme = strstr(address, "://");
+	const char *rest = scheme ? scheme + strlen("://") : address;
+	size_t authority = strcspn(rest, "/?#");
+	const char *at = memrchr(rest, '@', authority);
+	const char *host = at ? at + 1 : rest;
+	return xasprintf("%.*s%.*s", (int)(rest - address), address, (int)strcspn(host, "?#"),
+			 host);
+}
+
 /* Metal3's webhooks refuse such edits; this is for an API without them. */
 static int check_identity(const struct node *n, const struct prov_host *host,
 			  const struct prov_register *params, struct err *err)
@@ -195,7 +208,9 @@ static int check_identity(const struct node *n, const struct prov_host *host,
 	const char *mac = n->record.registered.boot_mac;
 	if (!params->settled)
 		return 0;
-	if (!str_empty(address) && !streq(address, str_or(host->bmc_address, "")))
+	_cleanup_(freep) char *was = bmc_identity(str_or(address, ""));
+	_cleanup_(freep) char *is = bmc_identity(str_or(host->bmc_address, ""));
+	if (!str_empty(address) && !streq(was, is))
 		return err_set(err, ERR_INVALID,
 			       "spec.bmc.address was changed after the host was registered: set it "
 			       "back, or detach the host first");
@@ -210,7 +225,8 @@ static int check_identity(const struct node *n, const struct prov_host *host,
 
 static void take_identity(struct node *n, const struct prov_host *host)
 {
-	bool changed = take_string(&n->record.registered.bmc_address, host->bmc_address);
+	_cleanup_(freep) char *address = bmc_identity(str_or(host->bmc_address, ""));
+	bool changed = take_string(&n->record.registered.bmc_address, address);
 	if (take_string(&n->record.registered.boot_mac, host->boot_mac)) {
 		n->record.registered.never_booted = true;
 		changed = true;

@@ -76,7 +76,7 @@ static int newest_first(const void *a, const void *b)
 
 struct json *strangers_list(const struct strangers *s, usec_t wall)
 {
-	const struct stranger *rows[STRANGERS_MAX];
+	const struct stranger *rows[STRANGERS_MAX] = { NULL };
 	size_t count = 0;
 	struct json *list = json_new_array();
 	char text[CLOCK_TEXT_MAX];

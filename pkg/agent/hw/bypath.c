@@ -265,7 +265,7 @@ static bool scsi_sas(struct walk *w, const char *lun)
 static bool scsi_iscsi(struct walk *w, const char *lun)
 {
 	char session[PATH_MAX];
-	unsigned number;
+	unsigned number = 0;
 	if (!find_above(w, "session", session) ||
 	    !IS_FORM(name_of(session), "session%u%n", &number))
 		return false;
@@ -379,7 +379,7 @@ static unsigned usb_revision(const struct walk *w)
 {
 	_cleanup_(freep) char *text = hw_read(w->root, "/sys/devices/%s/bDeviceProtocol", w->at);
 	_cleanup_(freep) char *speed = hw_read(w->root, "/sys/devices/%s/speed", w->at);
-	unsigned protocol;
+	unsigned protocol = 0;
 	if (!text || !IS_FORM(text, "%2x%n", &protocol))
 		return 0;
 	if (protocol == 0)

@@ -18,7 +18,9 @@ static void check(const char *pattern, const char *text, bool expected)
 	struct err err;
 	if (regex_new(pattern, &re, &err) < 0)
 		fail_msg("%s: %s", pattern, err.text);
-	bool found = regex_search(re, text, strlen(text));
+	size_t steps = 1000 * 1000 * 1000;
+	bool found = regex_search(re, text, strlen(text), &steps);
+	assert_true(steps > 0);
 	regex_free(re);
 	if (found != expected)
 		fail_msg("\"%s\" on \"%s\" gave %d", pattern, text, found);
@@ -57,6 +59,79 @@ static void test_matching(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		check(cases[i].pattern, cases[i].text, cases[i].expected);
+}
+
+/* Each verdict is that of Go's regexp. */
+static void test_unicode(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *pattern, *text;
+		bool expected;
+	} cases[] = {
+		{ "^\\p{L}+$", "Gr\xc3\xbc\xc3\x9f\xe4\xb8\xad", true },
+		{ "^\\p{L}+$", "a1", false },
+		{ "^\\pL\\pN$", "\xd0\x96\xd9\xa3", true },
+		{ "^\\P{L}+$", "123", true },
+		{ "^\\p{^L}+$", "a", false },
+		{ "^\\P{^L}+$", "a", true },
+		{ "^[\\p{Lu}_]+$", "A_\xc3\x89", true },
+		{ "^[\\p{Lu}_]+$", "\xc3\xa9", false },
+		{ "^[^\\p{Lu}\\d]+$", "a\xc3\xa9", true },
+		{ "^[^\\P{Greek}]+$", "\xcf\x83", true },
+		{ "^\\p{Greek}\\p{Han}\\p{Cyrillic}$", "\xcf\x83\xe4\xb8\xad\xd0\x96", true },
+		{ "^\\p{Letter}\\p{lower_case-letter}$", "Aa", true },
+		{ "^\\p{Any}\\p{ASCII}$",
+		  "\xe4\xb8\xad"
+		  "a",
+		  true },
+		{ "^\\p{Assigned}$", "\xcd\xb8", false },
+		{ "^\\p{Old_Persian}$", "\xf0\x90\x8e\xa0", true },
+		{ "(?i)^k$", "\xe2\x84\xaa", true }, /* the sign of Kelvin */
+		{ "(?i)^\xcf\x83$", "\xcf\x82", true },
+		{ "(?i)^\\p{Lu}$", "a", true },
+		{ "(?i)^\\P{Lu}$", "a", false },
+		{ "(?i)^[^\\P{Lu}]$", "a", true },
+		{ "^a(?i)b(?-i)c$", "aBc", true },
+		{ "^a(?i)b(?-i)c$", "aBC", false },
+		{ "^(?i:a)b$", "AB", false },
+		{ "^(?:(?i)a)b$", "Ab", true },
+		{ "(?m)^b$", "a\nb\nc", true },
+		{ "^b$", "a\nb\nc", false },
+		{ "^(?U)a+$", "aa", true },
+		{ "^(?<year>\\d{4})$", "2026", true },
+		{ "^\\Qa.b|*\\E+$", "a.b|**", true },
+		{ "^\\Qa.b\\E$", "axb", false },
+		{ "^[[:^alpha:]]+$", "12", true },
+		{ "^[\\W]$", "-", true },
+		{ "^\\101\\x{42}\\07$", "AB\a", true },
+		{ "^[\\pL-]+$", "a-b", true },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		check(cases[i].pattern, cases[i].text, cases[i].expected);
+}
+
+/* Text times pattern, and classes in brackets: both may be large, their product is given up. */
+static void test_work_is_limited(void **state)
+{
+	(void)state;
+	struct regex *re = NULL;
+	struct strbuf pattern = { 0 };
+	char text[200] = "";
+	memset(text, '1', sizeof(text) - 1);
+	strbuf_adds(&pattern, "^(?:[");
+	for (int i = 0; i < 1000; i++)
+		strbuf_adds(&pattern, "\\p{Greek}");
+	strbuf_adds(&pattern, "]|.)*x$");
+	assert_int_equal(regex_new(pattern.data, &re, NULL), 0);
+	size_t steps = 100000;
+	assert_false(regex_search(re, text, strlen(text), &steps));
+	assert_int_equal(steps, 0);
+	steps = 1000000;
+	assert_false(regex_search(re, text, strlen(text), &steps));
+	assert_true(steps > 0);
+	regex_free(re);
+	strbuf_done(&pattern);
 }
 
 static void test_counts(void **state)
@@ -134,8 +209,23 @@ static void test_refused(void **state)
 		"a**",
 		"x{3,2}",
 		"x{1001}",
-		"\\p{L}",
-		"(?<a>b)",
+		"\\p{Klingon}",
+		"\\p{L",
+		"\\p",
+		"\\p{}",
+		"\\C",
+		"\\8",
+		"\\1",
+		"\\\xc3\xa9",
+		"{1,2}",
+		"a{2}{3}",
+		"(?-)",
+		"(?x)",
+		"(?i",
+		"(?<>b)",
+		"(?<a b>b)",
+		"[[:^odd:]]",
+		"\\x{110000}",
 		"\\",
 		"[[:odd:]",
 		"((((((x{1000}){1000}){1000}){1000}){1000}){1000})",
@@ -156,6 +246,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_matching),
+		cmocka_unit_test(test_unicode),
+		cmocka_unit_test(test_work_is_limited),
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_patterns_of_real_schemas),
 		cmocka_unit_test(test_linear_time),

@@ -470,6 +470,21 @@ static void test_another_machine(void **state)
 	rig_free(rig);
 }
 
+/* check_shown() looks into every record that is stored. */
+static void test_password_in_the_address(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(27);
+	to_available(rig);
+	struct prov_host host = rig->host;
+	host.bmc_address = "ipmi://root:correct horse@10.1.0.1?token=correct horse";
+	register_settled(rig, &host);
+	advance(rig, USEC_PER_MIN);
+	assert_string_equal(json_get_path_string(rig->record, "registered.bmcAddress"),
+			    "ipmi://10.1.0.1");
+	rig_free(rig);
+}
+
 static void test_silent_bmc_heals(void **state)
 {
 	(void)state;
@@ -2609,6 +2624,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_password),
 		cmocka_unit_test(test_another_machine),
 		cmocka_unit_test(test_password_changed_in_flight),
+		cmocka_unit_test(test_password_in_the_address),
 		cmocka_unit_test(test_silent_bmc_heals),
 		cmocka_unit_test(test_no_boot_mac),
 		cmocka_unit_test(test_no_boot_mac_for_power_only),

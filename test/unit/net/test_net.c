@@ -214,7 +214,8 @@ static void check_policy(const struct net_policy *policy, const char *text, cons
 	int r = net_policy_check(policy, &a, &err);
 	assert_int_equal(r, why ? -err_kind_info(ERR_INVALID)->errno_value : 0);
 	if (why)
-		assert_non_null(strstr(err.text, why));
+		if (!strstr(err.text, why))
+			fail_msg("%s: %s", text, err.text);
 }
 
 static void test_policy(void **state)
@@ -228,12 +229,31 @@ static void test_policy(void **state)
 	check_policy(&policy, "169.254.169.254", "link-local");
 	check_policy(&policy, "0.0.0.0", "no address of a machine");
 	check_policy(&policy, "ff02::1", "multicast");
+	check_policy(&policy, "::127.0.0.1", "stands for 127.0.0.1 (IPv4-compatible)");
+	check_policy(&policy, "::ffff:0:127.0.0.1", "stands for 127.0.0.1");
+	check_policy(&policy, "64:ff9b::127.0.0.1", "stands for 127.0.0.1 (NAT64)");
+	check_policy(&policy, "64:ff9b::a9fe:a9fe",
+		     "169.254.169.254 (NAT64), and it is a link-local");
+	check_policy(&policy, "64:ff9b:1::127.0.0.1", "stands for 127.0.0.1 (NAT64)");
+	check_policy(&policy, "64:ff9b:1:7f00:0:100::", "stands for 127.0.0.1 (NAT64)");
+	check_policy(&policy, "64:ff9b:1:7f:0:1::", "stands for 127.0.0.1 (NAT64)");
+	check_policy(&policy, "64:ff9b:1:203:7f:0:100:0", "stands for 127.0.0.1 (NAT64)");
+	check_policy(&policy, "2002:7f00:1::1", "stands for 127.0.0.1 (6to4)");
+	check_policy(&policy, "2001:0:7f00:1::1", "stands for 127.0.0.1 (Teredo)");
+	check_policy(&policy, "2001:0:c000:201::80ff:fffe", "stands for 127.0.0.1 (Teredo)");
+	check_policy(&policy, "2001:db8::5efe:7f00:1", "stands for 127.0.0.1 (ISATAP)");
+	check_policy(&policy, "2001:db8::200:5efe:7f00:1", "stands for 127.0.0.1 (ISATAP)");
+	check_policy(&policy, "64:ff9b::192.0.2.1", NULL);
+	check_policy(&policy, "64:ff9b:1::192.0.2.1", NULL);
+	check_policy(&policy, "2002:c000:201::1", NULL);
+	check_policy(&policy, "2001:db8::1", NULL);
 	assert_int_equal(net_prefixes_parse(&policy.allow, "127.0.0.0/8", NULL), 0);
 	assert_int_equal(net_prefixes_parse(&policy.refuse, "10.96.0.0/12,fd00::/8", NULL), 0);
 	assert_int_equal(net_prefixes_parse(&policy.only, "10.0.0.0/8", NULL), 0);
 	policy.only_name = "the networks of --bmc-networks";
 	check_policy(&policy, "127.0.0.1", NULL);
 	check_policy(&policy, "10.96.0.1", "belongs to the cluster");
+	check_policy(&policy, "64:ff9b::10.96.0.1", "and it belongs to the cluster");
 	check_policy(&policy, "192.0.2.1", "outside the networks of --bmc-networks");
 	check_policy(&policy, "192.0.2.1", "--allow-target 192.0.2.1 permits");
 	check_policy(&policy, "10.1.0.1", NULL);

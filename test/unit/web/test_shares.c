@@ -93,6 +93,23 @@ static void one_address_shuts_nobody_out(void **state)
 	}
 }
 
+/* Full, although each of the others keeps to its share: the greediest makes room. */
+static void largest_makes_room(void **state)
+{
+	static const char half[] = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nx";
+	struct rig *rig = *state;
+	int fds[FLOOD], others[9];
+	flood(rig, "127.0.0.2", half, fds);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		_cleanup_(freep) char *address = xasprintf("127.0.0.%zu", 3 + i / 3);
+		others[i] = dial_from(rig, address);
+		say(others[i], half);
+	}
+	assert_int_equal(ask_from(rig, "127.0.0.1", GET("/")), 200);
+	hang_up(fds, FLOOD);
+	hang_up(others, ARRAY_SIZE(others));
+}
+
 /* Many behind one address get through one after the other: the silent make room. */
 static void silent_make_room_for_their_own(void **state)
 {
@@ -265,7 +282,10 @@ static void known_are_counted_apart(void **state)
 		known[i] = dial_from(rig, "127.0.0.2");
 		assert_int_equal(ask_on(known[i], AS("alice")), 200);
 	}
-	flood(rig, "127.0.0.2", "", fds);
+	for (int i = 0; i < FLOOD; i++) {
+		fds[i] = dial_from(rig, "127.0.0.2");
+		assert_int_equal(ask_on(fds[i], GET("/")), 200);
+	}
 	assert_int_equal(ask_from(rig, "127.0.0.1", AS("bob")), 200);
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		assert_int_equal(ask_on(known[i], AS("alice")), 200);
@@ -342,6 +362,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(one_address_shuts_nobody_out),
+		TEST(largest_makes_room),
 		TEST(silent_make_room_for_their_own),
 		TEST(shares_bind_nobody_while_there_is_room),
 		TEST(unfinished_bodies),
