@@ -81,7 +81,7 @@ int files_become_owner(const char *directory, struct err *err)
 void files_be_self(void)
 {
 	if (seteuid(getuid()) < 0 || setegid(getgid()) < 0)
-		_exit(1); /* as somebody else it must not go on */
+		_exit(1); /* it must not go on as another user */
 }
 
 /* --- reading and writing ---------------------------------------------------------------------- */

@@ -366,7 +366,7 @@ static void look_at_validity(void *data)
 	struct standalone *s = data;
 	struct err err;
 	usec_t wall = loop_wall(s->loop);
-	/* Leaves of a CA that is not valid help nobody. */
+	/* A leaf certificate is useless if its CA is not valid. */
 	if (validity_look(&s->seen[0], s->pki.ca.cert, wall) && renew(s, &err) < 0)
 		log_warn("certificates of the API cannot be renewed", "error", err.text);
 	validity_look(&s->seen[1], s->pki.server.cert, wall);

@@ -36,7 +36,8 @@ struct rule_kind {
 	const char *singular; /* of paths and names: "baremetalhost" */
 	const char *plural;   /* "baremetalhosts" */
 	bool deletions;	      /* they are asked about, too */
-	bool served; /* a controller of ours acts on it; else whoever makes one is warned */
+	bool served; /* a controller acts on it; otherwise its creation is answered with a warning
+		      */
 	/* NULL: no rules. */
 	void (*check)(const struct rule_subject *s, struct rule_findings *ret);
 };

@@ -1,6 +1,6 @@
 /* What a BareMetalHost may ask for by Metal3's API and this Ingot cannot do yet. No fault of the
  * object: so an update is refused only for the part that it brings, and a host that has it keeps
- * running until somebody changes it. Pure. */
+ * running until the object is changed. Pure. */
 
 #include <string.h>
 

@@ -76,7 +76,7 @@ const struct ipa_command_def *ipa_command_find(const char *extension, const char
 /* That of the type, or CommandExecutionError's. */
 const struct ipa_error *ipa_error_find(const char *type);
 void ipa_env_done(struct ipa_env *env);
-/* Waits for disks and finds the one that the node's hints name. Hints that are nobody's wish but a
+/* Waits for disks and finds the one that the node's hints name. Hints that nothing asks for but a
  * default (properties.ingot_root_device_default) fall back to the machine's only disk. New string.
  */
 char *ipa_root_device(struct ipa_env *env, struct err *err);

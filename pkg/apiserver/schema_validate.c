@@ -204,7 +204,7 @@ static void too_long(struct validator *v, int64_t max)
 		   "may not be more than %" PRId64 " byte%s", max, max == 1 ? "" : "s");
 }
 
-/* Of what there is no work left for nothing is said. */
+/* What the budget no longer covers is not reported. */
 static bool matches(struct validator *v, const struct regex *pattern, const char *text)
 {
 	enum { STEPS = 8 }; /* of the automaton, for a unit */

@@ -132,7 +132,7 @@ struct boot_ops {
 			 boot_slot_done_fn done, void *done_data);
 	/* May be NULL, as may those below. */
 	void (*seen)(void *data, const struct net_mac *mac, enum boot_stage stage);
-	/* Somebody whom find() does not know asked for a boot. */
+	/* A machine that find() does not know asked for a boot. */
 	void (*stranger)(void *data, const struct net_mac *mac, enum boot_request request);
 	/* What a host asked for cannot be given, for a reason on our side. By its MAC (NULL: not
 	 * known here) or numeric address (NULL: none yet). */

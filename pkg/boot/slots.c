@@ -123,11 +123,11 @@ static struct bad_address *quarantine_place(struct slots *s, const struct net_ma
 /* declined_by NULL: its owner answered our probe. */
 static void quarantine(struct slots *s, struct in_addr address, const struct net_mac *declined_by)
 {
-	static const struct net_mac nobody;
+	static const struct net_mac none;
 	usec_t until = loop_now(s->env->loop) + SLOTS_QUARANTINE_S * USEC_PER_SEC;
-	*quarantine_place(s, declined_by) = (struct bad_address){ address, until,
-								  declined_by ? *declined_by
-									      : nobody };
+	*quarantine_place(s,
+			  declined_by) = (struct bad_address){ address, until,
+							       declined_by ? *declined_by : none };
 }
 
 static bool quarantined(const struct slots *s, struct in_addr address)

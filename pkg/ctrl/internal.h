@@ -131,8 +131,8 @@ const char *host_profile(const struct bmh *h);
 bool host_profile_known(const char *name);
 /* Neither hints nor a profile are asked for: what is in effect is a default. */
 bool host_root_hints_default(const struct bmh *h);
-/* What preparing would store; *ret NULL: none, the agent chooses. ERR_INVALID: nobody says which of
- * several disks it is. */
+/* What preparing would store; *ret NULL: none, the agent chooses. ERR_INVALID: nothing says which
+ * of several disks it is. */
 int host_root_hints(const struct bmh *h, struct json **ret, struct err *err);
 /* Without a look at the disks. */
 struct json *host_default_hints(const struct bmh *h);

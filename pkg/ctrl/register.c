@@ -62,7 +62,7 @@ static bool claim_secret(struct pass *p, const struct json *secret, bool keep)
 	return true;
 }
 
-/* A Secret that holds nothing for a host is somebody else's, whatever names it. */
+/* A Secret without data for a host belongs to something else, even if a host names it. */
 static bool has_network_data(const struct json *secret)
 {
 	const struct json *data = json_get(secret, "data");
@@ -336,7 +336,7 @@ bool pass_register(struct pass *p, struct action *ret)
 					.settled = p->state != BMH_REGISTERING,
 					.leaving = p->host.meta.deleted_at != 0 };
 	pr->ops->register_host(pr, &p->prov, &params, &node_id, &r);
-	/* Who deletes the host does not wait for ever, as with a BMC that does not answer. */
+	/* A deletion must end, as it does with a BMC that does not answer. */
 	if (r.outcome == PROV_FAILED && r.passing && !p->host.meta.deleted_at) {
 		*ret = pass_fail_once(p, BMH_ERROR_REGISTRATION, USEC_PER_MIN, "RegistrationError",
 				      "%s", r.error);

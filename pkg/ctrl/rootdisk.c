@@ -112,7 +112,7 @@ static void add_disks_text(struct strbuf *out, const struct json *storage)
 	}
 }
 
-/* Nobody says which: the device of upstream's default profile if the machine has it, else its only
+/* Nothing says which: the device of upstream's default profile if the machine has it, else its only
  * disk. Upstream would look for that device alone. */
 static int default_hints(const struct bmh *h, struct json **ret, struct err *err)
 {

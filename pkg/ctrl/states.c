@@ -186,7 +186,7 @@ struct action state_preparing(struct pass *p)
 		return pass_fail(p, BMH_ERROR_PREPARATION, "%s", r.error);
 	if (r.outcome == PROV_RUNNING)
 		return wait(p, &r);
-	/* Whoever takes an available host is promised that an image can be written to it. */
+	/* `available` promises that an image can be written to the host. */
 	if (host_root_hints(&p->host, &hints, &err) < 0)
 		return pass_fail_once(p, BMH_ERROR_PREPARATION, 0, "PreparationError", "%s",
 				      err.text);
@@ -479,8 +479,8 @@ struct action state_powering_off(struct pass *p)
 	return go(p, BMH_DELETING);
 }
 
-/* Before the host's own finalizer goes, after which nobody would look at it. It is deleted with its
- * owner. */
+/* Before the host's own finalizer goes, after which no reconcile would see it. It is deleted with
+ * its owner. */
 static void release_record(struct pass *p)
 {
 	const struct json *finalizers = json_get_path(p->facts->record, "metadata.finalizers");

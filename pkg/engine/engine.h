@@ -126,7 +126,8 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
 void engine_agent_inspection(struct engine *e, struct json *body, const char *source,
 			     engine_answer_fn answer, void *data);
 
-/* The host whose agent is at that address, as our DHCP knows; NULL: nobody, or not ours to know. */
+/* The host whose agent is at that address, as our DHCP knows; NULL: none, or our DHCP does not
+ * know. */
 const char *engine_agent_at(const struct engine *e, const char *source);
 /* Before a large body is read from there: 0, or the status of the refusal. */
 int engine_agent_may_post(const struct engine *e, const char *source);
@@ -178,7 +179,8 @@ void engine_measure(const struct engine *e);
  * reason on our side: it shows in the host's step, and as an Event when it is a new one. mac may be
  * NULL; others are ignored. */
 void engine_boot_failed(struct engine *e, const char *mac, const char *address, const char *why);
-/* A machine that is no host's asked for a boot; `request` is static. Told by engine_strangers(). */
+/* A machine that belongs to no host asked for a boot; `request` is static. Listed by
+ * engine_strangers(). */
 void engine_boot_stranger(struct engine *e, const char *mac, const char *request);
 /* Those of the last hour, an array. */
 struct json *engine_strangers(const struct engine *e);

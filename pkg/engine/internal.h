@@ -106,7 +106,7 @@ struct node_op {
 	unsigned failures; /* of BMC or agent in this step, in a row */
 	unsigned polls;
 	usec_t good_at; /* the BMC's last good answer in this step, or the step's begin */
-	bool fault;	/* none for so long that people are told */
+	bool fault;	/* none for so long that it is reported */
 	bool commanded; /* this step has sent its command */
 	bool refused;	/* and was told no, or nothing; holds until a command succeeds */
 	usec_t commanded_at;

@@ -42,7 +42,7 @@ struct limiter *limiter_free(struct limiter *l)
 	return NULL;
 }
 
-/* Keyed: neighbouring addresses do not share sets, and nobody can choose those that do. */
+/* Keyed: neighbouring addresses do not share sets, and a peer cannot choose those that do. */
 static size_t set_of(const struct limiter *l, const char *address)
 {
 	return siphash(l->key, address, strlen(address)) % SETS;

@@ -310,7 +310,7 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 	if (n->verify_error && !n->verified)
 		failed(ret, n->verify_error->text);
 	else if (!params->leaving && belies_record(n, host)) {
-		node_hold(n, "the machine is on, and by the host's state nobody has started it: "
+		node_hold(n, "the machine is on, and by the host's state nothing powered it on: "
 			     "the state may be older than the machine");
 		running(ret, false);
 	} else {

@@ -39,7 +39,7 @@ struct prov_host {
 	enum prov_cleaning cleaning;
 	const struct json *root_hints; /* in effect, in the grammar of rootDeviceHints; NULL: none,
 					  the agent chooses */
-	/* root_hints are nobody's wish but a default: the machine's only disk will do, too. */
+	/* root_hints are a default that nothing asked for: the machine's only disk will do, too. */
 	bool root_hints_default;
 };
 

@@ -40,9 +40,9 @@ void loop_drain(struct loop *loop);
 
 typedef void (*loop_slow_fn)(void *data, const char *name, usec_t took);
 
-/* fn (NULL: nobody) hears of each callback that takes longer, by its name (of its timer or io; the
- * function that was posted); 0, the default: of none. One in ten seconds is also logged, with the
- * number of those that were not. On a virtual loop nothing takes time: there a callback costs a
+/* fn (may be NULL) is called for each callback that takes longer, by its name (of its timer or io;
+ * the function that was posted); 0, the default: of none. One in ten seconds is also logged, with
+ * the number of those that were not. On a virtual loop nothing takes time: there a callback costs a
  * microsecond for each entry of a map that it walks past, so that the simulation finds walks over
  * all hosts on any machine. */
 void loop_set_slow_limit(struct loop *loop, usec_t limit, loop_slow_fn fn, void *data);

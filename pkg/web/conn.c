@@ -111,7 +111,7 @@ static void format_peer(const struct sockaddr_storage *peer, char *out, size_t s
 		inet_ntop(AF_INET6, &v6->sin6_addr, out, (socklen_t)size);
 }
 
-/* Whoever has one address of a /64 can have all of it. */
+/* A peer with one address of a /64 can have all of it. */
 void conn_address(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN])
 {
 	struct sockaddr_storage net = *peer;

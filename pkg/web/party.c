@@ -210,8 +210,8 @@ bool party_may_hold(struct web_server *s, const struct member *m, enum pool_kind
 	if (!m->party || !nearly_full(all->used, all->max))
 		return true;
 	size_t own = m->party->bytes[pool];
-	/* One thing at a time has everybody, if nobody else has anything: a list may be larger than
-	 * a share. */
+	/* Each party may have one thing at a time, if no other has anything: a list may be larger
+	 * than a share. */
 	if (own > share_of(s, all->max) && own > m->bytes[pool])
 		return false;
 	while (all->used > all->max) {

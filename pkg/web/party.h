@@ -3,7 +3,7 @@
  * dealt with, and bytes that wait to be sent. A party is an address, or, once a handler has said
  * who it is, an agent or a user. Service thread.
  *
- * Nobody is limited while there is enough. When a pool is nearly full, a party that has more than
+ * No party is limited while there is enough. When a pool is nearly full, a party that has more than
  * its share of it gets no more; when it is full, those that have more than their share make room
  * for those that have less. */
 

@@ -574,7 +574,7 @@ static int run(struct disk_fetch *f, struct err *err)
 		return 0;
 	if (!f->t.error.kind)
 		err_set(&f->t.error, ERR_CANCELLED, "the transfer was given up");
-	/* Whoever refused last: where the file was another one, it pays to begin anew. */
+	/* The last refusal decides: if the file was another one, a new pass can succeed. */
 	if (f->t.changed && f->t.error.kind != ERR_CANCELLED)
 		f->t.error.kind = ERR_CONFLICT;
 	return err_copy(err, &f->t.error);

@@ -705,7 +705,7 @@ static int run(struct write *w, struct disk_image_result *ret, struct err *err)
 	return r == 0 ? commit(w, ret, err) : r;
 }
 
-/* The counts of the last pass stay for whoever asks. */
+/* The counts of the last pass stay readable. */
 static void write_done(struct write *w)
 {
 	uint64_t received = atomic_load(&w->progress->received);
