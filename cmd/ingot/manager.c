@@ -619,7 +619,7 @@ static int check_socket(const char *path, struct err *err)
 static int check_forms(struct manager *m, struct err *err)
 {
 	const struct manager_options *o = m->options;
-	uint64_t retries;
+	uint64_t retries = 0;
 	int r = parse_seconds("boot-timeout", o->boot_timeout, DAY_S, &m->timeouts.boot, err);
 	if (r == 0)
 		r = parse_seconds("agent-timeout", o->agent_timeout, DAY_S, &m->timeouts.silence,

@@ -22,8 +22,8 @@ bool validity_look(struct validity *v, const char *pem, usec_t wall)
 	char end[CLOCK_TEXT_MAX];
 	struct err err;
 	if (crypt_cert_validity(pem, &from, &to, &err) == 0) {
-		metric_set(METRIC_CERT_NOT_BEFORE, (double)(from / USEC_PER_SEC), v->name);
-		metric_set(METRIC_CERT_NOT_AFTER, (double)(to / USEC_PER_SEC), v->name);
+		metric_set(METRIC_CERT_NOT_BEFORE, (double)from / USEC_PER_SEC, v->name);
+		metric_set(METRIC_CERT_NOT_AFTER, (double)to / USEC_PER_SEC, v->name);
 	}
 	if (crypt_cert_check_time(pem, wall, &err) < 0) {
 		tell(v, wall, "a certificate is not valid now, so clients fail", err.text);

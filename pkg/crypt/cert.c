@@ -114,7 +114,7 @@ int crypt_cert_not_after(const char *pem, usec_t *ret, struct err *err)
 
 int crypt_cert_check_time(const char *pem, usec_t wall, struct err *err)
 {
-	usec_t from, to;
+	usec_t from = 0, to = 0;
 	char begin[CLOCK_TEXT_MAX], end[CLOCK_TEXT_MAX], now[CLOCK_TEXT_MAX];
 	int r = crypt_cert_validity(pem, &from, &to, err);
 	if (r < 0 || (from <= wall && wall < to))

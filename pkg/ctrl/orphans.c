@@ -34,12 +34,17 @@ static const struct {
 
 static struct kube_informer *informer_of(const struct orphans *o, enum orphan_kind kind)
 {
-	struct kube_informer *const informers[_ORPHAN_MAX] = {
-		[ORPHAN_SECRET] = o->options.secrets,
-		[ORPHAN_HARDWARE] = o->options.hardware,
-		[ORPHAN_RECORD] = o->options.records,
-	};
-	return informers[kind];
+	switch (kind) {
+	case ORPHAN_SECRET:
+		return o->options.secrets;
+	case ORPHAN_HARDWARE:
+		return o->options.hardware;
+	case ORPHAN_RECORD:
+		return o->options.records;
+	case _ORPHAN_MAX:
+		break;
+	}
+	return NULL;
 }
 
 /* --- who needs it ----------------------------------------------------------------------------- */

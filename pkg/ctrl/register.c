@@ -229,7 +229,7 @@ static bool take_credential(struct pass *p, const char *key, char **ret, struct 
 	char *value = secret_bytes(secret, key, &len);
 	if (value)
 		len = trim(value, len);
-	bool holds_nul = len > 0 && memchr(value, '\0', len);
+	bool holds_nul = value && memchr(value, '\0', len);
 	if (len > 0 && !holds_nul) {
 		*ret = value;
 		return true;

@@ -149,13 +149,14 @@ static bool is_utf16(const uint8_t *head, size_t len)
  * control byte is nothing that boots. */
 static bool is_text(const uint8_t *head, size_t len)
 {
+	static const char blanks[] = { '\t', '\n', '\f', '\r' };
 	size_t end = MIN(len, (size_t)SECTOR);
 	if (is_utf16(head, len))
 		return true;
 	if (len >= SECTOR && head[SECTOR - 2] == 0x55 && head[SECTOR - 1] == 0xaa)
 		return false;
 	for (size_t i = 0; i < end; i++)
-		if (head[i] == 0x7f || (head[i] < ' ' && !memchr("\t\n\f\r", head[i], 4)))
+		if (head[i] == 0x7f || (head[i] < ' ' && !memchr(blanks, head[i], sizeof(blanks))))
 			return false;
 	return end > 0;
 }

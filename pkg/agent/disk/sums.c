@@ -224,7 +224,7 @@ static int not_listed(const struct disk_sums_found *f, const enum digest *declar
 		if (f->hex[kinds[i]])
 			strbuf_addf(&others, "%s%s", others.len ? " and " : "",
 				    digest_name(kinds[i]));
-	if (others.len == 0)
+	if (!declared || others.len == 0)
 		return err_set(err, ERR_NOT_FOUND, "the checksum file has no line for \"%s\"",
 			       name);
 	return err_set(err, ERR_NOT_FOUND,

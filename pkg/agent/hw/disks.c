@@ -211,9 +211,9 @@ struct disk_facts hw_disk_facts(const struct hw_disk *d)
 	};
 	if (d->wwn)
 		f.wwns[1] = d->wwn_with_extension;
-	for (size_t i = 0; i < HW_SERIALS_MAX && i < DISK_VALUES_MAX; i++)
+	for (size_t i = 0; i < HW_SERIALS_MAX; i++)
 		f.serials[i] = d->serials[i];
-	for (size_t i = 0; i < HW_PATH_NAMES_MAX && i < DISK_VALUES_MAX; i++)
+	for (size_t i = 0; i < HW_PATH_NAMES_MAX; i++)
 		f.by_paths[i] = d->by_paths.items[i];
 	return f;
 }

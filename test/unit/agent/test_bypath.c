@@ -408,7 +408,7 @@ static void put_line(const char *device, char *line, bool bare)
 {
 	char *value = strchr(line, '=');
 	_cleanup_(freep) char *path = NULL, *target = NULL;
-	if (str_has_prefix(line, "E: SUBSYSTEM=")) {
+	if (value && str_has_prefix(line, "E: SUBSYSTEM=")) {
 		const char *name = strrchr(device, '/') + 1;
 		_cleanup_(freep) char *class = xasprintf("/class/%s/%s", value + 1, name);
 		_cleanup_(freep) char *to_device = xasprintf("../..%s", device);
@@ -419,7 +419,7 @@ static void put_line(const char *device, char *line, bool bare)
 		target = xasprintf("../../class/%s", value + 1);
 		if (!bare)
 			link_to(target, path);
-	} else if (str_has_prefix(line, "A: ")) {
+	} else if (value && str_has_prefix(line, "A: ")) {
 		*value = '\0';
 		path = xasprintf("%s/%s", device, line + 3);
 		put(path, value + 1);

@@ -294,7 +294,7 @@ static void scsi_file(const char *device, const char *file, const void *data, si
 static void serial_page(const char *device, const char *serial)
 {
 	uint8_t page[256] = { 0, 0x80, 0, (uint8_t)strlen(serial) };
-	memcpy(page + 4, serial, strlen(serial));
+	memcpy(page + 4, serial, page[3]);
 	scsi_file(device, "vpd_pg80", page, 4 + strlen(serial));
 }
 
@@ -309,7 +309,7 @@ static void check_hint(const char *key, const char *value, const char *name, con
 	const struct hw_disk *found = hw_disks_root(&d, hints, &err);
 	if (!streq(found ? found->name : NULL, name))
 		fail_msg("%s %s: %s (%s)", key, value, found ? found->name : "none", err.text);
-	if (!found && !strstr(err.text, otherwise))
+	if (!found && (!otherwise || !strstr(err.text, otherwise)))
 		fail_msg("%s %s: %s", key, value, err.text);
 	json_free(hints);
 	hw_disks_done(&d);

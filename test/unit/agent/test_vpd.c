@@ -97,8 +97,8 @@ static void test_ata(void **state)
 	(void)state;
 	uint8_t page[154] = { 0, 0x89 };
 	memset(page + 60, ' ', sizeof(page) - 60);
-	memcpy(page + 60 + 20, "ES1R", 4);
-	memcpy(page + 60 + 54, "OMED L", 6);
+	memcpy(page + 60 + 20, (const char[]){ 'E', 'S', '1', 'R' }, 4);
+	memcpy(page + 60 + 54, (const char[]){ 'O', 'M', 'E', 'D', ' ', 'L' }, 6);
 	_cleanup_(freep) char *serial = vpd_ata_serial(page, sizeof(page));
 	_cleanup_(freep) char *model = vpd_ata_model(page, sizeof(page));
 	assert_string_equal(serial, "SER1");
