@@ -688,7 +688,7 @@ static void parse_repeat(struct parser *ps)
 	parse_atom(ps);
 	if (ps->quoted)
 		parse_quote(ps); /* the last character before \E can be repeated */
-	int min, max;
+	int min = 0, max = 0;
 	if (ps->failed || !at_repeat(ps))
 		return;
 	if (flags) {

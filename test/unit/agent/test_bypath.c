@@ -437,7 +437,7 @@ static void build(const char *tree, bool bare)
 			_cleanup_(freep) char *path = xasprintf("%s/%s", device,
 								bare ? "dev" : "uevent");
 			put(path, "");
-		} else {
+		} else if (device) {
 			put_line(device, line, bare);
 		}
 	}
