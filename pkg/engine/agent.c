@@ -389,15 +389,16 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	}
 	if (held(n, answer, data))
 		return;
-	if (n->lost || !n->record.boot.nonce || n->op.kind == OP_DEPLOY ||
-	    n->op.kind == OP_UNDEPLOY || !inspects(n) || !comes_from_host(n, source)) {
+	if (n->lost || !n->record.boot.nonce || n->op.kind == OP_UNDEPLOY || !inspects(n) ||
+	    !comes_from_host(n, source)) {
 		/* Not waited for: agents that boot for another purpose post as well, and go on
 		 * after a refusal. */
 		refuse(answer, data, 404, unknown);
 		return;
 	}
-	/* The controller is past inspecting: the data are stored, only the answer got lost. */
-	if (n->state == NODE_AVAILABLE) {
+	/* The controller is past inspecting: the data are stored, only the answer got lost. A
+	 * refusal would keep the agent from the deployment that waits for it. */
+	if (n->state == NODE_AVAILABLE || n->op.kind == OP_DEPLOY) {
 		answer_inspection(n, answer, data);
 		return;
 	}

@@ -93,7 +93,7 @@ static void on_inspection(void *data, int status, const struct json *body)
 	if (!m || m->next != AGENT_POST)
 		return;
 	bool lost = chance(m->world, m->world->faults.answer_lost);
-	if ((lost || status == 409 || status >= 500) && ++m->posts < 5)
+	if ((lost || status == 404 || status == 409 || status >= 500) && ++m->posts < 5)
 		again(m);
 	else
 		agent_next(m, AGENT_LOOKUP, USEC_PER_MSEC);

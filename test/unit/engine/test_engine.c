@@ -1888,6 +1888,21 @@ static void test_inventory_is_bounded(void **state)
 	rig_free(rig);
 }
 
+/* The answer to the inventory got lost, and a deployment has begun: the ramdisk of the inspection
+ * serves it, so its agent must not be kept waiting. */
+static void test_inventory_again_in_a_deployment(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(22);
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &image_a, false);
+	assert_int_equal(rig->result.outcome, PROV_RUNNING);
+	assert_int_equal(post_inventory(rig, rig->machine->mac, rig->machine->address), 202);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_int_equal(rig->machine->ramdisk_boots, 1);
+	rig_free(rig);
+}
+
 static void test_inventory_only_when_inspecting(void **state)
 {
 	(void)state;
@@ -2682,6 +2697,7 @@ int main(void)
 		cmocka_unit_test(test_nics_of_stored_inventory),
 		cmocka_unit_test(test_nics_of_the_next_inventory),
 		cmocka_unit_test(test_inventory_is_bounded),
+		cmocka_unit_test(test_inventory_again_in_a_deployment),
 		cmocka_unit_test(test_inventory_only_when_inspecting),
 		cmocka_unit_test(test_callback_addresses),
 		cmocka_unit_test(test_token_of_another_address),
