@@ -329,7 +329,7 @@ def image_is_whole(path, start):
 
 
 def config_drive(path):
-    """meta_data and user_data of the partition whose file system has the label config-2."""
+    """meta_data and user_data ("" without) of the partition whose file system has the label config-2."""
     for start, length in partitions(path):
         label = subprocess.run(["blkid", "-p", "-O", str(start), "-S", str(length), "-s", "LABEL", "-o", "value", path],
                                capture_output=True, text=True, check=False).stdout.strip()
@@ -338,6 +338,8 @@ def config_drive(path):
             run("xorriso", "-osirrox", "on", "-indev", "/tmp/config-2.iso", "-extract", "/", "/tmp/config-2")
             with open("/tmp/config-2/openstack/latest/meta_data.json", encoding="utf-8") as file:
                 meta = json.load(file)
+            if not os.path.exists("/tmp/config-2/openstack/latest/user_data"):
+                return meta, ""
             with open("/tmp/config-2/openstack/latest/user_data", encoding="utf-8") as file:
                 return meta, file.read()
     raise LookupError("no partition has the label config-2")
@@ -356,9 +358,10 @@ def operating_system(machine):
     if lease:
         configure(lease)
     meta, user_data = config_drive(path)
-    nonce = re.search(r"lab-report, (\w+)", user_data)[1]
-    say(f"LAB-REPORT nonce={nonce} host={meta['local-hostname']} firmware=bios root=/dev/{machine['disk'][2]}p1 uptime=1 "
-        f"addresses={NIC}={lease['address'] if lease else ''} key={next(iter(meta['public_keys'].values()))}")
+    nonce = re.search(r"lab-report, (\w+)", user_data) or ["", "none"]
+    key = next(iter(meta.get("public_keys", {}).values()), "none")
+    say(f"LAB-REPORT nonce={nonce[1]} host={meta['local-hostname']} firmware=bios root=/dev/{machine['disk'][2]}p1 uptime=1 "
+        f"addresses={NIC}={lease['address'] if lease else ''} key={key}")
     forever()
 
 
