@@ -93,7 +93,8 @@ static bool comes_from_host(const struct node *n, const char *source)
 	const char *own = n->record.dhcp.address;
 	if (!n->engine->options.serves_dhcp || streq(own, source))
 		return true;
-	log_warn(
+	log_paced(
+		&n->engine->refused, loop_now(n->engine->options.loop), LOG_WARN,
 		"agent refused: it does not come from the address that DHCP gave to this host",
 		"host", n->key, "source", source, "expected",
 		str_empty(own) ? "none given yet" : own, "hint",
@@ -290,7 +291,8 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
 	if (held(n, answer, data))
 		return;
 	if (agent_heartbeat_parse(body, &h, &err) < 0 || check_heartbeat(n, &h, source, &err) < 0) {
-		log_warn("heartbeat refused", "host", n->key, "source", source, "error", err.text);
+		log_paced(&e->refused, loop_now(e->options.loop), LOG_WARN, "heartbeat refused",
+			  "host", n->key, "source", source, "error", err.text);
 		refuse(answer, data, 400, err.text);
 		return;
 	}
@@ -326,10 +328,11 @@ static void answer_inspection(const struct node *n, engine_answer_fn answer, voi
 	answer(data, 202, body);
 }
 
-static void refuse_inspection(const char *source, const struct err *err, engine_answer_fn answer,
-			      void *data)
+static void refuse_inspection(struct engine *e, const char *source, const struct err *err,
+			      engine_answer_fn answer, void *data)
 {
-	log_warn("inspection refused", "source", source, "error", err->text);
+	log_paced(&e->refused, loop_now(e->options.loop), LOG_WARN, "inspection refused", "source",
+		  source, "error", err->text);
 	refuse(answer, data, 400, err->text);
 }
 
@@ -377,7 +380,7 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	if (stale(e, answer, data))
 		return;
 	if (agent_inspection_check(body, &err) < 0) {
-		refuse_inspection(source, &err, answer, data);
+		refuse_inspection(e, source, &err, answer, data);
 		return;
 	}
 	agent_inspection_macs(body, search_mac, &s);
@@ -404,7 +407,7 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	}
 	struct json *kept;
 	if (agent_inspection_take(body, &kept, &err) < 0) {
-		refuse_inspection(source, &err, answer, data);
+		refuse_inspection(e, source, &err, answer, data);
 		return;
 	}
 	take_inspection(n, kept, answer, data);

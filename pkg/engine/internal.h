@@ -17,6 +17,7 @@
  * strangers.c machines that asked for a boot and belong to no host
  */
 
+#include "base/log.h"
 #include "base/map.h"
 #include "engine/engine.h"
 #include "engine/history.h"
@@ -231,9 +232,10 @@ struct engine {
 	/* Nodes whose boot is on record, and whose MAC no controller has named yet. */
 	struct list unheard;
 	struct strangers strangers;
-	unsigned busy; /* nodes in an operation that counts for capacity */
-	bool ending;   /* what is under way is left to the next process */
-	unsigned held; /* nodes that are held */
+	struct log_pace refused; /* requests of agents that are not believed */
+	unsigned busy;		 /* nodes in an operation that counts for capacity */
+	bool ending;		 /* what is under way is left to the next process */
+	unsigned held;		 /* nodes that are held */
 	uint64_t next_serial;
 };
 

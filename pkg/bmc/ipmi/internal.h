@@ -53,6 +53,9 @@ struct ipmi_bmc {
 	uint8_t suite_row; /* that worked last, + 1 */
 	uint8_t slow;	   /* doublings of the retransmission time that proved necessary */
 	bool known;	   /* has spoken RMCP+ */
+	/* What the last session ended with before anything of it was authenticated; cleared by one
+	 * that stands. */
+	enum ipmi_failure doubted;
 	/* about the running request */
 	bool heard;	/* the BMC said something that made sense */
 	bool junk;	/* or something that did not */

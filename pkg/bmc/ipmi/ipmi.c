@@ -276,6 +276,7 @@ static void on_ready(struct ipmi_bmc *b)
 {
 	const struct ipmi_session *s = b->session;
 	b->known = true;
+	b->doubted = IPMI_FAILURE_NONE;
 	b->suite_row = (uint8_t)(s->secrets.suite - ipmi_suites() + 1);
 	b->busy = 0;
 	if (!s->resent && b->slow > 0)
@@ -289,6 +290,17 @@ static void send_refusal(struct ipmi_bmc *b)
 	int n = ipmi_session_refusal(b->session, packet);
 	if (n > 0)
 		(void)ipmi_send(b, packet, (size_t)n, &(struct err){ 0 });
+}
+
+/* Until the session stands nothing is authenticated, and one flipped bit looks like a wrong
+ * password: a refusal is believed when a second session says the same. */
+static bool needs_confirmation(struct ipmi_bmc *b)
+{
+	const struct ipmi_session *s = b->session;
+	if (s->established || b->restarts == RESTARTS_MAX || b->doubted == s->failure)
+		return false;
+	b->doubted = s->failure;
+	return true;
 }
 
 static void on_failure(struct ipmi_bmc *b)
@@ -307,6 +319,8 @@ static void on_failure(struct ipmi_bmc *b)
 		restart(b);
 	} else if (s->failure == IPMI_FAILURE_NO_SUITE && b->suite_row) {
 		b->suite_row = 0; /* the suite that worked last time is gone: try all */
+		restart(b);
+	} else if (needs_confirmation(b)) {
 		restart(b);
 	} else {
 		ipmi_report_failure(b, s, result_err(b));
@@ -523,6 +537,7 @@ static void forget(struct ipmi_bmc *b)
 	if (b->resolving)
 		b->resolving->bmc = NULL;
 	b->resolving = NULL;
+	b->doubted = IPMI_FAILURE_NONE;
 	if (!list_empty(&b->waiting)) {
 		list_unlink(&b->waiting);
 		ipmi_driver_of(b)->stats.waiting--;

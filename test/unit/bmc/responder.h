@@ -39,10 +39,11 @@ struct responder {
 	uint8_t open_status;	 /* of Open Session, when not 0 */
 	uint8_t rakp2_status, rakp4_status, privilege_code, command_code;
 	bool no_rmcpplus;
-	bool cut_refusal; /* of a suite, without our session id */
-	bool weak_choice; /* accepts, but answers with suite 0's algorithms */
-	bool corrupt;	  /* flips a bit of each message's authentication code */
-	bool bad_rakp4;	  /* likewise in RAKP 4 */
+	bool cut_refusal;   /* of a suite, without our session id */
+	bool weak_choice;   /* accepts, but answers with suite 0's algorithms */
+	bool corrupt;	    /* flips a bit of each message's authentication code */
+	bool bad_rakp4;	    /* likewise in RAKP 4 */
+	unsigned bad_rakp2; /* in that many of RAKP 2 */
 	/* In the answer to Open Session, the highest it grants; else 0 as ipmi_sim, which
 	 * libfreeipmi takes for a refusal. */
 	bool tells_privilege;
@@ -326,6 +327,8 @@ static inline size_t responder_rakp1(struct responder *r, const uint8_t *p, size
 	gcry_create_nonce(s->rc, 16); /* anew each time, as real BMCs do */
 	uint8_t code[32];
 	size_t n = responder_rakp2_code(r, code);
+	code[0] ^= r->bad_rakp2 > 0;
+	r->bad_rakp2 -= r->bad_rakp2 > 0;
 	struct wcursor w;
 	wcursor_init(&w, out, RESPONDER_MAX);
 	responder_outside(&w, 0x13, 0, 0, 40 + n);

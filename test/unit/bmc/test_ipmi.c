@@ -702,12 +702,31 @@ static void test_wrong_password(void **state)
 	expect(&t->a, "denied ");
 	expect_text(t, "does not accept the password of user \"admin\"");
 	assert_null(strstr(t->a.last.err.text, "hunter2"));
-	assert_int_equal(t->peer.bmc.opens, 1); /* not tried again: accounts get locked */
+	assert_int_equal(t->peer.bmc.opens, 2); /* confirmed once: accounts get locked */
+	get_power(&t->a);
+	expect(&t->a, "denied ");
+	assert_int_equal(t->peer.bmc.opens, 3); /* and known from then on */
 	struct bmc_credentials c = { "admin", "secret" };
 	assert_int_equal(bmc_set_credentials(t->a.bmc, &c, NULL), 0);
 	get_power(&t->a);
 	expect(&t->a, "ok ");
-	assert_int_equal(t->peer.bmc.refusals, 1);
+	assert_int_equal(t->peer.bmc.refusals, 3);
+}
+
+/* One damaged message before the session stands must not condemn the credentials. */
+static void test_refusal_is_confirmed(void **state)
+{
+	struct bench *t = *state;
+	t->peer.bmc.bad_rakp2 = 1;
+	get_power(&t->a);
+	expect(&t->a, "ok ");
+	assert_int_equal(t->peer.bmc.opens, 2);
+	t->peer.bmc.bad_rakp2 = 1; /* the doubt went with the session that stood */
+	get_power(&t->a);
+	expect(&t->a, "ok ");
+	t->peer.bmc.bad_rakp2 = 2;
+	get_power(&t->a);
+	expect(&t->a, "denied ");
 }
 
 static void test_wrong_user(void **state)
@@ -717,7 +736,7 @@ static void test_wrong_user(void **state)
 	get_power(&t->a);
 	expect(&t->a, "denied ");
 	expect_text(t, "knows no user \"nobody\" that may log in by IPMI");
-	assert_int_equal(t->peer.bmc.opens, 1);
+	assert_int_equal(t->peer.bmc.opens, 2);
 }
 
 static void test_privilege(void **state)
@@ -934,6 +953,7 @@ int main(void)
 		CASE(test_power_on_is_repeated),
 		CASE(test_fence_at_each_packet),
 		CASE(test_wrong_password),
+		CASE(test_refusal_is_confirmed),
 		CASE(test_wrong_user),
 		CASE(test_privilege),
 		CASE(test_busy),
