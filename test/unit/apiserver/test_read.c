@@ -321,6 +321,11 @@ static void test_discovery(void **state)
 	assert_status(200);
 	ask(s, "GET", "/", NULL);
 	assert_status(200);
+	static const char *const changes[] = { "DELETE", "PUT", "POST", "PATCH" };
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+		ask(s, changes[i], "/", "{}");
+		assert_true(last.status == 404 || last.status == 405);
+	}
 	ask(s, "GET", "/metrics", NULL);
 	assert_status(404);
 }

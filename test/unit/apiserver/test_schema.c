@@ -124,7 +124,7 @@ static void check_default(const char *properties, const char *before, const char
 {
 	struct schema *s = compile(properties);
 	struct json *j = parse_quoted(before), *expected = parse_quoted(after);
-	schema_default(s, j);
+	assert_true(schema_default(s, j));
 	char *text = json_to_string(j);
 	if (!json_equal(j, expected))
 		fail_msg("%s", text);
@@ -151,6 +151,30 @@ static void test_defaults(void **state)
 	check_default("'a':{'type':'string','nullable':true,'default':'x'}", "{'a':null}",
 		      "{'a':null}");
 	check_default("'a':{'type':'string','default':'x'}", "{'a':null}", "{'a':'x'}");
+}
+
+/* A default of 100 kB in each of 2,000 items would take 200 MB; a few of them are fine. */
+static void test_defaults_have_a_budget(void **state)
+{
+	(void)state;
+	char *big = xmalloc(100001);
+	memset(big, 'x', 100000);
+	big[100000] = '\0';
+	char *properties = xasprintf("'l':{'type':'array','items':{'type':'object','properties':{"
+				     "'b':{'type':'string','default':'%s'}}}}",
+				     big);
+	struct schema *s = compile(properties);
+	for (int items = 3; items <= 2000; items += 1997) {
+		struct json *j = json_new_object(), *list = json_new_array();
+		json_set(j, "l", list);
+		for (int i = 0; i < items; i++)
+			json_append(list, json_new_object());
+		assert_int_equal(schema_default(s, j), items == 3);
+		json_free(j);
+	}
+	schema_free(s);
+	free(properties);
+	free(big);
 }
 
 static void check_prune(const char *properties, const char *before, const char *after,
@@ -220,9 +244,13 @@ static void test_pruning(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_combinations), cmocka_unit_test(test_numbers_and_sizes),
-		cmocka_unit_test(test_ratcheting),   cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_pruning),	     cmocka_unit_test(test_embedded),
+		cmocka_unit_test(test_combinations),
+		cmocka_unit_test(test_numbers_and_sizes),
+		cmocka_unit_test(test_ratcheting),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_defaults_have_a_budget),
+		cmocka_unit_test(test_pruning),
+		cmocka_unit_test(test_embedded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
