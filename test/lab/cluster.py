@@ -62,6 +62,18 @@ def openssl(*arguments, stdin=None):
     return done.stdout
 
 
+def endpoints(service, namespace, addresses, port):
+    """Where a Service's pods are, as a cluster's controllers would write it. The elder API server reads the older kind."""
+    if minor() < 21:
+        return {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": service, "namespace": namespace},
+                "subsets": [{"addresses": [{"ip": a} for a in addresses], "ports": [{"name": "https", "port": port}]}]}
+    labels = {"kubernetes.io/service-name": service}
+    return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {"name": service, "namespace": namespace, "labels": labels},
+            "endpoints": [{"addresses": [a], "conditions": {"ready": True}} for a in addresses],
+            "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}
+
+
 class Pki:
     """A CA and what it signs, all below one directory."""
 
