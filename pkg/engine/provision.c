@@ -200,6 +200,15 @@ static char *bmc_identity(const char *address)
 			 host);
 }
 
+/* Earlier releases stored the address as the spec had it, with a password that stood in it. */
+static void mask_identity(struct node *n)
+{
+	const char *stored = n->record.registered.bmc_address;
+	_cleanup_(freep) char *plain = bmc_identity(str_or(stored, ""));
+	if (stored && take_string(&n->record.registered.bmc_address, plain))
+		node_save(n);
+}
+
 /* Metal3's webhooks refuse such edits; this is for an API without them. */
 static int check_identity(const struct node *n, const struct prov_host *host,
 			  const struct prov_register *params, struct err *err)
@@ -281,6 +290,7 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 	*ret_node_id = n->uid;
 	if (cannot_store(n, ret))
 		return;
+	mask_identity(n);
 	if (check_identity(n, host, params, &err) < 0 || check_host(n, host, &err) < 0) {
 		failed(ret, err.text);
 		return;

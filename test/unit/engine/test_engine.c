@@ -482,6 +482,16 @@ static void test_password_in_the_address(void **state)
 	advance(rig, USEC_PER_MIN);
 	assert_string_equal(json_get_path_string(rig->record, "registered.bmcAddress"),
 			    "ipmi://10.1.0.1");
+	/* As an earlier release left it: rewritten at once, also while the BMC does not answer. */
+	kill_engine(rig);
+	json_set_string(json_get_mut(rig->record, "registered"), "bmcAddress",
+			"ipmi://root:pw@10.1.0.1");
+	rig->machine->bmc->unreachable = true;
+	start_engine(rig);
+	ask(rig, WANT_REGISTER, NULL, false);
+	advance(rig, USEC_PER_SEC);
+	assert_string_equal(json_get_path_string(rig->record, "registered.bmcAddress"),
+			    "ipmi://10.1.0.1");
 	rig_free(rig);
 }
 
