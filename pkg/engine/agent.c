@@ -422,7 +422,7 @@ bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boo
 	if (!n || !streq(n->boot_mac, mac))
 		return false;
 	*ret = (struct engine_boot){ .key = n->key,
-				     .ramdisk = n->record.boot.nonce != NULL && !n->saving &&
+				     .ramdisk = n->record.boot.nonce != NULL && n->nonce_stored &&
 						!n->lost && !n->held,
 				     .inspect = inspects(n),
 				     .uefi = n->boot_mode != BOOT_LEGACY };

@@ -206,7 +206,10 @@ struct node {
 	usec_t watched_until;	/* somebody looks: progress is asked for each second */
 	const char *boot_stage; /* of the boot on record, seen by the boot services; static */
 	usec_t boot_stage_at;	/* wall */
-	char *boot_trouble;	/* why a file of this boot could not be served; NULL: all could */
+	/* Is boot.nonce on record as it is? A machine may be given the boot only then; what is
+	 * saved afterwards does not matter. `nonce_sent`: the save under way has it. */
+	bool nonce_stored, nonce_sent;
+	char *boot_trouble; /* why a file of this boot could not be served; NULL: all could */
 	/* Of the boot on record, monotonic, 0: not seen. The script went out; then the ramdisk got
 	 * its address; a system from the disk did. */
 	usec_t script_at, ramdisk_at, system_at;

@@ -310,6 +310,7 @@ static void on_saved(void *data, const struct err *err)
 	n->saving = false;
 	n->save_failures = 0;
 	n->stored_serial = n->sent_serial;
+	n->nonce_stored |= n->nonce_sent;
 	err_keep(&n->save_error, NULL);
 	if (told)
 		node_kick(n);
@@ -347,6 +348,7 @@ void node_save(struct node *n)
 	n->record.schema_version = RECORD_SCHEMA_VERSION;
 	n->record.serial = MAX(n->record.serial, n->stored_serial) + 1;
 	n->sent_serial = n->record.serial;
+	n->nonce_sent = true;
 	n->save_serial = ++n->engine->next_serial;
 	const struct engine_env *env = &n->engine->options.env;
 	_cleanup_(json_freep) struct json *record = record_save(&n->record);
@@ -469,6 +471,7 @@ static void read_record(struct node *n, const struct json *record)
 {
 	struct err err = { 0 };
 	if (load_record(n, record, &err) == 0) {
+		n->nonce_stored = true;
 		node_take_hold(n);
 		return;
 	}

@@ -154,6 +154,7 @@ static void new_boot(struct node *n)
 	loop_random(n->engine->options.loop, random, sizeof(random));
 	hex_encode(random, sizeof(random), nonce);
 	str_replace(&n->record.boot.nonce, nonce);
+	n->nonce_stored = n->nonce_sent = false;
 	node_note_unheard(n);
 	str_replace(&n->record.boot.purpose, op_info(n->op.kind)->name);
 	n->record.boot.started_at = node_wall(n);
