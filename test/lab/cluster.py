@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import watch
 
@@ -189,6 +190,14 @@ class Cluster:
             with open(os.path.join(self.dir, "kube-apiserver.log"), encoding="utf-8") as log:
                 raise RuntimeError(f"kube-apiserver ended with {self._api.returncode}: {log.read()[-2000:]}")
         return self._try("get", "--raw", "/readyz").returncode == 0 or None
+
+    def until_routed(self, *kinds):
+        """The server answers for these custom kinds. It tells nobody when: each look asks anew."""
+        for kind in kinds:
+            end = time.monotonic() + 120
+            while (done := self._try("get", kind, "-A")).returncode != 0:
+                if time.monotonic() > end:
+                    raise RuntimeError(f"the API server has no {kind}: {done.stderr}")
 
     def kill_api(self):
         """etcd keeps what was acknowledged."""

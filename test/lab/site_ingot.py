@@ -11,10 +11,10 @@ import re
 import secrets
 import shutil
 import subprocess
-import sys
 import time
 
 import watch
+from follow import Follow
 from lab import Lab
 
 ADDRESS = "10.77.0.1"
@@ -138,10 +138,16 @@ class Site:
     def host(self, name):
         return json.loads(self.kubectl("get", "bmh", name, "-o", "json"))
 
-    def record(self, kind, path):
-        """Everything that the API shows of this kind from now on goes into the file: a line of JSON with the time."""
-        here = os.path.dirname(os.path.abspath(__file__))
-        return self.lab.popen([sys.executable, os.path.join(here, "recorder.py"), f"{self.data}/kubeconfig", kind], log=path)
+    def until_object(self, kind, name, condition, deadline, what):
+        """The object once the condition holds, by a watch of the API. Ingot's log cannot tell when: it has its line before the write."""
+        with contextlib.closing(Follow(self, kind)) as follow:
+            return follow.until(name, condition, deadline, what)[1]
+
+    def until_event(self, name, words, deadline):
+        """An Event about this object whose reason or message has the words. Events leave beside the writes that they tell of, in no order."""
+        with contextlib.closing(Follow(self, "events")) as follow:
+            return follow.wait(lambda _, e: e["involvedObject"]["name"] == name and words in e["reason"] + " " + e["message"], deadline,
+                               f"{name}: no Event with {words!r}")[1]
 
     def watch(self, name=None):
         """Starts to watch one host, or all; an iterator of (seconds since the call, host) for each as it is and for each change that the
