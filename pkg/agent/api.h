@@ -1,5 +1,5 @@
 #pragma once
-/* The HTTP API of the agent (agent-protocol, section 8): commands are taken, run one at a time on a
+/* The HTTP API of the agent (ironic-python-agent's): commands are taken, run one at a time on a
  * job's thread, listed for as long as the agent lives. All calls on the loop's thread.
  *
  * Beyond the protocol: GET /v1/ingot/progress?agent_token=T answers

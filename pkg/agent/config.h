@@ -1,6 +1,6 @@
 #pragma once
-/* Settings of the agent: the kernel command line, in the words of ironic-python-agent
- * (agent-protocol, section 2), so that boot scripts made for it serve us too. any thread */
+/* Settings of the agent: the kernel command line, in the words of ironic-python-agent,
+ * so that boot scripts made for it serve us too. any thread */
 
 #include <stdbool.h>
 

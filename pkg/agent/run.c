@@ -1,4 +1,4 @@
-/* The table of commands (agent-protocol, section 9) and those of them that are short. Commands that
+/* The table of commands and those of them that are short. Commands that
  * belong to what this agent does not do (rescue, bootc) answer with an error that says so. Each
  * runs on a job's thread. */
 

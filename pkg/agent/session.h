@@ -1,6 +1,6 @@
 #pragma once
 /* The agent's side of the talk with the server: wait for the network, inspect, look up, serve, beat
- * (agent-protocol, sections 1 to 7). One per process. Core thread. */
+ * as ironic-python-agent does. One per process. Core thread. */
 
 #include "agent/api.h"
 #include "agent/config.h"

@@ -72,8 +72,7 @@ struct kube_op {
 	bool absent_is_success, finishing, cancelled;
 };
 
-/* --- operations ----------------------------------------------------------------------------------
- */
+/* --- operations --- */
 
 static void on_op_timer(void *data);
 
@@ -126,8 +125,7 @@ static void finish_stream(struct kube_op *op, struct err *err, const struct kube
 	op_free(op);
 }
 
-/* --- answers -------------------------------------------------------------------------------------
- */
+/* --- answers --- */
 
 static void enqueue(struct kube_op *op);
 
@@ -262,8 +260,7 @@ static void on_done(void *data, const struct err *err, int status, const char *b
 	finish(op, &copy, &none);
 }
 
-/* --- sending -------------------------------------------------------------------------------------
- */
+/* --- sending --- */
 
 static void send_op(struct kube_op *op)
 {

@@ -17,8 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* --- capabilities ------------------------------------------------------------------------------
- */
+/* --- capabilities --- */
 
 #define KEPT (1U << CAP_NET_BIND_SERVICE | 1U << CAP_DAC_READ_SEARCH)
 
@@ -56,8 +55,7 @@ static int drop_capabilities(struct err *err)
 	return 0;
 }
 
-/* --- system calls ------------------------------------------------------------------------------
- */
+/* --- system calls --- */
 
 #define S(name) SCMP_SYS(name)
 #define END	INT32_MIN

@@ -56,8 +56,7 @@ int store_exec(struct store *s, const char *sql, struct err *err)
 	return store_fail(s, err, "cannot set up");
 }
 
-/* --- permissions -------------------------------------------------------------------------------
- */
+/* --- permissions --- */
 
 static int check_mode(const char *path, const struct stat *st, mode_t wanted, struct err *err)
 {
@@ -100,8 +99,7 @@ static int prepare_file(const char *path, struct err *err)
 	return r;
 }
 
-/* --- schema ------------------------------------------------------------------------------------
- */
+/* --- schema --- */
 
 static int64_t read_number(struct store *s, const char *sql)
 {

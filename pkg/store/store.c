@@ -166,8 +166,7 @@ uint64_t store_log_max(const struct store *s)
 	return s->log_max;
 }
 
-/* --- single objects ----------------------------------------------------------------------------
- */
+/* --- single objects --- */
 
 static const char *column_text(sqlite3_stmt *st, int at)
 {
@@ -305,8 +304,7 @@ int store_delete(struct store *s, const struct store_key *key, uint64_t rv, usec
 	return r;
 }
 
-/* --- walks ---------------------------------------------------------------------------------------
- */
+/* --- walks --- */
 
 /* Calls fn for each row of a statement that is bound, and resets it. */
 static int walk(struct store *s, sqlite3_stmt *st, store_row_fn fn, void *data, struct err *err)
@@ -511,8 +509,7 @@ int store_get_number(struct store *s, const char *key, uint64_t *ret, struct err
 	return r == SQLITE_ROW;
 }
 
-/* --- copies ------------------------------------------------------------------------------------
- */
+/* --- copies --- */
 
 static int sync_file(const char *path)
 {

@@ -83,15 +83,13 @@ uint64_t store_oldest(const struct store *s);
 /* The number that the next store_put or store_delete must carry. */
 uint64_t store_next_revision(const struct store *s);
 
-/* --- numbers that belong to the file as a whole; others keep theirs ----------------------------
- */
+/* --- numbers that belong to the file as a whole; others keep theirs --- */
 
 /* 1 when found, 0 when not. */
 int store_get_number(struct store *s, const char *key, uint64_t *ret, struct err *err);
 int store_set_number(struct store *s, const char *key, uint64_t value, struct err *err);
 
-/* --- copies ------------------------------------------------------------------------------------
- */
+/* --- copies --- */
 
 /* A whole, consistent store in a file of its own, on disk when it returns. What is there is
  * replaced. Not in a transaction. */
@@ -124,8 +122,7 @@ int store_count(struct store *s, const struct store_query *q, uint64_t *ret, str
 int store_changes(struct store *s, const char *resource, const char *ns, uint64_t since,
 		  store_change_fn fn, void *data, struct err *err);
 
-/* --- owners: who is to go when an object has gone ----------------------------------------------
- */
+/* --- owners: who is to go when an object has gone --- */
 
 /* Replaces the owners noted for the key. Deletion of the key forgets them. */
 int store_set_owners(struct store *s, const struct store_key *key, const char *const *uids,
@@ -135,8 +132,7 @@ int store_list_owned(struct store *s, const char *owner_uid, store_row_fn fn, vo
 /* Objects with an owner that does not exist. Rows carry keys only. */
 int store_list_orphans(struct store *s, store_row_fn fn, void *data, struct err *err);
 
-/* --- housekeeping ------------------------------------------------------------------------------
- */
+/* --- housekeeping --- */
 
 /* Keys of objects that expired at or before `wall`. */
 int store_list_expired(struct store *s, usec_t wall, uint64_t limit, store_row_fn fn, void *data,

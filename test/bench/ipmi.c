@@ -143,8 +143,7 @@ static _Noreturn void respond(unsigned count)
 		answer_one(fd, fleet, count);
 }
 
-/* --- our driver --------------------------------------------------------------------------------
- */
+/* --- our driver --- */
 
 struct poller {
 	struct loop *loop;
@@ -238,8 +237,7 @@ static int poll_by_ingot(unsigned port, unsigned count, unsigned span)
 	return p.failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* --- the peer ----------------------------------------------------------------------------------
- */
+/* --- the peer --- */
 
 static ipmi_ctx_t open_context(unsigned index, unsigned port)
 {

@@ -1,7 +1,6 @@
 #pragma once
 /* Makes the firmware boot from a disk: finds the loader in the EFI system partition and writes a
- * Boot#### variable in front of the boot order (agent-protocol, section 14). Blocking; any thread.
- */
+ * Boot#### variable in front of the boot order. Blocking; any thread. */
 
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
 #pragma once
-/* The config drive on the written disk (agent-protocol, section 13): into the partition that the
+/* The config drive on the written disk: into the partition that the
  * image brought for it, else into a new one at the end. Blocking; any thread, one per device. */
 
 #include "agent/disk/dev.h"

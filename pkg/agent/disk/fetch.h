@@ -22,15 +22,14 @@ enum { DISK_FETCH_URLS_MAX = 64 };
 
 struct disk_fetch;
 
-/* Borrowed until the fetch is closed. Zero times mean the defaults of agent-protocol, section 2. */
+/* Borrowed until the fetch is closed. A zero time means the default that is named beside it. */
 struct disk_fetch_options {
 	const char *const *urls;   /* NULL-ended, DISK_FETCH_URLS_MAX at most */
 	const char *authorization; /* complete value of the header; may be NULL */
 	const char *username, *password;
 	const char *proxy;
 	const struct http_tls *tls; /* NULL: the system's roots */
-	usec_t connect_timeout; /* also: no byte for so long. 60 s; with several URLs at most 10 s
-				 */
+	usec_t connect_timeout; /* also: no byte for so long. 60 s; several URLs: 10 s at most */
 	usec_t retry_interval;	/* 10 s */
 	usec_t max_duration;	/* of a stream; 0: none */
 	unsigned retries;	/* in a row without progress */

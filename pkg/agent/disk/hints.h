@@ -1,5 +1,5 @@
 #pragma once
-/* Root device hints: which disk is meant (agent-protocol, section 15). any thread */
+/* Root device hints: which disk is meant, as ironic-lib matches them. any thread */
 
 #include <stdbool.h>
 

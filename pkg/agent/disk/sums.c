@@ -1,4 +1,4 @@
-/* Checksum rules of ironic-python-agent (agent-protocol, section 12): os_hash_* win; a checksum
+/* Checksum rules of ironic-python-agent: os_hash_* win; a checksum
  * alone has its algorithm by its length; md5 only where the server allows it; a URL in either place
  * is a sums file in one of the styles of coreutils, BSD and Fedora. Stricter than it: a declared
  * algorithm holds for a file of several kinds, too, and not the first line counts. Pure. */

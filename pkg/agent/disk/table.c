@@ -1,5 +1,5 @@
 /* Partition tables over the codecs of pkg/wire. Placement of the config drive's partition follows
- * sgdisk and parted as ironic-python-agent calls them (agent-protocol, section 13). */
+ * sgdisk and parted as ironic-python-agent calls them. */
 
 #include "agent/disk/table.h"
 
@@ -233,8 +233,7 @@ static int free_row(const struct mbr *m)
 	return -1;
 }
 
-/* At most three primaries may be in use; logical partitions are not made (agent-protocol,
- * section 13). */
+/* At most three primaries may be in use; logical partitions are not made. */
 static int add_mbr(const struct disk_dev *d, struct disk_table *t, uint64_t len,
 		   struct disk_part *ret, struct err *err)
 {

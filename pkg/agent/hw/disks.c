@@ -17,8 +17,7 @@
 
 enum { SECTOR_UNIT = 512 };
 
-/* --- place ---------------------------------------------------------------------------------------
- */
+/* --- place --- */
 
 /* As lsblk's TRAN. */
 static const char *transport(const char *root, const char *name, const char *devpath)

@@ -1,5 +1,5 @@
 #pragma once
-/* The inventory as the inspection protocol wants it (agent-protocol, section 7.2). Blocking: some
+/* The inventory in the form that ironic-python-agent posts and Ironic reads. Blocking: some
  * of it comes from ioctls and, if asked, from waiting for LLDP. any thread */
 
 #include <stdbool.h>

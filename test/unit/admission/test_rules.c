@@ -518,8 +518,7 @@ static void test_updates(void **state)
 	}
 }
 
-/* --- HostNetworkAttachment and who refers to it -------------------------------------------------
- */
+/* --- HostNetworkAttachment and who refers to it --- */
 
 static char *attachment(enum rule_operation operation, const char *patch, const char *hosts,
 			char **ret_warning)

@@ -7,8 +7,7 @@
 #include "admission/webhook.h"
 #include "json/json.h"
 
-/* --- an API server that answers each call so -----------------------------------------------------
- */
+/* --- an API server that answers each call so --- */
 
 struct api {
 	struct kube_transport base;

@@ -158,8 +158,7 @@ static inline int client_socket(const struct netns *n, const char *device, const
 	return fd;
 }
 
-/* --- a client's script runs on a pool thread while the loop serves it --------------------------
- */
+/* --- a client's script runs on a pool thread while the loop serves it --- */
 
 struct script_run {
 	struct loop *loop;

@@ -1,5 +1,5 @@
 #pragma once
-/* Boot clients as seen on the wire (lab-facts.md, "DHCP as seen on the wire"), and what each must
+/* Boot clients as seen on the wire, and what each must
  * be told by a server whose URL is http://10.77.0.1:8080. */
 
 #include <string.h>

@@ -33,8 +33,7 @@ static const struct boot_file files[] = {
 	{ NULL, NULL },
 };
 
-/* --- the rest of the program, as the server sees it --------------------------------------------
- */
+/* --- the rest of the program, as the server sees it --- */
 
 struct world {
 	struct netns clients;
@@ -240,8 +239,7 @@ static void start(struct world *w)
 	dhcp_server_set_active(w->server, true);
 }
 
-/* --- the client ---------------------------------------------------------------------------------
- */
+/* --- the client --- */
 
 /* A script that has failed does nothing more; the test then fails with the reason. */
 #define EXPECT(w, condition)                                                                       \
@@ -317,8 +315,7 @@ static void finish(struct world *w)
 	assert_int_equal(w->offered_before_stored, 0);
 }
 
-/* --- server -------------------------------------------------------------------------------------
- */
+/* --- server --- */
 
 static void lease(struct world *w, const struct client_row *row)
 {
@@ -535,8 +532,7 @@ static void test_renewal_and_inform(void **state)
 	finish(w);
 }
 
-/* --- slots --------------------------------------------------------------------------------------
- */
+/* --- slots --- */
 
 static void conflict(void *data)
 {
@@ -778,8 +774,7 @@ static void test_closed_while_probing_or_storing(void **state)
 	finish(w);
 }
 
-/* --- fixed addresses, and what a lease announces ------------------------------------------------
- */
+/* --- fixed addresses, and what a lease announces --- */
 
 /* Silence to the host; the other one's answer shows that its question was heard before. */
 static void no_fixed_address(void *data)
@@ -909,8 +904,7 @@ static void test_lease_options(void **state)
 	finish(w);
 }
 
-/* --- proxy --------------------------------------------------------------------------------------
- */
+/* --- proxy --- */
 
 static void proxy(void *data)
 {
@@ -966,8 +960,7 @@ static void test_proxy(void **state)
 	assert_int_equal(w->stored, 0);
 }
 
-/* --- relay --------------------------------------------------------------------------------------
- */
+/* --- relay --- */
 
 static void relayed(void *data)
 {
@@ -1037,8 +1030,7 @@ static void test_relay(void **state)
 	finish(w);
 }
 
-/* --- IPv6 router ---------------------------------------------------------------------------------
- */
+/* --- IPv6 router --- */
 
 static bool advertised(int fd, int flags)
 {
@@ -1092,8 +1084,7 @@ static void test_only_ipxe_hears_of_no_router(void **state)
 	finish(w);
 }
 
-/* --- start --------------------------------------------------------------------------------------
- */
+/* --- start --- */
 
 static void test_port_in_use(void **state)
 {

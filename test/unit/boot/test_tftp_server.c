@@ -123,8 +123,7 @@ static void play(struct world *w, loop_fn script)
 		fail_msg("the client's script: %s", w->failed);
 }
 
-/* --- the client ---------------------------------------------------------------------------------
- */
+/* --- the client --- */
 
 #define EXPECT(w, condition)                                                                       \
 	do {                                                                                       \
@@ -236,8 +235,7 @@ static size_t fetch(struct world *w, const char *name, const struct tftp_options
 	return receive_all(w);
 }
 
-/* --- good clients -------------------------------------------------------------------------------
- */
+/* --- good clients --- */
 
 static void plain(void *data)
 {
@@ -367,8 +365,7 @@ static void test_curl(void **state)
 	}
 }
 
-/* --- protocol -----------------------------------------------------------------------------------
- */
+/* --- protocol --- */
 
 static void duplicates(void *data)
 {
@@ -458,8 +455,7 @@ static void test_scripts_come_by_tftp_too(void **state)
 	play(world(state), script);
 }
 
-/* --- limits -------------------------------------------------------------------------------------
- */
+/* --- limits --- */
 
 /* True when the server has closed its end. */
 static bool refused_port(const struct world *w, int fd, uint16_t port)

@@ -566,8 +566,7 @@ static void test_free_in_handlers(void **state)
 	assert_null(kube_watch_free(NULL));
 }
 
-/* --- streamed lists -----------------------------------------------------------------------------
- */
+/* --- streamed lists --- */
 
 #define SYNC_PATH  "/apis/metal3.io/v1alpha1/baremetalhosts?watch=1&allowWatchBookmarks=true&"
 #define SYNC_QUERY "resourceVersionMatch=NotOlderThan&sendInitialEvents=true&timeoutSeconds="

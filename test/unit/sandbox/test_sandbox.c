@@ -154,8 +154,7 @@ static void test_refused(void **state)
 		assert_good(cases[i]);
 }
 
-/* --- what is answered with death ---------------------------------------------------------------
- */
+/* --- what is answered with death --- */
 
 static int trace(void)
 {
@@ -207,8 +206,7 @@ static void test_killed(void **state)
 		assert_killed(cases[i]);
 }
 
-/* --- what must go on ---------------------------------------------------------------------------
- */
+/* --- what must go on --- */
 
 static int use_files(void)
 {
@@ -296,8 +294,7 @@ static void test_allowed(void **state)
 		assert_good(cases[i]);
 }
 
-/* --- capabilities ------------------------------------------------------------------------------
- */
+/* --- capabilities --- */
 
 #define KEPT (1U << CAP_NET_BIND_SERVICE | 1U << CAP_DAC_READ_SEARCH)
 
