@@ -53,13 +53,14 @@ struct ipmi_bmc {
 	uint8_t suite_row; /* that worked last, + 1 */
 	uint8_t slow;	   /* doublings of the retransmission time that proved necessary */
 	bool known;	   /* has spoken RMCP+ */
-	/* What the last session ended with before anything of it was authenticated; cleared by one
-	 * that stands. */
-	enum ipmi_failure doubted;
+	/* The refusal that two sessions of one request confirmed. It is believed at once from then
+	 * on, because accounts get locked; until a session stands or the credentials change. */
+	enum ipmi_failure confirmed;
 	/* about the running request */
-	bool heard;	/* the BMC said something that made sense */
-	bool junk;	/* or something that did not */
-	bool sent_once; /* a command that must not be repeated is out */
+	enum ipmi_failure doubted; /* the refusal that the next session must confirm */
+	bool heard;		   /* the BMC said something that made sense */
+	bool junk;		   /* or something that did not */
+	bool sent_once;		   /* a command that must not be repeated is out */
 	uint8_t restarts, busy;
 };
 

@@ -25,7 +25,7 @@
 #include "metrics/metrics.h"
 
 enum {
-	RESTARTS_MAX = 3, /* sessions lost during one request */
+	RESTARTS_MAX = 3, /* sessions lost during one request; one more confirms a refusal */
 	SLOW_MAX = 3,	  /* doublings of the first repetition time */
 	TRIES_SET_UP = 4, /* transmissions before a session is given up */
 	TRIES_COMMAND = 3,
@@ -151,7 +151,7 @@ static void schedule_session(struct ipmi_bmc *b)
 static void restart(struct ipmi_bmc *b)
 {
 	b->known = false;
-	if (b->restarts == RESTARTS_MAX) {
+	if (b->restarts >= RESTARTS_MAX + (b->doubted != IPMI_FAILURE_NONE)) {
 		ipmi_report_late(b, result_err(b));
 		fail(b);
 		return;
@@ -276,7 +276,7 @@ static void on_ready(struct ipmi_bmc *b)
 {
 	const struct ipmi_session *s = b->session;
 	b->known = true;
-	b->doubted = IPMI_FAILURE_NONE;
+	b->doubted = b->confirmed = IPMI_FAILURE_NONE;
 	b->suite_row = (uint8_t)(s->secrets.suite - ipmi_suites() + 1);
 	b->busy = 0;
 	if (!s->resent && b->slow > 0)
@@ -293,12 +293,17 @@ static void send_refusal(struct ipmi_bmc *b)
 }
 
 /* Until the session stands nothing is authenticated, and one flipped bit looks like a wrong
- * password: a refusal is believed when a second session says the same. */
+ * password: a refusal is believed when a second session of the same request says the same. */
 static bool needs_confirmation(struct ipmi_bmc *b)
 {
 	const struct ipmi_session *s = b->session;
-	if (s->established || b->restarts == RESTARTS_MAX || b->doubted == s->failure)
+	if (s->established || s->failure == IPMI_FAILURE_LOST || b->confirmed == s->failure ||
+	    b->restarts > RESTARTS_MAX)
 		return false;
+	if (b->doubted == s->failure) {
+		b->confirmed = s->failure;
+		return false;
+	}
 	b->doubted = s->failure;
 	return true;
 }
@@ -524,6 +529,7 @@ static void start(struct bmc *bmc, struct bmc_task *task)
 	struct ipmi_bmc *b = of(bmc);
 	b->step = ipmi_step_from(ipmi_steps(task->request.op), &b->facts, &task->request);
 	b->heard = b->junk = b->sent_once = false;
+	b->doubted = IPMI_FAILURE_NONE;
 	b->restarts = b->busy = 0;
 	if (!b->session)
 		schedule_session(b);
@@ -537,7 +543,6 @@ static void forget(struct ipmi_bmc *b)
 	if (b->resolving)
 		b->resolving->bmc = NULL;
 	b->resolving = NULL;
-	b->doubted = IPMI_FAILURE_NONE;
 	if (!list_empty(&b->waiting)) {
 		list_unlink(&b->waiting);
 		ipmi_driver_of(b)->stats.waiting--;
@@ -574,6 +579,7 @@ static void idle(struct bmc *bmc, usec_t hold)
 static void credentials_changed(struct bmc *bmc)
 {
 	struct ipmi_bmc *b = of(bmc);
+	b->doubted = b->confirmed = IPMI_FAILURE_NONE; /* that was about the old ones */
 	if (!bmc->running && b->session && b->session->state == IPMI_STATE_READY)
 		close_session(b);
 }

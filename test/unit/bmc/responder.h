@@ -39,11 +39,13 @@ struct responder {
 	uint8_t open_status;	 /* of Open Session, when not 0 */
 	uint8_t rakp2_status, rakp4_status, privilege_code, command_code;
 	bool no_rmcpplus;
-	bool cut_refusal;   /* of a suite, without our session id */
-	bool weak_choice;   /* accepts, but answers with suite 0's algorithms */
-	bool corrupt;	    /* flips a bit of each message's authentication code */
-	bool bad_rakp4;	    /* likewise in RAKP 4 */
-	unsigned bad_rakp2; /* in that many of RAKP 2 */
+	bool cut_refusal;	/* of a suite, without our session id */
+	bool weak_choice;	/* accepts, but answers with suite 0's algorithms */
+	bool corrupt;		/* flips a bit of each message's authentication code */
+	bool bad_rakp4;		/* likewise in RAKP 4 */
+	unsigned bad_rakp2;	/* in that many of RAKP 2 */
+	unsigned deaf_after;	/* so many refused RAKP 2, all is ignored; 0: never */
+	unsigned lose_sessions; /* that many RAKP 1 meet an unknown session */
 	/* In the answer to Open Session, the highest it grants; else 0 as ipmi_sim, which
 	 * libfreeipmi takes for a refusal. */
 	bool tells_privilege;
@@ -308,7 +310,9 @@ static inline size_t responder_rakp1(struct responder *r, const uint8_t *p, size
 	cursor_init(&c, p, len);
 	uint8_t tag = cursor_u8(&c);
 	cursor_skip(&c, 3);
-	if (cursor_le32(&c) != s->bmc_id || !s->suite)
+	bool lost = r->lose_sessions > 0;
+	r->lose_sessions -= lost;
+	if (cursor_le32(&c) != s->bmc_id || !s->suite || lost)
 		return responder_status(0x13, tag, 0x02, s->console_id, out);
 	cursor_copy(&c, s->rm, 16);
 	s->role = cursor_u8(&c);
@@ -542,6 +546,8 @@ static inline size_t responder_answer(struct responder *r, const uint8_t *p, siz
 	if (len < 14)
 		return 0;
 	unsigned type = p[4] == 0x06 ? p[5] & 0x3f : 0x3f;
+	if (r->deaf_after > 0 && r->refusals >= r->deaf_after)
+		return 0;
 	if (r->ignore > 0 && (r->ignore_payload == 0xff || r->ignore_payload == type)) {
 		r->ignore--;
 		return 0;

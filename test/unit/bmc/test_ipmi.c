@@ -729,6 +729,59 @@ static void test_refusal_is_confirmed(void **state)
 	expect(&t->a, "denied ");
 }
 
+static void ask_for(struct bench *t, usec_t timeout)
+{
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = timeout });
+}
+
+/* A doubt ends with its request: when the session that was to confirm it is silent, cut off by the
+ * deadline or by the user, the next refusal is the first again. */
+static void test_doubt_ends_with_its_request(void **state)
+{
+	struct bench *t = *state;
+	t->peer.bmc.bad_rakp2 = t->peer.bmc.deaf_after = 1;
+	get_power(&t->a);
+	expect(&t->a, "timeout ");
+	t->peer.bmc.deaf_after = 0;
+	t->peer.bmc.bad_rakp2 = 1;
+	get_power(&t->a);
+	expect(&t->a, "ok ");
+	settle(t);
+	t->peer.bmc.bad_rakp2 = 1;
+	t->peer.bmc.deaf_after = t->peer.bmc.refusals + 1;
+	ask_for(t, 300 * MSEC);
+	expect(&t->a, "timeout ");
+	t->peer.bmc.deaf_after = 0;
+	t->peer.bmc.bad_rakp2 = 1;
+	get_power(&t->a);
+	expect(&t->a, "ok ");
+}
+
+/* What was confirmed of one password says nothing of the next. */
+static void test_doubt_ends_with_its_password(void **state)
+{
+	struct bench *t = *state;
+	struct bmc_credentials c = { "admin", "secret" };
+	reopen(t, "admin", "hunter2");
+	get_power(&t->a);
+	expect(&t->a, "denied ");
+	assert_int_equal(bmc_set_credentials(t->a.bmc, &c, NULL), 0);
+	t->peer.bmc.bad_rakp2 = 1;
+	get_power(&t->a);
+	expect(&t->a, "ok ");
+}
+
+/* Sessions that were lost before do not use up the one that confirms a refusal. */
+static void test_refusal_after_lost_sessions(void **state)
+{
+	struct bench *t = *state;
+	t->peer.bmc.lose_sessions = 3;
+	t->peer.bmc.bad_rakp2 = 1;
+	get_power(&t->a);
+	expect(&t->a, "ok ");
+	assert_int_equal(t->peer.bmc.opens, 5);
+}
+
 static void test_wrong_user(void **state)
 {
 	struct bench *t = *state;
@@ -954,6 +1007,9 @@ int main(void)
 		CASE(test_fence_at_each_packet),
 		CASE(test_wrong_password),
 		CASE(test_refusal_is_confirmed),
+		CASE(test_doubt_ends_with_its_request),
+		CASE(test_doubt_ends_with_its_password),
+		CASE(test_refusal_after_lost_sessions),
 		CASE(test_wrong_user),
 		CASE(test_privilege),
 		CASE(test_busy),
