@@ -188,6 +188,37 @@ bool log_pace_due(struct log_pace *p, usec_t now, uint64_t *ret_times)
 	return true;
 }
 
+static uint32_t add_hash(uint32_t h, const char *text)
+{
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 16777619u; /* FNV-1a */
+	return h;
+}
+
+static struct log_pace *pace_of_line(struct log_peer *peer, uint32_t text, usec_t now)
+{
+	size_t oldest = 0;
+	for (size_t i = 0; i < LOG_PEER_LINES; i++) {
+		if (peer->lines[i].text == text)
+			return &peer->lines[i].pace;
+		if (peer->lines[i].pace.next < peer->lines[oldest].pace.next)
+			oldest = i;
+	}
+	if (peer->lines[oldest].pace.next > now)
+		return &peer->others;
+	peer->lines[oldest].text = text;
+	peer->lines[oldest].pace = (struct log_pace){ 0 };
+	return &peer->lines[oldest].pace;
+}
+
+struct log_pace *log_pace_of(struct log_paces *p, usec_t now, const char *peer, const char *what,
+			     const char *detail)
+{
+	static const uint32_t start = 2166136261u;
+	uint32_t text = add_hash(add_hash(start, what), str_or(detail, "")) | 1;
+	return pace_of_line(&p->peers[add_hash(start, peer) % LOG_PEERS], text, now);
+}
+
 const char *log_times(uint64_t times, char text[24])
 {
 	if (times < 2)

@@ -44,6 +44,22 @@ bool log_pace_due(struct log_pace *p, usec_t now, uint64_t *ret_times);
 		if (log_pace_due(pace, now, &times_))                                              \
 			log_write(level, __VA_ARGS__, "times", log_times(times_, text_), NULL);    \
 	} while (0)
+/* Paces by peer. A peer's lines hold back only each other and those of the few peers whose names
+ * hash alike; the number of rows bounds what all peers together can write, whatever they call
+ * themselves. A line's count is lost when LOG_PEER_LINES others of its row follow. */
+enum { LOG_PEERS = 64, LOG_PEER_LINES = 8 };
+struct log_paces {
+	struct log_peer {
+		struct {
+			uint32_t text; /* hashed; 0: unused */
+			struct log_pace pace;
+		} lines[LOG_PEER_LINES];
+		struct log_pace others; /* for which no place was left this second */
+	} peers[LOG_PEERS];
+};
+/* The pace of one line: the same `what` and `detail` (NULL: none) from the same peer. */
+struct log_pace *log_pace_of(struct log_paces *p, usec_t now, const char *peer, const char *what,
+			     const char *detail);
 /* NULL for one. */
 const char *log_times(uint64_t times, char text[24]);
 

@@ -24,23 +24,26 @@ struct side {
 	int fd;
 	struct loop_io *io;
 	struct dhcp_relay *relay;
+	struct log_pace failed; /* to send */
 };
 
 struct dhcp_relay {
+	struct loop *loop;
 	struct dhcp_relay_options options;
 	bool active;
 	struct side clients, server;
 };
 
-static void pass_on(const struct side *side, struct in_addr source, struct in_addr to,
-		    uint16_t port, const uint8_t *packet, size_t len)
+static void pass_on(struct side *side, struct in_addr source, struct in_addr to, uint16_t port,
+		    const uint8_t *packet, size_t len)
 {
 	struct err err;
 	int r = udp_send(side->fd, source, to, port, packet, len);
 	if (r == 0)
 		return;
 	err_set_errno(&err, r, "cannot send");
-	log_warn("dhcp message not relayed", "error", err.text);
+	log_paced(&side->failed, loop_now(side->relay->loop), LOG_WARN, "dhcp message not relayed",
+		  "error", err.text);
 }
 
 static void to_server(struct dhcp_relay *r, const struct dhcp_message *m, uint8_t *packet,
@@ -104,7 +107,7 @@ int dhcp_relay_open(struct loop *loop, const struct dhcp_relay_options *options,
 		    struct dhcp_relay **ret, struct err *err)
 {
 	struct dhcp_relay *r = xcalloc(1, sizeof(*r));
-	*r = (struct dhcp_relay){ .options = *options };
+	*r = (struct dhcp_relay){ .loop = loop, .options = *options };
 	r->clients = r->server = (struct side){ .fd = -1, .relay = r };
 	/* They overlap, which the kernel allows only to sockets that agree to share. */
 	struct udp_options clients = { .device = options->device,

@@ -43,6 +43,7 @@ struct dhcp_server {
 	struct slots *slots;	      /* server mode only */
 	struct router_advert *advert; /* NULL: the device has no IPv6 */
 	usec_t no_range_at;	      /* when that was logged last */
+	struct log_paces paces;
 };
 
 /* A request with what was found out about its sender. */
@@ -57,6 +58,15 @@ struct query {
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
+/* Anyone on the wire may send in a host's name. */
+static struct log_pace *pace(const struct query *q, const char *what, const char *detail)
+{
+	char mac[NET_MAC_TEXT_SIZE];
+	struct dhcp_server *s = q->server;
+	return log_pace_of(&s->paces, loop_now(s->env.loop), net_format_mac(&q->mac, mac), what,
+			   detail);
+}
+
 static void log_reply(const struct query *q, enum dhcp_type type, const struct dhcp_message *m,
 		      const struct loader *loader)
 {
@@ -65,11 +75,12 @@ static void log_reply(const struct query *q, enum dhcp_type type, const struct d
 	const struct boot_env *env = &q->server->env;
 	if (loader && loader->lack && env->ops->failed)
 		env->ops->failed(env->data, &q->mac, NULL, loader->lack);
-	log_write(loader && loader->lack ? LOG_WARN : LOG_INFO, "dhcp", "reply",
+	const char *file = loader && loader->file[0] ? loader->file : NULL;
+	log_paced(pace(q, dhcp_type_name(type), file), loop_now(env->loop),
+		  loader && loader->lack ? LOG_WARN : LOG_INFO, "dhcp", "reply",
 		  dhcp_type_name(type), "host", q->host.name, "mac", net_format_mac(&q->mac, mac),
-		  "address", m->yiaddr.s_addr ? net_format_ip(&a, ip) : NULL, "file",
-		  loader && loader->file[0] ? loader->file : NULL, "error",
-		  loader ? loader->lack : NULL, NULL);
+		  "address", m->yiaddr.s_addr ? net_format_ip(&a, ip) : NULL, "file", file, "error",
+		  loader ? loader->lack : NULL);
 }
 
 static void transmit(const struct query *q, const struct port *port, const struct dhcp_message *m,
@@ -85,8 +96,9 @@ static void transmit(const struct query *q, const struct port *port, const struc
 	struct err err;
 	char mac[NET_MAC_TEXT_SIZE];
 	err_set_errno(&err, r, "cannot send");
-	log_warn("dhcp answer lost", "host", q->host.name, "mac", net_format_mac(&q->mac, mac),
-		 "error", err.text);
+	log_paced(pace(q, "answer lost", NULL), loop_now(q->server->env.loop), LOG_WARN,
+		  "dhcp answer lost", "host", q->host.name, "mac", net_format_mac(&q->mac, mac),
+		  "error", err.text);
 }
 
 static void seen(const struct query *q, enum boot_stage stage)
@@ -170,8 +182,9 @@ static void on_decline(const struct query *q)
 	char mac[NET_MAC_TEXT_SIZE];
 	if (!dhcp_get_address(q->request, DHCP_OPT_ADDRESS, &address))
 		return;
-	log_warn("a host declined its address: another machine uses it", "host", q->host.name,
-		 "mac", net_format_mac(&q->mac, mac));
+	log_paced(pace(q, "DECLINE", NULL), loop_now(q->server->env.loop), LOG_WARN,
+		  "a host declined its address: another machine uses it", "host", q->host.name,
+		  "mac", net_format_mac(&q->mac, mac));
 	slots_decline(q->server->slots, &q->mac, address);
 }
 

@@ -17,6 +17,7 @@
 struct http_boot {
 	struct boot_env env;
 	struct web_route small[3], bulk[2]; /* with their end */
+	struct log_paces paces;
 };
 
 static void reply_error(struct web_request *r, int status, const char *text)
@@ -53,6 +54,16 @@ static const char *content_name(const char *path)
 	return strchr(name, '/') ? "" : name;
 }
 
+static void note_failure(struct http_boot *h, struct web_request *r, const struct err *err)
+{
+	const char *path = web_path(r), *peer = web_peer_address(r);
+	usec_t now = loop_now(h->env.loop);
+	log_paced(log_pace_of(&h->paces, now, peer, "boot file not served", path), now, LOG_WARN,
+		  "boot file not served", "path", path, "peer", peer, "error", err->text);
+	if (h->env.ops->failed)
+		h->env.ops->failed(h->env.data, NULL, peer, err->text);
+}
+
 static void on_request(void *data, struct web_request *r)
 {
 	struct http_boot *h = data;
@@ -72,10 +83,7 @@ static void on_request(void *data, struct web_request *r)
 		reply_error(r, 404, "nothing here for this machine\n");
 		return;
 	}
-	log_warn("boot file not served", "path", path, "peer", web_peer_address(r), "error",
-		 err.text);
-	if (h->env.ops->failed)
-		h->env.ops->failed(h->env.data, NULL, web_peer_address(r), err.text);
+	note_failure(h, r, &err);
 	reply_error(r, 500, "cannot be served; the reason is in the server's log\n");
 }
 

@@ -37,6 +37,7 @@ struct router_advert {
 		usec_t until;
 	} askers[ASKERS]; /* a ring */
 	size_t next;
+	struct log_pace not_sent;
 };
 
 void router_advert_expect(struct router_advert *r, const struct net_mac *mac)
@@ -77,12 +78,13 @@ int router_advert_parse(const uint8_t *data, size_t len, struct net_mac *ret)
 	return -EBADMSG;
 }
 
-static void answer(const struct router_advert *r, const struct sockaddr_in6 *to)
+static void answer(struct router_advert *r, const struct sockaddr_in6 *to)
 {
 	/* Hop limit unspecified, no flags, all times 0; the kernel fills in the checksum. */
 	struct nd_router_advert ra = { .nd_ra_hdr.icmp6_type = ND_ROUTER_ADVERT };
 	if (sendto(r->fd, &ra, sizeof(ra), 0, (const struct sockaddr *)to, sizeof(*to)) < 0)
-		log_debug("router advertisement not sent: has the device a link-local address?");
+		log_paced(&r->not_sent, loop_now(r->loop), LOG_DEBUG,
+			  "router advertisement not sent: has the device a link-local address?");
 }
 
 /* The hop limit proves that the sender is on this wire (RFC 4861, section 6.1.1). */

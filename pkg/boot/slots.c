@@ -47,6 +47,7 @@ struct slots {
 	usec_t full_until[BOOT_POOLS_MAX]; /* by pool: no address is left in its range */
 	slots_ready_fn ready;
 	void *data;
+	struct log_paces paces;
 };
 
 struct search {
@@ -231,8 +232,12 @@ static void log_search(enum log_level level, const struct search *w, const char 
 {
 	char mac[NET_MAC_TEXT_SIZE], ip[NET_IP_TEXT_MAX];
 	struct net_addr a = { .v4 = { .sin_family = AF_INET, .sin_addr = w->address } };
-	log_write(level, message, "mac", net_format_mac(&w->mac, mac), "address",
-		  w->address.s_addr ? net_format_ip(&a, ip) : NULL, "error", why, NULL);
+	const char *address = w->address.s_addr ? net_format_ip(&a, ip) : NULL;
+	struct log_pace unpaced = { 0 }; /* the service is closed: no packets follow */
+	usec_t now = w->slots ? loop_now(w->slots->env->loop) : 0;
+	net_format_mac(&w->mac, mac);
+	log_paced(w->slots ? log_pace_of(&w->slots->paces, now, mac, message, address) : &unpaced,
+		  now, level, message, "mac", mac, "address", address, "error", why);
 }
 
 static void end_search(struct search *w)
@@ -365,6 +370,8 @@ void slots_decline(struct slots *s, const struct net_mac *mac, struct in_addr ad
 	struct in_addr own, wanted;
 	/* Anyone on the wire can send a DECLINE in a host's name: see DECLINED_MAX. */
 	if (!s->env->ops->slot_get(s->env->data, mac, &own) || own.s_addr != address.s_addr)
+		return;
+	if (quarantined(s, address)) /* not offered any more; each repetition would be a write */
 		return;
 	quarantine(s, address, mac);
 	if (fixed(s, mac, &wanted) && s->env->ops->slot_taken)

@@ -50,6 +50,7 @@ struct tftp_server {
 	uint16_t block_max;    /* so that no block is fragmented */
 	struct list transfers; /* oldest first */
 	size_t count;
+	struct log_paces paces;
 };
 
 struct transfer {
@@ -80,13 +81,14 @@ static void log_end(const struct transfer *t, enum log_level level, const char *
 						[LOG_INFO] = "sent",
 						[LOG_WARN] = "failed",
 						[LOG_ERROR] = "failed" };
-	char peer[NET_TEXT_MAX], bytes[24], ms[24];
+	char peer[NET_TEXT_MAX], ip[NET_IP_TEXT_MAX], bytes[24], ms[24];
 	struct net_addr a = { .v4 = t->peer };
-	usec_t took = loop_now(t->server->env.loop) - t->started;
+	usec_t now = loop_now(t->server->env.loop), took = now - t->started;
 	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)t->content.size);
 	snprintf(ms, sizeof(ms), "%llu", (unsigned long long)(took / USEC_PER_MSEC));
-	log_write(level, message, "file", t->name, "peer", net_format(&a, peer), "size", bytes,
-		  "ms", ms, "error", why, NULL);
+	log_paced(log_pace_of(&t->server->paces, now, net_format_ip(&a, ip), message, t->name), now,
+		  level, message, "file", t->name, "peer", net_format(&a, peer), "size", bytes,
+		  "ms", ms, "error", why);
 	metric_add(METRIC_TFTP_TRANSFERS, 1, outcomes[level]);
 	metric_add(METRIC_TFTP_BYTES, (double)MIN(t->acked * t->block_size, t->content.size));
 }
@@ -303,6 +305,19 @@ static const char *refusal(const struct tftp_request *r, enum tftp_error *ret)
 	return r->mode == TFTP_OCTET ? NULL : "only octet mode";
 }
 
+static void note_failure(const struct transfer *t, const struct err *err)
+{
+	struct net_addr a = { .v4 = t->peer };
+	char peer[NET_IP_TEXT_MAX];
+	const struct boot_env *env = &t->server->env;
+	usec_t now = loop_now(env->loop);
+	net_format_ip(&a, peer);
+	log_paced(log_pace_of(&t->server->paces, now, peer, "cannot be read", t->name), now,
+		  LOG_WARN, "tftp failed", "file", t->name, "peer", peer, "error", err->text);
+	if (env->ops->failed)
+		env->ops->failed(env->data, NULL, peer, err->text);
+}
+
 static const char *find_content(struct transfer *t, enum tftp_error *ret)
 {
 	struct err err = { 0 };
@@ -313,12 +328,7 @@ static const char *find_content(struct transfer *t, enum tftp_error *ret)
 	*ret = r == -ENOENT ? TFTP_ERROR_NOT_FOUND : TFTP_ERROR_OTHER;
 	if (err.kind == ERR_NONE)
 		return "no such file";
-	log_warn("tftp failed", "file", t->name, "error", err.text);
-	struct net_addr peer = { .v4 = t->peer };
-	char text[NET_IP_TEXT_MAX];
-	const struct boot_env *env = &t->server->env;
-	if (env->ops->failed)
-		env->ops->failed(env->data, NULL, net_format_ip(&peer, text), err.text);
+	note_failure(t, &err);
 	return "cannot read the file";
 }
 

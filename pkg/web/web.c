@@ -330,10 +330,11 @@ static void quit(struct call *call)
 /* Only LLL_ERR comes here: what lws cannot return. Lower levels name peers for each mishap. */
 static void log_lws(int level, const char *line)
 {
+	static _Thread_local struct log_pace pace;
 	char text[256];
 	(void)level;
 	snprintf(text, sizeof(text), "%.*s", (int)strcspn(line, "\n"), line);
-	log_error("libwebsockets", "text", text);
+	log_paced(&pace, (usec_t)lws_now_usecs(), LOG_ERROR, "libwebsockets", "text", text);
 }
 
 static void set_up_lws(void)

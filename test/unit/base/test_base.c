@@ -269,6 +269,66 @@ static void test_log_quotes(void **state)
 	log_set_level(LOG_INFO);
 }
 
+static unsigned lines_in(usec_t from, usec_t to, struct log_pace *p, uint64_t *ret_times)
+{
+	unsigned lines = 0;
+	uint64_t times;
+	for (usec_t now = from; now < to; now += USEC_PER_MSEC)
+		if (log_pace_due(p, now, &times)) {
+			lines++;
+			*ret_times += times;
+		}
+	return lines;
+}
+
+static void test_log_pace(void **state)
+{
+	(void)state;
+	struct log_pace p = { 0 };
+	uint64_t times = 0;
+	assert_int_equal(lines_in(USEC_PER_SEC, 2 * USEC_PER_SEC, &p, &times), 1);
+	assert_int_equal(times, 1);
+	assert_int_equal(lines_in(2 * USEC_PER_SEC, 3 * USEC_PER_SEC, &p, &times), 1);
+	assert_int_equal(times, 1 + 1000);
+	char text[24];
+	assert_null(log_times(1, text));
+	assert_string_equal(log_times(1000, text), "1000");
+}
+
+/* Peers by what they are called; none of these hash alike. */
+static void test_log_pace_of_peers(void **state)
+{
+	(void)state;
+	struct log_paces *p = xcalloc(1, sizeof(*p));
+	uint64_t times;
+	usec_t now = USEC_PER_SEC;
+	unsigned lines = 0;
+	char detail[24];
+	for (int i = 0; i < 100; i++)
+		lines += log_pace_due(log_pace_of(p, now, "10.0.0.1", "failed", "a"), now, &times);
+	assert_int_equal(lines, 1);
+	assert_true(log_pace_due(log_pace_of(p, now, "10.0.0.1", "failed", "b"), now, &times));
+	assert_true(log_pace_due(log_pace_of(p, now, "10.0.0.1", "sent", "a"), now, &times));
+	assert_true(log_pace_due(log_pace_of(p, now, "10.0.0.2", "failed", "a"), now, &times));
+	/* A new name each time does not get round it. */
+	for (int i = 0; i < 100; i++) {
+		snprintf(detail, sizeof(detail), "name-%d", i);
+		lines += log_pace_due(log_pace_of(p, now, "10.0.0.1", "failed", detail), now,
+				      &times);
+	}
+	assert_int_equal(lines, 1 + LOG_PEER_LINES - 3 + 1);
+	now += USEC_PER_SEC;
+	assert_true(log_pace_due(log_pace_of(p, now, "10.0.0.1", "failed", "a"), now, &times));
+	assert_int_equal(times, 100);
+	/* Nor does a new peer each time. */
+	for (lines = 0; now < 2 * USEC_PER_SEC + 10000; now++) {
+		snprintf(detail, sizeof(detail), "10.1.0.%u", (unsigned)(now % 10000));
+		lines += log_pace_due(log_pace_of(p, now, detail, "failed", detail), now, &times);
+	}
+	assert_true(lines <= LOG_PEERS * (LOG_PEER_LINES + 1));
+	free(p);
+}
+
 static void check_json(const char *value, const char *shown)
 {
 	char *line = NULL;
@@ -314,6 +374,8 @@ int main(void)
 		cmocka_unit_test(test_ages),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_log_quotes),
+		cmocka_unit_test(test_log_pace),
+		cmocka_unit_test(test_log_pace_of_peers),
 		cmocka_unit_test(test_log_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "boot/dhcp_relay.h"
 #include "boot/dhcp_server.h"
+#include "unit/boot/lines.h"
 #include "unit/boot/netns.h"
 #include "unit/boot/rows.h"
 #include "unit/boot/solicit.h"
@@ -53,9 +54,10 @@ struct world {
 	bool crowded;	/* every address is some host's */
 	unsigned looks; /* at addresses, since the last tick */
 	unsigned looks_max, looks_sum;
-	struct timer tick; /* once in each turn of the loop */
-	bool refuse_slots; /* slot_set fails */
-	unsigned stored;   /* slots written */
+	struct timer tick;     /* once in each turn of the loop */
+	unsigned refuse_slots; /* slot_set fails so often */
+	unsigned refused;
+	unsigned stored; /* slots written */
 	unsigned offered_before_stored;
 	unsigned stages[BOOT_STAGE_SYSTEM + 1];
 	unsigned strangers[BOOT_REQUEST_SCRIPT + 1];
@@ -130,7 +132,8 @@ static void write_end(void *data)
 	struct err err = { 0 };
 	if (x->world->refuse_slots) {
 		err_set(&err, ERR_CONFLICT, "the record changed meanwhile");
-		x->world->refuse_slots = false;
+		x->world->refuse_slots--;
+		x->world->refused++;
 	} else {
 		*record(x->world, &x->mac) = x->slot;
 		x->world->stored++;
@@ -409,6 +412,42 @@ static void test_silence(void **state)
 	assert_int_equal(w->strangers[BOOT_REQUEST_PXE], 1);
 	assert_int_equal(w->strangers[BOOT_REQUEST_HTTP], 1);
 	assert_int_equal(w->strangers[BOOT_REQUEST_IPXE], 0);
+}
+
+static void same_request(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = request_for(known_mac, ip("10.77.0.70"), false);
+	for (int i = 0; i < 50; i++)
+		(void)ask(w, &m);
+}
+
+static void same_decline(void *data)
+{
+	struct world *w = data;
+	struct dhcp_message m = message(DHCP_DECLINE, known_mac);
+	dhcp_set_address(&m, DHCP_OPT_ADDRESS, ip("10.77.0.50"));
+	for (int i = 0; i < 50; i++)
+		send_to(w, w->client, &m, "255.255.255.255", DHCP_SERVER_PORT);
+	m = request_for(known_mac, ip("10.77.0.70"), false);
+	(void)ask(w, &m);
+}
+
+static void test_repeated_packets_do_not_fill_the_log(void **state)
+{
+	struct world *w = world(state);
+	struct lines lines;
+	give_slot(w);
+	start(w);
+	lines_begin(&lines, w->loop, "reply=NAK");
+	run_script(w->loop, same_request, w);
+	assert_true(lines_paced(&lines));
+	w->refuse_slots = 1000; /* so that it goes on to be the host's */
+	lines_begin(&lines, w->loop, "a host declined");
+	run_script(w->loop, same_decline, w);
+	assert_true(lines_paced(&lines));
+	finish(w);
+	assert_int_equal(w->refused, 1); /* to forget it */
 }
 
 static void inactive(void *data)
@@ -735,7 +774,7 @@ static void refused_write(void *data)
 static void test_not_offered_unless_stored(void **state)
 {
 	struct world *w = world(state);
-	w->refuse_slots = true;
+	w->refuse_slots = 1;
 	start(w);
 	run_script(w->loop, refused_write, w);
 	finish(w);
@@ -1109,6 +1148,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_every_client),
 		TEST(test_silence),
+		TEST(test_repeated_packets_do_not_fill_the_log),
 		TEST(test_only_the_leader_answers),
 		TEST(test_host_that_boots_its_disk),
 		TEST(test_requests),

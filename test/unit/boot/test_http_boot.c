@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "boot/http_boot.h"
+#include "unit/boot/lines.h"
 #include "unit/boot/netns.h"
 
 enum { KERNEL_SIZE = 300000 };
@@ -158,6 +159,15 @@ static void test_nothing_else(void **state)
 		   "$SMALL/boot.ipxe) = 405 ]; done");
 }
 
+static void test_failures_do_not_fill_the_log(void **state)
+{
+	struct world *w = *state;
+	struct lines lines;
+	lines_begin(&lines, w->loop, "boot file not served");
+	sh(w, "[ $(status \"$BULK/ramdisk/virt/initramfs?[1-50]\" | grep -o 500 | wc -l) = 50 ]");
+	assert_true(lines_paced(&lines));
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -166,6 +176,7 @@ int main(void)
 		TEST(test_downloads),
 		TEST(test_ca),
 		TEST(test_nothing_else),
+		TEST(test_failures_do_not_fill_the_log),
 	};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "boot/tftp_server.h"
+#include "unit/boot/lines.h"
 #include "unit/boot/netns.h"
 #include "wire/tftp.h"
 
@@ -423,6 +424,21 @@ static void test_refusals(void **state)
 	play(world(state), refusals);
 }
 
+static void refused_often(void *data)
+{
+	for (int i = 0; i < 50; i++)
+		refused(data, "large", TFTP_WRITE, TFTP_OCTET, TFTP_ERROR_ACCESS);
+}
+
+static void test_refusals_do_not_fill_the_log(void **state)
+{
+	struct world *w = world(state);
+	struct lines lines;
+	lines_begin(&lines, w->loop, "tftp refused");
+	play(w, refused_often);
+	assert_true(lines_paced(&lines));
+}
+
 static void garbage(void *data)
 {
 	struct world *w = data;
@@ -593,6 +609,7 @@ int main(void)
 		TEST(test_curl),
 		TEST(test_duplicates),
 		TEST(test_refusals),
+		TEST(test_refusals_do_not_fill_the_log),
 		TEST(test_garbage),
 		TEST(test_scripts_come_by_tftp_too),
 		TEST(test_transfers_of_one_client),
