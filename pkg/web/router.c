@@ -191,10 +191,10 @@ static size_t path_length(const struct web_router *router, const char *path)
 	return len;
 }
 
-void web_router_run(const struct web_router *router, void *data, struct web_request *r)
+void web_router_run_at(const struct web_router *router, void *data, struct web_request *r,
+		       const char *path)
 {
 	struct web_match match = { 0 };
-	const char *path = web_path(r);
 	unsigned method = web_method_bit(web_method(r));
 	if (router->begin && !router->begin(data, r))
 		return;
@@ -210,6 +210,11 @@ void web_router_run(const struct web_router *router, void *data, struct web_requ
 		refuse_method(router, data, r, rows);
 	else if (!router->admit || router->admit(data, r, match.row))
 		match.row->handler(data, r, &match);
+}
+
+void web_router_run(const struct web_router *router, void *data, struct web_request *r)
+{
+	web_router_run_at(router, data, r, web_path(r));
 }
 
 /* Not seen before, but right above. */

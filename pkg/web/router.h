@@ -75,6 +75,9 @@ struct web_router {
 };
 
 void web_router_run(const struct web_router *router, void *data, struct web_request *r);
+/* `path` in place of the request's, whose end it is: what is left behind the prefix of a part. */
+void web_router_run_at(const struct web_router *router, void *data, struct web_request *r,
+		       const char *path);
 
 /* Is the table one that can be served: sound patterns, each in one place, none hidden behind one
  * that is the same, no method twice? For the tests of tables. */
