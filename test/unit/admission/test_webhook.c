@@ -141,10 +141,13 @@ static void test_requests(void **state)
 		{ "GET", HOST_PATH, "application/json", "", 405, "POST" },
 		{ "POST", "/validate-metal3-io-v1alpha1-hardwaredata", "application/json", "{}",
 		  404, "no webhook" },
+		{ "GET", "/validate-metal3-io-v1alpha1-hardwaredata", "application/json", "", 404,
+		  "no webhook" },
 		{ "POST", "/", "application/json", "{}", 404, "no webhook" },
 		{ "POST", HOST_PATH "/x", "application/json", "{}", 404, "no webhook" },
 	};
 	struct world *w = *state;
+	assert_true(web_router_sound(webhook_router(w->webhook)));
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		_cleanup_(answer_done) struct answer a = post(w, rows[i].method, rows[i].path,
 							      rows[i].type, rows[i].body);
