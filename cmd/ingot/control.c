@@ -12,10 +12,19 @@
 #include "base/str.h"
 #include "web/router.h"
 
+/* `allow`: the header line of a 405, else NULL. */
+static void reply_with(struct web_request *r, int status, const char *allow, const char *text)
+{
+	const char *const headers[] = { allow, NULL };
+	const struct web_reply_head head = { .status = status,
+					     .content_type = "text/plain",
+					     .headers = headers };
+	web_reply(r, &head, text, strlen(text));
+}
+
 static void reply(struct web_request *r, int status, const char *text)
 {
-	web_reply(r, &(struct web_reply_head){ .status = status, .content_type = "text/plain" },
-		  text, strlen(text));
+	reply_with(r, status, NULL, text);
 }
 
 static void make_backup(void *data, struct web_request *r, const struct web_match *match)
@@ -35,8 +44,8 @@ static void make_backup(void *data, struct web_request *r, const struct web_matc
 
 static void refuse(void *data, struct web_request *r, int status, const char *allow)
 {
-	(void)data, (void)status, (void)allow;
-	reply(r, 404, "there is POST " CONTROL_BACKUP);
+	(void)data;
+	reply_with(r, status, allow, "there is POST " CONTROL_BACKUP);
 }
 
 static void on_request(void *data, struct web_request *r)

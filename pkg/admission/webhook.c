@@ -40,11 +40,19 @@ struct question {
 	struct kube_op *op;
 };
 
+/* `allow`: the header line of a 405, else NULL. */
+static void answer_with(struct web_request *r, int status, const char *allow, const char *text)
+{
+	const char *const headers[] = { allow, NULL };
+	const struct web_reply_head head = { .status = status,
+					     .content_type = "text/plain; charset=utf-8",
+					     .headers = headers };
+	web_reply(r, &head, text, strlen(text));
+}
+
 static void answer_text(struct web_request *r, int status, const char *text)
 {
-	const struct web_reply_head head = { .status = status,
-					     .content_type = "text/plain; charset=utf-8" };
-	web_reply(r, &head, text, strlen(text));
+	answer_with(r, status, NULL, text);
 }
 
 /* One that reached a webhook has been answered. */
@@ -157,8 +165,8 @@ static void take_review(void *data, struct web_request *r, const struct web_matc
 
 static void refuse(void *data, struct web_request *r, int status, const char *allow)
 {
-	(void)data, (void)allow;
-	answer_text(r, status,
+	(void)data;
+	answer_with(r, status, allow,
 		    status == 405 ? "webhooks are asked by POST\n" : "no webhook at this path\n");
 }
 

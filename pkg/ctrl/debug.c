@@ -16,9 +16,11 @@ struct debug_routes {
 	void *data;
 };
 
-static void reply(struct web_request *r, int status, const struct json *body)
+/* `allow`: the header line of a 405, else NULL. */
+static void reply_with(struct web_request *r, int status, const char *allow,
+		       const struct json *body)
 {
-	static const char *const headers[] = { "Cache-Control: no-store", NULL };
+	const char *const headers[] = { "Cache-Control: no-store", allow, NULL };
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
 	json_print(body, &text);
 	strbuf_addc(&text, '\n');
@@ -29,11 +31,21 @@ static void reply(struct web_request *r, int status, const struct json *body)
 		  text.data, text.len);
 }
 
-static void refuse(struct web_request *r, int status, const char *text)
+static void reply(struct web_request *r, int status, const struct json *body)
+{
+	reply_with(r, status, NULL, body);
+}
+
+static void refuse_with(struct web_request *r, int status, const char *allow, const char *text)
 {
 	_cleanup_(json_freep) struct json *body = json_new_object();
 	json_set_string(body, "error", text);
-	reply(r, status, body);
+	reply_with(r, status, allow, body);
+}
+
+static void refuse(struct web_request *r, int status, const char *text)
+{
+	refuse_with(r, status, NULL, text);
 }
 
 static void add_next(const struct debug_routes *d, struct json *host)
@@ -88,8 +100,8 @@ static const struct web_row rows[] = {
 
 static void refuse_method(void *data, struct web_request *r, int status, const char *allow)
 {
-	(void)data, (void)allow;
-	refuse(r, status, "read only: GET");
+	(void)data;
+	refuse_with(r, status, allow, "read only: GET");
 }
 
 const struct web_router debug_routes_router = { .rows = rows, .refuse = refuse_method };

@@ -25,23 +25,31 @@ struct agent_routes {
 };
 
 /* Agents take the lowest and highest version that we speak from these. */
-static const char *const version_headers[] = { "X-OpenStack-Ironic-API-Minimum-Version: 1.1",
-					       "X-OpenStack-Ironic-API-Maximum-Version: 1.68",
-					       "X-OpenStack-Ironic-API-Version: 1.68", NULL };
+#define VERSION_HEADERS                                                                            \
+	"X-OpenStack-Ironic-API-Minimum-Version: 1.1",                                             \
+		"X-OpenStack-Ironic-API-Maximum-Version: 1.68",                                    \
+		"X-OpenStack-Ironic-API-Version: 1.68"
 
-static void reply(void *data, int status, const struct json *body)
+/* `allow`: the header line of a 405, else NULL. */
+static void reply_with(struct web_request *r, int status, const char *allow,
+		       const struct json *body)
 {
-	struct web_request *r = data;
+	const char *const headers[] = { VERSION_HEADERS, allow, NULL };
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
 	struct web_reply_head head = { .status = status,
 				       .content_type = body ? "application/json" : NULL,
-				       .headers = version_headers };
+				       .headers = headers };
 	if (body)
 		json_print(body, &text);
 	char code[12];
 	snprintf(code, sizeof(code), "%d", status);
 	metric_add(METRIC_AGENT_REQUESTS, 1, code);
 	web_reply(r, &head, text.data, text.len);
+}
+
+static void reply(void *data, int status, const struct json *body)
+{
+	reply_with(data, status, NULL, body);
 }
 
 static void fault(struct web_request *r, int status, const char *text)
@@ -141,8 +149,10 @@ static bool begin(void *data, struct web_request *r)
 
 static void refuse(void *data, struct web_request *r, int status, const char *allow)
 {
-	(void)data, (void)allow;
-	fault(r, status, status == 405 ? "method not allowed" : "not found");
+	_cleanup_(json_freep) struct json *body = agent_fault(
+		status, status == 405 ? "method not allowed" : "not found");
+	(void)data;
+	reply_with(r, status, allow, body);
 }
 
 const struct web_router agent_routes_router = { .rows = rows, .begin = begin, .refuse = refuse };

@@ -94,14 +94,20 @@ static void on_timer(void *data)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static void reply(struct web_request *r, int status, const char *text)
+/* `allow`: the header line of a 405, else NULL. */
+static void reply_with(struct web_request *r, int status, const char *allow, const char *text)
 {
-	static const char *const headers[] = { "X-Content-Type-Options: nosniff",
-					       "Cache-Control: no-store", NULL };
+	const char *const headers[] = { "X-Content-Type-Options: nosniff",
+					"Cache-Control: no-store", allow, NULL };
 	const struct web_reply_head head = { .status = status,
 					     .content_type = "text/plain; charset=utf-8",
 					     .headers = headers };
 	web_reply(r, &head, text, strlen(text));
+}
+
+static void reply(struct web_request *r, int status, const char *text)
+{
+	reply_with(r, status, NULL, text);
 }
 
 static bool excluded(const struct web_request *r, const char *name)
@@ -193,8 +199,8 @@ static const struct web_row rows[] = {
 
 static void refuse(void *data, struct web_request *r, int status, const char *allow)
 {
-	(void)data, (void)allow;
-	reply(r, status, status == 405 ? "GET and HEAD only\n" : "not found\n");
+	(void)data;
+	reply_with(r, status, allow, status == 405 ? "GET and HEAD only\n" : "not found\n");
 }
 
 const struct web_router health_router = { .rows = rows, .refuse = refuse };

@@ -32,18 +32,18 @@ struct ticket {
 	enum kube_access access;
 };
 
-static void reply(struct web_request *r, int status, const char *type, const char *text, size_t len)
+static void refuse_with(struct web_request *r, int status, const char *allow, const char *text)
 {
-	static const char *const headers[] = { "Cache-Control: no-store", NULL };
+	const char *const headers[] = { "Cache-Control: no-store", allow, NULL };
 	const struct web_reply_head head = { .status = status,
-					     .content_type = type,
+					     .content_type = "text/plain; charset=utf-8",
 					     .headers = headers };
-	web_reply(r, &head, text, len);
+	web_reply(r, &head, text, strlen(text));
 }
 
 static void refuse(struct web_request *r, int status, const char *text)
 {
-	reply(r, status, "text/plain; charset=utf-8", text, strlen(text));
+	refuse_with(r, status, NULL, text);
 }
 
 static void forbid(struct web_request *r, const char *path)
@@ -58,7 +58,13 @@ static void show(struct web_request *r)
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
 	metrics_measure_process();
 	metrics_text(&text);
-	reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", text.data, text.len);
+	static const char *const headers[] = { "Cache-Control: no-store", NULL };
+	const struct web_reply_head head = {
+		.status = 200,
+		.content_type = "text/plain; version=0.0.4; charset=utf-8",
+		.headers = headers
+	};
+	web_reply(r, &head, text.data, text.len);
 }
 
 /* --- back on the health's loop ---------------------------------------------------------------- */
@@ -180,14 +186,14 @@ static const struct web_row debug_rows[] = {
 
 static void refuse_metrics(void *data, struct web_request *r, int status, const char *allow)
 {
-	(void)data, (void)allow;
-	refuse(r, status, "GET and HEAD only\n");
+	(void)data;
+	refuse_with(r, status, allow, "GET and HEAD only\n");
 }
 
 static void refuse_debug(void *data, struct web_request *r, int status, const char *allow)
 {
-	(void)data, (void)allow;
-	refuse(r, status, "GET only\n");
+	(void)data;
+	refuse_with(r, status, allow, "GET only\n");
 }
 
 const struct web_router metrics_router = { .rows = metrics_rows, .refuse = refuse_metrics };

@@ -155,6 +155,8 @@ static void test_requests(void **state)
 			fail_msg("%zu: %d %s", i, a.status, a.body.data);
 	}
 	assert_int_equal(atomic_load(&w->api.calls), 0);
+	_cleanup_(answer_done) struct answer get = post(w, "GET", HOST_PATH, "text/plain", "");
+	assert_string_equal(answer_header(&get, "Allow"), "POST");
 }
 
 static void test_too_large(void **state)

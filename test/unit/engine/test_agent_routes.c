@@ -98,6 +98,17 @@ static void test_requests(void **state)
 	}
 }
 
+static void test_allowed_methods(void **state)
+{
+	struct world *w = *state;
+	_cleanup_(answer_done) struct answer get = request(w, "DELETE /v1/lookup", "");
+	assert_string_equal(answer_header(&get, "Allow"), "GET");
+	_cleanup_(answer_done) struct answer post = request(w, "PUT /v1/heartbeat/0-1", "{}");
+	assert_string_equal(answer_header(&post, "Allow"), "POST");
+	_cleanup_(answer_done) struct answer none = request(w, "PUT /v1/nodes", "{}");
+	assert_null(answer_header(&none, "Allow"));
+}
+
 /* Whatever is asked. */
 static void test_too_many_requests(void **state)
 {
@@ -117,6 +128,7 @@ int main(void)
 	log_set_level(LOG_ERROR);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_requests, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_allowed_methods, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many_requests, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,6 +159,8 @@ static void test_well(void **state)
 	expect(r, "/readyz/ping", "200 ok");
 	_cleanup_(freep) char *deleted = ask(r->server, "-X DELETE", "/healthz");
 	assert_string_equal(deleted, "405 GET and HEAD only\n");
+	_cleanup_(freep) char *allowed = ask(r->server, "-i -X DELETE", "/healthz");
+	assert_non_null(strstr(allowed, "\r\nAllow: GET, HEAD\r\n"));
 	_cleanup_(freep) char *head = ask(r->server, "-I -o /dev/null", "/readyz/ping");
 	assert_string_equal(head, "200 ");
 	_cleanup_(freep) char *posted = ask(r->server, "-d x", "/healthz");
@@ -228,6 +230,8 @@ static void test_metrics_without_review(void **state)
 	assert_true(str_has_prefix(host, "404 "));
 	_cleanup_(freep) char *posted = ask(r->metrics, "-X DELETE", "/metrics");
 	assert_string_equal(posted, "405 GET and HEAD only\n");
+	_cleanup_(freep) char *allowed = ask(r->metrics, "-i -X DELETE", "/metrics");
+	assert_non_null(strstr(allowed, "\r\nAllow: GET, HEAD\r\n"));
 }
 
 /* The end must not wait for a watched loop, nor leave what it was asked. */
