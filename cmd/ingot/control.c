@@ -10,22 +10,29 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "web/router.h"
+
+/* `allow`: the header line of a 405, else NULL. */
+static void reply_with(struct web_request *r, int status, const char *allow, const char *text)
+{
+	const char *const headers[] = { allow, NULL };
+	const struct web_reply_head head = { .status = status,
+					     .content_type = "text/plain",
+					     .headers = headers };
+	web_reply(r, &head, text, strlen(text));
+}
 
 static void reply(struct web_request *r, int status, const char *text)
 {
-	web_reply(r, &(struct web_reply_head){ .status = status, .content_type = "text/plain" },
-		  text, strlen(text));
+	reply_with(r, status, NULL, text);
 }
 
-static void on_request(void *data, struct web_request *r)
+static void make_backup(void *data, struct web_request *r, const struct web_match *match)
 {
 	const struct control *c = data;
 	_cleanup_(freep) char *path = xasprintf("%s/" BACKUP_PART, c->data_dir);
 	struct err err;
-	if (!streq(web_method(r), "POST") || !streq(web_path(r), CONTROL_BACKUP)) {
-		reply(r, 404, "there is POST " CONTROL_BACKUP);
-		return;
-	}
+	(void)match;
 	if (apiserver_copy(c->api, path, &err) < 0) {
 		log_warn("backup failed", "error", err.text);
 		reply(r, 500, err.text);
@@ -33,6 +40,22 @@ static void on_request(void *data, struct web_request *r)
 	}
 	log_info("backup made");
 	reply(r, 200, "");
+}
+
+static void refuse(void *data, struct web_request *r, int status, const char *allow)
+{
+	(void)data;
+	reply_with(r, status, allow, "there is POST " CONTROL_BACKUP);
+}
+
+static void on_request(void *data, struct web_request *r)
+{
+	static const struct web_row rows[] = {
+		{ WEB_POST, CONTROL_BACKUP, make_backup, 0, NULL },
+		{ 0 },
+	};
+	static const struct web_router router = { .rows = rows, .refuse = refuse };
+	web_router_run(&router, data, r);
 }
 
 int control_open(struct control *c, struct web *web, struct loop *loop, struct web_server **ret,

@@ -25,6 +25,8 @@ struct webhook {
 	struct loop *loop;
 	struct kube_client *client;
 	const char *ns;
+	struct web_row *rows;
+	struct web_router router;
 	struct list questions; /* that the API was asked; the client's loop */
 };
 
@@ -38,11 +40,19 @@ struct question {
 	struct kube_op *op;
 };
 
+/* `allow`: the header line of a 405, else NULL. */
+static void answer_with(struct web_request *r, int status, const char *allow, const char *text)
+{
+	const char *const headers[] = { allow, NULL };
+	const struct web_reply_head head = { .status = status,
+					     .content_type = "text/plain; charset=utf-8",
+					     .headers = headers };
+	web_reply(r, &head, text, strlen(text));
+}
+
 static void answer_text(struct web_request *r, int status, const char *text)
 {
-	const struct web_reply_head head = { .status = status,
-					     .content_type = "text/plain; charset=utf-8" };
-	web_reply(r, &head, text, strlen(text));
+	answer_with(r, status, NULL, text);
 }
 
 /* One that reached a webhook has been answered. */
@@ -121,47 +131,24 @@ static bool is_json(const struct web_request *r)
 	return len == strlen("application/json") && strncasecmp(type, "application/json", len) == 0;
 }
 
-/* The kind that the path names; NULL: none. */
-static const struct rule_kind *kind_of(const struct web_request *r)
-{
-	const char *path = web_path(r);
-	if (!str_has_prefix(path, path_prefix))
-		return NULL;
-	for (const struct rule_kind *k = rules_kinds(); k->kind; k++)
-		if (streq(k->singular, path + strlen(path_prefix)))
-			return k;
-	return NULL;
-}
-
-/* 0: go on; else the request has been answered. */
-static int check_request(struct web_request *r)
-{
-	if (!kind_of(r))
-		answer_text(r, 404, "no webhook at this path\n");
-	else if (!streq(web_method(r), "POST"))
-		answer_text(r, 405, "webhooks are asked by POST\n");
-	else if (!is_json(r))
-		answer_text(r, 415, "webhooks take application/json\n");
-	else
-		return 0;
-	return -1;
-}
-
-static void handle(void *data, struct web_request *r)
+static void take_review(void *data, struct web_request *r, const struct web_match *match)
 {
 	struct webhook *w = data;
+	const struct rule_kind *kind = match->row->arg;
 	struct review review;
 	struct err err = { 0 };
 	size_t len;
 	usec_t since = loop_now(w->loop);
-	if (check_request(r) < 0)
+	if (!is_json(r)) {
+		answer_text(r, 415, "webhooks take application/json\n");
 		return;
+	}
 	metric_add(METRIC_WEBHOOK_IN_FLIGHT, 1, web_path(r));
 	const char *body = web_body(r, &len);
 	int result = review_parse(body, len, &review, &err);
-	if (result == 0 && !streq(review.subject.kind, kind_of(r)->kind)) {
+	if (result == 0 && !streq(review.subject.kind, kind->kind)) {
 		result = err_set(&err, ERR_INVALID, "the path is for %s, the request about %s",
-				 kind_of(r)->kind, review.subject.kind);
+				 kind->kind, review.subject.kind);
 		review_done(&review);
 	}
 	if (result < 0) {
@@ -176,6 +163,41 @@ static void handle(void *data, struct web_request *r)
 	}
 }
 
+static void refuse(void *data, struct web_request *r, int status, const char *allow)
+{
+	(void)data;
+	answer_with(r, status, allow,
+		    status == 405 ? "webhooks are asked by POST\n" : "no webhook at this path\n");
+}
+
+static void handle(void *data, struct web_request *r)
+{
+	struct webhook *w = data;
+	web_router_run(&w->router, w, r);
+}
+
+/* A row for each kind that has rules. */
+static void make_rows(struct webhook *w)
+{
+	const struct rule_kind *kinds = rules_kinds();
+	size_t n = 0;
+	while (kinds[n].kind)
+		n++;
+	w->rows = xcalloc(n + 1, sizeof(*w->rows));
+	for (size_t i = 0; i < n; i++)
+		w->rows[i] = (struct web_row){ WEB_POST,
+					       xasprintf("%s%s", path_prefix, kinds[i].singular),
+					       take_review, 0, &kinds[i] };
+	w->router = (struct web_router){ .rows = w->rows, .refuse = refuse };
+}
+
+static void free_rows(struct webhook *w)
+{
+	for (struct web_row *row = w->rows; row->pattern; row++)
+		free((char *)row->pattern);
+	free(w->rows);
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 struct webhook *webhook_new(struct loop *loop, struct kube_client *client, const char *ns)
@@ -183,6 +205,7 @@ struct webhook *webhook_new(struct loop *loop, struct kube_client *client, const
 	struct webhook *w = xcalloc(1, sizeof(*w));
 	*w = (struct webhook){ .loop = loop, .client = client, .ns = ns };
 	list_init(&w->questions);
+	make_rows(w);
 	return w;
 }
 
@@ -195,6 +218,11 @@ struct web_route webhook_route(struct webhook *w)
 				   .max_body_bytes = REVIEW_BODY_MAX };
 }
 
+const struct web_router *webhook_router(const struct webhook *w)
+{
+	return &w->router;
+}
+
 struct webhook *webhook_free(struct webhook *w)
 {
 	if (!w)
@@ -205,6 +233,7 @@ struct webhook *webhook_free(struct webhook *w)
 		answer_text(q->request, 503, "stopping\n");
 		question_free(q);
 	}
+	free_rows(w);
 	free(w);
 	return NULL;
 }

@@ -6,7 +6,7 @@
  * has leases to renew. Questions to the API are asked on the client's loop. */
 
 #include "kube/client.h"
-#include "web/web.h"
+#include "web/router.h"
 
 struct webhook;
 
@@ -15,6 +15,8 @@ struct webhook;
 struct webhook *webhook_new(struct loop *loop, struct kube_client *client, const char *ns);
 /* The one row that its server needs. */
 struct web_route webhook_route(struct webhook *w);
+/* The table, for the tests; as long as the webhook. */
+const struct web_router *webhook_router(const struct webhook *w);
 /* On the client's loop, after its server was closed, the other loop has stopped, and what these had
  * posted has run. */
 struct webhook *webhook_free(struct webhook *w);

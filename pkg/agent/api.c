@@ -297,9 +297,10 @@ static void dispatch(struct ipa_api *a, struct web_request *r, const char *name,
 	}
 }
 
-static void post_command(struct ipa_api *a, struct web_request *r, const char *id)
+static void post_command(void *data, struct web_request *r, const struct web_match *match)
 {
-	(void)id;
+	struct ipa_api *a = data;
+	(void)match;
 	size_t len = 0;
 	const char *body = web_body(r, &len);
 	struct json *j = NULL;
@@ -317,9 +318,10 @@ static void post_command(struct ipa_api *a, struct web_request *r, const char *i
 	json_free(j);
 }
 
-static void list_commands(struct ipa_api *a, struct web_request *r, const char *id)
+static void list_commands(void *data, struct web_request *r, const struct web_match *match)
 {
-	(void)id;
+	const struct ipa_api *a = data;
+	(void)match;
 	struct json *j = json_new_object();
 	struct json *list = json_set(j, "commands", json_new_array());
 	list_for_each(n, &a->commands)
@@ -327,8 +329,10 @@ static void list_commands(struct ipa_api *a, struct web_request *r, const char *
 	reply_take(r, 200, j);
 }
 
-static void get_command(struct ipa_api *a, struct web_request *r, const char *id)
+static void get_command(void *data, struct web_request *r, const struct web_match *match)
 {
+	struct ipa_api *a = data;
+	_cleanup_(freep) char *id = web_param(&match->params, "id");
 	list_for_each(n, &a->commands) {
 		struct command *c = list_entry(n, struct command, node);
 		if (!streq(c->id, id))
@@ -350,9 +354,10 @@ static void add_trouble(struct json *j, struct disk_progress *p)
 	json_set(j, "last_error", t.text[0] ? json_new_string(t.text) : json_new_null());
 }
 
-static void get_progress(struct ipa_api *a, struct web_request *r, const char *id)
+static void get_progress(void *data, struct web_request *r, const struct web_match *match)
 {
-	(void)id;
+	const struct ipa_api *a = data;
+	(void)match;
 	struct disk_progress *p = &a->options.env->progress;
 	const struct command *c = a->running;
 	uint64_t received = atomic_load(&p->received), total = atomic_load(&p->total);
@@ -382,9 +387,9 @@ static struct json *version_json(void)
 }
 
 /* Open to all, as in the reference: it tells nothing. */
-static void get_root(struct ipa_api *a, struct web_request *r, const char *id)
+static void get_root(void *data, struct web_request *r, const struct web_match *match)
 {
-	(void)a, (void)id;
+	(void)data, (void)match;
 	struct json *j = json_new_object();
 	json_set_string(j, "name", "OpenStack Ironic Python Agent API");
 	json_set_string(j, "description",
@@ -394,9 +399,9 @@ static void get_root(struct ipa_api *a, struct web_request *r, const char *id)
 	reply_take(r, 200, j);
 }
 
-static void get_v1(struct ipa_api *a, struct web_request *r, const char *id)
+static void get_v1(void *data, struct web_request *r, const struct web_match *match)
 {
-	(void)a, (void)id;
+	(void)data, (void)match;
 	struct json *j = version_json();
 	json_set(j, "commands", json_new_array());
 	json_set(j, "status", json_new_array());
@@ -404,9 +409,10 @@ static void get_v1(struct ipa_api *a, struct web_request *r, const char *id)
 	reply_take(r, 200, j);
 }
 
-static void get_status(struct ipa_api *a, struct web_request *r, const char *id)
+static void get_status(void *data, struct web_request *r, const struct web_match *match)
 {
-	(void)id;
+	const struct ipa_api *a = data;
+	(void)match;
 	struct json *j = json_new_object();
 	json_set(j, "started_at", json_new_double((double)a->started_at / (double)USEC_PER_SEC));
 	json_set_string(j, "version", INGOT_VERSION);
@@ -419,48 +425,33 @@ static bool token_is_good(const struct ipa_api *a, const struct web_request *r)
 	return a->token && given && str_equal_secret(a->token, given);
 }
 
-/* Also without "/v1" in front, and with or without a slash at the end. */
-static const struct route {
-	const char *path; /* "*": the rest is an argument */
-	bool open;	  /* to callers without the token */
-	void (*get)(struct ipa_api *a, struct web_request *r, const char *id);
-	void (*post)(struct ipa_api *a, struct web_request *r, const char *id);
-} routes[] = {
-	{ "/status", true, get_status, NULL },
-	{ "/commands", false, list_commands, post_command },
-	{ "/commands/*", false, get_command, NULL },
-	{ "/ingot/progress", false, get_progress, NULL },
+/* Who may call a row. */
+enum { ROLE_ANYONE, ROLE_TOKEN };
+
+/* Also without "/v1" in front, and with or without slashes at the end. */
+static const struct web_row rows[] = {
+	{ WEB_READ, "/", get_root, ROLE_ANYONE, NULL },
+	{ WEB_READ, "/v1", get_v1, ROLE_ANYONE, NULL },
+	{ WEB_READ, "[/v1]/status", get_status, ROLE_ANYONE, NULL },
+	{ WEB_READ, "[/v1]/commands", list_commands, ROLE_TOKEN, NULL },
+	{ WEB_POST, "[/v1]/commands", post_command, ROLE_TOKEN, NULL },
+	{ WEB_READ, "[/v1]/commands/{id}", get_command, ROLE_TOKEN, NULL },
+	{ WEB_READ, "[/v1]/ingot/progress", get_progress, ROLE_TOKEN, NULL },
+	{ 0 },
 };
-static const struct route root_route = { "", true, get_root, NULL };
-static const struct route v1_route = { "", true, get_v1, NULL };
 
-static bool route_fits(const struct route *route, const char *path, const char **ret_id)
+static bool admit(void *data, struct web_request *r, const struct web_row *row)
 {
-	size_t len = strlen(route->path);
-	bool argument = route->path[len - 1] == '*';
-	if (!argument)
-		return streq(path, route->path);
-	if (strncmp(path, route->path, len - 1) != 0 || strchr(path + len - 1, '/'))
-		return false;
-	*ret_id = path + len - 1;
-	return true;
+	if (row->role == ROLE_ANYONE || token_is_good(data, r))
+		return true;
+	fault(r, 401, "401 Unauthorized: Token invalid.");
+	return false;
 }
 
-static const struct route *find_route(const char *path, bool v1, const char **ret_id)
+/* With the words of the reference's web framework. */
+static void wrong_method(struct web_request *r, const char *allow)
 {
-	if (*path == '\0')
-		return v1 ? &v1_route : &root_route;
-	for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
-		if (route_fits(&routes[i], path, ret_id))
-			return &routes[i];
-	return NULL;
-}
-
-/* With the words of the reference's web framework, before the token is looked at. */
-static void wrong_method(struct web_request *r, const struct route *route)
-{
-	static const char *const get[] = { "Allow: GET, HEAD", NULL };
-	static const char *const both[] = { "Allow: GET, HEAD, POST", NULL };
+	const char *const headers[] = { allow, NULL };
 	struct strbuf text = { 0 };
 	struct json *j = json_new_object();
 	json_set_string(j, "faultcode", "Client");
@@ -469,32 +460,28 @@ static void wrong_method(struct web_request *r, const struct route *route)
 	json_print(j, &text);
 	const struct web_reply_head head = { .status = 405,
 					     .content_type = "application/json",
-					     .headers = route->post ? both : get };
+					     .headers = headers };
 	web_reply(r, &head, text.data, text.len);
 	strbuf_done(&text);
 	json_free(j);
 }
 
+static void refuse(void *data, struct web_request *r, int status, const char *allow)
+{
+	(void)data;
+	if (status == 405)
+		wrong_method(r, allow);
+	else
+		fault(r, status, "404 Not Found: The requested URL was not found on the server.");
+}
+
+const struct web_router ipa_api_router = {
+	.rows = rows, .trim_slashes = true, .admit = admit, .refuse = refuse
+};
+
 static void handle(void *data, struct web_request *r)
 {
-	struct ipa_api *a = data;
-	const char *path = web_path(r), *id = "";
-	bool v1 = str_has_prefix(path, "/v1") && (path[3] == '/' || path[3] == '\0');
-	size_t len = strlen(path += v1 ? 3 : 0);
-	while (len > 0 && path[len - 1] == '/')
-		len--;
-	_cleanup_(freep) char *normal = xstrndup(path, len);
-	const struct route *route = find_route(normal, v1, &id);
-	bool get = streq(web_method(r), "GET") || streq(web_method(r), "HEAD");
-	bool post = streq(web_method(r), "POST");
-	if (!route)
-		fault(r, 404, "404 Not Found: The requested URL was not found on the server.");
-	else if (!get && !(post && route->post))
-		wrong_method(r, route);
-	else if (!route->open && !token_is_good(a, r))
-		fault(r, 401, "401 Unauthorized: Token invalid.");
-	else
-		(get ? route->get : route->post)(a, r, id);
+	web_router_run(&ipa_api_router, data, r);
 }
 
 /* --- life ------------------------------------------------------------------------------------ */

@@ -11,9 +11,12 @@
 
 #include "agent/run.h"
 #include "loop/loop.h"
-#include "web/web.h"
+#include "web/router.h"
 
 struct ipa_api;
+
+/* The table, for the tests; data is the ipa_api. */
+extern const struct web_router ipa_api_router;
 
 struct ipa_api_options {
 	struct loop *loop;

@@ -20,12 +20,13 @@ struct http_boot {
 	struct log_paces paces;
 };
 
-static void reply_error(struct web_request *r, int status, const char *text)
+/* `allow`: the header line of a 405, else NULL. */
+static void reply_error(struct web_request *r, int status, const char *allow, const char *text)
 {
-	static const char *const allow[] = { "Allow: GET, HEAD", NULL };
+	const char *const headers[] = { allow, NULL };
 	struct web_reply_head head = { .status = status,
 				       .content_type = "text/plain; charset=utf-8",
-				       .headers = status == 405 ? allow : NULL };
+				       .headers = headers };
 	web_reply(r, &head, text, strlen(text));
 }
 
@@ -44,14 +45,9 @@ static void send_content(struct web_request *r, struct content *c)
 	content_done(c);
 }
 
-/* The name within content.c's table; what is below /boot stays flat: GRUB's names are TFTP's own.
- */
-static const char *content_name(const char *path)
+static void reply_nothing(struct web_request *r)
 {
-	if (!str_has_prefix(path, "/boot/"))
-		return path + 1;
-	const char *name = path + strlen("/boot/");
-	return strchr(name, '/') ? "" : name;
+	reply_error(r, 404, NULL, "nothing here for this machine\n");
 }
 
 static void note_failure(struct http_boot *h, struct web_request *r, const struct err *err)
@@ -64,27 +60,62 @@ static void note_failure(struct http_boot *h, struct web_request *r, const struc
 		h->env.ops->failed(h->env.data, NULL, peer, err->text);
 }
 
-static void on_request(void *data, struct web_request *r)
+static void serve(struct http_boot *h, struct web_request *r, const char *name)
 {
-	struct http_boot *h = data;
 	struct content c;
 	struct err err = { 0 };
-	const char *path = web_path(r), *method = web_method(r);
-	if (!streq(method, "GET") && !streq(method, "HEAD")) {
-		reply_error(r, 405, "GET and HEAD only\n");
-		return;
-	}
-	if (content_open(&h->env, content_name(path), &c, &err) == 0) {
+	if (content_open(&h->env, name, &c, &err) == 0) {
 		metric_add(METRIC_BOOT_REQUESTS, 1, c.text ? "script" : "file");
 		send_content(r, &c);
 		return;
 	}
 	if (err.kind == ERR_NONE) {
-		reply_error(r, 404, "nothing here for this machine\n");
+		reply_nothing(r);
 		return;
 	}
 	note_failure(h, r, &err);
-	reply_error(r, 500, "cannot be served; the reason is in the server's log\n");
+	reply_error(r, 500, NULL, "cannot be served; the reason is in the server's log\n");
+}
+
+/* Paths of content.c's names. */
+static void serve_path(void *data, struct web_request *r, const struct web_match *match)
+{
+	(void)match;
+	serve(data, r, web_path(r) + 1);
+}
+
+/* What is below /boot stays flat: GRUB's names are TFTP's own. */
+static void serve_name(void *data, struct web_request *r, const struct web_match *match)
+{
+	_cleanup_(freep) char *name = web_param(&match->params, "name");
+	serve(data, r, name);
+}
+
+static void serve_nothing(void *data, struct web_request *r, const struct web_match *match)
+{
+	(void)data, (void)match;
+	reply_nothing(r);
+}
+
+static const struct web_row rows[] = {
+	{ WEB_READ, "/boot.ipxe", serve_path, 0, NULL },
+	{ WEB_READ, "/boot/{name}", serve_name, 0, NULL },
+	{ WEB_READ, "/ramdisk/{path...}", serve_path, 0, NULL },
+	{ WEB_READ, "/{rest...}", serve_nothing, 0, NULL },
+	{ 0 },
+};
+
+static void refuse(void *data, struct web_request *r, int status, const char *allow)
+{
+	(void)data;
+	reply_error(r, status, allow, "GET and HEAD only\n");
+}
+
+const struct web_router http_boot_router = { .rows = rows, .refuse = refuse };
+
+static void on_request(void *data, struct web_request *r)
+{
+	web_router_run(&http_boot_router, data, r);
 }
 
 struct http_boot *http_boot_new(const struct boot_env *env)

@@ -8,9 +8,12 @@
  * Core thread. */
 
 #include "boot/boot.h"
-#include "web/web.h"
+#include "web/router.h"
 
 struct http_boot;
+
+/* The table, for the tests; data is the http_boot. */
+extern const struct web_router http_boot_router;
 
 struct http_boot *http_boot_new(const struct boot_env *env);
 /* After the servers that have the routes were closed and their posted work was run. */

@@ -9,8 +9,6 @@
 
 #include "base/mem.h"
 
-static const char hosts_path[] = "/hosts", host_path[] = "/hosts/";
-
 struct debug_routes {
 	struct engine *engine;
 	struct loop *loop;
@@ -18,9 +16,11 @@ struct debug_routes {
 	void *data;
 };
 
-static void reply(struct web_request *r, int status, const struct json *body)
+/* `allow`: the header line of a 405, else NULL. */
+static void reply_with(struct web_request *r, int status, const char *allow,
+		       const struct json *body)
 {
-	static const char *const headers[] = { "Cache-Control: no-store", NULL };
+	const char *const headers[] = { "Cache-Control: no-store", allow, NULL };
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
 	json_print(body, &text);
 	strbuf_addc(&text, '\n');
@@ -31,11 +31,21 @@ static void reply(struct web_request *r, int status, const struct json *body)
 		  text.data, text.len);
 }
 
-static void refuse(struct web_request *r, int status, const char *text)
+static void reply(struct web_request *r, int status, const struct json *body)
+{
+	reply_with(r, status, NULL, body);
+}
+
+static void refuse_with(struct web_request *r, int status, const char *allow, const char *text)
 {
 	_cleanup_(json_freep) struct json *body = json_new_object();
 	json_set_string(body, "error", text);
-	reply(r, status, body);
+	reply_with(r, status, allow, body);
+}
+
+static void refuse(struct web_request *r, int status, const char *text)
+{
+	refuse_with(r, status, NULL, text);
 }
 
 static void add_next(const struct debug_routes *d, struct json *host)
@@ -47,9 +57,11 @@ static void add_next(const struct debug_routes *d, struct json *host)
 				clock_format(loop_wall(d->loop) - loop_now(d->loop) + at, text));
 }
 
-static void list_hosts(const struct debug_routes *d, struct web_request *r)
+static void list_hosts(void *data, struct web_request *r, const struct web_match *match)
 {
+	const struct debug_routes *d = data;
 	_cleanup_(json_freep) struct json *body = json_new_object();
+	(void)match;
 	json_set_string(body, "version", INGOT_VERSION);
 	struct json *hosts = json_set(body, "hosts", engine_list(d->engine));
 	for (struct json *h = json_first_mut(hosts); h; h = json_next_mut(h))
@@ -58,8 +70,10 @@ static void list_hosts(const struct debug_routes *d, struct web_request *r)
 	reply(r, 200, body);
 }
 
-static void show_host(const struct debug_routes *d, struct web_request *r, const char *key)
+static void show_host(void *data, struct web_request *r, const struct web_match *match)
 {
+	const struct debug_routes *d = data;
+	_cleanup_(freep) char *key = web_param(&match->params, "host");
 	_cleanup_(json_freep) struct json *body = engine_describe(d->engine, key);
 	if (!body) {
 		refuse(r, 404,
@@ -71,21 +85,35 @@ static void show_host(const struct debug_routes *d, struct web_request *r, const
 	reply(r, 200, body);
 }
 
-void debug_routes_answer(const struct debug_routes *d, struct web_request *r, const char *path)
+static void show_nothing(void *data, struct web_request *r, const struct web_match *match)
 {
-	if (!streq(web_method(r), "GET"))
-		refuse(r, 405, "read only: GET");
-	else if (streq(path, hosts_path) || streq(path, host_path))
-		list_hosts(d, r);
-	else if (str_has_prefix(path, host_path))
-		show_host(d, r, path + strlen(host_path));
-	else
-		refuse(r, 404, "there are /hosts and /hosts/NAMESPACE/NAME");
+	(void)data, (void)match;
+	refuse(r, 404, "there are /hosts and /hosts/NAMESPACE/NAME");
+}
+
+static const struct web_row rows[] = {
+	{ WEB_GET, "/hosts[/]", list_hosts, 0, NULL },
+	{ WEB_GET, "/hosts/{host...}", show_host, 0, NULL },
+	{ WEB_GET, "/{rest...}", show_nothing, 0, NULL },
+	{ 0 },
+};
+
+static void refuse_method(void *data, struct web_request *r, int status, const char *allow)
+{
+	(void)data;
+	refuse_with(r, status, allow, "read only: GET");
+}
+
+const struct web_router debug_routes_router = { .rows = rows, .refuse = refuse_method };
+
+void debug_routes_answer(struct debug_routes *d, struct web_request *r, const char *path)
+{
+	web_router_run_at(&debug_routes_router, d, r, path);
 }
 
 static void dispatch(void *data, struct web_request *r)
 {
-	debug_routes_answer(data, r, web_path(r));
+	web_router_run(&debug_routes_router, data, r);
 }
 
 void debug_refuse_standby(struct web_request *r, const char *leader)

@@ -9,9 +9,12 @@
  * path. docs/ctl.md names the members. Core thread. */
 
 #include "engine/engine.h"
-#include "web/web.h"
+#include "web/router.h"
 
 struct debug_routes;
+
+/* The table, for the tests; data is the debug_routes. */
+extern const struct web_router debug_routes_router;
 
 /* next: monotonic time at which the host's controller looks again, 0: not set; may be NULL. All
  * borrowed. */
@@ -21,6 +24,6 @@ struct debug_routes *debug_routes_free(struct debug_routes *d);
 /* For web_server_options.routes. */
 struct web_route debug_routes_row(struct debug_routes *d);
 /* The same for a request that came in elsewhere; path: "/hosts" and what is below. */
-void debug_routes_answer(const struct debug_routes *d, struct web_request *r, const char *path);
+void debug_routes_answer(struct debug_routes *d, struct web_request *r, const char *path);
 /* 503: there is no engine here, because another instance leads (or, NULL, not yet). */
 void debug_refuse_standby(struct web_request *r, const char *leader);

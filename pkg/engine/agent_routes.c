@@ -25,23 +25,31 @@ struct agent_routes {
 };
 
 /* Agents take the lowest and highest version that we speak from these. */
-static const char *const version_headers[] = { "X-OpenStack-Ironic-API-Minimum-Version: 1.1",
-					       "X-OpenStack-Ironic-API-Maximum-Version: 1.68",
-					       "X-OpenStack-Ironic-API-Version: 1.68", NULL };
+#define VERSION_HEADERS                                                                            \
+	"X-OpenStack-Ironic-API-Minimum-Version: 1.1",                                             \
+		"X-OpenStack-Ironic-API-Maximum-Version: 1.68",                                    \
+		"X-OpenStack-Ironic-API-Version: 1.68"
 
-static void reply(void *data, int status, const struct json *body)
+/* `allow`: the header line of a 405, else NULL. */
+static void reply_with(struct web_request *r, int status, const char *allow,
+		       const struct json *body)
 {
-	struct web_request *r = data;
+	const char *const headers[] = { VERSION_HEADERS, allow, NULL };
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
 	struct web_reply_head head = { .status = status,
 				       .content_type = body ? "application/json" : NULL,
-				       .headers = version_headers };
+				       .headers = headers };
 	if (body)
 		json_print(body, &text);
 	char code[12];
 	snprintf(code, sizeof(code), "%d", status);
 	metric_add(METRIC_AGENT_REQUESTS, 1, code);
 	web_reply(r, &head, text.data, text.len);
+}
+
+static void reply(void *data, int status, const struct json *body)
+{
+	reply_with(data, status, NULL, body);
 }
 
 static void fault(struct web_request *r, int status, const char *text)
@@ -63,23 +71,26 @@ static int parse_body(struct web_request *r, struct json **ret)
 	return -1;
 }
 
-static void root(struct agent_routes *a, struct web_request *r, const char *rest)
+static void root(void *data, struct web_request *r, const struct web_match *match)
 {
-	(void)rest;
+	const struct agent_routes *a = data;
+	(void)match;
 	_cleanup_(json_freep) struct json *body = agent_root_answer(a->base_url);
 	reply(r, 200, body);
 }
 
-static void v1(struct agent_routes *a, struct web_request *r, const char *rest)
+static void v1(void *data, struct web_request *r, const struct web_match *match)
 {
-	(void)rest;
+	const struct agent_routes *a = data;
+	(void)match;
 	_cleanup_(json_freep) struct json *body = agent_v1_answer(a->base_url);
 	reply(r, 200, body);
 }
 
-static void lookup(struct agent_routes *a, struct web_request *r, const char *rest)
+static void lookup(void *data, struct web_request *r, const struct web_match *match)
 {
-	(void)rest;
+	struct agent_routes *a = data;
+	(void)match;
 	_cleanup_(freep) char *addresses = web_query_param(r, "addresses");
 	_cleanup_(freep) char *uuid = web_query_param(r, "node_uuid");
 	if (str_empty(addresses) && str_empty(uuid)) {
@@ -89,35 +100,33 @@ static void lookup(struct agent_routes *a, struct web_request *r, const char *re
 	engine_agent_lookup(a->engine, str_or(addresses, ""), uuid, web_peer_address(r), reply, r);
 }
 
-static void heartbeat(struct agent_routes *a, struct web_request *r, const char *rest)
+static void heartbeat(void *data, struct web_request *r, const struct web_match *match)
 {
+	struct agent_routes *a = data;
 	_cleanup_(json_freep) struct json *body = NULL;
-	_cleanup_(freep) char *uuid = xstrndup(rest, strcspn(rest, "/"));
+	_cleanup_(freep) char *uuid = web_param(&match->params, "uuid");
+	uuid[strcspn(uuid, "/")] = '\0';
 	if (parse_body(r, &body) == 0)
 		engine_agent_heartbeat(a->engine, uuid, body, web_peer_address(r), reply, r);
 }
 
-static void inspection(struct agent_routes *a, struct web_request *r, const char *rest)
+static void inspection(void *data, struct web_request *r, const struct web_match *match)
 {
-	(void)rest;
+	struct agent_routes *a = data;
 	struct json *body = NULL;
+	(void)match;
 	if (parse_body(r, &body) == 0)
 		engine_agent_inspection(a->engine, body, web_peer_address(r), reply, r);
 }
 
-static const struct {
-	const char *method, *path;
-	bool prefix; /* the rest of the path is an argument */
-	void (*handler)(struct agent_routes *a, struct web_request *r, const char *rest);
-} rows[] = {
-	{ "GET", "/", false, root },
-	{ "GET", "/v1", false, v1 },
-	{ "GET", "/v1/", false, v1 },
-	{ "GET", "/v1/lookup", false, lookup },
-	{ "GET", "/v1/lookup/", false, lookup },
-	{ "POST", "/v1/heartbeat/", true, heartbeat },
-	{ "POST", "/v1/continue_inspection", false, inspection },
-	{ "POST", "/v1/continue_inspection/", false, inspection },
+/* GET alone: a lookup gives the token out, once. */
+static const struct web_row rows[] = {
+	{ WEB_GET, "/", root, 0, NULL },
+	{ WEB_GET, "/v1[/]", v1, 0, NULL },
+	{ WEB_GET, "/v1/lookup[/]", lookup, 0, NULL },
+	{ WEB_POST, "/v1/heartbeat/{uuid...}", heartbeat, 0, NULL },
+	{ WEB_POST, "/v1/continue_inspection[/]", inspection, 0, NULL },
+	{ 0 },
 };
 
 /* Agents take 503 for a passing trouble in every one of their requests, 429 in none. */
@@ -129,24 +138,28 @@ static bool may_ask(struct agent_routes *a, struct web_request *r)
 	return false;
 }
 
-static void dispatch(void *data, struct web_request *r)
+static bool begin(void *data, struct web_request *r)
 {
 	struct agent_routes *a = data;
-	const char *path = web_path(r);
-	bool known = false;
 	if (!may_ask(a, r))
-		return;
+		return false;
 	web_known_as(r, engine_agent_at(a->engine, web_peer_address(r)));
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		bool match = rows[i].prefix ? str_has_prefix(path, rows[i].path)
-					    : streq(path, rows[i].path);
-		known |= match;
-		if (match && streq(web_method(r), rows[i].method)) {
-			rows[i].handler(a, r, path + strlen(rows[i].path));
-			return;
-		}
-	}
-	fault(r, known ? 405 : 404, known ? "method not allowed" : "not found");
+	return true;
+}
+
+static void refuse(void *data, struct web_request *r, int status, const char *allow)
+{
+	_cleanup_(json_freep) struct json *body = agent_fault(
+		status, status == 405 ? "method not allowed" : "not found");
+	(void)data;
+	reply_with(r, status, allow, body);
+}
+
+const struct web_router agent_routes_router = { .rows = rows, .begin = begin, .refuse = refuse };
+
+static void dispatch(void *data, struct web_request *r)
+{
+	web_router_run(&agent_routes_router, data, r);
 }
 
 struct agent_routes *agent_routes_new(struct engine *e, struct loop *loop, const char *base_url)

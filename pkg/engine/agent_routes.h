@@ -3,9 +3,12 @@
  * POST /v1/heartbeat/<uuid>, POST /v1/continue_inspection. */
 
 #include "engine/engine.h"
-#include "web/web.h"
+#include "web/router.h"
 
 struct agent_routes;
+
+/* The table, for the tests; data is the agent_routes. */
+extern const struct web_router agent_routes_router;
 
 /* `base_url`: what clients are told. The row stays valid as long as the object. */
 struct agent_routes *agent_routes_new(struct engine *e, struct loop *loop, const char *base_url);

@@ -94,14 +94,20 @@ static void on_timer(void *data)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-static void reply(struct web_request *r, int status, const char *text)
+/* `allow`: the header line of a 405, else NULL. */
+static void reply_with(struct web_request *r, int status, const char *allow, const char *text)
 {
-	static const char *const headers[] = { "X-Content-Type-Options: nosniff",
-					       "Cache-Control: no-store", NULL };
+	const char *const headers[] = { "X-Content-Type-Options: nosniff",
+					"Cache-Control: no-store", allow, NULL };
 	const struct web_reply_head head = { .status = status,
 					     .content_type = "text/plain; charset=utf-8",
 					     .headers = headers };
 	web_reply(r, &head, text, strlen(text));
+}
+
+static void reply(struct web_request *r, int status, const char *text)
+{
+	reply_with(r, status, NULL, text);
 }
 
 static bool excluded(const struct web_request *r, const char *name)
@@ -124,17 +130,26 @@ static void reply_one(struct web_request *r, const char *name, const char *troub
 	reply(r, trouble ? 500 : 200, trouble ? text : good);
 }
 
-static void reply_all(const struct health *h, struct web_request *r, unsigned kind,
-		      const char *what)
+/* Which question a path asks. */
+struct side {
+	unsigned kind;
+	const char *what;
+};
+
+static const struct side live = { HEALTH_LIVE, "healthz" }, ready = { HEALTH_READY, "readyz" };
+
+static void answer_all(void *data, struct web_request *r, const struct web_match *match)
 {
+	const struct health *h = data;
+	const struct side *side = match->row->arg;
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
 	bool bad = false;
 	strbuf_adds(&text, "[+]ping ok\n");
 	for (size_t i = 0; i < h->count; i++) {
 		const struct check *c = &h->checks[i];
-		if (!(c->row.kinds & kind) || excluded(r, c->row.name))
+		if (!(c->row.kinds & side->kind) || excluded(r, c->row.name))
 			continue;
-		const char *trouble = trouble_of(c, kind);
+		const char *trouble = trouble_of(c, side->kind);
 		bad |= trouble != NULL;
 		if (c->row.kinds & HEALTH_NOTE && !trouble && c->trouble)
 			strbuf_addf(&text, "[+]%s ok: %s\n", c->row.name, c->trouble);
@@ -143,47 +158,56 @@ static void reply_all(const struct health *h, struct web_request *r, unsigned ki
 		else
 			strbuf_addf(&text, "[+]%s ok\n", c->row.name);
 	}
-	strbuf_addf(&text, "%s check %s\n", what, bad ? "failed" : "passed");
+	strbuf_addf(&text, "%s check %s\n", side->what, bad ? "failed" : "passed");
 	if (bad || asks_verbose(r))
 		reply(r, bad ? 500 : 200, text.data);
 	else
 		reply(r, 200, "ok");
 }
 
-static void answer(const struct health *h, struct web_request *r, unsigned kind, const char *what)
+static void answer_ping(void *data, struct web_request *r, const struct web_match *match)
 {
-	const char *name = web_path(r) + 1 + strlen(what);
-	name += *name == '/';
-	if (!streq(web_method(r), "GET") && !streq(web_method(r), "HEAD")) {
-		reply(r, 405, "GET and HEAD only\n");
+	(void)data, (void)match;
+	reply(r, 200, "ok");
+}
+
+static void answer_one(void *data, struct web_request *r, const struct web_match *match)
+{
+	const struct health *h = data;
+	const struct side *side = match->row->arg;
+	_cleanup_(freep) char *name = web_param(&match->params, "check");
+	for (size_t i = 0; i < h->count; i++) {
+		const struct check *c = &h->checks[i];
+		if (!(c->row.kinds & side->kind) || !streq(c->row.name, name))
+			continue;
+		reply_one(r, name, trouble_of(c, side->kind),
+			  c->row.kinds & HEALTH_NOTE ? c->trouble : NULL);
 		return;
 	}
-	if (*name == '\0') {
-		reply_all(h, r, kind, what);
-		return;
-	}
-	if (streq(name, "ping")) {
-		reply(r, 200, "ok");
-		return;
-	}
-	for (size_t i = 0; i < h->count; i++)
-		if (h->checks[i].row.kinds & kind && streq(h->checks[i].row.name, name)) {
-			reply_one(r, name, trouble_of(&h->checks[i], kind),
-				  h->checks[i].row.kinds & HEALTH_NOTE ? h->checks[i].trouble
-								       : NULL);
-			return;
-		}
 	reply(r, 404, "no such check; ?verbose lists them\n");
 }
 
-static void on_healthz(void *data, struct web_request *r)
+static const struct web_row rows[] = {
+	{ WEB_READ, "/healthz[/]", answer_all, 0, &live },
+	{ WEB_READ, "/healthz/ping", answer_ping, 0, NULL },
+	{ WEB_READ, "/healthz/{check...}", answer_one, 0, &live },
+	{ WEB_READ, "/readyz[/]", answer_all, 0, &ready },
+	{ WEB_READ, "/readyz/ping", answer_ping, 0, NULL },
+	{ WEB_READ, "/readyz/{check...}", answer_one, 0, &ready },
+	{ 0 },
+};
+
+static void refuse(void *data, struct web_request *r, int status, const char *allow)
 {
-	answer(data, r, HEALTH_LIVE, "healthz");
+	(void)data;
+	reply_with(r, status, allow, status == 405 ? "GET and HEAD only\n" : "not found\n");
 }
 
-static void on_readyz(void *data, struct web_request *r)
+const struct web_router health_router = { .rows = rows, .refuse = refuse };
+
+static void on_request(void *data, struct web_request *r)
 {
-	answer(data, r, HEALTH_READY, "readyz");
+	web_router_run(&health_router, data, r);
 }
 
 const struct web_route *health_routes(const struct health *h)
@@ -198,10 +222,10 @@ const struct web_route *health_metrics_routes(const struct health *h)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static void add_checks(struct health *h, const struct health_check *rows)
+static void add_checks(struct health *h, const struct health_check *checks)
 {
-	for (; rows && rows->name && h->count < CHECKS_MAX; rows++)
-		h->checks[h->count++] = (struct check){ .row = *rows, .health = h };
+	for (; checks && checks->name && h->count < CHECKS_MAX; checks++)
+		h->checks[h->count++] = (struct check){ .row = *checks, .health = h };
 }
 
 int health_new(const struct health_options *options, struct health **ret, struct err *err)
@@ -216,8 +240,8 @@ int health_new(const struct health_options *options, struct health **ret, struct
 	}
 	add_checks(h, options->checks);
 	h->scrapes = scrapes_new(options, h->loop);
-	h->routes[0] = (struct web_route){ "/healthz", h->loop, on_healthz, h, 0, 0, NULL };
-	h->routes[1] = (struct web_route){ "/readyz", h->loop, on_readyz, h, 0, 0, NULL };
+	h->routes[0] = (struct web_route){ "/healthz", h->loop, on_request, h, 0, 0, NULL };
+	h->routes[1] = (struct web_route){ "/readyz", h->loop, on_request, h, 0, 0, NULL };
 	h->metrics_routes[0] = (struct web_route){ "/metrics", h->loop, scrapes_handle,
 						   h->scrapes, 0,	0,
 						   NULL };

@@ -2,8 +2,12 @@
 /* Shared by the files of pkg/health only. */
 
 #include "health/health.h"
+#include "web/router.h"
 
 struct scrapes;
+
+/* The tables, for the tests: data is the health, or the scrapes. */
+extern const struct web_router health_router, metrics_router, debug_router;
 
 /* scrape.c. Requests for metrics come on `own`, the thread of the health. */
 struct scrapes *scrapes_new(const struct health_options *options, struct loop *own);

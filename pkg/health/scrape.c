@@ -11,8 +11,7 @@
 #include "health/internal.h"
 #include "metrics/metrics.h"
 
-static const char metrics_path[] = "/metrics", debug_path[] = "/debug",
-		  hosts_path[] = "/debug/hosts";
+static const char metrics_path[] = "/metrics", debug_path[] = "/debug";
 
 /* Of /debug/hosts/NAMESPACE/NAME: what is longer is no host, and nobody is asked about it. */
 enum { PATH_MAX_BYTES = 400 };
@@ -33,18 +32,18 @@ struct ticket {
 	enum kube_access access;
 };
 
-static void reply(struct web_request *r, int status, const char *type, const char *text, size_t len)
+static void refuse_with(struct web_request *r, int status, const char *allow, const char *text)
 {
-	static const char *const headers[] = { "Cache-Control: no-store", NULL };
+	const char *const headers[] = { "Cache-Control: no-store", allow, NULL };
 	const struct web_reply_head head = { .status = status,
-					     .content_type = type,
+					     .content_type = "text/plain; charset=utf-8",
 					     .headers = headers };
-	web_reply(r, &head, text, len);
+	web_reply(r, &head, text, strlen(text));
 }
 
 static void refuse(struct web_request *r, int status, const char *text)
 {
-	reply(r, status, "text/plain; charset=utf-8", text, strlen(text));
+	refuse_with(r, status, NULL, text);
 }
 
 static void forbid(struct web_request *r, const char *path)
@@ -59,7 +58,13 @@ static void show(struct web_request *r)
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
 	metrics_measure_process();
 	metrics_text(&text);
-	reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", text.data, text.len);
+	static const char *const headers[] = { "Cache-Control: no-store", NULL };
+	const struct web_reply_head head = {
+		.status = 200,
+		.content_type = "text/plain; version=0.0.4; charset=utf-8",
+		.headers = headers
+	};
+	web_reply(r, &head, text.data, text.len);
 }
 
 /* --- back on the health's loop ---------------------------------------------------------------- */
@@ -138,28 +143,70 @@ static void send_ticket(struct scrapes *s, struct web_request *r, const char *pa
 	loop_post(s->loop, on_ticket, t);
 }
 
-void scrapes_handle(void *data, struct web_request *r)
+static void ask_metrics(void *data, struct web_request *r, const struct web_match *match)
 {
-	if (!streq(web_method(r), "GET") && !streq(web_method(r), "HEAD"))
-		refuse(r, 405, "GET and HEAD only\n");
-	else if (!streq(web_path(r), metrics_path))
-		refuse(r, 404, "there is /metrics\n");
-	else
-		send_ticket(data, r, metrics_path);
+	(void)match;
+	send_ticket(data, r, metrics_path);
+}
+
+static void no_metrics(void *data, struct web_request *r, const struct web_match *match)
+{
+	(void)data, (void)match;
+	refuse(r, 404, "there is /metrics\n");
+}
+
+static void no_debug(void *data, struct web_request *r, const struct web_match *match)
+{
+	(void)data, (void)match;
+	refuse(r, 404, "there are /debug/hosts and /debug/hosts/NAMESPACE/NAME\n");
 }
 
 /* The cluster is asked about the path as it was sent: nothing is decoded or shortened before it is
  * looked up, either. */
+static void ask_debug(void *data, struct web_request *r, const struct web_match *match)
+{
+	if (strlen(web_path(r)) > PATH_MAX_BYTES)
+		no_debug(data, r, match);
+	else
+		send_ticket(data, r, web_path(r));
+}
+
+static const struct web_row metrics_rows[] = {
+	{ WEB_READ, "/metrics", ask_metrics, 0, NULL },
+	{ WEB_READ, "/{rest...}", no_metrics, 0, NULL },
+	{ 0 },
+};
+
+static const struct web_row debug_rows[] = {
+	{ WEB_GET, "/debug/hosts", ask_debug, 0, NULL },
+	{ WEB_GET, "/debug/hosts/{host...}", ask_debug, 0, NULL },
+	{ WEB_GET, "/{rest...}", no_debug, 0, NULL },
+	{ 0 },
+};
+
+static void refuse_metrics(void *data, struct web_request *r, int status, const char *allow)
+{
+	(void)data;
+	refuse_with(r, status, allow, "GET and HEAD only\n");
+}
+
+static void refuse_debug(void *data, struct web_request *r, int status, const char *allow)
+{
+	(void)data;
+	refuse_with(r, status, allow, "GET only\n");
+}
+
+const struct web_router metrics_router = { .rows = metrics_rows, .refuse = refuse_metrics };
+const struct web_router debug_router = { .rows = debug_rows, .refuse = refuse_debug };
+
+void scrapes_handle(void *data, struct web_request *r)
+{
+	web_router_run(&metrics_router, data, r);
+}
+
 void scrapes_handle_debug(void *data, struct web_request *r)
 {
-	const char *path = web_path(r);
-	const char *below = str_has_prefix(path, hosts_path) ? path + strlen(hosts_path) : NULL;
-	if (!streq(web_method(r), "GET"))
-		refuse(r, 405, "GET only\n");
-	else if (!below || strlen(path) > PATH_MAX_BYTES || (*below != '\0' && *below != '/'))
-		refuse(r, 404, "there are /debug/hosts and /debug/hosts/NAMESPACE/NAME\n");
-	else
-		send_ticket(data, r, path);
+	web_router_run(&debug_router, data, r);
 }
 
 struct scrapes *scrapes_new(const struct health_options *options, struct loop *own)

@@ -8,6 +8,7 @@
  *   reply.c    heads of answers as text
  *   tls.c      what OpenSSL must be told and asked
  *   tls_log.c  handshakes that fail
+ *   router.c   tables of rows: which handler answers (any thread; needs nothing of the rest)
  *   http1.c    request heads
  *   chunked.c  bodies in chunks
  *

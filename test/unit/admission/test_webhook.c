@@ -140,10 +140,13 @@ static void test_requests(void **state)
 		{ "GET", HOST_PATH, "application/json", "", 405, "POST" },
 		{ "POST", "/validate-metal3-io-v1alpha1-hardwaredata", "application/json", "{}",
 		  404, "no webhook" },
+		{ "GET", "/validate-metal3-io-v1alpha1-hardwaredata", "application/json", "", 404,
+		  "no webhook" },
 		{ "POST", "/", "application/json", "{}", 404, "no webhook" },
 		{ "POST", HOST_PATH "/x", "application/json", "{}", 404, "no webhook" },
 	};
 	struct world *w = *state;
+	assert_true(web_router_sound(webhook_router(w->webhook)));
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		_cleanup_(answer_done) struct answer a = post(w, rows[i].method, rows[i].path,
 							      rows[i].type, rows[i].body);
@@ -151,6 +154,8 @@ static void test_requests(void **state)
 			fail_msg("%zu: %d %s", i, a.status, a.body.data);
 	}
 	assert_int_equal(atomic_load(&w->api.calls), 0);
+	_cleanup_(answer_done) struct answer get = post(w, "GET", HOST_PATH, "text/plain", "");
+	assert_string_equal(answer_header(&get, "Allow"), "POST");
 }
 
 static void test_too_large(void **state)

@@ -167,6 +167,7 @@ static void test_paths_and_methods(void **state)
 				 text("faultstring"));
 		assert_string_equal(text("faultcode"), "Client");
 	}
+	assert_true(web_router_sound(&ipa_api_router));
 }
 
 static void test_token(void **state)

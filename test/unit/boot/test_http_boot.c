@@ -156,7 +156,15 @@ static void test_nothing_else(void **state)
 		   "for p in /boot/snponly.efi /ramdisk /ramdisk/ /ramdisk/virt/../../etc/passwd "
 		   "/ramdisk/generic/vmlinuz; do [ $(status --path-as-is $BULK$p) = 404 ]; done; "
 		   "for m in POST PUT DELETE; do [ $(status -X $m -H 'Content-Length: 0' "
-		   "$SMALL/boot.ipxe) = 405 ]; done");
+		   "$SMALL/boot.ipxe) = 405 ]; done; "
+		   "get -i -X POST -H 'Content-Length: 0' $SMALL/boot/nothing | tr -d '\\r' | "
+		   "grep -qx 'Allow: GET, HEAD'");
+}
+
+static void test_table(void **state)
+{
+	(void)state;
+	assert_true(web_router_sound(&http_boot_router));
 }
 
 static void test_failures_do_not_fill_the_log(void **state)
@@ -177,6 +185,7 @@ int main(void)
 		TEST(test_ca),
 		TEST(test_nothing_else),
 		TEST(test_failures_do_not_fill_the_log),
+		cmocka_unit_test(test_table),
 	};
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

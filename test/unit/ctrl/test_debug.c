@@ -155,8 +155,10 @@ static void test_refusals(void **state)
 		{ "GET", "/hostsx", 404 },
 		{ "GET", "/", 404 },
 		{ "POST", "/hosts", 405 },
+		{ "POST", "/hostsx", 405 },
 		{ "DELETE", "/hosts/metal3/node-1", 405 },
 	};
+	assert_true(web_router_sound(&debug_routes_router));
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		assert_int_equal(ask(rig, rows[i].method, rows[i].path), rows[i].status);
 		assert_non_null(json_get_string(rig->answer, "error"));

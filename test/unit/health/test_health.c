@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "health/health.h"
+#include "health/internal.h"
 #include "metrics/metrics.h"
 
 enum { TRIES = 3000 }; /* only keeps a broken test from hanging */
@@ -155,6 +155,14 @@ static void test_well(void **state)
 	expect(r, "/readyz?verbose", "200 [+]ping ok\n[+]work ok\nreadyz check passed\n");
 	expect(r, "/readyz/core", "404 no such check; ?verbose lists them\n");
 	expect(r, "/healthz/nothing", "404 no such check; ?verbose lists them\n");
+	expect(r, "/healthz/core/", "404 no such check; ?verbose lists them\n");
+	expect(r, "/readyz/ping", "200 ok");
+	_cleanup_(freep) char *deleted = ask(r->server, "-X DELETE", "/healthz");
+	assert_string_equal(deleted, "405 GET and HEAD only\n");
+	_cleanup_(freep) char *allowed = ask(r->server, "-i -X DELETE", "/healthz");
+	assert_non_null(strstr(allowed, "\r\nAllow: GET, HEAD\r\n"));
+	_cleanup_(freep) char *head = ask(r->server, "-I -o /dev/null", "/readyz/ping");
+	assert_string_equal(head, "200 ");
 	_cleanup_(freep) char *posted = ask(r->server, "-d x", "/healthz");
 	assert_true(str_has_prefix(posted, "4"));
 	_cleanup_(freep) char *metrics = ask(r->server, "", "/metrics");
@@ -222,6 +230,8 @@ static void test_metrics_without_review(void **state)
 	assert_true(str_has_prefix(host, "404 "));
 	_cleanup_(freep) char *posted = ask(r->metrics, "-X DELETE", "/metrics");
 	assert_string_equal(posted, "405 GET and HEAD only\n");
+	_cleanup_(freep) char *allowed = ask(r->metrics, "-i -X DELETE", "/metrics");
+	assert_non_null(strstr(allowed, "\r\nAllow: GET, HEAD\r\n"));
 }
 
 /* The end must not wait for a watched loop, nor leave what it was asked. */
@@ -243,9 +253,18 @@ static void test_end_with_questions_under_way(void **state)
 	pclose(f);
 }
 
+static void test_tables(void **state)
+{
+	(void)state;
+	assert_true(web_router_sound(&health_router));
+	assert_true(web_router_sound(&metrics_router));
+	assert_true(web_router_sound(&debug_router));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tables),
 		cmocka_unit_test_setup_teardown(test_well, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_ready_before_the_first_answer, setup,
 						teardown),
