@@ -10,9 +10,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/redact.h"
-#include "engine/capability.h"
 #include "engine/internal.h"
 #include "net/net.h"
+#include "prov/image.h"
 
 #define RESTED (10 * USEC_PER_MIN)
 
@@ -456,7 +456,7 @@ static void start_deploy(struct node *n, const struct prov_provision *params,
 {
 	struct err err = { 0 };
 	const char *member = NULL;
-	if (image_check(&params->image, &member, &err) < 0) {
+	if (prov_image_check(&params->image, &member, &err) < 0) {
 		failed(ret, err.text);
 		return;
 	}
