@@ -11,7 +11,7 @@ B := build
 CC := gcc
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
-LEVELS := $(shell awk '!/^\#/ && NF {print $$1 ":" $$2}' hack/levels)
+LEVELS := $(shell awk '/^[0-9]/ && $$2 !~ "/" {print $$1 ":" $$2}' hack/levels)
 MODULES := $(foreach m,$(LEVELS),$(lastword $(subst :, ,$m)))
 level_of = $(firstword $(subst :, ,$(filter %:$1,$(LEVELS))))
 # Modules that are the inside of one program, and nobody's foundation.

@@ -6,7 +6,7 @@
 
 #include "admission/internal.h"
 #include "base/mem.h"
-#include "engine/capability.h"
+#include "prov/image.h"
 
 /* Members of the spec, each looked at by itself. */
 static void check_custom_deploy(const struct json *spec, struct causes *ret)
@@ -33,7 +33,7 @@ static void check_image(const struct json *spec, struct causes *ret)
 				      .format = json_get_string(image, "format") };
 	const char *member = NULL;
 	struct err err = { 0 };
-	if (str_empty(i.url) || image_check(&i, &member, &err) == 0)
+	if (str_empty(i.url) || prov_image_check(&i, &member, &err) == 0)
 		return;
 	_cleanup_(freep) char *field = xasprintf("spec.image.%s", member);
 	causes_add(ret, err.kind == ERR_UNSUPPORTED ? CAUSE_FORBIDDEN : CAUSE_INVALID, field, NULL,

@@ -39,3 +39,18 @@ char *redact_urls(const char *text)
 	strbuf_adds(&out, text);
 	return strbuf_take(&out, NULL);
 }
+
+char *redact_url(const char *url)
+{
+	struct strbuf out = { 0 };
+	const char *sep = strstr(url, "://");
+	const char *rest = sep ? sep + 3 : url;
+	const char *at = memrchr(rest, '@', strcspn(rest, "/?#"));
+	const char *host = at ? at + 1 : rest;
+	size_t shown = strcspn(host, "?#");
+	strbuf_add(&out, url, (size_t)(rest - url));
+	strbuf_add(&out, host, shown);
+	if (host[shown])
+		strbuf_adds(&out, "?...");
+	return strbuf_take(&out, NULL);
+}

@@ -10,9 +10,9 @@
 
 #include "agentapi/link.h"
 #include "bmc/bmc.h"
-#include "engine/provisioner.h"
 #include "loop/loop.h"
 #include "net/policy.h"
+#include "prov/prov.h"
 #include "json/json.h"
 
 struct engine;

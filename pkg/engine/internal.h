@@ -10,6 +10,7 @@
  * hardware.c  asking the BMC
  * agent.c     agents' side: lookup, heartbeat, inspection
  * command.c   asking the agent
+ * image.c     the image, of which the record keeps no secret
  * provision.c the provisioner interface
  * describe.c  what people see of it
  * history.c   what happened lately
@@ -152,6 +153,8 @@ struct node {
 	bool root_hints_default;   /* the machine's only disk will do, too */
 	struct json *config_drive; /* member names → texts, user_data in base64; while a deployment
 				      runs */
+	/* As the spec has them, from the latest call; likewise. */
+	char *image_url, *image_checksum;
 
 	struct index_entry slot_stored, slot_fixed; /* in engine.slots */
 	struct index_entry bmc_place;		    /* in engine.bmcs */
@@ -368,6 +371,18 @@ void node_token(const struct node *n, char out[64]);
 struct json *node_for_agent(const struct node *n);
 /* Root device hints of a BareMetalHost in the agent's grammar; NULL for none. */
 struct json *hints_for_agent(const struct json *hints);
+
+/* --- image.c ---------------------------------------------------------------------------------- */
+
+/* Is it the one that the record names? */
+bool node_same_image(const struct node *n, const struct prov_image *image);
+/* Another one; does not save. */
+void node_take_image(struct node *n, const struct prov_image *image);
+/* The one that the record names, as the spec has it. */
+void node_know_image(struct node *n, const struct prov_image *image);
+void node_forget_image(struct node *n);
+/* Earlier releases stored whole URLs. True: the record was changed, and is to be saved. */
+bool node_mask_image(struct node *n);
 
 /* --- hold.c -------------------------------------------------------------------------------------
  */

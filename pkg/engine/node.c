@@ -180,6 +180,7 @@ struct node *node_free(struct node *n)
 	record_release(&n->record);
 	json_free(n->root_hints);
 	json_free(n->config_drive);
+	node_forget_image(n);
 	json_free(n->inventory);
 	json_free(n->agent_answer);
 	secret_free(n->password);

@@ -8,10 +8,12 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/redact.h"
 #include "engine/internal.h"
 #include "metrics/metrics.h"
 
@@ -256,10 +258,12 @@ void op_fail(struct node *n, const struct err *err)
 {
 	const struct op_info *info = &ops[n->op.kind];
 	const struct step *s = op_step(n);
+	/* Peers quote the URLs that they were given. */
+	_cleanup_(freep) char *shown = redact_urls(err->text);
 	/* No step: all are done, and their record is being stored. */
 	log_warn("operation failed", "host", n->key, "operation", info->name, "step",
-		 s ? s->name : "none", "error", err->text);
-	op_ended(n, "failed", err->text);
+		 s ? s->name : "none", "error", shown);
+	op_ended(n, "failed", shown);
 	switch (n->op.kind) {
 	case OP_VERIFY:
 		err_keep(&n->verify_error, err);
@@ -273,7 +277,7 @@ void op_fail(struct node *n, const struct err *err)
 	case OP_DEPLOY:
 	case OP_UNDEPLOY:
 		node_set_state(n, info->failed);
-		str_replace(&n->record.node.last_error, err->text);
+		str_replace(&n->record.node.last_error, shown);
 		record_rest(n);
 		node_save(n);
 		break;

@@ -9,9 +9,10 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "engine/capability.h"
+#include "base/redact.h"
 #include "engine/internal.h"
 #include "net/net.h"
+#include "prov/image.h"
 
 #define RESTED (10 * USEC_PER_MIN)
 
@@ -34,18 +35,25 @@ static void running(struct prov_result *ret, bool started)
 				     .requeue = 5 * USEC_PER_MIN };
 }
 
+/* Peers quote the URLs that they were given. */
+static void set_shown(struct prov_result *ret, const char *text)
+{
+	_cleanup_(freep) char *shown = redact_urls(text);
+	snprintf(ret->error, sizeof(ret->error), "%s", shown);
+}
+
 /* An operation of the node is under way. */
 static void running_op(const struct node *n, struct prov_result *ret)
 {
 	running(ret, false);
 	if (n->op.fault && n->op.last)
-		snprintf(ret->error, sizeof(ret->error), "%s", n->op.last->text);
+		set_shown(ret, n->op.last->text);
 }
 
 static void failed(struct prov_result *ret, const char *text)
 {
 	*ret = (struct prov_result){ .outcome = PROV_FAILED };
-	snprintf(ret->error, sizeof(ret->error), "%s", text);
+	set_shown(ret, text);
 }
 
 /* Nothing goes on with a node whose record was changed by somebody else: the controller loads it
@@ -191,21 +199,19 @@ static void start_verify(struct node *n, struct prov_result *ret)
  * is kept nowhere but in the spec. A new string. */
 static char *bmc_identity(const char *address)
 {
-	const char *scheme = strstr(address, "://");
-	const char *rest = scheme ? scheme + strlen("://") : address;
-	size_t authority = strcspn(rest, "/?#");
-	const char *at = memrchr(rest, '@', authority);
-	const char *host = at ? at + 1 : rest;
-	return xasprintf("%.*s%.*s", (int)(rest - address), address, (int)strcspn(host, "?#"),
-			 host);
+	char *identity = redact_url(address);
+	identity[strcspn(identity, "?#")] = '\0';
+	return identity;
 }
 
-/* Earlier releases stored the address as the spec had it, with a password that stood in it. */
-static void mask_identity(struct node *n)
+/* Earlier releases stored addresses as the spec had them, with passwords that stood in them. */
+static void mask_record(struct node *n)
 {
 	const char *stored = n->record.registered.bmc_address;
 	_cleanup_(freep) char *plain = bmc_identity(str_or(stored, ""));
-	if (stored && take_string(&n->record.registered.bmc_address, plain))
+	bool changed = stored && take_string(&n->record.registered.bmc_address, plain);
+	changed |= node_mask_image(n);
+	if (changed)
 		node_save(n);
 }
 
@@ -290,7 +296,7 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 	*ret_node_id = n->uid;
 	if (cannot_store(n, ret))
 		return;
-	mask_identity(n);
+	mask_record(n);
 	if (check_identity(n, host, params, &err) < 0 || check_host(n, host, &err) < 0) {
 		failed(ret, err.text);
 		return;
@@ -418,23 +424,6 @@ static void prepare(struct provisioner *p, const struct prov_host *host,
 
 /* --- provisioning ----------------------------------------------------------------------------- */
 
-static bool same_image(const struct node *n, const struct prov_image *image)
-{
-	const struct node_record *r = &n->record;
-	return streq(str_or(r->image.url, ""), str_or(image->url, "")) &&
-	       streq(str_or(r->image.checksum, ""), str_or(image->checksum, ""));
-}
-
-static void take_image(struct node *n, const struct prov_image *image)
-{
-	struct node_record *r = &n->record;
-	str_replace(&r->image.url, image->url);
-	str_replace(&r->image.checksum, image->checksum);
-	str_replace(&r->image.checksum_type, image->checksum_type);
-	str_replace(&r->image.format, image->format);
-	r->image.written_at = 0;
-}
-
 static void take_config_drive(struct node *n, const struct prov_config_drive *drive)
 {
 	json_free(n->config_drive);
@@ -467,7 +456,7 @@ static void start_deploy(struct node *n, const struct prov_provision *params,
 {
 	struct err err = { 0 };
 	const char *member = NULL;
-	if (image_check(&params->image, &member, &err) < 0) {
+	if (prov_image_check(&params->image, &member, &err) < 0) {
 		failed(ret, err.text);
 		return;
 	}
@@ -476,10 +465,10 @@ static void start_deploy(struct node *n, const struct prov_provision *params,
 		node_set_state(n, NODE_MANAGEABLE);
 	if (!may_start(n, OP_DEPLOY, ret))
 		return;
-	take_image(n, &params->image);
+	node_take_image(n, &params->image);
 	take_config_drive(n, &params->config_drive);
 	node_event(n, false, "ProvisioningStarted", "Image provisioning started for %s",
-		   params->image.url);
+		   n->record.image.url);
 	/* An agent that was at work on another image is not to be trusted with the disk as it is,
 	 * so its heartbeat is not waited for either. */
 	if (n->state == NODE_DEPLOYING || n->state == NODE_DEPLOY_FAILED)
@@ -495,9 +484,12 @@ static void provision(struct provisioner *p, const struct prov_host *host,
 	if (!n)
 		return;
 	node_release_inspection(n, 202);
-	bool same = same_image(n, &params->image);
+	bool same = node_same_image(n, &params->image);
+	if (same)
+		node_know_image(n, &params->image);
 	if (n->state == NODE_ACTIVE && same) {
 		n->config_drive = json_free(n->config_drive);
+		node_forget_image(n);
 		if (n->saving)
 			running(ret, false);
 		else
@@ -547,6 +539,7 @@ static void deprovision(struct provisioner *p, const struct prov_host *host,
 		return;
 	}
 	n->config_drive = json_free(n->config_drive);
+	node_forget_image(n);
 	node_event(n, false, "DeprovisioningStarted", "Image deprovisioning started");
 	op_start(n, OP_UNDEPLOY);
 	running(ret, true);

@@ -64,6 +64,7 @@ static const struct bind_field image_fields[] = {
 	FIELD("checksum", BIND_STRING, image.checksum),
 	FIELD("checksumType", BIND_STRING, image.checksum_type),
 	FIELD("format", BIND_STRING, image.format),
+	FIELD("identity", BIND_STRING, image.identity),
 	FIELD("writtenAt", BIND_TIME, image.written_at),
 	{ 0 },
 };

@@ -49,10 +49,11 @@ struct node_record {
 		char *trouble;	 /* of the agent in this step, passing; likewise */
 	} step;
 	struct {
-		char *url;
+		char *url; /* without userinfo and query, as the checksum if that is a URL */
 		char *checksum;
 		char *checksum_type;
 		char *format;
+		char *identity; /* NULL: url and checksum are whole; see image.c */
 		usec_t written_at;
 	} image;
 	struct {

@@ -544,10 +544,10 @@ static void add_urls(const struct node *n, struct json *info)
 {
 	const struct engine_options *o = &n->engine->options;
 	struct json *urls = json_set(info, "urls", json_new_array());
-	const char *const *place = o->image_places ? o->image_places(o->image_places_data,
-								     n->record.image.url)
-						   : NULL;
-	_cleanup_(freep) char *url = str_plain_url(n->record.image.url);
+	const char *const *place = o->image_places
+					   ? o->image_places(o->image_places_data, n->image_url)
+					   : NULL;
+	_cleanup_(freep) char *url = str_plain_url(n->image_url);
 	json_append(urls, json_new_string(url));
 	for (; place && *place; place++)
 		json_append(urls, json_new_string(*place));
@@ -568,7 +568,7 @@ static const char *digest_by_length(const char *hex)
 static void add_checksum(const struct node *n, struct json *info)
 {
 	const char *type = n->record.image.checksum_type;
-	_cleanup_(freep) char *value = str_plain_url(n->record.image.checksum);
+	_cleanup_(freep) char *value = str_plain_url(n->image_checksum);
 	bool url = str_is_http_url(value);
 	for (char *p = value; !url && *p; p++)
 		*p = (char)tolower((unsigned char)*p);
@@ -585,7 +585,7 @@ static struct json *image_info(const struct node *n)
 {
 	const struct node_record *r = &n->record;
 	struct json *info = json_new_object();
-	_cleanup_(freep) char *id = image_id(r->image.url);
+	_cleanup_(freep) char *id = image_id(n->image_url);
 	json_set_string(info, "id", id);
 	add_urls(n, info);
 	if (!str_empty(r->image.format))

@@ -153,13 +153,31 @@ static void test_redact_urls(void **state)
 	}
 }
 
+static void test_redact_url(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "http://h/a", "http://h/a" },
+		{ "http://tom:a b\"c@h:8/a@b?x=\"y z#w", "http://h:8/a@b?..." },
+		{ "http://a@b@h/", "http://h/" },
+		{ "aaaa", "aaaa" },
+		{ "", "" },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(freep) char *got = redact_url(rows[i][0]);
+		_cleanup_(freep) char *again = redact_url(got);
+		assert_string_equal(got, rows[i][1]);
+		assert_string_equal(again, got);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_compare),		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_strbuf),		cmocka_unit_test(test_base64),
 		cmocka_unit_test(test_base64_refusals), cmocka_unit_test(test_hex),
-		cmocka_unit_test(test_redact_urls),
+		cmocka_unit_test(test_redact_urls),	cmocka_unit_test(test_redact_url),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

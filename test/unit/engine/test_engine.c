@@ -495,6 +495,111 @@ static void test_password_in_the_address(void **state)
 	rig_free(rig);
 }
 
+/* Image and sums by URLs with secrets; check_shown() looks into records, events and the log. */
+static const struct prov_provision secret_image = {
+	.image = { "http://tom:correct horse@10.0.0.1/a.raw?sig=correct horse",
+		   "https://tom:correct horse@10.0.0.1/SUMS", "sha256", "raw" },
+};
+
+static void assert_masked(struct rig *rig)
+{
+	assert_string_equal(json_get_path_string(rig->record, "image.url"),
+			    "http://10.0.0.1/a.raw?...");
+	assert_string_equal(json_get_path_string(rig->record, "image.checksum"),
+			    "https://10.0.0.1/SUMS");
+	assert_int_equal(strlen(json_get_path_string(rig->record, "image.identity")), 81);
+}
+
+static void begin_write(struct rig *rig, const struct prov_provision *image)
+{
+	unsigned before = rig->machine->writes_begun;
+	for (int i = 0; i < 3600 && rig->machine->writes_begun == before; i++) {
+		ask(rig, WANT_PROVISION, image, false);
+		advance(rig, USEC_PER_SEC);
+	}
+	assert_int_equal(rig->machine->writes_begun, before + 1);
+}
+
+/* The agent is told all of it, also by a process that read the masked record. */
+static void test_password_in_the_image(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(28);
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &secret_image, false);
+	advance(rig, USEC_PER_SEC);
+	assert_masked(rig);
+	restart_engine(rig);
+	begin_write(rig, &secret_image);
+	assert_string_equal(rig->machine->reads_from, secret_image.image.url);
+	restart_engine(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &secret_image, false), PROV_DONE);
+	assert_int_equal(rig->machine->writes_begun, 1);
+	assert_masked(rig);
+	rig_free(rig);
+}
+
+/* Another query names another image, another password is tried. */
+static void test_other_secret_is_another_image(void **state)
+{
+	struct prov_provision other = secret_image;
+	(void)state;
+	struct rig *rig = rig_new(29);
+	rig->world.write_time = USEC_PER_HOUR;
+	to_available(rig);
+	begin_write(rig, &secret_image);
+	other.image.url = "http://tom:correct horse@10.0.0.1/a.raw?sig=other";
+	restart_engine(rig);
+	begin_write(rig, &other);
+	assert_string_equal(rig->machine->reads_from, other.image.url);
+	rig_free(rig);
+}
+
+/* Whole URLs, as an earlier release stored them, name the same image, and go at once. */
+static void test_image_of_an_earlier_release(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(30);
+	to_available(rig);
+	begin_write(rig, &secret_image);
+	kill_engine(rig);
+	struct json *image = json_get_mut(rig->record, "image");
+	json_set_string(image, "url", secret_image.image.url);
+	json_set_string(image, "checksum", secret_image.image.checksum);
+	json_free(json_take(image, "identity"));
+	json_set_string(json_get_mut(rig->record, "node"), "lastError",
+			"cannot read http://tom:correct@10.0.0.1/a.raw");
+	start_engine(rig);
+	ask(rig, WANT_REGISTER, NULL, false);
+	advance(rig, USEC_PER_SEC);
+	assert_masked(rig);
+	assert_string_equal(json_get_path_string(rig->record, "node.lastError"),
+			    "cannot read http://10.0.0.1/a.raw");
+	assert_int_equal(reach(rig, WANT_PROVISION, &secret_image, false), PROV_DONE);
+	assert_int_equal(rig->machine->writes_begun, 1);
+	rig_free(rig);
+}
+
+/* A host that came from another installation, whose key this one does not have. */
+static void test_image_of_another_installation(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(31);
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &secret_image, false), PROV_DONE);
+	advance(rig, USEC_PER_MIN);
+	_cleanup_(freep) char *own = xstrdup(json_get_path_string(rig->record, "image.identity"));
+	kill_engine(rig);
+	_cleanup_(freep) char *others = xasprintf("0123456789abcdef:%s", own + 17);
+	json_set_string(json_get_mut(rig->record, "image"), "identity", others);
+	start_engine(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &secret_image, false), PROV_DONE);
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(rig->machine->writes_begun, 1);
+	assert_string_equal(json_get_path_string(rig->record, "image.identity"), own);
+	rig_free(rig);
+}
+
 static void test_silent_bmc_heals(void **state)
 {
 	(void)state;
@@ -2650,6 +2755,10 @@ int main(void)
 		cmocka_unit_test(test_another_machine),
 		cmocka_unit_test(test_password_changed_in_flight),
 		cmocka_unit_test(test_password_in_the_address),
+		cmocka_unit_test(test_password_in_the_image),
+		cmocka_unit_test(test_other_secret_is_another_image),
+		cmocka_unit_test(test_image_of_an_earlier_release),
+		cmocka_unit_test(test_image_of_another_installation),
 		cmocka_unit_test(test_silent_bmc_heals),
 		cmocka_unit_test(test_no_boot_mac),
 		cmocka_unit_test(test_no_boot_mac_for_power_only),

@@ -1,7 +1,7 @@
-/* See capability.h. What is refused here would be refused by the agent, hours later and with the
+/* See prov/image.h. What is refused here would be refused by the agent, hours later and with the
  * disks wiped. */
 
-#include "engine/capability.h"
+#include "prov/image.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -94,7 +94,7 @@ static int check_checksum(const struct prov_image *image, struct err *err)
 	return 0;
 }
 
-int image_check(const struct prov_image *image, const char **ret_member, struct err *err)
+int prov_image_check(const struct prov_image *image, const char **ret_member, struct err *err)
 {
 	/* The format first: of one that is not deployed, the rest says nothing. */
 	static const struct {
