@@ -4,13 +4,10 @@
  * default: the ramdisk's init asks for it. `inventory` prints what would be posted; `write` writes
  * an image without a server, for tests and benchmarks. */
 
-#include <errno.h>
-#include <getopt.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "agent/disk/image.h"
 #include "agent/effects.h"
@@ -18,39 +15,50 @@
 #include "agent/hw/sysfs.h"
 #include "agent/logs.h"
 #include "agent/session.h"
+#include "base/command.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-
-static const char usage[] =
-	"usage: ingot-agent run [OPTION…]       serve this machine to the server that the kernel command\n"
-	"                                       line names, which may WIPE ITS DISKS: for ramdisks\n"
-	"       ingot-agent inventory [--root DIR]      print what would be posted\n"
-	"       ingot-agent write --url URL --checksum SUM --device DEVICE [--format FORMAT]\n"
-	"                         [--memory MIB]\n"
-	"                                       write an image to a disk\n"
-	"\n"
-	"options of run:\n"
-	"  --cmdline FILE   read parameters there, not in /proc/cmdline\n"
-	"  --param K=V      set one more parameter; repeatable; beats the command line\n"
-	"  --ca FILE        trust these certificates (PEM) for the server and images\n"
-	"  --root DIR       for tests: read /sys, /proc, /dev and /etc below DIR, open no device\n"
-	"                   elsewhere, and end with status 10 instead of a power off, 11 instead\n"
-	"                   of a reboot\n"
-	"  --plain-http     serve the API without TLS\n"
-	"\n"
-	"  --version, --help\n";
-
-enum { EXIT_USAGE = 2 };
 
 /* Where stock ramdisks and ours find a private CA. */
 static const char *const ca_files[] = { "/etc/ironic-python-agent/ironic.crt",
 					"/etc/ingot/ca.crt" };
 
-struct flags {
+struct run_options {
 	const char *cmdline, *ca, *root;
-	struct strbuf params;
+	struct option_list params;
 	bool plain_http;
+};
+
+#define RUN(member) .offset = offsetof(struct run_options, member)
+
+static const struct option_row run_rows[] = {
+	{ .name = "cmdline",
+	  .argument = "FILE",
+	  .help = "read parameters there, not in /proc/cmdline",
+	  .type = &option_path,
+	  RUN(cmdline) },
+	{ .name = "param",
+	  .argument = "K=V",
+	  .help = "set one more parameter; repeatable; beats the command line",
+	  .type = &option_texts,
+	  RUN(params) },
+	{ .name = "ca",
+	  .argument = "FILE",
+	  .help = "trust these certificates (PEM) for the server and images",
+	  .type = &option_path,
+	  RUN(ca) },
+	{ .name = "root",
+	  .argument = "DIR",
+	  .help = "for tests: read /sys, /proc, /dev and /etc below DIR, open no device elsewhere, "
+		  "and end with status 10 instead of a power off, 11 instead of a reboot",
+	  .type = &option_text,
+	  RUN(root) },
+	{ .name = "plain-http",
+	  .help = "serve the API without TLS",
+	  .type = &option_flag,
+	  RUN(plain_http) },
+	{ .name = NULL },
 };
 
 /* --- run ------------------------------------------------------------------------------------- */
@@ -65,7 +73,7 @@ static void on_failed(void *data, const struct err *err)
 {
 	struct process *p = data;
 	(void)err; /* logged already */
-	p->status = EXIT_FAILURE;
+	p->status = EXIT_FAILED;
 	loop_stop(p->loop);
 }
 
@@ -75,26 +83,35 @@ static void on_signal(void *data)
 	loop_stop(p->loop);
 }
 
-static void load_config(const struct flags *f, struct ipa_config *c)
+static char *all_params(const struct option_list *params)
+{
+	struct strbuf text = { 0 };
+	for (size_t i = 0; i < params->count; i++)
+		strbuf_addf(&text, "\"%s\" ", params->items[i]);
+	return strbuf_take(&text, NULL);
+}
+
+static void load_config(const struct run_options *o, const char *root, struct ipa_config *c)
 {
 	struct err err = { 0 };
-	_cleanup_(freep) char *line = f->cmdline ? hw_read("", "%s", f->cmdline)
-						 : hw_read(f->root, "/proc/cmdline");
+	_cleanup_(freep) char *params = all_params(&o->params);
+	_cleanup_(freep) char *line = o->cmdline ? hw_read("", "%s", o->cmdline)
+						 : hw_read(root, "/proc/cmdline");
 	ipa_config_init(c);
 	if (line && ipa_config_parse(c, line, &err) < 0)
 		log_warn("kernel command line", "error", err.text);
-	if (f->params.len && ipa_config_parse(c, f->params.data, &err) < 0)
+	if (*params && ipa_config_parse(c, params, &err) < 0)
 		log_warn("parameters", "error", err.text);
 	if (c->debug)
 		log_set_level(LOG_DEBUG);
 }
 
-static char *load_ca(const struct flags *f)
+static char *load_ca(const char *path, const char *root)
 {
-	if (f->ca)
-		return hw_read("", "%s", f->ca);
+	if (path)
+		return hw_read("", "%s", path);
 	for (size_t i = 0; i < ARRAY_SIZE(ca_files); i++) {
-		char *pem = hw_read(f->root, "%s", ca_files[i]);
+		char *pem = hw_read(root, "%s", ca_files[i]);
 		if (pem)
 			return pem;
 	}
@@ -119,16 +136,18 @@ static int serve(struct process *p, const struct ipa_session_options *options, s
 	return r;
 }
 
-static int run_agent(const struct flags *f)
+static int run_agent(void *data)
 {
+	const struct run_options *o = data;
+	const char *root = str_or(o->root, "");
 	struct process p = { 0 };
 	struct ipa_config config = { 0 };
 	struct web *web = NULL;
 	struct err err = { 0 };
 	ipa_logs_start();
-	load_config(f, &config);
-	_cleanup_(freep) char *ca = load_ca(f);
-	const struct ipa_effects effects = *f->root ? ipa_effects_process() : ipa_effects_real();
+	load_config(o, root, &config);
+	_cleanup_(freep) char *ca = load_ca(o->ca, root);
+	const struct ipa_effects effects = *root ? ipa_effects_process() : ipa_effects_real();
 	int r = loop_new(&p.loop, &err);
 	if (r == 0)
 		r = web_new(&web, &err);
@@ -138,8 +157,8 @@ static int run_agent(const struct flags *f)
 		.config = &config,
 		.effects = &effects,
 		.ca = ca,
-		.root = f->root,
-		.plain_http = f->plain_http,
+		.root = root,
+		.plain_http = o->plain_http,
 		.failed = on_failed,
 		.data = &p,
 	};
@@ -150,166 +169,146 @@ static int run_agent(const struct flags *f)
 		log_error("cannot start", "error", err.text);
 	/* A command or a job may still run on the pool: the process ends with everything in place.
 	 */
-	return r < 0 ? EXIT_FAILURE : p.status;
+	return r < 0 ? EXIT_FAILED : p.status;
 }
 
 /* --- inventory ------------------------------------------------------------------------------- */
 
-static int print_inventory(int argc, char **argv)
+struct inventory_options {
+	const char *root;
+};
+
+static const struct option_row inventory_rows[] = {
+	{ .name = "root",
+	  .argument = "DIR",
+	  .help = "for tests: read /sys, /proc, /dev and /etc below DIR",
+	  .type = &option_text,
+	  .offset = offsetof(struct inventory_options, root) },
+	{ .name = NULL },
+};
+
+static int print_inventory(void *data)
 {
-	bool rooted = argc == 3 && streq(argv[1], "--root");
-	if (argc > 1 && !rooted) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
-	const struct hw_inventory_options options = { .root = rooted ? argv[2] : "" };
+	const struct inventory_options *o = data;
+	const struct hw_inventory_options options = { .root = str_or(o->root, "") };
 	struct json *j = hw_inventory(&options);
 	struct strbuf text = { 0 };
 	json_print_pretty(j, &text);
 	printf("%s\n", text.data);
 	strbuf_done(&text);
 	json_free(j);
-	return EXIT_SUCCESS;
+	return EXIT_OK;
 }
 
 /* --- write ----------------------------------------------------------------------------------- */
 
-static int write_image(int argc, char **argv)
+struct write_options {
+	const char *url, *checksum, *device, *format;
+	unsigned memory_mib;
+};
+
+#define WRITE(member) .offset = offsetof(struct write_options, member)
+
+enum { MEMORY_MIB_MAX = 1024 * 1024 };
+
+static const struct option_row write_rows[] = {
+	{ .name = "url",
+	  .argument = "URL",
+	  .help = "of the image",
+	  .type = &option_text,
+	  WRITE(url),
+	  .required = true },
+	{ .name = "checksum",
+	  .argument = "SUM",
+	  .help = "of the image",
+	  .type = &option_text,
+	  WRITE(checksum),
+	  .required = true },
+	{ .name = "device",
+	  .argument = "DEVICE",
+	  .help = "disk to write to: what it holds is lost",
+	  .type = &option_path,
+	  WRITE(device),
+	  .required = true },
+	{ .name = "format",
+	  .argument = "FORMAT",
+	  .help = "of the image; else what it shows to be",
+	  .type = &option_text,
+	  WRITE(format) },
+	{ .name = "memory",
+	  .argument = "MIB",
+	  .standard = "0",
+	  .help = "as if that were all that the machine can give; 0: what it has",
+	  .type = &option_unsigned,
+	  .max = MEMORY_MIB_MAX,
+	  WRITE(memory_mib) },
+	{ .name = NULL },
+};
+
+static int write_image(void *data)
 {
-	static const struct option options[] = {
-		{ "url", required_argument, NULL, 'u' },
-		{ "checksum", required_argument, NULL, 'c' },
-		{ "device", required_argument, NULL, 'd' },
-		{ "format", required_argument, NULL, 'f' },
-		{ "memory", required_argument, NULL, 'm' },
-		{ 0 },
-	};
-	const char *urls[2] = { NULL }, *memory_mib = "0";
-	uint64_t mib = 0;
-	struct disk_image_options o = { .fetch = { .urls = urls, .retries = 9 } };
+	const struct write_options *w = data;
+	const char *urls[2] = { w->url, NULL };
+	struct disk_image_options o = { .fetch = { .urls = urls, .retries = 9 },
+					.sum.checksum = w->checksum,
+					.device = w->device,
+					.format = w->format };
 	struct disk_image_result result = { 0 };
 	enum disk_fault fault;
 	struct err err = { 0 };
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
-		switch (c) {
-		case 'u':
-			urls[0] = optarg;
-			break;
-		case 'c':
-			o.sum.checksum = optarg;
-			break;
-		case 'd':
-			o.device = optarg;
-			break;
-		case 'f':
-			o.format = optarg;
-			break;
-		case 'm':
-			memory_mib = optarg;
-			break;
-		default:
-			fputs(usage, stderr);
-			return EXIT_USAGE;
-		}
-	}
-	if (!urls[0] || !o.device || !o.sum.checksum ||
-	    parse_u64(memory_mib, 1024 * 1024, &mib) < 0) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
-	/* As if that were all that the machine can give; 0: what it has. */
-	o.memory_limit = mib ? (size_t)(mib << 20) : disk_image_memory(hw_free_memory(""));
+	o.memory_limit = w->memory_mib ? (size_t)w->memory_mib << 20
+				       : disk_image_memory(hw_free_memory(""));
 	if (disk_image_write(&o, &result, &fault, &err) < 0) {
 		fprintf(stderr, "ingot-agent: %s\n", err.text);
-		return EXIT_FAILURE;
+		return EXIT_FAILED;
 	}
 	printf("format=%s served=%llu written=%llu gpt=%d peak_memory=%llu\n",
 	       disk_format_name(result.format), (unsigned long long)result.served_bytes,
 	       (unsigned long long)result.written_bytes, result.gpt,
 	       (unsigned long long)hw_peak_memory(""));
-	return EXIT_SUCCESS;
+	return EXIT_OK;
 }
 
-/* --- flags ----------------------------------------------------------------------------------- */
+/* --- dispatch -------------------------------------------------------------------------------- */
 
-static int parse_flags(int argc, char **argv, struct flags *f)
-{
-	static const struct option options[] = {
-		{ "cmdline", required_argument, NULL, 'c' },
-		{ "param", required_argument, NULL, 'p' },
-		{ "ca", required_argument, NULL, 'a' },
-		{ "root", required_argument, NULL, 'r' },
-		{ "plain-http", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
-		switch (c) {
-		case 'c':
-			f->cmdline = optarg;
-			break;
-		case 'p':
-			strbuf_addf(&f->params, "\"%s\" ", optarg);
-			break;
-		case 'a':
-			f->ca = optarg;
-			break;
-		case 'r':
-			f->root = optarg;
-			break;
-		case 'h':
-			f->plain_http = true;
-			break;
-		default:
-			fputs(usage, stderr);
-			return -EINVAL;
-		}
-	}
-	if (optind == argc)
-		return 0;
-	fprintf(stderr, "ingot-agent run: unexpected argument \"%s\"\n", argv[optind]);
-	return -EINVAL;
-}
+static const struct option_table run_tables[] = { { NULL, run_rows, 0 }, { NULL, NULL, 0 } };
+static const struct option_table inventory_tables[] = { { NULL, inventory_rows, 0 },
+							{ NULL, NULL, 0 } };
+static const struct option_table write_tables[] = { { NULL, write_rows, 0 }, { NULL, NULL, 0 } };
 
-static int run(int argc, char **argv)
-{
-	struct flags f = { .root = "" };
-	if (parse_flags(argc, argv, &f) < 0)
-		return EXIT_USAGE;
-	int status = run_agent(&f);
-	strbuf_done(&f.params);
-	return status;
-}
+static const struct command run_command = {
+	.name = "run",
+	.summary = "serve this machine to the server that the kernel command line names, which may "
+		   "WIPE ITS DISKS: for ramdisks",
+	.options = run_tables,
+	.options_size = sizeof(struct run_options),
+	.run = run_agent,
+};
+static const struct command inventory_command = {
+	.name = "inventory",
+	.summary = "print what would be posted",
+	.options = inventory_tables,
+	.options_size = sizeof(struct inventory_options),
+	.run = print_inventory,
+};
+static const struct command write_command = {
+	.name = "write",
+	.summary = "write an image to a disk",
+	.options = write_tables,
+	.options_size = sizeof(struct write_options),
+	.run = write_image,
+};
 
-static int print_version(int argc, char **argv)
-{
-	(void)argc, (void)argv;
-	printf("ingot-agent %s\n", INGOT_VERSION);
-	return EXIT_SUCCESS;
-}
+static const struct command *const commands[] = { &run_command, &inventory_command, &write_command,
+						  NULL };
 
-static int print_help(int argc, char **argv)
-{
-	(void)argc, (void)argv;
-	fputs(usage, stdout);
-	return EXIT_SUCCESS;
-}
-
-static const struct {
-	const char *name;
-	int (*run)(int argc, char **argv);
-} commands[] = {
-	{ "run", run },		  { "inventory", print_inventory },
-	{ "write", write_image }, { "--version", print_version },
-	{ "--help", print_help },
+static const struct program program = {
+	.name = "ingot-agent",
+	.summary = "the deploy agent in the ramdisk",
+	.commands = commands,
 };
 
 int main(int argc, char **argv)
 {
-	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
-		if (streq(argv[1], commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
-	if (argc > 1)
-		fprintf(stderr, "ingot-agent: unknown command \"%s\"\n", argv[1]);
-	fputs(usage, stderr);
-	return EXIT_USAGE;
+	return program_run(&program, argc, argv);
 }

@@ -401,13 +401,14 @@ static int run_restore(void *data)
 	{                                                                                          \
 		{ .name = "BACKUP",                                                                \
 		  .help = (place_help),                                                            \
-		  .kind = OPTION_OPERAND,                                                          \
+		  .operand = true,                                                                 \
+		  .type = &option_path,                                                            \
 		  .offset = offsetof(struct backup_options, place),                                \
 		  .required = true },                                                              \
 			{ .name = "data-dir",                                                      \
 			  .argument = "DIR",                                                       \
 			  .help = (dir_help),                                                      \
-			  .kind = OPTION_STRING,                                                   \
+			  .type = &option_path,                                                    \
 			  .offset = offsetof(struct backup_options, data_dir),                     \
 			  .required = true },                                                      \
 			{ .name = NULL },                                                          \
@@ -418,10 +419,14 @@ static const struct option_row backup_rows[] = ROWS("new directory to make",
 static const struct option_row restore_rows[] = ROWS(
 	"directory that ingot backup made", "of ingot standalone, which must not be running");
 
+static const struct option_table backup_tables[] = { { NULL, backup_rows, 0 }, { NULL, NULL, 0 } };
+static const struct option_table restore_tables[] = { { NULL, restore_rows, 0 },
+						      { NULL, NULL, 0 } };
+
 const struct command backup_command = {
 	.name = "backup",
 	.summary = "copy the data directory of ingot standalone, also while it runs",
-	.options = backup_rows,
+	.options = backup_tables,
 	.options_size = sizeof(struct backup_options),
 	.run = run_backup,
 };
@@ -429,7 +434,7 @@ const struct command backup_command = {
 const struct command restore_command = {
 	.name = "restore",
 	.summary = "put a backup in place of a data directory; its hosts are then held",
-	.options = restore_rows,
+	.options = restore_tables,
 	.options_size = sizeof(struct backup_options),
 	.run = run_restore,
 };

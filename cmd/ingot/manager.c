@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "agentapi/http_link.h"
@@ -38,13 +37,11 @@
 #include "crypt/crypt.h"
 #include "ctrl/debug.h"
 #include "ctrl/host_controller.h"
-#include "dhcp_options.h"
 #include "engine/agent_routes.h"
 #include "engine/engine.h"
 #include "http/http.h"
 #include "installation.h"
 #include "kube/lease.h"
-#include "kube/rate.h"
 #include "metrics/metrics.h"
 #include "net/net.h"
 #include "policy.h"
@@ -58,8 +55,6 @@
 #define DRAIN_LIMIT (3 * USEC_PER_SEC)
 #define FLUSH_LIMIT (2 * USEC_PER_SEC)
 
-enum { HOUR_S = 3600, DAY_S = 24 * HOUR_S };
-
 struct manager {
 	struct loop *loop;
 	const struct manager_options *options;
@@ -68,7 +63,6 @@ struct manager {
 	struct policies policies;
 	struct kube_client *client, *event_client, *lease_client, *replicas_client;
 	struct kube_lease_options lease_options;
-	struct kube_rate rate;
 	char *identity;
 	char *leader;		  /* another instance's identity; NULL: not known */
 	struct kube_lease *lease; /* NULL: no election, or not yet */
@@ -90,13 +84,10 @@ struct manager {
 	struct installation installation;
 	struct installation_search *search;
 	struct crypt_pair cert;
-	struct engine_timeouts timeouts;
-	unsigned retries;
+	char address[INET_ADDRSTRLEN]; /* ours on the provisioning network */
 	struct boot_config boot;
 	struct boot_ramdisk ramdisks[2];
 	char *kernel, *initramfs, *http_url, *agent_url, *replicas_name;
-	uint16_t http_port, agent_port;
-	unsigned peer_share;
 	struct replicas *replicas;
 	int http_fd, agent_fd; /* bound, and silent until we lead; 0: none */
 	struct boot_glue glue;
@@ -117,7 +108,7 @@ static void give_up(struct manager *m, const struct err *err)
 static bool may_act(void *data)
 {
 	const struct manager *m = data;
-	return !m->options->leader_elect || (m->lease && kube_lease_may_act(m->lease));
+	return !m->options->election.enabled || (m->lease && kube_lease_may_act(m->lease));
 }
 
 /* The Secret is read, or made, by standbys as well. */
@@ -143,77 +134,48 @@ static int check_address(void *data, const char *text, struct err *err)
 /* --- boot services: set-up
  * ------------------------------------------------------------------------------ */
 
-static int parse_port(const char *option, const char *text, uint16_t *ret, struct err *err)
+static int check_boot_options(const struct manager_options *o, struct err *err)
 {
-	uint64_t port;
-	if (parse_u64(text, 65535, &port) < 0 || port == 0)
-		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not a port", option, text);
-	*ret = (uint16_t)port;
-	return 0;
-}
-
-int manager_peer_share(const struct manager_options *options, unsigned *ret, struct err *err)
-{
-	uint64_t percent;
-	if (parse_u64(options->peer_share, 100, &percent) < 0 || percent == 0)
+	if (o->address.s_addr == 0)
 		return err_set(err, ERR_INVALID,
-			       "--peer-share: \"%s\" is not a percentage from 1 to 100",
-			       options->peer_share);
-	*ret = (unsigned)percent;
+			       "--provisioning-address: name our IPv4 address on %s", o->interface);
+	if (!o->ramdisk)
+		return err_set(err, ERR_INVALID,
+			       "--ramdisk: name the directory with vmlinuz and initramfs");
+	if (o->http_port == o->agent_port)
+		return err_set(err, ERR_INVALID, "--agent-port: %u is --http-port already",
+			       o->agent_port);
 	return 0;
 }
 
 static int boot_settings(struct manager *m, struct err *err)
 {
 	const struct manager_options *o = m->options;
-	if (str_empty(o->address) || inet_pton(AF_INET, o->address, &m->boot.address) != 1)
-		return err_set(err, ERR_INVALID,
-			       "--provisioning-address: \"%s\" is not an IPv4 address",
-			       str_or(o->address, ""));
-	if (str_empty(o->ramdisk))
-		return err_set(err, ERR_INVALID,
-			       "--ramdisk: name the directory with vmlinuz and initramfs");
+	int r = check_boot_options(o, err);
+	if (r < 0)
+		return r;
+	inet_ntop(AF_INET, &o->address, m->address, sizeof(m->address));
 	m->kernel = xasprintf("%s/vmlinuz", o->ramdisk);
 	m->initramfs = xasprintf("%s/initramfs", o->ramdisk);
 	m->ramdisks[0] = (struct boot_ramdisk){ "ramdisk", m->kernel, m->initramfs };
-	m->http_url = xasprintf("http://%s:%u", o->address, m->http_port);
-	m->agent_url = xasprintf("https://%s:%u", o->address, m->agent_port);
+	m->http_url = xasprintf("http://%s:%u", m->address, o->http_port);
+	m->agent_url = xasprintf("https://%s:%u", m->address, o->agent_port);
 	m->glue = (struct boot_glue){ .loop = m->loop,
 				      .kernel_args = o->kernel_args,
 				      .may_act = may_act,
 				      .may_act_data = m };
-	m->boot.device = o->interface;
-	m->boot.tftp = true;
-	m->boot.http_url = m->http_url;
-	m->boot.ramdisks = m->ramdisks;
-	if (m->http_port == m->agent_port)
-		return err_set(err, ERR_INVALID, "--agent-port: %u is --http-port already",
-			       m->agent_port);
-	if (script_check_words(o->kernel_args) < 0)
-		return err_set(
-			err, ERR_INVALID,
-			"--ramdisk-args: \"%s\" holds characters or words that a boot loader "
-			"takes for its own",
-			o->kernel_args);
-	int r = dhcp_options_parse(o, &m->boot, err);
+	m->boot = (struct boot_config){ .device = o->interface,
+					.address = o->address,
+					.tftp = true,
+					.http_url = m->http_url,
+					.ramdisks = m->ramdisks };
+	r = boot_dhcp_options_apply(&o->dhcp, &m->boot, err);
 	if (r == 0)
 		r = boot_config_check(&m->boot, err);
 	for (size_t i = 0; r == 0 && m->boot.dhcp == BOOT_DHCP_SERVER && i < m->boot.pool_count;
 	     i++)
 		policies_add_subnet(&m->policies, m->boot.pools[i].start, m->boot.pools[i].netmask);
 	return r;
-}
-
-static int parse_seconds(const char *option, const char *text, uint64_t max, usec_t *ret,
-			 struct err *err)
-{
-	uint64_t seconds;
-	if (parse_u64(text, max, &seconds) < 0 || seconds == 0)
-		return err_set(err, ERR_INVALID,
-			       "--%s: \"%s\" is not a number of seconds from 1 to %llu", option,
-			       text, (unsigned long long)max);
-	*ret = seconds * USEC_PER_SEC;
-	return 0;
 }
 
 /* Its owner is who called. */
@@ -226,8 +188,8 @@ static int take_fd(int *fd)
 
 static struct web_server_options listener(const struct manager *m, uint16_t port)
 {
-	return (struct web_server_options){ .address = m->options->address,
-					    .share_percent = m->peer_share,
+	return (struct web_server_options){ .address = m->address,
+					    .share_percent = m->options->peer_share,
 					    .device = m->options->interface,
 					    .port = port };
 }
@@ -237,7 +199,7 @@ static int open_agent_server(struct manager *m, struct err *err)
 	m->routes = agent_routes_new(m->engine, m->loop, m->agent_url);
 	struct web_route rows[3] = { { .prefix = NULL } };
 	agent_routes_rows(m->routes, rows);
-	struct web_server_options w = listener(m, m->agent_port);
+	struct web_server_options w = listener(m, m->options->agent_port);
 	w.name = "agents";
 	w.cert = m->cert.cert;
 	w.key = m->cert.key;
@@ -258,7 +220,7 @@ static int open_boot_server(struct manager *m, struct err *err)
 		for (const struct web_route *row = tables[t];
 		     row->prefix && count < ARRAY_SIZE(rows) - 1; row++)
 			rows[count++] = *row;
-	struct web_server_options w = listener(m, m->http_port);
+	struct web_server_options w = listener(m, m->options->http_port);
 	w.name = "boot";
 	w.routes = rows;
 	w.bound = take_fd(&m->http_fd);
@@ -282,8 +244,8 @@ static int open_boot(struct manager *m, struct err *err)
 /* A port that another program has shows now, and not when this process is to take over. */
 static int bind_web(struct manager *m, struct err *err)
 {
-	struct web_server_options http = listener(m, m->http_port);
-	struct web_server_options agents = listener(m, m->agent_port);
+	struct web_server_options http = listener(m, m->options->http_port);
+	struct web_server_options agents = listener(m, m->options->agent_port);
 	int r = web_bind(&http, err);
 	if (r < 0)
 		return r;
@@ -338,7 +300,7 @@ static int open_debug(struct manager *m, struct err *err)
 
 static int make_certificate(struct manager *m, struct err *err)
 {
-	const char *addresses[] = { m->options->address, NULL };
+	const char *addresses[] = { m->address, NULL };
 	usec_t now = loop_wall(m->loop);
 	struct crypt_cert_spec spec = {
 		.common_name = "ingot",
@@ -398,7 +360,8 @@ static int start_engine(struct manager *m, struct err *err)
 				    .link = m->link,
 				    .secret = m->installation.key,
 				    .secret_len = sizeof(m->installation.key),
-				    .timeouts = m->timeouts,
+				    .timeouts = { .boot = m->options->boot_timeout,
+						  .silence = m->options->agent_timeout },
 				    .serves_dhcp = m->options->interface &&
 						   m->boot.dhcp == BOOT_DHCP_SERVER,
 				    .agents = &m->policies.agents,
@@ -481,7 +444,7 @@ static void lead(struct manager *m)
 							     .lost = on_lost,
 							     .leader = on_leader };
 	struct err err = { 0 };
-	if (!m->options->leader_elect)
+	if (!m->options->election.enabled)
 		run(m);
 	else if (kube_lease_new(&m->lease_options, &handlers, m, &m->lease, &err) < 0)
 		give_up(m, &err);
@@ -502,17 +465,15 @@ static void on_installation(void *data, const struct err *err)
 
 static int lease_settings(struct manager *m, struct err *err)
 {
-	const struct manager_options *o = m->options;
-	struct kube_lease_options *l = &m->lease_options;
-	l->name = o->lease_name;
-	l->ns = o->lease_namespace ? o->lease_namespace : o->namespace_own;
-	int r = parse_seconds("lease-duration", o->lease_duration, HOUR_S, &l->duration, err);
-	if (r == 0)
-		r = parse_seconds("renew-deadline", o->renew_deadline, HOUR_S, &l->renew_deadline,
-				  err);
-	if (r == 0)
-		r = parse_seconds("retry-period", o->retry_period, HOUR_S, &l->retry, err);
-	return r < 0 ? r : kube_lease_check(l, err);
+	const struct election_options *o = &m->options->election;
+	m->lease_options = (struct kube_lease_options){ .name = o->name,
+							.ns = o->ns ? o->ns
+								    : m->options->namespace_own,
+							.duration = o->duration,
+							.renew_deadline = o->renew_deadline,
+							.retry = o->retry };
+	int r = kube_lease_check(&m->lease_options, err);
+	return r < 0 ? err_wrap(err, "--lease-duration, --renew-deadline, --retry-period") : 0;
 }
 
 /* Another one at each start: a process must not take its predecessor's Lease for its own. */
@@ -536,7 +497,7 @@ static struct kube_client *client(struct manager *m, struct kube_transport *tran
 					       .transport = transport,
 					       .stream_lists = m->options->stream_lists,
 					       .qps = qps,
-					       .burst = m->rate.burst,
+					       .burst = m->options->api_burst,
 					       .may_write = may_write,
 					       .may_write_data = m });
 }
@@ -544,7 +505,7 @@ static struct kube_client *client(struct manager *m, struct kube_transport *tran
 /* Renewals must not wait behind other requests, nor all of their deadline for one answer. */
 static void prepare_election(struct manager *m, struct kube_transport *transport)
 {
-	if (!m->options->leader_elect)
+	if (!m->options->election.enabled)
 		return;
 	m->identity = new_identity(m->loop);
 	m->lease_client = kube_client_new(
@@ -559,12 +520,12 @@ static void prepare_election(struct manager *m, struct kube_transport *transport
 static void join_replicas(struct manager *m, struct kube_transport *transport)
 {
 	struct replicas_options o = { .ns = m->lease_options.ns,
-				      .address = m->options->address,
-				      .agent_port = m->agent_port,
-				      .http_port = m->http_port };
+				      .address = m->address,
+				      .agent_port = m->options->agent_port,
+				      .http_port = m->options->http_port };
 	if (!m->options->interface)
 		return;
-	if (m->options->leader_elect) {
+	if (m->options->election.enabled) {
 		m->replicas_client = kube_client_new(
 			&(struct kube_client_options){ .loop = m->loop, .transport = transport });
 		m->replicas_name = xasprintf("%s-instances", m->lease_options.name);
@@ -574,87 +535,21 @@ static void join_replicas(struct manager *m, struct kube_transport *transport)
 	m->replicas = m->glue.replicas = replicas_new(&o);
 }
 
-/* A label or, with dots, a subdomain of RFC 1123, as the API server wants names. NULL: not given.
+/* What each value may be, its type has said; this is about more than one, and about the machine.
+ * Found wrong before anything is opened; not after the start, which would be tried again and again.
  */
-static int check_name(const char *option, const char *name, bool dots, struct err *err)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
-	size_t len = strlen(str_or(name, "x"));
-	if (name && (len == 0 || len > (dots ? 253 : 63) || name[strspn(name, allowed)] ||
-		     (!dots && strchr(name, '.')) || strchr("-.", name[0]) ||
-		     strchr("-.", name[len - 1]) || strstr(name, "..")))
-		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not a name in Kubernetes", option,
-			       name);
-	return 0;
-}
-
-static int check_names(const struct manager_options *o, struct err *err)
-{
-	const struct {
-		const char *option, *name;
-		bool dots;
-	} rows[] = { { "namespace", o->namespace_watched, false },
-		     { "own-namespace", o->namespace_own, false },
-		     { "lease-namespace", o->lease_namespace, false },
-		     { "lease-name", o->lease_name, true },
-		     { "webhook-configuration", o->webhook.configuration, true } };
-	int r = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(rows) && r == 0; i++)
-		r = check_name(rows[i].option, rows[i].name, rows[i].dots, err);
-	return r;
-}
-
-static int check_socket(const char *path, struct err *err)
-{
-	struct sockaddr_un a;
-	if (strlen(str_or(path, "")) >= sizeof(a.sun_path))
-		return err_set(err, ERR_INVALID,
-			       "--debug-socket: the path is longer than %zu bytes",
-			       sizeof(a.sun_path) - 1);
-	return 0;
-}
-
-/* What stands here is found wrong before anything is opened; not after the start, which would be
- * tried again and again. */
-static int check_forms(struct manager *m, struct err *err)
-{
-	const struct manager_options *o = m->options;
-	uint64_t retries = 0;
-	int r = parse_seconds("boot-timeout", o->boot_timeout, DAY_S, &m->timeouts.boot, err);
-	if (r == 0)
-		r = parse_seconds("agent-timeout", o->agent_timeout, DAY_S, &m->timeouts.silence,
-				  err);
-	if (r == 0 && parse_u64(o->retries, 1000, &retries) < 0)
-		r = err_set(err, ERR_INVALID, "--max-provisioning-retries: \"%s\" is not a number",
-			    o->retries);
-	if (r < 0)
-		return r;
-	m->retries = (unsigned)retries;
-	r = parse_port("http-port", o->http_port, &m->http_port, err);
-	if (r == 0)
-		r = parse_port("agent-port", o->agent_port, &m->agent_port, err);
-	if (r == 0)
-		r = check_names(o, err);
-	return r < 0 ? r : check_socket(o->debug_socket, err);
-}
-
 static int check(struct manager *m, struct err *err)
 {
-	int r = check_forms(m, err);
-	if (r == 0)
-		r = policies_make(m->options, &m->policies, err);
-	if (r == 0)
-		r = manager_peer_share(m->options, &m->peer_share, err);
-	if (r == 0)
-		r = webhooks_check(&m->options->webhook, err);
-	if (r == 0 && m->options->interface)
+	const struct manager_options *o = m->options;
+	int r = 0;
+	policies_make(&o->targets, o->interface, o->address.s_addr ? &o->address : NULL,
+		      &m->policies);
+	if (o->interface)
 		r = boot_settings(m, err);
-	if (r == 0)
-		r = kube_rate_parse(m->options->api_qps, m->options->api_burst, &m->rate, err);
-	if (r == 0 && m->options->leader_elect)
+	if (r == 0 && o->election.enabled)
 		r = lease_settings(m, err);
-	/* Last: what is wrong in form comes first, wherever it is found. */
-	return r == 0 && m->options->interface ? boot_check(&m->boot, NULL, err) : r;
+	/* Last: what is wrong in the options comes first, wherever it is found. */
+	return r == 0 && o->interface ? boot_check(&m->boot, NULL, err) : r;
 }
 
 /* The end of what check() made, and of the manager. */
@@ -746,7 +641,7 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 	m->failed = failed;
 	m->failed_data = data;
 	loop_set_slow_limit(m->loop, SLOW_LIMIT, on_slow, NULL);
-	m->client = client(m, transport, m->rate.qps);
+	m->client = client(m, transport, m->options->api_qps > 0 ? m->options->api_qps : -1);
 	prepare_election(m, transport);
 	join_replicas(m, transport);
 	/* Events have a throttle of their own: a flood of them must not delay work. */
@@ -761,7 +656,7 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 						   .client = m->client,
 						   .recorder = m->recorder,
 						   .ns = m->options->namespace_watched,
-						   .max_provisioning_retries = m->retries,
+						   .max_provisioning_retries = m->options->retries,
 						   .may_act = may_act,
 						   .may_act_data = m,
 						   .hold_id = m->hold_id,
@@ -898,7 +793,7 @@ void manager_stop(struct manager *m, loop_fn fn, void *data)
 	m->stopped = fn;
 	m->stopped_data = data;
 	stop_acting(m);
-	if (m->options->leader_elect && !(m->lease && kube_lease_held(m->lease))) {
+	if (m->options->election.enabled && !(m->lease && kube_lease_held(m->lease))) {
 		release(m); /* it has nothing to write, and must not become the leader now */
 		return;
 	}

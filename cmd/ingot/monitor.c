@@ -9,6 +9,7 @@
 
 #include "monitor.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,42 +37,38 @@ struct monitor {
 	enum web_tls tls_min;
 };
 
-struct listen {
-	bool off;
-	struct net_addr addr;
-};
+#define ROWS(health_standard, metrics_standard, metrics_help)                                      \
+	{                                                                                          \
+		{ .name = "health-addr",                                                           \
+		  .argument = "[ADDRESS]:PORT",                                                    \
+		  .standard = (health_standard),                                                   \
+		  .help = "/healthz and /readyz; 0: none",                                         \
+		  .type = &net_option_listen,                                                      \
+		  .offset = offsetof(struct monitor_options, health) },                            \
+			{ .name = "metrics-addr",                                                  \
+			  .argument = "[ADDRESS]:PORT",                                            \
+			  .standard = (metrics_standard),                                          \
+			  .help = (metrics_help),                                                  \
+			  .type = &net_option_listen,                                              \
+			  .offset = offsetof(struct monitor_options, metrics) },                   \
+			{ .name = NULL },                                                          \
+	}
 
-static int parse(const char *option, const char *text, struct listen *ret, struct err *err)
+const struct option_row monitor_cluster_rows[] = ROWS(
+	"127.0.0.1:9440", "127.0.0.1:8443",
+	"/metrics by HTTPS, for whom the cluster lets read it; 0: none");
+const struct option_row monitor_plain_rows[] = ROWS(
+	"0", "0", "/metrics by plain HTTP, on a loopback address only; 0: none");
+
+int monitor_check_plain(const struct monitor_options *o, struct err *err)
 {
-	_cleanup_(freep) char *all = text[0] == ':' ? xasprintf("0.0.0.0%s", text) : NULL;
-	*ret = (struct listen){ .off = streq(text, "0") || str_empty(text) };
-	if (ret->off)
+	char text[NET_TEXT_MAX];
+	if (o->metrics.off || net_is_loopback(&o->metrics.addr))
 		return 0;
-	if (!strrchr(text, ':') || net_parse(all ? all : text, 0, &ret->addr) < 0)
-		return err_set(err, ERR_INVALID,
-			       "--%s: \"%s\" is not [ADDRESS]:PORT with a numeric address, nor 0",
-			       option, text);
-	return 0;
-}
-
-static int parse_both(const struct monitor_options *o, bool plain, struct listen *health,
-		      struct listen *metrics, struct err *err)
-{
-	int r = parse("health-addr", o->health_addr, health, err);
-	if (r == 0)
-		r = parse("metrics-addr", o->metrics_addr, metrics, err);
-	if (r == 0 && plain && !metrics->off && !net_is_loopback(&metrics->addr))
-		r = err_set(err, ERR_INVALID,
-			    "--metrics-addr: %s is not a loopback address: without a cluster "
-			    "metrics are plain HTTP for whoever comes",
-			    o->metrics_addr);
-	return r;
-}
-
-int monitor_check(const struct monitor_options *options, bool plain, struct err *err)
-{
-	struct listen health = { 0 }, metrics = { 0 };
-	return parse_both(options, plain, &health, &metrics, err);
+	return err_set(err, ERR_INVALID,
+		       "--metrics-addr: %s is not a loopback address: without a cluster metrics "
+		       "are plain HTTP for whoever comes",
+		       net_format(&o->metrics.addr, text));
 }
 
 /* --- what is asked ---------------------------------------------------------------------------- */
@@ -168,7 +165,7 @@ static int make_certificate(struct monitor *m, const struct net_addr *a, struct 
 	return r;
 }
 
-static int open_server(struct monitor *m, const char *name, const struct listen *l,
+static int open_server(struct monitor *m, const char *name, const struct net_listen *l,
 		       const struct web_route *routes, const struct crypt_pair *cert,
 		       struct web_server **ret, struct err *err)
 {
@@ -221,9 +218,9 @@ static void make_reviewer(struct monitor *m)
 	m->reviewer = kube_reviewer_new(m->client);
 }
 
-static int open_all(struct monitor *m, const struct listen *health, const struct listen *metrics,
-		    struct err *err)
+static int open_all(struct monitor *m, const struct monitor_options *o, struct err *err)
 {
+	const struct net_listen *health = &o->health, *metrics = &o->metrics;
 	bool tls = m->wiring.cluster != NULL;
 	int r = web_new(&m->web, err);
 	if (r == 0 && tls && !metrics->off)
@@ -242,21 +239,19 @@ static int open_all(struct monitor *m, const struct listen *health, const struct
 int monitor_start(const struct monitor_options *options, const struct monitor_wiring *wiring,
 		  struct monitor **ret, struct err *err)
 {
-	struct listen health = { 0 }, metrics = { 0 };
-	int r = parse_both(options, wiring->cluster == NULL, &health, &metrics, err);
 	metric_set(METRIC_BUILD, 1, INGOT_VERSION);
-	if (r < 0 || (health.off && metrics.off))
-		return r;
+	if (options->health.off && options->metrics.off)
+		return 0;
 	struct monitor *m = xcalloc(1, sizeof(*m));
 	m->wiring = *wiring;
 	m->tls_min = options->tls_min;
-	m->metrics_addr = metrics.addr;
+	m->metrics_addr = options->metrics.addr;
 	m->seen = (struct validity){ "metrics", "nothing: it is renewed", 0, 0 };
 	timer_init(&m->validity, wiring->loop, "validity", look_at_validity, m);
 	if (wiring->cluster)
 		make_reviewer(m);
 	*ret = m;
-	r = open_all(m, &health, &metrics, err);
+	int r = open_all(m, options, err);
 	if (r < 0)
 		return r;
 	look_at_validity(m);

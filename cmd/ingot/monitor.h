@@ -4,24 +4,15 @@
 #include "health/health.h"
 #include "kube/transport.h"
 #include "manager.h"
+#include "net/options.h"
 
 struct monitor_options {
-	const char *health_addr, *metrics_addr; /* "[ADDRESS]:PORT", "0": none */
-	enum web_tls tls_min;			/* of the metrics; no option here */
+	struct net_listen health, metrics;
+	enum web_tls tls_min; /* of the metrics; no option here */
 };
 
-#define MONITOR_OPTION_ROWS(type, member, health_standard, metrics_standard, metrics_help)         \
-	{ .name = "health-addr",                                                                   \
-	  .argument = "[ADDRESS]:PORT",                                                            \
-	  .standard = (health_standard),                                                           \
-	  .help = "/healthz and /readyz; 0: none",                                                 \
-	  .kind = OPTION_STRING,                                                                   \
-	  .offset = offsetof(type, member.health_addr) },                                          \
-	{                                                                                          \
-		.name = "metrics-addr", .argument = "[ADDRESS]:PORT",                              \
-		.standard = (metrics_standard), .help = (metrics_help), .kind = OPTION_STRING,     \
-		.offset = offsetof(type, member.metrics_addr)                                      \
-	}
+/* On a cluster, and without one. */
+extern const struct option_row monitor_cluster_rows[], monitor_plain_rows[];
 
 struct monitor;
 
@@ -34,8 +25,8 @@ struct monitor_wiring {
 	struct kube_transport *cluster;
 };
 
-/* Before anything is opened. `plain`: metrics are served without TLS. */
-int monitor_check(const struct monitor_options *options, bool plain, struct err *err);
+/* Before anything is opened, where metrics are served without TLS. */
+int monitor_check_plain(const struct monitor_options *options, struct err *err);
 /* After the sandbox. *ret stays NULL when both are switched off. */
 int monitor_start(const struct monitor_options *options, const struct monitor_wiring *wiring,
 		  struct monitor **ret, struct err *err);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/log_options.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "commands.h"
@@ -20,33 +21,50 @@
 struct operator_options {
 	struct manager_options manager;
 	struct monitor_options monitor;
-	const char *kubeconfig, *context, *log_level, *log_format, *tls_min;
+	struct log_options log;
+	const char *kubeconfig, *context;
+	enum web_tls tls_min;
 };
 
-#define ROW(n, arg, def, text, field)                                                              \
-	{                                                                                          \
-		.name = (n), .argument = (arg), .standard = (def), .help = (text),                 \
-		.kind = OPTION_STRING, .offset = offsetof(struct operator_options, field)          \
-	}
+#define FIELD(member) .offset = offsetof(struct operator_options, member)
 
 static const struct option_row rows[] = {
-	ROW("kubeconfig", "FILE", NULL,
-	    "cluster to work on; else $KUBECONFIG, the pod's account, ~/.kube/config", kubeconfig),
-	ROW("context", "NAME", NULL, "context of the kubeconfig", context),
-	ROW("log-level", "LEVEL", "info", "debug, info, warn or error", log_level),
-	ROW("log-format", "FORMAT", "text", "text, or json: an object a line", log_format),
-	MANAGER_OPTION_ROWS,
-	MANAGER_OPTION("kube-api-qps", "N", "20",
-		       "requests a second to the cluster's API; 0 or negative: no limit", api_qps),
-	MANAGER_OPTION("kube-api-burst", "N", "30", "requests at once, before that limit counts",
-		       api_burst),
-	MANAGER_ELECTION_ROWS,
-	MANAGER_WEBHOOK_ROWS,
-	ROW("tls-min-version", "VERSION", "TLS12",
-	    "TLS12 or TLS13: the oldest that webhooks and metrics speak", tls_min),
-	MONITOR_OPTION_ROWS(struct operator_options, monitor, "127.0.0.1:9440", "127.0.0.1:8443",
-			    "/metrics by HTTPS, for whom the cluster lets read it; 0: none"),
+	{ .name = "kubeconfig",
+	  .argument = "FILE",
+	  .help = "cluster to work on; else $KUBECONFIG, the pod's account, ~/.kube/config",
+	  .type = &option_text,
+	  FIELD(kubeconfig) },
+	{ .name = "context",
+	  .argument = "NAME",
+	  .help = "context of the kubeconfig",
+	  .type = &option_text,
+	  FIELD(context) },
 	{ .name = NULL },
+};
+
+static const struct option_row tls_rows[] = {
+	{ .name = "tls-min-version",
+	  .argument = "VERSION",
+	  .standard = "TLS12",
+	  .help = "TLS12 or TLS13: the oldest that webhooks and metrics speak",
+	  .type = &option_choice,
+	  .choices = web_tls_choices,
+	  FIELD(tls_min) },
+	{ .name = NULL },
+};
+
+static const struct option_table tables[] = {
+	{ "Cluster", rows, 0 },
+	{ NULL, manager_api_rows, offsetof(struct operator_options, manager) },
+	MANAGER_TABLES(struct operator_options, manager),
+	{ NULL, log_option_rows, offsetof(struct operator_options, log) },
+	{ "Leader election", manager_election_rows,
+	  offsetof(struct operator_options, manager.election) },
+	{ "Admission webhooks", webhook_option_rows,
+	  offsetof(struct operator_options, manager.webhook) },
+	{ "Health and metrics", monitor_cluster_rows, offsetof(struct operator_options, monitor) },
+	{ NULL, tls_rows, 0 },
+	{ NULL, NULL, 0 },
 };
 
 struct operator
@@ -101,7 +119,7 @@ static int connect_cluster(struct operator* o, struct operator_options *options,
 		return r;
 	log_info("cluster", "server", config.server);
 	options->manager.stream_lists = true;
-	policies_add_server(config.server, &options->manager.api_servers);
+	policies_add_server(config.server, &options->manager.targets.api_servers);
 	r = kube_config_start_plugin(&config, err);
 	if (r == 0)
 		r = manager_new(o->loop, &options->manager, &o->manager, err);
@@ -155,14 +173,9 @@ static void stop(struct operator* o)
 
 static int check(struct operator_options *o, struct err *err)
 {
-	enum web_tls tls_min;
-	if (log_use_level(o->log_level, err) < 0 || log_use_format(o->log_format, err) < 0)
-		return err_value(err);
-	if (web_tls_parse(o->tls_min, &tls_min, err) < 0)
-		return err_wrap(err, "--tls-min-version");
-	o->manager.webhook.tls_min = o->monitor.tls_min = tls_min;
-	int r = monitor_check(&o->monitor, false, err);
-	return r < 0 ? r : manager_check(&o->manager, err);
+	log_use_options(&o->log);
+	o->manager.webhook.tls_min = o->monitor.tls_min = o->tls_min;
+	return manager_check(&o->manager, err);
 }
 
 static int run(void *data)
@@ -180,14 +193,14 @@ static int run(void *data)
 	else
 		loop_run(o.loop);
 	stop(&o);
-	net_prefixes_done(&options->manager.api_servers);
+	net_prefixes_done(&options->manager.targets.api_servers);
 	return r < 0 || o.failed ? EXIT_FAILED : EXIT_OK;
 }
 
 const struct command operator_command = {
 	.name = "operator",
 	.summary = "controllers against a Kubernetes cluster",
-	.options = rows,
+	.options = tables,
 	.options_size = sizeof(struct operator_options),
 	.run = run,
 };

@@ -6,12 +6,33 @@
 
 #include <ifaddrs.h>
 #include <netdb.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "net/options.h"
+
+const struct option_row target_option_rows[] = {
+	{ .name = "bmc-networks",
+	  .argument = "CIDR[,CIDR..]",
+	  .help = "BMCs are in these networks only",
+	  .type = &net_option_prefixes,
+	  .offset = offsetof(struct target_options, bmc_networks) },
+	{ .name = "cluster-networks",
+	  .argument = "CIDR[,CIDR..]",
+	  .help = "the cluster's Services and pods, never to be connected to",
+	  .type = &net_option_prefixes,
+	  .offset = offsetof(struct target_options, cluster_networks) },
+	{ .name = "allow-target",
+	  .argument = "CIDR",
+	  .help = "may be connected to although a rule refuses it; may be repeated",
+	  .type = &net_option_prefixes_repeat,
+	  .offset = offsetof(struct target_options, allow) },
+	{ .name = NULL },
+};
 
 static unsigned bits_of(struct in_addr netmask)
 {
@@ -27,57 +48,46 @@ void policies_add_subnet(struct policies *p, struct in_addr address, struct in_a
 }
 
 /* Hosts of the provisioning network are those of our own address's subnet there. */
-static void add_interface(struct policies *p, const char *device, const char *address)
+static void add_interface(struct policies *p, const char *device, struct in_addr address)
 {
 	struct ifaddrs *list;
-	struct net_addr own, a, mask;
-	if (net_parse_ip(address, &own) < 0 || getifaddrs(&list) < 0)
+	struct net_addr a, mask;
+	if (getifaddrs(&list) < 0)
 		return; /* without that address the start fails a little later, with better words */
 	for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
 		bool v4 = i->ifa_addr && i->ifa_addr->sa_family == AF_INET && i->ifa_netmask;
 		if (v4 && streq(i->ifa_name, device) &&
 		    net_from_sockaddr(i->ifa_addr, sizeof(a.v4), &a) == 0 &&
 		    net_from_sockaddr(i->ifa_netmask, sizeof(mask.v4), &mask) == 0 &&
-		    net_same_ip(&a, &own))
+		    a.v4.sin_addr.s_addr == address.s_addr)
 			policies_add_subnet(p, a.v4.sin_addr, mask.v4.sin_addr);
 	}
 	freeifaddrs(list);
 }
 
-static int parse_list(const char *option, const char *text, struct net_prefixes *list,
-		      struct err *err)
+static void add_all(struct net_prefixes *list, const struct net_prefixes *more)
 {
-	int r = net_prefixes_parse(list, str_or(text, ""), err);
-	return r < 0 ? err_wrap(err, "--%s", option) : 0;
+	for (size_t i = 0; i < more->count; i++)
+		net_prefixes_add(list, &more->items[i]);
 }
 
-static int make_common(const struct manager_options *o, struct net_policy *p, struct err *err)
+static void make_common(const struct target_options *o, struct net_policy *p)
 {
-	int r = parse_list("cluster-networks", o->cluster_networks, &p->refuse, err);
-	for (size_t i = 0; i < o->allow_targets.count && r == 0; i++)
-		r = parse_list("allow-target", o->allow_targets.items[i], &p->allow, err);
-	for (size_t i = 0; i < o->api_servers.count; i++)
-		net_prefixes_add(&p->refuse, &o->api_servers.items[i]);
-	return r;
+	add_all(&p->refuse, &o->cluster_networks);
+	add_all(&p->refuse, &o->api_servers);
+	add_all(&p->allow, &o->allow);
 }
 
-int policies_make(const struct manager_options *o, struct policies *ret, struct err *err)
+void policies_make(const struct target_options *o, const char *device,
+		   const struct in_addr *address, struct policies *ret)
 {
-	struct policies p = { .bmcs.only_name = "the networks of --bmc-networks",
-			      .agents.only_name = "the provisioning network" };
-	int r = make_common(o, &p.bmcs, err);
-	if (r == 0)
-		r = make_common(o, &p.agents, err);
-	if (r == 0)
-		r = parse_list("bmc-networks", o->bmc_networks, &p.bmcs.only, err);
-	if (r < 0) {
-		policies_done(&p);
-		return r;
-	}
-	if (o->interface && o->address)
-		add_interface(&p, o->interface, o->address);
-	*ret = p;
-	return 0;
+	*ret = (struct policies){ .bmcs.only_name = "the networks of --bmc-networks",
+				  .agents.only_name = "the provisioning network" };
+	make_common(o, &ret->bmcs);
+	make_common(o, &ret->agents);
+	add_all(&ret->bmcs.only, &o->bmc_networks);
+	if (device && address)
+		add_interface(ret, device, *address);
 }
 
 void policies_done(struct policies *p)

@@ -2,15 +2,26 @@
 /* Whom Ingot may connect to, made from its options. Blocking (names are resolved); main thread, at
  * start. */
 
-#include "manager.h"
+#include "base/options.h"
 #include "net/policy.h"
+
+/* Filled by target_option_rows. */
+struct target_options {
+	struct net_prefixes bmc_networks, cluster_networks, allow;
+	/* No option: what the command knows of its cluster. */
+	struct net_prefixes api_servers;
+};
+
+extern const struct option_row target_option_rows[];
 
 struct policies {
 	struct net_policy bmcs;
 	struct net_policy agents; /* inside the provisioning network */
 };
 
-int policies_make(const struct manager_options *options, struct policies *ret, struct err *err);
+/* Of the options; `device` and `address` of the provisioning network, or NULL. */
+void policies_make(const struct target_options *options, const char *device,
+		   const struct in_addr *address, struct policies *ret);
 /* DHCP gives addresses of this network to hosts. */
 void policies_add_subnet(struct policies *p, struct in_addr address, struct in_addr netmask);
 void policies_done(struct policies *p);

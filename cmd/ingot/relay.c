@@ -8,30 +8,50 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/log_options.h"
 #include "base/str.h"
 #include "boot/dhcp_relay.h"
 #include "boot_check.h"
 #include "commands.h"
 
 struct relay_options {
-	const char *interface, *address, *server, *log_level;
+	const char *interface;
+	struct in_addr address, server;
+	enum log_level log_level;
 };
 
-#define ROW(n, arg, def, text, field, must)                                                        \
-	{                                                                                          \
-		.name = (n), .argument = (arg), .standard = (def), .help = (text),                 \
-		.kind = OPTION_STRING, .offset = offsetof(struct relay_options, field),            \
-		.required = (must)                                                                 \
-	}
+#define FIELD(member) .offset = offsetof(struct relay_options, member)
 
 static const struct option_row rows[] = {
-	ROW("interface", "DEVICE", NULL, "network of the hosts", interface, true),
-	ROW("address", "ADDRESS", NULL, "our IPv4 address there: it names the subnet to the server",
-	    address, true),
-	ROW("server", "ADDRESS", NULL, "Ingot's provisioning address", server, true),
-	ROW("log-level", "LEVEL", "info", "debug, info, warn or error", log_level, false),
+	{ .name = "interface",
+	  .argument = "DEVICE",
+	  .help = "network of the hosts",
+	  .type = &option_text,
+	  FIELD(interface),
+	  .required = true },
+	{ .name = "address",
+	  .argument = "ADDRESS",
+	  .help = "our IPv4 address there: it names the subnet to the server",
+	  .type = &option_ipv4,
+	  FIELD(address),
+	  .required = true },
+	{ .name = "server",
+	  .argument = "ADDRESS",
+	  .help = "Ingot's provisioning address",
+	  .type = &option_ipv4,
+	  FIELD(server),
+	  .required = true },
+	{ .name = "log-level",
+	  .argument = "LEVEL",
+	  .standard = "info",
+	  .help = "debug, info, warn or error",
+	  .type = &option_choice,
+	  .choices = log_levels,
+	  FIELD(log_level) },
 	{ .name = NULL },
 };
+
+static const struct option_table tables[] = { { NULL, rows, 0 }, { NULL, NULL, 0 } };
 
 struct relay {
 	struct loop *loop;
@@ -46,30 +66,14 @@ static void on_signal(void *data)
 	loop_stop(r->loop);
 }
 
-static int parse_address(const char *option, const char *text, struct in_addr *ret, struct err *err)
+static int check(const struct relay_options *o, struct err *err)
 {
-	if (inet_pton(AF_INET, text, ret) != 1 || ret->s_addr == 0)
-		return err_set(err, ERR_INVALID, "--%s: \"%s\" is not an IPv4 address", option,
-			       text);
-	return 0;
-}
-
-static int parse(const struct relay_options *o, struct dhcp_relay_options *ret, struct err *err)
-{
-	int r = log_use_level(o->log_level, err);
-	if (r < 0)
-		return r;
-	ret->device = o->interface;
-	r = parse_address("address", o->address, &ret->address, err);
-	if (r == 0)
-		r = parse_address("server", o->server, &ret->server, err);
-	if (r == 0 && ret->address.s_addr == ret->server.s_addr)
-		r = err_set(
+	log_set_level(o->log_level);
+	if (o->address.s_addr == o->server.s_addr)
+		return err_set(
 			err, ERR_INVALID,
 			"--server: it is --address; where Ingot itself stands, it needs no relay");
-	return r < 0 ? r
-		     : boot_check_interface("interface", o->interface, "address", ret->address,
-					    NULL, err);
+	return boot_check_interface("interface", o->interface, "address", o->address, NULL, err);
 }
 
 static int start(struct relay *r, const struct dhcp_relay_options *options, struct err *err)
@@ -89,24 +93,32 @@ static void stop(struct relay *r)
 	loop_free(r->loop);
 }
 
+static void relay(struct relay *r, const struct dhcp_relay_options *options)
+{
+	char server[INET_ADDRSTRLEN];
+	inet_ntop(AF_INET, &options->server, server, sizeof(server));
+	dhcp_relay_set_active(r->relay, true);
+	log_info("relaying", "interface", options->device, "server", server);
+	loop_run(r->loop);
+}
+
 static int run(void *data)
 {
 	const struct relay_options *o = data;
-	struct dhcp_relay_options options;
+	const struct dhcp_relay_options options = { .device = o->interface,
+						    .address = o->address,
+						    .server = o->server };
 	struct relay r = { 0 };
 	struct err err;
-	if (parse(o, &options, &err) < 0) {
+	if (check(o, &err) < 0) {
 		fprintf(stderr, "ingot relay: %s\n", err.text);
 		return EXIT_USAGE;
 	}
 	int e = start(&r, &options, &err);
-	if (e < 0) {
+	if (e < 0)
 		fprintf(stderr, "ingot relay: %s\n", err.text);
-	} else {
-		dhcp_relay_set_active(r.relay, true);
-		log_info("relaying", "interface", o->interface, "server", o->server);
-		loop_run(r.loop);
-	}
+	else
+		relay(&r, &options);
 	stop(&r);
 	return e < 0 ? EXIT_FAILED : EXIT_OK;
 }
@@ -114,7 +126,7 @@ static int run(void *data)
 const struct command relay_command = {
 	.name = "relay",
 	.summary = "DHCP relay from a network of hosts to Ingot elsewhere",
-	.options = rows,
+	.options = tables,
 	.options_size = sizeof(struct relay_options),
 	.run = run,
 };

@@ -22,6 +22,7 @@
 #include "apiserver/front.h"
 #include "apiserver/transport.h"
 #include "base/log.h"
+#include "base/log_options.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "commands.h"
@@ -32,7 +33,7 @@
 #include "loop/thread.h"
 #include "manager.h"
 #include "monitor.h"
-#include "net/net.h"
+#include "net/options.h"
 #include "pki.h"
 #include "rules_glue.h"
 #include "token_file.h"
@@ -43,61 +44,63 @@ enum { API_PORT = 6443 };
 struct standalone_options {
 	struct manager_options manager;
 	struct monitor_options monitor;
+	struct log_options log;
 	bool api_only, no_admission;
 	const char *data_dir;
-	const char *api_bind, *generation_dir;
+	struct net_addr api_bind;
+	const char *generation_dir;
 	struct option_list crds;
-	const char *log_level, *log_format;
 };
+
+#define FIELD(member) .offset = offsetof(struct standalone_options, member)
 
 static const struct option_row rows[] = {
 	{ .name = "data-dir",
 	  .argument = "DIR",
 	  .help = "where everything is kept; made when absent, closed to others",
-	  .kind = OPTION_STRING,
-	  .offset = offsetof(struct standalone_options, data_dir),
+	  .type = &option_path,
+	  FIELD(data_dir),
 	  .required = true },
-	{ .name = "api-bind",
-	  .argument = "ADDRESS[:PORT]",
-	  .standard = "127.0.0.1:6443",
-	  .help = "where the API listens; port 0: any",
-	  .kind = OPTION_STRING,
-	  .offset = offsetof(struct standalone_options, api_bind) },
 	{ .name = "generation-dir",
 	  .argument = "DIR",
 	  .help = "where a counter tells copies of the data directory from it; else beside it, "
 		  "as DIR-generation; none: no counter",
-	  .kind = OPTION_STRING,
-	  .offset = offsetof(struct standalone_options, generation_dir) },
+	  .type = &option_path,
+	  FIELD(generation_dir) },
+	{ .name = NULL },
+};
+
+static const struct option_row api_rows[] = {
+	{ .name = "api-bind",
+	  .argument = "ADDRESS[:PORT]",
+	  .standard = "127.0.0.1:6443",
+	  .help = "where the API listens; port 0: any",
+	  .type = &net_option_address,
+	  .port = API_PORT,
+	  FIELD(api_bind) },
 	{ .name = "crds",
 	  .argument = "DIR",
 	  .help = "more CustomResourceDefinitions; may be repeated",
-	  .kind = OPTION_LIST,
-	  .offset = offsetof(struct standalone_options, crds) },
-	{ .name = "log-level",
-	  .argument = "LEVEL",
-	  .standard = "info",
-	  .help = "debug, info, warn or error",
-	  .kind = OPTION_STRING,
-	  .offset = offsetof(struct standalone_options, log_level) },
-	{ .name = "log-format",
-	  .argument = "FORMAT",
-	  .standard = "text",
-	  .help = "text, or json: an object a line",
-	  .kind = OPTION_STRING,
-	  .offset = offsetof(struct standalone_options, log_format) },
+	  .type = &option_paths,
+	  FIELD(crds) },
 	{ .name = "api-only",
 	  .help = "serve the API, run no controllers",
-	  .kind = OPTION_FLAG,
-	  .offset = offsetof(struct standalone_options, api_only) },
+	  .type = &option_flag,
+	  FIELD(api_only) },
 	{ .name = "no-admission",
 	  .help = "take objects that break Metal3's rules; the controllers then do not act on them",
-	  .kind = OPTION_FLAG,
-	  .offset = offsetof(struct standalone_options, no_admission) },
-	MANAGER_OPTION_ROWS,
-	MONITOR_OPTION_ROWS(struct standalone_options, monitor, "0", "0",
-			    "/metrics by plain HTTP, on a loopback address only; 0: none"),
+	  .type = &option_flag,
+	  FIELD(no_admission) },
 	{ .name = NULL },
+};
+
+static const struct option_table tables[] = {
+	{ "Data", rows, 0 },
+	{ "API server", api_rows, 0 },
+	MANAGER_TABLES(struct standalone_options, manager),
+	{ NULL, log_option_rows, offsetof(struct standalone_options, log) },
+	{ "Health and metrics", monitor_plain_rows, offsetof(struct standalone_options, monitor) },
+	{ NULL, NULL, 0 },
 };
 
 struct standalone {
@@ -106,8 +109,6 @@ struct standalone {
 	struct loop *loop;  /* of the main thread */
 	struct loop_signal *signals[2];
 	int lock;
-	unsigned peer_share;
-	struct net_addr bind;
 	struct pki pki;
 	struct timer validity;
 	struct validity seen[3]; /* CA, server, administrator */
@@ -140,17 +141,8 @@ static char *in_data_dir(const struct standalone *s, const char *name)
 
 static int check_options(struct standalone *s, struct err *err)
 {
-	int r = log_use_level(s->options->log_level, err);
-	if (r == 0)
-		r = log_use_format(s->options->log_format, err);
-	if (r < 0)
-		return r;
-	if (net_parse(s->options->api_bind, API_PORT, &s->bind) < 0)
-		return err_set(err, ERR_INVALID, "--api-bind: \"%s\" is not a numeric address",
-			       s->options->api_bind);
-	r = manager_peer_share(&s->options->manager, &s->peer_share, err);
-	if (r == 0)
-		r = monitor_check(&s->options->monitor, true, err);
+	log_use_options(&s->options->log);
+	int r = monitor_check_plain(&s->options->monitor, err);
 	return s->options->api_only || r < 0 ? r : manager_check(&s->options->manager, err);
 }
 
@@ -274,14 +266,14 @@ static int start_web(struct standalone *s, struct err *err)
 	};
 	const struct web_server_options options = {
 		.name = "api",
-		.address = net_format_ip(&s->bind, address),
-		.port = net_port(&s->bind),
+		.address = net_format_ip(&s->options->api_bind, address),
+		.port = net_port(&s->options->api_bind),
 		.cert = s->pki.server.cert,
 		.key = s->pki.server.key,
 		.client_ca = s->pki.ca.cert,
 		.routes = routes,
 		.chunked = true,
-		.share_percent = s->peer_share,
+		.share_percent = s->options->manager.peer_share,
 	};
 	int r = web_new(&s->web, err);
 	if (r == 0)
@@ -296,7 +288,7 @@ static int start_web(struct standalone *s, struct err *err)
 /* The address a client on this machine uses; "all addresses" is none. */
 static char *api_url(const struct standalone *s)
 {
-	struct net_addr to = s->bind;
+	struct net_addr to = s->options->api_bind;
 	char text[NET_TEXT_MAX];
 	if (net_is_unspecified(&to))
 		net_parse_ip(net_family(&to) == AF_INET ? "127.0.0.1" : "::1", &to);
@@ -353,8 +345,8 @@ static int renew(struct standalone *s, struct err *err)
 	char address[NET_IP_TEXT_MAX];
 	_cleanup_(freep_path) char *pki = in_data_dir(s, "pki");
 	bool fresh = false;
-	int r = pki_renew(pki, net_format_ip(&s->bind, address), loop_wall(s->loop), &s->pki,
-			  &fresh, err);
+	int r = pki_renew(pki, net_format_ip(&s->options->api_bind, address), loop_wall(s->loop),
+			  &s->pki, &fresh, err);
 	if (r < 0 || !fresh)
 		return r;
 	r = web_server_set_certificate(s->server, s->pki.server.cert, s->pki.server.key, err);
@@ -491,8 +483,8 @@ static int start(struct standalone *s, struct err *err)
 	if (r == 0)
 		r = manager_enter_sandbox(&s->options->manager, err);
 	if (r == 0)
-		r = pki_open(pki, net_format_ip(&s->bind, address), loop_wall(s->loop), &s->pki,
-			     err);
+		r = pki_open(pki, net_format_ip(&s->options->api_bind, address), loop_wall(s->loop),
+			     &s->pki, err);
 	if (r == 0)
 		r = catch_signals(s, err);
 	if (r == 0)
@@ -536,7 +528,7 @@ static int run(void *data)
 const struct command standalone_command = {
 	.name = "standalone",
 	.summary = "controllers and an API server of their own, no cluster needed",
-	.options = rows,
+	.options = tables,
 	.options_size = sizeof(struct standalone_options),
 	.run = run,
 };

@@ -17,40 +17,56 @@
 #include "pki.h"
 #include "token_file.h"
 
+enum action { ACTION_ADD, ACTION_LIST, ACTION_REMOVE };
+
 struct token_options {
-	const char *action, *name;
+	enum action action;
+	const char *name;
 	const char *data_dir, *role, *server;
 };
 
+static const struct option_choice verbs[] = {
+	{ "add", ACTION_ADD }, { "list", ACTION_LIST }, { "remove", ACTION_REMOVE }, { NULL, 0 }
+};
+static const struct option_choice roles[] = { { "admin", 0 }, { "viewer", 0 }, { NULL, 0 } };
+
+#define FIELD(member) .offset = offsetof(struct token_options, member)
+
 static const struct option_row rows[] = {
 	{ .name = "ACTION",
-	  .help = "add, list or remove",
-	  .kind = OPTION_OPERAND,
-	  .offset = offsetof(struct token_options, action),
+	  .help = "what to do",
+	  .operand = true,
+	  .type = &option_choice,
+	  .choices = verbs,
+	  FIELD(action),
 	  .required = true },
 	{ .name = "NAME",
 	  .help = "of the user; with add and remove",
-	  .kind = OPTION_OPERAND,
-	  .offset = offsetof(struct token_options, name) },
+	  .operand = true,
+	  .type = &option_text,
+	  FIELD(name) },
 	{ .name = "data-dir",
 	  .argument = "DIR",
 	  .help = "of ingot standalone, which may be running",
-	  .kind = OPTION_STRING,
-	  .offset = offsetof(struct token_options, data_dir),
+	  .type = &option_path,
+	  FIELD(data_dir),
 	  .required = true },
 	{ .name = "role",
 	  .argument = "ROLE",
 	  .standard = "viewer",
-	  .help = "with add: admin or viewer",
-	  .kind = OPTION_STRING,
-	  .offset = offsetof(struct token_options, role) },
+	  .help = "with add: what the user may do",
+	  .type = &option_word,
+	  .choices = roles,
+	  FIELD(role) },
 	{ .name = "server",
 	  .argument = "URL",
 	  .help = "with add: where the user finds the API; else as in DIR/kubeconfig",
-	  .kind = OPTION_STRING,
-	  .offset = offsetof(struct token_options, server) },
+	  .type = &option_text,
+	  FIELD(server) },
 	{ .name = NULL },
 };
+
+static const struct option_table tables[] = { { NULL, rows, 0 }, { NULL, NULL, 0 } };
 
 static char *kubeconfig_of(const struct token_options *o)
 {
@@ -152,18 +168,17 @@ static int drop(const struct token_options *o, struct tokens *t, struct err *err
 	return r;
 }
 
-static const struct action {
-	const char *name;
+static const struct {
 	bool named; /* takes a NAME */
 	int (*run)(const struct token_options *o, struct tokens *t, struct err *err);
 } actions[] = {
-	{ "add", true, add },
-	{ "list", false, list },
-	{ "remove", true, drop },
+	[ACTION_ADD] = { true, add },
+	[ACTION_LIST] = { false, list },
+	[ACTION_REMOVE] = { true, drop },
 };
 
 /* Two commands at the same time would each lose what the other does. */
-static int run_locked(const struct action *action, const struct token_options *o, struct err *err)
+static int run_locked(const struct token_options *o, struct err *err)
 {
 	_cleanup_(tokens_done) struct tokens t = { 0 };
 	int lock;
@@ -175,7 +190,7 @@ static int run_locked(const struct action *action, const struct token_options *o
 		return r;
 	r = token_file_read(o->data_dir, &t, err);
 	if (r == 0)
-		r = action->run(o, &t, err);
+		r = actions[o->action].run(o, &t, err);
 	close(lock);
 	return r;
 }
@@ -183,16 +198,12 @@ static int run_locked(const struct action *action, const struct token_options *o
 static int run(void *data)
 {
 	const struct token_options *o = data;
-	const struct action *action = NULL;
 	struct err err;
-	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
-		if (streq(o->action, actions[i].name))
-			action = &actions[i];
-	if (!action || action->named != (o->name != NULL)) {
+	if (actions[o->action].named != (o->name != NULL)) {
 		fprintf(stderr, "ingot token: add NAME, list or remove NAME\n");
 		return EXIT_USAGE;
 	}
-	if (run_locked(action, o, &err) == 0)
+	if (run_locked(o, &err) == 0)
 		return EXIT_OK;
 	fprintf(stderr, "ingot token: %s\n", err.text);
 	return EXIT_FAILED;
@@ -201,7 +212,7 @@ static int run(void *data)
 const struct command token_command = {
 	.name = "token",
 	.summary = "users of the standalone API, by bearer token",
-	.options = rows,
+	.options = tables,
 	.options_size = sizeof(struct token_options),
 	.run = run,
 };

@@ -5,13 +5,14 @@
 
 #include "webhooks.h"
 
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "admission/certs.h"
 #include "admission/webhook.h"
 #include "api/secret.h"
-#include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -19,7 +20,7 @@
 #include "kube/file.h"
 #include "loop/thread.h"
 #include "metrics/metrics.h"
-#include "net/net.h"
+#include "net/options.h"
 #include "validity.h"
 
 #define FILES_EVERY  (10 * USEC_PER_SEC)
@@ -46,36 +47,54 @@ struct webhooks {
 
 /* --- options ---------------------------------------------------------------------------------- */
 
-static int check_name(const char *option, const char *name, struct err *err)
-{
-	struct net_addr a;
-	if (name_is_subdomain(name) || net_parse_ip(name, &a) == 0)
-		return 0;
-	return err_set(err, ERR_INVALID, "--%s: \"%s\" is neither a name nor an address", option,
-		       name);
-}
+#define FIELD(member) .offset = offsetof(struct webhook_options, member)
 
-int webhooks_check(const struct webhook_options *o, struct err *err)
-{
-	uint64_t port, lifetime;
-	struct net_addr a;
-	if (!o->port)
-		return 0;
-	if (parse_u64(o->port, UINT16_MAX, &port) < 0)
-		return err_set(err, ERR_INVALID, "--webhook-port: \"%s\" is not a port", o->port);
-	if (o->bind && net_parse_ip(o->bind, &a) < 0)
-		return err_set(err, ERR_INVALID, "--webhook-bind: \"%s\" is not an address",
-			       o->bind);
-	if (parse_u64(o->lifetime, LIFETIME_MAX_S, &lifetime) < 0 || lifetime < LIFETIME_MIN_S)
-		return err_set(err, ERR_INVALID,
-			       "--webhook-cert-lifetime: \"%s\" is not a number of seconds from %d "
-			       "to %d",
-			       o->lifetime, LIFETIME_MIN_S, LIFETIME_MAX_S);
-	int r = check_name("webhook-service", o->service, err);
-	for (size_t i = 0; i < o->names.count && r == 0; i++)
-		r = check_name("webhook-name", o->names.items[i], err);
-	return r;
-}
+const struct option_row webhook_option_rows[] = {
+	{ .name = "webhook-port",
+	  .argument = "PORT",
+	  .standard = "9443",
+	  .help = "admission webhooks, HTTPS; 0: none",
+	  .type = &option_port,
+	  .max = UINT16_MAX,
+	  FIELD(port) },
+	{ .name = "webhook-bind",
+	  .argument = "ADDRESS",
+	  .help = "where they listen; else on all addresses",
+	  .type = &net_option_ip,
+	  FIELD(bind) },
+	{ .name = "webhook-service",
+	  .argument = "NAME",
+	  .standard = "ingot-webhook",
+	  .help = "the Service in --own-namespace that leads to them",
+	  .type = &net_option_host,
+	  FIELD(service) },
+	{ .name = "webhook-name",
+	  .argument = "NAME",
+	  .help = "one more name or address that they are called by; may be repeated",
+	  .type = &net_option_hosts,
+	  FIELD(names) },
+	{ .name = "webhook-configuration",
+	  .argument = "NAME",
+	  .standard = "ingot",
+	  .help = "the ValidatingWebhookConfiguration whose bundles are kept",
+	  .type = &option_subdomain,
+	  FIELD(configuration) },
+	{ .name = "webhook-cert-lifetime",
+	  .argument = "SECONDS",
+	  .standard = "7776000",
+	  .help = "of the certificates that Ingot makes for them; they are changed after two "
+		  "thirds",
+	  .type = &option_seconds,
+	  .min = LIFETIME_MIN_S,
+	  .max = LIFETIME_MAX_S,
+	  FIELD(lifetime) },
+	{ .name = "webhook-cert-dir",
+	  .argument = "DIR",
+	  .help = "somebody else keeps tls.crt and tls.key there",
+	  .type = &option_path,
+	  FIELD(cert_dir) },
+	{ .name = NULL },
+};
 
 /* The Service's name as an API server asks for it comes first. */
 static char *all_names(const struct webhook_options *o, const char *ns)
@@ -98,19 +117,21 @@ static void complain(struct webhooks *w, const char *what, const struct err *err
 
 static int open_server(struct webhooks *w, struct err *err)
 {
-	uint64_t port = 0;
+	char address[NET_IP_TEXT_MAX];
 	const struct web_route rows[] = { webhook_route(w->routes), { .prefix = NULL } };
-	parse_u64(w->o->port, UINT16_MAX, &port);
-	const struct web_server_options options = { .name = "webhooks",
-						    .address = w->o->bind,
-						    .port = (uint16_t)port,
-						    .cert = w->pair.cert,
-						    .key = w->pair.key,
-						    .tls_min = w->o->tls_min,
-						    .routes = rows,
-						    .max_connections = CONNECTIONS_MAX,
-						    /* API servers, each at one address */
-						    .share_percent = 100 };
+	bool all = net_family(&w->o->bind) == AF_UNSPEC;
+	const struct web_server_options options = {
+		.name = "webhooks",
+		.address = all ? NULL : net_format_ip(&w->o->bind, address),
+		.port = w->o->port,
+		.cert = w->pair.cert,
+		.key = w->pair.key,
+		.tls_min = w->o->tls_min,
+		.routes = rows,
+		.max_connections = CONNECTIONS_MAX,
+		/* API servers, each at one address */
+		.share_percent = 100
+	};
 	int r = w->thread.runs ? 0 : loop_thread_start(&w->thread, w->own, "webhook", err);
 	if (r == 0 && !w->web)
 		r = web_new(&w->web, err);
@@ -127,8 +148,10 @@ static void listen_now(void *data)
 		timer_set_in(&w->listen, LISTEN_AGAIN);
 		return;
 	}
+	char port[8];
+	snprintf(port, sizeof(port), "%u", w->o->port);
 	str_replace(&w->complaint, NULL);
-	log_info("admission webhooks are served", "port", w->o->port);
+	log_info("admission webhooks are served", "port", port);
 }
 
 static void cannot_be_used(struct webhooks *w, const struct err *err)
@@ -194,13 +217,6 @@ static void look_at_files(void *data)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static usec_t lifetime_of(const struct webhook_options *o)
-{
-	uint64_t lifetime = 0;
-	parse_u64(o->lifetime, LIFETIME_MAX_S, &lifetime);
-	return lifetime * USEC_PER_SEC;
-}
-
 static struct certs *own_certs(struct webhooks *w, struct kube_client *client, const char *ns)
 {
 	const struct certs_options options = { .client = client,
@@ -208,7 +224,7 @@ static struct certs *own_certs(struct webhooks *w, struct kube_client *client, c
 					       .secret = SECRET_WEBHOOK,
 					       .configuration = w->o->configuration,
 					       .names = w->names,
-					       .lifetime = lifetime_of(w->o),
+					       .lifetime = w->o->lifetime,
 					       .serve = serve,
 					       .data = w };
 	return certs_new(&options);
@@ -219,7 +235,7 @@ struct webhooks *webhooks_start(struct kube_client *client, const struct webhook
 {
 	struct loop *own;
 	struct err err;
-	if (!o->port || streq(o->port, "0"))
+	if (o->port == 0)
 		return NULL;
 	if (loop_new(&own, &err) < 0) {
 		log_error("no admission webhooks", "error", err.text);
@@ -235,7 +251,7 @@ struct webhooks *webhooks_start(struct kube_client *client, const struct webhook
 	w->seen = (struct validity){ "webhooks",
 				     o->cert_dir ? "renew the files in --webhook-cert-dir"
 						 : "set the clock; Ingot renews it by itself",
-				     o->cert_dir ? VALIDITY_SOON : lifetime_of(o) / 6, 0 };
+				     o->cert_dir ? VALIDITY_SOON : o->lifetime / 6, 0 };
 	timer_init(&w->files, w->loop, "webhook files", look_at_files, w);
 	timer_init(&w->listen, w->loop, "webhook listener", listen_now, w);
 	if (o->cert_dir)

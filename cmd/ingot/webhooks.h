@@ -5,40 +5,23 @@
 
 #include "base/options.h"
 #include "kube/client.h"
+#include "net/net.h"
 #include "web/web.h"
 
-/* Part of struct manager_options; MANAGER_WEBHOOK_ROWS fill it. */
+/* Filled by webhook_option_rows; zeroed: no webhooks. */
 struct webhook_options {
-	const char *port; /* NULL or "0": none */
-	const char *bind, *service, *configuration, *lifetime, *cert_dir;
+	uint16_t port; /* 0: none */
+	struct net_addr bind;
+	const char *service, *configuration, *cert_dir;
+	usec_t lifetime;
 	struct option_list names;
 	enum web_tls tls_min; /* no option here */
 };
 
-#define MANAGER_WEBHOOK_ROWS                                                                       \
-	MANAGER_OPTION("webhook-port", "PORT", "9443", "admission webhooks, HTTPS; 0: none",       \
-		       webhook.port),                                                              \
-		MANAGER_OPTION("webhook-bind", "ADDRESS", NULL,                                    \
-			       "where they listen; else on all addresses", webhook.bind),          \
-		MANAGER_OPTION("webhook-service", "NAME", "ingot-webhook",                         \
-			       "the Service in --own-namespace that leads to them",                \
-			       webhook.service),                                                   \
-		MANAGER_LIST("webhook-name", "NAME",                                               \
-			     "one more name or address that they are called by; may be repeated",  \
-			     webhook.names),                                                       \
-		MANAGER_OPTION("webhook-configuration", "NAME", "ingot",                           \
-			       "the ValidatingWebhookConfiguration whose bundles are kept",        \
-			       webhook.configuration),                                             \
-		MANAGER_OPTION("webhook-cert-lifetime", "SECONDS", "7776000",                      \
-			       "of the certificates that Ingot makes for them; they are changed "  \
-			       "after two thirds",                                                 \
-			       webhook.lifetime),                                                  \
-		MANAGER_OPTION("webhook-cert-dir", "DIR", NULL,                                    \
-			       "somebody else keeps tls.crt and tls.key there", webhook.cert_dir)
+extern const struct option_row webhook_option_rows[];
 
 struct webhooks;
 
-int webhooks_check(const struct webhook_options *o, struct err *err);
 /* `own_ns`: of Secret and Service; `watched_ns`: see webhook_new(). All is borrowed. NULL when
  * there are to be none. What fails later is logged and tried again: hosts are looked after
  * meanwhile. */

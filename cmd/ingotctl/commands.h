@@ -10,24 +10,18 @@
 extern const struct command status_command, watch_command, describe_command, move_command,
 	release_command;
 
-/* First member of the options of each command. */
-#define CTL_OPTION(n, l, arg, text, k, field)                                                      \
+/* How the API and the engine are reached, and whose hosts; of struct ctl_options. */
+extern const struct option_row ctl_rows[];
+/* -A, where a command can look at all namespaces. */
+extern const struct option_row ctl_all_rows[];
+
+/* A command with rows of its own and these two groups; its options hold ctl_options as `ctl`. */
+#define CTL_TABLES(type)                                                                           \
+	{ "Where to look", ctl_rows, offsetof(type, ctl) },                                        \
 	{                                                                                          \
-		.name = (n), .letter = (l), .argument = (arg), .help = (text), .kind = (k),        \
-		.offset = offsetof(struct ctl_options, field)                                      \
+		NULL, NULL, 0                                                                      \
 	}
-#define CTL_OPTION_ROWS                                                                                  \
-	CTL_OPTION(                                                                                      \
-		"kubeconfig", 0, "FILE",                                                                 \
-		"else $KUBECONFIG, the pod's account, ~/.kube/config, the one of ingot standalone here", \
-		OPTION_STRING, kubeconfig),                                                              \
-		CTL_OPTION("context", 0, "NAME", "context of the kubeconfig", OPTION_STRING,             \
-			   context),                                                                     \
-		CTL_OPTION("namespace", 'n', "NAME", "else that of the context, or \"default\"",         \
-			   OPTION_STRING, ns),                                                           \
-		CTL_OPTION("debug", 0, "SOCKET",                                                         \
-			   "debug socket of ingot; else debug.sock beside the kubeconfig",               \
-			   OPTION_STRING, debug)
+#define CTL_TABLES_ALL(type) { NULL, ctl_all_rows, offsetof(type, ctl) }, CTL_TABLES(type)
 
 /* Prints the error as the program's last word. */
 int failed(const char *command, const struct err *err);

@@ -14,12 +14,15 @@ struct describe_options {
 static const struct option_row rows[] = {
 	{ .name = "HOST",
 	  .help = "its name",
+	  .operand = true,
+	  .type = &option_text,
 	  .offset = offsetof(struct describe_options, host),
-	  .kind = OPTION_OPERAND,
 	  .required = true },
-	CTL_OPTION_ROWS,
 	{ .name = NULL },
 };
+
+static const struct option_table tables[] = { { NULL, rows, 0 },
+					      CTL_TABLES(struct describe_options) };
 
 static void print_page(const struct ctl *c, const struct ctl_look *look)
 {
@@ -44,7 +47,7 @@ static int run(void *data)
 const struct command describe_command = {
 	.name = "describe",
 	.summary = "one page about a host: what it waits for, what went wrong, what to do",
-	.options = rows,
+	.options = tables,
 	.options_size = sizeof(struct describe_options),
 	.run = run,
 };

@@ -18,6 +18,43 @@ static const struct program program = {
 	.commands = commands,
 };
 
+#define FIELD(member) .offset = offsetof(struct ctl_options, member)
+
+const struct option_row ctl_rows[] = {
+	{ .name = "kubeconfig",
+	  .argument = "FILE",
+	  .help = "else $KUBECONFIG, the pod's account, ~/.kube/config, the one of ingot standalone "
+		  "here",
+	  .type = &option_text,
+	  FIELD(kubeconfig) },
+	{ .name = "context",
+	  .argument = "NAME",
+	  .help = "context of the kubeconfig",
+	  .type = &option_text,
+	  FIELD(context) },
+	{ .name = "namespace",
+	  .letter = 'n',
+	  .argument = "NAME",
+	  .help = "else that of the context, or \"default\"",
+	  .type = &option_text,
+	  FIELD(ns) },
+	{ .name = "debug",
+	  .argument = "SOCKET",
+	  .help = "debug socket of ingot; else debug.sock beside the kubeconfig",
+	  .type = &option_text,
+	  FIELD(debug) },
+	{ .name = NULL },
+};
+
+const struct option_row ctl_all_rows[] = {
+	{ .name = "all-namespaces",
+	  .letter = 'A',
+	  .help = "hosts of all namespaces",
+	  .type = &option_flag,
+	  FIELD(all) },
+	{ .name = NULL },
+};
+
 int failed(const char *command, const struct err *err)
 {
 	fprintf(stderr, "ingotctl %s: %s\n", command, err->text);

@@ -9,29 +9,47 @@
 
 struct move_command_options {
 	struct ctl_options ctl;
-	const char *to, *to_context, *own_ns, *timeout;
+	const char *to, *to_context, *own_ns;
+	usec_t patience;
 	bool dry_run;
 };
 
-#define ROW(n, arg, def, text, k, field)                                                           \
-	{                                                                                          \
-		.name = (n), .argument = (arg), .standard = (def), .help = (text), .kind = (k),    \
-		.offset = offsetof(struct move_command_options, field)                             \
-	}
+#define FIELD(member) .offset = offsetof(struct move_command_options, member)
 
 static const struct option_row rows[] = {
-	ROW("to", "KUBECONFIG", NULL, "where to", OPTION_STRING, to),
-	ROW("to-context", "NAME", NULL, "context of that kubeconfig", OPTION_STRING, to_context),
-	CTL_OPTION("all-namespaces", 'A', NULL, "hosts of all namespaces", OPTION_FLAG, all),
-	ROW("dry-run", NULL, NULL, "show what would go, and what is in the way", OPTION_FLAG,
-	    dry_run),
-	ROW("timeout", "SECONDS", "600", "how long hosts may take to come to rest", OPTION_STRING,
-	    timeout),
-	ROW("own-namespace", "NAME", "ingot-system", "where Ingot keeps its own Secret",
-	    OPTION_STRING, own_ns),
-	CTL_OPTION_ROWS,
+	{ .name = "to",
+	  .argument = "KUBECONFIG",
+	  .help = "where to",
+	  .type = &option_path,
+	  FIELD(to),
+	  .required = true },
+	{ .name = "to-context",
+	  .argument = "NAME",
+	  .help = "context of that kubeconfig",
+	  .type = &option_text,
+	  FIELD(to_context) },
+	{ .name = "dry-run",
+	  .help = "show what would go, and what is in the way",
+	  .type = &option_flag,
+	  FIELD(dry_run) },
+	{ .name = "timeout",
+	  .argument = "SECONDS",
+	  .standard = "600",
+	  .help = "how long hosts may take to come to rest",
+	  .type = &option_seconds,
+	  .max = UINT32_MAX,
+	  FIELD(patience) },
+	{ .name = "own-namespace",
+	  .argument = "NAME",
+	  .standard = "ingot-system",
+	  .help = "where Ingot keeps its own Secret",
+	  .type = &option_label,
+	  FIELD(own_ns) },
 	{ .name = NULL },
 };
+
+static const struct option_table tables[] = { { NULL, rows, 0 },
+					      CTL_TABLES_ALL(struct move_command_options) };
 
 static void print_line(void *data, const char *line)
 {
@@ -57,16 +75,9 @@ static int run(void *data)
 	const struct move_command_options *o = data;
 	struct ctl *from = NULL, *to = NULL;
 	struct err err = { 0 };
-	uint64_t seconds;
-	if (str_empty(o->to) || parse_u64(o->timeout, UINT32_MAX, &seconds) < 0) {
-		fprintf(stderr, "ingotctl move: %s\n",
-			str_empty(o->to) ? "--to KUBECONFIG says where to"
-					 : "--timeout wants a number of seconds");
-		return EXIT_USAGE;
-	}
 	const struct move_options options = { .own_ns = o->own_ns,
 					      .dry_run = o->dry_run,
-					      .patience = seconds * USEC_PER_SEC,
+					      .patience = o->patience,
 					      .say = print_line };
 	int r = open_both(o, &from, &to, &err);
 	if (r == 0)
@@ -79,7 +90,7 @@ static int run(void *data)
 const struct command move_command = {
 	.name = "move",
 	.summary = "hosts with all that is known of them to another API server, untouched",
-	.options = rows,
+	.options = tables,
 	.options_size = sizeof(struct move_command_options),
 	.run = run,
 };

@@ -15,16 +15,18 @@ struct release_command_options {
 static const struct option_row rows[] = {
 	{ .name = "HOST",
 	  .help = "release this host",
-	  .kind = OPTION_OPERAND,
+	  .operand = true,
+	  .type = &option_text,
 	  .offset = offsetof(struct release_command_options, host) },
 	{ .name = "all",
 	  .help = "release all hosts of the namespace that are held",
-	  .kind = OPTION_FLAG,
+	  .type = &option_flag,
 	  .offset = offsetof(struct release_command_options, all) },
-	CTL_OPTION_ROWS,
-	CTL_OPTION("all-namespaces", 'A', NULL, "with --all: in all namespaces", OPTION_FLAG, all),
 	{ .name = NULL },
 };
+
+static const struct option_table tables[] = { { NULL, rows, 0 },
+					      CTL_TABLES_ALL(struct release_command_options) };
 
 static void print_line(void *data, const char *line)
 {
@@ -52,7 +54,7 @@ static int run(void *data)
 const struct command release_command = {
 	.name = "release",
 	.summary = "let Ingot act again on hosts that it holds",
-	.options = rows,
+	.options = tables,
 	.options_size = sizeof(struct release_command_options),
 	.run = run,
 };

@@ -15,12 +15,14 @@ struct status_options {
 static const struct option_row rows[] = {
 	{ .name = "HOST",
 	  .help = "this one; else all of the namespace",
-	  .offset = offsetof(struct status_options, host),
-	  .kind = OPTION_OPERAND },
-	CTL_OPTION_ROWS,
-	CTL_OPTION("all-namespaces", 'A', NULL, "hosts of all namespaces", OPTION_FLAG, all),
+	  .operand = true,
+	  .type = &option_text,
+	  .offset = offsetof(struct status_options, host) },
 	{ .name = NULL },
 };
+
+static const struct option_table tables[] = { { NULL, rows, 0 },
+					      CTL_TABLES_ALL(struct status_options) };
 
 static void print_table(const struct ctl *c, const struct ctl_look *look)
 {
@@ -56,7 +58,7 @@ static int run(void *data)
 const struct command status_command = {
 	.name = "status",
 	.summary = "a table of hosts: state, what they wait for, until when, progress, errors",
-	.options = rows,
+	.options = tables,
 	.options_size = sizeof(struct status_options),
 	.run = run,
 };

@@ -12,32 +12,42 @@
 
 struct watch_options {
 	struct ctl_options ctl;
-	const char *host, *state, *timeout;
+	const char *host, *state;
+	usec_t timeout;
+	bool limited; /* --timeout was given */
 	bool patient;
 };
 
-#define ROW(n, arg, text, k, field)                                                                \
-	{                                                                                          \
-		.name = (n), .argument = (arg), .help = (text), .kind = (k),                       \
-		.offset = offsetof(struct watch_options, field)                                    \
-	}
+#define FIELD(member) .offset = offsetof(struct watch_options, member)
 
 static const struct option_row rows[] = {
 	{ .name = "HOST",
 	  .help = "its name",
-	  .offset = offsetof(struct watch_options, host),
-	  .kind = OPTION_OPERAND,
+	  .operand = true,
+	  .type = &option_text,
+	  FIELD(host),
 	  .required = true },
-	ROW("for", "STATE",
-	    "till it shows this state, or \"deleted\"; else provisioned if it has an image, or available",
-	    OPTION_STRING, state),
-	ROW("timeout", "SECONDS", "give up after so long, with exit code 3; else never",
-	    OPTION_STRING, timeout),
-	ROW("keep-going", NULL, "an error does not end it: Ingot tries again", OPTION_FLAG,
-	    patient),
-	CTL_OPTION_ROWS,
+	{ .name = "for",
+	  .argument = "STATE",
+	  .help = "till it shows this state, or \"deleted\"; else provisioned if it has an image, "
+		  "or available",
+	  .type = &option_text,
+	  FIELD(state) },
+	{ .name = "timeout",
+	  .argument = "SECONDS",
+	  .help = "give up after so long, with exit code 3; else never",
+	  .type = &option_seconds,
+	  .max = UINT32_MAX,
+	  FIELD(timeout),
+	  .given = offsetof(struct watch_options, limited) },
+	{ .name = "keep-going",
+	  .help = "an error does not end it: Ingot tries again",
+	  .type = &option_flag,
+	  FIELD(patient) },
 	{ .name = NULL },
 };
+
+static const struct option_table tables[] = { { NULL, rows, 0 }, CTL_TABLES(struct watch_options) };
 
 struct watch {
 	struct ctl *ctl;
@@ -256,8 +266,8 @@ static void on_poll(void *data)
 static void on_limit(void *data)
 {
 	struct watch *w = data;
-	fprintf(stderr, "ingotctl watch: host %s: not there after %s s\n", w->options->host,
-		w->options->timeout);
+	fprintf(stderr, "ingotctl watch: host %s: not there after %llu s\n", w->options->host,
+		(unsigned long long)(w->options->timeout / USEC_PER_SEC));
 	end(w, EXIT_LATE);
 }
 
@@ -287,12 +297,8 @@ static void start(struct watch *w)
 		on_poll(w);
 }
 
-static int check(const struct watch_options *o, uint64_t *ret_seconds, struct err *err)
+static int check(const struct watch_options *o, struct err *err)
 {
-	*ret_seconds = 0;
-	if (o->timeout && parse_u64(o->timeout, UINT32_MAX, ret_seconds) < 0)
-		return err_set(err, ERR_INVALID, "--timeout: \"%s\" is not a number of seconds",
-			       o->timeout);
 	if (o->state && !goal_is_state(o->state))
 		return err_set(
 			err, ERR_INVALID,
@@ -323,8 +329,7 @@ static int run(void *data)
 	const struct watch_options *o = data;
 	struct watch w = { .options = o, .goal = { .state = o->state, .patient = o->patient } };
 	struct err err = { 0 };
-	uint64_t seconds;
-	if (check(o, &seconds, &err) < 0) {
+	if (check(o, &err) < 0) {
 		failed("watch", &err);
 		return EXIT_USAGE;
 	}
@@ -332,8 +337,8 @@ static int run(void *data)
 		return failed("watch", &err);
 	timer_init(&w.poll, w.ctl->loop, "poll", on_poll, &w);
 	timer_init(&w.limit, w.ctl->loop, "limit", on_limit, &w);
-	if (o->timeout)
-		timer_set_in(&w.limit, seconds * USEC_PER_SEC);
+	if (o->limited)
+		timer_set_in(&w.limit, o->timeout);
 	start(&w);
 	loop_run(w.ctl->loop);
 	finish(&w);
@@ -344,7 +349,7 @@ const struct command watch_command = {
 	.name = "watch",
 	.summary =
 		"a line for each change, till a host is provisioned, available or in a given state",
-	.options = rows,
+	.options = tables,
 	.options_size = sizeof(struct watch_options),
 	.run = run,
 };

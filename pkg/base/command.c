@@ -1,19 +1,35 @@
-/* Dispatch to a subcommand (see command.h), help, version. Main thread, before anything else runs.
- */
+/* Dispatch to a subcommand (see command.h), help, version, the list of options. Main thread, before
+ * anything else runs. */
 
 #include "base/command.h"
 
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 
+enum { WIDTH = 80, COMMAND_COLUMN = 15 };
+
+/* Of the terminal that help goes to; pipes and files get what fits everywhere. */
+static size_t width_of(FILE *out)
+{
+	struct winsize size;
+	if (ioctl(fileno(out), TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+		return WIDTH;
+	return size.ws_col;
+}
+
 static void usage(const struct program *p, FILE *out)
 {
+	size_t width = width_of(out);
 	fprintf(out, "%s: %s\n\nusage: %s COMMAND [OPTION...]\n\n", p->name, p->summary, p->name);
 	for (size_t i = 0; p->commands[i]; i++)
-		fprintf(out, "  %-12s %s\n", p->commands[i]->name, p->commands[i]->summary);
-	fprintf(out, "  %-12s %s\n\n", "version", "print the version");
+		options_print_entry(p->commands[i]->name, COMMAND_COLUMN, p->commands[i]->summary,
+				    width, out);
+	options_print_entry("version", COMMAND_COLUMN, "print the version", width, out);
+	fputc('\n', out);
 	fprintf(out, "`%s COMMAND --help` lists a command's options.\n", p->name);
 }
 
@@ -24,10 +40,21 @@ static bool is_help(const char *word)
 
 static int help(const struct program *p, const struct command *c)
 {
+	_cleanup_(freep) struct option_row *rows = options_join(c->options);
 	printf("usage: %s %s ", p->name, c->name);
-	options_usage(c->options, stdout);
+	options_usage(rows, stdout);
 	printf("\n%s\n\n", c->summary);
-	options_help(c->options, stdout);
+	options_help(rows, width_of(stdout), stdout);
+	return EXIT_OK;
+}
+
+/* Not in the usage: it is for those who keep docs and manifests true. */
+static int list_options(const struct program *p)
+{
+	for (size_t i = 0; p->commands[i]; i++) {
+		_cleanup_(freep) struct option_row *rows = options_join(p->commands[i]->options);
+		options_list(rows, p->commands[i]->name, stdout);
+	}
 	return EXIT_OK;
 }
 
@@ -38,14 +65,15 @@ static int run_command(const struct program *p, const struct command *c, int arg
 		    (i == 0 && is_help(argv[0])))
 			return help(p, c);
 	struct err err;
+	_cleanup_(freep) struct option_row *rows = options_join(c->options);
 	_cleanup_(freep) void *options = xcalloc(1, c->options_size + 1);
 	int code = EXIT_USAGE;
-	if (options_parse(c->options, argc, argv, options, &err) < 0)
+	if (options_parse(rows, argc, argv, options, &err) < 0)
 		fprintf(stderr, "%s %s: %s (see `%s %s --help`)\n", p->name, c->name, err.text,
 			p->name, c->name);
 	else
 		code = c->run(options);
-	options_done(c->options, options);
+	options_done(rows, options);
 	return code;
 }
 
@@ -67,6 +95,8 @@ int program_run(const struct program *p, int argc, char **argv)
 	}
 	if (streq(argv[1], "version") || streq(argv[1], "--version"))
 		return print_version(p);
+	if (streq(argv[1], "options"))
+		return list_options(p);
 	for (size_t i = 0; p->commands[i]; i++)
 		if (streq(p->commands[i]->name, argv[1]))
 			return run_command(p, p->commands[i], argc - 2, argv + 2);

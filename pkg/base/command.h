@@ -14,16 +14,16 @@ enum exit_code {
 struct command {
 	const char *name;
 	const char *summary;
-	const struct option_row *options;
-	size_t options_size;	   /* of what `options` fill */
-	int (*run)(void *options); /* returns an exit_code */
+	const struct option_table *options; /* ended by rows NULL */
+	size_t options_size;		    /* of what `options` fill */
+	int (*run)(void *options);	    /* returns an exit_code */
 };
 
 struct program {
 	const char *name;
 	const char *summary;
 	const struct command *const
-		*commands; /* ended by NULL; "version" and "help" come by themselves */
+		*commands; /* ended by NULL; "version", "help" and "options" come by themselves */
 };
 
 /* Returns an exit_code. */

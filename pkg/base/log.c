@@ -29,24 +29,9 @@ void log_set_level(enum log_level level)
 	settings.level = level;
 }
 
-int log_use_level(const char *name, struct err *err)
+void log_set_format(enum log_format format)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(level_names); i++)
-		if (streq(name, level_names[i])) {
-			settings.level = (enum log_level)i;
-			return 0;
-		}
-	return err_set(err, ERR_INVALID, "--log-level: \"%s\" is none of debug, info, warn, error",
-		       name);
-}
-
-int log_use_format(const char *name, struct err *err)
-{
-	if (!streq(name, "text") && !streq(name, "json"))
-		return err_set(err, ERR_INVALID, "--log-format: \"%s\" is neither text nor json",
-			       name);
-	settings.json = streq(name, "json");
-	return 0;
+	settings.json = format == LOG_JSON;
 }
 
 void log_set_sink(log_sink_fn sink, void *data)

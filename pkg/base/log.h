@@ -11,6 +11,7 @@
 #include "base/macro.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_format { LOG_TEXT, LOG_JSON };
 
 /* Receives each finished line, without its newline. */
 typedef void (*log_sink_fn)(void *data, enum log_level level, const char *line);
@@ -18,10 +19,7 @@ typedef void (*log_sink_fn)(void *data, enum log_level level, const char *line);
 typedef usec_t (*log_clock_fn)(void *data);
 
 void log_set_level(enum log_level level);
-/* The level of a program's --log-level. ERR_INVALID: no such name; the level stays. */
-int log_use_level(const char *name, struct err *err);
-/* "text" or "json", of --log-format. ERR_INVALID: no such format; it stays as it is. */
-int log_use_format(const char *name, struct err *err);
+void log_set_format(enum log_format format);
 void log_set_sink(log_sink_fn sink, void *data); /* NULL: stderr */
 void log_set_clock(log_clock_fn clock, void *data);
 bool log_enabled(enum log_level level);

@@ -1,4 +1,5 @@
-/* Option tables (see options.h). Main thread, before anything else runs. */
+/* Parses command lines by their tables (see options.h). What a value may be is its type's to say
+ * (option_types.c); this file knows names, dashes and order. */
 
 #include "base/options.h"
 
@@ -6,44 +7,84 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/str.h"
+
+struct option_row *options_join(const struct option_table *tables)
+{
+	struct option_row *all = xcalloc(1, sizeof(*all));
+	size_t count = 0;
+	for (const struct option_table *t = tables; t->rows; t++)
+		for (const struct option_row *row = t->rows; row->name; row++) {
+			all = xreallocarray(all, count + 2, sizeof(*all));
+			all[count] = *row;
+			all[count].offset += t->offset;
+			if (row->given)
+				all[count].given += t->offset;
+			if (row == t->rows && t->heading)
+				all[count].heading = t->heading;
+			all[++count] = (struct option_row){ .name = NULL };
+		}
+	return all;
+}
+
+static void *value_of(const struct option_row *row, void *options)
+{
+	return (char *)options + row->offset;
+}
+
+static void free_value(const struct option_row *row, void *options)
+{
+	if (row->type->done)
+		row->type->done(value_of(row, options));
+}
 
 void options_done(const struct option_row *rows, void *options)
 {
-	for (const struct option_row *row = rows; row->name; row++) {
-		struct option_list *list = (void *)((char *)options + row->offset);
-		if (row->kind != OPTION_LIST)
-			continue;
-		free(list->items);
-		*list = (struct option_list){ 0 };
-	}
+	for (const struct option_row *row = rows; row->name; row++)
+		free_value(row, options);
 }
 
-static void store(const struct option_row *row, const char *value, void *ret)
+/* --- one value -------------------------------------------------------------------------------- */
+
+static const char *dashes(const struct option_row *row)
 {
-	char *at = (char *)ret + row->offset;
-	struct option_list *list = (void *)at;
-	switch (row->kind) {
-	case OPTION_STRING:
-	case OPTION_OPERAND:
-		*(const char **)(void *)at = value;
-		break;
-	case OPTION_FLAG:
-		*(bool *)at = true;
-		break;
-	case OPTION_LIST:
-		list->items = xreallocarray(list->items, list->count + 1, sizeof(*list->items));
-		list->items[list->count++] = value;
-		break;
-	}
+	return row->operand ? "" : "--";
 }
+
+static int refuse(const struct option_row *row, const char *text, struct err *err)
+{
+	_cleanup_(strbuf_done) struct strbuf range = { 0 };
+	const char *noun = str_or(row->type->noun, "");
+	if (row->type->range)
+		row->type->range(row, &range);
+	const char *from = *noun && range.len ? " from " : "";
+	return err_set(err, ERR_INVALID, "%s%s: \"%s\" is not %s%s%s", dashes(row), row->name, text,
+		       noun, from, str_or(range.data, ""));
+}
+
+static int store(const struct option_row *row, const char *text, void *ret, struct err *err)
+{
+	struct err why = { 0 };
+	if (!row->type->repeats)
+		free_value(row, ret);
+	if (row->type->read(row, text, value_of(row, ret), &why) >= 0) {
+		if (row->given)
+			*(bool *)((char *)ret + row->given) = true;
+		return 0;
+	}
+	if (why.kind == ERR_NONE)
+		return refuse(row, text, err);
+	err_wrap(&why, "%s%s", dashes(row), row->name);
+	return err_copy(err, &why);
+}
+
+/* --- words ------------------------------------------------------------------------------------ */
 
 /* "--name" up to `len`, or "-n". */
 static const struct option_row *find(const struct option_row *rows, const char *word, size_t len)
 {
 	bool full = word[1] == '-';
 	for (const struct option_row *row = rows; row->name; row++) {
-		if (row->kind == OPTION_OPERAND)
+		if (row->operand)
 			continue;
 		if (full ? strlen(row->name) == len - 2 && !strncmp(row->name, word + 2, len - 2)
 			 : len == 2 && row->letter == word[1])
@@ -56,10 +97,10 @@ static int take_operand(const struct option_row *rows, const char *word, void *r
 			struct err *err)
 {
 	for (const struct option_row *row = rows; row->name; row++)
-		if (row->kind == OPTION_OPERAND && !seen[row - rows]) {
-			store(row, word, ret);
+		if (row->operand && !seen[row - rows]) {
 			seen[row - rows] = true;
-			return 1;
+			int r = store(row, word, ret, err);
+			return r < 0 ? r : 1;
 		}
 	return err_set(err, ERR_INVALID, "unexpected argument \"%s\"", word);
 }
@@ -76,14 +117,14 @@ static int parse_one(const struct option_row *rows, int argc, char **argv, void 
 	if (!row)
 		return err_set(err, ERR_INVALID, "unknown option \"%.*s\"", (int)len, word);
 	const char *value = word[len] == '=' ? word + len + 1 : NULL;
-	bool separate = row->kind != OPTION_FLAG && !value;
-	if (row->kind == OPTION_FLAG && value)
+	bool separate = !row->type->flag && !value;
+	if (row->type->flag && value)
 		return err_set(err, ERR_INVALID, "--%s takes no value", row->name);
 	if (separate && argc < 2)
 		return err_set(err, ERR_INVALID, "--%s needs %s", row->name, row->argument);
-	store(row, separate ? argv[1] : value, ret);
 	seen[row - rows] = true;
-	return separate ? 2 : 1;
+	int r = store(row, separate ? argv[1] : value, ret, err);
+	return r < 0 ? r : separate ? 2 : 1;
 }
 
 static int check_required(const struct option_row *rows, const bool *seen, struct err *err)
@@ -91,21 +132,34 @@ static int check_required(const struct option_row *rows, const bool *seen, struc
 	for (const struct option_row *row = rows; row->name; row++) {
 		if (!row->required || seen[row - rows])
 			continue;
-		if (row->kind == OPTION_OPERAND)
+		if (row->operand)
 			return err_set(err, ERR_INVALID, "%s is missing", row->name);
 		return err_set(err, ERR_INVALID, "--%s %s is required", row->name, row->argument);
 	}
 	return 0;
 }
 
+/* Returns how many rows there are. A default that its own type refuses is a fault of the table. */
+static int set_defaults(const struct option_row *rows, void *ret, struct err *err)
+{
+	int count = 0, r = 0;
+	for (; rows[count].name && r == 0; count++) {
+		const struct option_row *row = &rows[count];
+		if (row->standard)
+			r = row->type->read(row, row->standard, value_of(row, ret), NULL);
+		if (r < 0)
+			return refuse(row, row->standard, err);
+	}
+	return count;
+}
+
 int options_parse(const struct option_row *rows, int argc, char **argv, void *ret, struct err *err)
 {
-	size_t count = 0;
 	bool words_only = false;
-	for (; rows[count].name; count++)
-		if (rows[count].standard && rows[count].kind == OPTION_STRING)
-			store(&rows[count], rows[count].standard, ret);
-	_cleanup_(freep) bool *seen = xcalloc(count + 1, sizeof(*seen));
+	int count = set_defaults(rows, ret, err);
+	if (count < 0)
+		return count;
+	_cleanup_(freep) bool *seen = xcalloc((size_t)count + 1, sizeof(*seen));
 	for (int i = 0; i < argc;) {
 		int r = 1;
 		if (words_only)
@@ -119,32 +173,4 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *re
 		i += r;
 	}
 	return check_required(rows, seen, err);
-}
-
-void options_usage(const struct option_row *rows, FILE *out)
-{
-	for (const struct option_row *row = rows; row->name; row++)
-		if (row->kind == OPTION_OPERAND)
-			fprintf(out, row->required ? "%s " : "[%s] ", row->name);
-	fputs("[OPTION...]\n", out);
-}
-
-static char *left_column(const struct option_row *row)
-{
-	char letter[] = { '-', row->letter, ',', ' ', '\0' };
-	if (row->kind == OPTION_OPERAND)
-		return xstrdup(row->name);
-	return xasprintf("%s--%s%s%s", row->letter ? letter : "", row->name,
-			 row->argument ? " " : "", str_or(row->argument, ""));
-}
-
-void options_help(const struct option_row *rows, FILE *out)
-{
-	for (const struct option_row *row = rows; row->name; row++) {
-		_cleanup_(freep) char *left = left_column(row);
-		fprintf(out, "  %-28s %s", left, row->help);
-		if (row->standard)
-			fprintf(out, " (default: %s)", row->standard);
-		fputc('\n', out);
-	}
 }

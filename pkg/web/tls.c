@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/options.h"
 #include "web/internal.h"
 
 static int ssl_error(struct err *err, const char *what)
@@ -97,28 +98,18 @@ static int ask_for_clients(SSL_CTX *ctx, const char *pem, struct err *err)
 	return 0;
 }
 
-static const struct {
-	const char *name;
-	int openssl;
-} versions[_WEB_TLS_MAX] = {
-	[WEB_TLS_1_2] = { "TLS12", TLS1_2_VERSION },
-	[WEB_TLS_1_3] = { "TLS13", TLS1_3_VERSION },
+static const int versions[_WEB_TLS_MAX] = {
+	[WEB_TLS_1_2] = TLS1_2_VERSION, [WEB_TLS_1_3] = TLS1_3_VERSION
 };
 
-int web_tls_parse(const char *name, enum web_tls *ret, struct err *err)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(versions); i++)
-		if (streq(name, versions[i].name)) {
-			*ret = (enum web_tls)i;
-			return 0;
-		}
-	return err_set(err, ERR_INVALID, "\"%s\" is neither TLS12 nor TLS13", name);
-}
+const struct option_choice web_tls_choices[] = { { "TLS12", WEB_TLS_1_2 },
+						 { "TLS13", WEB_TLS_1_3 },
+						 { NULL, 0 } };
 
 int tls_setup(SSL_CTX *ctx, const struct web_server_options *options, struct err *err)
 {
 	ERR_clear_error();
-	SSL_CTX_set_min_proto_version(ctx, versions[options->tls_min].openssl);
+	SSL_CTX_set_min_proto_version(ctx, versions[options->tls_min]);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
 	/* Tickets resume sessions without memory per client. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);

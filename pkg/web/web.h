@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/options.h"
 #include "loop/loop.h"
 
 struct web;	   /* the thread */
@@ -125,7 +126,7 @@ struct web_server_options {
 };
 
 /* By the names of Kubernetes' components: TLS12, TLS13. */
-int web_tls_parse(const char *name, enum web_tls *ret, struct err *err);
+extern const struct option_choice web_tls_choices[];
 
 /* Takes the port and does not listen: who connects is refused, until web_server_open() gets the
  * descriptor that this returns. Both with the same options, of which address, port and device are

@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "kube/path.h"
-#include "kube/rate.h"
 #include "kube/status.h"
 #include "kube/warnings.h"
 #include "kube/watch_faults.h"
@@ -224,48 +223,6 @@ static void test_warned_once(void **state)
 	warnings_done(&w);
 }
 
-/* What --kube-api-qps and --kube-api-burst may be. */
-static void test_rates(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *qps, *burst;
-		double rate; /* 0: refused */
-		unsigned at_once;
-		const char *error;
-	} rows[] = {
-		{ "20", "30", 20, 30, NULL },
-		{ "100000", "100000", 100000, 100000, NULL },
-		{ NULL, NULL, -1, 0, NULL },
-		{ "0", "1", -1, 1, NULL },
-		{ "-1", "30", -1, 30, NULL },
-		{ "-100", "30", -1, 30, NULL },
-		{ "-", "30", 0, 0, "--kube-api-qps: \"-\" is not" },
-		{ "--1", "30", 0, 0, "--kube-api-qps: \"--1\" is not" },
-		{ "-few", "30", 0, 0, "--kube-api-qps: \"-few\" is not" },
-		{ "", "30", 0, 0, "--kube-api-qps: \"\" is not" },
-		{ "100001", "30", 0, 0, "--kube-api-qps: \"100001\" is not" },
-		{ "many", "30", 0, 0, "--kube-api-qps: \"many\" is not" },
-		{ "1.5", "30", 0, 0, "--kube-api-qps: \"1.5\" is not" },
-		{ "20 ", "30", 0, 0, "--kube-api-qps: \"20 \" is not" },
-		{ "20", "0", 0, 0, "--kube-api-burst: \"0\" is not" },
-		{ "20", "-1", 0, 0, "--kube-api-burst: \"-1\" is not" },
-		{ "20", "100001", 0, 0, "--kube-api-burst: \"100001\" is not" },
-		{ "20", "", 0, 0, "--kube-api-burst: \"\" is not" },
-	};
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct kube_rate rate = { 0 };
-		struct err err = { 0 };
-		int r = kube_rate_parse(rows[i].qps, rows[i].burst, &rate, &err);
-		if (rows[i].error && !str_has_prefix(err.text, rows[i].error))
-			fail_msg("row %zu: %s", i, err.text);
-		if ((r == 0) != !rows[i].error)
-			fail_msg("row %zu: %s", i, r == 0 ? "taken" : err.text);
-		if ((int64_t)rate.qps != (int64_t)rows[i].rate || rate.burst != rows[i].at_once)
-			fail_msg("row %zu: %g, %u", i, rate.qps, rate.burst);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,7 +230,6 @@ int main(void)
 		cmocka_unit_test(test_queries),	       cmocka_unit_test(test_status),
 		cmocka_unit_test(test_status_details), cmocka_unit_test(test_fault_table),
 		cmocka_unit_test(test_warnings),       cmocka_unit_test(test_warned_once),
-		cmocka_unit_test(test_rates),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

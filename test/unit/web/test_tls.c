@@ -129,9 +129,9 @@ static bool shakes_hands(uint16_t port, int newest)
 static void oldest_version(void **state)
 {
 	static const struct {
-		const char *name;
+		enum web_tls oldest;
 		bool takes_1_2;
-	} rows[] = { { "TLS12", true }, { "TLS13", false } };
+	} rows[] = { { WEB_TLS_1_2, true }, { WEB_TLS_1_3, false } };
 	struct rig *rig = *state;
 	struct web_server *s;
 	struct err err = { 0 };
@@ -142,7 +142,7 @@ static void oldest_version(void **state)
 					.key = pki.server.key,
 					.routes = routes };
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		assert_int_equal(web_tls_parse(rows[i].name, &o.tls_min, &err), 0);
+		o.tls_min = rows[i].oldest;
 		assert_int_equal(web_server_open(rig->web, &o, &s, &err), 0);
 		assert_false(shakes_hands(web_server_port(s), TLS1_1_VERSION));
 		assert_int_equal(shakes_hands(web_server_port(s), TLS1_2_VERSION),
@@ -150,8 +150,6 @@ static void oldest_version(void **state)
 		assert_true(shakes_hands(web_server_port(s), TLS1_3_VERSION));
 		web_server_close(s);
 	}
-	assert_true(web_tls_parse("TLS11", &o.tls_min, &err) < 0);
-	assert_non_null(strstr(err.text, "TLS11"));
 }
 
 static void chain(void **state)

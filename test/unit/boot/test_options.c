@@ -1,0 +1,150 @@
+/* The --dhcp… options: what they may be, what they become, what contradicts itself. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "boot/options.h"
+
+enum { WORDS_MAX = 48 };
+
+/* Options with their values in one text, `our` address for what comes of them. */
+static int apply(const char *line, const char *our, struct boot_config *ret, struct err *err)
+{
+	static char text[1024];
+	char *argv[WORDS_MAX], *save = text;
+	int argc = 0;
+	struct boot_dhcp_options o = { 0 };
+	snprintf(text, sizeof(text), "%s", line);
+	for (char *word; argc < WORDS_MAX && (word = strsep(&save, " "));)
+		if (*word)
+			argv[argc++] = word;
+	*ret = (struct boot_config){ .address.s_addr = inet_addr(our) };
+	int r = options_parse(boot_dhcp_rows, argc, argv, &o, err);
+	if (r == 0)
+		r = boot_dhcp_options_apply(&o, ret, err);
+	options_done(boot_dhcp_rows, &o);
+	return r;
+}
+
+static void test_two_subnets(void **state)
+{
+	struct boot_config c;
+	struct err err = { 0 };
+	(void)state;
+	int r = apply("--dhcp-range 10.77.0.100-10.77.0.199/24 --dhcp-range 10.78.0.1-10.78.3.9/22 "
+		      "--dhcp-gateway 10.78.0.254 --dhcp-dns 10.77.0.2,10.77.0.3 "
+		      "--dhcp-domain lab.example --dhcp-lease 600",
+		      "10.77.0.1", &c, &err);
+	if (r < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(c.dhcp, BOOT_DHCP_SERVER);
+	assert_int_equal(c.pool_count, 2);
+	assert_int_equal(c.pools[0].start.s_addr, inet_addr("10.77.0.100"));
+	assert_int_equal(c.pools[0].gateway.s_addr, 0);
+	assert_int_equal(c.pools[1].end.s_addr, inet_addr("10.78.3.9"));
+	assert_int_equal(c.pools[1].netmask.s_addr, inet_addr("255.255.252.0"));
+	assert_int_equal(c.pools[1].gateway.s_addr, inet_addr("10.78.0.254"));
+	assert_int_equal(c.dns_count, 2);
+	assert_int_equal(c.dns[1].s_addr, inet_addr("10.77.0.3"));
+	assert_int_equal(c.lease_seconds, 600);
+	assert_string_equal(c.domain, "lab.example");
+}
+
+static void test_modes(void **state)
+{
+	struct boot_config c;
+	(void)state;
+	assert_int_equal(apply("--dhcp proxy", "10.77.0.1", &c, NULL), 0);
+	assert_int_equal(c.dhcp, BOOT_DHCP_PROXY);
+	assert_int_equal(apply("--dhcp off", "10.77.0.1", &c, NULL), 0);
+	assert_int_equal(c.dhcp, BOOT_DHCP_OFF);
+	assert_int_equal(apply("--dhcp-range 10.77.0.100-10.77.0.199/24", "10.77.0.1", &c, NULL),
+			 0);
+	assert_int_equal(c.lease_seconds, BOOT_LEASE_DEFAULT_S);
+}
+
+#define RANGE "--dhcp-range 10.77.0.100-10.77.0.199/24 "
+
+static void test_refused(void **state)
+{
+	static const struct {
+		const char *line, *text;
+	} cases[] = {
+		{ "", "--dhcp-range: name the addresses" },
+		{ "--dhcp both", "--dhcp: \"both\" is not server, proxy or off" },
+		{ "--dhcp-range 10.77.0.100-10.77.0.199", "is not of the form" },
+		{ "--dhcp-range 10.77.0.100-10.77.0.199/24x", "is not of the form" },
+		{ "--dhcp-range 10.77.0.100-10.77.0.199/32", "is not of the form" },
+		{ "--dhcp-range 10.77.0.199-10.77.0.100/24", "ends before it begins" },
+		{ "--dhcp-range 10.77.0.100-10.78.0.199/24", "different subnets" },
+		{ RANGE "--dhcp-range 10.77.0.10-10.77.0.20/24", "each subnet has one" },
+		{ RANGE "--dhcp-range 10.88.0.50-10.88.0.60/24", "name the router" },
+		{ RANGE "--dhcp-gateway 10.88.0.1", "10.88.0.1 lies in the subnet of no" },
+		{ RANGE "--dhcp-gateway 10.77.0.255", "first or last address" },
+		{ RANGE "--dhcp-gateway 10.77.0.2 --dhcp-gateway 10.77.0.3", "second one" },
+		{ RANGE "--dhcp-domain a_b", "\"a_b\" is not a domain name" },
+		{ RANGE "--dhcp-lease 119", "is not a number of seconds from 120 to 2592000" },
+		{ RANGE "--dhcp proxy", "--dhcp-range goes with --dhcp server only" },
+		/* Given, be it with its default. */
+		{ "--dhcp off --dhcp-lease 3600", "--dhcp-lease goes with --dhcp server only" },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct boot_config c;
+		struct err err = { 0 };
+		if (apply(cases[i].line, "10.77.0.1", &c, &err) == 0)
+			fail_msg("%s: taken", cases[i].line);
+		if (!strstr(err.text, cases[i].text))
+			fail_msg("%s: %s", cases[i].line, err.text);
+	}
+}
+
+static void test_too_many_ranges(void **state)
+{
+	char line[1024] = "";
+	struct boot_config c;
+	struct err err = { 0 };
+	size_t len = 0;
+	(void)state;
+	for (int i = 0; i <= BOOT_POOLS_MAX; i++)
+		len += (size_t)snprintf(line + len, sizeof(line) - len,
+					"--dhcp-range 10.%d.0.1-10.%d.0.9/24 ", i, i);
+	assert_true(apply(line, "10.0.0.1", &c, &err) < 0);
+	assert_non_null(strstr(err.text, "more than 16"));
+}
+
+/* Words of a kernel line that iPXE would take for its own. */
+static void test_words(void **state)
+{
+	static const struct option_row rows[] = {
+		{ .name = "args", .argument = "WORDS", .help = "", .type = &boot_option_words },
+		{ .name = NULL },
+	};
+	char option[] = "--args", good[] = "console=tty0 a.b=c", bad[] = "console=${net0/mac}";
+	char *good_line[] = { option, good }, *bad_line[] = { option, bad };
+	const char *value = NULL;
+	struct err err = { 0 };
+	(void)state;
+	assert_int_equal(options_parse(rows, 2, good_line, &value, NULL), 0);
+	assert_string_equal(value, good);
+	assert_true(options_parse(rows, 2, bad_line, &value, &err) < 0);
+	assert_true(str_has_prefix(err.text, "--args: \"console=${net0/mac}\" holds"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_two_subnets),	cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_refused),		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_too_many_ranges),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
