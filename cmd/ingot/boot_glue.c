@@ -28,8 +28,8 @@ static bool boot_find(void *data, const struct net_mac *mac, struct boot_host *r
 	struct boot_glue *g = data;
 	struct engine_boot boot;
 	char text[NET_MAC_TEXT_SIZE];
-	if (!g->may_act(g->may_act_data) ||
-	    !engine_boot_find(g->engine, net_format_mac(mac, text), &boot))
+	if (!g->engine || !engine_boot_find(g->engine, net_format_mac(mac, text), &boot) ||
+	    !fence_allows(&g->fence, boot.key))
 		return false;
 	write_cmdline(g, boot.inspect);
 	*ret = (struct boot_host){ .name = boot.key,
@@ -143,7 +143,7 @@ static void boot_stranger(void *data, const struct net_mac *mac, enum boot_reque
 	const struct boot_glue *g = data;
 	char text[NET_MAC_TEXT_SIZE];
 	/* A process that does not lead knows no hosts. */
-	if (g->engine && g->may_act(g->may_act_data))
+	if (g->engine && fence_allows(&g->fence, ""))
 		engine_boot_stranger(g->engine, net_format_mac(mac, text), texts[request]);
 }
 
@@ -151,7 +151,7 @@ static void boot_failed(void *data, const struct net_mac *mac, const char *addre
 {
 	const struct boot_glue *g = data;
 	char text[NET_MAC_TEXT_SIZE];
-	if (g->engine && g->may_act(g->may_act_data))
+	if (g->engine)
 		engine_boot_failed(g->engine, mac ? net_format_mac(mac, text) : NULL, address, why);
 }
 

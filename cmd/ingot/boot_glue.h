@@ -4,6 +4,7 @@
 
 #include "boot/boot.h"
 #include "engine/engine.h"
+#include "loop/fence.h"
 #include "replicas.h"
 
 struct boot_glue {
@@ -11,8 +12,7 @@ struct boot_glue {
 	struct engine *engine;	   /* NULL until there is one; nobody is answered before */
 	const char *kernel_args;   /* borrowed */
 	struct replicas *replicas; /* borrowed */
-	bool (*may_act)(void *data);
-	void *may_act_data;
+	struct fence fence;
 	char *cmdline; /* of the host that was found last */
 };
 

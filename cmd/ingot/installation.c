@@ -14,8 +14,9 @@
 
 #define TEN_YEARS (3650 * 24 * USEC_PER_HOUR)
 
-static const struct kube_resource namespaces = { "", "v1", "namespaces", "Namespace", false };
-static const struct kube_resource secrets = { "", "v1", "secrets", "Secret", true };
+static const struct kube_resource namespaces = { "", "v1", "namespaces", "Namespace",
+						 KUBE_CLUSTER };
+static const struct kube_resource secrets = { "", "v1", "secrets", "Secret", KUBE_NAMESPACED };
 
 struct installation_search {
 	struct loop *loop;

@@ -105,17 +105,19 @@ static void give_up(struct manager *m, const struct err *err)
 	m->failed(m->failed_data, err);
 }
 
-static bool may_act(void *data)
+/* For all hosts alike: one process leads. */
+static bool may_act(void *data, const char *key)
 {
 	const struct manager *m = data;
+	(void)key;
 	return !m->options->election.enabled || (m->lease && kube_lease_may_act(m->lease));
 }
 
 /* The Secret is read, or made, by standbys as well. */
-static bool may_write(void *data)
+static bool may_write(void *data, const char *key)
 {
 	const struct manager *m = data;
-	return !m->lease || may_act(data);
+	return !m->lease || may_act(data, key);
 }
 
 /* Of the annotation that fixes a host's address. */
@@ -162,8 +164,7 @@ static int boot_settings(struct manager *m, struct err *err)
 	m->agent_url = xasprintf("https://%s:%u", m->address, o->agent_port);
 	m->glue = (struct boot_glue){ .loop = m->loop,
 				      .kernel_args = o->kernel_args,
-				      .may_act = may_act,
-				      .may_act_data = m };
+				      .fence = { may_act, m } };
 	m->boot = (struct boot_config){ .device = o->interface,
 					.address = o->address,
 					.tftp = true,
@@ -347,12 +348,11 @@ static int start_engine(struct manager *m, struct err *err)
 {
 	const struct http_client_options http = { .user_agent = "ingot/" INGOT_VERSION,
 						  .policy = &m->policies.agents,
-						  .may_send = may_act,
-						  .may_send_data = m };
+						  .fence = { may_act, m } };
 	int r = http_client_new(m->loop, &http, &m->http, err);
 	if (r < 0)
 		return r;
-	bmc_driver_set_fence(m->ipmi, may_act, m);
+	bmc_driver_set_fence(m->ipmi, &http.fence);
 	m->drivers.drivers[BMC_DRIVER_IPMI] = m->ipmi;
 	m->link = agent_http_link_new(m->http);
 	struct engine_options o = { .loop = m->loop,
@@ -498,8 +498,7 @@ static struct kube_client *client(struct manager *m, struct kube_transport *tran
 					       .stream_lists = m->options->stream_lists,
 					       .qps = qps,
 					       .burst = m->options->api_burst,
-					       .may_write = may_write,
-					       .may_write_data = m });
+					       .fence = { may_write, m } });
 }
 
 /* Renewals must not wait behind other requests, nor all of their deadline for one answer. */
@@ -657,8 +656,7 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 						   .recorder = m->recorder,
 						   .ns = m->options->namespace_watched,
 						   .max_provisioning_retries = m->options->retries,
-						   .may_act = may_act,
-						   .may_act_data = m,
+						   .fence = { may_act, m },
 						   .hold_id = m->hold_id,
 						   .hold_reason = m->hold_reason,
 						   .held = m->options->held,

@@ -21,10 +21,11 @@
 
 enum { LOOK_S = 60, RETRY_S = 2 };
 
-static const struct kube_resource secrets = { "", "v1", "secrets", "Secret", true };
+static const struct kube_resource secrets = { "", "v1", "secrets", "Secret", KUBE_NAMESPACED };
 static const struct kube_resource configurations = { "admissionregistration.k8s.io", "v1",
 						     "validatingwebhookconfigurations",
-						     "ValidatingWebhookConfiguration", false };
+						     "ValidatingWebhookConfiguration",
+						     KUBE_CLUSTER };
 
 struct certs {
 	struct certs_options o;

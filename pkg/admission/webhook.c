@@ -19,7 +19,7 @@
 
 static const char path_prefix[] = "/validate-metal3-io-v1alpha1-";
 static const struct kube_resource hosts = { "metal3.io", "v1alpha1", "baremetalhosts",
-					    "BareMetalHost", true };
+					    "BareMetalHost", KUBE_PER_HOST };
 
 struct webhook {
 	struct loop *loop;

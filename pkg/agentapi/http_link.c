@@ -96,6 +96,7 @@ static struct agent_call *request(struct agent_link *link, const struct agent_en
 		.timeout = timeout,
 		.max_body_bytes = ANSWER_MAX,
 		.what = "call to the agent",
+		.key = endpoint->key,
 	};
 	struct err err = { 0 };
 	c->op = http_start(l->client, &r, &handlers, c, &err);

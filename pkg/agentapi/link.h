@@ -15,6 +15,7 @@ struct agent_endpoint {
 	const char *url;	 /* callback_url of the heartbeat, without a slash at the end */
 	const char *certificate; /* PEM; NULL for plain HTTP */
 	const char *token;
+	const char *key; /* of its host, for the fence */
 };
 
 /* Exactly once unless cancelled. `answer` is borrowed; NULL when err is set. A refusal

@@ -179,8 +179,7 @@ static bool acceptable(struct bmc *bmc, struct bmc_task *task)
 
 int bmc_may_act(const struct bmc *bmc, struct err *err)
 {
-	const struct bmc_driver *driver = bmc->driver;
-	if (!driver->may_act || driver->may_act(driver->may_act_data))
+	if (fence_allows(&bmc->driver->fence, bmc->key))
 		return 0;
 	return err_set(err, ERR_CANCELLED,
 		       "nothing was sent to the BMC: this process does not lead any more");
@@ -266,6 +265,7 @@ static void release(struct bmc *bmc)
 	bmc_address_done(&bmc->address);
 	bmc_credentials_done(&bmc->credentials);
 	free(bmc->last_error);
+	free(bmc->key);
 	free(bmc);
 }
 
@@ -383,6 +383,8 @@ int bmc_open(struct bmc_driver *driver, const struct bmc_address *address,
 	bmc_address_copy(address, &bmc->address);
 	bmc_credentials_copy(credentials, &bmc->credentials);
 	bmc->options = with_defaults(options);
+	bmc->key = xstrdup(bmc->options.key);
+	bmc->options.key = bmc->key;
 	list_init(&bmc->queue);
 	timer_init(&bmc->timer, driver->loop, "bmc", on_timer, bmc);
 	driver->open_count++;
@@ -470,10 +472,9 @@ struct bmc_driver *bmc_driver_free(struct bmc_driver *driver)
 	return NULL;
 }
 
-void bmc_driver_set_fence(struct bmc_driver *driver, bool (*may_act)(void *data), void *data)
+void bmc_driver_set_fence(struct bmc_driver *driver, const struct fence *fence)
 {
-	driver->may_act = may_act;
-	driver->may_act_data = data;
+	driver->fence = *fence;
 }
 
 const char *bmc_driver_name(const struct bmc_driver *driver)

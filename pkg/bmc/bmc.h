@@ -12,6 +12,7 @@
  * alone for a growing time, in which requests fail at once with the last error's kind and text. */
 
 #include "bmc/address.h"
+#include "loop/fence.h"
 #include "loop/loop.h"
 
 struct bmc;
@@ -96,6 +97,7 @@ struct bmc_credentials {
 };
 
 struct bmc_options {
+	const char *key;	   /* of the host, for the fence; copied; NULL: of none */
 	usec_t timeout;		   /* of a request; 0: 30 s */
 	bool insecure_tls;	   /* disableCertificateVerification */
 	unsigned breaker_failures; /* failed requests in a row before the BMC is left alone; 0: 3 */
@@ -147,10 +149,9 @@ struct bmc_driver *bmc_driver_find(const struct bmc_driver_set *set,
 				   const struct bmc_scheme *scheme, struct err *err);
 /* All its BMCs must be closed. Accepts NULL; returns NULL. */
 struct bmc_driver *bmc_driver_free(struct bmc_driver *driver);
-/* Asked directly before anything but the end of a session is sent; false ends the request with
- * ERR_CANCELLED. For leader election: a process that was paused may have been replaced meanwhile,
- * in the middle of a session. */
-void bmc_driver_set_fence(struct bmc_driver *driver, bool (*may_act)(void *data), void *data);
+/* Asked directly before anything but the end of a session is sent, with the BMC's key; false ends
+ * the request with ERR_CANCELLED. */
+void bmc_driver_set_fence(struct bmc_driver *driver, const struct fence *fence);
 const char *bmc_driver_name(const struct bmc_driver *driver);
 bool bmc_driver_supports(const struct bmc_driver *driver, enum bmc_op op);
 bool bmc_driver_boots_from(const struct bmc_driver *driver, enum bmc_device device);

@@ -65,14 +65,14 @@ struct bmc_driver {
 	const struct bmc_ops *ops;
 	struct loop *loop;
 	unsigned open_count;
-	bool (*may_act)(void *data); /* NULL: always */
-	void *may_act_data;
+	struct fence fence;
 };
 
 struct bmc {
 	struct bmc_driver *driver;
 	struct bmc_address address;
 	struct bmc_credentials credentials;
+	char *key;		    /* for the fence; NULL: of no host */
 	struct bmc_options options; /* without zeros: the defaults are filled in */
 	struct list queue;	    /* of struct bmc_task */
 	struct bmc_task *running;

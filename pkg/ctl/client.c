@@ -19,9 +19,9 @@
 enum { DEBUG_MAX = 64 << 20, API_QPS = 200, API_BURST = 400 };
 
 const struct kube_resource ctl_hosts = { "metal3.io", "v1alpha1", "baremetalhosts", "BareMetalHost",
-					 true };
+					 KUBE_PER_HOST };
 const struct kube_resource ctl_records = { "ingot.dev", "v1alpha1", "hostrecords", "HostRecord",
-					   true };
+					   KUBE_PER_HOST };
 
 /* --- opening ---------------------------------------------------------------------------------- */
 

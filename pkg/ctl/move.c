@@ -20,9 +20,10 @@
 #include "kube/watch.h"
 
 static const struct kube_resource hardware_data = { "metal3.io", "v1alpha1", "hardwaredata",
-						    "HardwareData", true };
-static const struct kube_resource secrets = { "", "v1", "secrets", "Secret", true };
-static const struct kube_resource namespaces = { "", "v1", "namespaces", "Namespace", false };
+						    "HardwareData", KUBE_PER_HOST };
+static const struct kube_resource secrets = { "", "v1", "secrets", "Secret", KUBE_NAMESPACED };
+static const struct kube_resource namespaces = { "", "v1", "namespaces", "Namespace",
+						 KUBE_CLUSTER };
 
 struct move {
 	struct ctl *from, *to;

@@ -17,12 +17,12 @@
 #include "engine/engine.h"
 
 const struct kube_resource resource_host = { API_GROUP, "v1alpha1", "baremetalhosts",
-					     "BareMetalHost", true };
+					     "BareMetalHost", KUBE_PER_HOST };
 const struct kube_resource resource_hardware_data = { API_GROUP, "v1alpha1", "hardwaredata",
-						      "HardwareData", true };
+						      "HardwareData", KUBE_PER_HOST };
 const struct kube_resource resource_record = { "ingot.dev", "v1alpha1", "hostrecords", "HostRecord",
-					       true };
-const struct kube_resource resource_secret = { "", "v1", "secrets", "Secret", true };
+					       KUBE_PER_HOST };
+const struct kube_resource resource_secret = { "", "v1", "secrets", "Secret", KUBE_NAMESPACED };
 
 struct run;
 
@@ -246,8 +246,8 @@ static struct kube_op *start_write(struct run *r, const struct host_write *w, ku
 		return kube_patch(client, &resource_host, ns, name, NULL, KUBE_PATCH_MERGE, w->body,
 				  done, r);
 	case HOST_SECRET_PATCH:
-		return kube_patch(client, &resource_secret, ns, w->name, NULL, KUBE_PATCH_MERGE,
-				  w->body, done, r);
+		return kube_patch_for(client, r->key, &resource_secret, ns, w->name, NULL,
+				      KUBE_PATCH_MERGE, w->body, done, r);
 	case HOST_HARDWARE_CREATE:
 		return kube_create(client, &resource_hardware_data, w->body, done, r);
 	case HOST_HARDWARE_PATCH:
@@ -795,19 +795,13 @@ static void env_event(void *data, const char *key, bool warning, const char *rea
 	publish(c, object, warning, reason, message);
 }
 
-static bool env_may_act(void *data)
-{
-	const struct host_controller *c = data;
-	return !c->options.may_act || c->options.may_act(c->options.may_act_data);
-}
-
 void host_controller_env(struct host_controller *c, struct engine_env *ret)
 {
 	*ret = (struct engine_env){ .save = env_save,
 				    .kick = env_kick,
 				    .event = env_event,
-				    .may_act = env_may_act,
-				    .data = c };
+				    .data = c,
+				    .fence = c->options.fence };
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

@@ -18,9 +18,7 @@ struct host_controller_options {
 	const char *ns;	      /* watched namespace; NULL: all */
 	unsigned concurrency; /* 0: 8 */
 	unsigned max_provisioning_retries;
-	/* May hardware be acted on (leader election)? NULL: always. */
-	bool (*may_act)(void *data);
-	void *may_act_data;
+	struct fence fence; /* of what the engine does */
 	/* The caches are filled and the engine knows all records; reconciles begin. Once. May be
 	 * NULL. */
 	void (*ready)(void *data);

@@ -23,10 +23,10 @@ static void refuse(engine_answer_fn answer, void *data, int status, const char *
 }
 
 /* A process that was paused answers out of another time: it may know less than the one that leads,
- * and "I do not know you" would end an agent. */
-static bool stale(const struct engine *e, engine_answer_fn answer, void *data)
+ * and "I do not know you" would end an agent. n NULL: no host is known that it is about. */
+static bool stale(const struct engine *e, const struct node *n, engine_answer_fn answer, void *data)
 {
-	if (engine_may_act(e))
+	if (engine_may_act(e, n ? n->key : ""))
 		return false;
 	refuse(answer, data, 503, "this instance does not lead, ask another one");
 	return true;
@@ -157,10 +157,10 @@ static void issue_token(struct node *n, const char *source, engine_answer_fn ans
 void engine_agent_lookup(struct engine *e, const char *addresses, const char *node_uuid,
 			 const char *source, engine_answer_fn answer, void *data)
 {
-	if (stale(e, answer, data))
-		return;
 	static const char unknown[] = "no host waits for an agent with these addresses";
 	struct node *n = node_uuid ? map_get(&e->uids, node_uuid) : by_addresses(e, addresses);
+	if (stale(e, n, answer, data))
+		return;
 	if (!n) {
 		refuse_unknown(e, answer, data, unknown);
 		return;
@@ -279,11 +279,11 @@ static void take_heartbeat(struct node *n, const struct agent_heartbeat *h)
 void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struct json *body,
 			    const char *source, engine_answer_fn answer, void *data)
 {
-	if (stale(e, answer, data))
-		return;
 	struct node *n = map_get(&e->uids, node_uuid);
 	struct agent_heartbeat h;
 	struct err err = { 0 };
+	if (stale(e, n, answer, data))
+		return;
 	if (!n || n->lost) {
 		refuse(answer, data, 404, "no such node");
 		return;
@@ -377,15 +377,17 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	_cleanup_(json_freep) struct json *owned = body;
 	struct mac_search s = { .engine = e };
 	struct err err = { 0 };
-	if (stale(e, answer, data))
+	static const char unknown[] = "no host with these addresses waits for inspection data";
+	int r = agent_inspection_check(body, &err);
+	if (r == 0)
+		agent_inspection_macs(body, search_mac, &s);
+	struct node *n = s.ambiguous ? NULL : s.found;
+	if (stale(e, n, answer, data))
 		return;
-	if (agent_inspection_check(body, &err) < 0) {
+	if (r < 0) {
 		refuse_inspection(e, source, &err, answer, data);
 		return;
 	}
-	agent_inspection_macs(body, search_mac, &s);
-	static const char unknown[] = "no host with these addresses waits for inspection data";
-	struct node *n = s.ambiguous ? NULL : s.found;
 	if (!n) {
 		refuse_unknown(e, answer, data, unknown);
 		return;
@@ -444,9 +446,10 @@ const char *engine_agent_at(const struct engine *e, const char *source)
 
 int engine_agent_may_post(const struct engine *e, const char *source)
 {
-	if (!engine_may_act(e))
+	const char *key = engine_agent_at(e, source);
+	if (!engine_may_act(e, str_or(key, "")))
 		return 503;
-	if (!e->options.serves_dhcp || engine_agent_at(e, source))
+	if (!e->options.serves_dhcp || key)
 		return 0;
 	return may_be_known_soon(e) ? 503 : 404;
 }

@@ -64,8 +64,8 @@ void node_ask_agent(struct node *n, const char *method, const char *path, struct
 	char token[64];
 	node_forget_agent(n);
 	node_token(n, token);
-	struct agent_endpoint endpoint = { n->record.agent.url, n->record.agent.certificate,
-					   token };
+	struct agent_endpoint endpoint = { n->record.agent.url, n->record.agent.certificate, token,
+					   n->key };
 	struct agent_link *link = n->engine->options.link;
 	node_ask_begin(&n->agent_ask, ASK_RUNNING, 0);
 	/* The call is cancelled before the node goes, so it may carry the pointer. */

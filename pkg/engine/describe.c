@@ -45,7 +45,7 @@ static const char *reason(const struct node *n)
 		return n->save_failures
 			       ? "the Kubernetes API to store its HostRecord (it failed before)"
 			       : "the Kubernetes API to store its HostRecord";
-	if (!engine_may_act(n->engine))
+	if (!engine_may_act(n->engine, n->key))
 		return "leadership";
 	if (n->inspection.fn)
 		return "the controller to store the inventory";
@@ -302,7 +302,9 @@ void engine_boot_failed(struct engine *e, const char *mac, const char *address, 
 	const struct step *step;
 	if (!n)
 		n = index_find(&e->slots, address, NULL);
-	if (!n || n->lost || !n->record.boot.nonce || streq(n->boot_trouble, why))
+	if (!n || !engine_may_act(e, n->key))
+		return;
+	if (n->lost || !n->record.boot.nonce || streq(n->boot_trouble, why))
 		return;
 	str_replace(&n->boot_trouble, why);
 	node_event(n, true, "BootFileFailed", "the host cannot boot from the network: %s", why);

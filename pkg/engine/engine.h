@@ -10,6 +10,7 @@
 
 #include "agentapi/link.h"
 #include "bmc/bmc.h"
+#include "loop/fence.h"
 #include "loop/loop.h"
 #include "net/policy.h"
 #include "prov/prov.h"
@@ -31,9 +32,8 @@ struct engine_env {
 	void (*kick)(void *data, const char *key);
 	void (*event)(void *data, const char *key, bool warning, const char *reason,
 		      const char *message);
-	/* Is it (still) allowed to act on hardware? (leader election) */
-	bool (*may_act)(void *data);
 	void *data;
+	struct fence fence; /* of effects on hardware and of answers to agents */
 };
 
 struct engine_timeouts {   /* 0: default */
@@ -104,8 +104,8 @@ unsigned engine_held_count(const struct engine *e);
 /* Ends the hold when that is stored, and kicks the host. */
 void engine_release(struct engine *e, const char *key);
 
-/* May this process act now (engine_env)? Asked before each effect; the answer ages at once. */
-bool engine_may_act(const struct engine *e);
+/* What the fence (engine_env) says; key "": about no host. */
+bool engine_may_act(const struct engine *e, const char *key);
 
 /* --- agents ----------------------------------------------------------------------------------- */
 

@@ -25,7 +25,7 @@ static int open_anew(struct node *n, const struct bmc_address *address,
 {
 	struct bmc_driver *driver = bmc_driver_find(n->engine->options.drivers, address->scheme,
 						    err);
-	struct bmc_options options = { .insecure_tls = n->bmc_insecure };
+	struct bmc_options options = { .key = n->key, .insecure_tls = n->bmc_insecure };
 	struct bmc *bmc;
 	if (!driver || bmc_open(driver, address, credentials, &options, &bmc, err) < 0)
 		return err_value(err);

@@ -395,10 +395,9 @@ struct engine *engine_new(const struct engine_options *options)
 	return e;
 }
 
-bool engine_may_act(const struct engine *e)
+bool engine_may_act(const struct engine *e, const char *key)
 {
-	const struct engine_env *env = &e->options.env;
-	return !env->may_act || env->may_act(env->data);
+	return fence_allows(&e->options.env.fence, key);
 }
 
 struct engine *engine_free(struct engine *e)

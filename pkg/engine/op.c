@@ -485,7 +485,7 @@ static void start_clock(struct node *n, const struct step *s)
 void op_advance(struct node *n)
 {
 	while (n->op.kind != OP_NONE && !n->saving && !n->lost && !n->held) {
-		if (!engine_may_act(n->engine)) {
+		if (!engine_may_act(n->engine, n->key)) {
 			/* Nobody tells when it may again. */
 			timer_set_in(&n->wake, USEC_PER_SEC);
 			return;

@@ -197,8 +197,7 @@ static void configure(struct http_client *c, const struct http_client_options *o
 {
 	long total = o->max_connections ? o->max_connections : 256;
 	long host = o->max_host_connections ? o->max_host_connections : 2;
-	c->may_send = o->may_send;
-	c->may_send_data = o->may_send_data;
+	c->fence = o->fence;
 	curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
 	curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timeout);

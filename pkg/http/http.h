@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "loop/fence.h"
 #include "loop/loop.h"
 #include "net/policy.h"
 
@@ -21,9 +22,8 @@ struct http_client_options {
 	/* Asked on every connect, after resolution; outlives the client. NULL: all is allowed. */
 	const struct net_policy *policy;
 	/* Asked before a connection is made, and again when it stands, directly before the request
-	 * is sent on it; false ends it with ERR_CANCELLED. NULL: always. */
-	bool (*may_send)(void *data);
-	void *may_send_data;
+	 * is sent on it; false ends it with ERR_CANCELLED. */
+	struct fence fence;
 };
 
 /* All PEM texts; borrowed for the request's life. */
@@ -86,6 +86,7 @@ struct http_request {
 	 * sent again on a fresh one, unless it is a POST or says this: it may have been done. */
 	bool once;
 	const char *what; /* for error texts: "image of host metal3/node-1"; may be NULL */
+	const char *key;  /* of the host that it is about, for the fence; NULL: of none */
 };
 
 int http_client_new(struct loop *loop, const struct http_client_options *options,

@@ -22,8 +22,7 @@ struct http_client {
 	struct timer timer; /* curl's one timeout */
 	char *user_agent;
 	const struct net_policy *policy;
-	bool (*may_send)(void *data);
-	void *may_send_data;
+	struct fence fence;
 	struct list ops; /* in the multi handle */
 	struct list
 		pending;   /* started inside a curl call: curl refuses to add them before it ends */
@@ -45,7 +44,7 @@ enum stop {
 	STOP_HEAD_MAX,
 	STOP_DEADLINE,
 	STOP_IDLE,
-	STOP_FENCE, /* may_send said no */
+	STOP_FENCE, /* the fence said no */
 };
 
 struct http_op {
@@ -62,7 +61,7 @@ struct http_op {
 	CURLU *url;  /* without userinfo */
 	char *shown; /* for texts: without userinfo and query */
 	char *host;  /* for texts */
-	char *what;
+	char *what, *key;
 	struct curl_slist *headers; /* credentials included: zeroed at release */
 	struct curl_slist *connect_to;
 	char *host_header;

@@ -61,6 +61,7 @@ struct http_op *op_free(struct http_op *op)
 	free(op->shown);
 	free(op->host);
 	free(op->what);
+	free(op->key);
 	free(op->proxy);
 	free(op->unix_socket);
 	free(op);
@@ -255,8 +256,7 @@ int op_on_seek(void *data, curl_off_t offset, int origin)
 
 bool op_may_send(struct http_op *op)
 {
-	const struct http_client *c = op->client;
-	return !c->may_send || c->may_send(c->may_send_data) || stop(op, STOP_FENCE, 0);
+	return fence_allows(&op->client->fence, op->key) || stop(op, STOP_FENCE, 0);
 }
 
 int op_on_request(void *data, char *peer, char *local, int peer_port, int local_port)

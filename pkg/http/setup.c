@@ -169,6 +169,7 @@ int setup_request(struct http_op *op, const struct http_request *request, struct
 {
 	op->method = xstrdup(request->method ? request->method : "GET");
 	op->what = xstrdup(request->what);
+	op->key = xstrdup(request->key);
 	op->tls = request->tls;
 	op->proxy = xstrdup(request->proxy);
 	op->unix_socket = xstrdup(request->unix_socket);

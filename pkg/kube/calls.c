@@ -14,7 +14,7 @@ static char *describe(const char *verb, const struct kube_resource *r, const cha
 {
 	struct strbuf b = { 0 };
 	strbuf_addf(&b, "%s %s", verb, r->kind);
-	if (r->namespaced && ns)
+	if (r->scope != KUBE_CLUSTER && ns)
 		strbuf_addf(&b, " %s%s", ns, name ? "/" : "");
 	else if (name)
 		strbuf_addc(&b, ' ');
@@ -30,11 +30,23 @@ struct call {
 	const char *verb, *method;
 	const struct kube_resource *resource;
 	const char *ns, *name, *subresource;
+	const char *key;	  /* of the host; NULL: by the resource */
 	const char *content_type; /* of body */
 	const struct json *body;  /* NULL: none */
 	bool manager, force, dry; /* query */
 	bool absent_is_success;
 };
+
+/* For the fence; NULL: it belongs to no host. An object that is created has its name inside. */
+static char *key_of(const struct call *call)
+{
+	if (call->key)
+		return xstrdup(call->key);
+	const char *name = call->name ? call->name : call->body ? kube_name(call->body) : NULL;
+	if (call->resource->scope != KUBE_PER_HOST || str_empty(call->ns) || str_empty(name))
+		return NULL;
+	return xasprintf("%s/%s", call->ns, name);
+}
 
 static struct kube_op *start(struct kube_client *c, const struct call *call, kube_done_fn done,
 			     void *data)
@@ -42,6 +54,7 @@ static struct kube_op *start(struct kube_client *c, const struct call *call, kub
 	_cleanup_(strbuf_done) struct strbuf path = { 0 }, body = { 0 };
 	_cleanup_(freep) char *what = describe(call->verb, call->resource, call->ns, call->name,
 					       call->subresource);
+	_cleanup_(freep) char *key = key_of(call);
 	struct err err = { 0 };
 	if (kube_path(&path, call->resource, call->ns, call->name, call->subresource, &err) < 0)
 		return kube_fail(c, &err, done, data);
@@ -60,6 +73,7 @@ static struct kube_op *start(struct kube_client *c, const struct call *call, kub
 		.body = body.data,
 		.body_len = body.len,
 		.what = what,
+		.key = key,
 	};
 	struct kube_op *op = kube_request(c, &request, done, data);
 	if (call->absent_is_success)
@@ -83,9 +97,17 @@ struct kube_op *kube_get(struct kube_client *c, const struct kube_resource *r, c
 struct kube_op *kube_create(struct kube_client *c, const struct kube_resource *r,
 			    const struct json *object, kube_done_fn done, void *data)
 {
+	return kube_create_for(c, NULL, r, object, done, data);
+}
+
+struct kube_op *kube_create_for(struct kube_client *c, const char *key,
+				const struct kube_resource *r, const struct json *object,
+				kube_done_fn done, void *data)
+{
 	return start(c,
 		     &(struct call){ .verb = "create",
 				     .method = "POST",
+				     .key = key,
 				     .resource = r,
 				     .ns = str_or(kube_namespace(object), ""),
 				     .content_type = "application/json",
@@ -153,9 +175,18 @@ struct kube_op *kube_patch(struct kube_client *c, const struct kube_resource *r,
 			   const char *name, const char *subresource, enum kube_patch_type type,
 			   const struct json *patch, kube_done_fn done, void *data)
 {
+	return kube_patch_for(c, NULL, r, ns, name, subresource, type, patch, done, data);
+}
+
+struct kube_op *kube_patch_for(struct kube_client *c, const char *key,
+			       const struct kube_resource *r, const char *ns, const char *name,
+			       const char *subresource, enum kube_patch_type type,
+			       const struct json *patch, kube_done_fn done, void *data)
+{
 	return start(c,
 		     &(struct call){ .verb = type == KUBE_PATCH_APPLY ? "apply" : "patch",
 				     .method = "PATCH",
+				     .key = key,
 				     .resource = r,
 				     .ns = ns,
 				     .name = str_or(name, ""),

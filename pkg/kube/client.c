@@ -38,8 +38,7 @@ struct kube_client {
 	usec_t due;	 /* when the next request would be due if all came evenly */
 	usec_t timeout;
 	usec_t warned; /* when a long wait was last logged */
-	bool (*may_write)(void *data);
-	void *may_write_data;
+	struct fence fence;
 	void (*observe)(void *data, const char *method, int status, usec_t took);
 	void *observe_data;
 	struct list ops;
@@ -51,7 +50,7 @@ struct kube_op {
 	struct list node;
 	struct list turn;
 	struct kube_client *client;
-	char *method, *path, *content_type, *accept, *body, *what;
+	char *method, *path, *content_type, *accept, *body, *what, *key;
 	size_t body_len;
 	kube_done_fn done;
 	const struct kube_stream_handlers *stream; /* NULL: a plain request */
@@ -100,6 +99,7 @@ static void op_free(struct kube_op *op)
 	free(op->content_type);
 	free(op->accept);
 	free(op->what);
+	free(op->key);
 	strbuf_done(&op->refusal);
 	if (op->pager)
 		op->pager->free(op->pager_state);
@@ -269,7 +269,7 @@ static void send_op(struct kube_op *op)
 							  .body = on_stream_body,
 							  .done = on_stream_done };
 	struct kube_client *c = op->client;
-	if (c->may_write && !streq(op->method, "GET") && !c->may_write(c->may_write_data)) {
+	if (!streq(op->method, "GET") && !fence_allows(&c->fence, op->key)) {
 		err_set(&op->early, ERR_CANCELLED, "not sent: this process does not lead any more");
 		timer_set_in(&op->timer, 0);
 		return;
@@ -350,6 +350,7 @@ struct kube_op *kube_request(struct kube_client *c, const struct kube_request *r
 	op->method = xstrdup(request->method);
 	op->path = xstrdup(request->path);
 	op->what = xstrdup(request->what);
+	op->key = xstrdup(request->key);
 	if (request->content_type) {
 		op->content_type = xstrdup(request->content_type);
 		op->body = xmemdup(request->body ? request->body : "", request->body_len);
@@ -440,8 +441,7 @@ struct kube_client *kube_client_new(const struct kube_client_options *o)
 	c->slack = (burst - 1) * c->interval;
 	c->stream_lists = o->stream_lists;
 	c->timeout = o->timeout ? o->timeout : 30 * USEC_PER_SEC;
-	c->may_write = o->may_write;
-	c->may_write_data = o->may_write_data;
+	c->fence = o->fence;
 	c->observe = o->observe;
 	c->observe_data = o->observe_data;
 	list_init(&c->ops);

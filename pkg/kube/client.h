@@ -12,11 +12,18 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "kube/transport.h"
+#include "loop/fence.h"
 #include "loop/loop.h"
 #include "json/json.h"
 
 struct kube_client;
 struct kube_op;
+
+enum kube_scope {
+	KUBE_CLUSTER,
+	KUBE_NAMESPACED,
+	KUBE_PER_HOST, /* namespaced, and each object bears its host's namespace and name */
+};
 
 /* One kind as the API names it; static. */
 struct kube_resource {
@@ -24,7 +31,7 @@ struct kube_resource {
 	const char *version;
 	const char *plural;
 	const char *kind;
-	bool namespaced;
+	enum kube_scope scope;
 };
 
 struct kube_client_options {
@@ -36,9 +43,8 @@ struct kube_client_options {
 	usec_t timeout;			  /* of one try; 0: 30 s */
 	/* Watches begin with a streamed list (WatchList), until a server refuses that. */
 	bool stream_lists;
-	/* Asked before each write leaves; false fails it with ERR_CANCELLED. NULL: always. */
-	bool (*may_write)(void *data);
-	void *may_write_data;
+	/* Asked before each write leaves; false fails it with ERR_CANCELLED. */
+	struct fence fence;
 	/* For metrics: each answer of the server (status 0: none came). May be NULL. */
 	void (*observe)(void *data, const char *method, int status, usec_t took);
 	void *observe_data;
@@ -72,11 +78,17 @@ struct kube_op *kube_list(struct kube_client *c, const struct kube_resource *r, 
 
 /* --- writing --------------------------------------------------------------------------------- */
 
+/* The fence is asked for the host that the object is named after (KUBE_PER_HOST), for none with
+ * other kinds; the calls with `key` name the host themselves. */
+
 /* Objects are borrowed during the call. Namespace and name come from metadata. Status given to
  * kube_create is dropped by the server; kube_update writes no status, kube_update_status nothing
  * else. */
 struct kube_op *kube_create(struct kube_client *c, const struct kube_resource *r,
 			    const struct json *object, kube_done_fn done, void *data);
+struct kube_op *kube_create_for(struct kube_client *c, const char *key,
+				const struct kube_resource *r, const struct json *object,
+				kube_done_fn done, void *data);
 /* The same up to the point where something would be stored. */
 struct kube_op *kube_create_dry(struct kube_client *c, const struct kube_resource *r,
 				const struct json *object, kube_done_fn done, void *data);
@@ -100,6 +112,10 @@ enum kube_patch_type {
 struct kube_op *kube_patch(struct kube_client *c, const struct kube_resource *r, const char *ns,
 			   const char *name, const char *subresource, enum kube_patch_type type,
 			   const struct json *patch, kube_done_fn done, void *data);
+struct kube_op *kube_patch_for(struct kube_client *c, const char *key,
+			       const struct kube_resource *r, const char *ns, const char *name,
+			       const char *subresource, enum kube_patch_type type,
+			       const struct json *patch, kube_done_fn done, void *data);
 
 struct kube_delete_options {
 	const char *uid; /* preconditions; NULL: none */
@@ -124,6 +140,7 @@ struct kube_request {
 	const char *body;
 	size_t body_len;
 	const char *what; /* for error texts: "get BareMetalHost metal3/node-1" */
+	const char *key;  /* of the host that it belongs to, for the fence; NULL: of none */
 };
 
 struct kube_op *kube_request(struct kube_client *c, const struct kube_request *request,

@@ -23,7 +23,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-static const struct kube_resource events = { "", "v1", "events", "Event", true };
+static const struct kube_resource events = { "", "v1", "events", "Event", KUBE_NAMESPACED };
 
 enum {
 	MESSAGE_MAX = 1024,
@@ -72,6 +72,7 @@ struct event {
 	struct row row;
 	struct list queue;
 	char *ns, *name; /* name NULL: not made yet */
+	char *about;	 /* key of the host, for the fence; NULL: it is about something else */
 	char *text;	 /* the object, without count and times */
 	char *message;
 	uint64_t count;
@@ -129,6 +130,7 @@ static void event_free(struct kube_recorder *r, struct event *e)
 	row_forget(&r->known, &e->row);
 	free(e->ns);
 	free(e->name);
+	free(e->about);
 	free(e->text);
 	free(e->message);
 	free(e);
@@ -295,10 +297,10 @@ static void send_next(struct kube_recorder *r)
 	_cleanup_(json_freep) struct json *j = e->name ? event_patch(e) : event_object(e);
 	r->op_count = e->count;
 	if (e->name)
-		r->op = kube_patch(r->client, &events, e->ns, e->name, NULL, KUBE_PATCH_MERGE, j,
-				   on_sent, r);
+		r->op = kube_patch_for(r->client, e->about, &events, e->ns, e->name, NULL,
+				       KUBE_PATCH_MERGE, j, on_sent, r);
 	else
-		r->op = kube_create(r->client, &events, j, on_sent, r);
+		r->op = kube_create_for(r->client, e->about, &events, j, on_sent, r);
 }
 
 static void on_timer(void *data)
@@ -389,6 +391,8 @@ static struct event *event_of(struct kube_recorder *r, const struct wanted *w, c
 	e = xcalloc(1, sizeof(*e));
 	list_init(&e->queue);
 	e->ns = xstrdup(str_or(w->about->ns, "default"));
+	if (streq(w->about->kind, "BareMetalHost"))
+		e->about = xasprintf("%s/%s", str_or(w->about->ns, ""), w->about->name);
 	e->text = new_text(r, w->about, w->related, w->type, w->reason);
 	e->first = wall;
 	row_add(&r->known, &e->row, key, now);

@@ -267,7 +267,7 @@ struct kube_informer *kube_informer_new(struct kube_client *c,
 	i->options.watch.ns = i->ns = xstrdup(w->ns);
 	i->options.watch.label_selector = i->label_selector = xstrdup(w->label_selector);
 	i->options.watch.field_selector = i->field_selector = xstrdup(w->field_selector);
-	i->store.namespaced = w->resource->namespaced;
+	i->store.namespaced = w->resource->scope != KUBE_CLUSTER;
 	list_init(&i->handlers);
 	timer_init(&i->join_timer, kube_client_loop(c), "informer join", on_join, i);
 	return i;

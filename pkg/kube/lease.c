@@ -20,7 +20,8 @@
 #include "base/mem.h"
 #include "metrics/metrics.h"
 
-static const struct kube_resource leases = { "coordination.k8s.io", "v1", "leases", "Lease", true };
+static const struct kube_resource leases = { "coordination.k8s.io", "v1", "leases", "Lease",
+					     KUBE_NAMESPACED };
 
 static const usec_t DURATION_DEFAULT = 15 * USEC_PER_SEC;
 static const usec_t RENEW_DEADLINE_DEFAULT = 10 * USEC_PER_SEC;

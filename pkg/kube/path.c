@@ -23,14 +23,14 @@ int kube_path(struct strbuf *out, const struct kube_resource *r, const char *ns,
 {
 	if (name && !usable(name))
 		return err_set(err, ERR_INVALID, "%s without a usable name", r->kind);
-	if (r->namespaced && (ns || name) && !usable(ns))
+	if (r->scope != KUBE_CLUSTER && (ns || name) && !usable(ns))
 		return err_set(err, ERR_INVALID, "%s %s without a usable namespace", r->kind,
 			       str_or(name, ""));
 	strbuf_adds(out, r->group[0] ? "/apis" : "/api");
 	if (r->group[0])
 		add_segment(out, r->group);
 	add_segment(out, r->version);
-	if (r->namespaced && ns) {
+	if (r->scope != KUBE_CLUSTER && ns) {
 		strbuf_adds(out, "/namespaces");
 		add_segment(out, ns);
 	}

@@ -22,10 +22,10 @@ static const usec_t KEEP = USEC_PER_MIN;
 static const usec_t KEEP_REFUSAL = 10 * USEC_PER_SEC;
 
 static const struct kube_resource token_reviews = { "authentication.k8s.io", "v1", "tokenreviews",
-						    "TokenReview", false };
+						    "TokenReview", KUBE_CLUSTER };
 static const struct kube_resource access_reviews = { "authorization.k8s.io", "v1",
 						     "subjectaccessreviews", "SubjectAccessReview",
-						     false };
+						     KUBE_CLUSTER };
 
 struct answer {
 	enum kube_access access;

@@ -19,7 +19,7 @@ struct kube_reviewer;
 /* err is set for KUBE_ACCESS_FAILED. */
 typedef void (*kube_review_fn)(void *data, enum kube_access access, const struct err *err);
 
-/* The client is borrowed; it must not ask `may_write`, because an instance that does not lead is
+/* The client is borrowed; it must have no fence, because an instance that does not lead is
  * asked too. */
 struct kube_reviewer *kube_reviewer_new(struct kube_client *client);
 /* Reviews under way end with KUBE_ACCESS_FAILED. */

@@ -18,7 +18,8 @@ enum {
 
 static const usec_t PERIOD_DEFAULT = 10 * USEC_PER_SEC;
 
-static const struct kube_resource config_maps = { "", "v1", "configmaps", "ConfigMap", true };
+static const struct kube_resource config_maps = { "", "v1", "configmaps", "ConfigMap",
+						  KUBE_NAMESPACED };
 
 struct other {
 	char *key, *text; /* as it stood last */

@@ -710,7 +710,7 @@ struct kube_watch *kube_watch_new(struct kube_client *c, const struct kube_watch
 				  const struct kube_watch_handlers *handlers, void *data)
 {
 	struct kube_watch *w = xcalloc(1, sizeof(*w));
-	const char *ns = o->resource->namespaced && !str_empty(o->ns) ? o->ns : NULL;
+	const char *ns = o->resource->scope != KUBE_CLUSTER && !str_empty(o->ns) ? o->ns : NULL;
 	w->client = c;
 	w->loop = kube_client_loop(c);
 	w->resource = o->resource;

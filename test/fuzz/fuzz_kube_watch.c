@@ -14,7 +14,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct kube_resource hosts = { "metal3.io", "v1alpha1", "baremetalhosts",
-					    "BareMetalHost", true };
+					    "BareMetalHost", KUBE_PER_HOST };
 
 struct kube_call {
 	struct kube_http_handlers handlers;

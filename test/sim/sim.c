@@ -115,10 +115,27 @@ static struct kube_transport *transport(struct sim *s)
 		.loop = s->loop, .server_loop = s->loop, .server = s->api });
 }
 
+/* All may be done; but each effect says of which host it is, or that it is of none. */
+static bool may_act(void *data, const char *key)
+{
+	if (*key && !str_has_prefix(key, "default/node-"))
+		world_break(data, "the fence is asked for a host \"%s\"", key);
+	return true;
+}
+
+static bool may_act_on_bmc(void *data, const char *key)
+{
+	if (!*key)
+		world_break(data, "a request to a BMC names no host for the fence");
+	return may_act(data, key);
+}
+
 static struct kube_client *client(struct sim *s, struct kube_transport *transport)
 {
-	return kube_client_new(&(struct kube_client_options){
-		.loop = s->loop, .transport = transport, .qps = -1 });
+	return kube_client_new(&(struct kube_client_options){ .loop = s->loop,
+							      .transport = transport,
+							      .qps = -1,
+							      .fence = { may_act, &s->world } });
 }
 
 static void birth(void *data)
@@ -137,16 +154,20 @@ static void birth(void *data)
 		&(struct host_controller_options){ .loop = s->loop,
 						   .client = p->client,
 						   .recorder = p->recorder,
+						   .fence = { may_act, &s->world },
 						   .max_provisioning_retries = 0 });
 	host_controller_env(p->controller, &s->real_env);
-	struct engine_options o = {
-		.loop = s->loop,
-		.drivers = &s->world.drivers,
-		.link = &s->world.link,
-		.secret = secret,
-		.secret_len = sizeof(secret),
-		.env = { .save = save, .kick = kick, .event = event, .data = s }
-	};
+	struct engine_options o = { .loop = s->loop,
+				    .drivers = &s->world.drivers,
+				    .link = &s->world.link,
+				    .secret = secret,
+				    .secret_len = sizeof(secret),
+				    .env = { .save = save,
+					     .kick = kick,
+					     .event = event,
+					     .data = s,
+					     .fence = s->real_env.fence } };
+	bmc_driver_set_fence(s->world.driver, &(struct fence){ may_act_on_bmc, &s->world });
 	p->engine = engine_new(&o);
 	s->world.engine = p->engine;
 	host_controller_start(p->controller, p->engine);

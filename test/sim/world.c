@@ -465,6 +465,8 @@ static struct agent_call *request(struct agent_link *link, const struct agent_en
 	(void)method, (void)timeout;
 	struct agent_call *c = xcalloc(1, sizeof(*c));
 	c->world = container_of(link, struct world, link);
+	if (str_empty(endpoint->key))
+		world_break(c->world, "a request to %s names no host for the fence", endpoint->url);
 	c->url = xstrdup(endpoint->url);
 	c->token = xstrdup(endpoint->token);
 	c->path = xstrdup(path);

@@ -55,6 +55,7 @@ struct bench {
 	struct bmc_options bmc_options;
 	struct timer tick;
 	unsigned fence_after; /* packets */
+	const char *key;      /* the fence must be asked for it */
 };
 
 /* --- the peer -------------------------------------------------------------------------------- */
@@ -410,6 +411,12 @@ static void test_new_credentials_end_a_held_session(void **state)
 	assert_int_equal(t->peer.bmc.opens, 2);
 }
 
+/* A busy machine may be slower than the first repetition. */
+static unsigned resent(const struct bench *t)
+{
+	return (unsigned)ipmi_driver_stats(t->driver).resent;
+}
+
 static void test_known_bmc_needs_less(void **state)
 {
 	struct bench *t = *state;
@@ -418,11 +425,11 @@ static void test_known_bmc_needs_less(void **state)
 	expect(&t->a, "ok ");
 	settle(t);
 	/* AUTHCAP, OPEN twice, RAKP 1, RAKP 3, privilege, command, close. */
-	assert_int_equal(t->peer.bmc.requests, 8);
+	assert_int_equal(t->peer.bmc.requests - resent(t), 8);
 	get_power(&t->a);
 	expect(&t->a, "ok ");
 	settle(t);
-	assert_int_equal(t->peer.bmc.requests, 8 + 6);
+	assert_int_equal(t->peer.bmc.requests - resent(t), 8 + 6);
 	assert_int_equal(t->peer.bmc.session.suite, 3);
 	/* A firmware update swapped the suites: what was remembered is forgotten. */
 	t->peer.bmc.suites[17] = true;
@@ -662,9 +669,10 @@ static void test_power_on_is_repeated(void **state)
 /* --- the fence ------------------------------------------------------------------------------- */
 
 /* Falls at the packet after which the test stopped counting. */
-static bool few_packets(void *data)
+static bool few_packets(void *data, const char *key)
 {
 	const struct bench *t = data;
+	assert_string_equal(key, t->key);
 	return t->peer.bmc.requests < t->fence_after;
 }
 
@@ -673,12 +681,14 @@ static bool few_packets(void *data)
 static void test_fence_at_each_packet(void **state)
 {
 	struct bench *t = *state;
+	t->key = "metal3/node-1";
+	t->bmc_options.key = t->key;
 	for (;; t->fence_after++) {
 		assert_true(t->fence_after < 50);
 		settle(t);
 		restart(t, &quick);
 		t->peer.bmc.requests = 0;
-		bmc_driver_set_fence(t->driver, few_packets, t);
+		bmc_driver_set_fence(t->driver, &(struct fence){ few_packets, t });
 		act(&t->a, BMC_ACTION_ON);
 		loop_run(t->a.loop);
 		t->a.trace[0] = '\0';

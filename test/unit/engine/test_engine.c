@@ -45,6 +45,7 @@ struct rig {
 	char told[512];	 /* the last event about the disk */
 	char power[128]; /* the last one about power */
 	bool leaving;
+	char asked[64]; /* the fence, last: for this host */
 };
 
 /* A save on its way to the storage. */
@@ -126,9 +127,11 @@ static int check_address(void *data, const char *address, struct err *err)
 	return streq(address, "10.2.0.66") ? err_set(err, ERR_INVALID, "not here") : 0;
 }
 
-static bool may_act(void *data)
+static bool may_act(void *data, const char *host)
 {
-	const struct rig *rig = data;
+	struct rig *rig = data;
+	snprintf(rig->asked, sizeof(rig->asked), "%s", host);
+	assert_true(streq(host, "") || str_has_prefix(host, "metal3/"));
 	return !rig->leads_no_more;
 }
 
@@ -157,9 +160,10 @@ static void start_engine(struct rig *rig)
 		.env = { .save = save,
 			 .kick = kick,
 			 .event = event,
-			 .may_act = may_act,
-			 .data = rig },
+			 .data = rig,
+			 .fence = { may_act, rig } },
 	};
+	bmc_driver_set_fence(rig->world.driver, &options.env.fence);
 	rig->engine = engine_new(&options);
 	rig->prov = engine_provisioner(rig->engine);
 	rig->world.engine = rig->engine;
@@ -1749,11 +1753,19 @@ static void test_leads_no_more(void **state)
 	unsigned saves = rig->saves;
 	rig->leads_no_more = true;
 	assert_int_equal(lookup(rig, mac, "10.2.0.1").status, 503);
+	assert_string_equal(rig->asked, key);
 	assert_int_equal(lookup(rig, mac, "10.2.0.9").status, 503); /* whose second machine? */
 	assert_int_equal(lookup(rig, "52:54:00:ff:ff:ff", "10.2.0.1").status, 503);
+	assert_string_equal(rig->asked, "");
 	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9999", "10.2.0.1"), 503);
+	assert_string_equal(rig->asked, key);
 	struct answer posted;
+	rig->asked[0] = '\0';
 	assert_int_equal(give_inventory(rig, &posted)->status, 503);
+	assert_string_equal(rig->asked, key);
+	rig->asked[0] = '\0';
+	json_free(engine_describe(rig->engine, key));
+	assert_string_equal(rig->asked, key);
 	assert_int_equal(rig->saves, saves);
 	assert_int_equal(rig->warnings, 0);
 	rig->leads_no_more = false;

@@ -655,10 +655,11 @@ static void test_policy(void **state)
 	net_policy_done(&policy);
 }
 
-/* Yes to so many questions, then no. */
-static bool for_a_while(void *data)
+/* Yes to so many questions about the host, then no. */
+static bool for_a_while(void *data, const char *key)
 {
 	unsigned *left = data;
+	assert_string_equal(key, "metal3/node-1");
 	return *left > 0 && (*left)--;
 }
 
@@ -671,12 +672,14 @@ static void test_fence(void **state)
 		if (yes == 0)
 			start_two(f);
 		http_client_free(f->client);
-		struct http_client_options o = { .may_send = for_a_while, .may_send_data = &left };
+		struct http_client_options o = { .fence = { for_a_while, &left } };
 		assert_int_equal(http_client_new(f->loop, &o, &f->client, NULL), 0);
-		struct story s = ask(
-			f, "/end",
-			(struct http_request){ .method = "POST", .body = "x", .body_len = 1 },
-			&story_collect);
+		struct story s = ask(f, "/end",
+				     (struct http_request){ .method = "POST",
+							    .body = "x",
+							    .body_len = 1,
+							    .key = "metal3/node-1" },
+				     &story_collect);
 		assert_int_equal(s.err.kind, ERR_CANCELLED);
 		assert_non_null(strstr(s.err.text, "does not lead any more"));
 		assert_int_equal(left, 0);

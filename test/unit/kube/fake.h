@@ -283,9 +283,9 @@ static inline void outcome_release(struct outcome *o)
 }
 
 static const struct kube_resource hosts = { "metal3.io", "v1alpha1", "baremetalhosts",
-					    "BareMetalHost", true };
-static const struct kube_resource secrets = { "", "v1", "secrets", "Secret", true };
-static const struct kube_resource nodes = { "", "v1", "nodes", "Node", false };
+					    "BareMetalHost", KUBE_PER_HOST };
+static const struct kube_resource secrets = { "", "v1", "secrets", "Secret", KUBE_NAMESPACED };
+static const struct kube_resource nodes = { "", "v1", "nodes", "Node", KUBE_CLUSTER };
 
 #define HOST(name, rv)                                                                             \
 	"{\"apiVersion\":\"metal3.io/v1alpha1\",\"kind\":\"BareMetalHost\",\"metadata\":{"         \

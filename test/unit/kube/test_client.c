@@ -584,36 +584,91 @@ static void test_strip(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-static bool no(void *data)
+struct asked {
+	unsigned times;
+	char key[64];
+};
+
+static bool no(void *data, const char *key)
 {
-	unsigned *asked = data;
-	++*asked;
+	struct asked *asked = data;
+	asked->times++;
+	snprintf(asked->key, sizeof(asked->key), "%s", key);
 	return false;
+}
+
+static void fence(struct fake *f, struct asked *asked)
+{
+	kube_client_free(f->client);
+	f->client = kube_client_new(&(struct kube_client_options){
+		.loop = f->loop, .transport = &f->base, .fence = { no, asked } });
 }
 
 /* Who does not lead any more may still read. */
 static void test_fence(void **state)
 {
 	struct fake *f = *state;
-	unsigned asked = 0;
+	struct asked asked = { 0 };
 	struct outcome o = { 0 };
-	kube_client_free(f->client);
-	f->client = kube_client_new(&(struct kube_client_options){ .loop = f->loop,
-								   .transport = &f->base,
-								   .may_write = no,
-								   .may_write_data = &asked });
+	fence(f, &asked);
 	_cleanup_(json_freep) struct json *host = parse(HOST("a", "5"));
 	kube_update_status(f->client, &hosts, host, outcome_done, &o);
 	assert_int_equal(o.times, 0);
 	loop_run(f->loop);
 	assert_int_equal(o.times, 1);
 	assert_int_equal(o.err.kind, ERR_CANCELLED);
-	assert_int_equal(asked, 1);
+	assert_int_equal(asked.times, 1);
 	assert_int_equal(f->started, 0);
 	kube_get(f->client, &hosts, "m", "a", outcome_done, &o);
 	fake_reply(fake_expect(f, "GET", "/"), 200, HOST("a", "5"));
 	assert_false(o.failed);
-	assert_int_equal(asked, 1);
+	assert_int_equal(asked.times, 1);
+	outcome_release(&o);
+}
+
+static void expect_key(struct asked *asked, const char *key)
+{
+	assert_int_equal(asked->times, 1);
+	assert_string_equal(asked->key, key);
+	*asked = (struct asked){ 0 };
+}
+
+/* Kinds that are named after their host name it; with others the caller may. */
+static void test_fence_names_the_host(void **state)
+{
+	static const struct kube_resource after = { "metal3.io", "v1alpha1", "hardwaredata",
+						    "HardwareData", KUBE_PER_HOST };
+	static const struct kube_resource other = { "", "v1", "secrets", "Secret",
+						    KUBE_NAMESPACED };
+	struct fake *f = *state;
+	struct asked asked = { 0 };
+	struct outcome o = { 0 };
+	fence(f, &asked);
+	_cleanup_(json_freep) struct json *object = parse(HOST("a", "5"));
+	_cleanup_(json_freep) struct json *nameless = parse(
+		"{\"metadata\": {\"namespace\": \"m\", \"generateName\": \"x\"}}");
+	struct kube_client *c = f->client;
+	kube_create(c, &after, object, outcome_done, &o);
+	expect_key(&asked, "m/a");
+	kube_update(c, &after, object, outcome_done, &o);
+	expect_key(&asked, "m/a");
+	kube_update_status(c, &after, object, outcome_done, &o);
+	expect_key(&asked, "m/a");
+	kube_patch(c, &after, "m", "b", NULL, KUBE_PATCH_MERGE, object, outcome_done, &o);
+	expect_key(&asked, "m/b");
+	kube_delete(c, &after, "m", "c", NULL, outcome_done, &o);
+	expect_key(&asked, "m/c");
+	kube_create_dry(c, &after, nameless, outcome_done, &o);
+	expect_key(&asked, "");
+	kube_create(c, &other, object, outcome_done, &o);
+	expect_key(&asked, "");
+	kube_create_for(c, "m/d", &other, object, outcome_done, &o);
+	expect_key(&asked, "m/d");
+	kube_patch_for(c, "m/e", &other, "m", "a", NULL, KUBE_PATCH_MERGE, object, outcome_done,
+		       &o);
+	expect_key(&asked, "m/e");
+	loop_run(f->loop);
+	assert_int_equal(f->started, 0);
 	outcome_release(&o);
 }
 
@@ -622,6 +677,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_get),
 		T(test_fence),
+		T(test_fence_names_the_host),
 		T(test_writes),
 		T(test_errors),
 		T(test_text_answers),
