@@ -106,7 +106,7 @@ static bool comes_from_host(const struct node *n, const char *source)
 
 static void answer_lookup(struct node *n, bool with_token, engine_answer_fn answer, void *data)
 {
-	char token[64];
+	char token[TOKEN_TEXT_MAX];
 	node_token(n, token);
 	struct agent_lookup_answer a = { .node_uuid = node_agent_uid(n),
 					 .token = with_token ? token : NULL,
@@ -225,10 +225,24 @@ static int check_callback(const struct node *n, const char *host, const char *so
 	return r < 0 ? err_wrap(err, "heartbeat: callback_url") : 0;
 }
 
+/* Whoever has the token of a later boot than the record knows of got it from a process that had a
+ * later record: what this one asks for may destroy what came after it. That boot then counts as
+ * known, so that it speaks against the record only once. */
+static void look_for_later_boot(struct node *n, const char *uid, const char *token)
+{
+	struct token_key key = node_token_key(n);
+	int64_t number = token_number(&key, uid, token);
+	if (number <= n->record.last_boot)
+		return;
+	n->record.last_boot = number;
+	node_hold(n, "its agent has the token of a later boot than the HostRecord knows of: the "
+		     "record is older than the machine");
+}
+
 static int check_heartbeat(struct node *n, const struct agent_heartbeat *h, const char *source,
 			   struct err *err)
 {
-	char token[64], host[64];
+	char token[TOKEN_TEXT_MAX], host[64];
 	node_token(n, token);
 	bool good = *token && str_equal_secret(token, h->token);
 	secret_zero(token, sizeof(token));
@@ -290,7 +304,13 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
 	}
 	if (held(n, answer, data))
 		return;
-	if (agent_heartbeat_parse(body, &h, &err) < 0 || check_heartbeat(n, &h, source, &err) < 0) {
+	int r = agent_heartbeat_parse(body, &h, &err);
+	if (r == 0) {
+		look_for_later_boot(n, node_uuid, h.token);
+		if (held(n, answer, data))
+			return;
+	}
+	if (r < 0 || check_heartbeat(n, &h, source, &err) < 0) {
 		log_paced(&e->refused, loop_now(e->options.loop), LOG_WARN, "heartbeat refused",
 			  "host", n->key, "source", source, "error", err.text);
 		refuse(answer, data, 400, err.text);

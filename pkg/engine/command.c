@@ -16,21 +16,18 @@ const char *node_agent_uid(const struct node *n)
 	return str_or(n->record.boot.host_uid, n->uid);
 }
 
-void node_token(const struct node *n, char out[64])
+struct token_key node_token_key(const struct node *n)
 {
-	/* HMAC(engine key, purpose, host UID, nonce): nothing to store, and each boot has
-	 * its own. */
-	uint8_t mac[32];
-	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	return (struct token_key){ n->engine->options.secret, n->engine->options.secret_len };
+}
+
+void node_token(const struct node *n, char out[TOKEN_TEXT_MAX])
+{
+	struct token_key key = node_token_key(n);
 	out[0] = '\0';
-	if (!n->record.boot.nonce)
-		return;
-	strbuf_addf(&text, "agent-token\n%s\n%s", node_agent_uid(n), n->record.boot.nonce);
-	hmac_sha256(n->engine->options.secret, n->engine->options.secret_len, text.data, text.len,
-		    mac);
-	_cleanup_(freep) char *encoded = base64url_encode(mac, sizeof(mac));
-	snprintf(out, 64, "%s", encoded);
-	secret_zero(mac, sizeof(mac));
+	if (n->record.boot.nonce)
+		token_make(&key, node_agent_uid(n), n->record.boot.number, n->record.boot.nonce,
+			   out);
 }
 
 void node_forget_agent(struct node *n)
@@ -61,7 +58,7 @@ void node_ask_agent(struct node *n, const char *method, const char *path, struct
 		    usec_t timeout)
 {
 	_cleanup_(json_freep) struct json *owned = body;
-	char token[64];
+	char token[TOKEN_TEXT_MAX];
 	node_forget_agent(n);
 	node_token(n, token);
 	struct agent_endpoint endpoint = { n->record.agent.url, n->record.agent.certificate, token,

@@ -15,6 +15,7 @@
  * describe.c  what people see of it
  * history.c   what happened lately
  * hold.c      hosts that are left as they are until a person releases them
+ * token.c     tokens of agents
  * strangers.c machines that asked for a boot and belong to no host
  */
 
@@ -25,6 +26,7 @@
 #include "engine/index.h"
 #include "engine/record.h"
 #include "engine/strangers.h"
+#include "engine/token.h"
 
 struct node;
 struct node_ticket;
@@ -365,8 +367,9 @@ void node_ask_agent(struct node *n, const char *method, const char *path, struct
 void node_forget_agent(struct node *n);
 /* What the ramdisk knows the host by: its UID at the time of that boot, which a move changes. */
 const char *node_agent_uid(const struct node *n);
-/* Agent token of the boot that the record names; "" when none. 43 characters. */
-void node_token(const struct node *n, char out[64]);
+/* Agent token of the boot that the record names; "" when none. */
+void node_token(const struct node *n, char out[TOKEN_TEXT_MAX]);
+struct token_key node_token_key(const struct node *n);
 /* The `node` that commands carry. */
 struct json *node_for_agent(const struct node *n);
 /* Root device hints of a BareMetalHost in the agent's grammar; NULL for none. */

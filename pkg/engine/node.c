@@ -346,7 +346,6 @@ void node_save(struct node *n)
 	n->save_again = false;
 	timer_stop(&n->save_timer);
 	str_replace(&n->record.host_uid, n->uid);
-	n->record.schema_version = RECORD_SCHEMA_VERSION;
 	n->record.serial = MAX(n->record.serial, n->stored_serial) + 1;
 	n->sent_serial = n->record.serial;
 	n->nonce_sent = true;
@@ -484,8 +483,12 @@ static void read_record(struct node *n, const struct json *record)
 /* A record of another host of that name says nothing about this one. */
 static void take_record(struct node *n, const struct json *record)
 {
-	if (!record || !streq(json_get_string(record, "hostUID"), n->uid))
+	if (!record || !streq(json_get_string(record, "hostUID"), n->uid)) {
+		/* Nobody knows how many boots there were: the agents of all of them count as
+		 * earlier. */
+		n->record.last_boot = (int64_t)(node_wall(n) / USEC_PER_SEC);
 		return;
+	}
 	read_record(n, record);
 	node_index_slots(n);
 	node_note_unheard(n);

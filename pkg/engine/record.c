@@ -29,6 +29,7 @@ TABLE(node);
 
 static const struct bind_field boot_fields[] = {
 	FIELD("nonce", BIND_STRING, boot.nonce),
+	FIELD("number", BIND_INT, boot.number),
 	FIELD("purpose", BIND_STRING, boot.purpose),
 	FIELD("startedAt", BIND_TIME, boot.started_at),
 	FIELD("tokenIssued", BIND_BOOL, boot.token_issued),
@@ -116,6 +117,7 @@ static const struct bind_field record_fields[] = {
 	FIELD("hostUID", BIND_STRING, host_uid),
 	FIELD("schemaVersion", BIND_INT, schema_version),
 	FIELD("serial", BIND_INT, serial),
+	FIELD("lastBoot", BIND_INT, last_boot),
 	OBJECT("hold", hold_struct),
 	OBJECT("node", node_struct),
 	OBJECT("boot", boot_struct),
@@ -146,9 +148,16 @@ int record_load(const struct json *j, struct node_record *ret, struct err *err)
 	return 0;
 }
 
+static int version_for(const struct node_record *r)
+{
+	return r->boot.number ? 2 : 1;
+}
+
 struct json *record_save(const struct node_record *r)
 {
-	return bind_to_json(&record_struct, r);
+	struct json *j = bind_to_json(&record_struct, r);
+	json_set_int(j, "schemaVersion", version_for(r));
+	return j;
 }
 
 void record_release(struct node_record *r)

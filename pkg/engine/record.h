@@ -5,12 +5,16 @@
 #include "base/clock.h"
 #include "json/bind.h"
 
-enum { RECORD_SCHEMA_VERSION = 1 };
+/* Records of this version and of all before it are read. A record is stored with the lowest one
+ * that tells all of it, so that an earlier release goes on with what it can read. 2: boot.number is
+ * set, and the token of that boot is made in a way that version 1 does not know. */
+enum { RECORD_SCHEMA_VERSION = 2 };
 
 struct node_record {
 	char *host_uid;
-	int64_t schema_version;
-	int64_t serial; /* one more with each save, so that an older copy shows */
+	int64_t schema_version; /* as it was read */
+	int64_t serial;		/* one more with each save, so that an older copy shows */
+	int64_t last_boot;	/* the highest number of a boot of this host; it only rises */
 	struct {
 		char *id;     /* NULL: never held */
 		char *reason; /* for people */
@@ -27,6 +31,7 @@ struct node_record {
 	struct {
 		char *nonce; /* 128 bits in hex: names one boot of the ramdisk; NULL: none is meant
 				to run */
+		int64_t number; /* 0: begun by a release that did not number boots */
 		char *purpose;
 		usec_t started_at;
 		bool token_issued;
@@ -78,5 +83,6 @@ extern const struct bind_struct record_struct;
 
 /* ERR_UNSUPPORTED for a record of a newer schema: it is never rewritten. */
 int record_load(const struct json *j, struct node_record *ret, struct err *err);
+/* With the schema version that it needs. */
 struct json *record_save(const struct node_record *r);
 void record_release(struct node_record *r);

@@ -136,6 +136,7 @@ void node_no_boot(struct node *n)
 {
 	/* The ramdisk that may run is about to end, and its token with it. */
 	str_replace(&n->record.boot.nonce, NULL);
+	n->record.boot.number = 0;
 	str_replace(&n->record.boot.purpose, NULL);
 	str_replace(&n->record.boot.source_address, NULL);
 	node_forget_old_uid(n);
@@ -146,6 +147,14 @@ void node_no_boot(struct node *n)
 	n->agent_rebooted = false;
 }
 
+/* The time in seconds, or more: so numbers rise for a host whose record was lost, too. */
+static void number_boot(struct node *n)
+{
+	int64_t now = (int64_t)(node_wall(n) / USEC_PER_SEC);
+	n->record.last_boot = MAX(n->record.last_boot + 1, now);
+	n->record.boot.number = n->record.last_boot;
+}
+
 static void new_boot(struct node *n)
 {
 	uint8_t random[16];
@@ -154,6 +163,7 @@ static void new_boot(struct node *n)
 	loop_random(n->engine->options.loop, random, sizeof(random));
 	hex_encode(random, sizeof(random), nonce);
 	str_replace(&n->record.boot.nonce, nonce);
+	number_boot(n);
 	n->nonce_stored = n->nonce_sent = false;
 	node_note_unheard(n);
 	str_replace(&n->record.boot.purpose, op_info(n->op.kind)->name);

@@ -79,7 +79,7 @@ static void on_save(void *data)
 
 /* In every case of this file: no line of the log, event or stored record may hold them. */
 static const char password[] = "correct horse";
-static char last_token[64];
+static char last_token[TOKEN_TEXT_MAX];
 
 static void check_shown(const char *text)
 {
@@ -1194,6 +1194,25 @@ static bool boots_ramdisk(struct rig *rig)
 	return boot.ramdisk;
 }
 
+/* A machine that is switched on comes to DHCP while the record of the step after is on its way. */
+static void test_ramdisk_while_a_record_is_saved(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(68);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_INSPECT, NULL, false);
+	while (!streq(json_get_path_string(rig->record, "step.name"), "boot from network"))
+		advance(rig, USEC_PER_MSEC);
+	rig->storage_away = true;
+	advance(rig, USEC_PER_MIN);
+	assert_string_equal(json_get_path_string(rig->record, "step.name"), "boot from network");
+	assert_true(boots_ramdisk(rig));
+	rig->storage_away = false;
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
 static void test_ramdisk_only_on_record(void **state)
 {
 	(void)state;
@@ -1632,7 +1651,7 @@ static int heartbeat(struct rig *rig, const char *token, const char *url, const 
 
 struct answer {
 	int status, count;
-	char token[64];
+	char token[TOKEN_TEXT_MAX];
 };
 
 static void keep_answer(void *data, int status, const struct json *body)
@@ -1668,7 +1687,7 @@ static void test_lookup_rules(void **state)
 	assert_int_equal(lookup(rig, "52:54:00:ff:ff:ff", address).status, 404);
 	struct answer first = lookup(rig, mac, address);
 	assert_int_equal(first.status, 200);
-	assert_int_equal(strlen(first.token), 43);
+	assert_int_equal(strlen(first.token), 87);
 	assert_string_equal(lookup(rig, mac, address).token,
 			    first.token); /* the answer may have been lost */
 	assert_int_equal(rig->warnings, 0);
@@ -1694,7 +1713,7 @@ static void test_token_is_on_record_first(void **state)
 	rig->storage_away = false;
 	advance(rig, USEC_PER_MIN);
 	assert_int_equal(a.count, 1);
-	assert_int_equal(strlen(a.token), 43);
+	assert_int_equal(strlen(a.token), 87);
 	assert_true(json_get_bool(json_get(rig->record, "boot"), "tokenIssued", false));
 	rig_free(rig);
 }
@@ -1894,7 +1913,7 @@ static void test_agents_come_from_their_address(void **state)
 	assert_int_equal(give_slot(rig, "52:54:00:00:99:99", "10.2.0.9"), ERR_BUSY);
 	assert_string_equal(engine_slot_get(rig->engine, mac), "10.2.0.1");
 	struct answer a = lookup(rig, mac, "10.2.0.1");
-	assert_int_equal(strlen(a.token), 43);
+	assert_int_equal(strlen(a.token), 87);
 	rig_free(rig);
 }
 
@@ -2142,7 +2161,7 @@ static int first_heartbeat(struct rig *rig, const char *ip)
 {
 	_cleanup_(freep) char *url = xasprintf("https://%s:9999", ip);
 	struct answer a = lookup(rig, rig->machine->mac, ip);
-	assert_int_equal(strlen(a.token), 43);
+	assert_int_equal(strlen(a.token), 87);
 	return heartbeat(rig, a.token, url, ip);
 }
 
@@ -2721,6 +2740,141 @@ static void test_record_went_back(void **state)
 	rig_free(rig);
 }
 
+static bool is_held(struct rig *rig)
+{
+	struct engine_hold hold;
+	return engine_held(rig->engine, key, &hold);
+}
+
+/* Puts a record in place of the stored one, while no process runs. */
+static void put_back(struct rig *rig, const struct json *record)
+{
+	struct json *copy = record ? json_dup(record) : NULL;
+	kill_engine(rig);
+	json_free(rig->record);
+	rig->record = copy;
+	start_engine(rig);
+	engine_load(rig->engine, key, uid, rig->record);
+}
+
+static bool is_writing(const struct machine *m)
+{
+	return m->writes_begun > m->writes_done;
+}
+
+/* A copy from before the boot is put back in the middle of a write; nothing but the agent speaks
+ * against it. It works on; released, the host is not held by the same boot again. */
+static void test_agent_of_a_later_boot(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(65);
+	struct machine *m = rig->machine;
+	to_available(rig);
+	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_DONE);
+	_cleanup_(json_freep) struct json *before = json_dup(rig->record);
+	for (ask(rig, WANT_PROVISION, &image_a, false); !is_writing(m);
+	     ask(rig, WANT_PROVISION, &image_a, false))
+		advance(rig, USEC_PER_SEC);
+	put_back(rig, before);
+	agent_beats(rig);
+	assert_held(rig);
+	assert_int_equal(m->writes_done, 1);
+	put_back(rig, rig->record);
+	agent_beats(rig);
+	assert_true(is_held(rig));
+	engine_release(rig->engine, key);
+	advance(rig, USEC_PER_MIN);
+	assert_false(is_held(rig));
+	agent_beats(rig);
+	assert_false(is_held(rig));
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
+	assert_runs(rig, "bbbb");
+	rig_free(rig);
+}
+
+/* Tokens that prove nothing: of an earlier boot, of another host or key, and of any boot when the
+ * record was lost. */
+static void test_tokens_that_prove_nothing(void **state)
+{
+	static const uint8_t secret[32] = { 1, 2, 3 }, other[32] = { 1, 2, 4 };
+	static const char nonce[] = "00112233445566778899aabbccddeeff";
+	static const char url[] = "https://10.2.0.1:9999";
+	const struct token_key ours = { secret, sizeof(secret) }, theirs = { other, sizeof(other) };
+	char token[TOKEN_TEXT_MAX];
+	(void)state;
+	struct rig *rig = rig_new(66);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	int64_t last = json_get_int(rig->record, "lastBoot", 0);
+	assert_true(last > 1767225600);
+	assert_int_equal(json_get_int(json_get(rig->record, "boot"), "number", 0), last);
+	token_make(&ours, uid, last, nonce, token); /* of two boots with one number */
+	assert_int_equal(heartbeat(rig, token, url, "10.2.0.1"), 400);
+	token_make(&ours, uid, last - 1, nonce, token);
+	assert_int_equal(heartbeat(rig, token, url, "10.2.0.1"), 400);
+	token_make(&ours, "22222222-2222-4222-8222-222222222222", last + 1, nonce, token);
+	assert_int_equal(heartbeat(rig, token, url, "10.2.0.1"), 400);
+	token_make(&theirs, uid, last + 1, nonce, token);
+	assert_int_equal(heartbeat(rig, token, url, "10.2.0.1"), 400);
+	token_make(&ours, uid, 0, nonce, token);
+	assert_int_equal(heartbeat(rig, token, url, "10.2.0.1"), 400);
+	assert_false(is_held(rig));
+	token_make(&ours, uid, last + 1, nonce, token);
+	put_back(rig, NULL);
+	advance(rig, USEC_PER_MIN);
+	assert_int_equal(heartbeat(rig, token, url, "10.2.0.1"), 400);
+	assert_false(is_held(rig));
+	rig_free(rig);
+}
+
+/* Also when the clock was ahead once. */
+static void test_numbers_of_boots_rise(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(69);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	advance(rig, USEC_PER_SEC);
+	json_set_int(rig->record, "lastBoot", INT64_C(2000000000));
+	put_back(rig, rig->record);
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	assert_int_equal(json_get_int(json_get(rig->record, "boot"), "number", 0), 2000000001);
+	rig_free(rig);
+}
+
+/* An operation that an earlier release began: its record has no numbers, and its agent a token of
+ * the form of that time. What this release begins, an earlier one leaves alone. */
+static void test_boot_of_an_earlier_release(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(67);
+	struct machine *m = rig->machine;
+	const struct token_key k = { (const uint8_t[32]){ 1, 2, 3 }, 32 };
+	char token[TOKEN_TEXT_MAX];
+	to_available(rig);
+	for (ask(rig, WANT_PROVISION, &image_a, false); !is_writing(m);
+	     ask(rig, WANT_PROVISION, &image_a, false))
+		advance(rig, USEC_PER_SEC);
+	assert_int_equal(json_get_int(rig->record, "schemaVersion", 0), 2);
+	json_remove(rig->record, "lastBoot");
+	json_remove(json_get_mut(rig->record, "boot"), "number");
+	json_set_int(rig->record, "schemaVersion", 1);
+	token_make(&k, uid, 0, json_get_path_string(rig->record, "boot.nonce"), token);
+	str_replace(&m->token, token);
+	_cleanup_(json_freep) struct json *earlier = json_dup(rig->record);
+	put_back(rig, earlier);
+	agent_beats(rig);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_runs(rig, "aaaa");
+	assert_int_equal(m->writes_begun, 1);
+	assert_int_equal(json_get_int(rig->record, "schemaVersion", 0), 1);
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+	assert_true(json_get_int(rig->record, "lastBoot", 0) > 0);
+	assert_int_equal(json_get_int(rig->record, "schemaVersion", 0), 1); /* it rests */
+	rig_free(rig);
+}
+
 /* A host that has rested, off and available, is on when a process asks for the first time. */
 static void test_on_against_its_record(void **state)
 {
@@ -2798,6 +2952,7 @@ int main(void)
 		cmocka_unit_test(test_storage_conflict),
 		cmocka_unit_test(test_capacity),
 		cmocka_unit_test(test_ramdisk_only_on_record),
+		cmocka_unit_test(test_ramdisk_while_a_record_is_saved),
 		cmocka_unit_test(test_killed_all_along),
 		cmocka_unit_test(test_lossy_world),
 		cmocka_unit_test(test_power),
@@ -2849,6 +3004,10 @@ int main(void)
 		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_held_in_a_boot),
 		cmocka_unit_test(test_record_went_back),
+		cmocka_unit_test(test_agent_of_a_later_boot),
+		cmocka_unit_test(test_tokens_that_prove_nothing),
+		cmocka_unit_test(test_numbers_of_boots_rise),
+		cmocka_unit_test(test_boot_of_an_earlier_release),
 		cmocka_unit_test(test_on_against_its_record),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
