@@ -125,11 +125,6 @@ static const struct {
 	[IPA_STATE_IDLE] = { "idle", start_idle, 0 },
 };
 
-const char *ipa_state_name(enum ipa_state state)
-{
-	return states[state].name;
-}
-
 static void set_state(struct ipa_session *s, enum ipa_state state)
 {
 	if (!(states[s->state].next & 1u << state))
@@ -869,11 +864,6 @@ struct ipa_session *ipa_session_free(struct ipa_session *s)
 enum ipa_state ipa_session_state(const struct ipa_session *s)
 {
 	return s->state;
-}
-
-bool ipa_session_busy(const struct ipa_session *s)
-{
-	return s->job || (s->service && ipa_api_busy(s->service));
 }
 
 struct ipa_api *ipa_session_api(struct ipa_session *s)

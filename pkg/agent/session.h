@@ -33,11 +33,9 @@ struct ipa_session_options {
 };
 
 struct ipa_session *ipa_session_new(const struct ipa_session_options *options, struct err *err);
-/* Not while a command or the collection of the inventory runs (ipa_session_busy). */
+/* Not while a command or the collection of the inventory runs. */
 struct ipa_session *ipa_session_free(struct ipa_session *s);
 enum ipa_state ipa_session_state(const struct ipa_session *s);
-const char *ipa_state_name(enum ipa_state state);
-bool ipa_session_busy(const struct ipa_session *s);
 /* A heartbeat out of turn, but not sooner than 5 s after the one before. */
 void ipa_session_beat(void *session);
 /* The API, once the state is SERVE. */

@@ -234,11 +234,6 @@ const char *bmh_state_name(enum bmh_state s)
 	return state_names[s];
 }
 
-const char *bmh_error_name(enum bmh_error e)
-{
-	return error_names[e];
-}
-
 const char *bmh_error_reason(enum bmh_error e)
 {
 	return error_reasons[e];

@@ -140,7 +140,6 @@ void bmh_release(struct bmh *h);
 struct json *bmh_status_json(const struct bmh_status *s);
 
 const char *bmh_state_name(enum bmh_state s);
-const char *bmh_error_name(enum bmh_error e);
 /* Reason of the event that tells of the error: "RegistrationError". */
 const char *bmh_error_reason(enum bmh_error e);
 

@@ -125,19 +125,6 @@ int crypt_cert_check_time(const char *pem, usec_t wall, struct err *err)
 		       clock_format(from, begin), clock_format(to, end), clock_format(wall, now));
 }
 
-int crypt_cert_fingerprint(const char *pem, char out[DIGEST_HEX_MAX], struct err *err)
-{
-	_cleanup_(x509_freep) X509 *cert = read_cert(pem, err);
-	if (!cert)
-		return -err_kind_info(ERR_INVALID)->errno_value;
-	unsigned char raw[EVP_MAX_MD_SIZE];
-	unsigned len = 0;
-	if (X509_digest(cert, EVP_sha256(), raw, &len) != 1)
-		return fail(err, ERR_INTERNAL, "the certificate cannot be hashed");
-	hex_encode(raw, len, out);
-	return 0;
-}
-
 int crypt_pair_check(const char *cert, const char *key, struct err *err)
 {
 	_cleanup_(x509_freep) X509 *x = read_cert(cert, err);

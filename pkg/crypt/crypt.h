@@ -57,8 +57,6 @@ int crypt_cert_not_after(const char *pem, usec_t *ret, struct err *err);
 int crypt_cert_validity(const char *pem, usec_t *ret_from, usec_t *ret_to, struct err *err);
 /* Is it valid at that time, by both ends? The error names them and the time. */
 int crypt_cert_check_time(const char *pem, usec_t wall, struct err *err);
-/* SHA-256 over the DER form, lower-case hex. */
-int crypt_cert_fingerprint(const char *pem, char out[DIGEST_HEX_MAX], struct err *err);
 /* Subject common name and organizations ("\n"-joined) of a PEM certificate; new strings. */
 int crypt_cert_subject(const char *pem, char **ret_common_name, char **ret_organizations,
 		       struct err *err);

@@ -312,11 +312,6 @@ const struct err *kube_informer_error(const struct kube_informer *i)
 	return i->watch ? kube_watch_error(i->watch) : NULL;
 }
 
-const struct kube_resource *kube_informer_resource(const struct kube_informer *i)
-{
-	return i->options.watch.resource;
-}
-
 struct kube_object *kube_informer_get_key(const struct kube_informer *i, const char *key)
 {
 	return cache_get(&i->store, key);

@@ -67,7 +67,6 @@ void kube_informer_start(struct kube_informer *i);
 bool kube_informer_synced(const struct kube_informer *i);
 /* Why the cache is not being kept up to date at the moment; NULL when all is well. */
 const struct err *kube_informer_error(const struct kube_informer *i);
-const struct kube_resource *kube_informer_resource(const struct kube_informer *i);
 
 /* Borrowed; NULL when absent. */
 struct kube_object *kube_informer_get(const struct kube_informer *i, const char *ns,

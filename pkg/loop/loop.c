@@ -42,11 +42,6 @@ struct loop *loop_free(struct loop *loop)
 	return NULL;
 }
 
-void loop_freep(struct loop **loop)
-{
-	*loop = loop_free(*loop);
-}
-
 void loop_run(struct loop *loop)
 {
 	loop->backend->run(loop);

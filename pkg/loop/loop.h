@@ -28,7 +28,6 @@ int loop_new(struct loop **ret, struct err *err);
 struct loop *loop_new_virtual(uint64_t seed, usec_t wall);
 /* All ios, signals and jobs must be closed and all timers stopped. Posted work is dropped. */
 struct loop *loop_free(struct loop *loop);
-void loop_freep(struct loop **loop);
 
 /* Runs until loop_stop(), or (virtual) until nothing is left to do. */
 void loop_run(struct loop *loop);

@@ -137,14 +137,6 @@ static void test_reading(void **state)
 	assert_string_equal(orgs, "system:masters\nsecond");
 	free(cn);
 	free(orgs);
-	char print[DIGEST_HEX_MAX], again[DIGEST_HEX_MAX];
-	assert_int_equal(crypt_cert_fingerprint(leaf.cert, print, &err), 0);
-	assert_int_equal(strlen(print), 64);
-	/* Over DER, hence independent of text around the PEM block. */
-	char *commented = xasprintf("# comment\n%s\n", leaf.cert);
-	assert_int_equal(crypt_cert_fingerprint(commented, again, &err), 0);
-	assert_string_equal(print, again);
-	free(commented);
 	crypt_pair_release(&leaf);
 }
 
