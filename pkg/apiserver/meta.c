@@ -566,9 +566,12 @@ bool meta_has_finalizer(const struct json *o, const char *name)
 void meta_remove_finalizer(struct json *o, const char *name)
 {
 	struct json *list = json_get_mut(object_meta(o), "finalizers");
-	for (size_t i = json_count(list); i-- > 0;)
-		if (streq(json_string(json_at(list, i)), name))
-			json_free(json_take_at(list, i));
+	for (struct json *item = json_first_mut(list); item;) {
+		struct json *next = json_next_mut(item);
+		if (streq(json_string(item), name))
+			json_remove_child(list, item);
+		item = next;
+	}
 	if (json_count(list) == 0)
 		json_remove(object_meta(o), "finalizers");
 }
