@@ -339,6 +339,43 @@ static void test_many_nulls(void **state)
 	assert_string_equal(json_key(json_first(data)), "k0");
 }
 
+/* Each pair of them is a fault that shows all of them. */
+static void test_many_controllers(void **state)
+{
+	struct server *s = *state;
+	_cleanup_(freep) char *owners = series(
+		10 * 1000,
+		"{'apiVersion':'v1','kind':'ConfigMap','name':'x','uid':'u%zu','controller':true}");
+	_cleanup_(freep) char *body = xasprintf(
+		"{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'a','ownerReferences':[%s]}}",
+		owners);
+	ask(s, "POST", CONFIGS, body);
+	assert_failure(422, "Invalid", "Only one reference can have Controller set to true");
+	assert_int_equal(json_count(json_get_path(last.json, "details.causes")), 2);
+}
+
+/* Of an object that goes, finalizers may be taken away and none added. */
+static void test_many_finalizers(void **state)
+{
+	struct server *s = *state;
+	_cleanup_(freep) char *names = series(20 * 1000, "'a.b/f%zu'");
+	_cleanup_(freep) char *body = xasprintf(
+		"{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'a','finalizers':[%s]}}",
+		names);
+	_cleanup_(freep) char *more = xasprintf("{'metadata':{'finalizers':[%s,'a.b/new']}}",
+						names);
+	ask(s, "POST", CONFIGS, body);
+	assert_status(201);
+	ask(s, "DELETE", CONFIGS "/a?propagationPolicy=Orphan", NULL);
+	assert_status(200);
+	loop_run_until(s->loop, loop_now(s->loop) + USEC_PER_SEC);
+	ask(s, "PATCH", CONFIGS "/a", more);
+	assert_failure(422, "Invalid", "found new finalizers []string{\"a.b/new\"}");
+	ask(s, "PATCH", CONFIGS "/a", "{'metadata':{'finalizers':['a.b/f19999']}}");
+	assert_status(200);
+	assert_int_equal(json_count(json_get_path(last.json, "metadata.finalizers")), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +390,8 @@ int main(void)
 		server_test(test_strategic_patch_of_many_keys),
 		server_test(test_many_managers),
 		server_test(test_many_nulls),
+		server_test(test_many_controllers),
+		server_test(test_many_finalizers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
