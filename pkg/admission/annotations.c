@@ -44,8 +44,8 @@ static void compile_schemas(void)
 						  "schema.openAPIV3Schema.properties.status");
 	_cleanup_(causes_done) struct causes wrong = { 0 };
 	struct path path = { 0 };
-	schemas.status = schema_compile(status, &path, &wrong);
-	schemas.hardware = schema_compile(json_get_path(status, "properties.hardware"), &path,
+	schemas.status = schema_compile(status, &path, NULL, &wrong);
+	schemas.hardware = schema_compile(json_get_path(status, "properties.hardware"), &path, NULL,
 					  &wrong);
 	path_done(&path);
 }

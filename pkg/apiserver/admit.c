@@ -3,27 +3,37 @@
  * (garbage collection, namespaces that go) is not asked about, because it does not come again when
  * it is refused. Runs on the server's loop. */
 
+#include <errno.h>
+
 #include "apiserver/internal.h"
 #include "base/mem.h"
 
 struct listing {
 	const struct resource *r;
+	struct schema_budget *left;
 	struct json *items;
 };
 
 static int add(void *data, const struct store_row *row)
 {
 	struct listing *l = data;
-	json_append(l->items, object_parse(l->r, row->data, row->len, row->rv));
+	struct json *tree = object_parse(l->r, row->data, row->len, row->rv, l->left);
+	if (!tree)
+		return -E2BIG;
+	json_append(l->items, tree);
 	return 0;
 }
 
 struct json *api_admission_list(const struct api_admission *a, const char *key, struct err *err)
 {
 	struct apiserver *s = a->call->s;
-	struct listing l = { registry_find_key(&s->registry, key), json_new_array() };
+	struct listing l = { registry_find_key(&s->registry, key), &a->call->budget,
+			     json_new_array() };
 	struct store_query q = { .resource = key };
-	if (l.r && store_list(s->store, &q, add, &l, err) < 0)
+	int r = l.r ? store_list(s->store, &q, add, &l, err) : 0;
+	if (r == -E2BIG)
+		err_set(err, ERR_LIMIT, "with the defaults of their schema, %s are too large", key);
+	if (r < 0)
 		l.items = json_free(l.items);
 	return l.items;
 }

@@ -544,7 +544,8 @@ struct resumer {
 static int resume_row(void *data, const struct store_row *row)
 {
 	struct resumer *u = data;
-	_cleanup_(json_freep) struct json *tree = object_parse(u->r, row->data, row->len, row->rv);
+	_cleanup_(json_freep) struct json *tree = object_parse(u->r, row->data, row->len, row->rv,
+							       NULL);
 	if (!object_terminating(tree))
 		return 0;
 	if (streq(u->r->key, "namespaces"))

@@ -591,7 +591,7 @@ static struct schema *compile_text(const char *text)
 	struct causes causes = { 0 };
 	_cleanup_(path_done) struct path path = { 0 };
 	_cleanup_(json_freep) struct json *document = builtin_parse(text);
-	struct schema *s = schema_compile(document, &path, &causes);
+	struct schema *s = schema_compile(document, &path, NULL, &causes);
 	if (!s)
 		abort(); /* a literal of this program */
 	causes_done(&causes);

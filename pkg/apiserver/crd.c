@@ -259,7 +259,8 @@ static void check_scale(const struct json *version, struct path *path, struct ca
 	path_back(path, length);
 }
 
-static void check_version(const struct json *version, struct path *path, struct causes *causes)
+static void check_version(const struct json *version, struct path *path, struct schema_budget *left,
+			  struct causes *causes)
 {
 	const struct json *source = json_get_path(version, "schema.openAPIV3Schema");
 	size_t length = path->text.len;
@@ -268,16 +269,18 @@ static void check_version(const struct json *version, struct path *path, struct 
 	path_member(path, "schema");
 	path_member(path, "openAPIV3Schema");
 	if (json_is_object(source))
-		schema_free(schema_compile(source, path, causes));
+		schema_free(schema_compile(source, path, left, causes));
 	else
 		causes_add(causes, CAUSE_REQUIRED, path_text(path), NULL, CAUSE_BARE);
 	path_back(path, length);
 }
 
-static void check_versions(const struct json *crd, struct causes *causes)
+static void check_versions(const struct json *crd, struct schema_budget *left,
+			   struct causes *causes)
 {
 	const struct json *versions = json_get_path(crd, "spec.versions");
 	_cleanup_(path_done) struct path path = { 0 };
+	_cleanup_(map_done) struct map seen = { 0 };
 	size_t i = 0, storage = 0;
 	path_member(&path, "spec");
 	path_member(&path, "versions");
@@ -286,10 +289,10 @@ static void check_versions(const struct json *crd, struct causes *causes)
 		const char *name = str_or(json_get_string(version, "name"), "");
 		_cleanup_(freep) char *field = xasprintf("%s.name", path_text(&path));
 		check_name(field, name, name_is_dns_label, causes);
-		if (crd_version(crd, name) != version)
+		if (map_set(&seen, name, (void *)version))
 			causes_add(causes, CAUSE_INVALID, field, NULL,
 				   "must contain unique version names");
-		check_version(version, &path, causes);
+		check_version(version, &path, left, causes);
 		storage += json_get_bool(version, "storage", false);
 		path_back(&path, length);
 	}
@@ -324,7 +327,7 @@ static void crd_validate(struct call *c, const struct json *now, const struct js
 			 struct causes *causes)
 {
 	check_names(now, causes);
-	check_versions(now, causes);
+	check_versions(now, &c->budget, causes);
 	if (json_get_bool(json_get(now, "spec"), "preserveUnknownFields", false))
 		causes_add(
 			causes, CAUSE_INVALID, "spec.preserveUnknownFields", "true",
@@ -451,7 +454,7 @@ static struct resource *version_resource(const struct json *crd, const struct js
 	set_scale(r, json_get_path(version, "subresources.scale"));
 	r->terminating = object_terminating(crd);
 	parse_u64(text_at(crd, "metadata.resourceVersion"), UINT64_MAX, &r->since);
-	r->schema = schema_compile(json_get_path(version, "schema.openAPIV3Schema"), &path,
+	r->schema = schema_compile(json_get_path(version, "schema.openAPIV3Schema"), &path, NULL,
 				   &causes);
 	r->selectable = selectable_fields(version);
 	add_columns(r, version);
@@ -486,7 +489,8 @@ struct waiting {
 static int wake_row(void *data, const struct store_row *row)
 {
 	struct waiting *w = data;
-	_cleanup_(json_freep) struct json *crd = object_parse(w->r, row->data, row->len, row->rv);
+	_cleanup_(json_freep) struct json *crd = object_parse(w->r, row->data, row->len, row->rv,
+							      NULL);
 	if (streq(text_at(crd, "spec.group"), w->group) &&
 	    condition_is(crd, "NamesAccepted", "False"))
 		work_add(w->s, WORK_NAMES, "", "", row->key.name);
@@ -563,7 +567,8 @@ struct loader {
 static int load_row(void *data, const struct store_row *row)
 {
 	struct loader *l = data;
-	_cleanup_(json_freep) struct json *crd = object_parse(l->r, row->data, row->len, row->rv);
+	_cleanup_(json_freep) struct json *crd = object_parse(l->r, row->data, row->len, row->rv,
+							      NULL);
 	register_crd(l->s, crd);
 	return 0;
 }

@@ -179,7 +179,8 @@ static char *clean(const struct resource *r, struct json *tree, struct unknown_f
 		return wrong;
 	if (!resource_is(r, RESOURCE_CUSTOM)) {
 		schema_fill_nulls(r->schema, tree);
-		schema_default(r->schema, tree); /* drops nulls, which Go takes for absent */
+		/* Drops nulls, which Go takes for absent. Our own defaults are small. */
+		(void)schema_default(r->schema, tree, &SCHEMA_BUDGET);
 		schema_drop_empty(r->schema, tree);
 	}
 	return type_fault(r, tree);

@@ -285,9 +285,11 @@ static void collect(void *data, const char *ns, const char *name)
 }
 
 static int delete_named(struct call *c, const struct names *n, size_t i,
-			const struct delete_options *options, struct json *items)
+			const struct delete_options *options, struct strbuf *items)
 {
 	struct object old = { 0 };
+	struct schema_budget before = c->budget;
+	size_t start = items->len;
 	bool gone;
 	int result = object_load(c, c->resource, n->ns[i], n->name[i], &old);
 	if (result > 0)
@@ -298,27 +300,32 @@ static int delete_named(struct call *c, const struct names *n, size_t i,
 			json_remove(old.tree, "apiVersion");
 			json_remove(old.tree, "kind");
 		}
-		json_append(items, TAKE_PTR(old.tree));
+		strbuf_adds(items, items->len ? "," : "");
+		json_print(old.tree, items);
+		object_settle(c, &before, strlen(old.text), items->len - start);
 	}
 	object_done(&old);
 	return result;
 }
 
-/* The answer is the list that was deleted. Takes metadata. */
+/* The answer is the list that was deleted, as text: trees of all would take many times the room. */
 static int delete_all(struct call *c, const struct names *n, const struct delete_options *options,
-		      struct json *metadata)
+		      const struct json *metadata)
 {
-	_cleanup_(json_freep) struct json *list = json_new_object();
-	json_set_string(list, "kind", c->resource->list_kind);
-	json_set_string(list, "apiVersion", c->resource->api_version);
-	json_set(list, "metadata", metadata);
-	struct json *items = json_set(list, "items", json_new_array());
+	_cleanup_(strbuf_done) struct strbuf items = { 0 }, text = { 0 };
 	for (size_t i = 0; i < n->count; i++) {
-		int result = delete_named(c, n, i, options, items);
+		int result = delete_named(c, n, i, options, &items);
 		if (result < 0)
 			return result;
 	}
-	answer_json(c, 200, list);
+	strbuf_addf(&text,
+		    "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":", c->resource->list_kind,
+		    c->resource->api_version);
+	json_print(metadata, &text);
+	strbuf_adds(&text, ",\"items\":[");
+	strbuf_add(&text, items.data ? items.data : "", items.len);
+	strbuf_adds(&text, "]}");
+	answer_object_text(c, 200, text.data, text.len);
 	return 0;
 }
 
@@ -327,7 +334,7 @@ int verb_delete_collection(struct call *c)
 {
 	_cleanup_(delete_options_done) struct delete_options options;
 	_cleanup_(names_done) struct names names = { 0 };
-	struct json *metadata;
+	_cleanup_(json_freep) struct json *metadata = NULL;
 	if (take_options(c, &options) < 0 || list_page(c, collect, &names, &metadata) < 0)
 		return ANSWERED;
 	return delete_all(c, &names, &options, metadata);

@@ -112,6 +112,7 @@ struct call {
 	char *ns, *name, *subresource;	   /* "" when absent */
 	struct query query;
 	enum form form;
+	struct schema_budget budget; /* left, for all objects of the request */
 	/* An apply has worked out who owns the object that is about to be written: its
 	 * managedFields, or NULL. */
 	bool applying;
@@ -187,10 +188,19 @@ void object_done(struct object *o);
 /* 1: found; 0: not there; negative: answered. */
 int object_load(struct call *c, const struct resource *r, const char *ns, const char *name,
 		struct object *ret);
-/* A stored row as this version shows it, appended to out. */
-void object_present(const struct resource *r, const struct store_row *row, struct strbuf *out);
-/* Likewise as a tree. */
-struct json *object_parse(const struct resource *r, const char *text, size_t len, uint64_t rv);
+/* A stored text as this version shows it, as a tree. What was written before the schema was is
+ * brought in line; that may take so much of what is `left` as the text is long, and the rest of the
+ * budget: NULL when that is spent. left NULL: each object has a budget of its own. */
+struct json *object_parse(const struct resource *r, const char *text, size_t len, uint64_t rv,
+			  struct schema_budget *left);
+/* Likewise as text, appended to out. False when the budget is spent. */
+bool object_present(const struct resource *r, const struct store_row *row,
+		    struct schema_budget *left, struct strbuf *out);
+/* What was made of a stored text of `stored` bytes is gone, and `shown` bytes of it are in the
+ * answer: only what these are more than what is stored counts against the budget as it was. */
+void object_settle(struct call *c, const struct schema_budget *before, size_t stored, size_t shown);
+/* For either: the answer. */
+int fail_grown(struct call *c, const struct resource *r);
 /* Stores *tree (metadata complete but for resourceVersion, which is set in it). old NULL: new. */
 int object_store(struct call *c, const struct resource *r, struct json *tree,
 		 const struct object *old);
@@ -322,8 +332,7 @@ struct view {
 
 int view_init(struct call *c, struct view *ret);
 struct json *table_new(const struct resource *r, const char *rv, bool headers);
-void table_add(const struct view *v, const struct resource *r, struct json *table,
-	       const struct json *object);
+struct json *table_row(const struct view *v, const struct resource *r, const struct json *object);
 /* PartialObjectMetadata of an object. */
 struct json *metadata_of(const struct json *object);
 /* How long ago, as kubectl says it. text NULL: unknown. */

@@ -33,14 +33,17 @@ int verb_get(struct call *c)
 		return fail_store(c, &err);
 	if (found == 0)
 		return fail_not_found(c, r, c->name);
-	if (c->form != FORM_OBJECT || c->query.pretty) {
-		_cleanup_(json_freep) struct json *tree = object_parse(r, row.data, row.len,
-								       row.rv);
+	if (c->form != FORM_OBJECT) {
+		_cleanup_(json_freep) struct json *tree = object_parse(r, row.data, row.len, row.rv,
+								       &c->budget);
+		if (!tree)
+			return fail_grown(c, r);
 		object_answer(c, 200, r, tree);
 		return 0;
 	}
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
-	object_present(r, &row, &text);
+	if (!object_present(r, &row, &c->budget, &text))
+		return fail_grown(c, r);
 	answer_object_text(c, 200, text.data, text.len);
 	return 0;
 }
@@ -269,7 +272,7 @@ static int place_init(struct call *c, struct place *p)
 /* --- the walk
  * -------------------------------------------------------------------------------------- */
 
-enum { LIST_FULL = 1 };
+enum { LIST_FULL = 1, LIST_GROWN };
 
 struct lister {
 	struct call *c;
@@ -277,8 +280,8 @@ struct lister {
 	struct view view;
 	struct selection selection;
 	struct place place;
-	struct json *table;
-	struct strbuf items;
+	struct json *table;  /* without rows; NULL: no table is wanted */
+	struct strbuf items; /* texts of objects or rows: trees take many times the room */
 	uint64_t count;
 	bool more;
 	char *last_ns, *last_name;
@@ -298,62 +301,104 @@ static void lister_done(struct lister *l)
 
 /* In a list of a built-in kind the list alone says the kind, as upstream: the text begins with it
  * (storage_text). */
-static void add_text(struct lister *l, const struct store_row *row)
+static bool add_text(struct lister *l, const struct store_row *row)
 {
 	size_t start = l->items.len;
-	object_present(l->r, row, &l->items);
+	if (!object_present(l->r, row, &l->c->budget, &l->items))
+		return false;
 	if (resource_is(l->r, RESOURCE_CUSTOM))
-		return;
+		return true;
 	_cleanup_(freep) char *said = xasprintf("{\"apiVersion\":\"%s\",\"kind\":\"%s\",",
 						l->r->api_version, l->r->kind);
 	size_t len = strlen(said);
 	if (l->items.len - start <= len || memcmp(l->items.data + start, said, len) != 0)
-		return;
+		return true;
 	memmove(l->items.data + start + 1, l->items.data + start + len, l->items.len - start - len);
 	l->items.len -= len - 1;
 	l->items.data[l->items.len] = '\0';
+	return true;
 }
 
-/* `tree` is there when anything but the plain text is wanted. */
-static void add_item(struct lister *l, const struct store_row *row, const struct json *tree)
+static bool add_shown(struct lister *l, const struct store_row *row, const struct json *tree)
 {
-	if (l->table) {
-		table_add(&l->view, l->r, l->table, tree);
-		return;
+	if (!l->table && l->view.form != FORM_METADATA)
+		return add_text(l, row);
+	_cleanup_(json_freep) struct json *shown = l->table ? table_row(&l->view, l->r, tree)
+							    : metadata_of(tree);
+	json_print(shown, &l->items);
+	return true;
+}
+
+/* `tree` is there when anything but the plain text is wanted. False: nothing was added. */
+static bool add_item(struct lister *l, const struct store_row *row, const struct json *tree)
+{
+	size_t start = l->items.len;
+	if (l->fn) {
+		l->fn(l->data, row->key.ns, row->key.name);
+		return true;
 	}
-	if (l->items.len)
+	if (start)
 		strbuf_addc(&l->items, ',');
-	if (l->view.form == FORM_METADATA) {
-		_cleanup_(json_freep) struct json *partial = metadata_of(tree);
-		json_print(partial, &l->items);
-	} else {
-		add_text(l, row);
-	}
+	if (add_shown(l, row, tree))
+		return true;
+	l->items.len = start;
+	return false;
+}
+
+static bool wanted(const struct lister *l, const struct store_row *row)
+{
+	return !l->selection.name || streq(l->selection.name, row->key.name);
+}
+
+static int page_full(struct lister *l)
+{
+	l->more = true;
+	return LIST_FULL;
+}
+
+/* The budget of the request is spent. Who wants pages gets a shorter one. */
+static int page_grown(struct lister *l)
+{
+	return l->c->query.limit && l->count ? page_full(l) : LIST_GROWN;
+}
+
+static bool needs_tree(const struct lister *l)
+{
+	return !selection_empty(&l->selection) || l->view.form != FORM_OBJECT;
 }
 
 /* One more than the limit is looked for, to know whether a token is due. */
-static int on_row(void *data, const struct store_row *row)
+static int take_row(struct lister *l, const struct store_row *row)
 {
-	struct lister *l = data;
 	_cleanup_(json_freep) struct json *tree = NULL;
-	if (l->selection.name && !streq(l->selection.name, row->key.name))
-		return 0;
-	if (!selection_empty(&l->selection) || l->view.form != FORM_OBJECT)
-		tree = object_parse(l->r, row->data, row->len, row->rv);
+	if (needs_tree(l)) {
+		tree = object_parse(l->r, row->data, row->len, row->rv, &l->c->budget);
+		if (!tree)
+			return page_grown(l);
+	}
 	if (tree && !selection_matches(&l->selection, tree))
 		return 0;
-	if (l->c->query.limit && l->count == l->c->query.limit) {
-		l->more = true;
-		return LIST_FULL;
-	}
-	if (l->fn)
-		l->fn(l->data, row->key.ns, row->key.name);
-	else
-		add_item(l, row, tree);
+	if (l->c->query.limit && l->count == l->c->query.limit)
+		return page_full(l);
+	if (!add_item(l, row, tree))
+		return page_grown(l);
 	l->count++;
 	str_replace(&l->last_ns, row->key.ns);
 	str_replace(&l->last_name, row->key.name);
 	return 0;
+}
+
+static int on_row(void *data, const struct store_row *row)
+{
+	struct lister *l = data;
+	struct schema_budget before = l->c->budget;
+	size_t start = l->items.len;
+	if (!wanted(l, row))
+		return 0;
+	int r = take_row(l, row);
+	if (r != LIST_GROWN)
+		object_settle(l->c, &before, row->len, l->items.len - start);
+	return r;
 }
 
 static struct store_query query_of(const struct lister *l)
@@ -382,7 +427,7 @@ static int walk(struct lister *l)
 	int r = l->selection.name && scoped && !q.at && !q.after_name
 			? walk_one(l, &err)
 			: store_list(l->c->s->store, &q, on_row, l, &err);
-	return r < 0 ? fail_store(l->c, &err) : 0;
+	return r < 0 ? fail_store(l->c, &err) : r == LIST_GROWN ? fail_grown(l->c, l->r) : 0;
 }
 
 /* How many follow the last one shown; known only without selectors. -1: unknown. */
@@ -426,23 +471,32 @@ static void answer_list(struct lister *l)
 	json_print(meta, &body);
 	strbuf_adds(&body, ",\"items\":[");
 	strbuf_add(&body, l->items.data ? l->items.data : "", l->items.len);
-	strbuf_adds(&body, "]}\n");
+	strbuf_adds(&body, "]}");
 	strbuf_done(&l->items);
 	if (c->query.pretty) {
 		answer_object_text(c, 200, body.data, body.len);
 		strbuf_done(&body);
 		return;
 	}
+	strbuf_addc(&body, '\n');
 	strbuf_done(&c->body);
 	c->body = body;
 	c->status = 200;
 	c->content_type = json_type_text;
 }
 
+/* The rows are the last member of a table, and empty in this one. */
 static void answer_table(struct lister *l)
 {
+	static const char end[] = "]}";
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
 	json_set(l->table, "metadata", list_metadata(l));
-	answer_json(l->c, 200, l->table);
+	json_print(l->table, &text);
+	text.len -= strlen(end);
+	strbuf_add(&text, l->items.data ? l->items.data : "", l->items.len);
+	strbuf_adds(&text, end);
+	strbuf_done(&l->items);
+	answer_object_text(l->c, 200, text.data, text.len);
 }
 
 int list_page(struct call *c, page_fn fn, void *data, struct json **ret_metadata)

@@ -210,10 +210,8 @@ static void tidy_owners(struct json *owners, const char *at, struct unknown_fiel
 static void tidy_map(struct json *map)
 {
 	for (struct json *child = json_first_mut(map); child; child = json_next_mut(child))
-		if (json_is_null(child)) {
-			json_set_string(map, json_key(child), "");
-			child = json_first_mut(map);
-		}
+		if (json_is_null(child))
+			child = json_replace_child(map, child, json_new_string(""));
 }
 
 /* Go leaves out empty maps and lists. An empty list of managedFields has a meaning
@@ -363,6 +361,8 @@ static void add_two_controllers(const struct judge *j, const struct json *owners
 				const struct json *first, const struct json *second)
 {
 	_cleanup_(strbuf_done) struct strbuf shown = { 0 };
+	if (causes_full(j->causes))
+		return;
 	show_owners(owners, &shown);
 	causes_add(
 		j->causes, CAUSE_INVALID, path_text(j->at), shown.data,
@@ -504,8 +504,11 @@ static void validate_no_new_finalizers(const struct json *now, const struct json
 				       struct causes *causes)
 {
 	_cleanup_(strbuf_done) struct strbuf extra = { 0 };
+	_cleanup_(map_done) struct map known = { 0 };
+	json_for_each(f, json_get_path(old, "metadata.finalizers"))
+		map_set(&known, json_string(f), (void *)f);
 	json_for_each(f, json_get_path(now, "metadata.finalizers")) {
-		if (meta_has_finalizer(old, json_string(f)))
+		if (map_get(&known, json_string(f)))
 			continue;
 		strbuf_adds(&extra, extra.len ? ", " : "");
 		go_quote(json_string(f), &extra);
@@ -566,9 +569,12 @@ bool meta_has_finalizer(const struct json *o, const char *name)
 void meta_remove_finalizer(struct json *o, const char *name)
 {
 	struct json *list = json_get_mut(object_meta(o), "finalizers");
-	for (size_t i = json_count(list); i-- > 0;)
-		if (streq(json_string(json_at(list, i)), name))
-			json_free(json_take_at(list, i));
+	for (struct json *item = json_first_mut(list); item;) {
+		struct json *next = json_next_mut(item);
+		if (streq(json_string(item), name))
+			json_remove_child(list, item);
+		item = next;
+	}
 	if (json_count(list) == 0)
 		json_remove(object_meta(o), "finalizers");
 }

@@ -42,28 +42,59 @@ void object_done(struct object *o)
 	*o = (struct object){ 0 };
 }
 
-struct json *object_parse(const struct resource *r, const char *text, size_t len, uint64_t rv)
+/* A definition may get a default of any size at any time, and each object that was stored before
+ * would show it: what an answer holds, and what it costs, grows with the defaults and not with what
+ * is stored. So the objects of a request share one budget, to which each adds its own size. */
+static bool bring_in_line(const struct resource *r, struct json *tree, size_t len,
+			  struct schema_budget *left)
 {
-	struct json *tree = NULL;
+	struct schema_budget own = SCHEMA_BUDGET;
+	left = left ? left : &own;
+	left->bytes += len;
+	left->work += len;
+	schema_prune(r->schema, tree, NULL);
+	return schema_default(r->schema, tree, left);
+}
+
+struct json *object_parse(const struct resource *r, const char *text, size_t len, uint64_t rv,
+			  struct schema_budget *left)
+{
+	_cleanup_(json_freep) struct json *tree = NULL;
 	/* We wrote it: it parses, unless the disk lies. */
 	if (json_parse(text, len, &tree, NULL) < 0)
 		return json_new_object();
-	if (rv < r->since && r->schema) {
-		schema_prune(r->schema, tree, NULL);
-		schema_default(r->schema, tree);
-	}
+	if (rv < r->since && r->schema && !bring_in_line(r, tree, len, left))
+		return NULL;
 	json_set_string(tree, "apiVersion", r->api_version);
-	return tree;
+	return TAKE_PTR(tree);
 }
 
-void object_present(const struct resource *r, const struct store_row *row, struct strbuf *out)
+bool object_present(const struct resource *r, const struct store_row *row,
+		    struct schema_budget *left, struct strbuf *out)
 {
 	if (row->rv >= r->since && streq(r->api_version, r->storage_api_version)) {
 		strbuf_add(out, row->data, row->len);
-		return;
+		return true;
 	}
-	_cleanup_(json_freep) struct json *tree = object_parse(r, row->data, row->len, row->rv);
-	json_print(tree, out);
+	_cleanup_(json_freep) struct json *tree = object_parse(r, row->data, row->len, row->rv,
+							       left);
+	if (tree)
+		json_print(tree, out);
+	return tree != NULL;
+}
+
+void object_settle(struct call *c, const struct schema_budget *before, size_t stored, size_t shown)
+{
+	size_t grown = shown > stored ? shown - stored : 0;
+	c->budget.bytes = before->bytes - MIN(grown, before->bytes);
+}
+
+int fail_grown(struct call *c, const struct resource *r)
+{
+	return fail(
+		c, 413, "RequestEntityTooLarge",
+		"objects of %s are older than defaults of its schema, and with these the answer is too large: ask for fewer objects at once (limit), or take large defaults out of the definition",
+		r->key);
 }
 
 int object_load(struct call *c, const struct resource *r, const char *ns, const char *name,
@@ -76,8 +107,12 @@ int object_load(struct call *c, const struct resource *r, const char *ns, const 
 		return fail_store(c, &err);
 	if (found == 0)
 		return 0;
-	*ret = (struct object){ .rv = row.rv, .text = xstrndup(row.data, row.len) };
-	ret->tree = object_parse(r, ret->text, row.len, row.rv);
+	/* The server's own work goes on from object to object, and nobody would ask it for less. */
+	struct json *tree = object_parse(r, row.data, row.len, row.rv,
+					 c->request ? &c->budget : NULL);
+	if (!tree)
+		return fail_grown(c, r);
+	*ret = (struct object){ .rv = row.rv, .tree = tree, .text = xstrndup(row.data, row.len) };
 	return 1;
 }
 

@@ -93,10 +93,12 @@ static void require_less(struct json *schema)
 {
 	struct json *required = json_get_mut(schema, "required");
 	const struct json *properties = json_get(schema, "properties");
-	for (size_t i = json_count(required); i-- > 0;) {
-		const char *name = json_string(json_at(required, i));
+	for (struct json *item = json_first_mut(required); item;) {
+		struct json *next = json_next_mut(item);
+		const char *name = json_string(item);
 		if (name && json_get(json_get(properties, name), "default"))
-			json_free(json_take_at(required, i));
+			json_remove_child(required, item);
+		item = next;
 	}
 	if (required && json_count(required) == 0)
 		json_remove(schema, "required");

@@ -22,7 +22,9 @@ void query_done(struct query *q)
 
 void call_init(struct call *c, struct apiserver *s, const struct api_request *request)
 {
-	*c = (struct call){ .s = s, .request = request, .query.timeout_s = -1 };
+	*c = (struct call){
+		.s = s, .request = request, .query.timeout_s = -1, .budget = SCHEMA_BUDGET
+	};
 }
 
 void call_done(struct call *c)

@@ -3,6 +3,7 @@
 
 #include "apiserver/schema.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,7 @@ struct schema *schema_free(struct schema *s)
 	json_free(s->default_value);
 	json_free(s->enum_values);
 	map_done(&s->enum_texts);
+	map_done(&s->enum_numbers);
 	json_free(s->required);
 	json_free(s->map_keys);
 	free(s->format);
@@ -78,6 +80,7 @@ const struct schema *schema_property(const struct schema *s, const char *name)
 
 struct compiler {
 	struct path *path;
+	struct schema_budget *left;
 	struct causes *wrong;
 	bool logical; /* inside allOf, anyOf, oneOf, not: types and structure are not said again */
 	bool typed;   /* but below int-or-string, where they may say which of the two */
@@ -364,11 +367,11 @@ static void compile_default(struct compiler *c, const struct json *source, struc
 	if (!value)
 		return;
 	s->default_value = json_dup(value);
-	bool complete = schema_default(s, s->default_value);
+	bool complete = schema_default(s, s->default_value, c->left);
 	s->default_bytes = size_in_memory(s->default_value);
 	if (!complete) {
 		WRONG(c, CAUSE_INVALID, "default", NULL,
-		      "is too large with the defaults of what is in it");
+		      "is too large with the defaults of what is in it and those before it");
 		return;
 	}
 	size_t length = path_member(c->path, "default");
@@ -386,6 +389,27 @@ static bool holds_embedded(const struct schema *s)
 	return holds;
 }
 
+bool schema_number_key(const struct json *value, char out[SCHEMA_NUMBER_KEY_SIZE])
+{
+	double number;
+	if (!json_double(value, &number))
+		return false;
+	snprintf(out, SCHEMA_NUMBER_KEY_SIZE, "%.17g", number + 0.0); /* -0 is 0 */
+	return true;
+}
+
+/* Two numbers of more digits than a double holds can have one key. */
+static void index_number(struct schema *s, const struct json *value)
+{
+	char key[SCHEMA_NUMBER_KEY_SIZE];
+	if (!schema_number_key(value, key)) {
+		s->enum_twins = true;
+		return;
+	}
+	const struct json *other = map_set(&s->enum_numbers, key, (void *)value);
+	s->enum_twins = s->enum_twins || (other && !json_equal(other, value));
+}
+
 static void compile_enum(const struct json *source, struct schema *s)
 {
 	if (!json_is_array(json_get(source, "enum")))
@@ -394,6 +418,8 @@ static void compile_enum(const struct json *source, struct schema *s)
 	json_for_each(value, s->enum_values)
 		if (json_is_string(value))
 			map_set(&s->enum_texts, json_string(value), s);
+		else if (json_type(value) == JSON_NUMBER)
+			index_number(s, value);
 }
 
 static struct schema *compile(struct compiler *c, const struct json *source)
@@ -450,10 +476,12 @@ static void check_root(struct compiler *c, const struct json *source)
 	path_back(c->path, length);
 }
 
-struct schema *schema_compile(const struct json *source, struct path *path, struct causes *wrong)
+struct schema *schema_compile(const struct json *source, struct path *path,
+			      struct schema_budget *left, struct causes *wrong)
 {
 	size_t before = wrong->count;
-	struct compiler c = { .path = path, .wrong = wrong };
+	struct schema_budget own = SCHEMA_BUDGET;
+	struct compiler c = { .path = path, .left = left ? left : &own, .wrong = wrong };
 	struct schema *s = compile(&c, source);
 	check_root(&c, source);
 	if (s->type != TYPE_OBJECT && wrong->count == before) {

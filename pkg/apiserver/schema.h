@@ -8,8 +8,18 @@
 
 struct schema;
 
-/* What is wrong with the schema itself goes to `wrong`, under `path`; NULL then. */
-struct schema *schema_compile(const struct json *source, struct path *path, struct causes *wrong);
+/* What filling in defaults may still cost: of all objects and schemas of one request together. */
+struct schema_budget {
+	size_t bytes; /* of memory, about */
+	size_t work;  /* each about 50 ns */
+};
+
+#define SCHEMA_BUDGET ((struct schema_budget){ .bytes = 64 << 20, .work = 20 * 1000 * 1000 })
+
+/* What is wrong with the schema itself goes to `wrong`, under `path`; NULL then. Defaults get the
+ * defaults of what is in them. left NULL: a budget of its own. */
+struct schema *schema_compile(const struct json *source, struct path *path,
+			      struct schema_budget *left, struct causes *wrong);
 struct schema *schema_free(struct schema *s);
 
 /* Names of fields that the schema does not know, "spec.foo". */
@@ -31,10 +41,9 @@ void schema_each_embedded(const struct schema *s, struct json *object, schema_em
 			  void *data);
 /* Nulls in maps of text become "", as in Go's typed objects. */
 void schema_fill_nulls(const struct schema *s, struct json *object);
-/* Fills in defaults; nulls that the schema does not allow count as absent. False: there is so much
- * to fill in (memory, or work) that it was not done to the end. */
-enum { SCHEMA_DEFAULT_BYTES_MAX = 64 << 20, SCHEMA_DEFAULT_WORK_MAX = 20 * 1000 * 1000 };
-bool schema_default(const struct schema *s, struct json *object);
+/* Fills in defaults; nulls that the schema does not allow count as absent. False: it was not done
+ * to the end, because nothing is left of the budget. */
+bool schema_default(const struct schema *s, struct json *object, struct schema_budget *left);
 /* Empty lists and maps go, as from Go's typed objects; objects with named members stay. */
 void schema_drop_empty(const struct schema *s, struct json *object);
 /* `old` (may be NULL): what was there before. Faults in parts that did not change are let

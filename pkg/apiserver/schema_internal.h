@@ -41,6 +41,8 @@ struct schema {
 	size_t default_bytes;	  /* of memory, about */
 	struct json *enum_values; /* array */
 	struct map enum_texts;	  /* of these, the strings */
+	struct map enum_numbers;  /* and the numbers, by their key */
+	bool enum_twins;	  /* several numbers have one key, or none: compare with all */
 	struct json *required;	  /* array of strings */
 	struct json *map_keys;	  /* likewise */
 	char *format;
@@ -58,4 +60,7 @@ struct schema {
 void embedded_validate(const struct json *object, struct path *at, struct causes *causes);
 
 const char *schema_type_name(enum schema_type type);
+/* The same for numbers of the same value. False for those that no double holds. */
+enum { SCHEMA_NUMBER_KEY_SIZE = 32 };
+bool schema_number_key(const struct json *value, char out[SCHEMA_NUMBER_KEY_SIZE]);
 const struct schema *schema_property(const struct schema *s, const char *name);

@@ -57,7 +57,7 @@ static void prune_member(struct pruner *p, const struct schema *s, struct json *
 		prune(p, member, child, false);
 	} else if (!s->preserve_unknown && !s->additional_any) {
 		unknown_fields_add(p->unknown, path_text(&p->path));
-		json_remove(object, key);
+		json_remove_child(object, child);
 	}
 	path_back(&p->path, length);
 }
@@ -167,16 +167,14 @@ static void drop_nulls(const struct schema *s, struct json *object)
 						      ? member_schema(s, json_key(child))
 						      : NULL;
 		if (member && !member->nullable && member->type != TYPE_ANY)
-			json_remove(object, json_key(child));
+			json_remove_child(object, child);
 		child = next;
 	}
 }
 
-struct filler {
-	size_t bytes_left, work_left;
-};
+static bool fill(struct schema_budget *left, const struct schema *s, struct json *value);
 
-static bool fill(struct filler *f, const struct schema *s, struct json *value);
+enum { VALUE_BYTES = 96 }; /* making one, or copying so much text, is a unit of work */
 
 static bool take(size_t *left, size_t much)
 {
@@ -186,20 +184,21 @@ static bool take(size_t *left, size_t much)
 }
 
 /* Each property is looked for among the members. */
-static bool fill_members(struct filler *f, const struct schema *s, struct json *object)
+static bool fill_members(struct schema_budget *left, const struct schema *s, struct json *object)
 {
 	size_t members = json_count(object);
 	for (size_t i = 0; i < s->property_count; i++) {
 		const struct schema_property *p = &s->properties[i];
-		if (!take(&f->work_left, 1))
+		if (!take(&left->work, 1))
 			return false;
 		if (!p->schema->default_value)
 			continue;
-		if (!take(&f->work_left, members++ / 4))
+		if (!take(&left->work, members++ / 4))
 			return false;
 		if (json_get(object, p->name))
 			continue;
-		if (!take(&f->bytes_left, p->schema->default_bytes))
+		if (!take(&left->bytes, p->schema->default_bytes) ||
+		    !take(&left->work, p->schema->default_bytes / VALUE_BYTES))
 			return false;
 		json_set(object, p->name, json_dup(p->schema->default_value));
 	}
@@ -208,36 +207,35 @@ static bool fill_members(struct filler *f, const struct schema *s, struct json *
 
 /* Defaults first, then into the members, so that a default object gets its own members' defaults.
  */
-static bool fill_object(struct filler *f, const struct schema *s, struct json *object)
+static bool fill_object(struct schema_budget *left, const struct schema *s, struct json *object)
 {
 	bool on = true;
 	drop_nulls(s, object);
-	if (!fill_members(f, s, object))
+	if (!fill_members(left, s, object))
 		return false;
 	for (struct json *child = json_first_mut(object); child && on;
 	     child = json_next_mut(child)) {
 		const struct schema *member = member_schema(s, json_key(child));
-		on = !member || fill(f, member, child);
+		on = !member || fill(left, member, child);
 	}
 	return on;
 }
 
-static bool fill(struct filler *f, const struct schema *s, struct json *value)
+static bool fill(struct schema_budget *left, const struct schema *s, struct json *value)
 {
-	bool on = take(&f->work_left, 1);
+	bool on = take(&left->work, 1);
 	if (on && json_is_object(value))
-		return fill_object(f, s, value);
+		return fill_object(left, s, value);
 	if (!json_is_array(value) || !s->items)
 		return on;
 	for (struct json *item = json_first_mut(value); item && on; item = json_next_mut(item))
-		on = fill(f, s->items, item);
+		on = fill(left, s->items, item);
 	return on;
 }
 
-bool schema_default(const struct schema *s, struct json *value)
+bool schema_default(const struct schema *s, struct json *value, struct schema_budget *left)
 {
-	struct filler f = { SCHEMA_DEFAULT_BYTES_MAX, SCHEMA_DEFAULT_WORK_MAX };
-	return fill(&f, s, value);
+	return fill(left, s, value);
 }
 
 /* --- nulls in maps
@@ -254,12 +252,10 @@ void schema_fill_nulls(const struct schema *s, struct json *object)
 	bool map = is_map_of_text(s);
 	for (struct json *child = json_first_mut(object); child; child = json_next_mut(child)) {
 		const struct schema *member = member_schema(s, json_key(child));
-		if (map && json_is_null(child)) {
-			json_set_string(object, json_key(child), "");
-			child = json_first_mut(object); /* it may have moved */
-		} else if (member && json_is_object(child)) {
+		if (map && json_is_null(child))
+			child = json_replace_child(object, child, json_new_string(""));
+		else if (member && json_is_object(child))
 			schema_fill_nulls(member, child);
-		}
 	}
 }
 
@@ -279,7 +275,7 @@ void schema_drop_empty(const struct schema *s, struct json *object)
 		struct json *next = json_next_mut(child);
 		const struct schema *member = member_schema(s, json_key(child));
 		if (member && goes_when_empty(member, child))
-			json_remove(object, json_key(child));
+			json_remove_child(object, child);
 		else if (member && json_is_object(child))
 			schema_drop_empty(member, child);
 		child = next;

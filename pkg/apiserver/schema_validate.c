@@ -229,10 +229,23 @@ static void validate_string(struct validator *v, const struct schema *s, const s
 		validate_format(v, s, text);
 }
 
+static bool is_enum_number(const struct schema *s, const struct json *value)
+{
+	char key[SCHEMA_NUMBER_KEY_SIZE];
+	if (!schema_number_key(value, key))
+		return false;
+	const struct json *allowed = map_get(&s->enum_numbers, key);
+	return allowed && json_equal(allowed, value);
+}
+
 static bool in_enum(struct validator *v, const struct schema *s, const struct json *value)
 {
 	if (json_is_string(value))
 		return map_get(&s->enum_texts, json_string(value));
+	if (json_type(value) == JSON_NUMBER && is_enum_number(s, value))
+		return true;
+	if (json_type(value) == JSON_NUMBER && !s->enum_twins)
+		return false;
 	if (!causes_spend(v->causes, json_count(s->enum_values)))
 		return true;
 	json_for_each(allowed, s->enum_values)
@@ -303,12 +316,17 @@ static bool same_key(const struct schema *s, const struct json *a, const struct 
 	return true;
 }
 
-/* The item that stood for this one before; only lists with keys say. */
+/* The list as it was, where it says which item stood for which: only lists with keys do. */
+static const struct json *old_list(const struct schema *s, const struct json *old)
+{
+	return s->list_type == LIST_MAP && json_count(old) <= RATCHET_LIST_MAX ? old : NULL;
+}
+
+/* The item that stood for this one before. */
 static const struct json *old_item(struct validator *v, const struct schema *s,
 				   const struct json *old, const struct json *item)
 {
-	if (s->list_type != LIST_MAP || json_count(old) > RATCHET_LIST_MAX ||
-	    !causes_spend(v->causes, json_count(old) * json_count(s->map_keys)))
+	if (!old || !causes_spend(v->causes, json_count(old) * json_count(s->map_keys)))
 		return NULL;
 	json_for_each(candidate, old)
 		if (same_key(s, candidate, item))
@@ -339,6 +357,7 @@ static void validate_array(struct validator *v, const struct schema *s, const st
 {
 	validate_size(v, s, array, "items");
 	size_t i = 0;
+	old = old_list(s, old);
 	if (s->items)
 		json_for_each(item, array) {
 			size_t length = path_index(v->path, i++);
@@ -494,7 +513,6 @@ void schema_validate(const struct schema *s, const struct json *value, const str
 {
 	struct validator v = { path, causes };
 	size_t before = causes->count;
-	causes->work = 0;
 	validate(&v, s, value, old);
 	if (causes->work <= CAUSES_WORK_MAX)
 		return;

@@ -166,15 +166,15 @@ void own_write(struct call *c, const struct resource *r, const struct json *old,
 /* As they would be if they had the times of the other. */
 static bool same_but_for_times(const struct json *a, const struct json *b)
 {
-	if (json_count(a) != json_count(b))
-		return false;
-	for (size_t i = 0; i < json_count(a); i++) {
-		_cleanup_(json_freep) struct json *x = json_dup(json_at(a, i));
-		json_set(x, "time", json_dup(json_get(json_at(b, i), "time")));
-		if (!json_equal(x, json_at(b, i)))
+	const struct json *second = json_first(b);
+	json_for_each(first, a) {
+		_cleanup_(json_freep) struct json *x = json_dup(first);
+		json_set(x, "time", json_dup(json_get(second, "time")));
+		if (!json_equal(x, second))
 			return false;
+		second = json_next(second);
 	}
-	return true;
+	return !second;
 }
 
 /* An apply that the server's own defaults have undone. What others write is compared after these.

@@ -44,16 +44,14 @@ void answer_text(struct call *c, int status, const char *text)
 	c->content_type = "text/plain; charset=utf-8";
 }
 
-/* Most answers are text from the store that nobody parses; only ?pretty needs a tree. */
+/* Most answers are text from the store that nobody parses. */
 void answer_object_text(struct call *c, int status, const char *text, size_t len)
 {
-	_cleanup_(json_freep) struct json *tree = NULL;
-	if (c->query.pretty && json_parse(text, len, &tree, NULL) == 0) {
-		answer_json(c, status, tree);
-		return;
-	}
 	strbuf_clear(&c->body);
-	strbuf_add(&c->body, text, len);
+	if (c->query.pretty)
+		json_indent(text, len, &c->body);
+	else
+		strbuf_add(&c->body, text, len);
 	strbuf_addc(&c->body, '\n');
 	c->status = status;
 	c->content_type = json_type_text;

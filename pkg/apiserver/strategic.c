@@ -123,9 +123,12 @@ static int merge_list(struct json *target, const char *name, const char *key,
 
 static void delete_scalars(struct json *list, const struct json *gone)
 {
-	for (size_t i = json_count(list); i-- > 0;)
-		if (contains(gone, json_at(list, i)))
-			json_free(json_take_at(list, i));
+	for (struct json *item = json_first_mut(list); item;) {
+		struct json *next = json_next_mut(item);
+		if (contains(gone, item))
+			json_remove_child(list, item);
+		item = next;
+	}
 }
 
 static bool is_directive(const char *key)
@@ -175,7 +178,7 @@ static void retain_keys(struct json *target, const struct json *keys)
 		struct json *next = json_next_mut(child);
 		_cleanup_(json_freep) struct json *name = json_new_string(json_key(child));
 		if (!contains(keys, name))
-			json_remove(target, json_key(child));
+			json_remove_child(target, child);
 		child = next;
 	}
 }

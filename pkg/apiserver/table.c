@@ -115,10 +115,9 @@ static void add_cells(const struct view *v, const struct resource *r, struct jso
 		json_append(cells, custom_cell(v, &r->columns[i], object));
 }
 
-void table_add(const struct view *v, const struct resource *r, struct json *table,
-	       const struct json *object)
+struct json *table_row(const struct view *v, const struct resource *r, const struct json *object)
 {
-	struct json *row = json_append(json_get_mut(table, "rows"), json_new_object());
+	struct json *row = json_new_object();
 	add_cells(v, r, json_set(row, "cells", json_new_array()), object);
 	switch (v->include) {
 	case INCLUDE_METADATA:
@@ -131,6 +130,7 @@ void table_add(const struct view *v, const struct resource *r, struct json *tabl
 		json_set(row, "object", json_new_null());
 		break;
 	}
+	return row;
 }
 
 struct json *view_object(const struct view *v, const struct resource *r, const struct json *object,
@@ -142,6 +142,6 @@ struct json *view_object(const struct view *v, const struct resource *r, const s
 		return json_dup(object);
 	struct json *table = table_new(r, json_get_path_string(object, "metadata.resourceVersion"),
 				       headers);
-	table_add(v, r, table, object);
+	json_append(json_get_mut(table, "rows"), table_row(v, r, object));
 	return table;
 }

@@ -36,13 +36,13 @@ struct watch {
 	enum watch_phase phase;
 	uint64_t position;
 	char *last_ns, *last_name; /* of the present state: given up to here */
-	size_t sent;		   /* bytes of this step of a phase */
+	size_t passed;		   /* bytes of this step of a phase, sent or left out */
 	bool mark_initial;	   /* tell where the present state ends */
 	bool bookmarks;
 	bool headers_sent; /* of tables */
 	bool ended, aborted;
 	int64_t timeout_s;
-	struct timer timeout;
+	struct timer timeout, turn;
 };
 
 struct watch *watch_free(struct watch *w)
@@ -53,6 +53,7 @@ struct watch *watch_free(struct watch *w)
 		metric_add(METRIC_API_WATCHES, -1);
 	list_unlink(&w->link);
 	timer_stop(&w->timeout);
+	timer_stop(&w->turn);
 	selection_done(&w->selection);
 	resource_unref(w->r);
 	free(w->ns);
@@ -104,7 +105,7 @@ static void send_text(struct watch *w, const char *type, const char *object, siz
 	strbuf_addf(&line, "{\"type\":\"%s\",\"object\":", type);
 	strbuf_add(&line, object, len);
 	strbuf_adds(&line, "}\n");
-	w->sent += line.len;
+	w->passed += line.len;
 	if (!ops->stream_send(front, line.data, line.len))
 		w->ended = true;
 	strbuf_done(&line);
@@ -148,6 +149,24 @@ static void send_bookmark(struct watch *w, bool initial_end)
 	send_tree(w, "BOOKMARK", shown);
 }
 
+/* The watch goes with what cannot be shown: nothing may be left out. */
+static void send_grown(struct watch *w)
+{
+	struct call c;
+	call_init(&c, w->s, NULL);
+	fail_grown(&c, w->r);
+	send_failure(w, &c);
+}
+
+/* Each object of a stream leaves before the next is read, and has a budget of its own. */
+static struct json *parse(struct watch *w, const char *text, size_t len, uint64_t rv)
+{
+	struct json *tree = object_parse(w->r, text, len, rv, NULL);
+	if (!tree)
+		send_grown(w);
+	return tree;
+}
+
 /* tree NULL: text is the object in the storage version, written at rv. */
 static void send_object(struct watch *w, const char *type, const char *text,
 			const struct json *tree, uint64_t rv)
@@ -158,10 +177,11 @@ static void send_object(struct watch *w, const char *type, const char *text,
 		send_text(w, type, text, strlen(text));
 		return;
 	}
-	_cleanup_(json_freep) struct json *parsed =
-		tree ? NULL
-		     : object_parse(w->r, text, strlen(text), // NOLINT: never NULL here
-				    rv);
+	_cleanup_(json_freep) struct json *parsed = tree ? NULL
+							 : parse(w, text, strlen(text),
+								 rv); // NOLINT: never NULL here
+	if (!tree && !parsed)
+		return;
 	w->view.wall = loop_wall(w->s->loop); /* ages are those of this moment */
 	_cleanup_(json_freep) struct json *shown = view_object(&w->view, w->r, tree ? tree : parsed,
 							       !w->headers_sent);
@@ -179,11 +199,11 @@ static bool concerns(const struct watch *w, const struct event *e)
 	       (!w->selection.name || streq(w->selection.name, e->name));
 }
 
-static const struct json *tree_of(const struct watch *w, const char *text, struct json **slot,
+static const struct json *tree_of(struct watch *w, const char *text, struct json **slot,
 				  uint64_t rv)
 {
 	if (!*slot && text)
-		*slot = object_parse(w->r, text, strlen(text), rv);
+		*slot = parse(w, text, strlen(text), rv);
 	return *slot;
 }
 
@@ -192,16 +212,18 @@ static void send_parting(struct watch *w, struct event *e)
 {
 	char rv[24];
 	snprintf(rv, sizeof(rv), "%" PRIu64, e->rv);
-	_cleanup_(json_freep) struct json *last = object_parse(w->r, e->before, strlen(e->before),
-							       e->rv);
+	_cleanup_(json_freep) struct json *last = parse(w, e->before, strlen(e->before), e->rv);
+	if (!last)
+		return;
 	json_set_string(object_meta(last), "resourceVersion", rv);
 	send_object(w, "DELETED", NULL, last, e->rv);
 }
 
 static void give_selected(struct watch *w, struct event *e)
 {
-	bool is = e->type != STORE_DELETED &&
-		  selection_matches(&w->selection, tree_of(w, e->now, &e->now_tree, e->rv));
+	const struct json *now = e->type == STORE_DELETED ? NULL
+							  : tree_of(w, e->now, &e->now_tree, e->rv);
+	bool is = now && selection_matches(&w->selection, now);
 	const struct json *before = tree_of(w, e->before, &e->before_tree, e->rv);
 	bool was = before && selection_matches(&w->selection, before);
 	if (is)
@@ -233,7 +255,7 @@ static void give(struct watch *w, struct event *e)
 /* Enough for one step, or for ever? */
 static bool pauses(const struct watch *w)
 {
-	return w->ended || w->aborted || w->sent > APISERVER_STREAM_AHEAD;
+	return w->ended || w->aborted || w->passed > APISERVER_STREAM_AHEAD;
 }
 
 static int replay_row(void *data, const struct store_row *row)
@@ -242,13 +264,14 @@ static int replay_row(void *data, const struct store_row *row)
 	if (w->selection.name && !streq(w->selection.name, row->key.name))
 		return 0;
 	_cleanup_(json_freep) struct json *tree = NULL;
-	if (!selection_empty(&w->selection)) {
-		tree = object_parse(w->r, row->data, row->len, row->rv);
-		if (!selection_matches(&w->selection, tree))
-			return 0;
+	if (!selection_empty(&w->selection) && !(tree = parse(w, row->data, row->len, row->rv)))
+		return pauses(w);
+	if (!tree || selection_matches(&w->selection, tree)) {
+		_cleanup_(freep) char *text = xstrndup(row->data, row->len);
+		send_object(w, "ADDED", text, tree, row->rv);
+	} else {
+		w->passed += row->len;
 	}
-	_cleanup_(freep) char *text = xstrndup(row->data, row->len);
-	send_object(w, "ADDED", text, tree, row->rv);
 	str_replace(&w->last_ns, row->key.ns);
 	str_replace(&w->last_name, row->key.name);
 	return pauses(w);
@@ -274,12 +297,13 @@ static int replay_present(struct watch *w, struct err *err)
 }
 
 /* The log keeps a deleted object as it was; the version of the deletion is put in here. */
-static char *deleted_text(const struct watch *w, const struct store_change *change)
+static char *deleted_text(struct watch *w, const struct store_change *change)
 {
 	char rv[24];
 	snprintf(rv, sizeof(rv), "%" PRIu64, change->rv);
-	_cleanup_(json_freep) struct json *tree = object_parse(w->r, change->data, change->len,
-							       change->rv);
+	_cleanup_(json_freep) struct json *tree = parse(w, change->data, change->len, change->rv);
+	if (!tree)
+		return NULL;
 	json_set_string(object_meta(tree), "resourceVersion", rv);
 	return json_to_string(tree);
 }
@@ -297,8 +321,13 @@ static int replay_change(void *data, const struct store_change *change)
 	e.now = change->type == STORE_DELETED ? deleted_text(w, change)
 					      : xstrndup(change->data, change->len);
 	e.before = change->before ? xstrndup(change->before, change->before_len) : NULL;
-	give(w, &e);
+	size_t passed = w->passed;
+	if (e.now)
+		give(w, &e);
 	event_done(&e);
+	/* What did not concern it need not be looked at again. */
+	w->position = change->rv;
+	w->passed = MAX(w->passed, passed + change->len);
 	return pauses(w);
 }
 
@@ -340,7 +369,7 @@ static void step(struct watch *w)
 	struct call c;
 	struct err err;
 	call_init(&c, w->s, NULL);
-	w->sent = 0;
+	w->passed = 0;
 	if (position_lost(w, &c)) {
 		send_failure(w, &c);
 		return;
@@ -354,10 +383,19 @@ static void step(struct watch *w)
 	call_done(&c);
 }
 
+static bool behind(const struct watch *w)
+{
+	return w->phase != PHASE_LIVE && !w->ended && !w->aborted;
+}
+
+/* A reader that keeps up would take all there is in one go, and others would have to wait for it:
+ * after a step that was full it is their turn. */
 static void catch_up(struct watch *w)
 {
-	while (w->phase != PHASE_LIVE && !w->ended && !w->aborted && !reader_waits(w))
+	for (w->passed = 0; behind(w) && !pauses(w) && !reader_waits(w);)
 		step(w);
+	if (behind(w) && pauses(w))
+		timer_set_in(&w->turn, 0);
 }
 
 /* The exchange outlives the watch by one call. */
@@ -366,6 +404,11 @@ static void finish(struct watch *w)
 	struct api_exchange *x = w->x;
 	watch_free(w);
 	exchange_stream_ended(x);
+}
+
+static void on_turn(void *data)
+{
+	watch_drained(data);
 }
 
 static void on_timeout(void *data)
@@ -397,6 +440,7 @@ void watch_start(struct watch *w, struct api_exchange *x)
 	void *front;
 	w->x = x;
 	metric_add(METRIC_API_WATCHES, 1);
+	timer_init(&w->turn, s->loop, "watch turn", on_turn, w);
 	const struct api_front_ops *ops = exchange_front(x, &front);
 	bool outer = s->delivering;
 	s->delivering = true;

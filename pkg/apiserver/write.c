@@ -33,7 +33,7 @@ static int check_size(struct call *c, const struct json *tree)
 
 static int fill_in(struct call *c, const struct resource *r, struct json *tree)
 {
-	if (schema_default(r->schema, tree))
+	if (schema_default(r->schema, tree, &c->budget))
 		return check_size(c, tree);
 	return fail(c, 413, "RequestEntityTooLarge",
 		    "%s \"%s\" is too large with the defaults of its schema", r->kind,

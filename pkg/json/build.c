@@ -166,6 +166,17 @@ struct json *json_add(struct json *object, const char *key, struct json *value)
 	return value;
 }
 
+struct json *json_replace_child(struct json *parent, struct json *child, struct json *value)
+{
+	node_replace(to_node(parent), to_node(child), to_node(value));
+	return value;
+}
+
+void json_remove_child(struct json *parent, struct json *child)
+{
+	json_free(to_json(node_detach(to_node(parent), to_node(child))));
+}
+
 void json_set_string(struct json *object, const char *key, const char *s)
 {
 	json_set(object, key, s ? json_new_string(s) : NULL);

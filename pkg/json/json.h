@@ -40,6 +40,9 @@ void json_print(const struct json *j, struct strbuf *out);
 char *json_to_string(const struct json *j);
 /* Indented by two blanks, as kubectl -o json. */
 void json_print_pretty(const struct json *j, struct strbuf *out);
+/* The same of compact text that is known to be JSON, without a tree, which takes many times the
+ * room. */
+void json_indent(const char *text, size_t len, struct strbuf *out);
 /* Appends s as a quoted JSON string; null for NULL, U+FFFD for bytes that are not UTF-8. */
 void json_quote(const char *s, struct strbuf *out);
 
@@ -102,6 +105,10 @@ struct json *json_next_mut(struct json *child);
 struct json *json_set(struct json *object, const char *key, struct json *value);
 /* As json_set, for a key that is known not to be there: it is not looked for. */
 struct json *json_add(struct json *object, const char *key, struct json *value);
+/* For a child of parent that is at hand, so that it is not looked for. The first takes value and
+ * returns it. */
+struct json *json_replace_child(struct json *parent, struct json *child, struct json *value);
+void json_remove_child(struct json *parent, struct json *child);
 /* A NULL s removes the member. */
 void json_set_string(struct json *object, const char *key, const char *s);
 void json_set_int(struct json *object, const char *key, int64_t v);

@@ -134,3 +134,55 @@ char *json_to_string(const struct json *j)
 	json_print(j, &out);
 	return strbuf_take(&out, NULL);
 }
+
+/* --- text that is there already
+ * ------------------------------------------------------------------------------------------- */
+
+/* Behind the quote that ends the string that begins at s. */
+static const char *string_end(const char *s, const char *end)
+{
+	for (s++; s < end && *s != '"'; s++)
+		s += *s == '\\' && s + 1 < end;
+	return s < end ? s + 1 : end;
+}
+
+static bool closes(char c)
+{
+	return c == '}' || c == ']';
+}
+
+/* What is no string; returns how many bytes of it were taken. */
+static size_t indent_mark(struct printer *pr, const char *s, const char *end)
+{
+	bool opens = *s == '{' || *s == '[';
+	if (opens && s + 1 < end && closes(s[1])) {
+		strbuf_add(pr->out, s, 2);
+		return 2;
+	}
+	if (closes(*s)) {
+		pr->level--;
+		print_line(pr);
+	}
+	strbuf_addc(pr->out, *s);
+	pr->level += opens;
+	if (opens || *s == ',')
+		print_line(pr);
+	if (*s == ':')
+		strbuf_addc(pr->out, ' ');
+	return 1;
+}
+
+void json_indent(const char *text, size_t len, struct strbuf *out)
+{
+	struct printer pr = { .out = out, .pretty = true };
+	const char *end = text + len;
+	while (text < end) {
+		if (*text != '"') {
+			text += indent_mark(&pr, text, end);
+			continue;
+		}
+		const char *after = string_end(text, end);
+		strbuf_add(out, text, (size_t)(after - text));
+		text = after;
+	}
+}

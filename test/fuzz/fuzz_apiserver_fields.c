@@ -28,7 +28,7 @@ static struct schema *schema_new(void)
 	struct path path = { 0 };
 	if (json_parse(schema_text, strlen(schema_text), &source, NULL) < 0)
 		abort();
-	struct schema *s = schema_compile(source, &path, &causes);
+	struct schema *s = schema_compile(source, &path, NULL, &causes);
 	if (!s)
 		abort();
 	causes_done(&causes);

@@ -52,10 +52,11 @@ static void use_schema(const char *expression, struct json *target)
 	struct path path = { 0 };
 	if (json_parse(expression, strlen(expression), &source, NULL) < 0)
 		return;
-	struct schema *s = schema_compile(source, &path, &causes);
+	struct schema_budget left = SCHEMA_BUDGET;
+	struct schema *s = schema_compile(source, &path, &left, &causes);
 	if (s && target) {
 		schema_prune(s, target, NULL);
-		schema_default(s, target);
+		schema_default(s, target, &left);
 		schema_validate(s, target, NULL, &path, &causes);
 	}
 	schema_free(s);

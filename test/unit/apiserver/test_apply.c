@@ -54,7 +54,7 @@ static int set_up(void **state)
 	struct causes wrong = { 0 };
 	struct path path = { 0 };
 	struct json *source = parse_quoted(schema_text);
-	schema = schema_compile(source, &path, &wrong);
+	schema = schema_compile(source, &path, NULL, &wrong);
 	assert_non_null(schema);
 	path_done(&path);
 	causes_done(&wrong);

@@ -20,7 +20,7 @@ static struct schema *compile(const char *properties)
 	struct json *source = parse_quoted(text);
 	struct causes wrong = { 0 };
 	struct path path = { 0 };
-	struct schema *s = schema_compile(source, &path, &wrong);
+	struct schema *s = schema_compile(source, &path, NULL, &wrong);
 	if (!s)
 		fail_msg("%s: %s", wrong.items[0].field, wrong.items[0].text);
 	path_done(&path);
@@ -124,7 +124,7 @@ static void check_default(const char *properties, const char *before, const char
 {
 	struct schema *s = compile(properties);
 	struct json *j = parse_quoted(before), *expected = parse_quoted(after);
-	assert_true(schema_default(s, j));
+	assert_true(schema_default(s, j, &SCHEMA_BUDGET));
 	char *text = json_to_string(j);
 	if (!json_equal(j, expected))
 		fail_msg("%s", text);
@@ -169,7 +169,7 @@ static void test_defaults_have_a_budget(void **state)
 		json_set(j, "l", list);
 		for (int i = 0; i < items; i++)
 			json_append(list, json_new_object());
-		assert_int_equal(schema_default(s, j), items == 3);
+		assert_int_equal(schema_default(s, j, &SCHEMA_BUDGET), items == 3);
 		json_free(j);
 	}
 	schema_free(s);

@@ -323,6 +323,26 @@ static void test_pretty(void **state)
 	assert_true(json_equal(j, again));
 }
 
+/* Of text the same as of the tree, also where a string holds what else would be a mark. */
+static void test_indent(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {
+		"{\"a\":[1,{\"b\":\"c\"}],\"d\":{},\"e\":[],\"f\":null}",
+		"[\"{\\\"[,:]}\\\\\",-1.5e+07,[[],[{}]],\"\"]",
+		"\"\\\\\"",
+		"{}",
+		"true",
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		_cleanup_(json_freep) struct json *j = tree(texts[i]);
+		_cleanup_(strbuf_done) struct strbuf expected = { 0 }, out = { 0 };
+		json_print_pretty(j, &expected);
+		json_indent(texts[i], strlen(texts[i]), &out);
+		assert_string_equal(out.data, expected.data);
+	}
+}
+
 static void test_quote(void **state)
 {
 	(void)state;
@@ -360,17 +380,12 @@ static void test_every_byte(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_normalised),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_utf8),
-		cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_depth),
-		cmocka_unit_test(test_number_of_values),
-		cmocka_unit_test(test_duplicate_keys),
-		cmocka_unit_test(test_huge_object),
-		cmocka_unit_test(test_pretty),
-		cmocka_unit_test(test_quote),
+		cmocka_unit_test(test_round_trip),	 cmocka_unit_test(test_normalised),
+		cmocka_unit_test(test_refused),		 cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_truncated),	 cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_number_of_values), cmocka_unit_test(test_duplicate_keys),
+		cmocka_unit_test(test_huge_object),	 cmocka_unit_test(test_pretty),
+		cmocka_unit_test(test_indent),		 cmocka_unit_test(test_quote),
 		cmocka_unit_test(test_every_byte),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
