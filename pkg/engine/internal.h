@@ -3,13 +3,17 @@
  * modules.
  *
  * index.c     look-ups by what several nodes may have
- * node.c      nodes, their table, saving of records, kicks
+ * node.c      nodes, their table, kicks
+ * records.c   saving and loading of records
  * state.c     the node state machine
  * op.c        operations: rows of steps, and the runner
  * steps.c     what each step does
- * hardware.c  asking the BMC
+ * power.c     asking the BMC
+ * boot.c      the boot of the ramdisk, and what the boot services see of it
+ * addresses.c MACs and the DHCP address
  * agent.c     agents' side: lookup, heartbeat, inspection
  * command.c   asking the agent
+ * hints.c     root device hints for agents
  * image.c     the image, of which the record keeps no secret
  * provision.c the provisioner interface
  * describe.c  what people see of it
@@ -258,29 +262,50 @@ void node_forget_old_uid(struct node *n);
 struct node_ticket *node_ticket_new(struct node *n, uint64_t serial);
 /* The node, if it is still the same one, else NULL. Frees the ticket. */
 struct node *node_ticket_take(struct node_ticket *t, uint64_t *ret_serial);
-/* The record could not be stored several times in a row; NULL: all is well, or it may yet be. */
-const struct err *node_save_trouble(const struct node *n);
-/* Saves the record; op_advance() runs when it is stored. */
-void node_save(struct node *n);
-/* The same, and tells fn. */
-void node_save_for(struct node *n, node_saved_fn fn, void *data);
 void node_kick(struct node *n);
 /* Forgets what was asked before and its error. */
 void node_ask_begin(struct node_ask *ask, enum ask_state state, uint64_t serial);
 void node_event(struct node *n, bool warning, const char *reason, const char *fmt, ...)
 	_printf_(4, 5);
-void node_add_mac(struct node *n, const char *mac);
-void node_drop_mac(struct node *n, const char *mac);
-/* The NICs of n->inventory become the host's, in place of those of the one before. */
-void node_take_nics(struct node *n);
-/* After each change of n->record.dhcp, fixed_address or fixed_error. */
-void node_index_slots(struct node *n);
 /* After each change of n->bmc. */
 void node_index_bmc(struct node *n);
 /* After each change of n->record.boot.nonce, boot_mac or lost: is it one of engine.unheard? */
 void node_note_unheard(struct node *n);
 usec_t node_now(const struct node *n);
 usec_t node_wall(const struct node *n);
+
+/* --- records.c -------------------------------------------------------------------------------- */
+
+/* The record could not be stored several times in a row; NULL: all is well, or it may yet be. */
+const struct err *node_save_trouble(const struct node *n);
+/* Saves the record; op_advance() runs when it is stored. */
+void node_save(struct node *n);
+/* The same, and tells fn. */
+void node_save_for(struct node *n, node_saved_fn fn, void *data);
+/* Tells whoever waits that the record is stored, or never will be. */
+void node_tell_saved(struct node *n, bool stored);
+
+/* --- addresses.c ------------------------------------------------------------------------------ */
+
+void node_add_mac(struct node *n, const char *mac);
+void node_drop_mac(struct node *n, const char *mac);
+/* The NICs of n->inventory become the host's, in place of those of the one before. */
+void node_take_nics(struct node *n);
+void node_forget_nics(struct node *n);
+/* After each change of n->record.dhcp, fixed_address or fixed_error. */
+void node_index_slots(struct node *n);
+/* NULL: any will do. */
+void node_take_fixed_address(struct node *n, const char *address);
+
+/* --- boot.c ----------------------------------------------------------------------------------- */
+
+/* The record names no boot any more: the ramdisk, if one runs, is about to end and its token with
+ * it. */
+void node_no_boot(struct node *n);
+/* The record names a boot for the operation that runs. */
+void node_new_boot(struct node *n);
+/* Is its ramdisk one that was booted to be inspected? */
+bool node_inspects(const struct node *n);
 
 /* --- state.c ---------------------------------------------------------------------------------- */
 
@@ -344,11 +369,7 @@ char *node_trouble(const struct node *n);
 
 extern const struct step steps[_STEP_MAX];
 
-/* The record names no boot any more: the ramdisk, if one runs, is about to end and its token with
- * it. */
-void node_no_boot(struct node *n);
-
-/* --- hardware.c ------------------------------------------------------------------------------- */
+/* --- power.c ---------------------------------------------------------------------------------- */
 
 /* Opens the BMC by the node's settings; with other credentials only, it stays open. The question
  * under way ends unanswered. */
@@ -372,6 +393,9 @@ void node_token(const struct node *n, char out[TOKEN_TEXT_MAX]);
 struct token_key node_token_key(const struct node *n);
 /* The `node` that commands carry. */
 struct json *node_for_agent(const struct node *n);
+
+/* --- hints.c ---------------------------------------------------------------------------------- */
+
 /* Root device hints of a BareMetalHost in the agent's grammar; NULL for none. */
 struct json *hints_for_agent(const struct json *hints);
 
@@ -400,6 +424,4 @@ void node_hold(struct node *n, const char *reason);
 /* --- provision.c ------------------------------------------------------------------------------ */
 
 extern const struct provisioner_ops engine_provisioner_ops;
-/* NULL: any will do. */
-void node_take_fixed_address(struct node *n, const char *address);
 void node_release_inspection(struct node *n, int status);

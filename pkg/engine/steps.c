@@ -132,48 +132,6 @@ static enum step_result run_verify(struct node *n, struct err *err)
 
 /* --- boot ------------------------------------------------------------------------------------- */
 
-void node_no_boot(struct node *n)
-{
-	/* The ramdisk that may run is about to end, and its token with it. */
-	str_replace(&n->record.boot.nonce, NULL);
-	n->record.boot.number = 0;
-	str_replace(&n->record.boot.purpose, NULL);
-	str_replace(&n->record.boot.source_address, NULL);
-	node_forget_old_uid(n);
-	node_note_unheard(n);
-	n->record.boot.token_issued = false;
-	str_replace(&n->record.agent.url, NULL);
-	str_replace(&n->record.agent.certificate, NULL);
-	n->agent_rebooted = false;
-}
-
-/* The time in seconds, or more: so numbers rise for a host whose record was lost, too. */
-static void number_boot(struct node *n)
-{
-	int64_t now = (int64_t)(node_wall(n) / USEC_PER_SEC);
-	n->record.last_boot = MAX(n->record.last_boot + 1, now);
-	n->record.boot.number = n->record.last_boot;
-}
-
-static void new_boot(struct node *n)
-{
-	uint8_t random[16];
-	char nonce[33];
-	node_no_boot(n);
-	loop_random(n->engine->options.loop, random, sizeof(random));
-	hex_encode(random, sizeof(random), nonce);
-	str_replace(&n->record.boot.nonce, nonce);
-	number_boot(n);
-	n->nonce_stored = n->nonce_sent = false;
-	node_note_unheard(n);
-	str_replace(&n->record.boot.purpose, op_info(n->op.kind)->name);
-	n->record.boot.started_at = node_wall(n);
-	n->boot_stage = NULL;
-	str_replace(&n->boot_trouble, NULL);
-	n->script_at = n->ramdisk_at = n->system_at = 0;
-	n->boot_watched = true;
-}
-
 static enum step_result set_device(struct node *n, enum bmc_device device, bool persistent,
 				   struct err *err)
 {
@@ -193,33 +151,6 @@ static enum step_result run_boot_network(struct node *n, struct err *err)
 static enum step_result run_boot_disk(struct node *n, struct err *err)
 {
 	return set_device(n, BMC_DEVICE_DISK, true, err);
-}
-
-/* A system that asks for an address while no script went out was not booted from the network. After
- * the script the first to ask is the ramdisk, which stock ones do twice in a row; who asks later is
- * a system that was started anew. */
-void engine_boot_mark(struct engine *e, const char *mac, enum engine_mark mark)
-{
-	struct node *n = map_get(&e->macs, mac);
-	/* Of a boot that another process began the script may have gone out before. */
-	if (!n || !n->record.boot.nonce || !n->boot_watched)
-		return;
-	usec_t now = node_now(n);
-	bool ramdisk = n->script_at && (!n->ramdisk_at || now < n->ramdisk_at + USEC_PER_MIN);
-	switch (mark) {
-	case ENGINE_MARK_SCRIPT:
-		n->script_at = now;
-		n->ramdisk_at = n->system_at = 0;
-		break;
-	case ENGINE_MARK_SYSTEM:
-		if (ramdisk)
-			n->ramdisk_at = n->ramdisk_at ? n->ramdisk_at : now;
-		else
-			n->system_at = n->system_at ? n->system_at : now;
-		n->op.not_before = n->system_at ? 0 : n->op.not_before;
-		op_advance(n);
-		break;
-	}
 }
 
 /* The ramdisk is waited for until the step's deadline; where another system runs, five minutes, in
@@ -820,7 +751,7 @@ const struct step steps[_STEP_MAX] = {
 			      "the agent to answer", false },
 	[STEP_POWER_OFF] = { "power off", node_no_boot, run_power_off, TIMEOUT(boot), power_words,
 			     false },
-	[STEP_BOOT_NETWORK] = { "boot from network", new_boot, run_boot_network, TIMEOUT(boot),
+	[STEP_BOOT_NETWORK] = { "boot from network", node_new_boot, run_boot_network, TIMEOUT(boot),
 				boot_words, false },
 	[STEP_POWER_ON] = { "power on", NULL, run_power_on, TIMEOUT(boot), power_words, false },
 	[STEP_WAIT_INVENTORY] = { "wait for inventory", NULL, run_wait_inventory, TIMEOUT(boot),
