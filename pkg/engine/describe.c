@@ -284,5 +284,5 @@ void engine_watch(struct engine *e, const char *key)
 	    n->agent_ask.state != ASK_IDLE || n->op.last)
 		return;
 	n->op.not_before = MIN(n->op.not_before, now + USEC_PER_SEC);
-	op_advance(n);
+	timer_set_at(&n->wake, MIN(n->op.not_before, n->op.deadline));
 }
