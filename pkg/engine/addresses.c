@@ -27,29 +27,29 @@ void node_drop_mac(struct node *n, const char *mac)
 
 void node_forget_nics(struct node *n)
 {
-	for (size_t i = 0; i < n->nic_count; i++)
-		node_drop_mac(n, n->nics[i]);
-	free(TAKE_PTR(n->nics));
-	n->nic_count = 0;
+	for (size_t i = 0; i < n->net.nic_count; i++)
+		node_drop_mac(n, n->net.nics[i]);
+	free(TAKE_PTR(n->net.nics));
+	n->net.nic_count = 0;
 }
 
 static void take_nic(void *data, const char *mac)
 {
 	struct node *n = data;
 	/* What another host has, by its specification or inventory, stays its own. */
-	if (n->nic_count >= AGENT_NICS_MAX || map_get(&n->engine->macs, mac))
+	if (n->net.nic_count >= AGENT_NICS_MAX || map_get(&n->engine->macs, mac))
 		return;
 	node_add_mac(n, mac);
-	memcpy(n->nics[n->nic_count++], mac, sizeof(*n->nics));
+	memcpy(n->net.nics[n->net.nic_count++], mac, sizeof(*n->net.nics));
 }
 
 void node_take_nics(struct node *n)
 {
 	node_forget_nics(n);
-	node_add_mac(n, n->boot_mac);
-	size_t found = json_count(json_get_path(n->inventory, "inventory.interfaces"));
-	n->nics = xcalloc(MIN(found, (size_t)AGENT_NICS_MAX) + 1, sizeof(*n->nics));
-	agent_inspection_macs(n->inventory, take_nic, n);
+	node_add_mac(n, n->spec.boot_mac);
+	size_t found = json_count(json_get_path(n->inspection.inventory, "inventory.interfaces"));
+	n->net.nics = xcalloc(MIN(found, (size_t)AGENT_NICS_MAX) + 1, sizeof(*n->net.nics));
+	agent_inspection_macs(n->inspection.inventory, take_nic, n);
 }
 
 /* --- the DHCP address ------------------------------------------------------------------------- */
@@ -57,8 +57,8 @@ void node_take_nics(struct node *n)
 void node_index_slots(struct node *n)
 {
 	struct map *slots = &n->engine->slots;
-	index_set(slots, &n->slot_stored, n, n->record.dhcp.address);
-	index_set(slots, &n->slot_fixed, n, n->fixed_error ? NULL : n->fixed_address);
+	index_set(slots, &n->net.stored_place, n, n->record.dhcp.address);
+	index_set(slots, &n->net.fixed_place, n, n->net.fixed_error ? NULL : n->net.fixed);
 }
 
 const char *engine_slot_get(const struct engine *e, const char *mac)
@@ -76,9 +76,9 @@ bool engine_slot_used(const struct engine *e, const char *address)
 bool engine_slot_fixed(const struct engine *e, const char *mac, const char **ret)
 {
 	const struct node *n = map_get(&e->macs, mac);
-	if (!n || !n->fixed_address)
+	if (!n || !n->net.fixed)
 		return false;
-	*ret = n->fixed_error ? NULL : n->fixed_address;
+	*ret = n->net.fixed_error ? NULL : n->net.fixed;
 	return true;
 }
 
@@ -95,9 +95,8 @@ void engine_slot_taken(struct engine *e, const char *mac, const char *address)
 static int check_fixed(const struct node *n, struct err *err)
 {
 	const struct engine_options *o = &n->engine->options;
-	int r = o->address_check ? o->address_check(o->address_data, n->fixed_address, err) : 0;
-	const struct node *holder = r == 0 ? index_find(&n->engine->slots, n->fixed_address, n)
-					   : NULL;
+	int r = o->address_check ? o->address_check(o->address_data, n->net.fixed, err) : 0;
+	const struct node *holder = r == 0 ? index_find(&n->engine->slots, n->net.fixed, n) : NULL;
 	return holder ? err_set(err, ERR_CONFLICT, "host %s has it", holder->key) : r;
 }
 
@@ -105,16 +104,16 @@ static int check_fixed(const struct node *n, struct err *err)
 void node_take_fixed_address(struct node *n, const char *address)
 {
 	struct err err = { 0 };
-	if (!streq(n->fixed_address, address)) {
-		str_replace(&n->fixed_address, address);
-		str_replace(&n->fixed_error, NULL);
+	if (!streq(n->net.fixed, address)) {
+		str_replace(&n->net.fixed, address);
+		str_replace(&n->net.fixed_error, NULL);
 	}
 	bool good = !address || check_fixed(n, &err) == 0;
-	if (!good && !streq(n->fixed_error, err.text))
+	if (!good && !streq(n->net.fixed_error, err.text))
 		node_event(n, true, "DHCPAddressInvalid",
 			   "the host cannot have the DHCP address %s and gets none: %s", address,
 			   err.text);
-	str_replace(&n->fixed_error, good ? NULL : err.text);
+	str_replace(&n->net.fixed_error, good ? NULL : err.text);
 	node_index_slots(n);
 }
 
@@ -138,14 +137,14 @@ void engine_slot_set(struct engine *e, const char *mac, const char *address, eng
 {
 	struct node *n = map_get(&e->macs, mac);
 	struct err err;
-	if (!n || n->lost || n->saving) {
+	if (!n || n->save.lost || n->save.running) {
 		err_set(&err, ERR_BUSY, "the host's record is not at hand now");
 		done(data, &err);
 		return;
 	}
-	if (!streq(mac, n->boot_mac) && engine_slot_get(e, n->boot_mac)) {
+	if (!streq(mac, n->spec.boot_mac) && engine_slot_get(e, n->spec.boot_mac)) {
 		err_set(&err, ERR_EXISTS, "the host's boot NIC (%s) has the host's address",
-			n->boot_mac);
+			n->spec.boot_mac);
 		done(data, &err);
 		return;
 	}

@@ -110,7 +110,7 @@ static void answer_lookup(struct node *n, bool with_token, engine_answer_fn answ
 	node_token(n, token);
 	struct agent_lookup_answer a = { .node_uuid = node_agent_uid(n),
 					 .token = with_token ? token : NULL,
-					 .root_device = n->root_hints };
+					 .root_device = n->spec.root_hints };
 	_cleanup_(json_freep) struct json *body = agent_lookup_answer(&a);
 	secret_zero(token, sizeof(token));
 	answer(data, 200, body);
@@ -167,12 +167,12 @@ void engine_agent_lookup(struct engine *e, const char *addresses, const char *no
 	}
 	if (held(n, answer, data))
 		return;
-	if (n->lost || !n->record.boot.nonce || !comes_from_host(n, source)) {
+	if (n->save.lost || !n->record.boot.nonce || !comes_from_host(n, source)) {
 		refuse(answer, data, 404, unknown);
 		return;
 	}
 	/* Without its BMC (the host is not registered again yet) nobody could be stopped. */
-	if (n->saving || !n->bmc) {
+	if (n->save.running || !n->power.bmc) {
 		refuse(answer, data, 409, "the host is busy, ask again");
 		return;
 	}
@@ -192,7 +192,7 @@ void engine_agent_lookup(struct engine *e, const char *addresses, const char *no
 	} else if (!node_uuid) {
 		/* An agent that runs names its node; this is a fresh start in the middle of our
 		 * boot. */
-		n->agent_rebooted = true;
+		n->agent.rebooted = true;
 		op_advance(n);
 	}
 }
@@ -269,7 +269,7 @@ static int check_heartbeat(struct node *n, const struct agent_heartbeat *h, cons
 
 static void take_heartbeat(struct node *n, const struct agent_heartbeat *h)
 {
-	n->agent_seen = node_now(n);
+	n->agent.seen = node_now(n);
 	n->record.agent.seen_at = node_wall(n);
 	n->op.not_before = 0; /* agents beat when a command has ended */
 	if (!n->record.agent.url) {
@@ -298,7 +298,7 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
 	struct err err = { 0 };
 	if (stale(e, n, answer, data))
 		return;
-	if (!n || n->lost) {
+	if (!n || n->save.lost) {
 		refuse(answer, data, 404, "no such node");
 		return;
 	}
@@ -316,7 +316,7 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
 		refuse(answer, data, 400, err.text);
 		return;
 	}
-	if (n->saving && !n->record.agent.url) {
+	if (n->save.running && !n->record.agent.url) {
 		refuse(answer, data, 409, "the host is busy, ask again");
 		return;
 	}
@@ -358,11 +358,11 @@ static void refuse_inspection(struct engine *e, const char *source, const struct
 
 void node_release_inspection(struct node *n, int status)
 {
-	if (!n->inspection.fn)
+	if (!n->inspection.pending.fn)
 		return;
-	struct pending_answer p = n->inspection;
-	n->inspection = (struct pending_answer){ 0 };
-	timer_stop(&n->inspection_timer);
+	struct pending_answer p = n->inspection.pending;
+	n->inspection.pending = (struct pending_answer){ 0 };
+	timer_stop(&n->inspection.timer);
 	if (status != 202) {
 		refuse(p.fn, p.data, status, "the inspection could not be stored, post it again");
 		return;
@@ -375,12 +375,12 @@ static void take_inspection(struct node *n, struct json *kept, engine_answer_fn 
 {
 	log_info("inventory received", "host", n->key);
 	node_release_inspection(n, 409);
-	json_free(n->inventory);
-	n->inventory = kept;
+	json_free(n->inspection.inventory);
+	n->inspection.inventory = kept;
 	n->record.registered.never_booted = false;
-	n->inspection = (struct pending_answer){ answer, data };
+	n->inspection.pending = (struct pending_answer){ answer, data };
 	/* Agents wait 30 s for an answer. */
-	timer_set_in(&n->inspection_timer, 20 * USEC_PER_SEC);
+	timer_set_in(&n->inspection.timer, 20 * USEC_PER_SEC);
 	n->op.not_before = 0;
 	op_advance(n);
 }
@@ -408,8 +408,8 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	}
 	if (held(n, answer, data))
 		return;
-	if (n->lost || !n->record.boot.nonce || n->op.kind == OP_UNDEPLOY || !node_inspects(n) ||
-	    !comes_from_host(n, source)) {
+	if (n->save.lost || !n->record.boot.nonce || n->op.kind == OP_UNDEPLOY ||
+	    !node_inspects(n) || !comes_from_host(n, source)) {
 		/* Not waited for: agents that boot for another purpose post as well, and go on
 		 * after a refusal. */
 		refuse(answer, data, 404, unknown);

@@ -20,7 +20,7 @@ void node_no_boot(struct node *n)
 	n->record.boot.token_issued = false;
 	str_replace(&n->record.agent.url, NULL);
 	str_replace(&n->record.agent.certificate, NULL);
-	n->agent_rebooted = false;
+	n->agent.rebooted = false;
 }
 
 /* The time in seconds, or more: so numbers rise for a host whose record was lost, too. */
@@ -40,14 +40,14 @@ void node_new_boot(struct node *n)
 	hex_encode(random, sizeof(random), nonce);
 	str_replace(&n->record.boot.nonce, nonce);
 	number_boot(n);
-	n->nonce_stored = n->nonce_sent = false;
+	n->boot.stored = n->boot.sent = false;
 	node_note_unheard(n);
 	str_replace(&n->record.boot.purpose, op_info(n->op.kind)->name);
 	n->record.boot.started_at = node_wall(n);
-	n->boot_stage = NULL;
-	str_replace(&n->boot_trouble, NULL);
-	n->script_at = n->ramdisk_at = n->system_at = 0;
-	n->boot_watched = true;
+	n->boot.stage = NULL;
+	str_replace(&n->boot.trouble, NULL);
+	n->boot.script_at = n->boot.ramdisk_at = n->boot.system_at = 0;
+	n->boot.watched = true;
 }
 
 /* Is its ramdisk one that was booted to be inspected? */
@@ -60,13 +60,13 @@ bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boo
 {
 	const struct node *n = map_get(&e->macs, mac);
 	/* Inspection makes all NICs known, but a host has one address: its others meet silence. */
-	if (!n || !streq(n->boot_mac, mac))
+	if (!n || !streq(n->spec.boot_mac, mac))
 		return false;
 	*ret = (struct engine_boot){ .key = n->key,
-				     .ramdisk = n->record.boot.nonce != NULL && n->nonce_stored &&
-						!n->lost && !n->held,
+				     .ramdisk = n->record.boot.nonce != NULL && n->boot.stored &&
+						!n->save.lost && !n->held,
 				     .inspect = node_inspects(n),
-				     .uefi = n->boot_mode != BOOT_LEGACY };
+				     .uefi = n->spec.boot_mode != BOOT_LEGACY };
 	return true;
 }
 
@@ -79,21 +79,22 @@ void engine_boot_mark(struct engine *e, const char *mac, enum engine_mark mark)
 {
 	struct node *n = map_get(&e->macs, mac);
 	/* Of a boot that another process began the script may have gone out before. */
-	if (!n || !n->record.boot.nonce || !n->boot_watched)
+	if (!n || !n->record.boot.nonce || !n->boot.watched)
 		return;
 	usec_t now = node_now(n);
-	bool ramdisk = n->script_at && (!n->ramdisk_at || now < n->ramdisk_at + USEC_PER_MIN);
+	bool ramdisk = n->boot.script_at &&
+		       (!n->boot.ramdisk_at || now < n->boot.ramdisk_at + USEC_PER_MIN);
 	switch (mark) {
 	case ENGINE_MARK_SCRIPT:
-		n->script_at = now;
-		n->ramdisk_at = n->system_at = 0;
+		n->boot.script_at = now;
+		n->boot.ramdisk_at = n->boot.system_at = 0;
 		break;
 	case ENGINE_MARK_SYSTEM:
 		if (ramdisk)
-			n->ramdisk_at = n->ramdisk_at ? n->ramdisk_at : now;
+			n->boot.ramdisk_at = n->boot.ramdisk_at ? n->boot.ramdisk_at : now;
 		else
-			n->system_at = n->system_at ? n->system_at : now;
-		n->op.not_before = n->system_at ? 0 : n->op.not_before;
+			n->boot.system_at = n->boot.system_at ? n->boot.system_at : now;
+		n->op.not_before = n->boot.system_at ? 0 : n->op.not_before;
 		op_advance(n);
 		break;
 	}
@@ -104,8 +105,8 @@ void engine_boot_seen(struct engine *e, const char *mac, const char *stage)
 	struct node *n = map_get(&e->macs, mac);
 	if (!n)
 		return;
-	n->boot_stage = stage;
-	n->boot_stage_at = node_wall(n);
+	n->boot.stage = stage;
+	n->boot.stage_at = node_wall(n);
 }
 
 void engine_boot_failed(struct engine *e, const char *mac, const char *address, const char *why)
@@ -116,9 +117,9 @@ void engine_boot_failed(struct engine *e, const char *mac, const char *address, 
 		n = index_find(&e->slots, address, NULL);
 	if (!n || !engine_may_act(e, n->key))
 		return;
-	if (n->lost || !n->record.boot.nonce || streq(n->boot_trouble, why))
+	if (n->save.lost || !n->record.boot.nonce || streq(n->boot.trouble, why))
 		return;
-	str_replace(&n->boot_trouble, why);
+	str_replace(&n->boot.trouble, why);
 	node_event(n, true, "BootFileFailed", "the host cannot boot from the network: %s", why);
 	step = op_step(n);
 	if (!step || !step->boots_again || !n->op.entered)

@@ -70,7 +70,7 @@ static void on_wake(void *data)
 static void on_save_timer(void *data)
 {
 	struct node *n = data;
-	n->saving = false;
+	n->save.running = false;
 	node_save(n);
 }
 
@@ -88,11 +88,11 @@ struct node *node_make(struct engine *e, const char *key, const char *uid)
 	n->key = xstrdup(key);
 	n->uid = xstrdup(uid);
 	timer_init(&n->wake, e->options.loop, "node", on_wake, n);
-	timer_init(&n->save_timer, e->options.loop, "node save", on_save_timer, n);
-	timer_init(&n->inspection_timer, e->options.loop, "inspection", on_inspection_timer, n);
+	timer_init(&n->save.timer, e->options.loop, "node save", on_save_timer, n);
+	timer_init(&n->inspection.timer, e->options.loop, "inspection", on_inspection_timer, n);
 	map_set(&e->nodes, key, n);
 	map_set(&e->uids, uid, n);
-	list_init(&n->unheard);
+	list_init(&n->boot.unheard);
 	return n;
 }
 
@@ -100,18 +100,18 @@ void node_index_bmc(struct node *n)
 {
 	char text[NET_IP_TEXT_MAX] = "";
 	struct net_addr a;
-	if (n->bmc && net_parse_ip(bmc_get_address(n->bmc)->host, &a) == 0) {
+	if (n->power.bmc && net_parse_ip(bmc_get_address(n->power.bmc)->host, &a) == 0) {
 		a = net_unmap(&a);
 		net_format_ip(&a, text);
 	}
-	index_set(&n->engine->bmcs, &n->bmc_place, n, text);
+	index_set(&n->engine->bmcs, &n->power.place, n, text);
 }
 
 void node_note_unheard(struct node *n)
 {
-	list_unlink(&n->unheard);
-	if (n->record.boot.nonce && !n->boot_mac && !n->lost)
-		list_append(&n->engine->unheard, &n->unheard);
+	list_unlink(&n->boot.unheard);
+	if (n->record.boot.nonce && !n->spec.boot_mac && !n->save.lost)
+		list_append(&n->engine->unheard, &n->boot.unheard);
 }
 
 void node_forget_old_uid(struct node *n)
@@ -125,10 +125,10 @@ void node_forget_old_uid(struct node *n)
 static void leave_indices(struct node *n)
 {
 	struct engine *e = n->engine;
-	index_set(&e->slots, &n->slot_stored, n, NULL);
-	index_set(&e->slots, &n->slot_fixed, n, NULL);
-	index_set(&e->bmcs, &n->bmc_place, n, NULL);
-	list_unlink(&n->unheard);
+	index_set(&e->slots, &n->net.stored_place, n, NULL);
+	index_set(&e->slots, &n->net.fixed_place, n, NULL);
+	index_set(&e->bmcs, &n->power.place, n, NULL);
+	list_unlink(&n->boot.unheard);
 }
 
 struct node *node_free(struct node *n)
@@ -141,29 +141,29 @@ struct node *node_free(struct node *n)
 	node_release_inspection(n, 404);
 	node_tell_saved(n, false);
 	timer_stop(&n->wake);
-	timer_stop(&n->save_timer);
+	timer_stop(&n->save.timer);
 	node_forget_nics(n);
-	node_drop_mac(n, n->boot_mac);
+	node_drop_mac(n, n->spec.boot_mac);
 	map_remove(&e->nodes, n->key);
 	node_forget_old_uid(n);
 	if (map_get(&e->uids, n->uid) == n)
 		map_remove(&e->uids, n->uid);
 	leave_indices(n);
-	bmc_close(n->bmc);
+	bmc_close(n->power.bmc);
 	history_done(&n->history);
 	record_release(&n->record);
-	json_free(n->root_hints);
-	json_free(n->config_drive);
+	json_free(n->spec.root_hints);
+	json_free(n->spec.config_drive);
 	node_forget_image(n);
-	json_free(n->inventory);
-	json_free(n->agent_answer);
-	secret_free(n->password);
-	free(n->bmc_address), free(n->username), free(n->boot_mac);
-	free(n->fixed_address), free(n->fixed_error);
-	err_keep(&n->verify_error, NULL), err_keep(&n->power_error, NULL);
-	err_keep(&n->unreadable, NULL), err_keep(&n->save_error, NULL);
-	err_keep(&n->bmc_ask.err, NULL), err_keep(&n->agent_ask.err, NULL);
-	free(n->boot_trouble);
+	json_free(n->inspection.inventory);
+	json_free(n->agent.answer);
+	secret_free(n->power.password);
+	free(n->power.address), free(n->power.username), free(n->spec.boot_mac);
+	free(n->net.fixed), free(n->net.fixed_error);
+	err_keep(&n->power.verify_error, NULL), err_keep(&n->power.error, NULL);
+	err_keep(&n->save.unreadable, NULL), err_keep(&n->save.error, NULL);
+	err_keep(&n->power.ask.err, NULL), err_keep(&n->agent.ask.err, NULL);
+	free(n->boot.trouble);
 	free(n->uid), free(n->key);
 	free(n);
 	return NULL;

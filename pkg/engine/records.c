@@ -12,10 +12,10 @@
 
 void node_tell_saved(struct node *n, bool stored)
 {
-	node_saved_fn fn = n->saved_waiter.fn;
-	n->saved_waiter.fn = NULL;
+	node_saved_fn fn = n->save.waiter.fn;
+	n->save.waiter.fn = NULL;
 	if (fn)
-		fn(n->saved_waiter.data, stored ? n : NULL);
+		fn(n->save.waiter.data, stored ? n : NULL);
 }
 
 /* What may be a hiccup of the API server is not told to people. */
@@ -23,7 +23,7 @@ enum { SAVE_FAILURES_TOLD = 3 };
 
 const struct err *node_save_trouble(const struct node *n)
 {
-	return n->saving && n->save_failures >= SAVE_FAILURES_TOLD ? n->save_error : NULL;
+	return n->save.running && n->save.failures >= SAVE_FAILURES_TOLD ? n->save.error : NULL;
 }
 
 static void after_save_error(struct node *n, const struct err *err)
@@ -34,20 +34,20 @@ static void after_save_error(struct node *n, const struct err *err)
 		log_warn("record was changed by somebody else; reading it again", "host", n->key,
 			 "error", err->text);
 		op_abort(n);
-		n->saving = false;
-		n->lost = true;
+		n->save.running = false;
+		n->save.lost = true;
 		node_note_unheard(n);
 		node_tell_saved(n, false);
 		node_kick(n);
 		return;
 	}
 	/* `saving` stays: a timer of the step before must not start one that is not on record. */
-	usec_t delay = USEC_PER_SEC << MIN(n->save_failures, 5u);
-	n->save_failures++;
-	err_keep(&n->save_error, err);
+	usec_t delay = USEC_PER_SEC << MIN(n->save.failures, 5u);
+	n->save.failures++;
+	err_keep(&n->save.error, err);
 	log_warn("cannot store the record; trying again", "host", n->key, "error", err->text);
-	timer_set_in(&n->save_timer, delay);
-	if (n->save_failures == SAVE_FAILURES_TOLD)
+	timer_set_in(&n->save.timer, delay);
+	if (n->save.failures == SAVE_FAILURES_TOLD)
 		node_kick(n);
 }
 
@@ -55,21 +55,21 @@ static void on_saved(void *data, const struct err *err)
 {
 	uint64_t serial;
 	struct node *n = node_ticket_take(data, &serial);
-	if (!n || serial != n->save_serial)
+	if (!n || serial != n->save.question)
 		return;
 	if (err) {
 		after_save_error(n, err);
 		return;
 	}
 	bool told = node_save_trouble(n) != NULL;
-	n->saving = false;
-	n->save_failures = 0;
-	n->stored_serial = n->sent_serial;
-	n->nonce_stored |= n->nonce_sent;
-	err_keep(&n->save_error, NULL);
+	n->save.running = false;
+	n->save.failures = 0;
+	n->save.stored_serial = n->save.sent_serial;
+	n->boot.stored |= n->boot.sent;
+	err_keep(&n->save.error, NULL);
 	if (told)
 		node_kick(n);
-	if (n->save_again) {
+	if (n->save.again) {
 		node_save(n);
 		return;
 	}
@@ -83,30 +83,31 @@ static void on_saved(void *data, const struct err *err)
 void node_save_for(struct node *n, node_saved_fn fn, void *data)
 {
 	node_tell_saved(n, false);
-	n->saved_waiter.fn = fn;
-	n->saved_waiter.data = data;
+	n->save.waiter.fn = fn;
+	n->save.waiter.data = data;
 	node_save(n);
 }
 
 void node_save(struct node *n)
 {
-	if (n->lost)
+	if (n->save.lost)
 		return;
-	if (n->saving) {
-		n->save_again = true;
+	if (n->save.running) {
+		n->save.again = true;
 		return;
 	}
-	n->saving = true;
-	n->save_again = false;
-	timer_stop(&n->save_timer);
+	n->save.running = true;
+	n->save.again = false;
+	timer_stop(&n->save.timer);
 	str_replace(&n->record.host_uid, n->uid);
-	n->record.serial = MAX(n->record.serial, n->stored_serial) + 1;
-	n->sent_serial = n->record.serial;
-	n->nonce_sent = true;
-	n->save_serial = ++n->engine->next_serial;
+	n->record.serial = MAX(n->record.serial, n->save.stored_serial) + 1;
+	n->save.sent_serial = n->record.serial;
+	n->boot.sent = true;
+	n->save.question = ++n->engine->next_serial;
 	const struct engine_env *env = &n->engine->options.env;
 	_cleanup_(json_freep) struct json *record = record_save(&n->record);
-	env->save(env->data, n->key, n->uid, record, on_saved, node_ticket_new(n, n->save_serial));
+	env->save(env->data, n->key, n->uid, record, on_saved,
+		  node_ticket_new(n, n->save.question));
 }
 
 void engine_store(struct engine *e, const char *key)
@@ -121,7 +122,7 @@ void engine_store(struct engine *e, const char *key)
 bool engine_knows(const struct engine *e, const char *key)
 {
 	const struct node *n = node_find(e, key);
-	return n && !n->lost;
+	return n && !n->save.lost;
 }
 
 /* A ramdisk that was booted before the host was moved here names it by the UID that it had there.
@@ -152,7 +153,7 @@ static int load_record(struct node *n, const struct json *record, struct err *er
 static void look_for_older(struct node *n, const struct node *before)
 {
 	bool numbered = n->record.serial > 0; /* not taken away by hand, nor by an old release */
-	if (numbered && before->stored_serial > n->record.serial)
+	if (numbered && before->save.stored_serial > n->record.serial)
 		node_hold(n, "its HostRecord is older than one that the API server stored before: "
 			     "the server's data were restored from a backup");
 	else if (before->held && !streq(before->record.hold.id, n->record.hold.id))
@@ -163,14 +164,14 @@ static void read_record(struct node *n, const struct json *record)
 {
 	struct err err = { 0 };
 	if (load_record(n, record, &err) == 0) {
-		n->nonce_stored = true;
+		n->boot.stored = true;
 		node_take_hold(n);
 		return;
 	}
 	err_wrap(&err, "host %s: nothing is done to it, because its HostRecord cannot be used",
 		 n->key);
-	err_keep(&n->unreadable, &err);
-	n->lost = true;
+	err_keep(&n->save.unreadable, &err);
+	n->save.lost = true;
 }
 
 /* A record of another host of that name says nothing about this one. */
@@ -190,7 +191,7 @@ static void take_record(struct node *n, const struct json *record)
 void engine_load(struct engine *e, const char *key, const char *uid, const struct json *record)
 {
 	struct node *before = node_find(e, key);
-	if (before && streq(before->uid, uid) && !before->lost)
+	if (before && streq(before->uid, uid) && !before->save.lost)
 		return;
 	bool same = before && streq(before->uid, uid);
 	struct node *n = NULL;
@@ -201,15 +202,16 @@ void engine_load(struct engine *e, const char *key, const char *uid, const struc
 	}
 	struct history history = before->history;
 	before->history = (struct history){ 0 };
-	struct node known = { .stored_serial = before->stored_serial, .held = before->held };
+	struct node known = { .save.stored_serial = before->save.stored_serial,
+			      .held = before->held };
 	known.record.hold.id = TAKE_PTR(before->record.hold.id);
 	known.record.hold.reason = TAKE_PTR(before->record.hold.reason);
 	node_free(before);
 	n = node_make(e, key, uid);
 	n->history = history;
-	n->stored_serial = 0;
+	n->save.stored_serial = 0;
 	take_record(n, record);
-	if (!n->lost)
+	if (!n->save.lost)
 		look_for_older(n, &known);
 	free(known.record.hold.id);
 	free(known.record.hold.reason);
