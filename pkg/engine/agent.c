@@ -110,7 +110,7 @@ static void answer_lookup(struct node *n, bool with_token, engine_answer_fn answ
 	node_token(n, token);
 	struct agent_lookup_answer a = { .node_uuid = node_agent_uid(n),
 					 .token = with_token ? token : NULL,
-					 .root_device = n->root_hints };
+					 .root_device = n->spec.root_hints };
 	_cleanup_(json_freep) struct json *body = agent_lookup_answer(&a);
 	secret_zero(token, sizeof(token));
 	answer(data, 200, body);
@@ -167,12 +167,12 @@ void engine_agent_lookup(struct engine *e, const char *addresses, const char *no
 	}
 	if (held(n, answer, data))
 		return;
-	if (n->lost || !n->record.boot.nonce || !comes_from_host(n, source)) {
+	if (n->save.lost || !n->record.boot.nonce || !comes_from_host(n, source)) {
 		refuse(answer, data, 404, unknown);
 		return;
 	}
 	/* Without its BMC (the host is not registered again yet) nobody could be stopped. */
-	if (n->saving || !n->bmc) {
+	if (n->save.running || !n->power.bmc) {
 		refuse(answer, data, 409, "the host is busy, ask again");
 		return;
 	}
@@ -192,7 +192,7 @@ void engine_agent_lookup(struct engine *e, const char *addresses, const char *no
 	} else if (!node_uuid) {
 		/* An agent that runs names its node; this is a fresh start in the middle of our
 		 * boot. */
-		n->agent_rebooted = true;
+		n->agent.rebooted = true;
 		op_advance(n);
 	}
 }
@@ -269,7 +269,7 @@ static int check_heartbeat(struct node *n, const struct agent_heartbeat *h, cons
 
 static void take_heartbeat(struct node *n, const struct agent_heartbeat *h)
 {
-	n->agent_seen = node_now(n);
+	n->agent.seen = node_now(n);
 	n->record.agent.seen_at = node_wall(n);
 	n->op.not_before = 0; /* agents beat when a command has ended */
 	if (!n->record.agent.url) {
@@ -298,7 +298,7 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
 	struct err err = { 0 };
 	if (stale(e, n, answer, data))
 		return;
-	if (!n || n->lost) {
+	if (!n || n->save.lost) {
 		refuse(answer, data, 404, "no such node");
 		return;
 	}
@@ -316,7 +316,7 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
 		refuse(answer, data, 400, err.text);
 		return;
 	}
-	if (n->saving && !n->record.agent.url) {
+	if (n->save.running && !n->record.agent.url) {
 		refuse(answer, data, 409, "the host is busy, ask again");
 		return;
 	}
@@ -358,11 +358,11 @@ static void refuse_inspection(struct engine *e, const char *source, const struct
 
 void node_release_inspection(struct node *n, int status)
 {
-	if (!n->inspection.fn)
+	if (!n->inspection.pending.fn)
 		return;
-	struct pending_answer p = n->inspection;
-	n->inspection = (struct pending_answer){ 0 };
-	timer_stop(&n->inspection_timer);
+	struct pending_answer p = n->inspection.pending;
+	n->inspection.pending = (struct pending_answer){ 0 };
+	timer_stop(&n->inspection.timer);
 	if (status != 202) {
 		refuse(p.fn, p.data, status, "the inspection could not be stored, post it again");
 		return;
@@ -370,23 +370,17 @@ void node_release_inspection(struct node *n, int status)
 	answer_inspection(n, p.fn, p.data);
 }
 
-/* Is its ramdisk one that was booted to be inspected? */
-static bool inspects(const struct node *n)
-{
-	return streq(n->record.boot.purpose, op_info(OP_INSPECT)->name);
-}
-
 /* Nothing of it is acted on before the controller has stored it (node_take_nics). */
 static void take_inspection(struct node *n, struct json *kept, engine_answer_fn answer, void *data)
 {
 	log_info("inventory received", "host", n->key);
 	node_release_inspection(n, 409);
-	json_free(n->inventory);
-	n->inventory = kept;
+	json_free(n->inspection.inventory);
+	n->inspection.inventory = kept;
 	n->record.registered.never_booted = false;
-	n->inspection = (struct pending_answer){ answer, data };
+	n->inspection.pending = (struct pending_answer){ answer, data };
 	/* Agents wait 30 s for an answer. */
-	timer_set_in(&n->inspection_timer, 20 * USEC_PER_SEC);
+	timer_set_in(&n->inspection.timer, 20 * USEC_PER_SEC);
 	n->op.not_before = 0;
 	op_advance(n);
 }
@@ -414,8 +408,8 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	}
 	if (held(n, answer, data))
 		return;
-	if (n->lost || !n->record.boot.nonce || n->op.kind == OP_UNDEPLOY || !inspects(n) ||
-	    !comes_from_host(n, source)) {
+	if (n->save.lost || !n->record.boot.nonce || n->op.kind == OP_UNDEPLOY ||
+	    !node_inspects(n) || !comes_from_host(n, source)) {
 		/* Not waited for: agents that boot for another purpose post as well, and go on
 		 * after a refusal. */
 		refuse(answer, data, 404, unknown);
@@ -435,29 +429,6 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	take_inspection(n, kept, answer, data);
 }
 
-/* --- boot services ---------------------------------------------------------------------------- */
-
-bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boot *ret)
-{
-	const struct node *n = map_get(&e->macs, mac);
-	/* Inspection makes all NICs known, but a host has one address: its others meet silence. */
-	if (!n || !streq(n->boot_mac, mac))
-		return false;
-	*ret = (struct engine_boot){ .key = n->key,
-				     .ramdisk = n->record.boot.nonce != NULL && n->nonce_stored &&
-						!n->lost && !n->held,
-				     .inspect = inspects(n),
-				     .uefi = n->boot_mode != BOOT_LEGACY };
-	return true;
-}
-
-const char *engine_slot_get(const struct engine *e, const char *mac)
-{
-	const struct node *n = map_get(&e->macs, mac);
-	bool known = n && streq(n->record.dhcp.mac, mac) && !str_empty(n->record.dhcp.address);
-	return known ? n->record.dhcp.address : NULL;
-}
-
 const char *engine_agent_at(const struct engine *e, const char *source)
 {
 	const struct node *n = e->options.serves_dhcp ? index_find(&e->slots, source, NULL) : NULL;
@@ -472,93 +443,4 @@ int engine_agent_may_post(const struct engine *e, const char *source)
 	if (!e->options.serves_dhcp || key)
 		return 0;
 	return may_be_known_soon(e) ? 503 : 404;
-}
-
-bool engine_slot_used(const struct engine *e, const char *address)
-{
-	return index_find(&e->slots, address, NULL);
-}
-
-bool engine_slot_fixed(const struct engine *e, const char *mac, const char **ret)
-{
-	const struct node *n = map_get(&e->macs, mac);
-	if (!n || !n->fixed_address)
-		return false;
-	*ret = n->fixed_error ? NULL : n->fixed_address;
-	return true;
-}
-
-void engine_slot_taken(struct engine *e, const char *mac, const char *address)
-{
-	struct node *n = map_get(&e->macs, mac);
-	if (n)
-		node_event(n, true, "DHCPAddressInUse",
-			   "the DHCP address %s that this host shall have is in use by another "
-			   "machine on the provisioning network; the host gets none",
-			   address);
-}
-
-static int check_fixed(const struct node *n, struct err *err)
-{
-	const struct engine_options *o = &n->engine->options;
-	int r = o->address_check ? o->address_check(o->address_data, n->fixed_address, err) : 0;
-	const struct node *holder = r == 0 ? index_find(&n->engine->slots, n->fixed_address, n)
-					   : NULL;
-	return holder ? err_set(err, ERR_CONFLICT, "host %s has it", holder->key) : r;
-}
-
-/* Looked at again with every call, because the host that holds the address may go. */
-void node_take_fixed_address(struct node *n, const char *address)
-{
-	struct err err = { 0 };
-	if (!streq(n->fixed_address, address)) {
-		str_replace(&n->fixed_address, address);
-		str_replace(&n->fixed_error, NULL);
-	}
-	bool good = !address || check_fixed(n, &err) == 0;
-	if (!good && !streq(n->fixed_error, err.text))
-		node_event(n, true, "DHCPAddressInvalid",
-			   "the host cannot have the DHCP address %s and gets none: %s", address,
-			   err.text);
-	str_replace(&n->fixed_error, good ? NULL : err.text);
-	node_index_slots(n);
-}
-
-struct slot_answer {
-	engine_saved_fn done;
-	void *data;
-};
-
-static void on_slot_stored(void *data, struct node *n)
-{
-	struct slot_answer *a = data;
-	struct err err;
-	if (!n)
-		err_set(&err, ERR_BUSY, "the host's record could not be stored");
-	a->done(a->data, n ? NULL : &err);
-	free(a);
-}
-
-void engine_slot_set(struct engine *e, const char *mac, const char *address, engine_saved_fn done,
-		     void *data)
-{
-	struct node *n = map_get(&e->macs, mac);
-	struct err err;
-	if (!n || n->lost || n->saving) {
-		err_set(&err, ERR_BUSY, "the host's record is not at hand now");
-		done(data, &err);
-		return;
-	}
-	if (!streq(mac, n->boot_mac) && engine_slot_get(e, n->boot_mac)) {
-		err_set(&err, ERR_EXISTS, "the host's boot NIC (%s) has the host's address",
-			n->boot_mac);
-		done(data, &err);
-		return;
-	}
-	struct slot_answer *a = xmalloc(sizeof(*a));
-	*a = (struct slot_answer){ done, data };
-	str_replace(&n->record.dhcp.mac, mac);
-	str_replace(&n->record.dhcp.address, str_empty(address) ? NULL : address);
-	node_index_slots(n);
-	node_save_for(n, on_slot_stored, a);
 }

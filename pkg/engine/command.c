@@ -1,5 +1,5 @@
 /* Asking the agent, and what it is told: its token, the node, root device hints. One question per
- * node at a time; the step that asked sees the answer in n->agent_ask and n->agent_answer when it
+ * node at a time; the step that asked sees the answer in n->agent.ask and n->agent.answer when it
  * runs again. */
 
 #include <stdio.h>
@@ -32,25 +32,25 @@ void node_token(const struct node *n, char out[TOKEN_TEXT_MAX])
 
 void node_forget_agent(struct node *n)
 {
-	if (n->agent_call)
-		n->engine->options.link->ops->cancel(TAKE_PTR(n->agent_call));
-	n->agent_answer = json_free(n->agent_answer);
-	node_ask_begin(&n->agent_ask, ASK_IDLE, 0);
+	if (n->agent.call)
+		n->engine->options.link->ops->cancel(TAKE_PTR(n->agent.call));
+	n->agent.answer = json_free(n->agent.answer);
+	node_ask_begin(&n->agent.ask, ASK_IDLE, 0);
 }
 
 static void on_answer(void *data, const struct err *err, const struct json *answer)
 {
 	struct node *n = data;
-	n->agent_call = NULL;
-	n->agent_answer = json_free(n->agent_answer);
-	n->agent_ask.state = err ? ASK_FAILED : ASK_ANSWERED;
-	err_keep(&n->agent_ask.err, err);
+	n->agent.call = NULL;
+	n->agent.answer = json_free(n->agent.answer);
+	n->agent.ask.state = err ? ASK_FAILED : ASK_ANSWERED;
+	err_keep(&n->agent.ask.err, err);
 	if (!err)
-		n->agent_answer = json_dup(answer);
+		n->agent.answer = json_dup(answer);
 	/* A refusal, which has an HTTP status for its code, is a sign of life as well; "I cannot
 	 * answer" is none: something may stand in front of an agent that is gone. */
 	if (!err || (err->code >= 400 && err->code < 500))
-		n->agent_seen = node_now(n);
+		n->agent.seen = node_now(n);
 	op_advance(n);
 }
 
@@ -64,9 +64,9 @@ void node_ask_agent(struct node *n, const char *method, const char *path, struct
 	struct agent_endpoint endpoint = { n->record.agent.url, n->record.agent.certificate, token,
 					   n->key };
 	struct agent_link *link = n->engine->options.link;
-	node_ask_begin(&n->agent_ask, ASK_RUNNING, 0);
+	node_ask_begin(&n->agent.ask, ASK_RUNNING, 0);
 	/* The call is cancelled before the node goes, so it may carry the pointer. */
-	n->agent_call = link->ops->request(link, &endpoint, method, path, owned, timeout, on_answer,
+	n->agent.call = link->ops->request(link, &endpoint, method, path, owned, timeout, on_answer,
 					   n);
 	secret_zero(token, sizeof(token));
 }
@@ -77,10 +77,10 @@ struct json *node_for_agent(const struct node *n)
 	json_set_string(node, "uuid", node_agent_uid(n));
 	json_set_string(node, "name", n->key);
 	struct json *properties = json_make_object(node, "properties");
-	if (n->root_hints)
-		json_set(properties, "root_device", json_dup(n->root_hints));
+	if (n->spec.root_hints)
+		json_set(properties, "root_device", json_dup(n->spec.root_hints));
 	/* The stock agent takes no notice and looks for the name alone, as it does elsewhere. */
-	if (n->root_hints && n->root_hints_default)
+	if (n->spec.root_hints && n->spec.root_hints_default)
 		json_set_bool(properties, "ingot_root_device_default", true);
 	json_make_object(node, "instance_info");
 	json_make_object(node, "driver_internal_info");
@@ -89,76 +89,4 @@ struct json *node_for_agent(const struct node *n)
 	json_set_string(node, "provision_state", node_state_info(n->state)->name);
 	json_set(node, "traits", json_new_array());
 	return node;
-}
-
-/* --- root device hints ------------------------------------------------------------------------ */
-
-enum hint_match { HINT_EXACT, HINT_SUBSTRING, HINT_AT_LEAST, HINT_BOOL, HINT_DEVICE };
-
-/* Which operator each hint is handed to the agent with. */
-static const struct {
-	const char *key, *agent_key;
-	enum hint_match match;
-} hints[] = {
-	{ "deviceName", NULL, HINT_DEVICE },
-	{ "hctl", "hctl", HINT_EXACT },
-	{ "model", "model", HINT_SUBSTRING },
-	{ "vendor", "vendor", HINT_SUBSTRING },
-	{ "serialNumber", "serial", HINT_EXACT },
-	{ "minSizeGigabytes", "size", HINT_AT_LEAST },
-	{ "wwn", "wwn", HINT_EXACT },
-	{ "wwnWithExtension", "wwn_with_extension", HINT_EXACT },
-	{ "wwnVendorExtension", "wwn_vendor_extension", HINT_EXACT },
-	{ "rotational", "rotational", HINT_BOOL },
-};
-
-static void set_hint(struct json *out, const char *key, const char *op, const char *value)
-{
-	_cleanup_(freep) char *text = xasprintf("%s %s", op, value);
-	json_set_string(out, key, text);
-}
-
-static void add_hint(struct json *out, size_t row, const struct json *value)
-{
-	const char *text = json_string(value), *key = hints[row].agent_key;
-	int64_t number = 0;
-	bool flag;
-	switch (hints[row].match) {
-	case HINT_DEVICE:
-		if (!str_empty(text))
-			set_hint(out,
-				 str_has_prefix(text, "/dev/disk/by-path/") ? "by_path" : "name",
-				 "s==", text);
-		break;
-	case HINT_EXACT:
-		if (!str_empty(text))
-			set_hint(out, key, "s==", text);
-		break;
-	case HINT_SUBSTRING:
-		if (!str_empty(text))
-			set_hint(out, key, "<in>", text);
-		break;
-	case HINT_AT_LEAST:
-		if (json_int(value, &number) && number > 0) {
-			char digits[24];
-			snprintf(digits, sizeof(digits), "%lld", (long long)number);
-			set_hint(out, key, ">=", digits);
-		}
-		break;
-	case HINT_BOOL:
-		if (json_bool(value, &flag))
-			json_set_string(out, key, flag ? "true" : "false");
-		break;
-	}
-}
-
-struct json *hints_for_agent(const struct json *spec)
-{
-	struct json *out = json_new_object();
-	for (size_t i = 0; i < ARRAY_SIZE(hints); i++) {
-		const struct json *value = json_get(spec, hints[i].key);
-		if (!json_is_null(value))
-			add_hint(out, i, value);
-	}
-	return json_count(out) > 0 ? out : json_free(out);
 }

@@ -39,15 +39,15 @@ static const char *reason(const struct node *n)
 {
 	if (n->held)
 		return "a person: it is held";
-	if (n->lost)
+	if (n->save.lost)
 		return "its HostRecord to be read again: somebody else changed it";
-	if (n->saving)
-		return n->save_failures
+	if (n->save.running)
+		return n->save.failures
 			       ? "the Kubernetes API to store its HostRecord (it failed before)"
 			       : "the Kubernetes API to store its HostRecord";
 	if (!engine_may_act(n->engine, n->key))
 		return "leadership";
-	if (n->inspection.fn)
+	if (n->inspection.pending.fn)
 		return "the controller to store the inventory";
 	const struct step *step = op_step(n);
 	return step ? step->waits_for : NULL;
@@ -63,8 +63,8 @@ static char *silence(const struct node *n)
 	const struct stranger *s = strangers_since(&n->engine->strangers, n->record.boot.started_at,
 						   &more);
 	strbuf_addf(&out, "no %s from %s since power on %s ago",
-		    n->engine->options.serves_dhcp ? "DHCP request" : "boot request", n->boot_mac,
-		    clock_format_age(now > began ? now - began : 0, age));
+		    n->engine->options.serves_dhcp ? "DHCP request" : "boot request",
+		    n->spec.boot_mac, clock_format_age(now > began ? now - began : 0, age));
 	if (s)
 		strbuf_addf(&out, "; %s asked for a boot and belongs to no host", s->mac);
 	if (s && more > 0)
@@ -76,18 +76,18 @@ static char *silence(const struct node *n)
 char *node_trouble(const struct node *n)
 {
 	const struct step *step = op_step(n);
-	if (n->saving && n->save_error)
-		return xstrdup(n->save_error->text);
+	if (n->save.running && n->save.error)
+		return xstrdup(n->save.error->text);
 	if (!step)
 		return NULL;
 	if (n->op.last || n->record.step.trouble)
 		return xstrdup(n->op.last ? n->op.last->text : n->record.step.trouble);
 	if (!step->boots_again || !n->op.entered || !n->record.boot.nonce)
 		return NULL;
-	if (n->boot_trouble)
-		return xstrdup(n->boot_trouble);
-	bool heard = n->boot_stage || n->record.agent.url;
-	return heard || str_empty(n->boot_mac) ? NULL : silence(n);
+	if (n->boot.trouble)
+		return xstrdup(n->boot.trouble);
+	bool heard = n->boot.stage || n->record.agent.url;
+	return heard || str_empty(n->spec.boot_mac) ? NULL : silence(n);
 }
 
 static void add_operation(struct json *j, const struct node *n)
@@ -152,14 +152,14 @@ static void add_agent(struct json *j, const struct node *n)
 	set_text(o, "url", n->record.agent.url);
 	json_set_string(o, "version", n->record.agent.version);
 	set_time(o, "lastHeartbeat", n->record.agent.seen_at);
-	set_moment(o, "lastSeen", n, n->agent_seen);
+	set_moment(o, "lastSeen", n, n->agent.seen);
 }
 
 static void add_boot(struct json *j, const struct node *n)
 {
 	const struct node_record *r = &n->record;
 	struct json *o = json_make_object(j, "boot");
-	json_set_string(o, "mac", str_empty(n->boot_mac) ? NULL : n->boot_mac);
+	json_set_string(o, "mac", str_empty(n->spec.boot_mac) ? NULL : n->spec.boot_mac);
 	json_set_string(o, "address", r->dhcp.address);
 	if (!r->boot.nonce)
 		return;
@@ -167,25 +167,25 @@ static void add_boot(struct json *j, const struct node *n)
 	set_time(o, "startedAt", r->boot.started_at);
 	json_set_bool(o, "tokenIssued", r->boot.token_issued);
 	json_set_string(o, "sourceAddress", r->boot.source_address);
-	json_set_string(o, "stage", n->boot_stage);
-	set_text(o, "trouble", n->boot_trouble);
-	set_time(o, "stageAt", n->boot_stage ? n->boot_stage_at : 0);
+	json_set_string(o, "stage", n->boot.stage);
+	set_text(o, "trouble", n->boot.trouble);
+	set_time(o, "stageAt", n->boot.stage ? n->boot.stage_at : 0);
 }
 
 static void add_bmc(struct json *j, const struct node *n)
 {
 	static const char *const powers[] = { "unknown", "off", "on" };
 	struct json *o = json_make_object(j, "bmc");
-	json_set_string(o, "power", powers[n->power]);
-	json_set_bool(o, "verified", n->verified);
-	if (!n->bmc)
+	json_set_string(o, "power", powers[n->power.state]);
+	json_set_bool(o, "verified", n->power.verified);
+	if (!n->power.bmc)
 		return;
-	const struct bmc_address *address = bmc_get_address(n->bmc);
-	struct bmc_health health = bmc_health(n->bmc);
+	const struct bmc_address *address = bmc_get_address(n->power.bmc);
+	struct bmc_health health = bmc_health(n->power.bmc);
 	_cleanup_(freep) char *endpoint = bmc_address_endpoint(address);
 	json_set_string(o, "type", address->scheme->name);
 	json_set_string(o, "endpoint", endpoint);
-	json_set_int(o, "requests", bmc_queued(n->bmc));
+	json_set_int(o, "requests", bmc_queued(n->power.bmc));
 	json_set_int(o, "failures", health.failures);
 	set_moment(o, "leftAloneUntil", n, health.alone_until);
 	set_text(o, "lastError", health.last_error);
@@ -281,51 +281,8 @@ void engine_watch(struct engine *e, const char *key)
 	n->watched_until = now + WATCH_S * USEC_PER_SEC;
 	/* A pause that was chosen when nobody looked; one after a failure stays. */
 	if (op_step(n) != &steps[STEP_WRITE] || !n->op.commanded || n->op.progress_unknown ||
-	    n->agent_ask.state != ASK_IDLE || n->op.last)
+	    n->agent.ask.state != ASK_IDLE || n->op.last)
 		return;
 	n->op.not_before = MIN(n->op.not_before, now + USEC_PER_SEC);
-	op_advance(n);
-}
-
-void engine_boot_seen(struct engine *e, const char *mac, const char *stage)
-{
-	struct node *n = map_get(&e->macs, mac);
-	if (!n)
-		return;
-	n->boot_stage = stage;
-	n->boot_stage_at = node_wall(n);
-}
-
-void engine_boot_failed(struct engine *e, const char *mac, const char *address, const char *why)
-{
-	struct node *n = mac ? map_get(&e->macs, mac) : NULL;
-	const struct step *step;
-	if (!n)
-		n = index_find(&e->slots, address, NULL);
-	if (!n || !engine_may_act(e, n->key))
-		return;
-	if (n->lost || !n->record.boot.nonce || streq(n->boot_trouble, why))
-		return;
-	str_replace(&n->boot_trouble, why);
-	node_event(n, true, "BootFileFailed", "the host cannot boot from the network: %s", why);
-	step = op_step(n);
-	if (!step || !step->boots_again || !n->op.entered)
-		return;
-	/* kubectl shows it in the HostRecord. */
-	free(n->record.step.waits_for);
-	n->record.step.waits_for = xasprintf("%s; %s", step->waits_for, why);
-	node_save(n);
-}
-
-void engine_boot_stranger(struct engine *e, const char *mac, const char *request)
-{
-	if (strangers_note(&e->strangers, mac, request, loop_wall(e->options.loop)))
-		log_warn("a machine asked for a network boot and belongs to no host", "mac", mac,
-			 "request", request, "hint",
-			 "compare it with spec.bootMACAddress of your hosts");
-}
-
-struct json *engine_strangers(const struct engine *e)
-{
-	return strangers_list(&e->strangers, loop_wall(e->options.loop));
+	timer_set_at(&n->wake, MIN(n->op.not_before, n->op.deadline));
 }

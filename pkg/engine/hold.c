@@ -83,7 +83,7 @@ bool engine_hold(struct engine *e, const char *key, const char *id, const char *
 {
 	struct node *n = node_find(e, key);
 	/* With a record that cannot be read nothing is done to the host anyway. */
-	if (!n || n->lost || streq(n->record.hold.id, id))
+	if (!n || n->save.lost || streq(n->record.hold.id, id))
 		return false;
 	hold(n, id, reason, done, data);
 	return true;
@@ -102,7 +102,7 @@ void node_hold(struct node *n, const char *reason)
 void engine_hold_one(struct engine *e, const char *key, const char *reason)
 {
 	struct node *n = node_find(e, key);
-	if (n && !n->lost)
+	if (n && !n->save.lost)
 		node_hold(n, reason);
 }
 
@@ -135,7 +135,7 @@ static void on_release_stored(void *data, struct node *n)
 void engine_release(struct engine *e, const char *key)
 {
 	struct node *n = node_find(e, key);
-	if (!n || n->lost || !n->held || n->record.hold.released)
+	if (!n || n->save.lost || !n->held || n->record.hold.released)
 		return;
 	n->record.hold.released = true;
 	str_replace(&n->record.hold.reason, NULL);

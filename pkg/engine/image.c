@@ -75,8 +75,8 @@ void node_know_image(struct node *n, const struct prov_image *image)
 {
 	const char *url = str_or(image->url, ""), *checksum = str_or(image->checksum, "");
 	_cleanup_(freep) char *before = xstrdup(str_or(n->record.image.identity, ""));
-	str_replace(&n->image_url, url);
-	str_replace(&n->image_checksum, checksum);
+	str_replace(&n->spec.image_url, url);
+	str_replace(&n->spec.image_checksum, checksum);
 	record_image(n, url, checksum);
 	if (!streq(before, str_or(n->record.image.identity, "")))
 		node_save(n);
@@ -85,9 +85,9 @@ void node_know_image(struct node *n, const struct prov_image *image)
 void node_take_image(struct node *n, const struct prov_image *image)
 {
 	struct node_record *r = &n->record;
-	str_replace(&n->image_url, str_or(image->url, ""));
-	str_replace(&n->image_checksum, str_or(image->checksum, ""));
-	record_image(n, n->image_url, n->image_checksum);
+	str_replace(&n->spec.image_url, str_or(image->url, ""));
+	str_replace(&n->spec.image_checksum, str_or(image->checksum, ""));
+	record_image(n, n->spec.image_url, n->spec.image_checksum);
 	str_replace(&r->image.checksum_type, image->checksum_type);
 	str_replace(&r->image.format, image->format);
 	r->image.written_at = 0;
@@ -95,8 +95,8 @@ void node_take_image(struct node *n, const struct prov_image *image)
 
 void node_forget_image(struct node *n)
 {
-	n->image_url = secret_free(n->image_url);
-	n->image_checksum = secret_free(n->image_checksum);
+	n->spec.image_url = secret_free(n->spec.image_url);
+	n->spec.image_checksum = secret_free(n->spec.image_checksum);
 }
 
 bool node_mask_image(struct node *n)

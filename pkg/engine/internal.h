@@ -3,13 +3,17 @@
  * modules.
  *
  * index.c     look-ups by what several nodes may have
- * node.c      nodes, their table, saving of records, kicks
+ * node.c      nodes, their table, kicks
+ * records.c   saving and loading of records
  * state.c     the node state machine
  * op.c        operations: rows of steps, and the runner
  * steps.c     what each step does
- * hardware.c  asking the BMC
+ * power.c     asking the BMC
+ * boot.c      the boot of the ramdisk, and what the boot services see of it
+ * addresses.c MACs and the DHCP address
  * agent.c     agents' side: lookup, heartbeat, inspection
  * command.c   asking the agent
+ * hints.c     root device hints for agents
  * image.c     the image, of which the record keeps no secret
  * provision.c the provisioner interface
  * describe.c  what people see of it
@@ -137,88 +141,117 @@ struct pending_answer {
 	void *data;
 };
 
+/* What the controller said last of the host (provision.c). */
+struct node_spec {
+	char *boot_mac;
+	enum boot_mode boot_mode;
+	enum prov_cleaning cleaning;
+	bool leaving;		   /* the host is being deleted */
+	struct json *root_hints;   /* in the agent's grammar */
+	bool root_hints_default;   /* the machine's only disk will do, too */
+	struct json *config_drive; /* member names → texts, user_data in base64; while a deployment
+				      runs */
+	/* As the spec has them; likewise. */
+	char *image_url, *image_checksum;
+};
+
+/* How it is known on the provisioning network (addresses.c). */
+struct node_net {
+	char *fixed;	   /* the DHCP address that it shall have; NULL: any */
+	char *fixed_error; /* why it cannot; NULL: it can */
+	struct index_entry stored_place, fixed_place; /* in engine.slots */
+	char (*nics)[18]; /* known by the last inventory that was stored */
+	size_t nic_count;
+};
+
+/* Its BMC and its power (power.c). */
+struct node_power {
+	char *address, *username, *password; /* from the latest call */
+	bool insecure;
+	struct bmc *bmc;
+	bool open_insecure;	  /* as it was opened */
+	struct index_entry place; /* in engine.bmcs */
+	struct node_ask ask;
+	uint64_t ticket;	  /* of the last question, which may still be under way */
+	bool verified;		  /* the BMC has answered with these settings */
+	bool judged;		  /* what it said first was held against the record */
+	struct err *verify_error; /* the last verification failed with it */
+	enum prov_power state;
+	bool fresh;		/* read in this step */
+	unsigned read_failures; /* of the idle poll, in a row */
+	struct err *error;	/* a power operation failed, not yet told */
+};
+
+/* Its record on the way to the API and back (records.c). */
+struct node_save {
+	bool running;	  /* the record is not stored as it is now; nothing goes on until it is */
+	bool again, lost; /* lost: another writer; wait for engine_load */
+	struct err *unreadable; /* lost because of its record, which must not be written over */
+	/* record.serial of the save under way, and of the last that this process knows stored. */
+	int64_t sent_serial, stored_serial;
+	uint64_t question;
+	unsigned failures; /* in a row */
+	struct err *error; /* of the last one */
+	struct timer timer;
+	struct {
+		node_saved_fn fn;
+		void *data;
+	} waiter; /* at most one: lookups are refused while a record is being saved */
+};
+
+/* The agent that the record names (agent.c, command.c). */
+struct node_agent {
+	struct node_ask ask;
+	struct agent_call *call;
+	struct json *answer;
+	usec_t seen;   /* monotonic; 0: not in this life of the process */
+	bool rebooted; /* the machine looked itself up like a new one in the middle of a boot */
+};
+
+/* What an agent has posted (agent.c). */
+struct node_inspection {
+	struct json *inventory;
+	struct pending_answer pending; /* held until the controller has stored the data */
+	struct timer timer;
+};
+
+/* The boot that the record names, as the boot services saw it (boot.c). */
+struct node_boot {
+	struct list unheard; /* of engine.unheard; else on its own */
+	const char *stage;   /* static */
+	usec_t stage_at;     /* wall */
+	/* Is boot.nonce on record as it is? A machine may be given the boot only then; what is
+	 * saved afterwards does not matter. `sent`: the save under way has it. */
+	bool stored, sent;
+	char *trouble; /* why a file of this boot could not be served; NULL: all could */
+	/* Monotonic, 0: not seen. The script went out; then the ramdisk got its address; a system
+	 * from the disk did. */
+	usec_t script_at, ramdisk_at, system_at;
+	bool watched; /* this process began that boot, so it has seen all of it */
+};
+
 struct node {
 	struct engine *engine;
 	char *key;
 	char *uid;
 
-	/* settings, from the latest call */
-	char *bmc_address, *username, *password;
-	bool bmc_insecure;
-	char *boot_mac;
-	char *fixed_address; /* that it shall have by DHCP; NULL: any */
-	char *fixed_error;   /* why it cannot; NULL: it can */
-	enum boot_mode boot_mode;
-	enum prov_cleaning cleaning;
-	struct json *root_hints;   /* in the agent's grammar */
-	bool leaving;		   /* the host is being deleted */
-	bool root_hints_default;   /* the machine's only disk will do, too */
-	struct json *config_drive; /* member names → texts, user_data in base64; while a deployment
-				      runs */
-	/* As the spec has them, from the latest call; likewise. */
-	char *image_url, *image_checksum;
-
-	struct index_entry slot_stored, slot_fixed; /* in engine.slots */
-	struct index_entry bmc_place;		    /* in engine.bmcs */
-	struct list unheard;			    /* of engine.unheard; else on its own */
-
-	struct bmc *bmc;
-	bool bmc_open_insecure;	  /* as it was opened */
-	uint64_t bmc_ticket;	  /* of the last question, which may still be under way */
-	bool verified;		  /* the BMC has answered with these settings */
-	bool power_judged;	  /* what it said first was held against the record */
-	struct err *verify_error; /* the last verification failed with it */
-	enum prov_power power;
-	bool power_fresh;	 /* read in this step */
-	unsigned read_failures;	 /* of the idle poll, in a row */
-	struct err *power_error; /* a power operation failed, not yet told */
-
 	enum node_state state;
 	struct node_record record;
-	bool saving; /* the record is not stored as it is now; nothing goes on until it is */
-	bool save_again, lost;	/* lost: another writer; wait for engine_load */
-	struct err *unreadable; /* lost because of its record, which must not be written over */
-	bool held;		/* engine_hold(); stays until the release is stored */
-	/* record.serial of the save under way, and of the last that this process knows stored. */
-	int64_t sent_serial, stored_serial;
-	uint64_t save_serial;
-	unsigned save_failures; /* in a row */
-	struct err *save_error; /* of the last one */
-	struct timer save_timer;
-	struct {
-		node_saved_fn fn;
-		void *data;
-	} saved_waiter; /* at most one: lookups are refused while a record is being saved */
-
+	bool held; /* engine_hold(); stays until the release is stored */
 	struct node_op op;
 	struct timer wake; /* deadline or rest of the step; idle: the power poll */
 
-	struct node_ask bmc_ask;
-	struct node_ask agent_ask;
-	struct agent_call *agent_call;
-	struct json *agent_answer;
-	usec_t agent_seen;   /* monotonic; 0: not in this life of the process */
-	bool agent_rebooted; /* the machine looked itself up like a new one in the middle of a boot
-			      */
+	struct node_spec spec;
+	struct node_net net;
+	struct node_power power;
+	struct node_save save;
+	struct node_agent agent;
+	struct node_inspection inspection;
+	struct node_boot boot;
 
-	struct json *inventory;
-	char (*nics)[18]; /* known by the last inventory that was stored */
-	size_t nic_count;
-	struct pending_answer inspection; /* held until the controller has stored the data */
-	struct timer inspection_timer;
 	struct node_progress progress;
 	usec_t progress_stored;
-	usec_t watched_until;	/* somebody looks: progress is asked for each second */
-	const char *boot_stage; /* of the boot on record, seen by the boot services; static */
-	usec_t boot_stage_at;	/* wall */
-	/* Is boot.nonce on record as it is? A machine may be given the boot only then; what is
-	 * saved afterwards does not matter. `nonce_sent`: the save under way has it. */
-	bool nonce_stored, nonce_sent;
-	char *boot_trouble; /* why a file of this boot could not be served; NULL: all could */
-	/* Of the boot on record, monotonic, 0: not seen. The script went out; then the ramdisk got
-	 * its address; a system from the disk did. */
-	usec_t script_at, ramdisk_at, system_at;
-	bool boot_watched; /* this process began that boot, so it has seen all of it */
+	usec_t watched_until; /* somebody looks: progress is asked for each second */
 	struct history history;
 };
 
@@ -258,29 +291,51 @@ void node_forget_old_uid(struct node *n);
 struct node_ticket *node_ticket_new(struct node *n, uint64_t serial);
 /* The node, if it is still the same one, else NULL. Frees the ticket. */
 struct node *node_ticket_take(struct node_ticket *t, uint64_t *ret_serial);
+void node_kick(struct node *n);
+/* Forgets what was asked before and its error. */
+void node_ask_begin(struct node_ask *ask, enum ask_state state, uint64_t serial);
+void node_event(struct node *n, bool warning, const char *reason, const char *fmt, ...)
+	_printf_(4, 5);
+/* After each change of n->power.bmc. */
+void node_index_bmc(struct node *n);
+/* After each change of n->record.boot.nonce, spec.boot_mac or save.lost: is it one of
+ * engine.unheard? */
+void node_note_unheard(struct node *n);
+usec_t node_now(const struct node *n);
+usec_t node_wall(const struct node *n);
+
+/* --- records.c -------------------------------------------------------------------------------- */
+
 /* The record could not be stored several times in a row; NULL: all is well, or it may yet be. */
 const struct err *node_save_trouble(const struct node *n);
 /* Saves the record; op_advance() runs when it is stored. */
 void node_save(struct node *n);
 /* The same, and tells fn. */
 void node_save_for(struct node *n, node_saved_fn fn, void *data);
-void node_kick(struct node *n);
-/* Forgets what was asked before and its error. */
-void node_ask_begin(struct node_ask *ask, enum ask_state state, uint64_t serial);
-void node_event(struct node *n, bool warning, const char *reason, const char *fmt, ...)
-	_printf_(4, 5);
+/* Tells whoever waits that the record is stored, or never will be. */
+void node_tell_saved(struct node *n, bool stored);
+
+/* --- addresses.c ------------------------------------------------------------------------------ */
+
 void node_add_mac(struct node *n, const char *mac);
 void node_drop_mac(struct node *n, const char *mac);
-/* The NICs of n->inventory become the host's, in place of those of the one before. */
+/* The NICs of n->inspection.inventory become the host's, in place of those of the one before. */
 void node_take_nics(struct node *n);
-/* After each change of n->record.dhcp, fixed_address or fixed_error. */
+void node_forget_nics(struct node *n);
+/* After each change of n->record.dhcp, net.fixed or net.fixed_error. */
 void node_index_slots(struct node *n);
-/* After each change of n->bmc. */
-void node_index_bmc(struct node *n);
-/* After each change of n->record.boot.nonce, boot_mac or lost: is it one of engine.unheard? */
-void node_note_unheard(struct node *n);
-usec_t node_now(const struct node *n);
-usec_t node_wall(const struct node *n);
+/* NULL: any will do. */
+void node_take_fixed_address(struct node *n, const char *address);
+
+/* --- boot.c ----------------------------------------------------------------------------------- */
+
+/* The record names no boot any more: the ramdisk, if one runs, is about to end and its token with
+ * it. */
+void node_no_boot(struct node *n);
+/* The record names a boot for the operation that runs. */
+void node_new_boot(struct node *n);
+/* Is its ramdisk one that was booted to be inspected? */
+bool node_inspects(const struct node *n);
 
 /* --- state.c ---------------------------------------------------------------------------------- */
 
@@ -344,11 +399,7 @@ char *node_trouble(const struct node *n);
 
 extern const struct step steps[_STEP_MAX];
 
-/* The record names no boot any more: the ramdisk, if one runs, is about to end and its token with
- * it. */
-void node_no_boot(struct node *n);
-
-/* --- hardware.c ------------------------------------------------------------------------------- */
+/* --- power.c ---------------------------------------------------------------------------------- */
 
 /* Opens the BMC by the node's settings; with other credentials only, it stays open. The question
  * under way ends unanswered. */
@@ -372,6 +423,9 @@ void node_token(const struct node *n, char out[TOKEN_TEXT_MAX]);
 struct token_key node_token_key(const struct node *n);
 /* The `node` that commands carry. */
 struct json *node_for_agent(const struct node *n);
+
+/* --- hints.c ---------------------------------------------------------------------------------- */
+
 /* Root device hints of a BareMetalHost in the agent's grammar; NULL for none. */
 struct json *hints_for_agent(const struct json *hints);
 
@@ -400,6 +454,4 @@ void node_hold(struct node *n, const char *reason);
 /* --- provision.c ------------------------------------------------------------------------------ */
 
 extern const struct provisioner_ops engine_provisioner_ops;
-/* NULL: any will do. */
-void node_take_fixed_address(struct node *n, const char *address);
 void node_release_inspection(struct node *n, int status);

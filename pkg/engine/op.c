@@ -26,17 +26,17 @@ static bool agent_found(const struct node *n)
 
 static bool is_clean(const struct node *n)
 {
-	return n->cleaning == PROV_CLEAN_DISABLED || n->record.node.cleaned_at != 0;
+	return n->spec.cleaning == PROV_CLEAN_DISABLED || n->record.node.cleaned_at != 0;
 }
 
 static bool boots_by_bios(const struct node *n)
 {
-	return n->boot_mode == BOOT_LEGACY;
+	return n->spec.boot_mode == BOOT_LEGACY;
 }
 
 static bool is_off(const struct node *n)
 {
-	return n->power == PROV_POWER_OFF;
+	return n->power.state == PROV_POWER_OFF;
 }
 
 static const struct op_row verify_rows[] = { { STEP_VERIFY, NULL }, { STEP_END, NULL } };
@@ -116,7 +116,7 @@ static bool recorded(const struct node *n)
 
 static void drop_asks(struct node *n)
 {
-	node_ask_begin(&n->bmc_ask, ASK_IDLE, 0);
+	node_ask_begin(&n->power.ask, ASK_IDLE, 0);
 	node_forget_agent(n);
 }
 
@@ -127,7 +127,7 @@ static void begin(struct node *n, enum op_kind kind)
 	drop_asks(n);
 	n->op = (struct node_op){ .kind = kind, .attempt = 1 };
 	n->progress = (struct node_progress){ 0 };
-	n->agent_rebooted = false;
+	n->agent.rebooted = false;
 }
 
 static void end(struct node *n)
@@ -198,7 +198,7 @@ void op_resume(struct node *n, enum op_kind kind)
 		n->op.index = i;
 		n->op.entered = n->op.resumed = true;
 		n->op.attempt = n->record.step.attempt;
-		n->power_fresh = false;
+		n->power.fresh = false;
 		history_step(&n->history, node_wall(n), ops[kind].name, steps[rows[i].step].name);
 		log_info("operation resumed", "host", n->key, "operation", ops[kind].name, "step",
 			 n->record.step.name);
@@ -266,12 +266,12 @@ void op_fail(struct node *n, const struct err *err)
 	op_ended(n, "failed", shown);
 	switch (n->op.kind) {
 	case OP_VERIFY:
-		err_keep(&n->verify_error, err);
+		err_keep(&n->power.verify_error, err);
 		break;
 	case OP_POWER_ON:
 	case OP_POWER_OFF:
 	case OP_SOFT_OFF:
-		err_keep(&n->power_error, err);
+		err_keep(&n->power.error, err);
 		break;
 	case OP_INSPECT:
 	case OP_DEPLOY:
@@ -330,7 +330,7 @@ static void note_fault(struct node *n)
 static usec_t patience_of(const struct node *n)
 {
 	usec_t patience = ops[n->op.kind].patience;
-	return n->leaving && patience == PATIENT ? COMMAND_RETRY : patience;
+	return n->spec.leaving && patience == PATIENT ? COMMAND_RETRY : patience;
 }
 
 enum step_result step_trouble(struct node *n, const struct err *trouble, struct err *err)
@@ -367,7 +367,7 @@ static void clear_step(struct node *n)
 	op->looked_at = op->not_before = 0;
 	err_keep(&op->last, NULL);
 	op->deadline = 0;
-	n->power_fresh = false;
+	n->power.fresh = false;
 	drop_asks(n);
 }
 
@@ -484,7 +484,7 @@ static void start_clock(struct node *n, const struct step *s)
 
 void op_advance(struct node *n)
 {
-	while (n->op.kind != OP_NONE && !n->saving && !n->lost && !n->held) {
+	while (n->op.kind != OP_NONE && !n->save.running && !n->save.lost && !n->held) {
 		if (!engine_may_act(n->engine, n->key)) {
 			/* Nobody tells when it may again. */
 			timer_set_in(&n->wake, USEC_PER_SEC);

@@ -62,14 +62,14 @@ static struct node *usable(struct provisioner *p, const struct prov_host *host,
 			   struct prov_result *ret)
 {
 	struct node *n = node_find(engine_of(p), host->key);
-	if (n && !n->lost && !n->held)
+	if (n && !n->save.lost && !n->held)
 		return n;
-	if (n && !n->lost) {
+	if (n && !n->save.lost) {
 		running(ret, false); /* the controller asks nothing of a held host */
 		return NULL;
 	}
-	if (n && n->unreadable) {
-		failed(ret, n->unreadable->text);
+	if (n && n->save.unreadable) {
+		failed(ret, n->save.unreadable->text);
 		return NULL;
 	}
 	running(ret, false);
@@ -105,15 +105,15 @@ static bool take_string(char **slot, const char *s)
 /* True when the BMC has to be asked again. */
 static bool take_bmc_settings(struct node *n, const struct prov_host *host)
 {
-	bool changed = take_string(&n->bmc_address, host->bmc_address);
-	changed |= n->bmc_insecure != host->bmc_insecure;
-	n->bmc_insecure = host->bmc_insecure;
+	bool changed = take_string(&n->power.address, host->bmc_address);
+	changed |= n->power.insecure != host->bmc_insecure;
+	n->power.insecure = host->bmc_insecure;
 	if (!host->username || !host->password)
 		return changed;
-	changed |= take_string(&n->username, host->username);
-	if (!streq(n->password, host->password)) {
-		n->password = secret_free(n->password);
-		n->password = xstrdup(host->password);
+	changed |= take_string(&n->power.username, host->username);
+	if (!streq(n->power.password, host->password)) {
+		n->power.password = secret_free(n->power.password);
+		n->power.password = xstrdup(host->password);
 		changed = true;
 	}
 	return changed;
@@ -121,15 +121,15 @@ static bool take_bmc_settings(struct node *n, const struct prov_host *host)
 
 static void take_settings(struct node *n, const struct prov_host *host)
 {
-	n->boot_mode = host->boot_mode;
-	n->cleaning = host->cleaning;
-	json_free(n->root_hints);
-	n->root_hints = hints_for_agent(host->root_hints);
-	n->root_hints_default = host->root_hints_default;
-	if (!streq(n->boot_mac, host->boot_mac))
-		node_drop_mac(n, n->boot_mac);
-	take_string(&n->boot_mac, str_or(host->boot_mac, ""));
-	node_add_mac(n, n->boot_mac);
+	n->spec.boot_mode = host->boot_mode;
+	n->spec.cleaning = host->cleaning;
+	json_free(n->spec.root_hints);
+	n->spec.root_hints = hints_for_agent(host->root_hints);
+	n->spec.root_hints_default = host->root_hints_default;
+	if (!streq(n->spec.boot_mac, host->boot_mac))
+		node_drop_mac(n, n->spec.boot_mac);
+	take_string(&n->spec.boot_mac, str_or(host->boot_mac, ""));
+	node_add_mac(n, n->spec.boot_mac);
 	node_note_unheard(n);
 	node_take_fixed_address(n, host->dhcp_address);
 }
@@ -158,7 +158,7 @@ static int check_host(const struct node *n, const struct prov_host *host, struct
 		return err_set(err, ERR_CONFLICT,
 			       "MAC address %s conflicts with existing node %s%s", host->boot_mac,
 			       owner->key,
-			       streq(owner->boot_mac, host->boot_mac)
+			       streq(owner->spec.boot_mac, host->boot_mac)
 				       ? ""
 				       : ", whose last inspection found a NIC with it; if that is "
 					 "wrong, inspect that host again");
@@ -184,10 +184,10 @@ static int check_host(const struct node *n, const struct prov_host *host, struct
 static void start_verify(struct node *n, struct prov_result *ret)
 {
 	struct err err = { 0 };
-	n->verified = false;
-	err_keep(&n->verify_error, NULL);
+	n->power.verified = false;
+	err_keep(&n->power.verify_error, NULL);
 	if (node_open_bmc(n, &err) < 0) {
-		err_keep(&n->verify_error, &err);
+		err_keep(&n->power.verify_error, &err);
 		failed(ret, err.text);
 		return;
 	}
@@ -252,8 +252,8 @@ static void take_identity(struct node *n, const struct prov_host *host)
 
 static bool retry_verify(const struct node *n, const struct prov_register *params, bool changed)
 {
-	bool told = n->verify_error && !params->retry && !params->credentials_changed;
-	return changed || (!n->verified && !told);
+	bool told = n->power.verify_error && !params->retry && !params->credentials_changed;
+	return changed || (!n->power.verified && !told);
 }
 
 /* Ends by itself, with a kick. Nothing else is done to the host meanwhile. */
@@ -279,10 +279,10 @@ static bool belies_record(struct node *n, const struct prov_host *host)
 	usec_t rested = 0, now = node_wall(n);
 	if (n->record.node.since && n->record.node.since < now)
 		rested = now - n->record.node.since;
-	bool first = !n->power_judged;
-	n->power_judged = true;
+	bool first = !n->power.judged;
+	n->power.judged = true;
 	return first && n->state == NODE_AVAILABLE && !n->record.boot.nonce && host->rests_off &&
-	       n->power == PROV_POWER_ON && rested > RESTED;
+	       n->power.state == PROV_POWER_ON && rested > RESTED;
 }
 
 static void register_host(struct provisioner *p, const struct prov_host *host,
@@ -301,9 +301,9 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 		failed(ret, err.text);
 		return;
 	}
-	n->leaving = params->leaving;
+	n->spec.leaving = params->leaving;
 	bool changed = take_bmc_settings(n, host);
-	bool other_nic = n->boot_mac && !streq(n->boot_mac, host->boot_mac);
+	bool other_nic = n->spec.boot_mac && !streq(n->spec.boot_mac, host->boot_mac);
 	take_settings(n, host);
 	if (other_nic)
 		op_boot_again(n, "spec.bootMACAddress was changed");
@@ -323,8 +323,8 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 		}
 		op_advance(n);
 	}
-	if (n->verify_error && !n->verified)
-		failed(ret, n->verify_error->text);
+	if (n->power.verify_error && !n->power.verified)
+		failed(ret, n->power.verify_error->text);
 	else if (!params->leaving && belies_record(n, host)) {
 		node_hold(n, "the machine is on, and by the host's state nothing powered it on: "
 			     "the state may be older than the machine");
@@ -350,7 +350,7 @@ static void start_inspection(struct node *n, struct prov_result *ret)
 {
 	if (!may_start(n, OP_INSPECT, ret))
 		return;
-	n->inventory = json_free(n->inventory);
+	n->inspection.inventory = json_free(n->inspection.inventory);
 	node_event(n, false, "InspectionStarted", "Hardware inspection started");
 	op_start(n, OP_INSPECT);
 	running(ret, true);
@@ -377,8 +377,8 @@ static void inspect(struct provisioner *p, const struct prov_host *host,
 		failed(ret, str_or(n->record.node.last_error, "inspection failed"));
 		return;
 	}
-	if (n->inventory && n->state == NODE_MANAGEABLE && !params->refresh) {
-		*ret_inventory = n->inventory;
+	if (n->inspection.inventory && n->state == NODE_MANAGEABLE && !params->refresh) {
+		*ret_inventory = n->inspection.inventory;
 		done(ret);
 		return;
 	}
@@ -403,10 +403,10 @@ static void prepare(struct provisioner *p, const struct prov_host *host,
 	if (!n)
 		return;
 	/* The controller is past inspecting: the inventory is stored. */
-	if (n->inventory)
+	if (n->inspection.inventory)
 		node_take_nics(n);
 	node_release_inspection(n, 202);
-	n->inventory = json_free(n->inventory);
+	n->inspection.inventory = json_free(n->inspection.inventory);
 	if (n->state == NODE_INSPECTING)
 		op_abort(n); /* inspection was disabled while it ran */
 	if (n->state == NODE_ENROLL || n->state == NODE_INSPECTING ||
@@ -416,7 +416,7 @@ static void prepare(struct provisioner *p, const struct prov_host *host,
 		node_set_state(n, NODE_AVAILABLE);
 		node_save(n);
 	}
-	if (n->saving)
+	if (n->save.running)
 		running(ret, true);
 	else
 		done(ret);
@@ -426,15 +426,15 @@ static void prepare(struct provisioner *p, const struct prov_host *host,
 
 static void take_config_drive(struct node *n, const struct prov_config_drive *drive)
 {
-	json_free(n->config_drive);
-	n->config_drive = json_new_object();
-	json_set_string(n->config_drive, "meta_data", drive->meta_data);
-	json_set_string(n->config_drive, "network_data", drive->network_data);
+	json_free(n->spec.config_drive);
+	n->spec.config_drive = json_new_object();
+	json_set_string(n->spec.config_drive, "meta_data", drive->meta_data);
+	json_set_string(n->spec.config_drive, "network_data", drive->network_data);
 	if (!drive->user_data)
 		return;
 	_cleanup_(secret_freep) char *encoded = base64_encode(drive->user_data,
 							      drive->user_data_len);
-	json_set_string(n->config_drive, "user_data", encoded);
+	json_set_string(n->spec.config_drive, "user_data", encoded);
 }
 
 static void deploy_failed_text(const struct node *n, struct prov_result *ret)
@@ -488,9 +488,9 @@ static void provision(struct provisioner *p, const struct prov_host *host,
 	if (same)
 		node_know_image(n, &params->image);
 	if (n->state == NODE_ACTIVE && same) {
-		n->config_drive = json_free(n->config_drive);
+		n->spec.config_drive = json_free(n->spec.config_drive);
 		node_forget_image(n);
-		if (n->saving)
+		if (n->save.running)
 			running(ret, false);
 		else
 			done(ret);
@@ -523,7 +523,7 @@ static void deprovision(struct provisioner *p, const struct prov_host *host,
 		return;
 	}
 	if (n->state == NODE_AVAILABLE) {
-		if (n->saving)
+		if (n->save.running)
 			running(ret, false);
 		else
 			done(ret);
@@ -538,7 +538,7 @@ static void deprovision(struct provisioner *p, const struct prov_host *host,
 		failed(ret, str_or(n->record.node.last_error, "deprovisioning failed"));
 		return;
 	}
-	n->config_drive = json_free(n->config_drive);
+	n->spec.config_drive = json_free(n->spec.config_drive);
 	node_forget_image(n);
 	node_event(n, false, "DeprovisioningStarted", "Image deprovisioning started");
 	op_start(n, OP_UNDEPLOY);
@@ -582,7 +582,7 @@ static void adopt(struct provisioner *p, const struct prov_host *host, bool retr
 	case _NODE_STATE_MAX:
 		break;
 	}
-	if (n->saving)
+	if (n->save.running)
 		running(ret, true);
 	else
 		done(ret);
@@ -598,7 +598,7 @@ static void remove_host(struct provisioner *p, const struct prov_host *host, boo
 		n->record.registered.never_booted = false;
 		node_save(n);
 	}
-	if (n && force && n->saving) {
+	if (n && force && n->save.running) {
 		running(ret, false);
 		return;
 	}
@@ -611,8 +611,8 @@ static void remove_host(struct provisioner *p, const struct prov_host *host, boo
 static enum prov_power power(struct provisioner *p, const struct prov_host *host, bool *ret_fault)
 {
 	struct node *n = node_find(engine_of(p), host->key);
-	*ret_fault = n && (n->read_failures >= 3 || n->op.fault);
-	return n ? n->power : PROV_POWER_UNKNOWN;
+	*ret_fault = n && (n->power.read_failures >= 3 || n->op.fault);
+	return n ? n->power.state : PROV_POWER_UNKNOWN;
 }
 
 static bool is_power_op(enum op_kind kind)
@@ -648,14 +648,14 @@ static void change_power(struct provisioner *p, const struct prov_host *host, en
 		ret->requeue = 3 * USEC_PER_SEC;
 		return;
 	}
-	if (n->power_error && !force) {
-		failed(ret, n->power_error->text);
-		err_keep(&n->power_error, NULL);
+	if (n->power.error && !force) {
+		failed(ret, n->power.error->text);
+		err_keep(&n->power.error, NULL);
 		return;
 	}
-	err_keep(&n->power_error, NULL);
+	err_keep(&n->power.error, NULL);
 	/* What was known of the power may be older than what the inspection did to it. */
-	if (n->op.kind == OP_NONE && !aborted && n->power == want) {
+	if (n->op.kind == OP_NONE && !aborted && n->power.state == want) {
 		done(ret);
 		return;
 	}

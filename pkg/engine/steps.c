@@ -32,17 +32,17 @@ static usec_t poll_delay(struct node *n)
 /* Takes the answer of the last BMC question away; STEP_DONE means: nothing pending, go on. */
 static enum step_result bmc_settle(struct node *n, struct err *err)
 {
-	switch (n->bmc_ask.state) {
+	switch (n->power.ask.state) {
 	case ASK_RUNNING:
 		return STEP_WAIT;
 	case ASK_FAILED:
-		n->bmc_ask.state = ASK_IDLE;
+		n->power.ask.state = ASK_IDLE;
 		n->op.refused |= n->op.commanded;
 		n->op.commanded = false; /* it may not have arrived: look, then say it again */
-		err_wrap(n->bmc_ask.err, "host %s", n->key);
-		return step_trouble(n, n->bmc_ask.err, err);
+		err_wrap(n->power.ask.err, "host %s", n->key);
+		return step_trouble(n, n->power.ask.err, err);
 	case ASK_ANSWERED:
-		n->bmc_ask.state = ASK_IDLE;
+		n->power.ask.state = ASK_IDLE;
 		step_good(n);
 		break;
 	case ASK_IDLE:
@@ -63,11 +63,11 @@ static enum step_result power_reach(struct node *n, enum prov_power want, enum b
 	enum step_result r = bmc_settle(n, err);
 	if (r != STEP_DONE)
 		return r;
-	if (!n->power_fresh) {
+	if (!n->power.fresh) {
 		node_ask_power(n, true);
 		return STEP_WAIT;
 	}
-	if (n->power == want)
+	if (n->power.state == want)
 		return STEP_DONE;
 	if (!n->op.commanded) {
 		n->op.commanded = true;
@@ -82,7 +82,7 @@ static enum step_result power_reach(struct node *n, enum prov_power want, enum b
 			n->key, bmc_action_name(action));
 		return STEP_FAILED;
 	}
-	n->power_fresh = false;
+	n->power.fresh = false;
 	return step_rest(n, poll_delay(n));
 }
 
@@ -98,7 +98,7 @@ static enum step_result run_power_on(struct node *n, struct err *err)
 
 static enum step_result run_soft_off(struct node *n, struct err *err)
 {
-	if (n->bmc_ask.state == ASK_FAILED && n->bmc_ask.err->kind == ERR_UNSUPPORTED) {
+	if (n->power.ask.state == ASK_FAILED && n->power.ask.err->kind == ERR_UNSUPPORTED) {
 		log_info("the BMC knows no soft power off; switching off hard", "host", n->key);
 		return STEP_DONE;
 	}
@@ -108,8 +108,8 @@ static enum step_result run_soft_off(struct node *n, struct err *err)
 		return STEP_FAILED;
 	}
 	/* The BMC's own limit does not hold for an operating system that closes its files. */
-	if (n->op.commanded && n->power_fresh && n->power != PROV_POWER_OFF) {
-		n->power_fresh = false;
+	if (n->op.commanded && n->power.fresh && n->power.state != PROV_POWER_OFF) {
+		n->power.fresh = false;
 		return step_rest(n, poll_delay(n));
 	}
 	return power_reach(n, PROV_POWER_OFF, BMC_ACTION_SOFT, err);
@@ -118,61 +118,19 @@ static enum step_result run_soft_off(struct node *n, struct err *err)
 /* Registration: does this BMC answer with these credentials? */
 static enum step_result run_verify(struct node *n, struct err *err)
 {
-	if (n->bmc_ask.state == ASK_FAILED) {
-		n->bmc_ask.state = ASK_IDLE;
-		return step_trouble(n, n->bmc_ask.err, err);
+	if (n->power.ask.state == ASK_FAILED) {
+		n->power.ask.state = ASK_IDLE;
+		return step_trouble(n, n->power.ask.err, err);
 	}
-	if (n->bmc_ask.state == ASK_IDLE)
+	if (n->power.ask.state == ASK_IDLE)
 		node_ask_power(n, true);
-	if (n->bmc_ask.state == ASK_RUNNING)
+	if (n->power.ask.state == ASK_RUNNING)
 		return STEP_WAIT;
-	n->verified = true;
+	n->power.verified = true;
 	return STEP_DONE;
 }
 
 /* --- boot ------------------------------------------------------------------------------------- */
-
-void node_no_boot(struct node *n)
-{
-	/* The ramdisk that may run is about to end, and its token with it. */
-	str_replace(&n->record.boot.nonce, NULL);
-	n->record.boot.number = 0;
-	str_replace(&n->record.boot.purpose, NULL);
-	str_replace(&n->record.boot.source_address, NULL);
-	node_forget_old_uid(n);
-	node_note_unheard(n);
-	n->record.boot.token_issued = false;
-	str_replace(&n->record.agent.url, NULL);
-	str_replace(&n->record.agent.certificate, NULL);
-	n->agent_rebooted = false;
-}
-
-/* The time in seconds, or more: so numbers rise for a host whose record was lost, too. */
-static void number_boot(struct node *n)
-{
-	int64_t now = (int64_t)(node_wall(n) / USEC_PER_SEC);
-	n->record.last_boot = MAX(n->record.last_boot + 1, now);
-	n->record.boot.number = n->record.last_boot;
-}
-
-static void new_boot(struct node *n)
-{
-	uint8_t random[16];
-	char nonce[33];
-	node_no_boot(n);
-	loop_random(n->engine->options.loop, random, sizeof(random));
-	hex_encode(random, sizeof(random), nonce);
-	str_replace(&n->record.boot.nonce, nonce);
-	number_boot(n);
-	n->nonce_stored = n->nonce_sent = false;
-	node_note_unheard(n);
-	str_replace(&n->record.boot.purpose, op_info(n->op.kind)->name);
-	n->record.boot.started_at = node_wall(n);
-	n->boot_stage = NULL;
-	str_replace(&n->boot_trouble, NULL);
-	n->script_at = n->ramdisk_at = n->system_at = 0;
-	n->boot_watched = true;
-}
 
 static enum step_result set_device(struct node *n, enum bmc_device device, bool persistent,
 				   struct err *err)
@@ -195,41 +153,14 @@ static enum step_result run_boot_disk(struct node *n, struct err *err)
 	return set_device(n, BMC_DEVICE_DISK, true, err);
 }
 
-/* A system that asks for an address while no script went out was not booted from the network. After
- * the script the first to ask is the ramdisk, which stock ones do twice in a row; who asks later is
- * a system that was started anew. */
-void engine_boot_mark(struct engine *e, const char *mac, enum engine_mark mark)
-{
-	struct node *n = map_get(&e->macs, mac);
-	/* Of a boot that another process began the script may have gone out before. */
-	if (!n || !n->record.boot.nonce || !n->boot_watched)
-		return;
-	usec_t now = node_now(n);
-	bool ramdisk = n->script_at && (!n->ramdisk_at || now < n->ramdisk_at + USEC_PER_MIN);
-	switch (mark) {
-	case ENGINE_MARK_SCRIPT:
-		n->script_at = now;
-		n->ramdisk_at = n->system_at = 0;
-		break;
-	case ENGINE_MARK_SYSTEM:
-		if (ramdisk)
-			n->ramdisk_at = n->ramdisk_at ? n->ramdisk_at : now;
-		else
-			n->system_at = n->system_at ? n->system_at : now;
-		n->op.not_before = n->system_at ? 0 : n->op.not_before;
-		op_advance(n);
-		break;
-	}
-}
-
 /* The ramdisk is waited for until the step's deadline; where another system runs, five minutes, in
  * which firmware may still come to the network. */
 static enum step_result wait_for_ramdisk(struct node *n, bool restarts)
 {
 	enum { GRACE_MIN = 5 };
-	usec_t now = node_now(n), until = n->system_at + GRACE_MIN * USEC_PER_MIN;
+	usec_t now = node_now(n), until = n->boot.system_at + GRACE_MIN * USEC_PER_MIN;
 	struct err other;
-	if (!n->system_at || n->record.boot.token_issued || (n->script_at && !restarts))
+	if (!n->boot.system_at || n->record.boot.token_issued || (n->boot.script_at && !restarts))
 		return STEP_WAIT;
 	err_set(&other, ERR_IO,
 		"the machine runs another system than the ramdisk, probably the one on its disk, which asked for an "
@@ -244,7 +175,7 @@ static enum step_result wait_for_ramdisk(struct node *n, bool restarts)
 static enum step_result run_wait_inventory(struct node *n, struct err *err)
 {
 	(void)err;
-	if (n->inventory)
+	if (n->inspection.inventory)
 		return STEP_DONE;
 	/* Collecting takes its time, in which a ramdisk may ask for its address again. */
 	if (!n->record.agent.url)
@@ -275,7 +206,7 @@ static enum step_result run_wait_agent(struct node *n, struct err *err)
 /* An inspection has just ended: its ramdisk goes on to look itself up, and beats a moment later. */
 static bool agent_is_coming(struct node *n)
 {
-	if (n->record.agent.url || !n->record.boot.nonce || n->power == PROV_POWER_OFF)
+	if (n->record.agent.url || !n->record.boot.nonce || n->power.state == PROV_POWER_OFF)
 		return false;
 	if (n->op.commanded_at == 0)
 		n->op.commanded_at = node_now(n);
@@ -285,7 +216,7 @@ static bool agent_is_coming(struct node *n)
 static enum step_result run_find_agent(struct node *n, struct err *err)
 {
 	(void)err;
-	switch (n->agent_ask.state) {
+	switch (n->agent.ask.state) {
 	case ASK_IDLE:
 		if (agent_is_coming(n))
 			return step_rest(n, 5 * USEC_PER_SEC);
@@ -298,15 +229,15 @@ static enum step_result run_find_agent(struct node *n, struct err *err)
 	case ASK_ANSWERED:
 		/* One that has written (or tried to) is not used again: its disk is no longer as
 		 * cleaned. */
-		n->op.agent_found = agent_command_answer(n->agent_answer) &&
-				    agent_command_find(n->agent_answer, "execute_deploy_step", NULL,
+		n->op.agent_found = agent_command_answer(n->agent.answer) &&
+				    agent_command_find(n->agent.answer, "execute_deploy_step", NULL,
 						       NULL, 0) == AGENT_COMMAND_ABSENT;
 		return STEP_DONE;
 	case ASK_FAILED:
 		break;
 	}
 	log_info("the agent of the last phase is gone; booting a new one", "host", n->key, "error",
-		 n->agent_ask.err->text);
+		 n->agent.ask.err->text);
 	return STEP_DONE;
 }
 
@@ -317,8 +248,8 @@ static bool too_silent(const struct node *n)
 {
 	usec_t limit = n->engine->options.timeouts.silence;
 	const struct node_record *r = &n->record;
-	if (n->agent_seen)
-		return node_now(n) >= MAX(n->agent_seen, n->op.commanded_at) + limit;
+	if (n->agent.seen)
+		return node_now(n) >= MAX(n->agent.seen, n->op.commanded_at) + limit;
 	usec_t beat = AGENT_HEARTBEAT_TIMEOUT_S * 6 / 10 * USEC_PER_SEC;
 	return node_wall(n) >= MAX(r->agent.seen_at, r->step.started_at) + beat + limit;
 }
@@ -329,7 +260,7 @@ static bool too_silent(const struct node *n)
 static usec_t word_limit(const struct node *n)
 {
 	enum { BUSY = 5 };
-	const struct err *e = n->agent_ask.err;
+	const struct err *e = n->agent.ask.err;
 	bool answered = e->code >= 500 || e->kind == ERR_PROTOCOL || e->kind == ERR_DENIED;
 	return n->engine->options.timeouts.silence * (answered ? 1 : BUSY);
 }
@@ -343,7 +274,7 @@ static enum step_result no_word(struct node *n, const char *what, struct err *er
 		err_set(err, ERR_TIMEOUT,
 			"host %s: the agent fell silent while %s (%s): the machine has crashed, was switched off or "
 			"lost its network; look at its console",
-			n->key, what, n->agent_ask.err->text);
+			n->key, what, n->agent.ask.err->text);
 		return STEP_FAILED;
 	}
 	if (node_now(n) >= n->op.looked_at + limit) {
@@ -351,10 +282,10 @@ static enum step_result no_word(struct node *n, const char *what, struct err *er
 		err_set(err, ERR_TIMEOUT,
 			"host %s: no word from the agent on its command for %s while %s (%s): look at the agent's log on "
 			"the machine's console",
-			n->key, span, what, n->agent_ask.err->text);
+			n->key, span, what, n->agent.ask.err->text);
 		return STEP_FAILED;
 	}
-	err_keep(&n->op.last, n->agent_ask.err);
+	err_keep(&n->op.last, n->agent.ask.err);
 	return step_rest(n, 5 * USEC_PER_SEC);
 }
 
@@ -362,7 +293,7 @@ static enum step_result take_command_state(struct node *n, const char *command, 
 					   struct err *err)
 {
 	char text[400] = "";
-	switch (agent_command_find(n->agent_answer, command, NULL, text, sizeof(text))) {
+	switch (agent_command_find(n->agent.answer, command, NULL, text, sizeof(text))) {
 	case AGENT_COMMAND_SUCCEEDED:
 		return STEP_DONE;
 	case AGENT_COMMAND_FAILED:
@@ -385,7 +316,7 @@ static enum step_result take_command_state(struct node *n, const char *command, 
 			n->key, what);
 		return STEP_FAILED;
 	}
-	n->agent_ask.state = ASK_IDLE;
+	n->agent.ask.state = ASK_IDLE;
 	return STEP_WAIT;
 }
 
@@ -406,11 +337,11 @@ static usec_t look_pause(const struct node *n)
 /* The last call failed, or its answer has no form that we know. */
 static enum step_result take_failed_call(struct node *n, const char *what, struct err *err)
 {
-	int code = n->agent_ask.err->code;
-	n->agent_ask.state = ASK_IDLE;
+	int code = n->agent.ask.err->code;
+	n->agent.ask.state = ASK_IDLE;
 	if (code < 400 || code >= 500 || code == 409)
 		return no_word(n, what, err);
-	err_copy(err, n->agent_ask.err);
+	err_copy(err, n->agent.ask.err);
 	err_wrap(err, "host %s: the agent refused a command while %s", n->key, what);
 	return STEP_FAILED;
 }
@@ -418,11 +349,11 @@ static enum step_result take_failed_call(struct node *n, const char *what, struc
 static void check_answer(struct node *n)
 {
 	struct err err;
-	if (n->agent_ask.state != ASK_ANSWERED || agent_command_answer(n->agent_answer))
+	if (n->agent.ask.state != ASK_ANSWERED || agent_command_answer(n->agent.answer))
 		return;
 	err_set(&err, ERR_PROTOCOL, "the agent's answer is neither a command nor a list of them");
-	err_keep(&n->agent_ask.err, &err);
-	n->agent_ask.state = ASK_FAILED;
+	err_keep(&n->agent.ask.err, &err);
+	n->agent.ask.state = ASK_FAILED;
 }
 
 /* Brings one agent command to its end: looks whether it was started (perhaps by a process before
@@ -433,18 +364,18 @@ static enum step_result run_command(struct node *n, const char *extension, const
 				    struct json *(*params)(struct node *n, struct err *err),
 				    struct err *err)
 {
-	if (n->agent_rebooted) {
+	if (n->agent.rebooted) {
 		err_set(err, ERR_IO, "host %s: the machine restarted while %s", n->key, what);
 		return STEP_FAILED;
 	}
 	if (!n->op.looked_at)
 		n->op.looked_at = node_now(n);
-	if (n->agent_ask.state == ASK_RUNNING)
+	if (n->agent.ask.state == ASK_RUNNING)
 		return STEP_WAIT;
 	check_answer(n);
-	if (n->agent_ask.state == ASK_FAILED)
+	if (n->agent.ask.state == ASK_FAILED)
 		return take_failed_call(n, what, err);
-	if (n->agent_ask.state == ASK_IDLE) {
+	if (n->agent.ask.state == ASK_IDLE) {
 		node_ask_agent(n, "GET", "/v1/commands/", NULL, AGENT_CALL_TIMEOUT);
 		return STEP_WAIT;
 	}
@@ -474,11 +405,11 @@ static struct json *choose_params(struct node *n, struct err *err)
 
 static const char *why_this_disk(const struct node *n)
 {
-	if (!n->root_hints)
+	if (!n->spec.root_hints)
 		return "there are no root device hints, so the agent chose";
-	return n->root_hints_default ? "the default, as neither spec.rootDeviceHints nor "
-				       "spec.hardwareProfile names one"
-				     : "by the root device hints";
+	return n->spec.root_hints_default ? "the default, as neither spec.rootDeviceHints nor "
+					    "spec.hardwareProfile names one"
+					  : "by the root device hints";
 }
 
 static void tell_disk(struct node *n, const struct json *disk)
@@ -497,11 +428,13 @@ static void tell_disk(struct node *n, const struct json *disk)
  * agent that is not ours does not know the question; it looks for the disk when it writes. */
 static enum step_result run_choose_disk(struct node *n, struct err *err)
 {
-	bool unknown = n->agent_ask.state == ASK_FAILED &&
-		       (n->agent_ask.err->code == 404 || n->agent_ask.err->code == 400);
+	bool unknown = n->agent.ask.state == ASK_FAILED &&
+		       (n->agent.ask.err->code == 404 || n->agent.ask.err->code == 400);
 	if (unknown) {
-		_cleanup_(freep) char *hints = n->root_hints ? json_to_string(n->root_hints) : NULL;
-		n->agent_ask.state = ASK_IDLE;
+		_cleanup_(freep) char *hints = n->spec.root_hints
+						       ? json_to_string(n->spec.root_hints)
+						       : NULL;
+		n->agent.ask.state = ASK_IDLE;
 		node_event(n, false, "RootDevice",
 			   "The agent chooses the disk when it writes the image, by the root "
 			   "device hints %.300s",
@@ -511,7 +444,7 @@ static enum step_result run_choose_disk(struct node *n, struct err *err)
 	enum step_result r = run_command(n, "ingot", "choose_disk", "choosing the disk",
 					 choose_params, err);
 	if (r == STEP_DONE)
-		tell_disk(n, agent_command_result(n->agent_answer, "choose_disk"));
+		tell_disk(n, agent_command_result(n->agent.answer, "choose_disk"));
 	return r;
 }
 
@@ -554,10 +487,10 @@ static void add_urls(const struct node *n, struct json *info)
 {
 	const struct engine_options *o = &n->engine->options;
 	struct json *urls = json_set(info, "urls", json_new_array());
-	const char *const *place = o->image_places
-					   ? o->image_places(o->image_places_data, n->image_url)
-					   : NULL;
-	_cleanup_(freep) char *url = str_plain_url(n->image_url);
+	const char *const *place = o->image_places ? o->image_places(o->image_places_data,
+								     n->spec.image_url)
+						   : NULL;
+	_cleanup_(freep) char *url = str_plain_url(n->spec.image_url);
 	json_append(urls, json_new_string(url));
 	for (; place && *place; place++)
 		json_append(urls, json_new_string(*place));
@@ -578,7 +511,7 @@ static const char *digest_by_length(const char *hex)
 static void add_checksum(const struct node *n, struct json *info)
 {
 	const char *type = n->record.image.checksum_type;
-	_cleanup_(freep) char *value = str_plain_url(n->image_checksum);
+	_cleanup_(freep) char *value = str_plain_url(n->spec.image_checksum);
 	bool url = str_is_http_url(value);
 	for (char *p = value; !url && *p; p++)
 		*p = (char)tolower((unsigned char)*p);
@@ -595,7 +528,7 @@ static struct json *image_info(const struct node *n)
 {
 	const struct node_record *r = &n->record;
 	struct json *info = json_new_object();
-	_cleanup_(freep) char *id = image_id(n->image_url);
+	_cleanup_(freep) char *id = image_id(n->spec.image_url);
 	json_set_string(info, "id", id);
 	add_urls(n, info);
 	if (!str_empty(r->image.format))
@@ -604,17 +537,18 @@ static struct json *image_info(const struct node *n)
 	json_set_string(info, "node_uuid", node_agent_uid(n));
 	json_set_bool(info, "stream_raw_images", true);
 	json_set_string(info, "image_type", "whole-disk");
-	json_set_string(info, "deploy_boot_mode", n->boot_mode == BOOT_LEGACY ? "bios" : "uefi");
+	json_set_string(info, "deploy_boot_mode",
+			n->spec.boot_mode == BOOT_LEGACY ? "bios" : "uefi");
 	return info;
 }
 
 static int config_drive(const struct node *n, char **ret, struct err *err)
 {
-	const char *encoded = json_get_string(n->config_drive, "user_data");
+	const char *encoded = json_get_string(n->spec.config_drive, "user_data");
 	void *user_data = NULL;
 	struct configdrive_files files = {
-		.meta_data = json_get_string(n->config_drive, "meta_data"),
-		.network_data = json_get_string(n->config_drive, "network_data"),
+		.meta_data = json_get_string(n->spec.config_drive, "meta_data"),
+		.network_data = json_get_string(n->spec.config_drive, "network_data"),
 	};
 	if (encoded && base64_decode(encoded, strlen(encoded), &user_data, &files.user_data_len) ==
 			       0) /* encoded by ourselves */
@@ -670,12 +604,12 @@ static void record_progress(struct node *n)
  * seconds apart, so each may be a write to the API. True: something else than before. */
 static bool take_trouble(struct node *n)
 {
-	const char *said = json_get_string(n->agent_answer, "last_error");
-	long long attempt = json_get_int(n->agent_answer, "attempt", 0);
+	const char *said = json_get_string(n->agent.answer, "last_error");
+	long long attempt = json_get_int(n->agent.answer, "attempt", 0);
 	_cleanup_(freep) char *text = NULL;
 	if (!str_empty(said))
 		text = xasprintf("attempt %lld of %lld failed: %.*s", attempt,
-				 (long long)json_get_int(n->agent_answer, "attempts", 0),
+				 (long long)json_get_int(n->agent.answer, "attempts", 0),
 				 TROUBLE_MAX, said);
 	for (char *p = text; p && *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
@@ -694,12 +628,12 @@ static void take_progress(struct node *n)
 {
 	struct node_progress *p = &n->progress;
 	uint64_t before = p->bytes_done,
-		 total = (uint64_t)json_get_int(n->agent_answer, "total_bytes", 0);
-	p->bytes_done = (uint64_t)json_get_int(n->agent_answer, "received_bytes", 0);
+		 total = (uint64_t)json_get_int(n->agent.answer, "total_bytes", 0);
+	p->bytes_done = (uint64_t)json_get_int(n->agent.answer, "received_bytes", 0);
 	p->bytes_total = total;
 	if (p->bytes_done > before)
 		metric_add(METRIC_IMAGE_BYTES, (double)(p->bytes_done - before));
-	p->bytes_per_second = (uint64_t)json_get_int(n->agent_answer, "bytes_per_s", 0);
+	p->bytes_per_second = (uint64_t)json_get_int(n->agent.answer, "bytes_per_s", 0);
 	bool tenth = total > 0 && before / (total / 10 + 1) != p->bytes_done / (total / 10 + 1);
 	bool trouble = take_trouble(n);
 	if (tenth || trouble || node_now(n) >= n->progress_stored + 30 * USEC_PER_SEC)
@@ -710,23 +644,23 @@ static void take_progress(struct node *n)
  * agent that is not ours knows no such thing, and refuses: then never again in this step. */
 static bool ask_progress(struct node *n)
 {
-	if (n->agent_ask.state == ASK_ANSWERED && json_get(n->agent_answer, "received_bytes")) {
+	if (n->agent.ask.state == ASK_ANSWERED && json_get(n->agent.answer, "received_bytes")) {
 		take_progress(n);
-		n->agent_ask.state = ASK_IDLE;
+		n->agent.ask.state = ASK_IDLE;
 		n->op.progress_turn = watched(n) &&
 				      node_now(n) < n->op.looked_at + LOOK_S * USEC_PER_SEC;
 		step_rest(n, (watched(n) ? 1 : 5) * USEC_PER_SEC);
 		return true;
 	}
-	bool refused = n->agent_ask.state == ASK_FAILED && n->agent_ask.err->code >= 400;
-	if (n->op.progress_asked && (refused || n->agent_ask.state == ASK_ANSWERED)) {
+	bool refused = n->agent.ask.state == ASK_FAILED && n->agent.ask.err->code >= 400;
+	if (n->op.progress_asked && (refused || n->agent.ask.state == ASK_ANSWERED)) {
 		n->op.progress_unknown = true;
-		n->agent_ask.state = ASK_IDLE;
+		n->agent.ask.state = ASK_IDLE;
 	}
 	/* Its answer, or none, has been seen; what is asked next are the commands. */
-	if (n->agent_ask.state != ASK_RUNNING)
+	if (n->agent.ask.state != ASK_RUNNING)
 		n->op.progress_asked = false;
-	if (!n->op.commanded || n->agent_ask.state != ASK_IDLE || n->op.progress_unknown ||
+	if (!n->op.commanded || n->agent.ask.state != ASK_IDLE || n->op.progress_unknown ||
 	    !n->op.progress_turn)
 		return false;
 	n->op.progress_asked = true;
@@ -777,13 +711,13 @@ static enum step_result run_agent_off(struct node *n, struct err *err)
 	enum step_result r = bmc_settle(n, err);
 	if (r != STEP_DONE)
 		return r;
-	if (n->agent_ask.state == ASK_RUNNING)
+	if (n->agent.ask.state == ASK_RUNNING)
 		return STEP_WAIT;
-	if (!n->power_fresh) {
+	if (!n->power.fresh) {
 		node_ask_power(n, true);
 		return STEP_WAIT;
 	}
-	if (n->power == PROV_POWER_OFF)
+	if (n->power.state == PROV_POWER_OFF)
 		return STEP_DONE;
 	if (!n->op.commanded) {
 		n->op.commanded = true;
@@ -792,15 +726,15 @@ static enum step_result run_agent_off(struct node *n, struct err *err)
 			       agent_command("standby.power_off", NULL), AGENT_CALL_TIMEOUT);
 		return STEP_WAIT;
 	}
-	n->power_fresh = false;
+	n->power.fresh = false;
 	/* The agent may well be gone before it has answered, so a failed call is no reason to hurry
 	 * much. */
-	usec_t patience = n->agent_ask.state == ASK_FAILED ? 10 * USEC_PER_SEC
+	usec_t patience = n->agent.ask.state == ASK_FAILED ? 10 * USEC_PER_SEC
 							   : n->engine->options.timeouts.power / 2;
 	if (!power_overdue(n, patience))
 		return step_rest(n, poll_delay(n));
 	log_info("the agent did not switch the machine off; the BMC does", "host", n->key);
-	n->agent_ask.state = ASK_IDLE;
+	n->agent.ask.state = ASK_IDLE;
 	n->op.commanded_at = node_now(n);
 	node_ask_action(n, BMC_ACTION_OFF);
 	return STEP_WAIT;
@@ -820,7 +754,7 @@ const struct step steps[_STEP_MAX] = {
 			      "the agent to answer", false },
 	[STEP_POWER_OFF] = { "power off", node_no_boot, run_power_off, TIMEOUT(boot), power_words,
 			     false },
-	[STEP_BOOT_NETWORK] = { "boot from network", new_boot, run_boot_network, TIMEOUT(boot),
+	[STEP_BOOT_NETWORK] = { "boot from network", node_new_boot, run_boot_network, TIMEOUT(boot),
 				boot_words, false },
 	[STEP_POWER_ON] = { "power on", NULL, run_power_on, TIMEOUT(boot), power_words, false },
 	[STEP_WAIT_INVENTORY] = { "wait for inventory", NULL, run_wait_inventory, TIMEOUT(boot),

@@ -1,6 +1,6 @@
 /* Asking the BMC. One question per node at a time; the step that asked sees the answer in
- * n->bmc_ask when it runs again. Between operations the same slot serves the idle poll of the power
- * state. */
+ * n->power.ask when it runs again. Between operations the same slot serves the idle poll of the
+ * power state. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +16,8 @@
  * ended, and what this BMC needs. */
 static bool is_open(const struct node *n, const struct bmc_address *address)
 {
-	return n->bmc && n->bmc_open_insecure == n->bmc_insecure &&
-	       bmc_address_equal(bmc_get_address(n->bmc), address);
+	return n->power.bmc && n->power.open_insecure == n->power.insecure &&
+	       bmc_address_equal(bmc_get_address(n->power.bmc), address);
 }
 
 static int open_anew(struct node *n, const struct bmc_address *address,
@@ -25,36 +25,36 @@ static int open_anew(struct node *n, const struct bmc_address *address,
 {
 	struct bmc_driver *driver = bmc_driver_find(n->engine->options.drivers, address->scheme,
 						    err);
-	struct bmc_options options = { .key = n->key, .insecure_tls = n->bmc_insecure };
+	struct bmc_options options = { .key = n->key, .insecure_tls = n->power.insecure };
 	struct bmc *bmc;
 	if (!driver || bmc_open(driver, address, credentials, &options, &bmc, err) < 0)
 		return err_value(err);
-	bmc_close(n->bmc);
-	n->bmc = bmc;
+	bmc_close(n->power.bmc);
+	n->power.bmc = bmc;
 	node_index_bmc(n);
-	n->bmc_open_insecure = n->bmc_insecure;
+	n->power.open_insecure = n->power.insecure;
 	return 0;
 }
 
 /* The question under way ends, unanswered; the step looks, and asks again. */
 static void drop_question(struct node *n)
 {
-	node_ask_begin(&n->bmc_ask, ASK_IDLE, 0);
+	node_ask_begin(&n->power.ask, ASK_IDLE, 0);
 	n->op.commanded = false;
-	if (n->bmc)
-		bmc_cancel(n->bmc, n->bmc_ticket);
+	if (n->power.bmc)
+		bmc_cancel(n->power.bmc, n->power.ticket);
 }
 
 int node_open_bmc(struct node *n, struct err *err)
 {
 	struct bmc_address address = { 0 };
-	int r = bmc_address_parse(str_or(n->bmc_address, ""), &address, err);
+	int r = bmc_address_parse(str_or(n->power.address, ""), &address, err);
 	if (r < 0)
 		return r;
-	struct bmc_credentials credentials = { n->username, n->password };
+	struct bmc_credentials credentials = { n->power.username, n->power.password };
 	drop_question(n);
 	if (is_open(n, &address))
-		r = bmc_set_credentials(n->bmc, &credentials, err);
+		r = bmc_set_credentials(n->power.bmc, &credentials, err);
 	else
 		r = open_anew(n, &address, &credentials, err);
 	bmc_address_done(&address);
@@ -63,20 +63,20 @@ int node_open_bmc(struct node *n, struct err *err)
 
 static void power_read(struct node *n, enum bmc_power power)
 {
-	enum prov_power before = n->power;
-	bool faulty = n->read_failures >= 3;
-	n->power = power == BMC_POWER_ON    ? PROV_POWER_ON
-		   : power == BMC_POWER_OFF ? PROV_POWER_OFF
-					    : PROV_POWER_UNKNOWN;
-	n->power_fresh = true;
-	n->read_failures = 0;
-	if (n->op.kind == OP_NONE && (before != n->power || faulty))
+	enum prov_power before = n->power.state;
+	bool faulty = n->power.read_failures >= 3;
+	n->power.state = power == BMC_POWER_ON	  ? PROV_POWER_ON
+			 : power == BMC_POWER_OFF ? PROV_POWER_OFF
+						  : PROV_POWER_UNKNOWN;
+	n->power.fresh = true;
+	n->power.read_failures = 0;
+	if (n->op.kind == OP_NONE && (before != n->power.state || faulty))
 		node_kick(n);
 }
 
 static void read_failed(struct node *n)
 {
-	if (n->op.kind == OP_NONE && ++n->read_failures == 3)
+	if (n->op.kind == OP_NONE && ++n->power.read_failures == 3)
 		node_kick(n);
 }
 
@@ -84,11 +84,11 @@ static void on_answer(void *data, const struct bmc_result *result)
 {
 	uint64_t serial;
 	struct node *n = node_ticket_take(data, &serial);
-	if (!n || serial != n->bmc_ask.serial || n->bmc_ask.state != ASK_RUNNING)
+	if (!n || serial != n->power.ask.serial || n->power.ask.state != ASK_RUNNING)
 		return;
 	bool ok = result->err.kind == ERR_NONE;
-	n->bmc_ask.state = ok ? ASK_ANSWERED : ASK_FAILED;
-	err_keep(&n->bmc_ask.err, &result->err);
+	n->power.ask.state = ok ? ASK_ANSWERED : ASK_FAILED;
+	err_keep(&n->power.ask.err, &result->err);
 	if (ok && result->power != BMC_POWER_UNKNOWN)
 		power_read(n, result->power);
 	else if (!ok)
@@ -101,9 +101,9 @@ static void on_answer(void *data, const struct bmc_result *result)
 
 static void ask(struct node *n, const struct bmc_request *request)
 {
-	node_ask_begin(&n->bmc_ask, ASK_RUNNING, ++n->engine->next_serial);
-	n->bmc_ticket = bmc_submit(n->bmc, request, on_answer,
-				   node_ticket_new(n, n->bmc_ask.serial));
+	node_ask_begin(&n->power.ask, ASK_RUNNING, ++n->engine->next_serial);
+	n->power.ticket = bmc_submit(n->power.bmc, request, on_answer,
+				     node_ticket_new(n, n->power.ask.serial));
 }
 
 void node_ask_power(struct node *n, bool urgent)
@@ -117,7 +117,7 @@ void node_ask_power(struct node *n, bool urgent)
 
 void node_ask_action(struct node *n, enum bmc_action action)
 {
-	n->power_fresh = false;
+	n->power.fresh = false;
 	log_info("power command", "host", n->key, "action", bmc_action_name(action));
 	ask(n, &(struct bmc_request){ .op = BMC_OP_SET_POWER,
 				      .action = action,
@@ -129,7 +129,7 @@ void node_ask_boot(struct node *n, enum bmc_device device, bool persistent)
 {
 	struct bmc_boot boot = { .device = device,
 				 .persistent = persistent,
-				 .uefi = n->boot_mode != BOOT_LEGACY };
+				 .uefi = n->spec.boot_mode != BOOT_LEGACY };
 	log_info("boot device", "host", n->key, "device", bmc_device_name(device));
 	ask(n, &(struct bmc_request){
 		       .op = BMC_OP_SET_BOOT, .boot = boot, .hold = SESSION_HOLD, .urgent = true });
@@ -137,12 +137,13 @@ void node_ask_boot(struct node *n, enum bmc_device device, bool persistent)
 
 static bool idle(const struct node *n)
 {
-	return n->op.kind == OP_NONE && n->bmc && n->verified && !n->lost && !n->held;
+	return n->op.kind == OP_NONE && n->power.bmc && n->power.verified && !n->save.lost &&
+	       !n->held;
 }
 
 void node_poll_power(struct node *n)
 {
-	if (idle(n) && n->bmc_ask.state != ASK_RUNNING)
+	if (idle(n) && n->power.ask.state != ASK_RUNNING)
 		node_ask_power(n, false);
 }
 

@@ -1,0 +1,157 @@
+/* What a host is known by on the provisioning network: its MACs, of which each belongs to one host,
+ * and the address that DHCP gives to its boot NIC. Core thread. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agentapi/messages.h"
+#include "base/mem.h"
+#include "engine/internal.h"
+
+/* --- MACs ------------------------------------------------------------------------------------- */
+
+void node_add_mac(struct node *n, const char *mac)
+{
+	/* A MAC belongs to the host that named it first; register tells the other one so. */
+	if (str_empty(mac) || map_get(&n->engine->macs, mac))
+		return;
+	map_set(&n->engine->macs, mac, n);
+	strangers_forget(&n->engine->strangers, mac);
+}
+
+void node_drop_mac(struct node *n, const char *mac)
+{
+	if (!str_empty(mac) && map_get(&n->engine->macs, mac) == n)
+		map_remove(&n->engine->macs, mac);
+}
+
+void node_forget_nics(struct node *n)
+{
+	for (size_t i = 0; i < n->net.nic_count; i++)
+		node_drop_mac(n, n->net.nics[i]);
+	free(TAKE_PTR(n->net.nics));
+	n->net.nic_count = 0;
+}
+
+static void take_nic(void *data, const char *mac)
+{
+	struct node *n = data;
+	/* What another host has, by its specification or inventory, stays its own. */
+	if (n->net.nic_count >= AGENT_NICS_MAX || map_get(&n->engine->macs, mac))
+		return;
+	node_add_mac(n, mac);
+	memcpy(n->net.nics[n->net.nic_count++], mac, sizeof(*n->net.nics));
+}
+
+void node_take_nics(struct node *n)
+{
+	node_forget_nics(n);
+	node_add_mac(n, n->spec.boot_mac);
+	size_t found = json_count(json_get_path(n->inspection.inventory, "inventory.interfaces"));
+	n->net.nics = xcalloc(MIN(found, (size_t)AGENT_NICS_MAX) + 1, sizeof(*n->net.nics));
+	agent_inspection_macs(n->inspection.inventory, take_nic, n);
+}
+
+/* --- the DHCP address ------------------------------------------------------------------------- */
+
+void node_index_slots(struct node *n)
+{
+	struct map *slots = &n->engine->slots;
+	index_set(slots, &n->net.stored_place, n, n->record.dhcp.address);
+	index_set(slots, &n->net.fixed_place, n, n->net.fixed_error ? NULL : n->net.fixed);
+}
+
+const char *engine_slot_get(const struct engine *e, const char *mac)
+{
+	const struct node *n = map_get(&e->macs, mac);
+	bool known = n && streq(n->record.dhcp.mac, mac) && !str_empty(n->record.dhcp.address);
+	return known ? n->record.dhcp.address : NULL;
+}
+
+bool engine_slot_used(const struct engine *e, const char *address)
+{
+	return index_find(&e->slots, address, NULL);
+}
+
+bool engine_slot_fixed(const struct engine *e, const char *mac, const char **ret)
+{
+	const struct node *n = map_get(&e->macs, mac);
+	if (!n || !n->net.fixed)
+		return false;
+	*ret = n->net.fixed_error ? NULL : n->net.fixed;
+	return true;
+}
+
+void engine_slot_taken(struct engine *e, const char *mac, const char *address)
+{
+	struct node *n = map_get(&e->macs, mac);
+	if (n)
+		node_event(n, true, "DHCPAddressInUse",
+			   "the DHCP address %s that this host shall have is in use by another "
+			   "machine on the provisioning network; the host gets none",
+			   address);
+}
+
+static int check_fixed(const struct node *n, struct err *err)
+{
+	const struct engine_options *o = &n->engine->options;
+	int r = o->address_check ? o->address_check(o->address_data, n->net.fixed, err) : 0;
+	const struct node *holder = r == 0 ? index_find(&n->engine->slots, n->net.fixed, n) : NULL;
+	return holder ? err_set(err, ERR_CONFLICT, "host %s has it", holder->key) : r;
+}
+
+/* Looked at again with every call, because the host that holds the address may go. */
+void node_take_fixed_address(struct node *n, const char *address)
+{
+	struct err err = { 0 };
+	if (!streq(n->net.fixed, address)) {
+		str_replace(&n->net.fixed, address);
+		str_replace(&n->net.fixed_error, NULL);
+	}
+	bool good = !address || check_fixed(n, &err) == 0;
+	if (!good && !streq(n->net.fixed_error, err.text))
+		node_event(n, true, "DHCPAddressInvalid",
+			   "the host cannot have the DHCP address %s and gets none: %s", address,
+			   err.text);
+	str_replace(&n->net.fixed_error, good ? NULL : err.text);
+	node_index_slots(n);
+}
+
+struct slot_answer {
+	engine_saved_fn done;
+	void *data;
+};
+
+static void on_slot_stored(void *data, struct node *n)
+{
+	struct slot_answer *a = data;
+	struct err err;
+	if (!n)
+		err_set(&err, ERR_BUSY, "the host's record could not be stored");
+	a->done(a->data, n ? NULL : &err);
+	free(a);
+}
+
+void engine_slot_set(struct engine *e, const char *mac, const char *address, engine_saved_fn done,
+		     void *data)
+{
+	struct node *n = map_get(&e->macs, mac);
+	struct err err;
+	if (!n || n->save.lost || n->save.running) {
+		err_set(&err, ERR_BUSY, "the host's record is not at hand now");
+		done(data, &err);
+		return;
+	}
+	if (!streq(mac, n->spec.boot_mac) && engine_slot_get(e, n->spec.boot_mac)) {
+		err_set(&err, ERR_EXISTS, "the host's boot NIC (%s) has the host's address",
+			n->spec.boot_mac);
+		done(data, &err);
+		return;
+	}
+	struct slot_answer *a = xmalloc(sizeof(*a));
+	*a = (struct slot_answer){ done, data };
+	str_replace(&n->record.dhcp.mac, mac);
+	str_replace(&n->record.dhcp.address, str_empty(address) ? NULL : address);
+	node_index_slots(n);
+	node_save_for(n, on_slot_stored, a);
+}
