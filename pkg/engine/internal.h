@@ -11,7 +11,7 @@
  * agent.c     agents' side: lookup, heartbeat, inspection
  * command.c   asking the agent
  * image.c     the image, of which the record keeps no secret
- * provision.c the provisioner interface
+ * provision.c what controllers ask
  * describe.c  what people see of it
  * history.c   what happened lately
  * hold.c      hosts that are left as they are until a person releases them
@@ -150,9 +150,10 @@ struct node {
 	char *fixed_error;   /* why it cannot; NULL: it can */
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
-	struct json *root_hints;   /* in the agent's grammar */
-	bool leaving;		   /* the host is being deleted */
-	bool root_hints_default;   /* the machine's only disk will do, too */
+	struct json *root_hints;    /* in the agent's grammar */
+	bool leaving;		    /* the host is being deleted */
+	bool root_hints_default;    /* the machine's only disk will do, too */
+	const char *root_hints_why; /* for people; static */
 	struct json *config_drive; /* member names → texts, user_data in base64; while a deployment
 				      runs */
 	/* As the spec has them, from the latest call; likewise. */
@@ -229,7 +230,6 @@ struct engine_anchor {
 };
 
 struct engine {
-	struct provisioner base;
 	struct engine_anchor *anchor;
 	struct engine_options options;
 	struct map nodes; /* key → struct node */
@@ -372,8 +372,6 @@ void node_token(const struct node *n, char out[TOKEN_TEXT_MAX]);
 struct token_key node_token_key(const struct node *n);
 /* The `node` that commands carry. */
 struct json *node_for_agent(const struct node *n);
-/* Root device hints of a BareMetalHost in the agent's grammar; NULL for none. */
-struct json *hints_for_agent(const struct json *hints);
 
 /* --- image.c ---------------------------------------------------------------------------------- */
 
@@ -399,7 +397,6 @@ void node_hold(struct node *n, const char *reason);
 
 /* --- provision.c ------------------------------------------------------------------------------ */
 
-extern const struct provisioner_ops engine_provisioner_ops;
 /* NULL: any will do. */
 void node_take_fixed_address(struct node *n, const char *address);
 void node_release_inspection(struct node *n, int status);
