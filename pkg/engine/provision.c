@@ -315,7 +315,7 @@ void engine_register(struct engine *e, const struct prov_host *host,
 	bool other_nic = n->boot_mac && !streq(n->boot_mac, host->boot_mac);
 	take_settings(n, host);
 	if (other_nic)
-		op_boot_again(n, "spec.bootMACAddress was changed");
+		op_boot_again(n, "its boot MAC address was changed");
 	if (n->op.kind == OP_VERIFY && !changed) {
 		running(ret, false);
 		return;
