@@ -44,6 +44,7 @@
 #include "kube/lease.h"
 #include "metrics/metrics.h"
 #include "net/net.h"
+#include "prov/engine.h"
 #include "policy.h"
 #include "replicas.h"
 #include "sandbox/sandbox.h"
@@ -79,7 +80,8 @@ struct manager {
 	struct bmc_driver_set drivers;
 	struct http_client *http;
 	struct agent_link *link;
-	struct engine *engine;
+	struct provisioner *prov;
+	struct engine *engine; /* of prov */
 	struct agent_routes *routes;
 	struct installation installation;
 	struct installation_search *search;
@@ -367,8 +369,10 @@ static int start_engine(struct manager *m, struct err *err)
 				    .agents = &m->policies.agents,
 				    .address_check = check_address,
 				    .address_data = m };
-	host_controller_env(m->controller, &o.env);
-	m->engine = m->glue.engine = engine_new(&o);
+	struct prov_env env;
+	host_controller_env(m->controller, &env);
+	m->prov = prov_engine_new(&o, &env);
+	m->engine = m->glue.engine = prov_engine_get(m->prov);
 	return 0;
 }
 
@@ -398,7 +402,7 @@ static void run(struct manager *m)
 	struct err err = { 0 };
 	int r = start_engine(m, &err);
 	if (r == 0)
-		m->debug = debug_routes_new(m->engine, m->loop, next_look, m->controller);
+		m->debug = debug_routes_new(m->prov, m->loop, next_look, m->controller);
 	if (r == 0 && !str_empty(m->options->debug_socket))
 		r = open_debug(m, &err);
 	if (r < 0) {
@@ -409,7 +413,7 @@ static void run(struct manager *m)
 		log_warn(
 			"no --provisioning-interface: hosts can be registered and switched, but not booted");
 	webhooks_lead(m->webhooks);
-	host_controller_start(m->controller, m->engine);
+	host_controller_start(m->controller, m->prov);
 	log_info("controllers started");
 }
 
@@ -739,7 +743,8 @@ static void stop_acting(struct manager *m)
 	loop_drain(m->loop); /* requests that had come already; their handlers still stand */
 	m->dhcp = dhcp_server_close(m->dhcp);
 	m->tftp = tftp_server_close(m->tftp);
-	m->engine = m->glue.engine = engine_free(m->engine);
+	m->engine = m->glue.engine = NULL;
+	m->prov = prov_engine_free(m->prov);
 }
 
 static void on_released(void *data)

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 
 struct debug_routes {
-	struct engine *engine;
+	struct provisioner *prov;
 	struct loop *loop;
 	usec_t (*next)(void *data, const char *key);
 	void *data;
@@ -63,10 +63,10 @@ static void list_hosts(void *data, struct web_request *r, const struct web_match
 	_cleanup_(json_freep) struct json *body = json_new_object();
 	(void)match;
 	json_set_string(body, "version", INGOT_VERSION);
-	struct json *hosts = json_set(body, "hosts", engine_list(d->engine));
+	struct json *hosts = json_set(body, "hosts", d->prov->ops->list(d->prov));
 	for (struct json *h = json_first_mut(hosts); h; h = json_next_mut(h))
 		add_next(d, h);
-	json_set(body, "strangers", engine_strangers(d->engine));
+	json_set(body, "strangers", d->prov->ops->strangers(d->prov));
 	reply(r, 200, body);
 }
 
@@ -74,13 +74,13 @@ static void show_host(void *data, struct web_request *r, const struct web_match 
 {
 	const struct debug_routes *d = data;
 	_cleanup_(freep) char *key = web_param(&match->params, "host");
-	_cleanup_(json_freep) struct json *body = engine_describe(d->engine, key);
+	_cleanup_(json_freep) struct json *body = d->prov->ops->describe(d->prov, key);
 	if (!body) {
 		refuse(r, 404,
 		       "the engine knows no such host (yet); the list .../hosts has those it knows");
 		return;
 	}
-	engine_watch(d->engine, key);
+	d->prov->ops->watch(d->prov, key);
 	add_next(d, body);
 	reply(r, 200, body);
 }
@@ -124,11 +124,11 @@ void debug_refuse_standby(struct web_request *r, const char *leader)
 	refuse(r, 503, text);
 }
 
-struct debug_routes *debug_routes_new(struct engine *e, struct loop *loop,
+struct debug_routes *debug_routes_new(struct provisioner *p, struct loop *loop,
 				      usec_t (*next)(void *data, const char *key), void *data)
 {
 	struct debug_routes *d = xmalloc(sizeof(*d));
-	*d = (struct debug_routes){ e, loop, next, data };
+	*d = (struct debug_routes){ p, loop, next, data };
 	return d;
 }
 

@@ -8,8 +8,10 @@
  * alone may open, and below /debug beside the metrics for those whom the cluster lets get that
  * path. docs/ctl.md names the members. Core thread. */
 
-#include "engine/engine.h"
+#include "loop/loop.h"
+#include "prov/prov.h"
 #include "web/router.h"
+#include "json/json.h"
 
 struct debug_routes;
 
@@ -18,7 +20,7 @@ extern const struct web_router debug_routes_router;
 
 /* next: monotonic time at which the host's controller looks again, 0: not set; may be NULL. All
  * borrowed. */
-struct debug_routes *debug_routes_new(struct engine *e, struct loop *loop,
+struct debug_routes *debug_routes_new(struct provisioner *p, struct loop *loop,
 				      usec_t (*next)(void *data, const char *key), void *data);
 struct debug_routes *debug_routes_free(struct debug_routes *d);
 /* For web_server_options.routes. */

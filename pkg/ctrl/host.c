@@ -392,6 +392,10 @@ static void describe_host(struct pass *p)
 		.cleaning = streq(h->spec.cleaning, "disabled") ? PROV_CLEAN_DISABLED
 								: PROV_CLEAN_METADATA,
 		.root_hints = h->status.provisioning.root_hints,
+		.root_hints_why = host_root_hints_default(h)
+					  ? "the default, as neither spec.rootDeviceHints nor "
+					    "spec.hardwareProfile names one"
+					  : "by the root device hints",
 		.root_hints_default = host_root_hints_default(h),
 	};
 }

@@ -5,8 +5,8 @@
  * host_controller.c. */
 
 #include "api/bmh.h"
-#include "engine/engine.h"
 #include "metrics/metrics.h"
+#include "prov/prov.h"
 
 /* --- in --------------------------------------------------------------------------------------- */
 
@@ -37,7 +37,7 @@ struct host_facts {
 	size_t owned_count;
 	struct provisioner *provisioner;
 	bool held; /* nothing is done to the host until a person releases it */
-	struct engine_hold hold;
+	struct prov_hold hold;
 	usec_t now;			   /* wall */
 	double random;			   /* uniform in [0, 1): jitter of back-offs */
 	unsigned max_provisioning_retries; /* 0: unlimited */

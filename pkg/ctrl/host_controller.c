@@ -14,7 +14,6 @@
 #include "crypt/crypt.h"
 #include "ctrl/orphans.h"
 #include "ctrl/resources.h"
-#include "engine/engine.h"
 
 const struct kube_resource resource_host = { API_GROUP, "v1alpha1", "baremetalhosts",
 					     "BareMetalHost", KUBE_PER_HOST };
@@ -36,7 +35,7 @@ struct host_memory {
 
 struct host_controller {
 	struct host_controller_options options;
-	struct engine *engine;
+	struct provisioner *prov; /* NULL: not yet, or no more */
 	struct kube_informer *hosts, *hardware, *secrets, *records_informer;
 	struct records *records;
 	struct orphans *orphans;
@@ -181,13 +180,13 @@ static void note_history(const struct run *r)
 	const char *before = bmh_state_name(result->before), *reason = NULL;
 	for (size_t i = 0; i < result->event_count; i++)
 		if (result->events[i].warning)
-			engine_note_error(r->controller->engine, r->key, before,
-					  result->events[i].message);
+			r->controller->prov->ops->note_error(r->controller->prov, r->key, before,
+							     result->events[i].message);
 		else
 			reason = result->events[i].reason;
 	if (result->before != result->after)
-		engine_note_state(r->controller->engine, r->key, before,
-				  bmh_state_name(result->after), reason);
+		r->controller->prov->ops->note_state(r->controller->prov, r->key, before,
+						     bmh_state_name(result->after), reason);
 }
 
 /* What kubectl shows, in its words. A failed operation was logged by the engine, too, with the step
@@ -352,7 +351,7 @@ static enum prov_power resting_power(const struct run *r)
 	static const enum bmh_state resting[] = { BMH_READY, BMH_AVAILABLE, BMH_PROVISIONED,
 						  BMH_EXTERNALLY_PROVISIONED };
 	const char *state = json_get_path_string(r->object, "status.provisioning.state");
-	struct provisioner *p = engine_provisioner(r->controller->engine);
+	struct provisioner *p = r->controller->prov;
 	const struct prov_host host = { .key = r->key };
 	bool fault;
 	for (size_t i = 0; i < ARRAY_SIZE(resting); i++)
@@ -391,18 +390,19 @@ static bool backing_off(struct run *r)
 	return true;
 }
 
-/* A host that is being moved here is held, and its record comes after it: the engine must not take
- * it for one that never had a record. */
+/* A host that is being moved here is held, and its record comes after it: the provisioner must not
+ * take it for one that never had a record. */
 static void load_record(struct host_controller *c, const char *key, const char *uid, bool held)
 {
-	bool known = engine_knows(c->engine, key);
+	bool known = c->prov->ops->knows(c->prov, key);
 	_cleanup_(json_freep) struct json *record = known ? NULL : records_get(c->records, key);
 	if (known || record || !held)
-		engine_load(c->engine, key, uid, record); /* known: another host of that name? */
+		c->prov->ops->load(c->prov, key, uid,
+				   record); /* known: another host of that name? */
 }
 
-/* A record that an earlier release has made gets its finalizer by a save of the engine's, which is
- * in order with its other ones. */
+/* A record that an earlier release has made gets its finalizer by a save of the provisioner's,
+ * which is in order with its other ones. */
 static void guard_record(struct host_controller *c, const struct run *r)
 {
 	struct host_memory *m = memory_of(c, r->key);
@@ -411,7 +411,7 @@ static void guard_record(struct host_controller *c, const struct run *r)
 		return;
 	m->guarded = true;
 	if (records_unguarded(c->records, r->key))
-		engine_store(c->engine, r->key);
+		c->prov->ops->store(c->prov, r->key);
 }
 
 /* Only the last pass of a host that is being deleted wants it. */
@@ -427,13 +427,13 @@ static void take_record(struct run *r)
 /* The annotation must name the hold: one that came out of a backup, or is applied again and again,
  * releases nothing. */
 static bool held_back(struct host_controller *c, const char *key, const struct json *object,
-		      struct engine_hold *ret)
+		      struct prov_hold *ret)
 {
 	const struct json *notes = json_get_path(object, "metadata.annotations");
-	if (!engine_held(c->engine, key, ret))
+	if (!c->prov->ops->held(c->prov, key, ret))
 		return false;
 	if (streq(json_get_string(notes, BMH_RELEASE), ret->id))
-		engine_release(c->engine, key);
+		c->prov->ops->release(c->prov, key);
 	return true;
 }
 
@@ -452,7 +452,7 @@ static void reconcile(struct run *r)
 		f->held = true;
 	f->object = r->object;
 	f->hardware_data = r->hardware;
-	f->provisioner = engine_provisioner(c->engine);
+	f->provisioner = c->prov;
 	f->now = loop_wall(c->options.loop);
 	f->random = random_fraction(c->options.loop);
 	f->max_provisioning_retries = c->options.max_provisioning_retries;
@@ -543,7 +543,7 @@ static void host_vanished(struct host_controller *c, const char *key)
 {
 	struct prov_host host = { .key = key };
 	struct prov_result result;
-	struct provisioner *p = engine_provisioner(c->engine);
+	struct provisioner *p = c->prov;
 	p->ops->remove(p, &host, true, &result);
 	memory_free(map_remove(&c->memories, key));
 	forget_metrics(key);
@@ -587,12 +587,12 @@ static void look_for_older(struct host_controller *c, const struct kube_object *
 {
 	uint64_t was, is;
 	bool same = streq(before->uid, now->uid);
-	if (!c->engine || !same || parse_u64(before->resource_version, UINT64_MAX, &was) < 0 ||
+	if (!c->prov || !same || parse_u64(before->resource_version, UINT64_MAX, &was) < 0 ||
 	    parse_u64(now->resource_version, UINT64_MAX, &is) < 0 || is >= was)
 		return;
-	engine_hold_one(c->engine, now->key,
-			"the API server shows an older version than before: its data were "
-			"restored from a backup");
+	c->prov->ops->hold_one(c->prov, now->key,
+			       "the API server shows an older version than before: its data were "
+			       "restored from a backup");
 }
 
 static void on_record_update(void *data, struct kube_object *before, struct kube_object *now)
@@ -706,8 +706,8 @@ usec_t host_controller_next(const struct host_controller *c, const char *key)
 	return kube_queue_next(c->queue, key);
 }
 
-/* Before anything runs the engine knows all records: which addresses are given out, which boots are
- * its own. */
+/* Before anything runs the provisioner knows all records: which addresses are given out, which
+ * boots are its own. */
 static int preload(void *data, struct kube_object *o)
 {
 	struct host_controller *c = data;
@@ -737,8 +737,8 @@ static int hold_host(void *data, struct kube_object *o)
 {
 	struct host_controller *c = data;
 	c->holds_waiting++;
-	if (!engine_hold(c->engine, o->key, c->options.hold_id, c->options.hold_reason,
-			 on_hold_stored, c))
+	if (!c->prov->ops->hold(c->prov, o->key, c->options.hold_id, c->options.hold_reason,
+				on_hold_stored, c))
 		c->holds_waiting--;
 	return 0;
 }
@@ -769,10 +769,10 @@ static void on_synced(void *data)
 		ready(c->options.ready_data);
 }
 
-/* --- engine ----------------------------------------------------------------------------------- */
+/* --- provisioner ------------------------------------------------------------------------------ */
 
 static void env_save(void *data, const char *key, const char *uid, const struct json *record,
-		     engine_saved_fn done, void *done_data)
+		     prov_saved_fn done, void *done_data)
 {
 	struct host_controller *c = data;
 	records_save(c->records, key, uid, record, done, done_data);
@@ -795,13 +795,13 @@ static void env_event(void *data, const char *key, bool warning, const char *rea
 	publish(c, object, warning, reason, message);
 }
 
-void host_controller_env(struct host_controller *c, struct engine_env *ret)
+void host_controller_env(struct host_controller *c, struct prov_env *ret)
 {
-	*ret = (struct engine_env){ .save = env_save,
-				    .kick = env_kick,
-				    .event = env_event,
-				    .data = c,
-				    .fence = c->options.fence };
+	*ret = (struct prov_env){ .save = env_save,
+				  .kick = env_kick,
+				  .event = env_event,
+				  .data = c,
+				  .fence = c->options.fence };
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -872,9 +872,9 @@ struct host_controller *host_controller_new(const struct host_controller_options
 	return c;
 }
 
-void host_controller_start(struct host_controller *c, struct engine *engine)
+void host_controller_start(struct host_controller *c, struct provisioner *prov)
 {
-	c->engine = engine;
+	c->prov = prov;
 	kube_informer_start(c->hosts);
 	kube_informer_start(c->secrets);
 	kube_informer_start(c->hardware);
@@ -906,7 +906,7 @@ static void on_passes_over(void *data)
 void host_controller_stop(struct host_controller *c, loop_fn drained, void *data)
 {
 	c->stopping = true;
-	c->engine = NULL;
+	c->prov = NULL;
 	c->drained = drained;
 	c->drained_data = data;
 	leave_undecided(c);

@@ -18,9 +18,9 @@ struct host_controller_options {
 	const char *ns;	      /* watched namespace; NULL: all */
 	unsigned concurrency; /* 0: 8 */
 	unsigned max_provisioning_retries;
-	struct fence fence; /* of what the engine does */
-	/* The caches are filled and the engine knows all records; reconciles begin. Once. May be
-	 * NULL. */
+	struct fence fence; /* of what the provisioner does */
+	/* The caches are filled and the provisioner knows all records; reconciles begin. Once. May
+	 * be NULL. */
 	void (*ready)(void *data);
 	void *ready_data;
 	/* Hold all hosts that are there when the caches are filled; NULL: none. `held` is called
@@ -28,21 +28,22 @@ struct host_controller_options {
 	const char *hold_id, *hold_reason;
 	void (*held)(void *data);
 	void *held_data;
-	/* The engine is made after the controller, because it needs the controller's records and
-	 * kicks. */
+	/* The provisioner is made after the controller, because it needs the controller's records
+	 * and kicks. */
 };
 
 struct host_controller *host_controller_new(const struct host_controller_options *options);
 struct host_controller *host_controller_free(struct host_controller *c);
-/* What the engine's environment needs: `data` of all its functions is the controller. */
-void host_controller_env(struct host_controller *c, struct engine_env *ret);
+/* What a provisioner asks of the controllers: `data` of all functions is the controller. */
+void host_controller_env(struct host_controller *c, struct prov_env *ret);
 /* Begins to watch; reconciles start when all caches are filled. */
-void host_controller_start(struct host_controller *c, struct engine *engine);
+void host_controller_start(struct host_controller *c, struct provisioner *prov);
 /* What is waited for before the first reconcile (static text); NULL: nothing. */
 const char *host_controller_waits(const struct host_controller *c);
 /* Begins no pass any more. Passes that have decided make their writes, and saves of records are
  * waited for; what has decided nothing yet is left to the next process. `drained` is called once
- * when nothing is under way. Nothing here asks the engine any more, which may be freed before. */
+ * when nothing is under way. Nothing here asks the provisioner any more, which may be freed before.
+ */
 void host_controller_stop(struct host_controller *c, loop_fn drained, void *data);
 /* Sets the metrics of its queue that depend on the time. */
 void host_controller_measure(const struct host_controller *c);

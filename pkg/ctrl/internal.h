@@ -11,6 +11,7 @@
  * config.c      Secrets to config drive
  * hardware.c    the agent's inventory to HardwareDetails
  * measures.c    metrics of a pass
+ * words.c       what a provisioner says, in the words of Kubernetes
  */
 
 #include "api/secret.h"
@@ -166,6 +167,11 @@ void config_drive_texts_done(struct config_drive_texts *t);
 void pass_measure_end(struct pass *p, enum bmh_state state, usec_t took);
 /* It cannot work in, or enter, the state for want of a place. */
 void pass_measure_delay(struct pass *p, enum bmh_state state);
+
+/* --- words.c ---------------------------------------------------------------------------------- */
+
+/* What a person is told of a call that failed, or is held up; r->error, which is changed. */
+const char *pass_words(struct prov_result *r);
 
 /* --- hardware.c ------------------------------------------------------------------------------- */
 

@@ -205,7 +205,7 @@ static struct action detach(struct pass *p)
 		return (struct action){ ACT_CONTINUE, 10 * USEC_PER_MIN };
 	pr->ops->remove(pr, &p->prov, true, &r);
 	if (r.outcome == PROV_FAILED)
-		return pass_fail(p, BMH_ERROR_DETACH, "%s", r.error);
+		return pass_fail(p, BMH_ERROR_DETACH, "%s", pass_words(&r));
 	if (r.outcome == PROV_RUNNING)
 		return (struct action){ ACT_CONTINUE, r.requeue };
 	if (s->error == BMH_ERROR_DETACH) {

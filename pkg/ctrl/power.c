@@ -105,7 +105,7 @@ static struct action change(struct pass *p, bool on, const struct reboot_wish *w
 	else
 		pr->ops->power_off(pr, &p->prov, hard, retry, &r);
 	if (r.outcome == PROV_FAILED)
-		return power_failed(p, !on && !hard, r.error);
+		return power_failed(p, !on && !hard, pass_words(&r));
 	/* When it is asked for, as upstream does; that it came about is seen later. */
 	if (r.started)
 		pass_count(p, METRIC_POWER_CHANGES, on ? "on" : "off");

@@ -11,7 +11,6 @@
 #include "base/mem.h"
 #include "ctrl/internal.h"
 #include "ctrl/resources.h"
-#include "engine/record.h"
 
 struct records {
 	struct kube_client *client;
@@ -28,7 +27,7 @@ struct save {
 	struct kube_op *op;
 	struct timer failure; /* key: it is set */
 	char *key;
-	engine_saved_fn done;
+	prov_saved_fn done;
 	void *data;
 	char *ns, *name;
 	struct err *conflict; /* NULL: none met */
@@ -102,7 +101,7 @@ struct json *records_get(const struct records *r, const char *key)
 static void answer(struct save *s, const struct err *err)
 {
 	struct records *r = s->records;
-	engine_saved_fn done = s->done;
+	prov_saved_fn done = s->done;
 	void *done_data = s->data;
 	save_free(s);
 	done(done_data, err);
@@ -180,17 +179,17 @@ bool records_unguarded(const struct records *r, const char *key)
 	       !finalizers_have(json_get_path(object, "metadata.finalizers"), RECORD_FINALIZER);
 }
 
-/* Members of the spec that this release does not know stay as they are; those that it knows and the
- * record does not have any more go. */
+/* Members of the spec that the provisioner does not name stay as they are: another release may know
+ * them. Those that it names as null go. */
 static void merge_spec(struct json *object, const struct json *record, const char *uid)
 {
 	struct json *spec = json_make_object(object, "spec");
 	if (!streq(json_get_string(spec, "hostUID"), uid))
 		spec = json_set(object, "spec", json_new_object());
-	for (const struct bind_field *f = record_struct.fields; f->key; f++)
-		json_remove(spec, f->key);
 	json_for_each(member, record) {
-		json_set(spec, json_key(member), json_dup(member));
+		json_remove(spec, json_key(member));
+		if (!json_is_null(member))
+			json_set(spec, json_key(member), json_dup(member));
 	}
 }
 
@@ -212,7 +211,7 @@ static void fail_later(struct save *s, const char *key)
 }
 
 void records_save(void *records, const char *key, const char *uid, const struct json *record,
-		  engine_saved_fn done, void *done_data)
+		  prov_saved_fn done, void *done_data)
 {
 	struct records *r = records;
 	struct save *s = xcalloc(1, sizeof(*s));

@@ -3,8 +3,9 @@
  * is conditional on the version that was last read or written, so that two engines can never both
  * believe themselves in charge. Core thread. */
 
-#include "engine/engine.h"
 #include "kube/informer.h"
+#include "loop/loop.h"
+#include "prov/prov.h"
 
 struct records;
 
@@ -18,6 +19,6 @@ struct json *records_get(const struct records *r, const char *key);
 struct json *records_object(const struct records *r, const char *key);
 /* There is one, of a release that knew no finalizer: the next save puts it on. */
 bool records_unguarded(const struct records *r, const char *key);
-/* For struct engine_env. */
+/* For struct prov_env. */
 void records_save(void *records, const char *key, const char *uid, const struct json *record,
-		  engine_saved_fn done, void *done_data);
+		  prov_saved_fn done, void *done_data);

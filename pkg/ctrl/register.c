@@ -339,12 +339,12 @@ bool pass_register(struct pass *p, struct action *ret)
 	/* A deletion must end, as it does with a BMC that does not answer. */
 	if (r.outcome == PROV_FAILED && r.passing && !p->host.meta.deleted_at) {
 		*ret = pass_fail_once(p, BMH_ERROR_REGISTRATION, USEC_PER_MIN, "RegistrationError",
-				      "%s", r.error);
+				      "%s", pass_words(&r));
 		return false;
 	}
 	if (r.outcome == PROV_FAILED) {
 		pass_count(p, METRIC_CREDENTIALS_NO_ACCESS, NULL);
-		*ret = pass_fail(p, BMH_ERROR_REGISTRATION, "%s", r.error);
+		*ret = pass_fail(p, BMH_ERROR_REGISTRATION, "%s", pass_words(&r));
 		return false;
 	}
 	if (r.started && p->state != BMH_REGISTERING)

@@ -144,7 +144,7 @@ struct action state_inspecting(struct pass *p)
 	}
 	prov(p)->ops->inspect(prov(p), &p->prov, &params, &inventory, &r);
 	if (r.outcome == PROV_FAILED)
-		return pass_fail(p, BMH_ERROR_INSPECTION, "%s", r.error);
+		return pass_fail(p, BMH_ERROR_INSPECTION, "%s", pass_words(&r));
 	if (r.started && params.refresh)
 		pass_remove_annotation(p, BMH_INSPECT);
 	if (r.started && params.force_reboot)
@@ -183,7 +183,7 @@ struct action state_preparing(struct pass *p)
 	struct err err = { 0 };
 	prov(p)->ops->prepare(prov(p), &p->prov, &params, &r);
 	if (r.outcome == PROV_FAILED)
-		return pass_fail(p, BMH_ERROR_PREPARATION, "%s", r.error);
+		return pass_fail(p, BMH_ERROR_PREPARATION, "%s", pass_words(&r));
 	if (r.outcome == PROV_RUNNING)
 		return wait(p, &r);
 	/* `available` promises that an image can be written to the host. */
@@ -332,7 +332,7 @@ static struct action provision(struct pass *p)
 	prov(p)->ops->provision(prov(p), &p->prov, &params, &r);
 	config_drive_texts_done(&texts);
 	if (r.outcome == PROV_FAILED)
-		return pass_fail(p, BMH_ERROR_PROVISIONING, "%s", r.error);
+		return pass_fail(p, BMH_ERROR_PROVISIONING, "%s", pass_words(&r));
 	if (r.started && params.force_reboot)
 		pass_remove_annotation(p, BMH_REBOOT);
 	if (r.outcome == PROV_RUNNING)
@@ -382,7 +382,7 @@ static bool adopt(struct pass *p, struct action *ret)
 		return true;
 	}
 	if (r.outcome == PROV_FAILED)
-		*ret = pass_fail(p, BMH_ERROR_PROVISIONED_REGISTRATION, "%s", r.error);
+		*ret = pass_fail(p, BMH_ERROR_PROVISIONED_REGISTRATION, "%s", pass_words(&r));
 	else
 		*ret = (struct action){ ACT_CONTINUE, r.requeue };
 	return false;
@@ -452,7 +452,7 @@ struct action state_deprovisioning(struct pass *p)
 		return deprovisioned(p);
 	if (r.outcome == PROV_RUNNING)
 		return wait(p, &r);
-	struct action a = pass_fail(p, BMH_ERROR_PROVISIONING, "%s", r.error);
+	struct action a = pass_fail(p, BMH_ERROR_PROVISIONING, "%s", pass_words(&r));
 	if (!host_deletion_gives_up(&p->host))
 		return a;
 	pass_count(p, METRIC_DELETED_NOT_DEPROVISIONED, NULL);
@@ -469,7 +469,7 @@ struct action state_powering_off(struct pass *p)
 	if (r.outcome == PROV_RUNNING)
 		return wait(p, &r);
 	if (r.outcome == PROV_FAILED) {
-		struct action a = pass_fail(p, BMH_ERROR_POWER, "%s", r.error);
+		struct action a = pass_fail(p, BMH_ERROR_POWER, "%s", pass_words(&r));
 		if (!host_deletion_gives_up(&p->host))
 			return a;
 		pass_count(p, METRIC_DELETED_NOT_POWERED_OFF, NULL);

@@ -135,7 +135,7 @@ void engine_boot_stranger(struct engine *e, const char *mac, const char *request
 	if (strangers_note(&e->strangers, mac, request, loop_wall(e->options.loop)))
 		log_warn("a machine asked for a network boot and belongs to no host", "mac", mac,
 			 "request", request, "hint",
-			 "compare it with spec.bootMACAddress of your hosts");
+			 "compare it with the boot MAC addresses of the hosts");
 }
 
 struct json *engine_strangers(const struct engine *e)

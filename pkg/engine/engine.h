@@ -4,16 +4,16 @@
  * record per host, which the environment keeps (in Ingot: the HostRecord object), saved before the
  * effect that it describes.
  *
- * Three sides: controllers come by the provisioner interface, agents by the engine_agent_*
- * functions (routes stand in engine/agent_routes.h), the boot services ask engine_boot_find(). Core
- * thread. */
+ * Three sides: controllers come by the provisioner interface (prov/prov.h), which prov/engine.c
+ * makes of the functions here, agents by the engine_agent_* functions (routes stand in
+ * engine/agent_routes.h), the boot services ask engine_boot_find(). Core thread. */
 
 #include "agentapi/link.h"
 #include "bmc/bmc.h"
 #include "loop/fence.h"
 #include "loop/loop.h"
 #include "net/policy.h"
-#include "prov/prov.h"
+#include "prov/host.h"
 #include "json/json.h"
 
 struct engine;
@@ -72,7 +72,6 @@ struct engine_options {
 
 struct engine *engine_new(const struct engine_options *options);
 struct engine *engine_free(struct engine *e);
-struct provisioner *engine_provisioner(struct engine *e);
 
 /* Before the first call for a host (and after ERR_CONFLICT): its record, or NULL when there is
  * none. With one that it cannot read the engine does nothing to the host, registering it fails with
@@ -106,6 +105,33 @@ void engine_release(struct engine *e, const char *key);
 
 /* What the fence (engine_env) says; key "": about no host. */
 bool engine_may_act(const struct engine *e, const char *key);
+
+/* --- what controllers ask: as in prov/prov.h, of a host whose record is loaded -----------------
+ */
+
+void engine_know(struct engine *e, const struct prov_host *host);
+void engine_register(struct engine *e, const struct prov_host *host,
+		     const struct prov_register *params, const char **ret_node_id,
+		     struct prov_result *ret);
+void engine_inspect(struct engine *e, const struct prov_host *host,
+		    const struct prov_inspect *params, const struct json **ret_inventory,
+		    struct prov_result *ret);
+void engine_prepare(struct engine *e, const struct prov_host *host,
+		    const struct prov_prepare *params, struct prov_result *ret);
+void engine_provision(struct engine *e, const struct prov_host *host,
+		      const struct prov_provision *params, struct prov_result *ret);
+void engine_deprovision(struct engine *e, const struct prov_host *host,
+			const struct prov_deprovision *params, struct prov_result *ret);
+void engine_adopt(struct engine *e, const struct prov_host *host, bool retry,
+		  struct prov_result *ret);
+void engine_remove(struct engine *e, const struct prov_host *host, bool force,
+		   struct prov_result *ret);
+enum prov_power engine_power(struct engine *e, const struct prov_host *host, bool *ret_fault);
+void engine_power_on(struct engine *e, const struct prov_host *host, bool force,
+		     struct prov_result *ret);
+void engine_power_off(struct engine *e, const struct prov_host *host, bool hard, bool force,
+		      struct prov_result *ret);
+bool engine_has_capacity(struct engine *e, const struct prov_host *host);
 
 /* --- agents ----------------------------------------------------------------------------------- */
 

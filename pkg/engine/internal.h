@@ -13,9 +13,8 @@
  * addresses.c MACs and the DHCP address
  * agent.c     agents' side: lookup, heartbeat, inspection
  * command.c   asking the agent
- * hints.c     root device hints for agents
  * image.c     the image, of which the record keeps no secret
- * provision.c the provisioner interface
+ * provision.c what controllers ask
  * describe.c  what people see of it
  * history.c   what happened lately
  * hold.c      hosts that are left as they are until a person releases them
@@ -146,9 +145,10 @@ struct node_spec {
 	char *boot_mac;
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
-	bool leaving;		   /* the host is being deleted */
-	struct json *root_hints;   /* in the agent's grammar */
-	bool root_hints_default;   /* the machine's only disk will do, too */
+	bool leaving;		    /* the host is being deleted */
+	struct json *root_hints;    /* in the agent's grammar */
+	bool root_hints_default;    /* the machine's only disk will do, too */
+	const char *root_hints_why; /* for people; static */
 	struct json *config_drive; /* member names → texts, user_data in base64; while a deployment
 				      runs */
 	/* As the spec has them; likewise. */
@@ -262,7 +262,6 @@ struct engine_anchor {
 };
 
 struct engine {
-	struct provisioner base;
 	struct engine_anchor *anchor;
 	struct engine_options options;
 	struct map nodes; /* key → struct node */
@@ -424,11 +423,6 @@ struct token_key node_token_key(const struct node *n);
 /* The `node` that commands carry. */
 struct json *node_for_agent(const struct node *n);
 
-/* --- hints.c ---------------------------------------------------------------------------------- */
-
-/* Root device hints of a BareMetalHost in the agent's grammar; NULL for none. */
-struct json *hints_for_agent(const struct json *hints);
-
 /* --- image.c ---------------------------------------------------------------------------------- */
 
 /* Is it the one that the record names? */
@@ -453,5 +447,4 @@ void node_hold(struct node *n, const char *reason);
 
 /* --- provision.c ------------------------------------------------------------------------------ */
 
-extern const struct provisioner_ops engine_provisioner_ops;
 void node_release_inspection(struct node *n, int status);

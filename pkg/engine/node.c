@@ -221,7 +221,6 @@ static void set_defaults(struct engine_options *o)
 struct engine *engine_new(const struct engine_options *options)
 {
 	struct engine *e = xcalloc(1, sizeof(*e));
-	e->base.ops = &engine_provisioner_ops;
 	e->anchor = xcalloc(1, sizeof(*e->anchor));
 	*e->anchor = (struct engine_anchor){ .engine = e, .refs = 1 };
 	e->options = *options;
@@ -258,9 +257,4 @@ struct engine *engine_free(struct engine *e)
 	free((void *)e->options.secret);
 	free(e);
 	return NULL;
-}
-
-struct provisioner *engine_provisioner(struct engine *e)
-{
-	return &e->base;
 }

@@ -1,8 +1,9 @@
-/* The provisioner interface. Each call compares what the controller wants with the state of the
+/* What controllers ask. Each call compares what the controller wants with the state of the
  * node, starts the operation that is missing, and tells how far it is. After a restart the node
  * knows only its record: the first call of the controller then resumes the operation that the
  * record names. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +16,6 @@
 #include "prov/image.h"
 
 #define RESTED (10 * USEC_PER_MIN)
-
-static struct engine *engine_of(struct provisioner *p)
-{
-	return container_of(p, struct engine, base);
-}
 
 static void done(struct prov_result *ret)
 {
@@ -56,12 +52,19 @@ static void failed(struct prov_result *ret, const char *text)
 	set_shown(ret, text);
 }
 
+/* Of what is said of the host; see enum prov_problem. */
+static int problem(struct prov_result *ret, enum prov_problem what, const char *subject)
+{
+	failed(ret, subject);
+	ret->problem = what;
+	return -EINVAL;
+}
+
 /* Nothing goes on with a node whose record was changed by somebody else: the controller loads it
  * first. Nor with one whose record cannot be read. */
-static struct node *usable(struct provisioner *p, const struct prov_host *host,
-			   struct prov_result *ret)
+static struct node *usable(struct engine *e, const struct prov_host *host, struct prov_result *ret)
 {
-	struct node *n = node_find(engine_of(p), host->key);
+	struct node *n = node_find(e, host->key);
 	if (n && !n->save.lost && !n->held)
 		return n;
 	if (n && !n->save.lost) {
@@ -124,8 +127,9 @@ static void take_settings(struct node *n, const struct prov_host *host)
 	n->spec.boot_mode = host->boot_mode;
 	n->spec.cleaning = host->cleaning;
 	json_free(n->spec.root_hints);
-	n->spec.root_hints = hints_for_agent(host->root_hints);
+	n->spec.root_hints = host->root_hints ? json_dup(host->root_hints) : NULL;
 	n->spec.root_hints_default = host->root_hints_default;
+	n->spec.root_hints_why = host->root_hints_why;
 	if (!streq(n->spec.boot_mac, host->boot_mac))
 		node_drop_mac(n, n->spec.boot_mac);
 	take_string(&n->spec.boot_mac, str_or(host->boot_mac, ""));
@@ -134,49 +138,61 @@ static void take_settings(struct node *n, const struct prov_host *host)
 	node_take_fixed_address(n, host->dhcp_address);
 }
 
-static void know(struct provisioner *p, const struct prov_host *host)
+void engine_know(struct engine *e, const struct prov_host *host)
 {
-	struct node *n = node_find(engine_of(p), host->key);
+	struct node *n = node_find(e, host->key);
 	if (n)
 		take_settings(n, host);
 }
 
-static int check_host(const struct node *n, const struct prov_host *host, struct err *err)
+static int check_boot_mac(const struct node *n, const struct prov_host *host,
+			  struct prov_result *ret)
 {
 	struct net_mac mac;
 	/* The API's pattern for it is not anchored. */
 	if (!str_empty(host->boot_mac) && net_parse_mac(host->boot_mac, &mac) < 0)
-		return err_set(
-			err, ERR_INVALID,
-			"\"%s\" is not a MAC address: set spec.bootMACAddress to that of the NIC that "
-			"boots from the network, as in 52:54:00:12:34:56",
-			host->boot_mac);
+		return problem(ret, PROV_BAD_BOOT_MAC, host->boot_mac);
 	const struct node *owner = str_empty(host->boot_mac)
 					   ? NULL
 					   : map_get(&n->engine->macs, host->boot_mac);
-	if (owner && owner != n)
-		return err_set(err, ERR_CONFLICT,
-			       "MAC address %s conflicts with existing node %s%s", host->boot_mac,
-			       owner->key,
-			       streq(owner->spec.boot_mac, host->boot_mac)
-				       ? ""
-				       : ", whose last inspection found a NIC with it; if that is "
-					 "wrong, inspect that host again");
-	struct bmc_address address = { 0 };
-	int r = bmc_address_parse(str_or(host->bmc_address, ""), &address, err);
-	if (r < 0)
-		return r;
-	const struct bmc_scheme *s = address.scheme;
+	if (!owner || owner == n)
+		return 0;
+	_cleanup_(freep) char *text = xasprintf(
+		"MAC address %s conflicts with existing node %s%s", host->boot_mac, owner->key,
+		streq(owner->spec.boot_mac, host->boot_mac)
+			? ""
+			: ", whose last inspection found a NIC with it; if that is wrong, inspect "
+			  "that host again");
+	failed(ret, text);
+	return -EEXIST;
+}
+
+static int check_scheme(const struct bmc_scheme *s, const struct prov_host *host,
+			struct prov_result *ret)
+{
 	bool needs_mac = s->needs_mac || (s->boot == BMC_BOOT_NETWORK && !host->power_only);
 	if (needs_mac && str_empty(host->boot_mac))
-		r = err_set(
-			err, ERR_INVALID,
-			"BMC driver %s requires a boot MAC address: set spec.bootMACAddress to the NIC that "
-			"boots from the network",
-			s->name);
-	else if (host->boot_mode == BOOT_UEFI_SECURE && !s->secure_boot)
-		r = err_set(err, ERR_INVALID, "BMC driver %s does not support secure boot",
-			    s->name);
+		return problem(ret, PROV_NEEDS_BOOT_MAC, s->name);
+	if (host->boot_mode != BOOT_UEFI_SECURE || s->secure_boot)
+		return 0;
+	_cleanup_(freep) char *text = xasprintf("BMC driver %s does not support secure boot",
+						s->name);
+	failed(ret, text);
+	return -ENOTSUP;
+}
+
+static int check_host(const struct node *n, const struct prov_host *host, struct prov_result *ret)
+{
+	struct bmc_address address = { 0 };
+	struct err err = { 0 };
+	int r = check_boot_mac(n, host, ret);
+	if (r < 0)
+		return r;
+	r = bmc_address_parse(str_or(host->bmc_address, ""), &address, &err);
+	if (r < 0)
+		failed(ret, err.text);
+	else
+		r = check_scheme(address.scheme, host, ret);
 	bmc_address_done(&address);
 	return r;
 }
@@ -217,7 +233,7 @@ static void mask_record(struct node *n)
 
 /* Metal3's webhooks refuse such edits; this is for an API without them. */
 static int check_identity(const struct node *n, const struct prov_host *host,
-			  const struct prov_register *params, struct err *err)
+			  const struct prov_register *params, struct prov_result *ret)
 {
 	const char *address = n->record.registered.bmc_address;
 	const char *mac = n->record.registered.boot_mac;
@@ -226,15 +242,10 @@ static int check_identity(const struct node *n, const struct prov_host *host,
 	_cleanup_(freep) char *was = bmc_identity(str_or(address, ""));
 	_cleanup_(freep) char *is = bmc_identity(str_or(host->bmc_address, ""));
 	if (!str_empty(address) && !streq(was, is))
-		return err_set(err, ERR_INVALID,
-			       "spec.bmc.address was changed after the host was registered: set it "
-			       "back, or detach the host first");
+		return problem(ret, PROV_OTHER_BMC, "");
 	if (!params->leaving && !n->record.registered.never_booted && !str_empty(mac) &&
 	    !streq(mac, str_or(host->boot_mac, "")))
-		return err_set(err, ERR_INVALID,
-			       "spec.bootMACAddress was changed from %s, by which the host has "
-			       "booted: set it back, or make the host anew",
-			       mac);
+		return problem(ret, PROV_OTHER_BOOT_MAC, mac);
 	return 0;
 }
 
@@ -285,11 +296,11 @@ static bool belies_record(struct node *n, const struct prov_host *host)
 	       n->power.state == PROV_POWER_ON && rested > RESTED;
 }
 
-static void register_host(struct provisioner *p, const struct prov_host *host,
-			  const struct prov_register *params, const char **ret_node_id,
-			  struct prov_result *ret)
+void engine_register(struct engine *e, const struct prov_host *host,
+		     const struct prov_register *params, const char **ret_node_id,
+		     struct prov_result *ret)
 {
-	struct node *n = usable(p, host, ret);
+	struct node *n = usable(e, host, ret);
 	if (!n)
 		return;
 	struct err err = { 0 };
@@ -297,16 +308,14 @@ static void register_host(struct provisioner *p, const struct prov_host *host,
 	if (cannot_store(n, ret))
 		return;
 	mask_record(n);
-	if (check_identity(n, host, params, &err) < 0 || check_host(n, host, &err) < 0) {
-		failed(ret, err.text);
+	if (check_identity(n, host, params, ret) < 0 || check_host(n, host, ret) < 0)
 		return;
-	}
 	n->spec.leaving = params->leaving;
 	bool changed = take_bmc_settings(n, host);
 	bool other_nic = n->spec.boot_mac && !streq(n->spec.boot_mac, host->boot_mac);
 	take_settings(n, host);
 	if (other_nic)
-		op_boot_again(n, "spec.bootMACAddress was changed");
+		op_boot_again(n, "its boot MAC address was changed");
 	if (n->op.kind == OP_VERIFY && !changed) {
 		running(ret, false);
 		return;
@@ -356,11 +365,11 @@ static void start_inspection(struct node *n, struct prov_result *ret)
 	running(ret, true);
 }
 
-static void inspect(struct provisioner *p, const struct prov_host *host,
+void engine_inspect(struct engine *e, const struct prov_host *host,
 		    const struct prov_inspect *params, const struct json **ret_inventory,
 		    struct prov_result *ret)
 {
-	struct node *n = usable(p, host, ret);
+	struct node *n = usable(e, host, ret);
 	*ret_inventory = NULL;
 	if (!n)
 		return;
@@ -395,11 +404,11 @@ static void inspect(struct provisioner *p, const struct prov_host *host,
 
 /* --- preparing -------------------------------------------------------------------------------- */
 
-static void prepare(struct provisioner *p, const struct prov_host *host,
+void engine_prepare(struct engine *e, const struct prov_host *host,
 		    const struct prov_prepare *params, struct prov_result *ret)
 {
 	(void)params;
-	struct node *n = usable(p, host, ret);
+	struct node *n = usable(e, host, ret);
 	if (!n)
 		return;
 	/* The controller is past inspecting: the inventory is stored. */
@@ -477,10 +486,10 @@ static void start_deploy(struct node *n, const struct prov_provision *params,
 	running(ret, true);
 }
 
-static void provision(struct provisioner *p, const struct prov_host *host,
+void engine_provision(struct engine *e, const struct prov_host *host,
 		      const struct prov_provision *params, struct prov_result *ret)
 {
-	struct node *n = usable(p, host, ret);
+	struct node *n = usable(e, host, ret);
 	if (!n)
 		return;
 	node_release_inspection(n, 202);
@@ -511,10 +520,10 @@ static void provision(struct provisioner *p, const struct prov_host *host,
 	start_deploy(n, params, ret);
 }
 
-static void deprovision(struct provisioner *p, const struct prov_host *host,
+void engine_deprovision(struct engine *e, const struct prov_host *host,
 			const struct prov_deprovision *params, struct prov_result *ret)
 {
-	struct node *n = usable(p, host, ret);
+	struct node *n = usable(e, host, ret);
 	if (!n)
 		return;
 	node_release_inspection(n, 202);
@@ -552,11 +561,11 @@ static void take_over(struct node *n)
 	node_save(n);
 }
 
-static void adopt(struct provisioner *p, const struct prov_host *host, bool retry,
+void engine_adopt(struct engine *e, const struct prov_host *host, bool retry,
 		  struct prov_result *ret)
 {
 	(void)retry;
-	struct node *n = usable(p, host, ret);
+	struct node *n = usable(e, host, ret);
 	if (!n)
 		return;
 	switch (n->state) {
@@ -588,10 +597,10 @@ static void adopt(struct provisioner *p, const struct prov_host *host, bool retr
 		done(ret);
 }
 
-static void remove_host(struct provisioner *p, const struct prov_host *host, bool force,
-			struct prov_result *ret)
+void engine_remove(struct engine *e, const struct prov_host *host, bool force,
+		   struct prov_result *ret)
 {
-	struct node *n = node_find(engine_of(p), host->key);
+	struct node *n = node_find(e, host->key);
 	if (n && force && n->record.registered.bmc_address) {
 		str_replace(&n->record.registered.bmc_address, NULL);
 		str_replace(&n->record.registered.boot_mac, NULL);
@@ -608,9 +617,9 @@ static void remove_host(struct provisioner *p, const struct prov_host *host, boo
 
 /* --- power ------------------------------------------------------------------------------------ */
 
-static enum prov_power power(struct provisioner *p, const struct prov_host *host, bool *ret_fault)
+enum prov_power engine_power(struct engine *e, const struct prov_host *host, bool *ret_fault)
 {
-	struct node *n = node_find(engine_of(p), host->key);
+	struct node *n = node_find(e, host->key);
 	*ret_fault = n && (n->power.read_failures >= 3 || n->op.fault);
 	return n ? n->power.state : PROV_POWER_UNKNOWN;
 }
@@ -631,10 +640,10 @@ static bool give_up_inspection(struct node *n, enum op_kind kind)
 	return true;
 }
 
-static void change_power(struct provisioner *p, const struct prov_host *host, enum op_kind kind,
+static void change_power(struct engine *e, const struct prov_host *host, enum op_kind kind,
 			 bool force, struct prov_result *ret)
 {
-	struct node *n = usable(p, host, ret);
+	struct node *n = usable(e, host, ret);
 	if (!n)
 		return;
 	enum prov_power want = kind == OP_POWER_ON ? PROV_POWER_ON : PROV_POWER_OFF;
@@ -667,36 +676,20 @@ static void change_power(struct provisioner *p, const struct prov_host *host, en
 	running(ret, true);
 }
 
-static void power_on(struct provisioner *p, const struct prov_host *host, bool force,
+void engine_power_on(struct engine *e, const struct prov_host *host, bool force,
 		     struct prov_result *ret)
 {
-	change_power(p, host, OP_POWER_ON, force, ret);
+	change_power(e, host, OP_POWER_ON, force, ret);
 }
 
-static void power_off(struct provisioner *p, const struct prov_host *host, bool hard, bool force,
+void engine_power_off(struct engine *e, const struct prov_host *host, bool hard, bool force,
 		      struct prov_result *ret)
 {
-	change_power(p, host, hard ? OP_POWER_OFF : OP_SOFT_OFF, force, ret);
+	change_power(e, host, hard ? OP_POWER_OFF : OP_SOFT_OFF, force, ret);
 }
 
-static bool has_capacity(struct provisioner *p, const struct prov_host *host)
+bool engine_has_capacity(struct engine *e, const struct prov_host *host)
 {
-	struct engine *e = engine_of(p);
 	const struct node *n = node_find(e, host->key);
 	return e->busy < e->options.capacity || (n && op_info(n->op.kind)->counts);
 }
-
-const struct provisioner_ops engine_provisioner_ops = {
-	.know = know,
-	.register_host = register_host,
-	.inspect = inspect,
-	.prepare = prepare,
-	.provision = provision,
-	.deprovision = deprovision,
-	.adopt = adopt,
-	.remove = remove_host,
-	.power = power,
-	.power_on = power_on,
-	.power_off = power_off,
-	.has_capacity = has_capacity,
-};

@@ -407,9 +407,7 @@ static const char *why_this_disk(const struct node *n)
 {
 	if (!n->spec.root_hints)
 		return "there are no root device hints, so the agent chose";
-	return n->spec.root_hints_default ? "the default, as neither spec.rootDeviceHints nor "
-					    "spec.hardwareProfile names one"
-					  : "by the root device hints";
+	return str_or(n->spec.root_hints_why, "by the root device hints");
 }
 
 static void tell_disk(struct node *n, const struct json *disk)

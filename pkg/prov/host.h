@@ -30,8 +30,9 @@ struct prov_host {
 	bool rests_off;		  /* it is to be off, and was seen off */
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
-	const struct json *root_hints; /* in effect, in the grammar of rootDeviceHints; NULL: none,
-					  the agent chooses */
+	const struct json *root_hints; /* in effect, with the members of Metal3's rootDeviceHints;
+					  NULL: none, the agent chooses */
+	const char *root_hints_why;    /* that they are in effect, for people; static */
 	/* root_hints are a default that nothing asked for: the machine's only disk will do, too. */
 	bool root_hints_default;
 };
@@ -42,6 +43,16 @@ enum prov_outcome {
 	PROV_FAILED,  /* gave up: `error` is for people and the host's status */
 };
 
+/* What a person can mend by naming other things for the host. The words for it are the
+ * controller's, who knows where people name them. */
+enum prov_problem {
+	PROV_OTHER,	     /* the text says it */
+	PROV_BAD_BOOT_MAC,   /* what was given is none: the subject */
+	PROV_NEEDS_BOOT_MAC, /* subject: the BMC's driver */
+	PROV_OTHER_BMC,	     /* than the host was registered with; no subject */
+	PROV_OTHER_BOOT_MAC, /* than the host has booted by: the subject */
+};
+
 struct prov_result {
 	enum prov_outcome outcome;
 	bool started;	/* this call started or changed something */
@@ -49,7 +60,8 @@ struct prov_result {
 	/* PROV_FAILED: what failed, where, and what to do; PROV_RUNNING: what holds it up, if
 	 * that has lasted for a while. */
 	char error[512];
-	bool passing; /* PROV_FAILED: ends by itself, with a kick; to be told once */
+	enum prov_problem problem; /* not PROV_OTHER: `error` is its subject */
+	bool passing;		   /* PROV_FAILED: ends by itself, with a kick; to be told once */
 };
 
 struct prov_register {
@@ -98,3 +110,13 @@ struct prov_provision {
 struct prov_deprovision {
 	bool retry;
 };
+
+struct prov_hold {
+	const char *id;	    /* names the hold; a release must name it, too */
+	const char *reason; /* for people */
+	usec_t since;	    /* wall */
+};
+
+/* err NULL: stored. ERR_CONFLICT: somebody else wrote the record; the provisioner then drops what
+ * it believed. */
+typedef void (*prov_saved_fn)(void *data, const struct err *err);

@@ -25,6 +25,7 @@
 #include "base/mem.h"
 #include "ctrl/host_controller.h"
 #include "ctrl/resources.h"
+#include "prov/engine.h"
 #include "sim/world.h"
 #include "yaml/yaml_json.h"
 
@@ -45,7 +46,7 @@ struct process {
 	struct kube_client *client, *event_client;
 	struct kube_recorder *recorder;
 	struct host_controller *controller;
-	struct engine *engine;
+	struct provisioner *prov;
 };
 
 struct sim {
@@ -55,7 +56,7 @@ struct sim {
 	struct world world;
 	unsigned hosts;
 	struct process *process; /* NULL: dead */
-	struct engine_env real_env;
+	struct prov_env real_env;
 	struct timer death, birth;
 	usec_t lifetime; /* mean; 0: it does not die */
 	bool die_at_saves;
@@ -88,7 +89,7 @@ static void on_death(void *data);
 /* Death can come between the order to store a step and its answer: the worst moment for whoever
  * comes after. */
 static void save(void *data, const char *key, const char *uid, const struct json *record,
-		 engine_saved_fn done, void *done_data)
+		 prov_saved_fn done, void *done_data)
 {
 	struct sim *s = data;
 	s->real_env.save(s->real_env.data, key, uid, record, done, done_data);
@@ -157,20 +158,20 @@ static void birth(void *data)
 						   .fence = { may_act, &s->world },
 						   .max_provisioning_retries = 0 });
 	host_controller_env(p->controller, &s->real_env);
-	struct engine_options o = { .loop = s->loop,
-				    .drivers = &s->world.drivers,
-				    .link = &s->world.link,
-				    .secret = secret,
-				    .secret_len = sizeof(secret),
-				    .env = { .save = save,
-					     .kick = kick,
-					     .event = event,
-					     .data = s,
-					     .fence = s->real_env.fence } };
+	struct engine_options o = {
+		.loop = s->loop,
+		.drivers = &s->world.drivers,
+		.link = &s->world.link,
+		.secret = secret,
+		.secret_len = sizeof(secret),
+	};
+	const struct prov_env env = {
+		.save = save, .kick = kick, .event = event, .data = s, .fence = s->real_env.fence
+	};
 	bmc_driver_set_fence(s->world.driver, &(struct fence){ may_act_on_bmc, &s->world });
-	p->engine = engine_new(&o);
-	s->world.engine = p->engine;
-	host_controller_start(p->controller, p->engine);
+	p->prov = prov_engine_new(&o, &env);
+	s->world.engine = prov_engine_get(p->prov);
+	host_controller_start(p->controller, p->prov);
 	plan_death(s);
 }
 
@@ -183,7 +184,7 @@ static void die(struct sim *s)
 	s->process = NULL;
 	s->walks = 0;
 	timer_stop(&s->death);
-	engine_free(p->engine);
+	prov_engine_free(p->prov);
 	host_controller_free(p->controller);
 	kube_recorder_free(p->recorder);
 	kube_client_free(p->event_client);

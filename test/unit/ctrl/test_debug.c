@@ -16,13 +16,14 @@
 #include "base/mem.h"
 #include "ctrl/debug.h"
 #include "http/http.h"
+#include "prov/engine.h"
 
 struct rig {
 	struct loop *loop;
 	struct web *web;
 	struct web_server *server;
 	struct http_client *client;
-	struct engine *engine;
+	struct provisioner *prov;
 	struct debug_routes *debug;
 	struct bmc_driver_set drivers;
 	char dir[32], *path;
@@ -51,11 +52,12 @@ static int setup(void **state)
 	if (loop_new(&rig->loop, &err) < 0 || web_new(&rig->web, &err) < 0 ||
 	    http_client_new(rig->loop, &(struct http_client_options){ 0 }, &rig->client, &err) < 0)
 		fail_msg("%s", err.text);
-	rig->engine = engine_new(&(struct engine_options){ .loop = rig->loop,
-							   .drivers = &rig->drivers,
-							   .secret = secret,
-							   .secret_len = sizeof(secret) });
-	rig->debug = debug_routes_new(rig->engine, rig->loop, next, rig);
+	rig->prov = prov_engine_new(&(struct engine_options){ .loop = rig->loop,
+							      .drivers = &rig->drivers,
+							      .secret = secret,
+							      .secret_len = sizeof(secret) },
+				    &(struct prov_env){ 0 });
+	rig->debug = debug_routes_new(rig->prov, rig->loop, next, rig);
 	snprintf(rig->dir, sizeof(rig->dir), "/tmp/ingot-debug-XXXXXX");
 	assert_non_null(mkdtemp(rig->dir));
 	rig->path = xasprintf("%s/debug.sock", rig->dir);
@@ -74,7 +76,7 @@ static int teardown(void **state)
 	http_client_free(rig->client);
 	web_server_close(rig->server);
 	web_free(rig->web);
-	engine_free(rig->engine);
+	prov_engine_free(rig->prov);
 	debug_routes_free(rig->debug);
 	loop_free(rig->loop);
 	json_free(rig->answer);
@@ -112,7 +114,7 @@ static void load(struct rig *rig, const char *name, const char *record)
 	_cleanup_(json_freep) struct json *j = NULL;
 	_cleanup_(freep) char *key = xasprintf("metal3/%s", name);
 	assert_int_equal(json_parse(record, strlen(record), &j, NULL), 0);
-	engine_load(rig->engine, key, name, j);
+	engine_load(prov_engine_get(rig->prov), key, name, j);
 }
 
 static void test_answers(void **state)

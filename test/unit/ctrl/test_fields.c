@@ -16,7 +16,7 @@
 #include "admission/rules.h"
 #include "base/mem.h"
 #include "ctrl/host.h"
-#include "engine/internal.h"
+#include "prov/hints.h"
 #include "unit/parse.h"
 #include "yaml/yaml_json.h"
 #include "json/patch.h"
@@ -311,7 +311,7 @@ static void check_pass(const struct row *r)
 		fail_msg("%s makes no difference:\n%s%s", r->path, calls_b, writes_b);
 	if (r->actor != AGENT)
 		return;
-	struct json *hints = hints_for_agent(json_get_path(b, "spec.rootDeviceHints"));
+	struct json *hints = prov_agent_hints(json_get_path(b, "spec.rootDeviceHints"));
 	assert_int_equal(json_count(hints), 1);
 	json_free(hints);
 }

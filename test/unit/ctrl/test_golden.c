@@ -2,7 +2,8 @@
  * (`given`) and all that came out of it (`expect`). INGOT_GOLDEN_UPDATE=1 writes what came out into
  * the files, to be read before it is committed.
  *
- * `engine` scripts the provisioner: per call an outcome, and what it gives back; a call that is not
+ * `engine` scripts the provisioner: per call an outcome, and what it gives back (`problem`: one
+ * that the controller has the words for, of which `error` is the subject); a call that is not
  * scripted is done.
  *
  * test/golden/measures.txt has what each case counts, in a file of its own so that a new metric
@@ -39,6 +40,19 @@ static struct scripted *of(struct provisioner *p)
 	return container_of(p, struct scripted, base);
 }
 
+static enum prov_problem problem_of(const char *name)
+{
+	static const char *const names[] = { [PROV_BAD_BOOT_MAC] = "bad boot MAC",
+					     [PROV_NEEDS_BOOT_MAC] = "needs boot MAC",
+					     [PROV_OTHER_BMC] = "other BMC",
+					     [PROV_OTHER_BOOT_MAC] = "other boot MAC" };
+	for (size_t i = 0; name && i < ARRAY_SIZE(names); i++)
+		if (streq(names[i], name))
+			return (enum prov_problem)i;
+	assert_null(name);
+	return PROV_OTHER;
+}
+
 static const struct json *answer(struct provisioner *p, const char *name, const char *detail,
 				 struct prov_result *ret)
 {
@@ -52,6 +66,7 @@ static const struct json *answer(struct provisioner *p, const char *name, const 
 									    : PROV_FAILED,
 				     .started = json_get_bool(row, "started", false),
 				     .passing = json_get_bool(row, "passing", false) };
+	ret->problem = problem_of(json_get_string(row, "problem"));
 	snprintf(ret->error, sizeof(ret->error), "%s", str_or(json_get_string(row, "error"), ""));
 	return row;
 }
@@ -330,8 +345,8 @@ static struct json *run(const struct json *given, const char *name, struct strbu
 	};
 	const struct json *hold = json_get(given, "hold");
 	f.held = hold != NULL;
-	f.hold = (struct engine_hold){ .id = json_get_string(hold, "id"),
-				       .reason = json_get_string(hold, "reason") };
+	f.hold = (struct prov_hold){ .id = json_get_string(hold, "id"),
+				     .reason = json_get_string(hold, "reason") };
 	struct host_result r;
 	take_secrets(&f, json_get(given, "secrets"));
 	struct json **owned = take_owned(&f, json_get(given, "secrets"));

@@ -177,18 +177,35 @@ static void test_predecessor_leaves(void **state)
 	assert_int_equal(x->saved, 1);
 }
 
+/* A member that is null goes; one that is not named is another release's, and stays. */
+static void test_members(void **state)
+{
+	static const char text[] = "{\"hostUID\":\"uid\",\"serial\":2,\"boot\":null}";
+	struct fixture *x = *state;
+	_cleanup_(json_freep) struct json *record = NULL, *sent = NULL;
+	_cleanup_(freep) char *stored = xasprintf(
+		RECORD(""), "uid\",\"boot\":{\"nonce\":\"n\"},\"ofTomorrow\":{\"x\":1},\"y\":\"");
+	list(x, stored);
+	assert_int_equal(json_parse(text, strlen(text), &record, NULL), 0);
+	records_save(x->r, "m/a", "uid", record, on_saved, x);
+	struct kube_call *c = fake_expect(x->f, "PUT", PATH "/a");
+	assert_int_equal(json_parse(c->body, strlen(c->body), &sent, NULL), 0);
+	const struct json *spec = json_get(sent, "spec");
+	assert_int_equal(json_get_int(spec, "serial", 0), 2);
+	assert_null(json_get(spec, "boot"));
+	assert_int_equal(json_get_int(json_get(spec, "ofTomorrow"), "x", 0), 1);
+	fake_reply(c, 200, "{}");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_drain),
-		T(test_nothing_to_drain),
-		T(test_cut_off),
-		T(test_made_with_finalizer),
-		T(test_gets_finalizer),
-		T(test_leaving),
-		T(test_predecessor_leaves),
+		T(test_drain),		T(test_nothing_to_drain),
+		T(test_cut_off),	T(test_made_with_finalizer),
+		T(test_gets_finalizer), T(test_leaving),
+		T(test_members),	T(test_predecessor_leaves),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

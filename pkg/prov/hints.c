@@ -1,11 +1,13 @@
-/* Root device hints of a BareMetalHost in the grammar of agents. Pure. */
+/* Root device hints for the agent (see prov/hints.h): a row for each of Metal3's members, with the
+ * name and the operator that the agent of OpenStack Ironic knows it by. */
+
+#include "prov/hints.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
-#include "engine/internal.h"
+#include "base/str.h"
 
 enum hint_match { HINT_EXACT, HINT_SUBSTRING, HINT_AT_LEAST, HINT_BOOL, HINT_DEVICE };
 
@@ -66,7 +68,7 @@ static void add_hint(struct json *out, size_t row, const struct json *value)
 	}
 }
 
-struct json *hints_for_agent(const struct json *spec)
+struct json *prov_agent_hints(const struct json *spec)
 {
 	struct json *out = json_new_object();
 	for (size_t i = 0; i < ARRAY_SIZE(hints); i++) {
