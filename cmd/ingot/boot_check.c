@@ -3,7 +3,6 @@
 
 #include "boot_check.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -38,14 +37,13 @@ static int read_flags(int fd, const char *device, short *ret)
 }
 
 int boot_check_interface(const char *option, const char *device, const char *address_option,
-			 struct in_addr address, const char **ret_summary, struct err *err)
+			 const struct net_addr *address, const char **ret_summary, struct err *err)
 {
 	short flags = 0;
-	char text[INET_ADDRSTRLEN];
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = address };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char text[NET_IP_TEXT_MAX];
+	int fd = socket(net_family(address), SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int r = fd < 0 ? -errno : read_flags(fd, device, &flags);
-	bool ours = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+	bool ours = fd >= 0 && bind(fd, &address->sa, net_len(address)) == 0;
 	if (fd >= 0)
 		close(fd);
 	if (r < 0) {
@@ -60,10 +58,9 @@ int boot_check_interface(const char *option, const char *device, const char *add
 		return fail(ret_summary, "the provisioning interface is down");
 	}
 	if (!ours) {
-		inet_ntop(AF_INET, &address, text, sizeof(text));
 		err_set(err, ERR_INVALID,
 			"--%s: this machine does not have the address %s; add it to %s",
-			address_option, text, device);
+			address_option, net_format_ip(address, text), device);
 		return fail(ret_summary, "this machine does not have the provisioning address");
 	}
 	return 0;
@@ -119,7 +116,7 @@ static int check_loaders(const struct boot_config *c, const char **ret_summary, 
 int boot_check(const struct boot_config *c, const char **ret_summary, struct err *err)
 {
 	int r = boot_check_interface("provisioning-interface", c->device, "provisioning-address",
-				     c->address, ret_summary, err);
+				     &c->address, ret_summary, err);
 	for (const struct boot_ramdisk *d = c->ramdisks; r == 0 && d && d->flavour; d++)
 		r = check_ramdisk(d, ret_summary, err);
 	return r < 0 ? r : check_loaders(c, ret_summary, err);

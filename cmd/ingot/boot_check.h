@@ -10,4 +10,4 @@
 int boot_check(const struct boot_config *config, const char **ret_summary, struct err *err);
 /* The part of it that a relay needs. */
 int boot_check_interface(const char *option, const char *device, const char *address_option,
-			 struct in_addr address, const char **ret_summary, struct err *err);
+			 const struct net_addr *address, const char **ret_summary, struct err *err);

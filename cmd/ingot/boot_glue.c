@@ -3,7 +3,6 @@
 
 #include "boot_glue.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -40,39 +39,38 @@ static bool boot_find(void *data, const struct net_mac *mac, struct boot_host *r
 	return true;
 }
 
-static bool slot_get(void *data, const struct net_mac *mac, struct in_addr *ret)
+static bool slot_get(void *data, const struct net_mac *mac, struct net_addr *ret)
 {
 	const struct boot_glue *g = data;
 	char text[NET_MAC_TEXT_SIZE];
 	const char *address = engine_slot_get(g->engine, net_format_mac(mac, text));
-	return address && inet_pton(AF_INET, address, ret) == 1;
+	return address && net_parse_ip(address, ret) == 0;
 }
 
-static bool slot_fixed(void *data, const struct net_mac *mac, struct in_addr *ret)
+static bool slot_fixed(void *data, const struct net_mac *mac, struct net_addr *ret)
 {
 	const struct boot_glue *g = data;
 	char text[NET_MAC_TEXT_SIZE];
 	const char *address;
 	if (!engine_slot_fixed(g->engine, net_format_mac(mac, text), &address))
 		return false;
-	if (!address || inet_pton(AF_INET, address, ret) != 1)
-		ret->s_addr = 0;
+	if (!address || net_parse_ip(address, ret) < 0)
+		*ret = (struct net_addr){ 0 };
 	return true;
 }
 
-static void slot_taken(void *data, const struct net_mac *mac, struct in_addr address)
+static void slot_taken(void *data, const struct net_mac *mac, const struct net_addr *address)
 {
 	const struct boot_glue *g = data;
-	char text[NET_MAC_TEXT_SIZE], ip[INET_ADDRSTRLEN];
-	engine_slot_taken(g->engine, net_format_mac(mac, text),
-			  inet_ntop(AF_INET, &address, ip, sizeof(ip)));
+	char text[NET_MAC_TEXT_SIZE], ip[NET_IP_TEXT_MAX];
+	engine_slot_taken(g->engine, net_format_mac(mac, text), net_format_ip(address, ip));
 }
 
-static bool slot_used(void *data, struct in_addr address)
+static bool slot_used(void *data, const struct net_addr *address)
 {
 	const struct boot_glue *g = data;
-	char text[INET_ADDRSTRLEN];
-	return engine_slot_used(g->engine, inet_ntop(AF_INET, &address, text, sizeof(text)));
+	char text[NET_IP_TEXT_MAX];
+	return engine_slot_used(g->engine, net_format_ip(address, text));
 }
 
 /* The answer must not come before the question has returned. */
@@ -103,17 +101,17 @@ static void on_slot_stored(void *data, const struct err *err)
 	free(q);
 }
 
-static void slot_set(void *data, const struct net_mac *mac, struct in_addr address,
+static void slot_set(void *data, const struct net_mac *mac, const struct net_addr *address,
 		     boot_slot_done_fn done, void *done_data)
 {
 	struct boot_glue *g = data;
-	char text[NET_MAC_TEXT_SIZE], ip[INET_ADDRSTRLEN] = "";
+	char text[NET_MAC_TEXT_SIZE], ip[NET_IP_TEXT_MAX] = "";
 	struct slot_question *q = xmalloc(sizeof(*q));
 	*q = (struct slot_question){ g->loop, xcalloc(1, sizeof(struct slot_answer)) };
 	q->answer->done = done;
 	q->answer->data = done_data;
-	if (address.s_addr)
-		inet_ntop(AF_INET, &address, ip, sizeof(ip));
+	if (address)
+		net_format_ip(address, ip);
 	engine_slot_set(g->engine, net_format_mac(mac, text), ip, on_slot_stored, q);
 }
 

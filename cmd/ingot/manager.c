@@ -126,13 +126,13 @@ static bool may_write(void *data, const char *key)
 static int check_address(void *data, const char *text, struct err *err)
 {
 	const struct manager *m = data;
-	struct in_addr address;
-	if (inet_pton(AF_INET, text, &address) != 1)
+	struct net_addr address;
+	if (net_parse_ip(text, &address) < 0 || net_family(&address) != AF_INET)
 		return err_set(err, ERR_INVALID, "it is not an IPv4 address");
 	if (!m->options->interface || m->boot.dhcp != BOOT_DHCP_SERVER)
 		return err_set(err, ERR_INVALID,
 			       "Ingot gives no addresses: it runs without --dhcp server");
-	return boot_address_check(&m->boot, address, err);
+	return boot_address_check(&m->boot, &address, err);
 }
 
 /* --- boot services: set-up
@@ -168,7 +168,7 @@ static int boot_settings(struct manager *m, struct err *err)
 				      .kernel_args = o->kernel_args,
 				      .fence = { may_act, m } };
 	m->boot = (struct boot_config){ .device = o->interface,
-					.address = o->address,
+					.address = net_from_v4(o->address),
 					.tftp = true,
 					.http_url = m->http_url,
 					.ramdisks = m->ramdisks };
@@ -176,8 +176,10 @@ static int boot_settings(struct manager *m, struct err *err)
 	if (r == 0)
 		r = boot_config_check(&m->boot, err);
 	for (size_t i = 0; r == 0 && m->boot.dhcp == BOOT_DHCP_SERVER && i < m->boot.pool_count;
-	     i++)
-		policies_add_subnet(&m->policies, m->boot.pools[i].start, m->boot.pools[i].netmask);
+	     i++) {
+		struct net_prefix subnet = boot_pool_subnet(&m->boot.pools[i]);
+		net_prefixes_add(&m->policies.agents.only, &subnet);
+	}
 	return r;
 }
 

@@ -34,16 +34,11 @@ const struct option_row target_option_rows[] = {
 	{ .name = NULL },
 };
 
-static unsigned bits_of(struct in_addr netmask)
+static void add_subnet(struct policies *p, const struct net_addr *address,
+		       const struct net_addr *netmask)
 {
-	return (unsigned)__builtin_popcount(netmask.s_addr);
-}
-
-void policies_add_subnet(struct policies *p, struct in_addr address, struct in_addr netmask)
-{
-	struct net_prefix subnet = { .bits = bits_of(netmask) };
-	subnet.addr.v4.sin_family = AF_INET;
-	subnet.addr.v4.sin_addr.s_addr = address.s_addr & netmask.s_addr;
+	unsigned bits = (unsigned)__builtin_popcount(net_to_v4(netmask).s_addr);
+	struct net_prefix subnet = net_prefix_of(address, bits);
 	net_prefixes_add(&p->agents.only, &subnet);
 }
 
@@ -60,7 +55,7 @@ static void add_interface(struct policies *p, const char *device, struct in_addr
 		    net_from_sockaddr(i->ifa_addr, sizeof(a.v4), &a) == 0 &&
 		    net_from_sockaddr(i->ifa_netmask, sizeof(mask.v4), &mask) == 0 &&
 		    a.v4.sin_addr.s_addr == address.s_addr)
-			policies_add_subnet(p, a.v4.sin_addr, mask.v4.sin_addr);
+			add_subnet(p, &a, &mask);
 	}
 	freeifaddrs(list);
 }

@@ -16,14 +16,12 @@ extern const struct option_row target_option_rows[];
 
 struct policies {
 	struct net_policy bmcs;
-	struct net_policy agents; /* inside the provisioning network */
+	struct net_policy agents; /* inside the provisioning network, and where DHCP serves */
 };
 
 /* Of the options; `device` and `address` of the provisioning network, or NULL. */
 void policies_make(const struct target_options *options, const char *device,
 		   const struct in_addr *address, struct policies *ret);
-/* DHCP gives addresses of this network to hosts. */
-void policies_add_subnet(struct policies *p, struct in_addr address, struct in_addr netmask);
 void policies_done(struct policies *p);
 
 /* The addresses that a cluster's API server is reached at, and inside the cluster that of its

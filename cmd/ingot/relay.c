@@ -2,7 +2,6 @@
  * A command of its own, since it needs neither cluster nor data: what it hears it passes on. One
  * process per network. Wiring only; everything runs on the main thread's loop. */
 
-#include <arpa/inet.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -73,7 +72,8 @@ static int check(const struct relay_options *o, struct err *err)
 		return err_set(
 			err, ERR_INVALID,
 			"--server: it is --address; where Ingot itself stands, it needs no relay");
-	return boot_check_interface("interface", o->interface, "address", o->address, NULL, err);
+	struct net_addr own = net_from_v4(o->address);
+	return boot_check_interface("interface", o->interface, "address", &own, NULL, err);
 }
 
 static int start(struct relay *r, const struct dhcp_relay_options *options, struct err *err)
@@ -95,8 +95,8 @@ static void stop(struct relay *r)
 
 static void relay(struct relay *r, const struct dhcp_relay_options *options)
 {
-	char server[INET_ADDRSTRLEN];
-	inet_ntop(AF_INET, &options->server, server, sizeof(server));
+	char server[NET_IP_TEXT_MAX];
+	net_format_ip(&options->server, server);
 	dhcp_relay_set_active(r->relay, true);
 	log_info("relaying", "interface", options->device, "server", server);
 	loop_run(r->loop);
@@ -106,8 +106,8 @@ static int run(void *data)
 {
 	const struct relay_options *o = data;
 	const struct dhcp_relay_options options = { .device = o->interface,
-						    .address = o->address,
-						    .server = o->server };
+						    .address = net_from_v4(o->address),
+						    .server = net_from_v4(o->server) };
 	struct relay r = { 0 };
 	struct err err;
 	if (check(o, &err) < 0) {

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "wire/configdrive_gzip.h"
+#include "wire/compress.h"
 
 enum {
 	LINES_MAX = 2000,
@@ -135,6 +135,6 @@ char *ipa_logs_collect(const char *root)
 			ipa_tar_add(&tar, name, text, len);
 	}
 	ipa_tar_end(&tar);
-	configdrive_gzip(tar.data, tar.len, &packed);
+	compress_gzip(tar.data, tar.len, &packed);
 	return base64_encode(packed.data, packed.len);
 }

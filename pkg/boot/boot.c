@@ -23,28 +23,21 @@ const struct boot_file boot_default_files[] = {
 	{ NULL, NULL },
 };
 
-static uint32_t host_order(struct in_addr a)
-{
-	return ntohl(a.s_addr);
-}
-
 static int check_pool(const struct boot_pool *p, size_t index, struct err *err)
 {
-	uint32_t mask = host_order(p->netmask);
-	uint32_t start = host_order(p->start), end = host_order(p->end);
+	unsigned most = net_bits(net_family(&p->start));
+	uint64_t size;
 	size_t n = index + 1;
-	/* The inverse of ones-then-zeros is one below a power of two. */
-	if (mask == 0 || (~mask & (~mask + 1)) != 0)
+	if (p->bits == 0 || p->bits > most)
 		return err_set(err, ERR_INVALID,
-			       "DHCP range %zu: the netmask must be ones, then zeros, such as "
-			       "255.255.255.0",
-			       n);
-	if (start == 0 || start > end || (start & mask) != (end & mask))
+			       "DHCP range %zu: the prefix length must be from 1 to %u", n, most);
+	struct net_prefix subnet = boot_pool_subnet(p);
+	if (!net_distance(&p->start, &p->end, &size) || !net_prefix_contains(&subnet, &p->end))
 		return err_set(err, ERR_INVALID,
 			       "DHCP range %zu: start and end must lie in one subnet of the given "
-			       "netmask, start first",
+			       "prefix length, start first",
 			       n);
-	if (p->gateway.s_addr && (host_order(p->gateway) & mask) != (start & mask))
+	if (net_is_set(&p->gateway) && !net_prefix_contains(&subnet, &p->gateway))
 		return err_set(err, ERR_INVALID,
 			       "DHCP range %zu: the gateway is outside of the range's subnet", n);
 	return 0;
@@ -75,7 +68,7 @@ int boot_config_check(const struct boot_config *c, struct err *err)
 		return err_set(err, ERR_INVALID,
 			       "the provisioning network's device is not set: name one, such as "
 			       "eth1");
-	if (c->address.s_addr == 0)
+	if (!net_is_set(&c->address))
 		return err_set(err, ERR_INVALID, "our address on %s is not set", c->device);
 	if (!c->http_url || !url_usable(c->http_url) || (c->file_url && !url_usable(c->file_url)))
 		return err_set(err, ERR_INVALID,
@@ -95,29 +88,38 @@ int boot_config_check(const struct boot_config *c, struct err *err)
 	return r;
 }
 
-const struct boot_pool *boot_pool_find(const struct boot_config *config, struct in_addr address)
+struct net_prefix boot_pool_subnet(const struct boot_pool *pool)
+{
+	return net_prefix_of(&pool->start, pool->bits);
+}
+
+const struct boot_pool *boot_pool_find(const struct boot_config *config,
+				       const struct net_addr *address)
 {
 	for (size_t i = 0; i < config->pool_count; i++) {
-		const struct boot_pool *p = &config->pools[i];
-		if (((p->start.s_addr ^ address.s_addr) & p->netmask.s_addr) == 0)
-			return p;
+		struct net_prefix subnet = boot_pool_subnet(&config->pools[i]);
+		if (net_prefix_contains(&subnet, address))
+			return &config->pools[i];
 	}
 	return NULL;
 }
 
 bool boot_address_free(const struct boot_config *config, const struct boot_pool *pool,
-		       struct in_addr address)
+		       const struct net_addr *address)
 {
-	uint32_t a = host_order(address), rest = ~host_order(pool->netmask);
-	if (rest > 1 && ((a & rest) == 0 || (a & rest) == rest)) /* not in a /31 */
+	struct net_prefix subnet = boot_pool_subnet(pool);
+	struct net_addr last = net_prefix_last(&subnet);
+	bool pair = subnet.bits + 1 >= net_bits(net_family(address)); /* both are hosts' */
+	if (!pair && (net_same_ip(address, &subnet.addr) || net_same_ip(address, &last)))
 		return false;
 	for (size_t i = 0; i < config->dns_count; i++)
-		if (address.s_addr == config->dns[i].s_addr)
+		if (net_same_ip(address, &config->dns[i]))
 			return false;
-	return address.s_addr != config->address.s_addr && address.s_addr != pool->gateway.s_addr;
+	return !net_same_ip(address, &config->address) && !net_same_ip(address, &pool->gateway);
 }
 
-int boot_address_check(const struct boot_config *config, struct in_addr address, struct err *err)
+int boot_address_check(const struct boot_config *config, const struct net_addr *address,
+		       struct err *err)
 {
 	const struct boot_pool *pool = boot_pool_find(config, address);
 	if (!pool)

@@ -31,9 +31,9 @@ enum boot_dhcp {
 /* One subnet that addresses are given from. Clients on our own wire get the pool that holds our own
  * address, relayed ones the pool that holds their relay's address. */
 struct boot_pool {
-	struct in_addr start, end; /* both inside */
-	struct in_addr netmask;
-	struct in_addr gateway; /* 0: none is announced */
+	struct net_addr start, end; /* both inside */
+	unsigned bits;		    /* of the subnet's prefix */
+	struct net_addr gateway;    /* not set: none is announced */
 };
 
 /* A file that TFTP serves under `name`, and HTTP under /boot/`name`. A row whose file does not
@@ -51,13 +51,13 @@ struct boot_ramdisk {
 
 /* Borrowed, with all that it points to, for the life of the services. */
 struct boot_config {
-	const char *device;	/* of the provisioning network; sockets are bound to it */
-	struct in_addr address; /* ours on that device */
+	const char *device;	 /* of the provisioning network; sockets are bound to it */
+	struct net_addr address; /* ours on that device */
 	enum boot_dhcp dhcp;
 	bool tftp;
 	struct boot_pool pools[BOOT_POOLS_MAX]; /* BOOT_DHCP_SERVER */
 	size_t pool_count;
-	struct in_addr dns[BOOT_DNS_MAX]; /* announced in all pools */
+	struct net_addr dns[BOOT_DNS_MAX]; /* announced in all pools */
 	size_t dns_count;
 	const char *domain;	/* NULL: none is announced */
 	uint32_t lease_seconds; /* 0: BOOT_LEASE_DEFAULT_S */
@@ -118,17 +118,17 @@ struct boot_ops {
 	/* False: not a host of ours. */
 	bool (*find)(void *data, const struct net_mac *mac, struct boot_host *ret);
 	/* The slot is the address that belongs to a MAC for as long as the host exists. */
-	bool (*slot_get)(void *data, const struct net_mac *mac, struct in_addr *ret);
-	/* The one address that a person wants this host to have, inside a range or not; 0.0.0.0:
+	bool (*slot_get)(void *data, const struct net_mac *mac, struct net_addr *ret);
+	/* The one address that a person wants this host to have, inside a range or not; not set:
 	 * one that cannot be given, so the host gets none. False: any of the range. May be NULL. */
-	bool (*slot_fixed)(void *data, const struct net_mac *mac, struct in_addr *ret);
+	bool (*slot_fixed)(void *data, const struct net_mac *mac, struct net_addr *ret);
 	/* The fixed address is another machine's on the wire. May be NULL. */
-	void (*slot_taken)(void *data, const struct net_mac *mac, struct in_addr address);
+	void (*slot_taken)(void *data, const struct net_mac *mac, const struct net_addr *address);
 	/* Does the record of any host hold this address, or is it any host's fixed one? */
-	bool (*slot_used)(void *data, struct in_addr address);
-	/* Stores the slot (0.0.0.0: forgets it); it is offered only after `done` came without an
+	bool (*slot_used)(void *data, const struct net_addr *address);
+	/* Stores the slot (NULL: forgets it); it is offered only after `done` came without an
 	 * error. `done` comes also when the service has been closed meanwhile. */
-	void (*slot_set)(void *data, const struct net_mac *mac, struct in_addr address,
+	void (*slot_set)(void *data, const struct net_mac *mac, const struct net_addr *address,
 			 boot_slot_done_fn done, void *done_data);
 	/* May be NULL, as may those below. */
 	void (*seen)(void *data, const struct net_mac *mac, enum boot_stage stage);
@@ -151,12 +151,15 @@ struct boot_env {
 int boot_config_check(const struct boot_config *config, struct err *err);
 /* May a host have this address for ever? It lies in the subnet of a pool, and is nobody's whom the
  * configuration names. */
-int boot_address_check(const struct boot_config *config, struct in_addr address, struct err *err);
+int boot_address_check(const struct boot_config *config, const struct net_addr *address,
+		       struct err *err);
+struct net_prefix boot_pool_subnet(const struct boot_pool *pool);
 /* The pool whose subnet holds the address, or NULL. */
-const struct boot_pool *boot_pool_find(const struct boot_config *config, struct in_addr address);
+const struct boot_pool *boot_pool_find(const struct boot_config *config,
+				       const struct net_addr *address);
 /* Neither the subnet's first or last nor ours nor a gateway's or name server's. */
 bool boot_address_free(const struct boot_config *config, const struct boot_pool *pool,
-		       struct in_addr address);
+		       const struct net_addr *address);
 /* The row whose file exists, or NULL. */
 const struct boot_file *boot_file_find(const struct boot_config *config, const char *name);
 const struct boot_ramdisk *boot_ramdisk_find(const struct boot_config *config, const char *flavour);

@@ -34,11 +34,12 @@ struct dhcp_relay {
 	struct side clients, server;
 };
 
-static void pass_on(struct side *side, struct in_addr source, struct in_addr to, uint16_t port,
-		    const uint8_t *packet, size_t len)
+static void pass_on(struct side *side, struct net_addr to, uint16_t port, const uint8_t *packet,
+		    size_t len)
 {
 	struct err err;
-	int r = udp_send(side->fd, source, to, port, packet, len);
+	net_set_port(&to, port);
+	int r = udp_send(side->fd, &side->relay->options.address, &to, packet, len);
 	if (r == 0)
 		return;
 	err_set_errno(&err, r, "cannot send");
@@ -55,21 +56,22 @@ static void to_server(struct dhcp_relay *r, const struct dhcp_message *m, uint8_
 	if (m->giaddr.s_addr == 0 && dhcp_has(m, DHCP_OPT_RELAY))
 		return;
 	packet[HOPS_AT]++;
+	struct in_addr own = net_to_v4(&r->options.address);
 	if (m->giaddr.s_addr == 0)
-		memcpy(packet + GIADDR_AT, &r->options.address, sizeof(r->options.address));
-	pass_on(&r->server, r->options.address, r->options.server, DHCP_SERVER_PORT, packet, len);
+		memcpy(packet + GIADDR_AT, &own, sizeof(own));
+	pass_on(&r->server, r->options.server, DHCP_SERVER_PORT, packet, len);
 }
 
 /* Broadcast, because a client without an address takes nothing else from a plain socket. */
 static void to_client(struct dhcp_relay *r, const struct dhcp_message *m, const uint8_t *packet,
-		      size_t len, const struct sockaddr_in *from)
+		      size_t len, const struct net_addr *from)
 {
-	if (m->giaddr.s_addr != r->options.address.s_addr ||
-	    from->sin_addr.s_addr != r->options.server.s_addr)
+	if (m->giaddr.s_addr != net_to_v4(&r->options.address).s_addr ||
+	    !net_same_ip(from, &r->options.server))
 		return;
 	bool settled = m->ciaddr.s_addr && dhcp_type(m) != DHCP_NAK;
 	struct in_addr to = settled ? m->ciaddr : (struct in_addr){ INADDR_BROADCAST };
-	pass_on(&r->clients, r->options.address, to, DHCP_CLIENT_PORT, packet, len);
+	pass_on(&r->clients, net_from_v4(to), DHCP_CLIENT_PORT, packet, len);
 }
 
 static void on_readable(void *data, int events)
@@ -79,7 +81,7 @@ static void on_readable(void *data, int events)
 	(void)events;
 	for (int i = 0; i < RECEIVE_BURST; i++) {
 		uint8_t packet[DHCP_SIZE_MAX + 1]; /* longer ones do not decode */
-		struct sockaddr_in from;
+		struct net_addr from;
 		struct dhcp_message m;
 		ssize_t n = udp_receive(side->fd, packet, sizeof(packet), &from);
 		if (n < 0)

@@ -7,9 +7,10 @@
 struct dhcp_relay;
 
 struct dhcp_relay_options {
-	const char *device;	/* of the clients' network */
-	struct in_addr address; /* ours there: tells the server the subnet, and takes its answers */
-	struct in_addr server;
+	const char *device; /* of the clients' network */
+	struct net_addr
+		address; /* ours there: tells the server the subnet, and takes its answers */
+	struct net_addr server;
 };
 
 /* Silent until activated. */

@@ -7,7 +7,6 @@
 
 #include "boot/dhcp_reply.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -16,7 +15,7 @@
 static struct in_addr server_identifier(const struct boot_config *config,
 					const struct dhcp_message *request)
 {
-	struct in_addr id = config->address;
+	struct in_addr id = net_to_v4(&config->address);
 	(void)dhcp_get_relay_address(request, DHCP_RELAY_SERVER, &id);
 	return id;
 }
@@ -24,7 +23,7 @@ static struct in_addr server_identifier(const struct boot_config *config,
 bool dhcp_reply_is_server(const struct boot_config *config, const struct dhcp_message *request,
 			  struct in_addr server)
 {
-	return server.s_addr == config->address.s_addr ||
+	return server.s_addr == net_to_v4(&config->address).s_addr ||
 	       server.s_addr == server_identifier(config, request).s_addr;
 }
 
@@ -54,22 +53,32 @@ void dhcp_reply_init(const struct boot_config *config, const struct dhcp_message
 	*ret = m;
 }
 
+static void set_name_servers(const struct boot_config *config, struct dhcp_message *m)
+{
+	struct in_addr dns[BOOT_DNS_MAX];
+	for (size_t i = 0; i < config->dns_count; i++)
+		dns[i] = net_to_v4(&config->dns[i]);
+	if (config->dns_count)
+		dhcp_set(m, DHCP_OPT_DNS, dns, config->dns_count * sizeof(dns[0]));
+}
+
 void dhcp_reply_lease(const struct boot_config *config, const struct boot_pool *pool,
-		      struct in_addr address, struct dhcp_message *m)
+		      const struct net_addr *address, struct dhcp_message *m)
 {
 	uint32_t lease = config->lease_seconds ? config->lease_seconds : BOOT_LEASE_DEFAULT_S;
-	struct in_addr broadcast = { pool->start.s_addr | ~pool->netmask.s_addr };
-	m->yiaddr = address;
-	dhcp_set_address(m, DHCP_OPT_NETMASK, pool->netmask);
-	dhcp_set_address(m, DHCP_OPT_BROADCAST, broadcast);
-	if (pool->gateway.s_addr)
-		dhcp_set_address(m, DHCP_OPT_ROUTER, pool->gateway);
-	if (config->dns_count)
-		dhcp_set(m, DHCP_OPT_DNS, config->dns, config->dns_count * sizeof(config->dns[0]));
+	struct net_prefix subnet = boot_pool_subnet(pool);
+	struct net_addr last = net_prefix_last(&subnet);
+	struct in_addr netmask = { htonl(UINT32_MAX << (32 - pool->bits)) };
+	dhcp_set_address(m, DHCP_OPT_NETMASK, netmask);
+	dhcp_set_address(m, DHCP_OPT_BROADCAST, net_to_v4(&last));
+	if (net_is_set(&pool->gateway))
+		dhcp_set_address(m, DHCP_OPT_ROUTER, net_to_v4(&pool->gateway));
+	set_name_servers(config, m);
 	if (config->domain)
 		dhcp_set(m, DHCP_OPT_DOMAIN, config->domain, strlen(config->domain));
-	if (address.s_addr == 0)
+	if (!address)
 		return;
+	m->yiaddr = net_to_v4(address);
 	dhcp_set_u32(m, DHCP_OPT_LEASE_TIME, lease);
 	dhcp_set_u32(m, DHCP_OPT_RENEW_TIME, lease / 2);
 	dhcp_set_u32(m, DHCP_OPT_REBIND_TIME, lease / 8 * 7);
@@ -77,11 +86,10 @@ void dhcp_reply_lease(const struct boot_config *config, const struct boot_pool *
 
 static void set_server(const struct boot_config *config, struct dhcp_message *m)
 {
-	char text[INET_ADDRSTRLEN];
-	inet_ntop(AF_INET, &config->address, text, sizeof(text));
-	m->siaddr = config->address;
-	dhcp_set_text(m, DHCP_OPT_TFTP_SERVER, text);
-	dhcp_set_address(m, DHCP_OPT_TFTP_ADDRESS, config->address);
+	char text[NET_IP_TEXT_MAX];
+	m->siaddr = net_to_v4(&config->address);
+	dhcp_set_text(m, DHCP_OPT_TFTP_SERVER, net_format_ip(&config->address, text));
+	dhcp_set_address(m, DHCP_OPT_TFTP_ADDRESS, m->siaddr);
 }
 
 /* Vendor options of the PXE specification, table 2-1. */
@@ -141,7 +149,7 @@ void dhcp_reply_boot(const struct boot_config *config, const struct loader *load
 		set_file(loader, m);
 		break;
 	case LOADER_URL:
-		m->siaddr = config->address;
+		m->siaddr = net_to_v4(&config->address);
 		set_file(loader, m);
 		break;
 	case LOADER_LOCAL:
@@ -155,15 +163,15 @@ void dhcp_reply_refuse(const char *why, struct dhcp_message *m)
 	dhcp_set(m, DHCP_OPT_MESSAGE, why, strlen(why));
 }
 
-void dhcp_reply_target(const struct dhcp_message *request, enum dhcp_type type,
-		       struct in_addr *ret_address, uint16_t *ret_port)
+struct net_addr dhcp_reply_target(const struct dhcp_message *request, enum dhcp_type type)
 {
-	*ret_port = DHCP_CLIENT_PORT;
-	*ret_address = (struct in_addr){ INADDR_BROADCAST };
-	if (request->giaddr.s_addr) {
-		*ret_address = request->giaddr;
-		*ret_port = DHCP_SERVER_PORT;
-	} else if (type != DHCP_NAK && request->ciaddr.s_addr) {
-		*ret_address = request->ciaddr;
-	}
+	struct in_addr ip = { INADDR_BROADCAST };
+	bool relayed = request->giaddr.s_addr != 0;
+	if (relayed)
+		ip = request->giaddr;
+	else if (type != DHCP_NAK && request->ciaddr.s_addr)
+		ip = request->ciaddr;
+	struct net_addr to = net_from_v4(ip);
+	net_set_port(&to, relayed ? DHCP_SERVER_PORT : DHCP_CLIENT_PORT);
+	return to;
 }

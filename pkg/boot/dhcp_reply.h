@@ -11,13 +11,12 @@ bool dhcp_reply_is_server(const struct boot_config *config, const struct dhcp_me
 /* Header, type, server and what must be echoed. */
 void dhcp_reply_init(const struct boot_config *config, const struct dhcp_message *request,
 		     enum dhcp_type type, struct dhcp_message *ret);
-/* address 0: configuration without a lease (INFORM). */
+/* address NULL: configuration without a lease (INFORM). */
 void dhcp_reply_lease(const struct boot_config *config, const struct boot_pool *pool,
-		      struct in_addr address, struct dhcp_message *m);
+		      const struct net_addr *address, struct dhcp_message *m);
 /* proxy: beside somebody else's DHCP. */
 void dhcp_reply_boot(const struct boot_config *config, const struct loader *loader, bool proxy,
 		     struct dhcp_message *m);
 void dhcp_reply_refuse(const char *why, struct dhcp_message *m);
 /* Where the reply goes, by RFC 2131 section 4.1. */
-void dhcp_reply_target(const struct dhcp_message *request, enum dhcp_type type,
-		       struct in_addr *ret_address, uint16_t *ret_port);
+struct net_addr dhcp_reply_target(const struct dhcp_message *request, enum dhcp_type type);

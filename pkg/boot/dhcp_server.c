@@ -53,7 +53,7 @@ struct query {
 	struct net_mac mac;
 	struct boot_host host;
 	const struct boot_pool *pool; /* server mode */
-	struct in_addr slot;	      /* 0: none */
+	struct net_addr slot;	      /* not set: none */
 };
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -71,7 +71,7 @@ static void log_reply(const struct query *q, enum dhcp_type type, const struct d
 		      const struct loader *loader)
 {
 	char mac[NET_MAC_TEXT_SIZE], ip[NET_IP_TEXT_MAX];
-	struct net_addr a = { .v4 = { .sin_family = AF_INET, .sin_addr = m->yiaddr } };
+	struct net_addr address = net_from_v4(m->yiaddr);
 	const struct boot_env *env = &q->server->env;
 	if (loader && loader->lack && env->ops->failed)
 		env->ops->failed(env->data, &q->mac, NULL, loader->lack);
@@ -79,18 +79,18 @@ static void log_reply(const struct query *q, enum dhcp_type type, const struct d
 	log_paced(pace(q, dhcp_type_name(type), file), loop_now(env->loop),
 		  loader && loader->lack ? LOG_WARN : LOG_INFO, "dhcp", "reply",
 		  dhcp_type_name(type), "host", q->host.name, "mac", net_format_mac(&q->mac, mac),
-		  "address", m->yiaddr.s_addr ? net_format_ip(&a, ip) : NULL, "file", file, "error",
-		  loader ? loader->lack : NULL);
+		  "address", net_is_set(&address) ? net_format_ip(&address, ip) : NULL, "file",
+		  file, "error", loader ? loader->lack : NULL);
 }
 
 static void transmit(const struct query *q, const struct port *port, const struct dhcp_message *m,
-		     struct in_addr to, uint16_t to_port)
+		     const struct net_addr *to)
 {
 	uint8_t packet[DHCP_SIZE_MAX];
 	size_t len;
 	int r = dhcp_encode(m, dhcp_reply_max(q->request), packet, &len);
 	if (r == 0)
-		r = udp_send(port->fd, q->server->env.config->address, to, to_port, packet, len);
+		r = udp_send(port->fd, &q->server->env.config->address, to, packet, len);
 	if (r == 0)
 		return;
 	struct err err;
@@ -111,10 +111,8 @@ static void seen(const struct query *q, enum boot_stage stage)
 static void send_reply(const struct query *q, enum dhcp_type type, const struct dhcp_message *m,
 		       const struct loader *loader)
 {
-	struct in_addr to;
-	uint16_t port;
-	dhcp_reply_target(q->request, type, &to, &port);
-	transmit(q, &q->server->main, m, to, port);
+	struct net_addr to = dhcp_reply_target(q->request, type);
+	transmit(q, &q->server->main, m, &to);
 	log_reply(q, type, m, loader);
 	metric_add(METRIC_DHCP_ANSWERS, 1, dhcp_type_name(type));
 	if (type == DHCP_OFFER)
@@ -125,8 +123,8 @@ static void send_reply(const struct query *q, enum dhcp_type type, const struct 
 				: BOOT_STAGE_LEASED);
 }
 
-/* OFFER and ACK, the latter also for INFORM (address 0). */
-static void grant(const struct query *q, enum dhcp_type type, struct in_addr address)
+/* OFFER and ACK, the latter also for INFORM (address NULL). */
+static void grant(const struct query *q, enum dhcp_type type, const struct net_addr *address)
 {
 	const struct boot_config *config = q->server->env.config;
 	struct dhcp_message m;
@@ -151,8 +149,8 @@ static void refuse(const struct query *q, const char *why)
 
 static void on_discover(const struct query *q)
 {
-	if (q->slot.s_addr)
-		grant(q, DHCP_OFFER, q->slot);
+	if (net_is_set(&q->slot))
+		grant(q, DHCP_OFFER, &q->slot);
 	else
 		slots_find(q->server->slots, q->pool, &q->mac, q->request);
 }
@@ -170,28 +168,29 @@ static void on_request(const struct query *q)
 		return;
 	if (wanted.s_addr == 0)
 		return;
-	if (wanted.s_addr == q->slot.s_addr)
-		grant(q, DHCP_ACK, q->slot);
+	if (wanted.s_addr == net_to_v4(&q->slot).s_addr)
+		grant(q, DHCP_ACK, &q->slot);
 	else
 		refuse(q, "not the address of this host");
 }
 
 static void on_decline(const struct query *q)
 {
-	struct in_addr address;
+	struct in_addr ip;
 	char mac[NET_MAC_TEXT_SIZE];
-	if (!dhcp_get_address(q->request, DHCP_OPT_ADDRESS, &address))
+	if (!dhcp_get_address(q->request, DHCP_OPT_ADDRESS, &ip))
 		return;
 	log_paced(pace(q, "DECLINE", NULL), loop_now(q->server->env.loop), LOG_WARN,
 		  "a host declined its address: another machine uses it", "host", q->host.name,
 		  "mac", net_format_mac(&q->mac, mac));
-	slots_decline(q->server->slots, &q->mac, address);
+	struct net_addr address = net_from_v4(ip);
+	slots_decline(q->server->slots, &q->mac, &address);
 }
 
 static void on_inform(const struct query *q)
 {
 	if (q->request->ciaddr.s_addr)
-		grant(q, DHCP_ACK, (struct in_addr){ 0 });
+		grant(q, DHCP_ACK, NULL);
 }
 
 /* A host of ours behind a relay whose subnet has no --dhcp-range. Told again after a while: the
@@ -200,8 +199,7 @@ static void note_no_range(const struct query *q)
 {
 	struct dhcp_server *s = q->server;
 	struct in_addr link = { 0 };
-	struct net_addr relay = { .v4 = { .sin_family = AF_INET, .sin_addr = q->request->giaddr } };
-	struct net_addr subnet = { .v4 = { .sin_family = AF_INET } };
+	struct net_addr relay = net_from_v4(q->request->giaddr);
 	char relay_text[NET_IP_TEXT_MAX], link_text[NET_IP_TEXT_MAX];
 	usec_t now = loop_now(s->env.loop);
 	metric_add(METRIC_DHCP_IGNORED, 1, "no_range");
@@ -210,11 +208,11 @@ static void note_no_range(const struct query *q)
 	s->no_range_at = now;
 	(void)(dhcp_get_relay_address(q->request, DHCP_RELAY_LINK, &link) ||
 	       dhcp_get_address(q->request, DHCP_OPT_SUBNET, &link));
-	subnet.v4.sin_addr = link;
+	struct net_addr subnet = net_from_v4(link);
 	log_warn("dhcp request not answered: no --dhcp-range for the subnet that the relay names",
 		 "host", q->host.name, "relay",
-		 relay.v4.sin_addr.s_addr ? net_format_ip(&relay, relay_text) : NULL,
-		 "selectedSubnet", link.s_addr ? net_format_ip(&subnet, link_text) : NULL);
+		 net_is_set(&relay) ? net_format_ip(&relay, relay_text) : NULL, "selectedSubnet",
+		 net_is_set(&subnet) ? net_format_ip(&subnet, link_text) : NULL);
 }
 
 static void serve(struct query *q)
@@ -225,8 +223,7 @@ static void serve(struct query *q)
 		note_no_range(q);
 		return;
 	}
-	if (!slots_get(s->slots, q->pool, &q->mac, &q->slot))
-		q->slot.s_addr = 0;
+	(void)slots_get(s->slots, q->pool, &q->mac, &q->slot);
 	switch (dhcp_type(q->request)) {
 	case DHCP_DISCOVER:
 		on_discover(q);
@@ -270,7 +267,7 @@ static void proxy_offer(const struct query *q)
 
 /* On port 4011: clients that have an address by now ask for the boot file alone, and wait for the
  * answer on the port that they asked from. */
-static void proxy_acknowledge(const struct query *q, const struct sockaddr_in *from)
+static void proxy_acknowledge(const struct query *q, const struct net_addr *from)
 {
 	const struct boot_config *config = q->server->env.config;
 	struct dhcp_message m;
@@ -283,7 +280,7 @@ static void proxy_acknowledge(const struct query *q, const struct sockaddr_in *f
 		return;
 	dhcp_reply_init(config, q->request, DHCP_ACK, &m);
 	dhcp_reply_boot(config, &loader, true, &m);
-	transmit(q, &q->server->pxe, &m, from->sin_addr, ntohs(from->sin_port));
+	transmit(q, &q->server->pxe, &m, from);
 	log_reply(q, DHCP_ACK, &m, &loader);
 }
 
@@ -302,8 +299,7 @@ static void note_stranger(const struct query *q)
 		env->ops->stranger(env->data, &q->mac, requests[client]);
 }
 
-static void take(struct port *port, const uint8_t *packet, size_t len,
-		 const struct sockaddr_in *from)
+static void take(struct port *port, const uint8_t *packet, size_t len, const struct net_addr *from)
 {
 	struct dhcp_server *s = port->server;
 	struct dhcp_message m;
@@ -336,7 +332,7 @@ static void on_readable(void *data, int events)
 	(void)events;
 	for (int i = 0; i < RECEIVE_BURST; i++) {
 		uint8_t packet[DHCP_SIZE_MAX + 1]; /* longer ones do not decode */
-		struct sockaddr_in from;
+		struct net_addr from;
 		ssize_t n = udp_receive(port->fd, packet, sizeof(packet), &from);
 		if (n < 0)
 			return;
@@ -345,7 +341,7 @@ static void on_readable(void *data, int events)
 }
 
 /* A slot was found for a DISCOVER: its sender still waits. The host may have gone meanwhile. */
-static void on_slot(void *data, const struct dhcp_message *request, struct in_addr address)
+static void on_slot(void *data, const struct dhcp_message *request, const struct net_addr *address)
 {
 	struct dhcp_server *s = data;
 	struct query q = { .server = s, .request = request };

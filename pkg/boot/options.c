@@ -5,7 +5,6 @@
 
 #include "boot/options.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,13 +21,13 @@ static int parse_range(const char *text, struct boot_pool *ret, struct err *why)
 	char first[32], last[32], rest;
 	unsigned bits = 0;
 	struct boot_pool p = { 0 };
+	uint64_t size;
 	if (sscanf(text, "%31[0-9.]-%31[0-9.]/%2u%c", first, last, &bits, &rest) != 3 || bits < 8 ||
-	    bits > 31 || inet_pton(AF_INET, first, &p.start) != 1 ||
-	    inet_pton(AF_INET, last, &p.end) != 1)
+	    bits > 31 || net_parse_ip(first, &p.start) < 0 || net_parse_ip(last, &p.end) < 0)
 		return -EINVAL;
-	p.netmask.s_addr = htonl(UINT32_MAX << (32 - bits));
-	if (ntohl(p.start.s_addr) > ntohl(p.end.s_addr) ||
-	    ((p.start.s_addr ^ p.end.s_addr) & p.netmask.s_addr) != 0)
+	p.bits = bits;
+	struct net_prefix subnet = boot_pool_subnet(&p);
+	if (!net_distance(&p.start, &p.end, &size) || !net_prefix_contains(&subnet, &p.end))
 		return err_set(
 			why, ERR_INVALID,
 			"\"%s\" begins and ends in different subnets, or ends before it begins",
@@ -39,7 +38,8 @@ static int parse_range(const char *text, struct boot_pool *ret, struct err *why)
 
 static bool same_subnet(const struct boot_pool *a, const struct boot_pool *b)
 {
-	return ((a->start.s_addr ^ b->start.s_addr) & a->netmask.s_addr & b->netmask.s_addr) == 0;
+	struct net_prefix one = boot_pool_subnet(a), other = boot_pool_subnet(b);
+	return net_prefix_overlaps(&one, &other);
 }
 
 static int read_range(const struct option_row *row, const char *text, void *value, struct err *why)
@@ -160,30 +160,31 @@ static int check_unused(const struct boot_dhcp_options *o, struct err *err)
 	return 0;
 }
 
-static struct boot_pool *pool_of(struct boot_config *c, struct in_addr address)
+static struct boot_pool *pool_of(struct boot_config *c, const struct net_addr *address)
 {
 	const struct boot_pool *found = boot_pool_find(c, address);
 	return found ? &c->pools[found - c->pools] : NULL;
 }
 
-static int set_gateway(struct in_addr address, struct boot_config *ret, struct err *err)
+static int set_gateway(const struct net_addr *address, struct boot_config *ret, struct err *err)
 {
-	char text[INET_ADDRSTRLEN];
+	char text[NET_IP_TEXT_MAX];
 	struct boot_pool *pool = pool_of(ret, address);
-	inet_ntop(AF_INET, &address, text, sizeof(text));
+	net_format_ip(address, text);
 	if (!pool)
 		return err_set(err, ERR_INVALID,
 			       "--dhcp-gateway: %s lies in the subnet of no --dhcp-range", text);
-	if (pool->gateway.s_addr)
+	if (net_is_set(&pool->gateway))
 		return err_set(err, ERR_INVALID,
 			       "--dhcp-gateway: %s is the second one of its subnet", text);
-	uint32_t rest = ntohl(address.s_addr & ~pool->netmask.s_addr);
-	uint32_t last = ntohl(~pool->netmask.s_addr);
-	if (last > 1 && (rest == 0 || rest == last))
+	struct net_prefix subnet = boot_pool_subnet(pool);
+	struct net_addr last = net_prefix_last(&subnet);
+	bool pair = pool->bits + 1 >= net_bits(net_family(address));
+	if (!pair && (net_same_ip(address, &subnet.addr) || net_same_ip(address, &last)))
 		return err_set(err, ERR_INVALID,
 			       "--dhcp-gateway: %s is the first or last address of its subnet",
 			       text);
-	pool->gateway = address;
+	pool->gateway = *address;
 	return 0;
 }
 
@@ -192,7 +193,8 @@ static int check_ways(const struct boot_dhcp_options *o, const struct boot_confi
 		      struct err *err)
 {
 	for (size_t i = 0; i < c->pool_count; i++)
-		if (!c->pools[i].gateway.s_addr && boot_pool_find(c, c->address) != &c->pools[i])
+		if (!net_is_set(&c->pools[i].gateway) &&
+		    boot_pool_find(c, &c->address) != &c->pools[i])
 			return err_set(err, ERR_INVALID,
 				       "--dhcp-range: %s is not in the subnet of "
 				       "--provisioning-address: name the router of that subnet by "
@@ -206,7 +208,7 @@ static void set_values(const struct boot_dhcp_options *o, struct boot_config *re
 	for (size_t i = 0; i < o->ranges.count; i++)
 		ret->pools[i] = o->ranges.items[i].pool;
 	for (size_t i = 0; i < o->dns.count; i++)
-		ret->dns[i] = o->dns.items[i];
+		ret->dns[i] = net_from_v4(o->dns.items[i]);
 	ret->pool_count = o->ranges.count;
 	ret->dns_count = o->dns.count;
 	ret->domain = o->domain;
@@ -225,7 +227,9 @@ int boot_dhcp_options_apply(const struct boot_dhcp_options *o, struct boot_confi
 			       "beside a DHCP server of the site");
 	set_values(o, ret);
 	int r = 0;
-	for (size_t i = 0; r == 0 && i < o->gateways.count; i++)
-		r = set_gateway(o->gateways.items[i], ret, err);
+	for (size_t i = 0; r == 0 && i < o->gateways.count; i++) {
+		struct net_addr gateway = net_from_v4(o->gateways.items[i]);
+		r = set_gateway(&gateway, ret, err);
+	}
 	return r < 0 ? r : check_ways(o, ret, err);
 }

@@ -44,7 +44,7 @@ struct prober {
 struct probe {
 	struct list node;
 	struct prober *prober;
-	struct in_addr address;
+	struct net_addr address; /* IPv4 */
 	struct net_mac own;
 	uint16_t seq;
 	struct timer timer;
@@ -67,8 +67,7 @@ struct probe *probe_cancel(struct probe *p)
 static bool find_neighbour(const struct probe *p, struct net_mac *ret)
 {
 	struct arpreq req = { 0 };
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = p->address };
-	memcpy(&req.arp_pa, &at, sizeof(at));
+	memcpy(&req.arp_pa, &p->address.v4, sizeof(p->address.v4));
 	memcpy(req.arp_dev, p->prober->device, sizeof(req.arp_dev));
 	if (ioctl(p->prober->fd, SIOCGARP, &req) < 0 || !(req.arp_flags & ATF_COM))
 		return false;
@@ -107,20 +106,19 @@ static void send_echo(const struct probe *p)
 		uint16_t words[sizeof(struct icmphdr) / 2];
 	} echo = { .header = { .type = ICMP_ECHO,
 			       .un.echo = { htons(p->prober->id), htons(p->seq) } } };
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr = p->address };
 	echo.header.checksum = checksum(echo.words, ARRAY_SIZE(echo.words));
 	/* A failure means no route or no link, and then nobody answers either. */
-	(void)sendto(p->prober->fd, &echo, sizeof(echo), 0, (struct sockaddr *)&to, sizeof(to));
+	(void)sendto(p->prober->fd, &echo, sizeof(echo), 0, &p->address.sa, net_len(&p->address));
 }
 
-struct probe *probe_start(struct prober *prober, struct in_addr address, const struct net_mac *own,
-			  probe_done_fn done, void *data)
+struct probe *probe_start(struct prober *prober, const struct net_addr *address,
+			  const struct net_mac *own, probe_done_fn done, void *data)
 {
 	if (prober->count >= PROBES_MAX)
 		return NULL;
 	struct probe *p = xcalloc(1, sizeof(*p));
 	*p = (struct probe){ .prober = prober,
-			     .address = address,
+			     .address = *address,
 			     .own = *own,
 			     .seq = ++prober->last_seq,
 			     .done = done,
@@ -149,7 +147,8 @@ static void take_reply(struct prober *prober, const uint8_t *packet, size_t len)
 	list_for_each(node, &prober->probes) {
 		struct probe *p = list_entry(node, struct probe, node);
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed is off the list */
-		if (p->seq != ntohs(icmp.un.echo.sequence) || p->address.s_addr != ip.saddr)
+		if (p->seq != ntohs(icmp.un.echo.sequence) ||
+		    net_to_v4(&p->address).s_addr != ip.saddr)
 			continue;
 		finish(p, true);
 		return;

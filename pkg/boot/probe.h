@@ -17,6 +17,6 @@ int prober_open(struct loop *loop, const char *device, struct prober **ret, stru
 /* No probe may be under way. */
 struct prober *prober_close(struct prober *p);
 /* NULL: too many at once. done comes after PROBE_WAIT_MS at the latest. */
-struct probe *probe_start(struct prober *p, struct in_addr address, const struct net_mac *own,
-			  probe_done_fn done, void *data);
+struct probe *probe_start(struct prober *p, const struct net_addr *address,
+			  const struct net_mac *own, probe_done_fn done, void *data);
 struct probe *probe_cancel(struct probe *p); /* accepts NULL; returns NULL */

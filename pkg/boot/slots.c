@@ -39,7 +39,7 @@ struct slots {
 	struct list searches;
 	size_t search_count;
 	struct bad_address {
-		struct in_addr address;
+		struct net_addr address;
 		usec_t until;
 		struct net_mac declined_by; /* all zero: its owner answered our probe */
 	} quarantine[QUARANTINE_MAX];
@@ -56,46 +56,45 @@ struct search {
 	const struct boot_pool *pool;
 	struct net_mac mac;
 	struct dhcp_message request;
-	struct in_addr address;
+	struct net_addr address;
 	struct probe *probe; /* NULL: walking or storing */
 	bool fixed;	     /* only `wanted`, an address that a person has chosen, will do */
-	struct in_addr wanted;
+	struct net_addr wanted;
 	unsigned candidates;
-	uint32_t walked;   /* addresses of the range that were looked at */
+	uint64_t walked;   /* addresses of the range that were looked at */
 	struct timer turn; /* the walk goes on */
 };
-
-static uint32_t host_order(struct in_addr a)
-{
-	return ntohl(a.s_addr);
-}
 
 /* --- what fits -------------------------------------------------------------------------------- */
 
 const struct boot_pool *slots_pool(const struct boot_config *config,
 				   const struct dhcp_message *request)
 {
-	struct in_addr subnet = request->giaddr.s_addr ? request->giaddr : config->address;
-	if (request->giaddr.s_addr && !dhcp_get_relay_address(request, DHCP_RELAY_LINK, &subnet))
-		(void)dhcp_get_address(request, DHCP_OPT_SUBNET, &subnet);
-	return boot_pool_find(config, subnet);
+	struct in_addr link = request->giaddr;
+	if (link.s_addr == 0)
+		return boot_pool_find(config, &config->address);
+	if (!dhcp_get_relay_address(request, DHCP_RELAY_LINK, &link))
+		(void)dhcp_get_address(request, DHCP_OPT_SUBNET, &link);
+	struct net_addr subnet = net_from_v4(link);
+	return boot_pool_find(config, &subnet);
 }
 
 bool slots_fits(const struct boot_config *config, const struct boot_pool *pool,
-		struct in_addr address)
+		const struct net_addr *address)
 {
-	uint32_t a = host_order(address);
-	return a >= host_order(pool->start) && a <= host_order(pool->end) &&
+	uint64_t n;
+	return net_distance(&pool->start, address, &n) && net_distance(address, &pool->end, &n) &&
 	       boot_address_free(config, pool, address);
 }
 
-static bool fixed(const struct slots *s, const struct net_mac *mac, struct in_addr *ret)
+static bool fixed(const struct slots *s, const struct net_mac *mac, struct net_addr *ret)
 {
 	const struct boot_ops *ops = s->env->ops;
 	return ops->slot_fixed && ops->slot_fixed(s->env->data, mac, ret);
 }
 
-static bool in_subnet(const struct slots *s, const struct boot_pool *pool, struct in_addr address)
+static bool in_subnet(const struct slots *s, const struct boot_pool *pool,
+		      const struct net_addr *address)
 {
 	return boot_pool_find(s->env->config, address) == pool &&
 	       boot_address_free(s->env->config, pool, address);
@@ -122,46 +121,39 @@ static struct bad_address *quarantine_place(struct slots *s, const struct net_ma
 }
 
 /* declined_by NULL: its owner answered our probe. */
-static void quarantine(struct slots *s, struct in_addr address, const struct net_mac *declined_by)
+static void quarantine(struct slots *s, const struct net_addr *address,
+		       const struct net_mac *declined_by)
 {
 	static const struct net_mac none;
 	usec_t until = loop_now(s->env->loop) + SLOTS_QUARANTINE_S * USEC_PER_SEC;
 	*quarantine_place(s,
-			  declined_by) = (struct bad_address){ address, until,
+			  declined_by) = (struct bad_address){ *address, until,
 							       declined_by ? *declined_by : none };
 }
 
-static bool quarantined(const struct slots *s, struct in_addr address)
+static bool quarantined(const struct slots *s, const struct net_addr *address)
 {
 	usec_t now = loop_now(s->env->loop);
 	for (size_t i = 0; i < QUARANTINE_MAX; i++)
-		if (s->quarantine[i].address.s_addr == address.s_addr &&
-		    s->quarantine[i].until > now)
+		if (s->quarantine[i].until > now && net_same_ip(&s->quarantine[i].address, address))
 			return true;
 	return false;
 }
 
-static bool searched(const struct slots *s, struct in_addr address)
+static bool searched(const struct slots *s, const struct net_addr *address)
 {
 	list_for_each(node, &s->searches)
-		if (list_entry(node, struct search, node)->address.s_addr == address.s_addr)
+		if (net_same_ip(&list_entry(node, struct search, node)->address, address))
 			return true;
 	return false;
 }
 
-static bool usable(const struct slots *s, const struct boot_pool *pool, struct in_addr address)
+static bool usable(const struct slots *s, const struct boot_pool *pool,
+		   const struct net_addr *address)
 {
 	return slots_fits(s->env->config, pool, address) &&
 	       !s->env->ops->slot_used(s->env->data, address) && !searched(s, address) &&
 	       !quarantined(s, address);
-}
-
-static uint32_t hash_mac(const struct net_mac *mac)
-{
-	uint32_t h = 2166136261u; /* FNV-1a */
-	for (size_t i = 0; i < sizeof(mac->bytes); i++)
-		h = (h ^ mac->bytes[i]) * 16777619u;
-	return h;
 }
 
 static usec_t *full_until(struct slots *s, const struct boot_pool *pool)
@@ -172,19 +164,20 @@ static usec_t *full_until(struct slots *s, const struct boot_pool *pool)
 enum pick { PICK_FOUND, PICK_NONE, PICK_LATER };
 
 /* Goes on where the search's walk stood, LOOKS_MAX addresses at most. */
-static enum pick walk(struct search *w, struct in_addr *ret)
+static enum pick walk(struct search *w, struct net_addr *ret)
 {
 	struct slots *s = w->slots;
-	uint32_t start = host_order(w->pool->start);
-	uint64_t size = (uint64_t)host_order(w->pool->end) - start + 1;
-	uint64_t first = hash_mac(&w->mac) % size;
+	uint64_t last = 0;
+	(void)net_distance(&w->pool->start, &w->pool->end, &last); /* boot_config_check did */
+	uint64_t size = last == UINT64_MAX ? last : last + 1;
+	uint64_t first = net_mac_hash(&w->mac) % size;
 	if (*full_until(s, w->pool) > loop_now(s->env->loop))
 		return PICK_NONE;
 	for (unsigned looks = 0; w->walked < size; looks++) {
 		if (looks == LOOKS_MAX)
 			return PICK_LATER;
-		struct in_addr a = { htonl(start + (uint32_t)((first + w->walked++) % size)) };
-		if (!usable(s, w->pool, a))
+		struct net_addr a = net_add(&w->pool->start, (first + w->walked++) % size);
+		if (!usable(s, w->pool, &a))
 			continue;
 		*ret = a;
 		return PICK_FOUND;
@@ -194,32 +187,35 @@ static enum pick walk(struct search *w, struct in_addr *ret)
 }
 
 /* A fixed address is not asked for among the used ones: it is used by this host. */
-static enum pick pick(struct search *w, struct in_addr *ret)
+static enum pick pick(struct search *w, struct net_addr *ret)
 {
 	const struct slots *s = w->slots;
-	struct in_addr wanted = w->wanted;
+	struct in_addr ip;
 	if (w->fixed) {
-		*ret = wanted;
-		return in_subnet(s, w->pool, wanted) && !searched(s, wanted) &&
-				       !quarantined(s, wanted)
+		*ret = w->wanted;
+		return in_subnet(s, w->pool, &w->wanted) && !searched(s, &w->wanted) &&
+				       !quarantined(s, &w->wanted)
 			       ? PICK_FOUND
 			       : PICK_NONE;
 	}
-	if (!dhcp_get_address(&w->request, DHCP_OPT_ADDRESS, &wanted) ||
-	    !usable(s, w->pool, wanted))
+	if (!dhcp_get_address(&w->request, DHCP_OPT_ADDRESS, &ip))
 		return walk(w, ret);
-	*ret = wanted;
+	struct net_addr asked = net_from_v4(ip);
+	if (!usable(s, w->pool, &asked))
+		return walk(w, ret);
+	*ret = asked;
 	return PICK_FOUND;
 }
 
 bool slots_get(const struct slots *s, const struct boot_pool *pool, const struct net_mac *mac,
-	       struct in_addr *ret)
+	       struct net_addr *ret)
 {
-	struct in_addr address, wanted;
-	if (!s->env->ops->slot_get(s->env->data, mac, &address) || quarantined(s, address))
+	struct net_addr address, wanted;
+	if (!s->env->ops->slot_get(s->env->data, mac, &address) || quarantined(s, &address))
 		return false;
-	if (fixed(s, mac, &wanted) ? address.s_addr != wanted.s_addr || !in_subnet(s, pool, address)
-				   : !slots_fits(s->env->config, pool, address))
+	if (fixed(s, mac, &wanted)
+		    ? !net_same_ip(&address, &wanted) || !in_subnet(s, pool, &address)
+		    : !slots_fits(s->env->config, pool, &address))
 		return false;
 	*ret = address;
 	return true;
@@ -231,8 +227,7 @@ static void log_search(enum log_level level, const struct search *w, const char 
 		       const char *why)
 {
 	char mac[NET_MAC_TEXT_SIZE], ip[NET_IP_TEXT_MAX];
-	struct net_addr a = { .v4 = { .sin_family = AF_INET, .sin_addr = w->address } };
-	const char *address = w->address.s_addr ? net_format_ip(&a, ip) : NULL;
+	const char *address = net_is_set(&w->address) ? net_format_ip(&w->address, ip) : NULL;
 	struct log_pace unpaced = { 0 }; /* the service is closed: no packets follow */
 	usec_t now = w->slots ? loop_now(w->slots->env->loop) : 0;
 	net_format_mac(&w->mac, mac);
@@ -262,7 +257,7 @@ static void on_stored(void *data, const struct err *err)
 	else if (s)
 		log_search(LOG_INFO, w, "address assigned", NULL);
 	if (s && good)
-		s->ready(s->data, &w->request, w->address);
+		s->ready(s->data, &w->request, &w->address);
 	end_search(w);
 }
 
@@ -274,7 +269,7 @@ static void on_probed(void *data, bool taken)
 	struct slots *s = w->slots;
 	w->probe = NULL;
 	if (!taken) {
-		s->env->ops->slot_set(s->env->data, &w->mac, w->address, on_stored, w);
+		s->env->ops->slot_set(s->env->data, &w->mac, &w->address, on_stored, w);
 		return;
 	}
 	log_search(LOG_WARN, w,
@@ -282,9 +277,9 @@ static void on_probed(void *data, bool taken)
 			    : "an address of the DHCP range is in use by another machine",
 		   NULL);
 	if (w->fixed && s->env->ops->slot_taken)
-		s->env->ops->slot_taken(s->env->data, &w->mac, w->address);
-	quarantine(s, w->address, NULL);
-	w->address.s_addr = 0;
+		s->env->ops->slot_taken(s->env->data, &w->mac, &w->address);
+	quarantine(s, &w->address, NULL);
+	w->address = (struct net_addr){ 0 };
 	try_next(w);
 }
 
@@ -298,9 +293,9 @@ static void give_up(struct search *w)
 	end_search(w);
 }
 
-static void probe(struct search *w, struct in_addr address)
+static void probe(struct search *w, const struct net_addr *address)
 {
-	w->address = address;
+	w->address = *address;
 	if (w->candidates++ < CANDIDATES_MAX)
 		w->probe = probe_start(w->slots->prober, address, &w->mac, on_probed, w);
 	if (!w->probe)
@@ -309,11 +304,11 @@ static void probe(struct search *w, struct in_addr address)
 
 static void try_next(struct search *w)
 {
-	struct in_addr address;
+	struct net_addr address;
 	w->fixed = fixed(w->slots, &w->mac, &w->wanted);
 	switch (pick(w, &address)) {
 	case PICK_FOUND:
-		probe(w, address);
+		probe(w, &address);
 		break;
 	case PICK_NONE:
 		give_up(w);
@@ -365,18 +360,18 @@ static void on_forgotten(void *data, const struct err *err)
 		log_warn("cannot forget a declined address", "error", err->text);
 }
 
-void slots_decline(struct slots *s, const struct net_mac *mac, struct in_addr address)
+void slots_decline(struct slots *s, const struct net_mac *mac, const struct net_addr *address)
 {
-	struct in_addr own, wanted;
+	struct net_addr own, wanted;
 	/* Anyone on the wire can send a DECLINE in a host's name: see DECLINED_MAX. */
-	if (!s->env->ops->slot_get(s->env->data, mac, &own) || own.s_addr != address.s_addr)
+	if (!s->env->ops->slot_get(s->env->data, mac, &own) || !net_same_ip(&own, address))
 		return;
 	if (quarantined(s, address)) /* not offered any more; each repetition would be a write */
 		return;
 	quarantine(s, address, mac);
 	if (fixed(s, mac, &wanted) && s->env->ops->slot_taken)
 		s->env->ops->slot_taken(s->env->data, mac, address);
-	s->env->ops->slot_set(s->env->data, mac, (struct in_addr){ 0 }, on_forgotten, NULL);
+	s->env->ops->slot_set(s->env->data, mac, NULL, on_forgotten, NULL);
 }
 
 int slots_open(const struct boot_env *env, slots_ready_fn ready, void *data, struct slots **ret,

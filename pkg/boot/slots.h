@@ -11,7 +11,7 @@ enum { SLOTS_PENDING_MAX = 256, SLOTS_QUARANTINE_S = 600 };
 
 /* The slot is stored; `request` is the newest that asked for it. */
 typedef void (*slots_ready_fn)(void *data, const struct dhcp_message *request,
-			       struct in_addr address);
+			       const struct net_addr *address);
 
 /* env is borrowed. */
 int slots_open(const struct boot_env *env, slots_ready_fn ready, void *data, struct slots **ret,
@@ -25,12 +25,12 @@ const struct boot_pool *slots_pool(const struct boot_config *config,
 				   const struct dhcp_message *request);
 /* Inside the range, and free by boot_address_free. */
 bool slots_fits(const struct boot_config *config, const struct boot_pool *pool,
-		struct in_addr address);
+		const struct net_addr *address);
 /* False: the MAC has no slot in this pool. */
 bool slots_get(const struct slots *s, const struct boot_pool *pool, const struct net_mac *mac,
-	       struct in_addr *ret);
+	       struct net_addr *ret);
 /* Looks for a slot; `ready` follows later, or never: the client will ask again. */
 void slots_find(struct slots *s, const struct boot_pool *pool, const struct net_mac *mac,
 		const struct dhcp_message *request);
 /* The client met somebody else at its slot: it is forgotten, and not used for a while. */
-void slots_decline(struct slots *s, const struct net_mac *mac, struct in_addr address);
+void slots_decline(struct slots *s, const struct net_mac *mac, const struct net_addr *address);

@@ -56,7 +56,7 @@ struct tftp_server {
 struct transfer {
 	struct list node;
 	struct tftp_server *server;
-	struct sockaddr_in peer;
+	struct net_addr peer;
 	char name[TFTP_NAME_MAX];
 	struct content content;
 	int fd;
@@ -82,13 +82,13 @@ static void log_end(const struct transfer *t, enum log_level level, const char *
 						[LOG_WARN] = "failed",
 						[LOG_ERROR] = "failed" };
 	char peer[NET_TEXT_MAX], ip[NET_IP_TEXT_MAX], bytes[24], ms[24];
-	struct net_addr a = { .v4 = t->peer };
 	usec_t now = loop_now(t->server->env.loop), took = now - t->started;
 	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)t->content.size);
 	snprintf(ms, sizeof(ms), "%llu", (unsigned long long)(took / USEC_PER_MSEC));
-	log_paced(log_pace_of(&t->server->paces, now, net_format_ip(&a, ip), message, t->name), now,
-		  level, message, "file", t->name, "peer", net_format(&a, peer), "size", bytes,
-		  "ms", ms, "error", why);
+	log_paced(
+		log_pace_of(&t->server->paces, now, net_format_ip(&t->peer, ip), message, t->name),
+		now, level, message, "file", t->name, "peer", net_format(&t->peer, peer), "size",
+		bytes, "ms", ms, "error", why);
 	metric_add(METRIC_TFTP_TRANSFERS, 1, outcomes[level]);
 	metric_add(METRIC_TFTP_BYTES, (double)MIN(t->acked * t->block_size, t->content.size));
 }
@@ -272,13 +272,13 @@ static int open_socket(struct transfer *t, struct err *err)
 	int r = udp_open(&options, &t->fd, err);
 	if (r < 0)
 		return r;
-	if (connect(t->fd, (struct sockaddr *)&t->peer, sizeof(t->peer)) < 0)
+	if (connect(t->fd, &t->peer.sa, net_len(&t->peer)) < 0)
 		return err_set_errno(err, errno, "cannot reach the client");
 	return loop_io_open(t->server->env.loop, t->fd, LOOP_READ, "tftp", on_transfer_readable, t,
 			    &t->io, err);
 }
 
-static struct transfer *transfer_new(struct tftp_server *s, const struct sockaddr_in *peer,
+static struct transfer *transfer_new(struct tftp_server *s, const struct net_addr *peer,
 				     const char *name)
 {
 	struct transfer *t = xcalloc(1, sizeof(*t));
@@ -307,11 +307,10 @@ static const char *refusal(const struct tftp_request *r, enum tftp_error *ret)
 
 static void note_failure(const struct transfer *t, const struct err *err)
 {
-	struct net_addr a = { .v4 = t->peer };
 	char peer[NET_IP_TEXT_MAX];
 	const struct boot_env *env = &t->server->env;
 	usec_t now = loop_now(env->loop);
-	net_format_ip(&a, peer);
+	net_format_ip(&t->peer, peer);
 	log_paced(log_pace_of(&t->server->paces, now, peer, "cannot be read", t->name), now,
 		  LOG_WARN, "tftp failed", "file", t->name, "peer", peer, "error", err->text);
 	if (env->ops->failed)
@@ -333,13 +332,13 @@ static const char *find_content(struct transfer *t, enum tftp_error *ret)
 }
 
 /* The newest boot of a client is the one that counts. */
-static void make_room(struct tftp_server *s, const struct sockaddr_in *peer)
+static void make_room(struct tftp_server *s, const struct net_addr *peer)
 {
 	struct transfer *oldest = NULL;
 	unsigned count = 0;
 	list_for_each_safe(node, &s->transfers) {
 		struct transfer *t = list_entry(node, struct transfer, node);
-		if (t->peer.sin_addr.s_addr != peer->sin_addr.s_addr)
+		if (!net_same_ip(&t->peer, peer))
 			continue;
 		if (!oldest)
 			oldest = t;
@@ -351,19 +350,17 @@ static void make_room(struct tftp_server *s, const struct sockaddr_in *peer)
 
 /* A repeated request for a transfer that has begun: the answer is on its way or will be repeated.
  */
-static bool known(const struct tftp_server *s, const struct sockaddr_in *peer)
+static bool known(const struct tftp_server *s, const struct net_addr *peer)
 {
 	list_for_each(node, &s->transfers) {
 		const struct transfer *t = list_entry(node, struct transfer, node);
-		if (t->peer.sin_addr.s_addr == peer->sin_addr.s_addr &&
-		    t->peer.sin_port == peer->sin_port)
+		if (net_compare(&t->peer, peer) == 0)
 			return true;
 	}
 	return false;
 }
 
-static void start(struct tftp_server *s, const struct tftp_request *r,
-		  const struct sockaddr_in *peer)
+static void start(struct tftp_server *s, const struct tftp_request *r, const struct net_addr *peer)
 {
 	struct err err;
 	enum tftp_error code;
@@ -394,7 +391,7 @@ static void on_readable(void *data, int events)
 	(void)events;
 	for (int i = 0; i < RECEIVE_BURST; i++) {
 		uint8_t packet[TFTP_REQUEST_MAX + 1]; /* longer ones do not decode */
-		struct sockaddr_in from;
+		struct net_addr from;
 		struct tftp_request r;
 		ssize_t n = udp_receive(s->fd, packet, sizeof(packet), &from);
 		if (n < 0)

@@ -27,10 +27,11 @@ static int set_options(int fd, const struct udp_options *o)
 
 static int bind_port(int fd, const struct udp_options *o)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET,
-				  .sin_port = htons(o->port),
-				  .sin_addr = o->address };
-	return bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ? -errno : 0;
+	struct net_addr at = o->address;
+	if (!net_is_set(&at))
+		at.v4.sin_family = AF_INET;
+	net_set_port(&at, o->port);
+	return bind(fd, &at.sa, net_len(&at)) < 0 ? -errno : 0;
 }
 
 int udp_open(const struct udp_options *o, int *ret_fd, struct err *err)
@@ -56,33 +57,31 @@ int udp_open(const struct udp_options *o, int *ret_fd, struct err *err)
 	return 0;
 }
 
-ssize_t udp_receive(int fd, void *buf, size_t cap, struct sockaddr_in *ret_from)
+ssize_t udp_receive(int fd, void *buf, size_t cap, struct net_addr *ret_from)
 {
 	socklen_t len = sizeof(*ret_from);
-	ssize_t n = recvfrom(fd, buf, cap, 0, (struct sockaddr *)ret_from, &len);
+	ssize_t n = recvfrom(fd, buf, cap, 0, &ret_from->sa, &len);
 	return n < 0 ? -errno : n;
 }
 
-int udp_send(int fd, struct in_addr source, struct in_addr to, uint16_t port, const void *data,
+int udp_send(int fd, const struct net_addr *source, const struct net_addr *to, const void *data,
 	     size_t len)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
 		struct cmsghdr align;
 	} control = { 0 };
-	struct sockaddr_in dest = { .sin_family = AF_INET,
-				    .sin_port = htons(port),
-				    .sin_addr = to };
 	struct iovec iov = { (void *)data, len };
+	struct net_addr dest = *to;
 	struct msghdr msg = { .msg_name = &dest,
-			      .msg_namelen = sizeof(dest),
+			      .msg_namelen = net_len(&dest),
 			      .msg_iov = &iov,
 			      .msg_iovlen = 1,
 			      .msg_control = &control,
 			      .msg_controllen = sizeof(control) };
 	/* The device is the socket's; ipi_ifindex stays 0, which leaves the route to it. */
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-	struct in_pktinfo info = { .ipi_spec_dst = source };
+	struct in_pktinfo info = { .ipi_spec_dst = net_to_v4(source) };
 	c->cmsg_level = IPPROTO_IP;
 	c->cmsg_type = IP_PKTINFO;
 	c->cmsg_len = CMSG_LEN(sizeof(info));

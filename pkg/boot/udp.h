@@ -2,23 +2,23 @@
 /* UDP sockets of the boot services: IPv4, bound to one network device, never blocking. Core thread.
  */
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "net/net.h"
 
 struct udp_options {
-	const char *device;	/* NULL: any */
-	struct in_addr address; /* 0: any */
-	uint16_t port;		/* 0: any free one */
-	bool share;		/* others may bind the port too (SO_REUSEADDR) */
+	const char *device;	 /* NULL: any */
+	struct net_addr address; /* not set: any of IPv4 */
+	uint16_t port;		 /* 0: any free one */
+	bool share;		 /* others may bind the port too (SO_REUSEADDR) */
 };
 
 /* The text of the error names port and device and says who may hold the port. */
 int udp_open(const struct udp_options *options, int *ret_fd, struct err *err);
 /* Bytes received, or a negative errno; -EAGAIN: no more. Longer datagrams are cut to `cap`. */
-ssize_t udp_receive(int fd, void *buf, size_t cap, struct sockaddr_in *ret_from);
+ssize_t udp_receive(int fd, void *buf, size_t cap, struct net_addr *ret_from);
 /* From `source`, whatever the route says; broadcasts leave by the socket's device. */
-int udp_send(int fd, struct in_addr source, struct in_addr to, uint16_t port, const void *data,
+int udp_send(int fd, const struct net_addr *source, const struct net_addr *to, const void *data,
 	     size_t len);

@@ -1,6 +1,6 @@
 /* Typical objects, as Ingot and kubectl leave them in the API. The informers' caches pack their
- * objects against these (wire/squeeze.h); no text here means anything else, and what is not typical
- * only takes more room. Immutable. */
+ * objects against these (wire/compress.h); no text here means anything else, and what is not
+ * typical only takes more room. Immutable. */
 
 #include "ctrl/resources.h"
 

@@ -20,7 +20,7 @@ struct kube_object {
 	const char *name;
 	const char *uid;
 	const char *resource_version;
-	/* Compact JSON by wire/squeeze.h; private, use what follows. */
+	/* Compact JSON by wire/compress.h; private, use what follows. */
 	const void *packed;
 	const char *sample;
 	int64_t generation;

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "kube/store.h"
-#include "wire/squeeze.h"
+#include "wire/compress.h"
 
 static char *put(char **at, const char *s, size_t len)
 {
@@ -27,7 +27,8 @@ struct kube_object *kube_object_new(const struct json *object, bool namespaced, 
 	json_print(object, &text);
 	strbuf_addf(&key, "%s%s%s", ns, ns[0] ? "/" : "", name);
 	size_t packed_len;
-	_cleanup_(freep) void *packed = squeeze(sample, text.data, text.len, &packed_len);
+	_cleanup_(freep) void *packed = compress_with_sample(sample, text.data, text.len,
+							     &packed_len);
 	size_t size = packed_len + key.len + strlen(ns) + strlen(uid) + strlen(version) + 5;
 	struct kube_object *o = xmalloc(sizeof(*o) + size);
 	char *at = (char *)(o + 1);
@@ -74,7 +75,7 @@ void kube_object_unrefp(struct kube_object **o)
 char *kube_object_text(const struct kube_object *o)
 {
 	char *text = xmalloc(o->text_len + 1);
-	if (unsqueeze(o->sample, o->packed, o->packed_len, text, o->text_len) < 0) {
+	if (decompress_with_sample(o->sample, o->packed, o->packed_len, text, o->text_len) < 0) {
 		/* We packed it ourselves: memory is damaged. */
 		log_error("cached object cannot be unpacked", "object", o->key);
 		abort();

@@ -107,6 +107,19 @@ int net_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct net_addr 
 	return 0;
 }
 
+struct net_addr net_from_v4(struct in_addr ip)
+{
+	struct net_addr a = { 0 };
+	if (ip.s_addr)
+		a.v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr = ip };
+	return a;
+}
+
+struct in_addr net_to_v4(const struct net_addr *a)
+{
+	return net_family(a) == AF_INET ? a->v4.sin_addr : (struct in_addr){ 0 };
+}
+
 char *net_format_ip(const struct net_addr *a, char buf[NET_IP_TEXT_MAX])
 {
 	memcpy(buf, "?", 2);
@@ -128,6 +141,11 @@ char *net_format(const struct net_addr *a, char buf[NET_TEXT_MAX])
 	snprintf(buf, NET_TEXT_MAX, "%s%.60s%s:%u", v6 ? "[" : "", net_format_ip(a, ip),
 		 v6 ? "]" : "", net_port(a));
 	return buf;
+}
+
+bool net_is_set(const struct net_addr *a)
+{
+	return net_family(a) != AF_UNSPEC;
 }
 
 int net_family(const struct net_addr *a)

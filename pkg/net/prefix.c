@@ -1,4 +1,4 @@
-/* Prefixes (CIDR) and MAC addresses. Pure functions. */
+/* Prefixes (CIDR), arithmetic of ranges, hashes, and MAC addresses. Pure functions. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -71,6 +71,105 @@ bool net_prefix_contains(const struct net_prefix *p, const struct net_addr *a)
 	const uint8_t *want = bytes_of(&prefix, &total), *have = bytes_of(&plain, &total);
 	return same_bits(want, have, p->bits);
 }
+
+bool net_prefix_overlaps(const struct net_prefix *a, const struct net_prefix *b)
+{
+	return a->bits < b->bits ? net_prefix_contains(a, &b->addr)
+				 : net_prefix_contains(b, &a->addr);
+}
+
+unsigned net_bits(int family)
+{
+	return family == AF_INET ? 32 : family == AF_INET6 ? 128 : 0;
+}
+
+/* Sets the bits behind the prefix. */
+static void set_host_bits(struct net_addr *a, unsigned bits, bool value)
+{
+	unsigned total;
+	uint8_t *bytes = bytes_of(a, &total);
+	for (unsigned i = bits; i < total; i++) {
+		uint8_t bit = (uint8_t)(0x80 >> i % 8);
+		bytes[i / 8] = value ? bytes[i / 8] | bit : bytes[i / 8] & (uint8_t)~bit;
+	}
+}
+
+struct net_prefix net_prefix_of(const struct net_addr *a, unsigned bits)
+{
+	struct net_prefix p = { .addr = *a, .bits = bits };
+	net_set_port(&p.addr, 0);
+	set_host_bits(&p.addr, bits, false);
+	return p;
+}
+
+struct net_addr net_prefix_last(const struct net_prefix *p)
+{
+	struct net_addr last = p->addr;
+	set_host_bits(&last, p->bits, true);
+	return last;
+}
+
+/* --- ranges and hashes ------------------------------------------------------------------------ */
+
+struct net_addr net_add(const struct net_addr *a, uint64_t n)
+{
+	struct net_addr sum = *a;
+	unsigned total;
+	uint8_t *bytes = bytes_of(&sum, &total);
+	for (unsigned i = total / 8; i-- > 0 && n;) {
+		uint64_t low = (n & 0xff) + bytes[i];
+		bytes[i] = (uint8_t)low;
+		n = (n >> 8) + (low >> 8);
+	}
+	return sum;
+}
+
+/* What is above the lowest 64 bits must come out as 0, and no borrow be left. */
+bool net_distance(const struct net_addr *from, const struct net_addr *to, uint64_t *ret)
+{
+	struct net_addr a = *from, b = *to;
+	uint64_t low = 0;
+	int borrow = 0;
+	unsigned total, other;
+	const uint8_t *start = bytes_of(&a, &total), *end = bytes_of(&b, &other);
+	if (!net_is_set(from) || net_family(from) != net_family(to))
+		return false;
+	for (unsigned i = total / 8, shift = 0; i-- > 0; shift += 8) {
+		int byte = end[i] - start[i] - borrow;
+		borrow = byte < 0;
+		if (shift < 64)
+			low |= (uint64_t)(byte & 0xff) << shift;
+		else if (byte & 0xff)
+			return false;
+	}
+	if (borrow)
+		return false;
+	*ret = low;
+	return true;
+}
+
+static uint32_t hash(const uint8_t *bytes, size_t len)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ bytes[i]) * 16777619u;
+	return h;
+}
+
+uint32_t net_hash_ip(const struct net_addr *a)
+{
+	struct net_addr copy = *a;
+	unsigned total;
+	const uint8_t *bytes = bytes_of(&copy, &total);
+	return net_is_set(a) ? hash(bytes, total / 8) : 0;
+}
+
+uint32_t net_mac_hash(const struct net_mac *mac)
+{
+	return hash(mac->bytes, sizeof(mac->bytes));
+}
+
+/* --- MAC addresses ---------------------------------------------------------------------------- */
 
 int net_parse_mac(const char *text, struct net_mac *ret)
 {

@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "wire/configdrive_gzip.h"
+#include "wire/compress.h"
 #include "wire/iso9660.h"
 
 static const char *const directories[] = { "openstack/2012-08-10", "openstack/latest" };
@@ -60,7 +60,7 @@ int configdrive_build_text(const struct configdrive_files *files, usec_t time, c
 	if (r < 0)
 		return r;
 	_cleanup_(strbuf_done) struct strbuf packed = { 0 };
-	configdrive_gzip(iso, len, &packed);
+	compress_gzip(iso, len, &packed);
 	*ret = base64_encode(packed.data, packed.len);
 	return 0;
 }

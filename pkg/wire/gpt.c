@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "base/cursor.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "wire/crc32.h"
 
 static const char signature[8] = { 'E', 'F', 'I', ' ', 'P', 'A', 'R', 'T' };
 
@@ -28,9 +28,9 @@ const struct gpt_guid gpt_type_linux = { { 0xaf, 0x3d, 0xc6, 0x0f, 0x83, 0x84, 0
 static bool header_crc_good(const uint8_t *sector, uint32_t size, uint32_t expected)
 {
 	static const uint8_t zeros[4];
-	uint32_t crc = crc32_add(0, sector, OFFSET_HEADER_CRC);
-	crc = crc32_add(crc, zeros, sizeof(zeros));
-	crc = crc32_add(crc, sector + OFFSET_HEADER_CRC + 4, size - OFFSET_HEADER_CRC - 4);
+	uLong crc = crc32_z(0, sector, OFFSET_HEADER_CRC);
+	crc = crc32_z(crc, zeros, sizeof(zeros));
+	crc = crc32_z(crc, sector + OFFSET_HEADER_CRC + 4, size - OFFSET_HEADER_CRC - 4);
 	return crc == expected;
 }
 
@@ -113,7 +113,7 @@ int gpt_parse(const struct gpt_header *h, const void *table, size_t len, uint32_
 {
 	if (len < table_bytes(h))
 		return -EINVAL;
-	if (crc32_add(0, table, table_bytes(h)) != h->entries_crc)
+	if (crc32_z(0, table, table_bytes(h)) != h->entries_crc)
 		return -EBADMSG;
 	struct cursor c;
 	cursor_init(&c, table, table_bytes(h));
@@ -275,13 +275,14 @@ static void encode_header(const struct gpt *g, bool backup, uint32_t table_crc, 
 	wcursor_le32(&w, table_crc);
 	wcursor_fill(&w, 0, w.cap - w.pos);
 	wcursor_init(&w, out + OFFSET_HEADER_CRC, 4);
-	wcursor_le32(&w, crc32_add(0, out, GPT_HEADER_SIZE));
+	wcursor_le32(&w, (uint32_t)crc32_z(0, out, GPT_HEADER_SIZE));
 }
 
 void gpt_encode(const struct gpt *g, bool backup, void *header_sector, void *table)
 {
 	encode_table(g, table);
-	encode_header(g, backup, crc32_add(0, table, table_bytes(&g->header)), header_sector);
+	encode_header(g, backup, (uint32_t)crc32_z(0, table, table_bytes(&g->header)),
+		      header_sector);
 }
 
 /* --- identifiers and names ------------------------------------------------------------------- */

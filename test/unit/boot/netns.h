@@ -135,6 +135,11 @@ static inline struct in_addr ip(const char *text)
 	return (struct in_addr){ inet_addr(text) };
 }
 
+static inline struct net_addr addr(const char *text)
+{
+	return net_from_v4(ip(text));
+}
+
 /* A UDP socket as a client has it: on a device, waiting 5 s at most, for a server that is silent
  * where it should not be. */
 static inline int client_socket(const struct netns *n, const char *device, const char *address,

@@ -45,10 +45,10 @@ struct world {
 	struct dhcp_server *server;
 	struct {
 		struct net_mac mac;
-		struct in_addr slot;
+		struct net_addr slot;
 	} records[HOSTS];
-	struct in_addr fixed; /* of known_mac; 0: none is wanted */
-	bool fixed_bad;	      /* what is wanted cannot be given */
+	struct net_addr fixed; /* of known_mac; not set: none is wanted */
+	bool fixed_bad;	       /* what is wanted cannot be given */
 	unsigned taken;
 	int told;	/* an eventfd: taken has grown */
 	bool crowded;	/* every address is some host's */
@@ -74,7 +74,7 @@ static bool find(void *data, const struct net_mac *mac, struct boot_host *ret)
 	return mac->bytes[3] == 0x77;
 }
 
-static struct in_addr *record(struct world *w, const struct net_mac *mac)
+static struct net_addr *record(struct world *w, const struct net_mac *mac)
 {
 	size_t i = 0;
 	while (i < HOSTS - 1 && w->records[i].mac.bytes[0] &&
@@ -84,36 +84,36 @@ static struct in_addr *record(struct world *w, const struct net_mac *mac)
 	return &w->records[i].slot;
 }
 
-static bool slot_get(void *data, const struct net_mac *mac, struct in_addr *ret)
+static bool slot_get(void *data, const struct net_mac *mac, struct net_addr *ret)
 {
 	*ret = *record(data, mac);
-	return ret->s_addr != 0;
+	return net_is_set(ret);
 }
 
-static bool slot_fixed(void *data, const struct net_mac *mac, struct in_addr *ret)
+static bool slot_fixed(void *data, const struct net_mac *mac, struct net_addr *ret)
 {
 	const struct world *w = data;
-	if (memcmp(mac->bytes, known_mac, 6) != 0 || (!w->fixed.s_addr && !w->fixed_bad))
+	if (memcmp(mac->bytes, known_mac, 6) != 0 || (!net_is_set(&w->fixed) && !w->fixed_bad))
 		return false;
 	*ret = w->fixed;
 	return true;
 }
 
-static void slot_taken(void *data, const struct net_mac *mac, struct in_addr address)
+static void slot_taken(void *data, const struct net_mac *mac, const struct net_addr *address)
 {
 	struct world *w = data;
-	w->taken += memcmp(mac->bytes, known_mac, 6) == 0 && address.s_addr == w->fixed.s_addr;
+	w->taken += memcmp(mac->bytes, known_mac, 6) == 0 && net_same_ip(address, &w->fixed);
 	eventfd_write(w->told, 1);
 }
 
-static bool slot_used(void *data, struct in_addr address)
+static bool slot_used(void *data, const struct net_addr *address)
 {
 	struct world *w = data;
 	w->looks++;
-	if (w->fixed.s_addr == address.s_addr || w->crowded)
+	if (net_same_ip(&w->fixed, address) || w->crowded)
 		return true;
 	for (size_t i = 0; i < HOSTS; i++)
-		if (w->records[i].slot.s_addr == address.s_addr)
+		if (net_same_ip(&w->records[i].slot, address))
 			return true;
 	return false;
 }
@@ -121,7 +121,7 @@ static bool slot_used(void *data, struct in_addr address)
 struct write {
 	struct world *world;
 	struct net_mac mac;
-	struct in_addr slot;
+	struct net_addr slot;
 	boot_slot_done_fn done;
 	void *data;
 };
@@ -142,12 +142,14 @@ static void write_end(void *data)
 	free(x);
 }
 
-static void slot_set(void *data, const struct net_mac *mac, struct in_addr address,
+static void slot_set(void *data, const struct net_mac *mac, const struct net_addr *address,
 		     boot_slot_done_fn done, void *done_data)
 {
 	struct write *x = xcalloc(1, sizeof(*x));
 	struct world *w = data;
-	*x = (struct write){ w, *mac, address, done, done_data };
+	*x = (struct write){ .world = w, .mac = *mac, .done = done, .data = done_data };
+	if (address)
+		x->slot = *address;
 	loop_post(w->loop, write_end, x);
 }
 
@@ -156,7 +158,7 @@ static void seen(void *data, const struct net_mac *mac, enum boot_stage stage)
 	struct world *w = data;
 	w->stages[stage]++;
 	if (stage == BOOT_STAGE_OFFERED && w->config.dhcp == BOOT_DHCP_SERVER &&
-	    record(w, mac)->s_addr == 0)
+	    !net_is_set(record(w, mac)))
 		w->offered_before_stored++;
 }
 
@@ -193,12 +195,10 @@ static int set_up(void **state)
 		return -1;
 	w->config = (struct boot_config){
 		.device = "srv0",
-		.address = ip("10.77.0.1"),
+		.address = addr("10.77.0.1"),
 		.dhcp = BOOT_DHCP_SERVER,
 		.tftp = true,
-		.pools = { { .start = ip("10.77.0.50"),
-			     .end = ip("10.77.0.51"),
-			     .netmask = ip("255.255.255.0") } },
+		.pools = { { .start = addr("10.77.0.50"), .end = addr("10.77.0.51"), .bits = 24 } },
 		.pool_count = 1,
 		.http_url = "http://10.77.0.1:8080",
 		.files = files,
@@ -365,7 +365,7 @@ static void give_slot(struct world *w)
 {
 	struct net_mac mac;
 	memcpy(mac.bytes, known_mac, 6);
-	*record(w, &mac) = ip("10.77.0.50");
+	*record(w, &mac) = addr("10.77.0.50");
 }
 
 static void silence(void *data)
@@ -664,7 +664,7 @@ static void decline_flood(void *data)
 static void test_declines_do_not_empty_the_range(void **state)
 {
 	struct world *w = world(state);
-	w->config.pools[0].end = ip("10.77.0.54");
+	w->config.pools[0].end = addr("10.77.0.54");
 	start(w);
 	run_script(w->loop, decline_flood, w);
 	finish(w);
@@ -698,12 +698,13 @@ static void discover_in_vain(void *data)
 static void test_full_range(void **state)
 {
 	struct world *w = world(state);
-	w->config.pools[0] = (struct boot_pool){ .start = ip("10.78.0.1"),
-						 .end = ip("10.78.255.253"),
-						 .netmask = ip("255.255.0.0") };
-	w->config.address = ip("10.78.255.254");
+	w->config.pools[0] = (struct boot_pool){ .start = addr("10.78.0.1"),
+						 .end = addr("10.78.255.253"),
+						 .bits = 16 };
+	w->config.address = addr("10.78.255.254");
 	assert_true(run("ip addr add 10.78.255.254/16 dev srv0"));
-	*record(w, &(struct net_mac){ { 0x52, 0x54, 0x00, 0x77, 0x00, 0x02 } }) = ip("10.78.0.51");
+	*record(w,
+		&(struct net_mac){ { 0x52, 0x54, 0x00, 0x77, 0x00, 0x02 } }) = addr("10.78.0.51");
 	w->crowded = true;
 	start(w);
 	timer_init(&w->tick, w->loop, "tick", on_tick, w);
@@ -839,7 +840,7 @@ static void fixed_address(void *data)
 	m = request_for(known_mac, reply.yiaddr, true);
 	reply = ask(w, &m);
 	EXPECT(w, dhcp_type(&reply) == DHCP_ACK);
-	w->fixed = ip("10.77.0.51"); /* another one, inside the range */
+	w->fixed = addr("10.77.0.51"); /* another one, inside the range */
 	m = request_for(known_mac, ip("10.77.0.200"), false);
 	reply = ask(w, &m);
 	EXPECT(w, dhcp_type(&reply) == DHCP_NAK);
@@ -859,7 +860,7 @@ static void fixed_address(void *data)
 static void test_fixed_address(void **state)
 {
 	struct world *w = world(state);
-	w->fixed = ip("10.77.0.200");
+	w->fixed = addr("10.77.0.200");
 	start(w);
 	run_script(w->loop, fixed_address, w);
 	finish(w);
@@ -879,7 +880,7 @@ static void test_fixed_address_that_cannot_be(void **state)
 	w->fixed_bad = true;
 	start(w);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		w->fixed = ip(rows[i].address);
+		w->fixed = addr(rows[i].address);
 		run_script(w->loop, no_fixed_address, w);
 		finish(w);
 	}
@@ -905,8 +906,9 @@ static void test_fixed_address_in_use(void **state)
 			"ip addr add 10.77.0.200/24 dev cli0'",
 			w->clients.keeper));
 	assert_true(netns_link_up(w->clients.keeper, "cli0"));
-	*record(w, &(struct net_mac){ { 0x52, 0x54, 0x00, 0x77, 0x00, 0x02 } }) = ip("10.77.0.51");
-	w->fixed = ip("10.77.0.200");
+	*record(w,
+		&(struct net_mac){ { 0x52, 0x54, 0x00, 0x77, 0x00, 0x02 } }) = addr("10.77.0.51");
+	w->fixed = addr("10.77.0.200");
 	start(w);
 	run_script(w->loop, taken_address, w);
 	finish(w);
@@ -924,7 +926,7 @@ static void announced(void *data)
 	EXPECT(w, dhcp_get_address(&reply, DHCP_OPT_ROUTER, &router) &&
 			  router.s_addr == ip("10.77.0.254").s_addr);
 	const uint8_t *dns = dhcp_get(&reply, DHCP_OPT_DNS, &len);
-	EXPECT(w, dns && len == 8 && memcmp(dns, w->config.dns, 8) == 0);
+	EXPECT(w, dns && len == 8 && memcmp(dns, "\12\115\0\3\300\0\2\65", 8) == 0);
 	EXPECT(w, dhcp_has_prefix(&reply, DHCP_OPT_DOMAIN, "lab.example"));
 	EXPECT(w, dhcp_get_u32(&reply, DHCP_OPT_LEASE_TIME, &lease) && lease == 600);
 }
@@ -932,9 +934,9 @@ static void announced(void *data)
 static void test_lease_options(void **state)
 {
 	struct world *w = world(state);
-	w->config.pools[0].gateway = ip("10.77.0.254");
-	w->config.dns[0] = ip("10.77.0.3");
-	w->config.dns[1] = ip("192.0.2.53");
+	w->config.pools[0].gateway = addr("10.77.0.254");
+	w->config.dns[0] = addr("10.77.0.3");
+	w->config.dns[1] = addr("192.0.2.53");
 	w->config.dns_count = 2;
 	w->config.domain = "lab.example";
 	w->config.lease_seconds = 600;
@@ -1048,14 +1050,14 @@ static void test_relay(void **state)
 	struct netns middle = { .fd = -1 };
 	struct err err = { 0 };
 	struct dhcp_relay *relay = NULL;
-	struct dhcp_relay_options options = { "down0", ip("10.88.0.1"), ip("10.77.0.1") };
+	struct dhcp_relay_options options = { "down0", addr("10.88.0.1"), addr("10.77.0.1") };
 	assert_true(netns_new(&middle));
 	assert_true(wire_up_relay(w, &middle));
 	close(w->client);
 	w->client = client_socket(&w->clients, "cli0", "0.0.0.0", DHCP_CLIENT_PORT);
-	w->config.pools[1] = (struct boot_pool){ .start = ip("10.88.0.50"),
-						 .end = ip("10.88.0.50"),
-						 .netmask = ip("255.255.255.0") };
+	w->config.pools[1] = (struct boot_pool){ .start = addr("10.88.0.50"),
+						 .end = addr("10.88.0.50"),
+						 .bits = 24 };
 	w->config.pool_count = 2;
 	start(w);
 	int old = netns_enter(&middle);
@@ -1116,7 +1118,8 @@ static void test_only_ipxe_hears_of_no_router(void **state)
 		skip();
 	}
 	give_slot(w);
-	*record(w, &(struct net_mac){ { 0x52, 0x54, 0x00, 0x77, 0x00, 0x02 } }) = ip("10.77.0.51");
+	*record(w,
+		&(struct net_mac){ { 0x52, 0x54, 0x00, 0x77, 0x00, 0x02 } }) = addr("10.77.0.51");
 	assert_true(solicit_wire_up(&w->clients));
 	start(w);
 	run_script(w->loop, router, w);

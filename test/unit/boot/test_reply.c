@@ -33,16 +33,35 @@ static struct in_addr ip(const char *text)
 	return (struct in_addr){ inet_addr(text) };
 }
 
+static struct net_addr addr(const char *text)
+{
+	struct net_addr a;
+	if (net_parse_ip(text, &a) < 0)
+		abort();
+	return a;
+}
+
+static bool fits(const struct boot_config *c, const struct boot_pool *pool, const char *address)
+{
+	struct net_addr a = addr(address);
+	return slots_fits(c, pool, &a);
+}
+
+static int check_address(const struct boot_config *c, const char *address, struct err *err)
+{
+	struct net_addr a = addr(address);
+	return boot_address_check(c, &a, err);
+}
+
 static struct boot_config config(void)
 {
 	return (struct boot_config){
 		.device = "eth1",
-		.address = ip("10.77.0.1"),
+		.address = addr("10.77.0.1"),
 		.dhcp = BOOT_DHCP_SERVER,
 		.tftp = true,
-		.pools = { { ip("10.77.0.50"), ip("10.77.0.99"), ip("255.255.255.0"), { 0 } },
-			   { ip("10.88.0.50"), ip("10.88.0.60"), ip("255.255.255.0"),
-			     ip("10.88.0.55") } },
+		.pools = { { .start = addr("10.77.0.50"), .end = addr("10.77.0.99"), .bits = 24 },
+			   { addr("10.88.0.50"), addr("10.88.0.60"), 24, addr("10.88.0.55") } },
 		.pool_count = 2,
 		.http_url = "http://10.77.0.1:8080",
 		.files = files,
@@ -204,7 +223,8 @@ static void test_lease(void **state)
 	struct dhcp_message m = { 0 };
 	struct in_addr a;
 	uint32_t u;
-	dhcp_reply_lease(&c, &c.pools[0], ip("10.77.0.51"), &m);
+	struct net_addr lease = addr("10.77.0.51"), other = addr("10.88.0.51");
+	dhcp_reply_lease(&c, &c.pools[0], &lease, &m);
 	assert_int_equal(m.yiaddr.s_addr, ip("10.77.0.51").s_addr);
 	assert_true(dhcp_get_address(&m, DHCP_OPT_BROADCAST, &a));
 	assert_int_equal(a.s_addr, ip("10.77.0.255").s_addr);
@@ -217,13 +237,13 @@ static void test_lease(void **state)
 	/* Blank unless configured. */
 	assert_false(dhcp_has(&m, DHCP_OPT_ROUTER) || dhcp_has(&m, DHCP_OPT_DNS) ||
 		     dhcp_has(&m, DHCP_OPT_DOMAIN));
-	c.dns[0] = ip("10.88.0.54");
-	c.dns[1] = ip("10.88.0.53");
+	c.dns[0] = addr("10.88.0.54");
+	c.dns[1] = addr("10.88.0.53");
 	c.dns_count = 2;
 	c.domain = "lab.example";
 	c.lease_seconds = 600;
 	m = (struct dhcp_message){ 0 };
-	dhcp_reply_lease(&c, &c.pools[1], ip("10.88.0.51"), &m);
+	dhcp_reply_lease(&c, &c.pools[1], &other, &m);
 	assert_true(dhcp_get_address(&m, DHCP_OPT_ROUTER, &a));
 	assert_int_equal(a.s_addr, ip("10.88.0.55").s_addr);
 	size_t len;
@@ -237,24 +257,23 @@ static void test_lease(void **state)
 	assert_int_equal(u, 600);
 }
 
+static bool goes_to(const struct dhcp_message *request, enum dhcp_type type, const char *want)
+{
+	char text[NET_TEXT_MAX];
+	struct net_addr to = dhcp_reply_target(request, type);
+	return streq(net_format(&to, text), want);
+}
+
 static void test_target(void **state)
 {
 	(void)state;
 	struct dhcp_message request = { 0 };
-	struct in_addr to;
-	uint16_t port;
-	dhcp_reply_target(&request, DHCP_OFFER, &to, &port);
-	assert_int_equal(to.s_addr, INADDR_BROADCAST);
-	assert_int_equal(port, 68);
+	assert_true(goes_to(&request, DHCP_OFFER, "255.255.255.255:68"));
 	request.ciaddr = ip("10.77.0.51");
-	dhcp_reply_target(&request, DHCP_ACK, &to, &port);
-	assert_int_equal(to.s_addr, request.ciaddr.s_addr);
-	dhcp_reply_target(&request, DHCP_NAK, &to, &port);
-	assert_int_equal(to.s_addr, INADDR_BROADCAST);
+	assert_true(goes_to(&request, DHCP_ACK, "10.77.0.51:68"));
+	assert_true(goes_to(&request, DHCP_NAK, "255.255.255.255:68"));
 	request.giaddr = ip("10.88.0.1");
-	dhcp_reply_target(&request, DHCP_NAK, &to, &port);
-	assert_int_equal(to.s_addr, request.giaddr.s_addr);
-	assert_int_equal(port, 67);
+	assert_true(goes_to(&request, DHCP_NAK, "10.88.0.1:67"));
 }
 
 static void test_refusal(void **state)
@@ -293,30 +312,34 @@ static void test_pools(void **state)
 	memcpy(request.options.bytes + request.options.slots[DHCP_OPT_RELAY].at,
 	       "\1\1x\5\4\x0a\x63\0\1", 9);
 	assert_null(slots_pool(&c, &request)); /* not the relay's own subnet instead */
-	c.dns[0] = ip("10.88.0.54");
+	c.dns[0] = addr("10.88.0.54");
 	c.dns_count = 1;
-	assert_true(slots_fits(&c, &c.pools[1], ip("10.88.0.50")));
-	assert_true(slots_fits(&c, &c.pools[1], ip("10.88.0.60")));
+	assert_true(fits(&c, &c.pools[1], "10.88.0.50"));
+	assert_true(fits(&c, &c.pools[1], "10.88.0.60"));
 	static const char *const unfit[] = { "10.88.0.49", "10.88.0.61", "10.88.0.54",
 					     "10.88.0.55", "10.77.0.50", "0.0.0.0" };
 	for (size_t i = 0; i < ARRAY_SIZE(unfit); i++)
-		assert_false(slots_fits(&c, &c.pools[1], ip(unfit[i])));
+		assert_false(fits(&c, &c.pools[1], unfit[i]));
 	/* Neither the subnet's own address nor its broadcast, whatever the range says. */
-	struct boot_pool wide = { ip("10.77.0.0"), ip("10.77.0.255"), ip("255.255.255.0"), { 0 } };
-	assert_false(slots_fits(&c, &wide, ip("10.77.0.0")));
-	assert_false(slots_fits(&c, &wide, ip("10.77.0.255")));
-	assert_false(slots_fits(&c, &wide, ip("10.77.0.1")));
-	assert_true(slots_fits(&c, &wide, ip("10.77.0.2")));
-	struct boot_pool pair = { ip("10.66.0.0"), ip("10.66.0.1"), ip("255.255.255.254"), { 0 } };
-	assert_true(slots_fits(&c, &pair, ip("10.66.0.0")));
+	struct boot_pool wide = { .start = addr("10.77.0.0"),
+				  .end = addr("10.77.0.255"),
+				  .bits = 24 };
+	assert_false(fits(&c, &wide, "10.77.0.0"));
+	assert_false(fits(&c, &wide, "10.77.0.255"));
+	assert_false(fits(&c, &wide, "10.77.0.1"));
+	assert_true(fits(&c, &wide, "10.77.0.2"));
+	struct boot_pool pair = { .start = addr("10.66.0.0"),
+				  .end = addr("10.66.0.1"),
+				  .bits = 31 };
+	assert_true(fits(&c, &pair, "10.66.0.0"));
 	/* What a person may choose lies in the subnet; the range is for the others. */
 	struct err err;
-	assert_int_equal(boot_address_check(&c, ip("10.88.0.200"), &err), 0);
-	assert_int_equal(boot_address_check(&c, ip("10.77.0.50"), &err), 0);
+	assert_int_equal(check_address(&c, "10.88.0.200", &err), 0);
+	assert_int_equal(check_address(&c, "10.77.0.50", &err), 0);
 	static const char *const bad[] = { "10.88.0.0",	 "10.88.0.255", "10.88.0.55",
 					   "10.88.0.54", "10.77.0.1",	"10.99.0.7" };
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_true(boot_address_check(&c, ip(bad[i]), &err) < 0);
+		assert_true(check_address(&c, bad[i], &err) < 0);
 	assert_non_null(strstr(err.text, "no DHCP range"));
 }
 
@@ -398,7 +421,7 @@ static void test_config(void **state)
 	static const struct boot_ramdisk good[] = { { "virt", "k", "i" }, { NULL, NULL, NULL } };
 	check_config(config(), NULL);
 	WITH(device, "", "device");
-	WITH(address.s_addr, 0, "address");
+	WITH(address, (struct net_addr){ 0 }, "address");
 	WITH(http_url, NULL, "boot URL");
 	WITH(http_url, "http://x/", "boot URL");
 	WITH(http_url, "http://x y", "boot URL");
@@ -406,11 +429,12 @@ static void test_config(void **state)
 	WITH(file_url, "http://x\n", "boot URL");
 	WITH(pool_count, 0, "range");
 	WITH(pool_count, BOOT_POOLS_MAX + 1, "ranges");
-	WITH(pools[0].netmask.s_addr, inet_addr("255.0.255.0"), "netmask");
-	WITH(pools[0].netmask.s_addr, 0, "netmask");
-	WITH(pools[0].end.s_addr, inet_addr("10.77.0.49"), "range 1");
-	WITH(pools[1].end.s_addr, inet_addr("10.88.1.49"), "range 2");
-	WITH(pools[1].gateway.s_addr, inet_addr("10.77.0.1"), "gateway");
+	WITH(pools[0].bits, 33, "prefix length");
+	WITH(pools[0].bits, 0, "prefix length");
+	WITH(pools[0].end, addr("10.77.0.49"), "range 1");
+	WITH(pools[0].end, addr("2001:db8::1"), "range 1");
+	WITH(pools[1].end, addr("10.88.1.49"), "range 2");
+	WITH(pools[1].gateway, addr("10.77.0.1"), "gateway");
 	WITH(ramdisks, bad, "a/b");
 	WITH(ramdisks, good, NULL);
 }

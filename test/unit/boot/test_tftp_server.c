@@ -81,7 +81,7 @@ static int set_up(void **state)
 	    !run("nsenter -t %d -n ip addr add 10.77.0.50/24 dev cli0", w->clients.keeper))
 		return -1;
 	w->config = (struct boot_config){ .device = "srv0",
-					  .address = ip("10.77.0.1"),
+					  .address = addr("10.77.0.1"),
 					  .tftp = true,
 					  .http_url = "http://10.77.0.1:8080",
 					  .files = files };

@@ -108,6 +108,84 @@ static void test_compare(void **state)
 	assert_true(net_same_ip(&plain, &a));
 }
 
+static void test_ranges(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *from, *to; /* NULL: what is no distance */
+		uint64_t n;
+	} cases[] = {
+		{ "10.0.0.1", "10.0.0.1", 0 },
+		{ "10.0.0.255", "10.0.1.4", 5 },
+		{ "0.0.0.0", "255.255.255.255", UINT32_MAX },
+		{ "2001:db8::ffff", "2001:db8::1:0", 1 },
+		{ "2001:db8::", "2001:db8::ffff:ffff:ffff:ffff", UINT64_MAX },
+		{ "2001:db8:0:1::ffff", "2001:db8:0:2::1", UINT64_MAX - 0xfffd },
+	};
+	static const char *const none[][2] = { { "10.0.0.2", "10.0.0.1" },
+					       { "2001:db8::", "2001:db8:0:1::" },
+					       { "2001:db8:0:1::", "2001:db8::" },
+					       { "::", "10.0.0.1" } };
+	uint64_t n = 7;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct net_addr from = ip(cases[i].from), to = ip(cases[i].to);
+		assert_true(net_distance(&from, &to, &n));
+		assert_true(n == cases[i].n);
+		struct net_addr sum = net_add(&from, n);
+		assert_true(net_same_ip(&sum, &to));
+	}
+	n = 7;
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
+		struct net_addr from = ip(none[i][0]), to = ip(none[i][1]);
+		assert_false(net_distance(&from, &to, &n));
+	}
+	assert_int_equal(n, 7);
+	struct net_addr last = ip("255.255.255.255"), first = net_add(&last, 1);
+	assert_true(net_to_v4(&first).s_addr == 0 && net_family(&first) == AF_INET);
+}
+
+static void test_networks(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *address;
+		unsigned bits;
+		const char *network, *last;
+	} cases[] = {
+		{ "10.1.2.3", 22, "10.1.0.0/22", "10.1.3.255" },
+		{ "10.1.2.3", 32, "10.1.2.3/32", "10.1.2.3" },
+		{ "10.1.2.3", 0, "0.0.0.0/0", "255.255.255.255" },
+		{ "2001:db8:1:2::3", 61, "2001:db8:1::/61", "2001:db8:1:7:ffff:ffff:ffff:ffff" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[NET_PREFIX_TEXT_MAX], last_text[NET_IP_TEXT_MAX];
+		struct net_addr a = ip(cases[i].address);
+		struct net_prefix p = net_prefix_of(&a, cases[i].bits);
+		struct net_addr last = net_prefix_last(&p);
+		assert_string_equal(net_format_prefix(&p, text), cases[i].network);
+		assert_string_equal(net_format_ip(&last, last_text), cases[i].last);
+	}
+	struct net_addr a = ip("10.1.2.3"), b = ip("10.1.3.3"), c = ip("10.1.4.3");
+	struct net_prefix wide = net_prefix_of(&a, 23), narrow = net_prefix_of(&b, 24),
+			  other = net_prefix_of(&c, 24);
+	assert_true(net_prefix_overlaps(&wide, &narrow) && net_prefix_overlaps(&narrow, &wide));
+	assert_false(net_prefix_overlaps(&wide, &other) || net_prefix_overlaps(&other, &narrow));
+}
+
+static void test_v4_only(void **state)
+{
+	(void)state;
+	struct net_addr four = ip("10.0.0.1"), six = ip("::1"), none = { 0 };
+	struct net_addr back = net_from_v4(net_to_v4(&four)), with_port = four;
+	assert_true(net_same_ip(&back, &four) && net_is_set(&four));
+	assert_int_equal(net_to_v4(&six).s_addr, 0);
+	back = net_from_v4((struct in_addr){ 0 });
+	assert_false(net_is_set(&back) || net_is_set(&none));
+	net_set_port(&with_port, 80);
+	assert_int_equal(net_hash_ip(&with_port), net_hash_ip(&four));
+	assert_int_not_equal(net_hash_ip(&six), net_hash_ip(&four));
+}
+
 static void test_classes(void **state)
 {
 	(void)state;
@@ -301,9 +379,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse_ip),      cmocka_unit_test(test_parse_with_port),
 		cmocka_unit_test(test_from_sockaddr), cmocka_unit_test(test_compare),
-		cmocka_unit_test(test_classes),	      cmocka_unit_test(test_prefix),
-		cmocka_unit_test(test_mac),	      cmocka_unit_test(test_policy),
-		cmocka_unit_test(test_own_addresses),
+		cmocka_unit_test(test_classes),	      cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_networks),      cmocka_unit_test(test_v4_only),
+		cmocka_unit_test(test_prefix),	      cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_policy),	      cmocka_unit_test(test_own_addresses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

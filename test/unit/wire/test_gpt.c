@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "wire/crc32.h"
 #include "wire/gpt.h"
 #include "wire/mbr.h"
 
@@ -33,13 +32,6 @@ static bool have(const char *program)
 	if (r != 0)
 		print_message("skipped: %s is not installed\n", program);
 	return r == 0;
-}
-
-static void test_crc(void **state)
-{
-	(void)state;
-	assert_int_equal(crc32_add(0, "123456789", 9), 0xcbf43926);
-	assert_int_equal(crc32_add(crc32_add(0, "1234", 4), "56789", 5), 0xcbf43926);
 }
 
 static void test_guid(void **state)
@@ -257,10 +249,9 @@ static void test_mbr(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_crc),	     cmocka_unit_test(test_guid),
-		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_sgdisk_judges),
-		cmocka_unit_test(test_reads_sgdisk), cmocka_unit_test(test_4096),
-		cmocka_unit_test(test_mbr),
+		cmocka_unit_test(test_guid),	      cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_sgdisk_judges), cmocka_unit_test(test_reads_sgdisk),
+		cmocka_unit_test(test_4096),	      cmocka_unit_test(test_mbr),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,8 +17,8 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "wire/compress.h"
 #include "wire/configdrive.h"
-#include "wire/configdrive_gzip.h"
 #include "wire/iso9660.h"
 
 static const struct iso9660_options options = {
@@ -204,7 +204,7 @@ static void test_refusals(void **state)
 static void check_gzip(const void *data, size_t len)
 {
 	struct strbuf packed = { 0 };
-	configdrive_gzip(data, len, &packed);
+	compress_gzip(data, len, &packed);
 	uint8_t *back = xmalloc(len + 1);
 	z_stream z = { .next_in = (Bytef *)packed.data,
 		       .avail_in = (uInt)packed.len,

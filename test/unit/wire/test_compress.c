@@ -1,4 +1,4 @@
-/* squeeze.h against its own inverse, and against what it must not take: other samples, cut and
+/* compress.h against its own inverse, and against what it must not take: other samples, cut and
  * foreign bytes. */
 
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "wire/squeeze.h"
+#include "wire/compress.h"
 
 static const char sample[] = "{\"kind\":\"BareMetalHost\",\"metadata\":{\"name\":\"host-0\"}}";
 static const char text[] = "{\"kind\":\"BareMetalHost\",\"metadata\":{\"name\":\"rack-17\"}}";
@@ -20,9 +20,9 @@ static const char text[] = "{\"kind\":\"BareMetalHost\",\"metadata\":{\"name\":\
 static size_t check_round(const char *with, const void *data, size_t len)
 {
 	size_t packed_len = 0;
-	_cleanup_(freep) void *packed = squeeze(with, data, len, &packed_len);
+	_cleanup_(freep) void *packed = compress_with_sample(with, data, len, &packed_len);
 	_cleanup_(freep) char *out = xcalloc(len + 1, 1);
-	assert_int_equal(unsqueeze(with, packed, packed_len, out, len), 0);
+	assert_int_equal(decompress_with_sample(with, packed, packed_len, out, len), 0);
 	assert_memory_equal(out, data, len);
 	return packed_len;
 }
@@ -54,9 +54,9 @@ static void test_large(void **state)
 static void test_long_sample(void **state)
 {
 	(void)state;
-	char *longer = xmalloc(3 * SQUEEZE_SAMPLE_MAX);
-	memset(longer, 'x', 3 * SQUEEZE_SAMPLE_MAX - 1);
-	longer[3 * SQUEEZE_SAMPLE_MAX - 1] = '\0';
+	char *longer = xmalloc(3 * COMPRESS_SAMPLE_MAX);
+	memset(longer, 'x', 3 * COMPRESS_SAMPLE_MAX - 1);
+	longer[3 * COMPRESS_SAMPLE_MAX - 1] = '\0';
 	check_round(longer, text, strlen(text));
 	freep(&longer);
 }
@@ -66,15 +66,15 @@ static void test_damage(void **state)
 	(void)state;
 	char out[sizeof(text) + 8];
 	size_t len = strlen(text), packed_len = 0;
-	_cleanup_(freep) uint8_t *packed = squeeze(sample, text, len, &packed_len);
+	_cleanup_(freep) uint8_t *packed = compress_with_sample(sample, text, len, &packed_len);
 	for (size_t n = 0; n < packed_len; n++)
-		assert_int_equal(unsqueeze(sample, packed, n, out, len), -EINVAL);
-	assert_int_equal(unsqueeze(sample, packed, packed_len, out, len - 1), -EINVAL);
-	assert_int_equal(unsqueeze(sample, packed, packed_len, out, len + 1), -EINVAL);
+		assert_int_equal(decompress_with_sample(sample, packed, n, out, len), -EINVAL);
+	assert_int_equal(decompress_with_sample(sample, packed, packed_len, out, len - 1), -EINVAL);
+	assert_int_equal(decompress_with_sample(sample, packed, packed_len, out, len + 1), -EINVAL);
 	/* Without its sample it refers to bytes that are not there. */
-	assert_int_equal(unsqueeze(NULL, packed, packed_len, out, len), -EINVAL);
+	assert_int_equal(decompress_with_sample(NULL, packed, packed_len, out, len), -EINVAL);
 	packed[0] = 0x07; /* a block of the reserved type */
-	assert_int_equal(unsqueeze(sample, packed, packed_len, out, len), -EINVAL);
+	assert_int_equal(decompress_with_sample(sample, packed, packed_len, out, len), -EINVAL);
 }
 
 int main(void)
@@ -85,5 +85,5 @@ int main(void)
 		cmocka_unit_test(test_long_sample),
 		cmocka_unit_test(test_damage),
 	};
-	return cmocka_run_group_tests_name("squeeze", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("compress", tests, NULL, NULL);
 }
