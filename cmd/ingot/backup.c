@@ -414,10 +414,12 @@ static int run_restore(void *data)
 			{ .name = NULL },                                                          \
 	}
 
-static const struct option_row backup_rows[] = ROWS("new directory to make",
-						    "of ingot standalone, which may be running");
+static const struct option_row backup_rows[] = ROWS(
+	"create this directory",
+	"use the data directory of ingot standalone, which may be running");
 static const struct option_row restore_rows[] = ROWS(
-	"directory that ingot backup made", "of ingot standalone, which must not be running");
+	"directory that ingot backup created",
+	"use this data directory of ingot standalone, which must not be running");
 
 static const struct option_table backup_tables[] = { { NULL, backup_rows, 0 }, { NULL, NULL, 0 } };
 static const struct option_table restore_tables[] = { { NULL, restore_rows, 0 },
@@ -425,7 +427,7 @@ static const struct option_table restore_tables[] = { { NULL, restore_rows, 0 },
 
 const struct command backup_command = {
 	.name = "backup",
-	.summary = "copy the data directory of ingot standalone, also while it runs",
+	.summary = "back up the data directory of ingot standalone, also while it runs",
 	.options = backup_tables,
 	.options_size = sizeof(struct backup_options),
 	.run = run_backup,
@@ -433,7 +435,7 @@ const struct command backup_command = {
 
 const struct command restore_command = {
 	.name = "restore",
-	.summary = "put a backup in place of a data directory; its hosts are then held",
+	.summary = "restore a data directory from a backup; all its hosts are then held",
 	.options = restore_tables,
 	.options_size = sizeof(struct backup_options),
 	.run = run_restore,

@@ -407,7 +407,7 @@ static void run(struct manager *m)
 	}
 	if (!m->options->interface)
 		log_warn(
-			"no --provisioning-interface: hosts can be registered and switched, but not booted");
+			"no --provisioning-interface: hosts can be registered and powered on and off, but not network-booted");
 	webhooks_lead(m->webhooks);
 	host_controller_start(m->controller, m->engine);
 	log_info("controllers started");

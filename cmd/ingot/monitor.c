@@ -42,7 +42,7 @@ struct monitor {
 		{ .name = "health-addr",                                                           \
 		  .argument = "[ADDRESS]:PORT",                                                    \
 		  .standard = (health_standard),                                                   \
-		  .help = "/healthz and /readyz; 0: none",                                         \
+		  .help = "serve /healthz and /readyz here; 0: do not",                            \
 		  .type = &net_option_listen,                                                      \
 		  .offset = offsetof(struct monitor_options, health) },                            \
 			{ .name = "metrics-addr",                                                  \
@@ -56,19 +56,20 @@ struct monitor {
 
 const struct option_row monitor_cluster_rows[] = ROWS(
 	"127.0.0.1:9440", "127.0.0.1:8443",
-	"/metrics by HTTPS, for whom the cluster lets read it; 0: none");
+	"serve /metrics by HTTPS to accounts that the cluster allows to read it; 0: do not");
 const struct option_row monitor_plain_rows[] = ROWS(
-	"0", "0", "/metrics by plain HTTP, on a loopback address only; 0: none");
+	"0", "0", "serve /metrics by plain HTTP, on a loopback address only; 0: do not");
 
 int monitor_check_plain(const struct monitor_options *o, struct err *err)
 {
 	char text[NET_TEXT_MAX];
 	if (o->metrics.off || net_is_loopback(&o->metrics.addr))
 		return 0;
-	return err_set(err, ERR_INVALID,
-		       "--metrics-addr: %s is not a loopback address: without a cluster metrics "
-		       "are plain HTTP for whoever comes",
-		       net_format(&o->metrics.addr, text));
+	return err_set(
+		err, ERR_INVALID,
+		"--metrics-addr: %s is not a loopback address: without a cluster, metrics are "
+		"served over plain HTTP to anyone",
+		net_format(&o->metrics.addr, text));
 }
 
 /* --- what is asked ---------------------------------------------------------------------------- */

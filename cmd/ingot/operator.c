@@ -31,12 +31,12 @@ struct operator_options {
 static const struct option_row rows[] = {
 	{ .name = "kubeconfig",
 	  .argument = "FILE",
-	  .help = "cluster to work on; else $KUBECONFIG, the pod's account, ~/.kube/config",
+	  .help = "use this kubeconfig; default: $KUBECONFIG, the pod's service account, ~/.kube/config",
 	  .type = &option_text,
 	  FIELD(kubeconfig) },
 	{ .name = "context",
 	  .argument = "NAME",
-	  .help = "context of the kubeconfig",
+	  .help = "use this context of the kubeconfig",
 	  .type = &option_text,
 	  FIELD(context) },
 	{ .name = NULL },
@@ -46,7 +46,7 @@ static const struct option_row tls_rows[] = {
 	{ .name = "tls-min-version",
 	  .argument = "VERSION",
 	  .standard = "TLS12",
-	  .help = "TLS12 or TLS13: the oldest that webhooks and metrics speak",
+	  .help = "set the minimum TLS version of webhooks and metrics",
 	  .type = &option_choice,
 	  .choices = web_tls_choices,
 	  FIELD(tls_min) },
@@ -199,7 +199,7 @@ static int run(void *data)
 
 const struct command operator_command = {
 	.name = "operator",
-	.summary = "controllers against a Kubernetes cluster",
+	.summary = "run the controllers against a Kubernetes cluster",
 	.options = tables,
 	.options_size = sizeof(struct operator_options),
 	.run = run,
