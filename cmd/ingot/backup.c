@@ -19,11 +19,11 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "commands.h"
-#include "control.h"
-#include "files.h"
-#include "generation.h"
 #include "http/http.h"
 #include "loop/loop.h"
+#include "site/control.h"
+#include "site/files.h"
+#include "site/generation.h"
 #include "store/store.h"
 
 struct backup_options {

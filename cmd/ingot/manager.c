@@ -39,15 +39,15 @@
 #include "ctrl/host_controller.h"
 #include "engine/agent_routes.h"
 #include "engine/engine.h"
+#include "health/validity.h"
 #include "http/http.h"
-#include "installation.h"
 #include "kube/lease.h"
 #include "metrics/metrics.h"
 #include "net/net.h"
 #include "policy.h"
 #include "replicas.h"
 #include "sandbox/sandbox.h"
-#include "validity.h"
+#include "site/installation.h"
 #include "web/web.h"
 
 #define SLOW_LIMIT  (10 * USEC_PER_MSEC) /* of a callback on the core thread */

@@ -16,10 +16,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "crypt/crypt.h"
+#include "health/validity.h"
 #include "kube/client.h"
 #include "metrics/metrics.h"
 #include "net/net.h"
-#include "validity.h"
 
 #define ONE_YEAR (365 * 24 * USEC_PER_HOUR)
 

@@ -12,10 +12,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "commands.h"
-#include "files.h"
 #include "loop/loop.h"
-#include "pki.h"
-#include "token_file.h"
+#include "site/files.h"
+#include "site/pki.h"
+#include "site/token_file.h"
 
 enum action { ACTION_ADD, ACTION_LIST, ACTION_REMOVE };
 

@@ -17,11 +17,11 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "crypt/tls.h"
+#include "health/validity.h"
 #include "kube/file.h"
 #include "loop/thread.h"
 #include "metrics/metrics.h"
 #include "net/options.h"
-#include "validity.h"
 
 #define FILES_EVERY  (10 * USEC_PER_SEC)
 #define LISTEN_AGAIN (5 * USEC_PER_SEC)
