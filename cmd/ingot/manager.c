@@ -28,11 +28,11 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "bmc/ipmi/ipmi.h"
+#include "boot/check.h"
 #include "boot/dhcp_server.h"
 #include "boot/http_boot.h"
 #include "boot/script.h"
 #include "boot/tftp_server.h"
-#include "boot_check.h"
 #include "boot_glue.h"
 #include "crypt/crypt.h"
 #include "ctrl/debug.h"
@@ -44,7 +44,7 @@
 #include "kube/lease.h"
 #include "metrics/metrics.h"
 #include "net/net.h"
-#include "policy.h"
+#include "net/targets.h"
 #include "replicas.h"
 #include "sandbox/sandbox.h"
 #include "site/installation.h"
@@ -60,7 +60,7 @@ struct manager {
 	const struct manager_options *options;
 	void (*failed)(void *data, const struct err *err);
 	void *failed_data;
-	struct policies policies;
+	struct net_targets policies;
 	struct kube_client *client, *event_client, *lease_client, *replicas_client;
 	struct kube_lease_options lease_options;
 	char *identity;
@@ -175,7 +175,8 @@ static int boot_settings(struct manager *m, struct err *err)
 		r = boot_config_check(&m->boot, err);
 	for (size_t i = 0; r == 0 && m->boot.dhcp == BOOT_DHCP_SERVER && i < m->boot.pool_count;
 	     i++)
-		policies_add_subnet(&m->policies, m->boot.pools[i].start, m->boot.pools[i].netmask);
+		net_targets_add_subnet(&m->policies, m->boot.pools[i].start,
+				       m->boot.pools[i].netmask);
 	return r;
 }
 
@@ -541,8 +542,8 @@ static int check(struct manager *m, struct err *err)
 {
 	const struct manager_options *o = m->options;
 	int r = 0;
-	policies_make(&o->targets, o->interface, o->address.s_addr ? &o->address : NULL,
-		      &m->policies);
+	net_targets_make(&o->targets, o->interface, o->address.s_addr ? &o->address : NULL,
+			 &m->policies);
 	if (o->interface)
 		r = boot_settings(m, err);
 	if (r == 0 && o->election.enabled)
@@ -554,7 +555,7 @@ static int check(struct manager *m, struct err *err)
 /* The end of what check() made, and of the manager. */
 static struct manager *settings_free(struct manager *m)
 {
-	policies_done(&m->policies);
+	net_targets_done(&m->policies);
 	free(m->kernel), free(m->initramfs), free(m->http_url), free(m->agent_url);
 	free(m->glue.cmdline);
 	free(m->replicas_name);

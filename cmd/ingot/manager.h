@@ -7,7 +7,7 @@
 #include "kube/transport.h"
 #include "loop/loop.h"
 #include "net/policy.h"
-#include "policy.h"
+#include "net/targets.h"
 #include "webhooks.h"
 
 /* Who leads; all zero: always this process. */
@@ -31,7 +31,7 @@ struct manager_options {
 	struct boot_dhcp_options dhcp;
 	unsigned retries;
 	bool hold;
-	struct target_options targets;
+	struct net_target_options targets;
 	bool no_sandbox;
 	const char *debug_socket;
 	/* No options: what `ingot standalone` knows of its data directory. hold_id NULL: no hold
@@ -58,7 +58,7 @@ extern const struct option_row manager_election_rows[];
 	{ "Hosts", manager_rows, offsetof(type, member) },                                         \
 		{ "Network boot", manager_boot_rows, offsetof(type, member) },                     \
 		{ "DHCP", boot_dhcp_rows, offsetof(type, member.dhcp) },                           \
-		{ "Outgoing connections", target_option_rows, offsetof(type, member.targets) },    \
+		{ "Outgoing connections", net_target_rows, offsetof(type, member.targets) },       \
 	{                                                                                          \
 		"Diagnosis", manager_debug_rows, offsetof(type, member)                            \
 	}

@@ -16,7 +16,7 @@
 #include "kube/version.h"
 #include "manager.h"
 #include "monitor.h"
-#include "policy.h"
+#include "net/targets.h"
 
 struct operator_options {
 	struct manager_options manager;
@@ -119,7 +119,7 @@ static int connect_cluster(struct operator* o, struct operator_options *options,
 		return r;
 	log_info("cluster", "server", config.server);
 	options->manager.stream_lists = true;
-	policies_add_server(config.server, &options->manager.targets.api_servers);
+	net_targets_add_server(config.server, &options->manager.targets.api_servers);
 	r = kube_config_start_plugin(&config, err);
 	if (r == 0)
 		r = manager_new(o->loop, &options->manager, &o->manager, err);

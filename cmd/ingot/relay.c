@@ -10,8 +10,8 @@
 #include "base/log.h"
 #include "base/log_options.h"
 #include "base/str.h"
+#include "boot/check.h"
 #include "boot/dhcp_relay.h"
-#include "boot_check.h"
 #include "commands.h"
 
 struct relay_options {

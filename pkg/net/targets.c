@@ -2,7 +2,7 @@
  * Ingot knows by itself: the provisioning network by the interface, the API server by the URL that
  * it was given. Filled once, then only read. */
 
-#include "policy.h"
+#include "net/targets.h"
 
 #include <ifaddrs.h>
 #include <netdb.h>
@@ -15,22 +15,22 @@
 #include "base/str.h"
 #include "net/options.h"
 
-const struct option_row target_option_rows[] = {
+const struct option_row net_target_rows[] = {
 	{ .name = "bmc-networks",
 	  .argument = "CIDR[,CIDR..]",
 	  .help = "connect to BMCs in these networks only",
 	  .type = &net_option_prefixes,
-	  .offset = offsetof(struct target_options, bmc_networks) },
+	  .offset = offsetof(struct net_target_options, bmc_networks) },
 	{ .name = "cluster-networks",
 	  .argument = "CIDR[,CIDR..]",
 	  .help = "never connect to these networks: the cluster's Services and pods",
 	  .type = &net_option_prefixes,
-	  .offset = offsetof(struct target_options, cluster_networks) },
+	  .offset = offsetof(struct net_target_options, cluster_networks) },
 	{ .name = "allow-target",
 	  .argument = "CIDR",
 	  .help = "always allow outgoing connections to this network; may be repeated",
 	  .type = &net_option_prefixes_repeat,
-	  .offset = offsetof(struct target_options, allow) },
+	  .offset = offsetof(struct net_target_options, allow) },
 	{ .name = NULL },
 };
 
@@ -39,7 +39,7 @@ static unsigned bits_of(struct in_addr netmask)
 	return (unsigned)__builtin_popcount(netmask.s_addr);
 }
 
-void policies_add_subnet(struct policies *p, struct in_addr address, struct in_addr netmask)
+void net_targets_add_subnet(struct net_targets *p, struct in_addr address, struct in_addr netmask)
 {
 	struct net_prefix subnet = { .bits = bits_of(netmask) };
 	subnet.addr.v4.sin_family = AF_INET;
@@ -48,7 +48,7 @@ void policies_add_subnet(struct policies *p, struct in_addr address, struct in_a
 }
 
 /* Hosts of the provisioning network are those of our own address's subnet there. */
-static void add_interface(struct policies *p, const char *device, struct in_addr address)
+static void add_interface(struct net_targets *p, const char *device, struct in_addr address)
 {
 	struct ifaddrs *list;
 	struct net_addr a, mask;
@@ -60,7 +60,7 @@ static void add_interface(struct policies *p, const char *device, struct in_addr
 		    net_from_sockaddr(i->ifa_addr, sizeof(a.v4), &a) == 0 &&
 		    net_from_sockaddr(i->ifa_netmask, sizeof(mask.v4), &mask) == 0 &&
 		    a.v4.sin_addr.s_addr == address.s_addr)
-			policies_add_subnet(p, a.v4.sin_addr, mask.v4.sin_addr);
+			net_targets_add_subnet(p, a.v4.sin_addr, mask.v4.sin_addr);
 	}
 	freeifaddrs(list);
 }
@@ -71,18 +71,18 @@ static void add_all(struct net_prefixes *list, const struct net_prefixes *more)
 		net_prefixes_add(list, &more->items[i]);
 }
 
-static void make_common(const struct target_options *o, struct net_policy *p)
+static void make_common(const struct net_target_options *o, struct net_policy *p)
 {
 	add_all(&p->refuse, &o->cluster_networks);
 	add_all(&p->refuse, &o->api_servers);
 	add_all(&p->allow, &o->allow);
 }
 
-void policies_make(const struct target_options *o, const char *device,
-		   const struct in_addr *address, struct policies *ret)
+void net_targets_make(const struct net_target_options *o, const char *device,
+		      const struct in_addr *address, struct net_targets *ret)
 {
-	*ret = (struct policies){ .bmcs.only_name = "the networks of --bmc-networks",
-				  .agents.only_name = "the provisioning network" };
+	*ret = (struct net_targets){ .bmcs.only_name = "the networks of --bmc-networks",
+				     .agents.only_name = "the provisioning network" };
 	make_common(o, &ret->bmcs);
 	make_common(o, &ret->agents);
 	add_all(&ret->bmcs.only, &o->bmc_networks);
@@ -90,7 +90,7 @@ void policies_make(const struct target_options *o, const char *device,
 		add_interface(ret, device, *address);
 }
 
-void policies_done(struct policies *p)
+void net_targets_done(struct net_targets *p)
 {
 	net_policy_done(&p->bmcs);
 	net_policy_done(&p->agents);
@@ -120,7 +120,7 @@ static void add_host(const char *host, struct net_prefixes *list)
 	freeaddrinfo(found);
 }
 
-void policies_add_server(const char *url, struct net_prefixes *list)
+void net_targets_add_server(const char *url, struct net_prefixes *list)
 {
 	const char *inside = getenv("KUBERNETES_SERVICE_HOST");
 	const char *host = strstr(url, "://");
