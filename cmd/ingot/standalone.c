@@ -19,6 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "admit.h"
 #include "apiserver/front.h"
 #include "apiserver/transport.h"
 #include "base/log.h"
@@ -26,12 +27,11 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "commands.h"
+#include "health/service.h"
 #include "health/validity.h"
 #include "loop/thread.h"
 #include "manager.h"
-#include "monitor.h"
 #include "net/options.h"
-#include "rules_glue.h"
 #include "site/control.h"
 #include "site/crds.h"
 #include "site/files.h"
@@ -43,7 +43,7 @@ enum { API_PORT = 6443 };
 
 struct standalone_options {
 	struct manager_options manager;
-	struct monitor_options monitor;
+	struct health_service_options health;
 	struct log_options log;
 	bool api_only, no_admission;
 	const char *data_dir;
@@ -98,7 +98,7 @@ static const struct option_table tables[] = {
 	{ "API server", api_rows, 0 },
 	MANAGER_TABLES(struct standalone_options, manager),
 	{ NULL, log_option_rows, offsetof(struct standalone_options, log) },
-	{ "Health and metrics", monitor_plain_rows, offsetof(struct standalone_options, monitor) },
+	{ "Health and metrics", health_plain_rows, offsetof(struct standalone_options, health) },
 	{ NULL, NULL, 0 },
 };
 
@@ -122,7 +122,7 @@ struct standalone {
 	struct web_server *server, *control;
 	struct kube_transport *transport;
 	struct manager *manager;
-	struct monitor *monitor;
+	struct health_service *health;
 	bool stopping, failed;
 };
 
@@ -141,7 +141,7 @@ static char *in_data_dir(const struct standalone *s, const char *name)
 static int check_options(struct standalone *s, struct err *err)
 {
 	log_use_options(&s->options->log);
-	int r = monitor_check_plain(&s->options->monitor, err);
+	int r = health_service_check_plain(&s->options->health, err);
 	return s->options->api_only || r < 0 ? r : manager_check(&s->options->manager, err);
 }
 
@@ -420,12 +420,12 @@ static void stop(struct standalone *s)
 	timer_stop(&s->validity);
 	web_server_close(s->server);
 	web_server_close(s->control);
-	monitor_stop(s->monitor);
+	health_service_stop(s->health);
 	manager_free(s->manager);
 	if (s->transport)
 		s->transport->ops->free(s->transport);
 	loop_thread_stop(&s->store_thread);
-	monitor_free(s->monitor);
+	health_service_free(s->health);
 	apiserver_free(s->api);
 	generation_done(&s->generation);
 	api_front_free(s->front);
@@ -470,6 +470,24 @@ static void start_manager(struct standalone *s)
 	manager_start(s->manager, s->transport, manager_failed, s);
 }
 
+static int start_health(struct standalone *s, struct err *err)
+{
+	struct health_check checks[2 + MANAGER_CHECKS + 1] = {
+		{ "core", HEALTH_LIVE, s->loop, NULL, NULL },
+		{ "store", HEALTH_LIVE | HEALTH_READY, s->store_loop, NULL, NULL },
+	};
+	const struct health_service_wiring wiring = {
+		.loop = s->loop,
+		.checks = checks,
+		.measure = s->manager ? manager_measure : NULL,
+		.describe = s->manager ? manager_describe : NULL,
+		.data = s->manager
+	};
+	if (s->manager)
+		manager_checks(s->manager, checks + 2);
+	return health_service_start(&s->options->health, &wiring, &s->health, err);
+}
+
 static int start(struct standalone *s, struct err *err)
 {
 	char address[NET_IP_TEXT_MAX];
@@ -494,9 +512,8 @@ static int start(struct standalone *s, struct err *err)
 		r = loop_thread_start(&s->store_thread, s->store_loop, "store", err);
 	if (r == 0)
 		r = start_web(s, err);
-	const struct monitor_wiring wiring = { s->loop, s->manager, s->store_loop, NULL };
 	if (r == 0)
-		r = monitor_start(&s->options->monitor, &wiring, &s->monitor, err);
+		r = start_health(s, err);
 	if (r == 0)
 		r = announce(s, err);
 	if (r == 0)

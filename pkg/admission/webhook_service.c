@@ -3,7 +3,7 @@
  * switch of a Secret volume's ..data link as well as files that are written one after the other; a
  * pair that does not fit leaves the old one in service. */
 
-#include "webhooks.h"
+#include "admission/webhook_service.h"
 
 #include <stddef.h>
 #include <stdio.h>
