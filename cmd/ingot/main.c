@@ -19,7 +19,7 @@ static const struct command *const commands[] = { &standalone_command,
 
 static const struct program program = {
 	.name = "ingot",
-	.summary = "bare-metal hosts as Kubernetes objects",
+	.summary = "manages bare-metal hosts as Kubernetes objects",
 	.commands = commands,
 };
 

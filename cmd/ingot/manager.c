@@ -28,27 +28,27 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "bmc/ipmi/ipmi.h"
+#include "boot/check.h"
 #include "boot/dhcp_server.h"
 #include "boot/http_boot.h"
 #include "boot/script.h"
 #include "boot/tftp_server.h"
-#include "boot_check.h"
-#include "boot_glue.h"
 #include "crypt/crypt.h"
 #include "ctrl/debug.h"
 #include "ctrl/host_controller.h"
 #include "engine/agent_routes.h"
+#include "engine/boot_ops.h"
 #include "engine/engine.h"
+#include "health/validity.h"
 #include "http/http.h"
-#include "installation.h"
 #include "kube/lease.h"
 #include "metrics/metrics.h"
 #include "net/net.h"
+#include "net/targets.h"
 #include "prov/engine.h"
-#include "policy.h"
-#include "replicas.h"
 #include "sandbox/sandbox.h"
-#include "validity.h"
+#include "site/installation.h"
+#include "site/instances.h"
 #include "web/web.h"
 
 #define SLOW_LIMIT  (10 * USEC_PER_MSEC) /* of a callback on the core thread */
@@ -61,8 +61,8 @@ struct manager {
 	const struct manager_options *options;
 	void (*failed)(void *data, const struct err *err);
 	void *failed_data;
-	struct policies policies;
-	struct kube_client *client, *event_client, *lease_client, *replicas_client;
+	struct net_targets policies;
+	struct kube_client *client, *event_client, *lease_client, *instances_client;
 	struct kube_lease_options lease_options;
 	char *identity;
 	char *leader;		  /* another instance's identity; NULL: not known */
@@ -89,10 +89,10 @@ struct manager {
 	char address[INET_ADDRSTRLEN]; /* ours on the provisioning network */
 	struct boot_config boot;
 	struct boot_ramdisk ramdisks[2];
-	char *kernel, *initramfs, *http_url, *agent_url, *replicas_name;
-	struct replicas *replicas;
+	char *kernel, *initramfs, *http_url, *agent_url, *instances_name;
+	struct site_instances *instances;
 	int http_fd, agent_fd; /* bound, and silent until we lead; 0: none */
-	struct boot_glue glue;
+	struct engine_boot_env boot_env;
 	struct http_boot *http_boot;
 	struct dhcp_server *dhcp;
 	struct tftp_server *tftp;
@@ -138,6 +138,18 @@ static int check_address(void *data, const char *text, struct err *err)
 /* --- boot services: set-up
  * ------------------------------------------------------------------------------ */
 
+static char *agent_urls(void *data, const char *path)
+{
+	const struct manager *m = data;
+	return site_instances_agent_urls(m->instances, path);
+}
+
+static const char *const *boot_urls(void *data)
+{
+	const struct manager *m = data;
+	return site_instances_boot_urls(m->instances);
+}
+
 static int check_boot_options(const struct manager_options *o, struct err *err)
 {
 	if (o->address.s_addr == 0)
@@ -164,9 +176,12 @@ static int boot_settings(struct manager *m, struct err *err)
 	m->ramdisks[0] = (struct boot_ramdisk){ "ramdisk", m->kernel, m->initramfs };
 	m->http_url = xasprintf("http://%s:%u", m->address, o->http_port);
 	m->agent_url = xasprintf("https://%s:%u", m->address, o->agent_port);
-	m->glue = (struct boot_glue){ .loop = m->loop,
-				      .kernel_args = o->kernel_args,
-				      .fence = { may_act, m } };
+	m->boot_env = (struct engine_boot_env){ .loop = m->loop,
+						.kernel_args = o->kernel_args,
+						.fence = { may_act, m },
+						.agent_urls = agent_urls,
+						.boot_urls = boot_urls,
+						.places = m };
 	m->boot = (struct boot_config){ .device = o->interface,
 					.address = net_from_v4(o->address),
 					.tftp = true,
@@ -234,7 +249,7 @@ static int open_boot_server(struct manager *m, struct err *err)
 
 static int open_boot(struct manager *m, struct err *err)
 {
-	struct boot_env env = { m->loop, &m->boot, &boot_glue_ops, &m->glue };
+	struct boot_env env = { m->loop, &m->boot, &engine_boot_ops, &m->boot_env };
 	m->boot.ca_pem = m->installation.ca.cert;
 	int r = m->web ? 0 : web_new(&m->web, err);
 	if (r == 0)
@@ -265,7 +280,7 @@ static int bind_web(struct manager *m, struct err *err)
 /* They are silent until they are set active. */
 static int open_privileged(struct manager *m, struct err *err)
 {
-	struct boot_env env = { m->loop, &m->boot, &boot_glue_ops, &m->glue };
+	struct boot_env env = { m->loop, &m->boot, &engine_boot_ops, &m->boot_env };
 	const struct ipmi_options ipmi = { .policy = &m->policies.bmcs };
 	int r = ipmi_driver_new(m->loop, &ipmi, &m->ipmi, err);
 	if (r < 0)
@@ -374,7 +389,7 @@ static int start_engine(struct manager *m, struct err *err)
 	struct prov_env env;
 	host_controller_env(m->controller, &env);
 	m->prov = prov_engine_new(&o, &env);
-	m->engine = m->glue.engine = prov_engine_get(m->prov);
+	m->engine = m->boot_env.engine = prov_engine_get(m->prov);
 	return 0;
 }
 
@@ -413,7 +428,7 @@ static void run(struct manager *m)
 	}
 	if (!m->options->interface)
 		log_warn(
-			"no --provisioning-interface: hosts can be registered and switched, but not booted");
+			"no --provisioning-interface: hosts can be registered and powered on and off, but not network-booted");
 	webhooks_lead(m->webhooks);
 	host_controller_start(m->controller, m->prov);
 	log_info("controllers started");
@@ -522,22 +537,22 @@ static void prepare_election(struct manager *m, struct kube_transport *transport
 }
 
 /* Those that stand by tell where they are as well, so their client has no fence. */
-static void join_replicas(struct manager *m, struct kube_transport *transport)
+static void join_instances(struct manager *m, struct kube_transport *transport)
 {
-	struct replicas_options o = { .ns = m->lease_options.ns,
-				      .address = m->address,
-				      .agent_port = m->options->agent_port,
-				      .http_port = m->options->http_port };
+	struct site_instances_options o = { .ns = m->lease_options.ns,
+					    .address = m->address,
+					    .agent_port = m->options->agent_port,
+					    .http_port = m->options->http_port };
 	if (!m->options->interface)
 		return;
 	if (m->options->election.enabled) {
-		m->replicas_client = kube_client_new(
+		m->instances_client = kube_client_new(
 			&(struct kube_client_options){ .loop = m->loop, .transport = transport });
-		m->replicas_name = xasprintf("%s-instances", m->lease_options.name);
-		o.client = m->replicas_client;
-		o.name = m->replicas_name;
+		m->instances_name = xasprintf("%s-instances", m->lease_options.name);
+		o.client = m->instances_client;
+		o.name = m->instances_name;
 	}
-	m->replicas = m->glue.replicas = replicas_new(&o);
+	m->instances = site_instances_new(&o);
 }
 
 /* What each value may be, its type has said; this is about more than one, and about the machine.
@@ -547,8 +562,8 @@ static int check(struct manager *m, struct err *err)
 {
 	const struct manager_options *o = m->options;
 	int r = 0;
-	policies_make(&o->targets, o->interface, o->address.s_addr ? &o->address : NULL,
-		      &m->policies);
+	net_targets_make(&o->targets, o->interface, o->address.s_addr ? &o->address : NULL,
+			 &m->policies);
 	if (o->interface)
 		r = boot_settings(m, err);
 	if (r == 0 && o->election.enabled)
@@ -560,10 +575,10 @@ static int check(struct manager *m, struct err *err)
 /* The end of what check() made, and of the manager. */
 static struct manager *settings_free(struct manager *m)
 {
-	policies_done(&m->policies);
+	net_targets_done(&m->policies);
 	free(m->kernel), free(m->initramfs), free(m->http_url), free(m->agent_url);
-	free(m->glue.cmdline);
-	free(m->replicas_name);
+	free(m->boot_env.cmdline);
+	free(m->instances_name);
 	free(m);
 	return NULL;
 }
@@ -648,7 +663,7 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 	loop_set_slow_limit(m->loop, SLOW_LIMIT, on_slow, NULL);
 	m->client = client(m, transport, m->options->api_qps > 0 ? m->options->api_qps : -1);
 	prepare_election(m, transport);
-	join_replicas(m, transport);
+	join_instances(m, transport);
 	/* Events have a throttle of their own: a flood of them must not delay work. */
 	m->event_client = client(m, transport, 0);
 	m->recorder = kube_recorder_new(&(struct kube_recorder_options){
@@ -675,23 +690,37 @@ void manager_start(struct manager *m, struct kube_transport *transport,
 				      &m->installation, on_installation, m);
 }
 
-const char *manager_note(const struct manager *m)
+/* --- what health and metrics ask ------------------------------------------------------------- */
+
+static const char *lease_trouble(void *data)
 {
-	if (!m->engine || engine_held_count(m->engine) == 0)
-		return NULL;
-	return "hosts are held until a person releases them: ingotctl status -A";
+	const struct manager *m = data;
+	bool stuck = m->lease && !kube_lease_alive(m->lease);
+	return stuck ? "nothing has been tried for the Lease for long" : NULL;
 }
 
-const char *manager_waits(const struct manager *m)
+static const char *start_trouble(void *data)
 {
+	const struct manager *m = data;
 	if (!m->started)
 		return "the Secret of this installation is not there yet";
 	/* A standby reads nothing yet, and is ready to answer admission webhooks. */
 	return m->engine ? host_controller_waits(m->controller) : NULL;
 }
 
-const char *manager_boot_trouble(const struct manager *m)
+/* Worth knowing, and no reason not to be ready. */
+static const char *held_note(void *data)
 {
+	const struct manager *m = data;
+	if (!m->engine || engine_held_count(m->engine) == 0)
+		return NULL;
+	return "hosts are held until a person releases them: ingotctl status -A";
+}
+
+/* What a network boot lacks at the moment: any of it can go while Ingot runs. */
+static const char *boot_trouble(void *data)
+{
+	const struct manager *m = data;
 	const char *summary;
 	struct err err;
 	if (!m->options->interface)
@@ -699,26 +728,40 @@ const char *manager_boot_trouble(const struct manager *m)
 	return boot_check(&m->boot, &summary, &err) < 0 ? summary : NULL;
 }
 
-bool manager_admits(const struct manager *m)
+static const char *webhook_trouble(void *data)
 {
-	return webhooks_serve(m->webhooks);
+	const struct manager *m = data;
+	return webhooks_serve(m->webhooks) ? NULL
+					   : "the webhooks have no certificate or no port yet";
 }
 
-bool manager_lease_stuck(const struct manager *m)
+size_t manager_checks(struct manager *m, struct health_check *ret)
 {
-	return m->lease && !kube_lease_alive(m->lease);
+	const struct health_check checks[] = {
+		{ "lease", HEALTH_LIVE, m->loop, lease_trouble, m },
+		{ "start", HEALTH_READY, m->loop, start_trouble, m },
+		{ "held", HEALTH_READY | HEALTH_NOTE, m->loop, held_note, m },
+		{ "boot", HEALTH_READY, m->loop, boot_trouble, m },
+		{ "webhook", HEALTH_READY, m->loop, webhook_trouble, m },
+	};
+	/* Without the option there is no such check, rather than one that never fails. */
+	size_t count = ARRAY_SIZE(checks) - (m->options->webhook.service == NULL);
+	memcpy(ret, checks, count * sizeof(checks[0]));
+	return count;
 }
 
-void manager_measure(const struct manager *m)
+void manager_measure(void *data)
 {
+	const struct manager *m = data;
 	if (m->controller)
 		host_controller_measure(m->controller);
 	if (m->engine)
 		engine_measure(m->engine);
 }
 
-void manager_describe(const struct manager *m, struct web_request *r, const char *path)
+void manager_describe(void *data, struct web_request *r, const char *path)
 {
+	const struct manager *m = data;
 	if (m->engine && m->debug)
 		debug_routes_answer(m->debug, r, path);
 	else
@@ -745,7 +788,7 @@ static void stop_acting(struct manager *m)
 	loop_drain(m->loop); /* requests that had come already; their handlers still stand */
 	m->dhcp = dhcp_server_close(m->dhcp);
 	m->tftp = tftp_server_close(m->tftp);
-	m->engine = m->glue.engine = NULL;
+	m->engine = m->boot_env.engine = NULL;
 	m->prov = prov_engine_free(m->prov);
 }
 
@@ -818,8 +861,8 @@ struct manager *manager_free(struct manager *m)
 	webhooks_free(m->webhooks);
 	kube_lease_free(m->lease);
 	kube_client_free(m->lease_client);
-	m->replicas = m->glue.replicas = replicas_free(m->replicas);
-	kube_client_free(m->replicas_client);
+	m->instances = site_instances_free(m->instances);
+	kube_client_free(m->instances_client);
 	free(m->identity);
 	free(m->leader);
 	if (m->link)

@@ -3,12 +3,13 @@
  * standalone` and `ingot operator` share. The two differ only in the transport that they bring.
  * Main thread's loop. */
 
+#include "admission/webhook_service.h"
 #include "boot/options.h"
+#include "health/health.h"
 #include "kube/transport.h"
 #include "loop/loop.h"
 #include "net/policy.h"
-#include "policy.h"
-#include "webhooks.h"
+#include "net/targets.h"
 
 /* Who leads; all zero: always this process. */
 struct election_options {
@@ -31,7 +32,7 @@ struct manager_options {
 	struct boot_dhcp_options dhcp;
 	unsigned retries;
 	bool hold;
-	struct target_options targets;
+	struct net_target_options targets;
 	bool no_sandbox;
 	const char *debug_socket;
 	/* No options: what `ingot standalone` knows of its data directory. hold_id NULL: no hold
@@ -58,7 +59,7 @@ extern const struct option_row manager_election_rows[];
 	{ "Hosts", manager_rows, offsetof(type, member) },                                         \
 		{ "Network boot", manager_boot_rows, offsetof(type, member) },                     \
 		{ "DHCP", boot_dhcp_rows, offsetof(type, member.dhcp) },                           \
-		{ "Outgoing connections", target_option_rows, offsetof(type, member.targets) },    \
+		{ "Outgoing connections", net_target_rows, offsetof(type, member.targets) },       \
 	{                                                                                          \
 		"Diagnosis", manager_debug_rows, offsetof(type, member)                            \
 	}
@@ -80,19 +81,13 @@ int manager_enter_sandbox(const struct manager_options *options, struct err *err
  * transport is borrowed. */
 void manager_start(struct manager *m, struct kube_transport *transport,
 		   void (*failed)(void *data, const struct err *err), void *data);
-/* For health and metrics. Waits: static text, what it waits for before it acts or stands by, such
- * as its installation's Secret or, leading, a CRD; NULL: nothing. Stuck: its tries for the Lease
- * have stopped. */
-const char *manager_waits(const struct manager *m);
-/* Worth knowing, and no reason not to be ready; static text or NULL. */
-const char *manager_note(const struct manager *m);
-/* Static text: what a network boot lacks at the moment; NULL: nothing, or there are none. */
-const char *manager_boot_trouble(const struct manager *m);
-bool manager_admits(const struct manager *m); /* its webhooks, if it is to have any, listen */
-bool manager_lease_stuck(const struct manager *m);
-void manager_measure(const struct manager *m);
+/* For health and metrics, whose `data` is the manager. Writes its checks, MANAGER_CHECKS at most;
+ * returns how many. */
+enum { MANAGER_CHECKS = 5 };
+size_t manager_checks(struct manager *m, struct health_check *ret);
+void manager_measure(void *manager);
 /* What the engine does, as ctrl/debug.h tells it; path: "/hosts" and what is below. */
-void manager_describe(const struct manager *m, struct web_request *r, const char *path);
+void manager_describe(void *manager, struct web_request *r, const char *path);
 /* Ends in order, within ten seconds: no more effect on hardware, writes to the API that are under
  * way end, Events are sent, the Lease is given back; then fn is called. Only manager_free() may
  * follow, also before fn. */

@@ -12,15 +12,15 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "commands.h"
+#include "health/service.h"
 #include "kube/http_transport.h"
 #include "kube/version.h"
 #include "manager.h"
-#include "monitor.h"
-#include "policy.h"
+#include "net/targets.h"
 
 struct operator_options {
 	struct manager_options manager;
-	struct monitor_options monitor;
+	struct health_service_options health;
 	struct log_options log;
 	const char *kubeconfig, *context;
 	enum web_tls tls_min;
@@ -31,12 +31,12 @@ struct operator_options {
 static const struct option_row rows[] = {
 	{ .name = "kubeconfig",
 	  .argument = "FILE",
-	  .help = "cluster to work on; else $KUBECONFIG, the pod's account, ~/.kube/config",
+	  .help = "use this kubeconfig; default: $KUBECONFIG, the pod's service account, ~/.kube/config",
 	  .type = &option_text,
 	  FIELD(kubeconfig) },
 	{ .name = "context",
 	  .argument = "NAME",
-	  .help = "context of the kubeconfig",
+	  .help = "use this context of the kubeconfig",
 	  .type = &option_text,
 	  FIELD(context) },
 	{ .name = NULL },
@@ -46,7 +46,7 @@ static const struct option_row tls_rows[] = {
 	{ .name = "tls-min-version",
 	  .argument = "VERSION",
 	  .standard = "TLS12",
-	  .help = "TLS12 or TLS13: the oldest that webhooks and metrics speak",
+	  .help = "set the minimum TLS version of webhooks and metrics",
 	  .type = &option_choice,
 	  .choices = web_tls_choices,
 	  FIELD(tls_min) },
@@ -62,7 +62,7 @@ static const struct option_table tables[] = {
 	  offsetof(struct operator_options, manager.election) },
 	{ "Admission webhooks", webhook_option_rows,
 	  offsetof(struct operator_options, manager.webhook) },
-	{ "Health and metrics", monitor_cluster_rows, offsetof(struct operator_options, monitor) },
+	{ "Health and metrics", health_cluster_rows, offsetof(struct operator_options, health) },
 	{ NULL, tls_rows, 0 },
 	{ NULL, NULL, 0 },
 };
@@ -74,7 +74,7 @@ struct operator
 	struct kube_transport *transport;
 	struct kube_client *client; /* for what concerns no controller */
 	struct manager *manager;
-	struct monitor *monitor;
+	struct health_service *health;
 	bool stopping, failed;
 };
 
@@ -119,7 +119,7 @@ static int connect_cluster(struct operator* o, struct operator_options *options,
 		return r;
 	log_info("cluster", "server", config.server);
 	options->manager.stream_lists = true;
-	policies_add_server(config.server, &options->manager.targets.api_servers);
+	net_targets_add_server(config.server, &options->manager.targets.api_servers);
 	r = kube_config_start_plugin(&config, err);
 	if (r == 0)
 		r = manager_new(o->loop, &options->manager, &o->manager, err);
@@ -133,6 +133,22 @@ static int connect_cluster(struct operator* o, struct operator_options *options,
 	return r;
 }
 
+static int start_health(struct operator* o, const struct health_service_options *options,
+			struct err *err)
+{
+	struct health_check checks[1 + MANAGER_CHECKS + 1] = {
+		{ "core", HEALTH_LIVE, o->loop, NULL, NULL },
+	};
+	const struct health_service_wiring wiring = { .loop = o->loop,
+						      .checks = checks,
+						      .measure = manager_measure,
+						      .describe = manager_describe,
+						      .data = o->manager,
+						      .cluster = o->transport };
+	manager_checks(o->manager, checks + 1);
+	return health_service_start(options, &wiring, &o->health, err);
+}
+
 static int start(struct operator* o, struct operator_options *options, struct err *err)
 {
 	static const int numbers[] = { SIGTERM, SIGINT };
@@ -144,9 +160,8 @@ static int start(struct operator* o, struct operator_options *options, struct er
 		r = loop_signal_open(o->loop, numbers[i], on_signal, o, &o->signals[i], err);
 	if (r == 0)
 		r = connect_cluster(o, options, err);
-	const struct monitor_wiring wiring = { o->loop, o->manager, NULL, o->transport };
 	if (r == 0)
-		r = monitor_start(&options->monitor, &wiring, &o->monitor, err);
+		r = start_health(o, &options->health, err);
 	if (r < 0)
 		return r;
 	manager_start(o->manager, o->transport, manager_failed, o);
@@ -161,20 +176,20 @@ static void stop(struct operator* o)
 	/* First: nobody would hear a signal any more, so from now on it ends the process. */
 	for (size_t i = 0; i < ARRAY_SIZE(o->signals); i++)
 		loop_signal_close(o->signals[i]);
-	monitor_stop(o->monitor);
+	health_service_stop(o->health);
 	manager_free(o->manager);
 	kube_client_free(o->client);
 	if (o->transport)
 		o->transport->ops->free(o->transport);
 	log_set_clock(NULL, NULL);
-	monitor_free(o->monitor);
+	health_service_free(o->health);
 	loop_free(o->loop);
 }
 
 static int check(struct operator_options *o, struct err *err)
 {
 	log_use_options(&o->log);
-	o->manager.webhook.tls_min = o->monitor.tls_min = o->tls_min;
+	o->manager.webhook.tls_min = o->health.tls_min = o->tls_min;
 	return manager_check(&o->manager, err);
 }
 
@@ -199,7 +214,7 @@ static int run(void *data)
 
 const struct command operator_command = {
 	.name = "operator",
-	.summary = "controllers against a Kubernetes cluster",
+	.summary = "run the controllers against a Kubernetes cluster",
 	.options = tables,
 	.options_size = sizeof(struct operator_options),
 	.run = run,

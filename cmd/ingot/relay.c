@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "base/log_options.h"
 #include "base/str.h"
+#include "boot/check.h"
 #include "boot/dhcp_relay.h"
-#include "boot_check.h"
 #include "commands.h"
 
 struct relay_options {
@@ -24,26 +24,26 @@ struct relay_options {
 static const struct option_row rows[] = {
 	{ .name = "interface",
 	  .argument = "DEVICE",
-	  .help = "network of the hosts",
+	  .help = "relay from the network on this interface",
 	  .type = &option_text,
 	  FIELD(interface),
 	  .required = true },
 	{ .name = "address",
 	  .argument = "ADDRESS",
-	  .help = "our IPv4 address there: it names the subnet to the server",
+	  .help = "use this IPv4 address of the interface; it tells the server the subnet",
 	  .type = &option_ipv4,
 	  FIELD(address),
 	  .required = true },
 	{ .name = "server",
 	  .argument = "ADDRESS",
-	  .help = "Ingot's provisioning address",
+	  .help = "relay to this address, Ingot's --provisioning-address",
 	  .type = &option_ipv4,
 	  FIELD(server),
 	  .required = true },
 	{ .name = "log-level",
 	  .argument = "LEVEL",
 	  .standard = "info",
-	  .help = "debug, info, warn or error",
+	  .help = "log records of this level and above",
 	  .type = &option_choice,
 	  .choices = log_levels,
 	  FIELD(log_level) },
@@ -71,7 +71,7 @@ static int check(const struct relay_options *o, struct err *err)
 	if (o->address.s_addr == o->server.s_addr)
 		return err_set(
 			err, ERR_INVALID,
-			"--server: it is --address; where Ingot itself stands, it needs no relay");
+			"--server: is the same as --address; a machine that runs Ingot needs no relay");
 	struct net_addr own = net_from_v4(o->address);
 	return boot_check_interface("interface", o->interface, "address", &own, NULL, err);
 }
@@ -125,7 +125,7 @@ static int run(void *data)
 
 const struct command relay_command = {
 	.name = "relay",
-	.summary = "DHCP relay from a network of hosts to Ingot elsewhere",
+	.summary = "relay DHCP from a network of hosts to Ingot on another machine",
 	.options = tables,
 	.options_size = sizeof(struct relay_options),
 	.run = run,

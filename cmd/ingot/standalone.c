@@ -19,6 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "admit.h"
 #include "apiserver/front.h"
 #include "apiserver/transport.h"
 #include "base/log.h"
@@ -26,24 +27,23 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "commands.h"
-#include "control.h"
-#include "crds.h"
-#include "files.h"
-#include "generation.h"
+#include "health/service.h"
+#include "health/validity.h"
 #include "loop/thread.h"
 #include "manager.h"
-#include "monitor.h"
 #include "net/options.h"
-#include "pki.h"
-#include "rules_glue.h"
-#include "token_file.h"
-#include "validity.h"
+#include "site/control.h"
+#include "site/crds.h"
+#include "site/files.h"
+#include "site/generation.h"
+#include "site/pki.h"
+#include "site/token_file.h"
 
 enum { API_PORT = 6443 };
 
 struct standalone_options {
 	struct manager_options manager;
-	struct monitor_options monitor;
+	struct health_service_options health;
 	struct log_options log;
 	bool api_only, no_admission;
 	const char *data_dir;
@@ -57,14 +57,13 @@ struct standalone_options {
 static const struct option_row rows[] = {
 	{ .name = "data-dir",
 	  .argument = "DIR",
-	  .help = "where everything is kept; made when absent, closed to others",
+	  .help = "keep everything in this directory; it is created if missing and closed to other users",
 	  .type = &option_path,
 	  FIELD(data_dir),
 	  .required = true },
 	{ .name = "generation-dir",
 	  .argument = "DIR",
-	  .help = "where a counter tells copies of the data directory from it; else beside it, "
-		  "as DIR-generation; none: no counter",
+	  .help = "keep here the counter that distinguishes copies of the data directory; default: DIR-generation beside it; none: no counter",
 	  .type = &option_path,
 	  FIELD(generation_dir) },
 	{ .name = NULL },
@@ -74,21 +73,21 @@ static const struct option_row api_rows[] = {
 	{ .name = "api-bind",
 	  .argument = "ADDRESS[:PORT]",
 	  .standard = "127.0.0.1:6443",
-	  .help = "where the API listens; port 0: any",
+	  .help = "serve the API at this address; port 0: any free port",
 	  .type = &net_option_address,
 	  .port = API_PORT,
 	  FIELD(api_bind) },
 	{ .name = "crds",
 	  .argument = "DIR",
-	  .help = "more CustomResourceDefinitions; may be repeated",
+	  .help = "load more CustomResourceDefinitions from this directory; may be repeated",
 	  .type = &option_paths,
 	  FIELD(crds) },
 	{ .name = "api-only",
-	  .help = "serve the API, run no controllers",
+	  .help = "serve the API without running controllers",
 	  .type = &option_flag,
 	  FIELD(api_only) },
 	{ .name = "no-admission",
-	  .help = "take objects that break Metal3's rules; the controllers then do not act on them",
+	  .help = "accept objects that break Metal3's rules; the controllers then do not act on them",
 	  .type = &option_flag,
 	  FIELD(no_admission) },
 	{ .name = NULL },
@@ -99,7 +98,7 @@ static const struct option_table tables[] = {
 	{ "API server", api_rows, 0 },
 	MANAGER_TABLES(struct standalone_options, manager),
 	{ NULL, log_option_rows, offsetof(struct standalone_options, log) },
-	{ "Health and metrics", monitor_plain_rows, offsetof(struct standalone_options, monitor) },
+	{ "Health and metrics", health_plain_rows, offsetof(struct standalone_options, health) },
 	{ NULL, NULL, 0 },
 };
 
@@ -123,7 +122,7 @@ struct standalone {
 	struct web_server *server, *control;
 	struct kube_transport *transport;
 	struct manager *manager;
-	struct monitor *monitor;
+	struct health_service *health;
 	bool stopping, failed;
 };
 
@@ -142,7 +141,7 @@ static char *in_data_dir(const struct standalone *s, const char *name)
 static int check_options(struct standalone *s, struct err *err)
 {
 	log_use_options(&s->options->log);
-	int r = monitor_check_plain(&s->options->monitor, err);
+	int r = health_service_check_plain(&s->options->health, err);
 	return s->options->api_only || r < 0 ? r : manager_check(&s->options->manager, err);
 }
 
@@ -421,12 +420,12 @@ static void stop(struct standalone *s)
 	timer_stop(&s->validity);
 	web_server_close(s->server);
 	web_server_close(s->control);
-	monitor_stop(s->monitor);
+	health_service_stop(s->health);
 	manager_free(s->manager);
 	if (s->transport)
 		s->transport->ops->free(s->transport);
 	loop_thread_stop(&s->store_thread);
-	monitor_free(s->monitor);
+	health_service_free(s->health);
 	apiserver_free(s->api);
 	generation_done(&s->generation);
 	api_front_free(s->front);
@@ -471,6 +470,24 @@ static void start_manager(struct standalone *s)
 	manager_start(s->manager, s->transport, manager_failed, s);
 }
 
+static int start_health(struct standalone *s, struct err *err)
+{
+	struct health_check checks[2 + MANAGER_CHECKS + 1] = {
+		{ "core", HEALTH_LIVE, s->loop, NULL, NULL },
+		{ "store", HEALTH_LIVE | HEALTH_READY, s->store_loop, NULL, NULL },
+	};
+	const struct health_service_wiring wiring = {
+		.loop = s->loop,
+		.checks = checks,
+		.measure = s->manager ? manager_measure : NULL,
+		.describe = s->manager ? manager_describe : NULL,
+		.data = s->manager
+	};
+	if (s->manager)
+		manager_checks(s->manager, checks + 2);
+	return health_service_start(&s->options->health, &wiring, &s->health, err);
+}
+
 static int start(struct standalone *s, struct err *err)
 {
 	char address[NET_IP_TEXT_MAX];
@@ -495,9 +512,8 @@ static int start(struct standalone *s, struct err *err)
 		r = loop_thread_start(&s->store_thread, s->store_loop, "store", err);
 	if (r == 0)
 		r = start_web(s, err);
-	const struct monitor_wiring wiring = { s->loop, s->manager, s->store_loop, NULL };
 	if (r == 0)
-		r = monitor_start(&s->options->monitor, &wiring, &s->monitor, err);
+		r = start_health(s, err);
 	if (r == 0)
 		r = announce(s, err);
 	if (r == 0)
@@ -527,7 +543,7 @@ static int run(void *data)
 
 const struct command standalone_command = {
 	.name = "standalone",
-	.summary = "controllers and an API server of their own, no cluster needed",
+	.summary = "run the controllers with an embedded API server; no cluster needed",
 	.options = tables,
 	.options_size = sizeof(struct standalone_options),
 	.run = run,

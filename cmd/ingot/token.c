@@ -12,10 +12,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "commands.h"
-#include "files.h"
 #include "loop/loop.h"
-#include "pki.h"
-#include "token_file.h"
+#include "site/files.h"
+#include "site/pki.h"
+#include "site/token_file.h"
 
 enum action { ACTION_ADD, ACTION_LIST, ACTION_REMOVE };
 
@@ -34,33 +34,33 @@ static const struct option_choice roles[] = { { "admin", 0 }, { "viewer", 0 }, {
 
 static const struct option_row rows[] = {
 	{ .name = "ACTION",
-	  .help = "what to do",
+	  .help = "create a token, list the tokens, or revoke one",
 	  .operand = true,
 	  .type = &option_choice,
 	  .choices = verbs,
 	  FIELD(action),
 	  .required = true },
 	{ .name = "NAME",
-	  .help = "of the user; with add and remove",
+	  .help = "name of the user, with add and remove",
 	  .operand = true,
 	  .type = &option_text,
 	  FIELD(name) },
 	{ .name = "data-dir",
 	  .argument = "DIR",
-	  .help = "of ingot standalone, which may be running",
+	  .help = "use the data directory of ingot standalone, which may be running",
 	  .type = &option_path,
 	  FIELD(data_dir),
 	  .required = true },
 	{ .name = "role",
 	  .argument = "ROLE",
 	  .standard = "viewer",
-	  .help = "with add: what the user may do",
+	  .help = "with add: give the user this role",
 	  .type = &option_word,
 	  .choices = roles,
 	  FIELD(role) },
 	{ .name = "server",
 	  .argument = "URL",
-	  .help = "with add: where the user finds the API; else as in DIR/kubeconfig",
+	  .help = "with add: write this URL of the API into the user's kubeconfig; default: that of DIR/kubeconfig",
 	  .type = &option_text,
 	  FIELD(server) },
 	{ .name = NULL },
@@ -148,7 +148,7 @@ static int list(const struct token_options *o, struct tokens *t, struct err *err
 {
 	char made[CLOCK_TEXT_MAX];
 	(void)o, (void)err;
-	printf("%-30s %-8s %s\n", "NAME", "ROLE", "MADE");
+	printf("%-30s %-8s %s\n", "NAME", "ROLE", "CREATED");
 	for (size_t i = 0; i < t->count; i++)
 		printf("%-30s %-8s %s\n", t->items[i].name, t->items[i].role,
 		       clock_format(t->items[i].made, made));
@@ -211,7 +211,7 @@ static int run(void *data)
 
 const struct command token_command = {
 	.name = "token",
-	.summary = "users of the standalone API, by bearer token",
+	.summary = "manage the users of the standalone API (bearer tokens)",
 	.options = tables,
 	.options_size = sizeof(struct token_options),
 	.run = run,

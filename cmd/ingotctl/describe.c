@@ -13,7 +13,7 @@ struct describe_options {
 
 static const struct option_row rows[] = {
 	{ .name = "HOST",
-	  .help = "its name",
+	  .help = "name of the host",
 	  .operand = true,
 	  .type = &option_text,
 	  .offset = offsetof(struct describe_options, host),
@@ -46,7 +46,7 @@ static int run(void *data)
 
 const struct command describe_command = {
 	.name = "describe",
-	.summary = "one page about a host: what it waits for, what went wrong, what to do",
+	.summary = "show one host: what it waits for, what went wrong, what to do",
 	.options = tables,
 	.options_size = sizeof(struct describe_options),
 	.run = run,

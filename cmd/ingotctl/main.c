@@ -14,7 +14,7 @@ static const struct command *const commands[] = { &status_command,   &watch_comm
 
 static const struct program program = {
 	.name = "ingotctl",
-	.summary = "what Ingot is doing with its hosts, and what they wait for",
+	.summary = "shows what Ingot is doing with its hosts, and what they wait for",
 	.commands = commands,
 };
 
@@ -23,24 +23,23 @@ static const struct program program = {
 const struct option_row ctl_rows[] = {
 	{ .name = "kubeconfig",
 	  .argument = "FILE",
-	  .help = "else $KUBECONFIG, the pod's account, ~/.kube/config, the one of ingot standalone "
-		  "here",
+	  .help = "use this kubeconfig; default: $KUBECONFIG, the pod's service account, ~/.kube/config, that of ingot standalone on this machine",
 	  .type = &option_text,
 	  FIELD(kubeconfig) },
 	{ .name = "context",
 	  .argument = "NAME",
-	  .help = "context of the kubeconfig",
+	  .help = "use this context of the kubeconfig",
 	  .type = &option_text,
 	  FIELD(context) },
 	{ .name = "namespace",
 	  .letter = 'n',
 	  .argument = "NAME",
-	  .help = "else that of the context, or \"default\"",
+	  .help = "use this namespace; default: that of the context, or \"default\"",
 	  .type = &option_text,
 	  FIELD(ns) },
 	{ .name = "debug",
 	  .argument = "SOCKET",
-	  .help = "debug socket of ingot; else debug.sock beside the kubeconfig",
+	  .help = "ask this debug socket of ingot; default: debug.sock beside the kubeconfig",
 	  .type = &option_text,
 	  FIELD(debug) },
 	{ .name = NULL },
@@ -49,7 +48,7 @@ const struct option_row ctl_rows[] = {
 const struct option_row ctl_all_rows[] = {
 	{ .name = "all-namespaces",
 	  .letter = 'A',
-	  .help = "hosts of all namespaces",
+	  .help = "include the hosts of all namespaces",
 	  .type = &option_flag,
 	  FIELD(all) },
 	{ .name = NULL },

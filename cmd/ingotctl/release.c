@@ -19,7 +19,7 @@ static const struct option_row rows[] = {
 	  .type = &option_text,
 	  .offset = offsetof(struct release_command_options, host) },
 	{ .name = "all",
-	  .help = "release all hosts of the namespace that are held",
+	  .help = "release all held hosts of the namespace",
 	  .type = &option_flag,
 	  .offset = offsetof(struct release_command_options, all) },
 	{ .name = NULL },
@@ -53,7 +53,7 @@ static int run(void *data)
 
 const struct command release_command = {
 	.name = "release",
-	.summary = "let Ingot act again on hosts that it holds",
+	.summary = "release held hosts, so that Ingot acts on them again",
 	.options = tables,
 	.options_size = sizeof(struct release_command_options),
 	.run = run,

@@ -14,7 +14,7 @@ struct status_options {
 
 static const struct option_row rows[] = {
 	{ .name = "HOST",
-	  .help = "this one; else all of the namespace",
+	  .help = "show only this host",
 	  .operand = true,
 	  .type = &option_text,
 	  .offset = offsetof(struct status_options, host) },
@@ -57,7 +57,7 @@ static int run(void *data)
 
 const struct command status_command = {
 	.name = "status",
-	.summary = "a table of hosts: state, what they wait for, until when, progress, errors",
+	.summary = "list hosts with state, what they wait for and until when, progress and errors",
 	.options = tables,
 	.options_size = sizeof(struct status_options),
 	.run = run,

@@ -41,10 +41,13 @@ static bool is_help(const char *word)
 static int help(const struct program *p, const struct command *c)
 {
 	_cleanup_(freep) struct option_row *rows = options_join(c->options);
+	size_t width = width_of(stdout);
 	printf("usage: %s %s ", p->name, c->name);
 	options_usage(rows, stdout);
-	printf("\n%s\n\n", c->summary);
-	options_help(rows, width_of(stdout), stdout);
+	putchar('\n');
+	options_print_text(c->summary, width, stdout);
+	putchar('\n');
+	options_help(rows, width, stdout);
 	return EXIT_OK;
 }
 

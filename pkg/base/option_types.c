@@ -248,7 +248,8 @@ static int read_ipv4_list(const struct option_row *row, const char *text, void *
 	for (const char *at = text; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
 		_cleanup_(freep) char *one = xstrndup(at, strcspn(at, ","));
 		if (list->count == (size_t)row->max)
-			return err_set(why, ERR_LIMIT, "more than %d addresses", (int)row->max);
+			return err_set(why, ERR_LIMIT, "\"%s\" is more than %d addresses", text,
+				       (int)row->max);
 		if (add_ipv4(one, list) < 0)
 			return -EINVAL;
 	}

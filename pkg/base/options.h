@@ -101,6 +101,8 @@ void options_help(const struct option_row *rows, size_t width, FILE *out);
 /* For tests and tools, a line each, with tabs: COMMAND, name, argument, type, range, default,
  * "required", "repeats" and "operand" with commas between. */
 void options_list(const struct option_row *rows, const char *command, FILE *out);
+/* In lines of at most `width` columns. */
+void options_print_text(const char *text, size_t width, FILE *out);
 /* `left` in a column, `text` in lines beside it. */
 void options_print_entry(const char *left, size_t column, const char *text, size_t width,
 			 FILE *out);

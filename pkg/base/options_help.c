@@ -31,15 +31,10 @@ static size_t line_length(const char *text, size_t columns)
 	}
 }
 
-void options_print_entry(const char *left, size_t column, const char *text, size_t width, FILE *out)
+/* Lines from a column on, of which `taken` columns are there already. */
+static void print_lines(const char *text, size_t column, int taken, size_t width, FILE *out)
 {
 	size_t room = width > column + TEXT_MIN ? width - column : TEXT_MIN;
-	int taken = fprintf(out, "  %s", left);
-	/* What reaches into the second column has a line of its own. */
-	if (taken < 0 || (size_t)taken >= column) {
-		fputc('\n', out);
-		taken = 0;
-	}
 	while (*text) {
 		size_t len = line_length(text, room);
 		fprintf(out, "%*s%.*s\n", (int)column - taken, "", (int)len, text);
@@ -47,6 +42,22 @@ void options_print_entry(const char *left, size_t column, const char *text, size
 		text += strspn(text, " ");
 		taken = 0;
 	}
+}
+
+void options_print_text(const char *text, size_t width, FILE *out)
+{
+	print_lines(text, 0, 0, width, out);
+}
+
+void options_print_entry(const char *left, size_t column, const char *text, size_t width, FILE *out)
+{
+	int taken = fprintf(out, "  %s", left);
+	/* What reaches into the second column has a line of its own. */
+	if (taken < 0 || (size_t)taken >= column) {
+		fputc('\n', out);
+		taken = 0;
+	}
+	print_lines(text, column, taken, width, out);
 }
 
 /* --- help ------------------------------------------------------------------------------------- */

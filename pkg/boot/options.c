@@ -103,35 +103,35 @@ const struct option_row boot_dhcp_rows[] = {
 	{ .name = "dhcp",
 	  .argument = "MODE",
 	  .standard = "server",
-	  .help = "server, proxy (beside a DHCP server of the site) or off",
+	  .help = "give addresses (server), only boot files beside a DHCP server of the site (proxy), or neither (off)",
 	  .type = &option_choice,
 	  .choices = modes,
 	  .offset = offsetof(struct boot_dhcp_options, mode) },
 	{ .name = "dhcp-range",
 	  .argument = "FIRST-LAST/BITS",
-	  .help = "addresses for hosts, with --dhcp server; once per subnet",
+	  .help = "give these addresses to hosts; once per subnet, with --dhcp server",
 	  .type = &boot_option_range,
 	  .offset = offsetof(struct boot_dhcp_options, ranges) },
 	{ .name = "dhcp-gateway",
 	  .argument = "ADDRESS",
-	  .help = "router that hosts of its subnet are told; once per subnet",
+	  .help = "announce this default gateway to the hosts of its subnet; once per subnet",
 	  .type = &option_ipv4_repeat,
 	  .offset = offsetof(struct boot_dhcp_options, gateways) },
 	{ .name = "dhcp-dns",
 	  .argument = "ADDRESS,...",
-	  .help = "name servers that hosts are told",
+	  .help = "announce these DNS servers",
 	  .type = &option_ipv4_list,
 	  .max = BOOT_DNS_MAX,
 	  .offset = offsetof(struct boot_dhcp_options, dns) },
 	{ .name = "dhcp-domain",
 	  .argument = "NAME",
-	  .help = "domain that hosts are told",
+	  .help = "announce this domain",
 	  .type = &boot_option_domain,
 	  .offset = offsetof(struct boot_dhcp_options, domain) },
 	{ .name = "dhcp-lease",
 	  .argument = "SECONDS",
 	  .standard = "3600",
-	  .help = "length of a lease",
+	  .help = "give addresses for this long",
 	  .type = &option_seconds,
 	  .min = LEASE_MIN_S,
 	  .max = LEASE_MAX_S,
@@ -142,7 +142,7 @@ const struct option_row boot_dhcp_rows[] = {
 
 /* --- what they mean together ------------------------------------------------------------------ */
 
-/* Somebody who gives one of these believes that we give addresses. */
+/* These options show that addresses are expected from us. */
 static int check_unused(const struct boot_dhcp_options *o, struct err *err)
 {
 	const struct {
@@ -173,10 +173,10 @@ static int set_gateway(const struct net_addr *address, struct boot_config *ret, 
 	net_format_ip(address, text);
 	if (!pool)
 		return err_set(err, ERR_INVALID,
-			       "--dhcp-gateway: %s lies in the subnet of no --dhcp-range", text);
+			       "--dhcp-gateway: %s is not in the subnet of any --dhcp-range", text);
 	if (net_is_set(&pool->gateway))
 		return err_set(err, ERR_INVALID,
-			       "--dhcp-gateway: %s is the second one of its subnet", text);
+			       "--dhcp-gateway: %s: this subnet already has a gateway", text);
 	struct net_prefix subnet = boot_pool_subnet(pool);
 	struct net_addr last = net_prefix_last(&subnet);
 	bool pair = pool->bits + 1 >= net_bits(net_family(address));

@@ -42,7 +42,7 @@ const struct option_type net_option_address = { .name = "address",
 const struct option_type net_option_ip = { .name = "ip", .noun = "an address", .read = read_ip };
 const struct option_type net_option_listen = {
 	.name = "listen",
-	.noun = "[ADDRESS]:PORT with a numeric address, nor 0",
+	.noun = "[ADDRESS]:PORT with a numeric address, or 0",
 	.read = read_listen,
 };
 

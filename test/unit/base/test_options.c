@@ -295,7 +295,8 @@ static void test_wrong_values(void **state)
 		{ "--each router", "--each: \"router\" is not an IPv4 address" },
 		{ "--list 10.0.0.1,", "--list: \"10.0.0.1,\" is not a list of IPv4 addresses such "
 				      "as 192.168.77.2,192.168.77.3" },
-		{ "--list 10.0.0.1,10.0.0.2,10.0.0.3", "--list: more than 2 addresses" },
+		{ "--list 10.0.0.1,10.0.0.2,10.0.0.3",
+		  "--list: \"10.0.0.1,10.0.0.2,10.0.0.3\" is more than 2 addresses" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct values v;

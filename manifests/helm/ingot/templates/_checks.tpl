@@ -59,7 +59,7 @@ needs arithmetic. Not looked at: host bits of IPv6 networks. */}}
 {{- end }}
 {{- end }}
 {{- if not $found }}
-{{- fail (printf "dhcp.gateways: %s lies in the subnet of no range of dhcp.ranges" $gateway) }}
+{{- fail (printf "dhcp.gateways: %s is not in the subnet of any range of dhcp.ranges" $gateway) }}
 {{- end }}
 {{- end -}}
 

@@ -2,7 +2,7 @@
  * Ingot knows by itself: the provisioning network by the interface, the API server by the URL that
  * it was given. Filled once, then only read. */
 
-#include "policy.h"
+#include "net/targets.h"
 
 #include <ifaddrs.h>
 #include <netdb.h>
@@ -15,26 +15,26 @@
 #include "base/str.h"
 #include "net/options.h"
 
-const struct option_row target_option_rows[] = {
+const struct option_row net_target_rows[] = {
 	{ .name = "bmc-networks",
 	  .argument = "CIDR[,CIDR..]",
-	  .help = "BMCs are in these networks only",
+	  .help = "connect to BMCs in these networks only",
 	  .type = &net_option_prefixes,
-	  .offset = offsetof(struct target_options, bmc_networks) },
+	  .offset = offsetof(struct net_target_options, bmc_networks) },
 	{ .name = "cluster-networks",
 	  .argument = "CIDR[,CIDR..]",
-	  .help = "the cluster's Services and pods, never to be connected to",
+	  .help = "never connect to these networks: the cluster's Services and pods",
 	  .type = &net_option_prefixes,
-	  .offset = offsetof(struct target_options, cluster_networks) },
+	  .offset = offsetof(struct net_target_options, cluster_networks) },
 	{ .name = "allow-target",
 	  .argument = "CIDR",
-	  .help = "may be connected to although a rule refuses it; may be repeated",
+	  .help = "always allow outgoing connections to this network; may be repeated",
 	  .type = &net_option_prefixes_repeat,
-	  .offset = offsetof(struct target_options, allow) },
+	  .offset = offsetof(struct net_target_options, allow) },
 	{ .name = NULL },
 };
 
-static void add_subnet(struct policies *p, const struct net_addr *address,
+static void add_subnet(struct net_targets *p, const struct net_addr *address,
 		       const struct net_addr *netmask)
 {
 	unsigned bits = (unsigned)__builtin_popcount(net_to_v4(netmask).s_addr);
@@ -43,7 +43,7 @@ static void add_subnet(struct policies *p, const struct net_addr *address,
 }
 
 /* Hosts of the provisioning network are those of our own address's subnet there. */
-static void add_interface(struct policies *p, const char *device, struct in_addr address)
+static void add_interface(struct net_targets *p, const char *device, struct in_addr address)
 {
 	struct ifaddrs *list;
 	struct net_addr a, mask;
@@ -66,18 +66,18 @@ static void add_all(struct net_prefixes *list, const struct net_prefixes *more)
 		net_prefixes_add(list, &more->items[i]);
 }
 
-static void make_common(const struct target_options *o, struct net_policy *p)
+static void make_common(const struct net_target_options *o, struct net_policy *p)
 {
 	add_all(&p->refuse, &o->cluster_networks);
 	add_all(&p->refuse, &o->api_servers);
 	add_all(&p->allow, &o->allow);
 }
 
-void policies_make(const struct target_options *o, const char *device,
-		   const struct in_addr *address, struct policies *ret)
+void net_targets_make(const struct net_target_options *o, const char *device,
+		      const struct in_addr *address, struct net_targets *ret)
 {
-	*ret = (struct policies){ .bmcs.only_name = "the networks of --bmc-networks",
-				  .agents.only_name = "the provisioning network" };
+	*ret = (struct net_targets){ .bmcs.only_name = "the networks of --bmc-networks",
+				     .agents.only_name = "the provisioning network" };
 	make_common(o, &ret->bmcs);
 	make_common(o, &ret->agents);
 	add_all(&ret->bmcs.only, &o->bmc_networks);
@@ -85,7 +85,7 @@ void policies_make(const struct target_options *o, const char *device,
 		add_interface(ret, device, *address);
 }
 
-void policies_done(struct policies *p)
+void net_targets_done(struct net_targets *p)
 {
 	net_policy_done(&p->bmcs);
 	net_policy_done(&p->agents);
@@ -115,7 +115,7 @@ static void add_host(const char *host, struct net_prefixes *list)
 	freeaddrinfo(found);
 }
 
-void policies_add_server(const char *url, struct net_prefixes *list)
+void net_targets_add_server(const char *url, struct net_prefixes *list)
 {
 	const char *inside = getenv("KUBERNETES_SERVICE_HOST");
 	const char *host = strstr(url, "://");

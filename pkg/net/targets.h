@@ -5,25 +5,25 @@
 #include "base/options.h"
 #include "net/policy.h"
 
-/* Filled by target_option_rows. */
-struct target_options {
+/* Filled by net_target_rows. */
+struct net_target_options {
 	struct net_prefixes bmc_networks, cluster_networks, allow;
 	/* No option: what the command knows of its cluster. */
 	struct net_prefixes api_servers;
 };
 
-extern const struct option_row target_option_rows[];
+extern const struct option_row net_target_rows[];
 
-struct policies {
+struct net_targets {
 	struct net_policy bmcs;
 	struct net_policy agents; /* inside the provisioning network, and where DHCP serves */
 };
 
 /* Of the options; `device` and `address` of the provisioning network, or NULL. */
-void policies_make(const struct target_options *options, const char *device,
-		   const struct in_addr *address, struct policies *ret);
-void policies_done(struct policies *p);
+void net_targets_make(const struct net_target_options *options, const char *device,
+		      const struct in_addr *address, struct net_targets *ret);
+void net_targets_done(struct net_targets *p);
 
 /* The addresses that a cluster's API server is reached at, and inside the cluster that of its
  * Service, go to the list: nobody who may write a BareMetalHost shall make us knock there. */
-void policies_add_server(const char *url, struct net_prefixes *list);
+void net_targets_add_server(const char *url, struct net_prefixes *list);

@@ -2,7 +2,7 @@
  * lines and into boot scripts, so nothing of it is passed on as text: a numeric address and two
  * numbers are read, and URLs are made of them. */
 
-#include "replicas.h"
+#include "site/instances.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -12,21 +12,21 @@
 #include "base/str.h"
 #include "kube/roster.h"
 
-struct replicas {
+struct site_instances {
 	char *address;
 	uint16_t agent_port, http_port;
 	struct kube_roster *roster;
-	char *boot_urls[REPLICAS_MAX]; /* the others'; the last stays NULL */
+	char *boot_urls[SITE_INSTANCES_MAX]; /* the others'; the last stays NULL */
 };
 
-struct replica {
+struct instance {
 	char address[INET_ADDRSTRLEN];
 	uint16_t agent_port, http_port;
 };
 
 /* The list as it is now; ours is the first. */
 struct listing {
-	struct replica items[REPLICAS_MAX];
+	struct instance items[SITE_INSTANCES_MAX];
 	size_t count;
 };
 
@@ -38,30 +38,30 @@ static bool take_port(const struct json *entry, const char *key, uint16_t *ret)
 }
 
 /* The key is the address; written as inet_ntop() would, or it is no entry of ours. */
-static void take_replica(void *data, const char *key, const struct json *entry)
+static void take_instance(void *data, const char *key, const struct json *entry)
 {
 	struct listing *l = data;
 	struct in_addr address;
-	struct replica r;
-	if (l->count < REPLICAS_MAX && inet_pton(AF_INET, key, &address) == 1 &&
+	struct instance r;
+	if (l->count < SITE_INSTANCES_MAX && inet_pton(AF_INET, key, &address) == 1 &&
 	    inet_ntop(AF_INET, &address, r.address, sizeof(r.address)) && streq(r.address, key) &&
 	    take_port(entry, "agentPort", &r.agent_port) &&
 	    take_port(entry, "httpPort", &r.http_port))
 		l->items[l->count++] = r;
 }
 
-static struct listing list(const struct replicas *r)
+static struct listing list(const struct site_instances *r)
 {
 	struct listing l = { .count = 1 };
 	l.items[0].agent_port = r->agent_port;
 	l.items[0].http_port = r->http_port;
 	snprintf(l.items[0].address, sizeof(l.items[0].address), "%s", r->address);
 	if (r->roster)
-		kube_roster_each(r->roster, take_replica, &l);
+		kube_roster_each(r->roster, take_instance, &l);
 	return l;
 }
 
-char *replicas_agent_urls(const struct replicas *r, const char *path)
+char *site_instances_agent_urls(const struct site_instances *r, const char *path)
 {
 	struct listing l = list(r);
 	struct strbuf text = { 0 };
@@ -71,7 +71,7 @@ char *replicas_agent_urls(const struct replicas *r, const char *path)
 	return strbuf_take(&text, NULL);
 }
 
-static void forget_urls(struct replicas *r)
+static void forget_urls(struct site_instances *r)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(r->boot_urls); i++) {
 		free(r->boot_urls[i]);
@@ -79,7 +79,7 @@ static void forget_urls(struct replicas *r)
 	}
 }
 
-const char *const *replicas_boot_urls(struct replicas *r)
+const char *const *site_instances_boot_urls(struct site_instances *r)
 {
 	struct listing l = list(r);
 	forget_urls(r);
@@ -89,9 +89,9 @@ const char *const *replicas_boot_urls(struct replicas *r)
 	return (const char *const *)r->boot_urls;
 }
 
-struct replicas *replicas_new(const struct replicas_options *o)
+struct site_instances *site_instances_new(const struct site_instances_options *o)
 {
-	struct replicas *r = xcalloc(1, sizeof(*r));
+	struct site_instances *r = xcalloc(1, sizeof(*r));
 	_cleanup_(json_freep) struct json *entry = json_new_object();
 	r->address = xstrdup(o->address);
 	r->agent_port = o->agent_port;
@@ -107,7 +107,7 @@ struct replicas *replicas_new(const struct replicas_options *o)
 	return r;
 }
 
-struct replicas *replicas_free(struct replicas *r)
+struct site_instances *site_instances_free(struct site_instances *r)
 {
 	if (!r)
 		return NULL;

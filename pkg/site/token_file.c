@@ -1,7 +1,7 @@
 /* The tokens file on disk (see token_file.h). It is replaced as a whole (files.h), so its inode and
  * times tell that it has changed; one stat(2) a request is cheaper than a watch that can fail. */
 
-#include "token_file.h"
+#include "site/token_file.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "files.h"
+#include "site/files.h"
 
 static char *path_in(const char *directory)
 {

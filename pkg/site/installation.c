@@ -1,7 +1,7 @@
 /* The installation's Secret (see installation.h): read, or made and read back, because another
  * process may have been first. A search lives until its answer or its cancellation. */
 
-#include "installation.h"
+#include "site/installation.h"
 
 #include <stdlib.h>
 #include <string.h>

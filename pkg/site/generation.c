@@ -7,7 +7,7 @@
  * The counter is a file of two slots that are written in turn, in place. A slot that was torn by a
  * loss of power has a wrong sum, and the other one, which is older, counts: older is harmless. */
 
-#include "generation.h"
+#include "site/generation.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "crypt/crypt.h"
-#include "files.h"
+#include "site/files.h"
 #include "store/store.h"
 
 enum { SLOT_SIZE = 512, SLOTS = 2, SUM_HEX = 16 };

@@ -1,7 +1,7 @@
 /* The control socket (see control.h). On the store's thread: a copy is made between two requests
  * and holds up those that come meanwhile. */
 
-#include "control.h"
+#include "site/control.h"
 
 #include <stdlib.h>
 #include <string.h>

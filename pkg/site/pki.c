@@ -6,7 +6,7 @@
  * the key by its digest: a key is written before its certificate, and a crash between the two
  * leaves a pair that does not fit and is made again. */
 
-#include "pki.h"
+#include "site/pki.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -18,8 +18,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "files.h"
 #include "net/net.h"
+#include "site/files.h"
 
 #define DAY (24 * USEC_PER_HOUR)
 

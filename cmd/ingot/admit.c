@@ -1,7 +1,7 @@
 /* Between the embedded API server, which knows no kinds, and the rules of ours: `ingot standalone`
  * refuses what the webhooks refuse on a cluster, with the same words. */
 
-#include "rules_glue.h"
+#include "admit.h"
 
 #include "admission/rules.h"
 #include "api/meta.h"

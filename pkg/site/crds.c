@@ -1,7 +1,7 @@
 /* Loads CustomResourceDefinitions: ours are part of the program (api/crds.h), more may stand in
  * directories. Files are YAML, of which JSON is a part; several documents in one are fine. */
 
-#include "crds.h"
+#include "site/crds.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "api/crds.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "files.h"
+#include "site/files.h"
 #include "yaml/yaml_json.h"
 
 void crds_done(struct crd_list *list)

@@ -1,6 +1,6 @@
 /* Looks at certificates (see validity.h). */
 
-#include "validity.h"
+#include "health/validity.h"
 
 #include "base/err.h"
 #include "base/log.h"

@@ -3,7 +3,7 @@
  * switch of a Secret volume's ..data link as well as files that are written one after the other; a
  * pair that does not fit leaves the old one in service. */
 
-#include "webhooks.h"
+#include "admission/webhook_service.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -17,11 +17,11 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "crypt/tls.h"
+#include "health/validity.h"
 #include "kube/file.h"
 #include "loop/thread.h"
 #include "metrics/metrics.h"
 #include "net/options.h"
-#include "validity.h"
 
 #define FILES_EVERY  (10 * USEC_PER_SEC)
 #define LISTEN_AGAIN (5 * USEC_PER_SEC)
@@ -53,44 +53,43 @@ const struct option_row webhook_option_rows[] = {
 	{ .name = "webhook-port",
 	  .argument = "PORT",
 	  .standard = "9443",
-	  .help = "admission webhooks, HTTPS; 0: none",
+	  .help = "serve admission webhooks (HTTPS) on this port; 0: none",
 	  .type = &option_port,
 	  .max = UINT16_MAX,
 	  FIELD(port) },
 	{ .name = "webhook-bind",
 	  .argument = "ADDRESS",
-	  .help = "where they listen; else on all addresses",
+	  .help = "serve webhooks at this address only; default: all addresses",
 	  .type = &net_option_ip,
 	  FIELD(bind) },
 	{ .name = "webhook-service",
 	  .argument = "NAME",
 	  .standard = "ingot-webhook",
-	  .help = "the Service in --own-namespace that leads to them",
+	  .help = "name this Service in --own-namespace in the certificate",
 	  .type = &net_option_host,
 	  FIELD(service) },
 	{ .name = "webhook-name",
 	  .argument = "NAME",
-	  .help = "one more name or address that they are called by; may be repeated",
+	  .help = "name this DNS name or address in the certificate as well; may be repeated",
 	  .type = &net_option_hosts,
 	  FIELD(names) },
 	{ .name = "webhook-configuration",
 	  .argument = "NAME",
 	  .standard = "ingot",
-	  .help = "the ValidatingWebhookConfiguration whose bundles are kept",
+	  .help = "keep the CA bundles of this ValidatingWebhookConfiguration",
 	  .type = &option_subdomain,
 	  FIELD(configuration) },
 	{ .name = "webhook-cert-lifetime",
 	  .argument = "SECONDS",
 	  .standard = "7776000",
-	  .help = "of the certificates that Ingot makes for them; they are changed after two "
-		  "thirds",
+	  .help = "make certificates valid for this long; they are replaced after two thirds",
 	  .type = &option_seconds,
 	  .min = LIFETIME_MIN_S,
 	  .max = LIFETIME_MAX_S,
 	  FIELD(lifetime) },
 	{ .name = "webhook-cert-dir",
 	  .argument = "DIR",
-	  .help = "somebody else keeps tls.crt and tls.key there",
+	  .help = "use the externally managed tls.crt and tls.key of this directory",
 	  .type = &option_path,
 	  FIELD(cert_dir) },
 	{ .name = NULL },

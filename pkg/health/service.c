@@ -1,13 +1,13 @@
-/* Wiring of health and metrics: which loops must show signs of life, what "ready" means, who may
- * read the metrics. Liveness asks for the progress of our own loops and of the Lease's tries, never
- * for an answer of the API server: or all instances would be restarted whenever it is away.
+/* Health and metrics of a process (see service.h): who may read the metrics, by which certificate.
+ * Liveness asks for the progress of our own loops and of the Lease's attempts, never for an answer
+ * of the API server: or all instances would be restarted whenever it is away.
  *
- * On a cluster metrics go by HTTPS to those whom the cluster lets get the path /metrics, with a
- * certificate made at each start, as controller-runtime's is; names of hosts are in them. In the
- * same way, by its own path, goes what the engine does: a pod has no shell to ask the debug socket
- * from. Without a cluster there is nobody to tell who may, and the socket is at hand. */
+ * On a cluster metrics go by HTTPS to accounts that the cluster allows to get the path /metrics,
+ * with a certificate made at each start, as controller-runtime's is; names of hosts are in them. In
+ * the same way, by its own path, goes what the engine does: a pod has no shell to ask the debug
+ * socket from. Without a cluster nothing can say who may read them, and the socket is at hand. */
 
-#include "monitor.h"
+#include "health/service.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -16,15 +16,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "crypt/crypt.h"
+#include "health/validity.h"
 #include "kube/client.h"
 #include "metrics/metrics.h"
 #include "net/net.h"
-#include "validity.h"
 
 #define ONE_YEAR (365 * 24 * USEC_PER_HOUR)
 
-struct monitor {
-	struct monitor_wiring wiring;
+struct health_service {
+	struct health_service_wiring wiring;
 	struct web *web;
 	struct web_server *health_server, *metrics_server;
 	struct health *health;
@@ -42,111 +42,51 @@ struct monitor {
 		{ .name = "health-addr",                                                           \
 		  .argument = "[ADDRESS]:PORT",                                                    \
 		  .standard = (health_standard),                                                   \
-		  .help = "/healthz and /readyz; 0: none",                                         \
+		  .help = "serve /healthz and /readyz here; 0: do not",                            \
 		  .type = &net_option_listen,                                                      \
-		  .offset = offsetof(struct monitor_options, health) },                            \
+		  .offset = offsetof(struct health_service_options, health) },                     \
 			{ .name = "metrics-addr",                                                  \
 			  .argument = "[ADDRESS]:PORT",                                            \
 			  .standard = (metrics_standard),                                          \
 			  .help = (metrics_help),                                                  \
 			  .type = &net_option_listen,                                              \
-			  .offset = offsetof(struct monitor_options, metrics) },                   \
+			  .offset = offsetof(struct health_service_options, metrics) },            \
 			{ .name = NULL },                                                          \
 	}
 
-const struct option_row monitor_cluster_rows[] = ROWS(
+const struct option_row health_cluster_rows[] = ROWS(
 	"127.0.0.1:9440", "127.0.0.1:8443",
-	"/metrics by HTTPS, for whom the cluster lets read it; 0: none");
-const struct option_row monitor_plain_rows[] = ROWS(
-	"0", "0", "/metrics by plain HTTP, on a loopback address only; 0: none");
+	"serve /metrics by HTTPS to accounts that the cluster allows to read it; 0: do not");
+const struct option_row health_plain_rows[] = ROWS(
+	"0", "0", "serve /metrics by plain HTTP, on a loopback address only; 0: do not");
 
-int monitor_check_plain(const struct monitor_options *o, struct err *err)
+int health_service_check_plain(const struct health_service_options *o, struct err *err)
 {
 	char text[NET_TEXT_MAX];
 	if (o->metrics.off || net_is_loopback(&o->metrics.addr))
 		return 0;
-	return err_set(err, ERR_INVALID,
-		       "--metrics-addr: %s is not a loopback address: without a cluster metrics "
-		       "are plain HTTP for whoever comes",
-		       net_format(&o->metrics.addr, text));
+	return err_set(
+		err, ERR_INVALID,
+		"--metrics-addr: %s is not a loopback address: without a cluster, metrics are "
+		"served over plain HTTP to anyone",
+		net_format(&o->metrics.addr, text));
 }
 
-/* --- what is asked ---------------------------------------------------------------------------- */
-
-static const char *lease_trouble(void *data)
+static int make_health(struct health_service *m, struct err *err)
 {
-	return manager_lease_stuck(data) ? "nothing has been tried for the Lease for long" : NULL;
-}
-
-static const char *start_trouble(void *data)
-{
-	return manager_waits(data);
-}
-
-static const char *held_note(void *data)
-{
-	return manager_note(data);
-}
-
-static const char *boot_trouble(void *data)
-{
-	return manager_boot_trouble(data);
-}
-
-static const char *webhook_trouble(void *data)
-{
-	return manager_admits(data) ? NULL : "the webhooks have no certificate or no port yet";
-}
-
-static void measure(void *data)
-{
-	const struct monitor *m = data;
-	if (m->wiring.manager)
-		manager_measure(m->wiring.manager);
-}
-
-static void describe(void *data, struct web_request *r, const char *path)
-{
-	const struct monitor *m = data;
-	manager_describe(m->wiring.manager, r, path);
-}
-
-static int start_health(struct monitor *m, struct err *err)
-{
-	struct manager *manager = m->wiring.manager;
-	struct health_check checks[8] = { { .name = NULL } };
-	size_t n = 0;
-	checks[n++] = (struct health_check){ "core", HEALTH_LIVE, m->wiring.loop, NULL, NULL };
-	if (m->wiring.store_loop)
-		checks[n++] = (struct health_check){ "store", HEALTH_LIVE | HEALTH_READY,
-						     m->wiring.store_loop, NULL, NULL };
-	if (manager)
-		checks[n++] = (struct health_check){ "lease", HEALTH_LIVE, m->wiring.loop,
-						     lease_trouble, manager };
-	if (manager)
-		checks[n++] = (struct health_check){ "start", HEALTH_READY, m->wiring.loop,
-						     start_trouble, manager };
-	if (manager)
-		checks[n++] = (struct health_check){ "held", HEALTH_READY | HEALTH_NOTE,
-						     m->wiring.loop, held_note, manager };
-	if (manager)
-		checks[n++] = (struct health_check){ "boot", HEALTH_READY, m->wiring.loop,
-						     boot_trouble, manager };
-	if (manager && m->wiring.cluster)
-		checks[n++] = (struct health_check){ "webhook", HEALTH_READY, m->wiring.loop,
-						     webhook_trouble, manager };
-	const struct health_options o = { .checks = checks,
-					  .loop = m->wiring.loop,
-					  .measure = measure,
-					  .data = m,
-					  .debug = manager ? describe : NULL,
+	const struct health_service_wiring *w = &m->wiring;
+	const struct health_options o = { .checks = w->checks,
+					  .loop = w->loop,
+					  .measure = w->measure,
+					  .data = w->data,
+					  .debug = w->describe,
 					  .reviewer = m->reviewer };
 	return health_new(&o, &m->health, err);
 }
 
 /* --- listeners -------------------------------------------------------------------------------- */
 
-static int make_certificate(struct monitor *m, const struct net_addr *a, struct err *err)
+static int make_certificate(struct health_service *m, const struct net_addr *a, struct err *err)
 {
 	char address[NET_IP_TEXT_MAX];
 	const char *addresses[] = { net_format_ip(a, address), NULL };
@@ -165,7 +105,7 @@ static int make_certificate(struct monitor *m, const struct net_addr *a, struct 
 	return r;
 }
 
-static int open_server(struct monitor *m, const char *name, const struct net_listen *l,
+static int open_server(struct health_service *m, const char *name, const struct net_listen *l,
 		       const struct web_route *routes, const struct crypt_pair *cert,
 		       struct web_server **ret, struct err *err)
 {
@@ -190,7 +130,7 @@ static int open_server(struct monitor *m, const char *name, const struct net_lis
 /* A process may run for longer than a year, and clocks are set. */
 static void look_at_validity(void *data)
 {
-	struct monitor *m = data;
+	struct health_service *m = data;
 	struct err err;
 	usec_t wall = loop_wall(m->wiring.loop), from, to;
 	if (!m->cert.cert || !m->metrics_server)
@@ -207,7 +147,7 @@ static void look_at_validity(void *data)
 }
 
 /* Not fenced: instances that stand by are asked too. */
-static void make_reviewer(struct monitor *m)
+static void make_reviewer(struct health_service *m)
 {
 	const struct kube_client_options o = { .loop = m->wiring.loop,
 					       .transport = m->wiring.cluster,
@@ -218,7 +158,8 @@ static void make_reviewer(struct monitor *m)
 	m->reviewer = kube_reviewer_new(m->client);
 }
 
-static int open_all(struct monitor *m, const struct monitor_options *o, struct err *err)
+static int open_all(struct health_service *m, const struct health_service_options *o,
+		    struct err *err)
 {
 	const struct net_listen *health = &o->health, *metrics = &o->metrics;
 	bool tls = m->wiring.cluster != NULL;
@@ -226,7 +167,7 @@ static int open_all(struct monitor *m, const struct monitor_options *o, struct e
 	if (r == 0 && tls && !metrics->off)
 		r = make_certificate(m, &metrics->addr, err);
 	if (r == 0)
-		r = start_health(m, err);
+		r = make_health(m, err);
 	if (r == 0 && !health->off)
 		r = open_server(m, "health", health, health_routes(m->health), NULL,
 				&m->health_server, err);
@@ -236,13 +177,14 @@ static int open_all(struct monitor *m, const struct monitor_options *o, struct e
 	return r;
 }
 
-int monitor_start(const struct monitor_options *options, const struct monitor_wiring *wiring,
-		  struct monitor **ret, struct err *err)
+int health_service_start(const struct health_service_options *options,
+			 const struct health_service_wiring *wiring, struct health_service **ret,
+			 struct err *err)
 {
 	metric_set(METRIC_BUILD, 1, INGOT_VERSION);
 	if (options->health.off && options->metrics.off)
 		return 0;
-	struct monitor *m = xcalloc(1, sizeof(*m));
+	struct health_service *m = xcalloc(1, sizeof(*m));
 	m->wiring = *wiring;
 	m->tls_min = options->tls_min;
 	m->metrics_addr = options->metrics.addr;
@@ -252,13 +194,14 @@ int monitor_start(const struct monitor_options *options, const struct monitor_wi
 		make_reviewer(m);
 	*ret = m;
 	int r = open_all(m, options, err);
+	m->wiring.checks = NULL; /* health_new() has copied them */
 	if (r < 0)
 		return r;
 	look_at_validity(m);
 	return 0;
 }
 
-void monitor_stop(struct monitor *m)
+void health_service_stop(struct health_service *m)
 {
 	if (!m)
 		return;
@@ -271,11 +214,11 @@ void monitor_stop(struct monitor *m)
 	m->client = NULL;
 }
 
-struct monitor *monitor_free(struct monitor *m)
+struct health_service *health_service_free(struct health_service *m)
 {
 	if (!m)
 		return NULL;
-	monitor_stop(m);
+	health_service_stop(m);
 	health_free(m->health);
 	web_free(m->web);
 	crypt_pair_release(&m->cert);

@@ -7,11 +7,11 @@
 
 #include "kube/client.h"
 
-enum { REPLICAS_MAX = 8 }; /* ours included; as many URLs as agents take */
+enum { SITE_INSTANCES_MAX = 8 }; /* ours included; as many URLs as agents take */
 
-struct replicas;
+struct site_instances;
 
-struct replicas_options {
+struct site_instances_options {
 	struct kube_client *client; /* without a fence; NULL: there is no other instance */
 	const char *ns, *name;	    /* of the ConfigMap */
 	const char *address;	    /* ours, numeric */
@@ -19,9 +19,9 @@ struct replicas_options {
 };
 
 /* Copies everything but the client. */
-struct replicas *replicas_new(const struct replicas_options *options);
-struct replicas *replicas_free(struct replicas *r);
+struct site_instances *site_instances_new(const struct site_instances_options *options);
+struct site_instances *site_instances_free(struct site_instances *r);
 /* "https://10.0.0.1:6385/path,https://10.0.0.2:6385/path", ours first. New string. */
-char *replicas_agent_urls(const struct replicas *r, const char *path);
+char *site_instances_agent_urls(const struct site_instances *r, const char *path);
 /* "http://10.0.0.2:6180" of the others, NULL-ended; borrowed until the next call. */
-const char *const *replicas_boot_urls(struct replicas *r);
+const char *const *site_instances_boot_urls(struct site_instances *r);

@@ -1,7 +1,7 @@
-/* Between boot services and engine (see boot_glue.h): MACs and addresses change their form, and an
+/* Between boot services and engine (see boot_ops.h): MACs and addresses change their form, and an
  * answer never comes before its question has returned. */
 
-#include "boot_glue.h"
+#include "engine/boot_ops.h"
 
 #include <stdlib.h>
 
@@ -9,12 +9,12 @@
 #include "base/str.h"
 #include "net/net.h"
 
-/* Nothing secret: whoever is on the wire may read it. */
-static void write_cmdline(struct boot_glue *g, bool inspect)
+/* Nothing secret: anyone on the wire may read it. */
+static void write_cmdline(struct engine_boot_env *g, bool inspect)
 {
-	_cleanup_(freep) char *api = replicas_agent_urls(g->replicas, "");
-	_cleanup_(freep) char *inspection = inspect ? replicas_agent_urls(g->replicas,
-									  "/v1/continue_inspection")
+	_cleanup_(freep) char *api = g->agent_urls(g->places, "");
+	_cleanup_(freep) char *inspection = inspect ? g->agent_urls(g->places,
+								    "/v1/continue_inspection")
 						    : NULL;
 	free(g->cmdline);
 	g->cmdline = xasprintf("%s ipa-api-url=%s%s%s", g->kernel_args, api,
@@ -24,7 +24,7 @@ static void write_cmdline(struct boot_glue *g, bool inspect)
 
 static bool boot_find(void *data, const struct net_mac *mac, struct boot_host *ret)
 {
-	struct boot_glue *g = data;
+	struct engine_boot_env *g = data;
 	struct engine_boot boot;
 	char text[NET_MAC_TEXT_SIZE];
 	if (!g->engine || !engine_boot_find(g->engine, net_format_mac(mac, text), &boot) ||
@@ -34,14 +34,14 @@ static bool boot_find(void *data, const struct net_mac *mac, struct boot_host *r
 	*ret = (struct boot_host){ .name = boot.key,
 				   .target = boot.ramdisk ? BOOT_TARGET_RAMDISK : BOOT_TARGET_NONE,
 				   .flavour = "ramdisk",
-				   .other_urls = replicas_boot_urls(g->replicas),
+				   .other_urls = g->boot_urls(g->places),
 				   .cmdline = g->cmdline };
 	return true;
 }
 
 static bool slot_get(void *data, const struct net_mac *mac, struct net_addr *ret)
 {
-	const struct boot_glue *g = data;
+	const struct engine_boot_env *g = data;
 	char text[NET_MAC_TEXT_SIZE];
 	const char *address = engine_slot_get(g->engine, net_format_mac(mac, text));
 	return address && net_parse_ip(address, ret) == 0;
@@ -49,7 +49,7 @@ static bool slot_get(void *data, const struct net_mac *mac, struct net_addr *ret
 
 static bool slot_fixed(void *data, const struct net_mac *mac, struct net_addr *ret)
 {
-	const struct boot_glue *g = data;
+	const struct engine_boot_env *g = data;
 	char text[NET_MAC_TEXT_SIZE];
 	const char *address;
 	if (!engine_slot_fixed(g->engine, net_format_mac(mac, text), &address))
@@ -61,14 +61,14 @@ static bool slot_fixed(void *data, const struct net_mac *mac, struct net_addr *r
 
 static void slot_taken(void *data, const struct net_mac *mac, const struct net_addr *address)
 {
-	const struct boot_glue *g = data;
+	const struct engine_boot_env *g = data;
 	char text[NET_MAC_TEXT_SIZE], ip[NET_IP_TEXT_MAX];
 	engine_slot_taken(g->engine, net_format_mac(mac, text), net_format_ip(address, ip));
 }
 
 static bool slot_used(void *data, const struct net_addr *address)
 {
-	const struct boot_glue *g = data;
+	const struct engine_boot_env *g = data;
 	char text[NET_IP_TEXT_MAX];
 	return engine_slot_used(g->engine, net_format_ip(address, text));
 }
@@ -104,7 +104,7 @@ static void on_slot_stored(void *data, const struct err *err)
 static void slot_set(void *data, const struct net_mac *mac, const struct net_addr *address,
 		     boot_slot_done_fn done, void *done_data)
 {
-	struct boot_glue *g = data;
+	struct engine_boot_env *g = data;
 	char text[NET_MAC_TEXT_SIZE], ip[NET_IP_TEXT_MAX] = "";
 	struct slot_question *q = xmalloc(sizeof(*q));
 	*q = (struct slot_question){ g->loop, xcalloc(1, sizeof(struct slot_answer)) };
@@ -123,7 +123,7 @@ static void boot_seen(void *data, const struct net_mac *mac, enum boot_stage sta
 		[BOOT_STAGE_SCRIPT] = "boot script fetched",
 		[BOOT_STAGE_SYSTEM] = "DHCP address confirmed to a running system"
 	};
-	const struct boot_glue *g = data;
+	const struct engine_boot_env *g = data;
 	char text[NET_MAC_TEXT_SIZE];
 	engine_boot_seen(g->engine, net_format_mac(mac, text), texts[stage]);
 	if (stage == BOOT_STAGE_SCRIPT || stage == BOOT_STAGE_SYSTEM)
@@ -138,7 +138,7 @@ static void boot_stranger(void *data, const struct net_mac *mac, enum boot_reque
 					     [BOOT_REQUEST_HTTP] = "HTTP boot by DHCP",
 					     [BOOT_REQUEST_IPXE] = "iPXE by DHCP",
 					     [BOOT_REQUEST_SCRIPT] = "boot script" };
-	const struct boot_glue *g = data;
+	const struct engine_boot_env *g = data;
 	char text[NET_MAC_TEXT_SIZE];
 	/* A process that does not lead knows no hosts. */
 	if (g->engine && fence_allows(&g->fence, ""))
@@ -147,18 +147,18 @@ static void boot_stranger(void *data, const struct net_mac *mac, enum boot_reque
 
 static void boot_failed(void *data, const struct net_mac *mac, const char *address, const char *why)
 {
-	const struct boot_glue *g = data;
+	const struct engine_boot_env *g = data;
 	char text[NET_MAC_TEXT_SIZE];
 	if (g->engine)
 		engine_boot_failed(g->engine, mac ? net_format_mac(mac, text) : NULL, address, why);
 }
 
-const struct boot_ops boot_glue_ops = { .find = boot_find,
-					.slot_get = slot_get,
-					.slot_fixed = slot_fixed,
-					.slot_taken = slot_taken,
-					.slot_used = slot_used,
-					.slot_set = slot_set,
-					.seen = boot_seen,
-					.stranger = boot_stranger,
-					.failed = boot_failed };
+const struct boot_ops engine_boot_ops = { .find = boot_find,
+					  .slot_get = slot_get,
+					  .slot_fixed = slot_fixed,
+					  .slot_taken = slot_taken,
+					  .slot_used = slot_used,
+					  .slot_set = slot_set,
+					  .seen = boot_seen,
+					  .stranger = boot_stranger,
+					  .failed = boot_failed };

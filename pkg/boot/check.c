@@ -1,7 +1,7 @@
-/* See boot_check.h. Only calls that the sandbox leaves: flags of an interface by ioctl, and whether
+/* See check.h. Only calls that the sandbox leaves: flags of an interface by ioctl, and whether
  * an address is this machine's by a socket that is bound to it. */
 
-#include "boot_check.h"
+#include "boot/check.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* Files that hold secrets (see files.h). A file is written beside its place, synced, renamed, and
  * the directory synced, so that a crash leaves the old one or the new one. */
 
-#include "files.h"
+#include "site/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
