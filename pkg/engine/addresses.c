@@ -10,46 +10,81 @@
 
 /* --- MACs ------------------------------------------------------------------------------------- */
 
-void node_add_mac(struct node *n, const char *mac)
+struct node *engine_by_mac(const struct engine *e, const struct net_mac *mac)
 {
-	/* A MAC belongs to the host that named it first; register tells the other one so. */
-	if (str_empty(mac) || map_get(&n->engine->macs, mac))
-		return;
-	map_set(&n->engine->macs, mac, n);
-	strangers_forget(&n->engine->strangers, mac);
+	return macs_get(&e->macs, mac);
 }
 
-void node_drop_mac(struct node *n, const char *mac)
+struct node *engine_by_mac_text(const struct engine *e, const char *text)
 {
-	if (!str_empty(mac) && map_get(&n->engine->macs, mac) == n)
-		map_remove(&n->engine->macs, mac);
+	struct net_mac mac;
+	return net_parse_mac(text, &mac) == 0 ? macs_get(&e->macs, &mac) : NULL;
 }
 
-void node_forget_nics(struct node *n)
+bool node_boots_by(const struct node *n, const struct net_mac *mac)
+{
+	return n->spec.has_mac && net_mac_equal(&n->spec.mac, mac);
+}
+
+/* A MAC belongs to the host that named it first; register tells the other one so. */
+static bool add_mac(struct node *n, const struct net_mac *mac)
+{
+	char text[NET_MAC_TEXT_SIZE];
+	if (!macs_add(&n->engine->macs, mac, n))
+		return false;
+	strangers_forget(&n->engine->strangers, net_format_mac(mac, text));
+	return true;
+}
+
+static void drop_boot_mac(struct node *n)
+{
+	if (n->spec.has_mac)
+		macs_remove(&n->engine->macs, &n->spec.mac, n);
+}
+
+void node_take_boot_mac(struct node *n, const char *mac)
+{
+	if (!streq(n->spec.boot_mac, mac)) {
+		drop_boot_mac(n);
+		str_replace(&n->spec.boot_mac, mac);
+		n->spec.has_mac = net_parse_mac(mac, &n->spec.mac) == 0;
+	}
+	if (n->spec.has_mac)
+		add_mac(n, &n->spec.mac);
+	node_note_unheard(n);
+}
+
+static void forget_nics(struct node *n)
 {
 	for (size_t i = 0; i < n->net.nic_count; i++)
-		node_drop_mac(n, n->net.nics[i]);
+		macs_remove(&n->engine->macs, &n->net.nics[i], n);
 	free(TAKE_PTR(n->net.nics));
 	n->net.nic_count = 0;
 }
 
-static void take_nic(void *data, const char *mac)
+static void take_nic(void *data, const char *text)
 {
 	struct node *n = data;
+	struct net_mac mac;
 	/* What another host has, by its specification or inventory, stays its own. */
-	if (n->net.nic_count >= AGENT_NICS_MAX || map_get(&n->engine->macs, mac))
-		return;
-	node_add_mac(n, mac);
-	memcpy(n->net.nics[n->net.nic_count++], mac, sizeof(*n->net.nics));
+	if (n->net.nic_count < AGENT_NICS_MAX && net_parse_mac(text, &mac) == 0 && add_mac(n, &mac))
+		n->net.nics[n->net.nic_count++] = mac;
 }
 
 void node_take_nics(struct node *n)
 {
-	node_forget_nics(n);
-	node_add_mac(n, n->spec.boot_mac);
+	forget_nics(n);
+	if (n->spec.has_mac)
+		add_mac(n, &n->spec.mac);
 	size_t found = json_count(json_get_path(n->inspection.inventory, "inventory.interfaces"));
 	n->net.nics = xcalloc(MIN(found, (size_t)AGENT_NICS_MAX) + 1, sizeof(*n->net.nics));
 	agent_inspection_macs(n->inspection.inventory, take_nic, n);
+}
+
+void node_drop_macs(struct node *n)
+{
+	drop_boot_mac(n);
+	forget_nics(n);
 }
 
 /* --- the DHCP address ------------------------------------------------------------------------- */
@@ -61,10 +96,12 @@ void node_index_slots(struct node *n)
 	index_set(slots, &n->net.fixed_place, n, n->net.fixed_error ? NULL : n->net.fixed);
 }
 
-const char *engine_slot_get(const struct engine *e, const char *mac)
+const char *engine_slot_get(const struct engine *e, const struct net_mac *mac)
 {
-	const struct node *n = map_get(&e->macs, mac);
-	bool known = n && streq(n->record.dhcp.mac, mac) && !str_empty(n->record.dhcp.address);
+	const struct node *n = engine_by_mac(e, mac);
+	char text[NET_MAC_TEXT_SIZE];
+	bool known = n && streq(n->record.dhcp.mac, net_format_mac(mac, text)) &&
+		     !str_empty(n->record.dhcp.address);
 	return known ? n->record.dhcp.address : NULL;
 }
 
@@ -73,18 +110,18 @@ bool engine_slot_used(const struct engine *e, const char *address)
 	return index_find(&e->slots, address, NULL);
 }
 
-bool engine_slot_fixed(const struct engine *e, const char *mac, const char **ret)
+bool engine_slot_fixed(const struct engine *e, const struct net_mac *mac, const char **ret)
 {
-	const struct node *n = map_get(&e->macs, mac);
+	const struct node *n = engine_by_mac(e, mac);
 	if (!n || !n->net.fixed)
 		return false;
 	*ret = n->net.fixed_error ? NULL : n->net.fixed;
 	return true;
 }
 
-void engine_slot_taken(struct engine *e, const char *mac, const char *address)
+void engine_slot_taken(struct engine *e, const struct net_mac *mac, const char *address)
 {
-	struct node *n = map_get(&e->macs, mac);
+	struct node *n = engine_by_mac(e, mac);
 	if (n)
 		node_event(n, true, "DHCPAddressInUse",
 			   "the DHCP address %s that this host shall have is in use by another "
@@ -132,17 +169,17 @@ static void on_slot_stored(void *data, struct node *n)
 	free(a);
 }
 
-void engine_slot_set(struct engine *e, const char *mac, const char *address, engine_saved_fn done,
-		     void *data)
+void engine_slot_set(struct engine *e, const struct net_mac *mac, const char *address,
+		     engine_saved_fn done, void *data)
 {
-	struct node *n = map_get(&e->macs, mac);
+	struct node *n = engine_by_mac(e, mac);
 	struct err err;
 	if (!n || n->save.lost || n->save.running) {
 		err_set(&err, ERR_BUSY, "the host's record is not at hand now");
 		done(data, &err);
 		return;
 	}
-	if (!streq(mac, n->spec.boot_mac) && engine_slot_get(e, n->spec.boot_mac)) {
+	if (n->spec.has_mac && !node_boots_by(n, mac) && engine_slot_get(e, &n->spec.mac)) {
 		err_set(&err, ERR_EXISTS, "the host's boot NIC (%s) has the host's address",
 			n->spec.boot_mac);
 		done(data, &err);
@@ -150,7 +187,8 @@ void engine_slot_set(struct engine *e, const char *mac, const char *address, eng
 	}
 	struct slot_answer *a = xmalloc(sizeof(*a));
 	*a = (struct slot_answer){ done, data };
-	str_replace(&n->record.dhcp.mac, mac);
+	char text[NET_MAC_TEXT_SIZE];
+	str_replace(&n->record.dhcp.mac, net_format_mac(mac, text));
 	str_replace(&n->record.dhcp.address, str_empty(address) ? NULL : address);
 	node_index_slots(n);
 	node_save_for(n, on_slot_stored, a);

@@ -7,6 +7,7 @@
  * again, because answers get lost; anybody else who asks for a boot whose token is out ends the
  * operation and gets nothing. */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,16 +42,6 @@ static bool held(const struct node *n, engine_answer_fn answer, void *data)
 	return true;
 }
 
-static bool lower_mac(const char *from, size_t len, char out[18])
-{
-	if (len != 17)
-		return false;
-	for (size_t i = 0; i < 17; i++)
-		out[i] = (char)(from[i] >= 'A' && from[i] <= 'F' ? from[i] | 0x20 : from[i]);
-	out[17] = '\0';
-	return true;
-}
-
 /* The host that all known MACs of the list belong to; NULL if there is none, or more than one. */
 static struct node *by_addresses(const struct engine *e, const char *addresses)
 {
@@ -58,8 +49,9 @@ static struct node *by_addresses(const struct engine *e, const char *addresses)
 	unsigned count = 0;
 	for (const char *p = addresses; *p && count < AGENT_MACS_MAX; count++) {
 		size_t len = strcspn(p, ",");
-		char mac[18];
-		struct node *n = lower_mac(p, len, mac) ? map_get(&e->macs, mac) : NULL;
+		char mac[NET_MAC_TEXT_SIZE];
+		snprintf(mac, sizeof(mac), "%.*s", (int)MIN(len, sizeof(mac)), p);
+		struct node *n = len < sizeof(mac) ? engine_by_mac_text(e, mac) : NULL;
 		if (n && found && n != found)
 			return NULL;
 		found = n ? n : found;
@@ -335,7 +327,7 @@ struct mac_search {
 static void search_mac(void *data, const char *mac)
 {
 	struct mac_search *s = data;
-	struct node *n = map_get(&s->engine->macs, mac);
+	struct node *n = engine_by_mac_text(s->engine, mac);
 	if (n && s->found && s->found != n)
 		s->ambiguous = true;
 	s->found = n ? n : s->found;

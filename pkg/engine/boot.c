@@ -56,11 +56,11 @@ bool node_inspects(const struct node *n)
 	return streq(n->record.boot.purpose, op_info(OP_INSPECT)->name);
 }
 
-bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boot *ret)
+bool engine_boot_find(const struct engine *e, const struct net_mac *mac, struct engine_boot *ret)
 {
-	const struct node *n = map_get(&e->macs, mac);
+	const struct node *n = engine_by_mac(e, mac);
 	/* Inspection makes all NICs known, but a host has one address: its others meet silence. */
-	if (!n || !streq(n->spec.boot_mac, mac))
+	if (!n || !node_boots_by(n, mac))
 		return false;
 	*ret = (struct engine_boot){ .key = n->key,
 				     .ramdisk = n->record.boot.nonce != NULL && n->boot.stored &&
@@ -75,9 +75,9 @@ bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boo
 /* A system that asks for an address while no script went out was not booted from the network. After
  * the script the first to ask is the ramdisk, which stock ones do twice in a row; who asks later is
  * a system that was started anew. */
-void engine_boot_mark(struct engine *e, const char *mac, enum engine_mark mark)
+void engine_boot_mark(struct engine *e, const struct net_mac *mac, enum engine_mark mark)
 {
-	struct node *n = map_get(&e->macs, mac);
+	struct node *n = engine_by_mac(e, mac);
 	/* Of a boot that another process began the script may have gone out before. */
 	if (!n || !n->record.boot.nonce || !n->boot.watched)
 		return;
@@ -100,18 +100,19 @@ void engine_boot_mark(struct engine *e, const char *mac, enum engine_mark mark)
 	}
 }
 
-void engine_boot_seen(struct engine *e, const char *mac, const char *stage)
+void engine_boot_seen(struct engine *e, const struct net_mac *mac, const char *stage)
 {
-	struct node *n = map_get(&e->macs, mac);
+	struct node *n = engine_by_mac(e, mac);
 	if (!n)
 		return;
 	n->boot.stage = stage;
 	n->boot.stage_at = node_wall(n);
 }
 
-void engine_boot_failed(struct engine *e, const char *mac, const char *address, const char *why)
+void engine_boot_failed(struct engine *e, const struct net_mac *mac, const char *address,
+			const char *why)
 {
-	struct node *n = mac ? map_get(&e->macs, mac) : NULL;
+	struct node *n = mac ? engine_by_mac(e, mac) : NULL;
 	const struct step *step;
 	if (!n)
 		n = index_find(&e->slots, address, NULL);
@@ -130,10 +131,12 @@ void engine_boot_failed(struct engine *e, const char *mac, const char *address, 
 	node_save(n);
 }
 
-void engine_boot_stranger(struct engine *e, const char *mac, const char *request)
+void engine_boot_stranger(struct engine *e, const struct net_mac *mac, const char *request)
 {
-	if (strangers_note(&e->strangers, mac, request, loop_wall(e->options.loop)))
-		log_warn("a machine asked for a network boot and belongs to no host", "mac", mac,
+	char text[NET_MAC_TEXT_SIZE];
+	net_format_mac(mac, text);
+	if (strangers_note(&e->strangers, text, request, loop_wall(e->options.loop)))
+		log_warn("a machine asked for a network boot and belongs to no host", "mac", text,
 			 "request", request, "hint",
 			 "compare it with the boot MAC addresses of the hosts");
 }

@@ -26,8 +26,7 @@ static bool boot_find(void *data, const struct net_mac *mac, struct boot_host *r
 {
 	struct engine_boot_env *g = data;
 	struct engine_boot boot;
-	char text[NET_MAC_TEXT_SIZE];
-	if (!g->engine || !engine_boot_find(g->engine, net_format_mac(mac, text), &boot) ||
+	if (!g->engine || !engine_boot_find(g->engine, mac, &boot) ||
 	    !fence_allows(&g->fence, boot.key))
 		return false;
 	write_cmdline(g, boot.inspect);
@@ -42,17 +41,15 @@ static bool boot_find(void *data, const struct net_mac *mac, struct boot_host *r
 static bool slot_get(void *data, const struct net_mac *mac, struct net_addr *ret)
 {
 	const struct engine_boot_env *g = data;
-	char text[NET_MAC_TEXT_SIZE];
-	const char *address = engine_slot_get(g->engine, net_format_mac(mac, text));
+	const char *address = engine_slot_get(g->engine, mac);
 	return address && net_parse_ip(address, ret) == 0;
 }
 
 static bool slot_fixed(void *data, const struct net_mac *mac, struct net_addr *ret)
 {
 	const struct engine_boot_env *g = data;
-	char text[NET_MAC_TEXT_SIZE];
 	const char *address;
-	if (!engine_slot_fixed(g->engine, net_format_mac(mac, text), &address))
+	if (!engine_slot_fixed(g->engine, mac, &address))
 		return false;
 	if (!address || net_parse_ip(address, ret) < 0)
 		*ret = (struct net_addr){ 0 };
@@ -62,8 +59,8 @@ static bool slot_fixed(void *data, const struct net_mac *mac, struct net_addr *r
 static void slot_taken(void *data, const struct net_mac *mac, const struct net_addr *address)
 {
 	const struct engine_boot_env *g = data;
-	char text[NET_MAC_TEXT_SIZE], ip[NET_IP_TEXT_MAX];
-	engine_slot_taken(g->engine, net_format_mac(mac, text), net_format_ip(address, ip));
+	char ip[NET_IP_TEXT_MAX];
+	engine_slot_taken(g->engine, mac, net_format_ip(address, ip));
 }
 
 static bool slot_used(void *data, const struct net_addr *address)
@@ -105,14 +102,14 @@ static void slot_set(void *data, const struct net_mac *mac, const struct net_add
 		     boot_slot_done_fn done, void *done_data)
 {
 	struct engine_boot_env *g = data;
-	char text[NET_MAC_TEXT_SIZE], ip[NET_IP_TEXT_MAX] = "";
+	char ip[NET_IP_TEXT_MAX] = "";
 	struct slot_question *q = xmalloc(sizeof(*q));
 	*q = (struct slot_question){ g->loop, xcalloc(1, sizeof(struct slot_answer)) };
 	q->answer->done = done;
 	q->answer->data = done_data;
 	if (address)
 		net_format_ip(address, ip);
-	engine_slot_set(g->engine, net_format_mac(mac, text), ip, on_slot_stored, q);
+	engine_slot_set(g->engine, mac, ip, on_slot_stored, q);
 }
 
 static void boot_seen(void *data, const struct net_mac *mac, enum boot_stage stage)
@@ -124,10 +121,9 @@ static void boot_seen(void *data, const struct net_mac *mac, enum boot_stage sta
 		[BOOT_STAGE_SYSTEM] = "DHCP address confirmed to a running system"
 	};
 	const struct engine_boot_env *g = data;
-	char text[NET_MAC_TEXT_SIZE];
-	engine_boot_seen(g->engine, net_format_mac(mac, text), texts[stage]);
+	engine_boot_seen(g->engine, mac, texts[stage]);
 	if (stage == BOOT_STAGE_SCRIPT || stage == BOOT_STAGE_SYSTEM)
-		engine_boot_mark(g->engine, text,
+		engine_boot_mark(g->engine, mac,
 				 stage == BOOT_STAGE_SCRIPT ? ENGINE_MARK_SCRIPT
 							    : ENGINE_MARK_SYSTEM);
 }
@@ -139,18 +135,16 @@ static void boot_stranger(void *data, const struct net_mac *mac, enum boot_reque
 					     [BOOT_REQUEST_IPXE] = "iPXE by DHCP",
 					     [BOOT_REQUEST_SCRIPT] = "boot script" };
 	const struct engine_boot_env *g = data;
-	char text[NET_MAC_TEXT_SIZE];
 	/* A process that does not lead knows no hosts. */
 	if (g->engine && fence_allows(&g->fence, ""))
-		engine_boot_stranger(g->engine, net_format_mac(mac, text), texts[request]);
+		engine_boot_stranger(g->engine, mac, texts[request]);
 }
 
 static void boot_failed(void *data, const struct net_mac *mac, const char *address, const char *why)
 {
 	const struct engine_boot_env *g = data;
-	char text[NET_MAC_TEXT_SIZE];
 	if (g->engine)
-		engine_boot_failed(g->engine, mac ? net_format_mac(mac, text) : NULL, address, why);
+		engine_boot_failed(g->engine, mac, address, why);
 }
 
 const struct boot_ops engine_boot_ops = { .find = boot_find,

@@ -12,6 +12,7 @@
 #include "bmc/bmc.h"
 #include "loop/fence.h"
 #include "loop/loop.h"
+#include "net/net.h"
 #include "net/policy.h"
 #include "prov/host.h"
 #include "json/json.h"
@@ -167,22 +168,23 @@ struct engine_boot {
 	bool uefi;
 };
 
-/* By lower-case MAC; false for all but those that hosts boot by. */
-bool engine_boot_find(const struct engine *e, const char *mac, struct engine_boot *ret);
+/* False for all MACs but those that hosts boot by. */
+bool engine_boot_find(const struct engine *e, const struct net_mac *mac, struct engine_boot *ret);
 
 /* The DHCP address that belongs to a host's MAC, in its record. */
-const char *engine_slot_get(const struct engine *e, const char *mac); /* NULL when none; borrowed */
+const char *engine_slot_get(const struct engine *e,
+			    const struct net_mac *mac); /* NULL when none; borrowed */
 /* In a record, or asked for by a person. */
 bool engine_slot_used(const struct engine *e, const char *address);
 /* False: any address will do. *ret NULL: the one asked for cannot be given; an event has said why.
  */
-bool engine_slot_fixed(const struct engine *e, const char *mac, const char **ret);
+bool engine_slot_fixed(const struct engine *e, const struct net_mac *mac, const char **ret);
 /* The fixed address is another machine's on the wire: tells people. */
-void engine_slot_taken(struct engine *e, const char *mac, const char *address);
+void engine_slot_taken(struct engine *e, const struct net_mac *mac, const char *address);
 /* address "": forgets it. `done` exactly once, perhaps before this returns. The address belongs to
  * the boot NIC: once that has one, the host's other NICs get none (ERR_EXISTS). */
-void engine_slot_set(struct engine *e, const char *mac, const char *address, engine_saved_fn done,
-		     void *data);
+void engine_slot_set(struct engine *e, const struct net_mac *mac, const char *address,
+		     engine_saved_fn done, void *data);
 
 /* --- for people ------------------------------------------------------------------------------- */
 
@@ -204,15 +206,16 @@ void engine_measure(const struct engine *e);
 /* A file that the host with this MAC, or with this DHCP address, asked for cannot be served, for a
  * reason on our side: it shows in the host's step, and as an Event when it is a new one. mac may be
  * NULL; others are ignored. */
-void engine_boot_failed(struct engine *e, const char *mac, const char *address, const char *why);
+void engine_boot_failed(struct engine *e, const struct net_mac *mac, const char *address,
+			const char *why);
 /* A machine that belongs to no host asked for a boot; `request` is static. Listed by
  * engine_strangers(). */
-void engine_boot_stranger(struct engine *e, const char *mac, const char *request);
+void engine_boot_stranger(struct engine *e, const struct net_mac *mac, const char *request);
 /* Those of the last hour, an array. */
 struct json *engine_strangers(const struct engine *e);
-/* How far the firmware came in a boot, by lower-case MAC; `stage` is static. Others are ignored. */
-void engine_boot_seen(struct engine *e, const char *mac, const char *stage);
+/* How far the firmware came in a boot; `stage` is static. Others are ignored. */
+void engine_boot_seen(struct engine *e, const struct net_mac *mac, const char *stage);
 /* What that says of the system that runs there: the boot script went out, or something that asks
  * for no boot file (the ramdisk, or the system on the disk) got its address. */
 enum engine_mark { ENGINE_MARK_SCRIPT, ENGINE_MARK_SYSTEM };
-void engine_boot_mark(struct engine *e, const char *mac, enum engine_mark mark);
+void engine_boot_mark(struct engine *e, const struct net_mac *mac, enum engine_mark mark);

@@ -3,6 +3,7 @@
  * modules.
  *
  * index.c     look-ups by what several nodes may have
+ * macs.c      look-ups by MAC
  * node.c      nodes, their table, kicks
  * records.c   saving and loading of records
  * state.c     the node state machine
@@ -27,6 +28,7 @@
 #include "engine/engine.h"
 #include "engine/history.h"
 #include "engine/index.h"
+#include "engine/macs.h"
 #include "engine/record.h"
 #include "engine/strangers.h"
 #include "engine/token.h"
@@ -142,7 +144,9 @@ struct pending_answer {
 
 /* What the controller said last of the host (provision.c). */
 struct node_spec {
-	char *boot_mac;
+	char *boot_mac;	    /* as it was said; NULL: not yet, "": none */
+	struct net_mac mac; /* the same, when has_mac */
+	bool has_mac;
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
 	bool leaving;		    /* the host is being deleted */
@@ -160,7 +164,7 @@ struct node_net {
 	char *fixed;	   /* the DHCP address that it shall have; NULL: any */
 	char *fixed_error; /* why it cannot; NULL: it can */
 	struct index_entry stored_place, fixed_place; /* in engine.slots */
-	char (*nics)[18]; /* known by the last inventory that was stored */
+	struct net_mac *nics; /* known by the last inventory that was stored */
 	size_t nic_count;
 };
 
@@ -265,7 +269,7 @@ struct engine {
 	struct engine_anchor *anchor;
 	struct engine_options options;
 	struct map nodes; /* key → struct node */
-	struct map macs;  /* lower-case MAC → struct node */
+	struct macs macs;
 	struct map uids;  /* UID → struct node */
 	struct map slots; /* DHCP address, in a record or fixed → struct index_entry */
 	struct map bmcs;  /* numeric address of an open BMC → struct index_entry */
@@ -316,11 +320,17 @@ void node_tell_saved(struct node *n, bool stored);
 
 /* --- addresses.c ------------------------------------------------------------------------------ */
 
-void node_add_mac(struct node *n, const char *mac);
-void node_drop_mac(struct node *n, const char *mac);
+/* NULL: nobody's; text that is no MAC is nobody's either. */
+struct node *engine_by_mac(const struct engine *e, const struct net_mac *mac);
+struct node *engine_by_mac_text(const struct engine *e, const char *mac);
+/* "" : none. */
+void node_take_boot_mac(struct node *n, const char *mac);
+/* Is it the NIC that the host boots by? */
+bool node_boots_by(const struct node *n, const struct net_mac *mac);
+/* Before the node goes. */
+void node_drop_macs(struct node *n);
 /* The NICs of n->inspection.inventory become the host's, in place of those of the one before. */
 void node_take_nics(struct node *n);
-void node_forget_nics(struct node *n);
 /* After each change of n->record.dhcp, net.fixed or net.fixed_error. */
 void node_index_slots(struct node *n);
 /* NULL: any will do. */

@@ -10,6 +10,7 @@
 #include "agentapi/messages.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "crypt/crypt.h"
 #include "engine/internal.h"
 
 struct node_ticket {
@@ -142,8 +143,7 @@ struct node *node_free(struct node *n)
 	node_tell_saved(n, false);
 	timer_stop(&n->wake);
 	timer_stop(&n->save.timer);
-	node_forget_nics(n);
-	node_drop_mac(n, n->spec.boot_mac);
+	node_drop_macs(n);
 	map_remove(&e->nodes, n->key);
 	node_forget_old_uid(n);
 	if (map_get(&e->uids, n->uid) == n)
@@ -218,6 +218,17 @@ static void set_defaults(struct engine_options *o)
 		o->boot_attempts = 2;
 }
 
+/* Nobody on the network knows it. */
+static struct siphash_key macs_key(const struct engine_options *o)
+{
+	static const char purpose[] = "index of MACs";
+	uint8_t mac[32];
+	struct siphash_key key;
+	hmac_sha256(o->secret, o->secret_len, purpose, sizeof(purpose) - 1, mac);
+	memcpy(&key, mac, sizeof(key));
+	return key;
+}
+
 struct engine *engine_new(const struct engine_options *options)
 {
 	struct engine *e = xcalloc(1, sizeof(*e));
@@ -226,6 +237,7 @@ struct engine *engine_new(const struct engine_options *options)
 	e->options = *options;
 	e->options.secret = xmemdup(options->secret, options->secret_len);
 	set_defaults(&e->options);
+	macs_init(&e->macs, macs_key(options));
 	list_init(&e->unheard);
 	op_preset_metrics();
 	return e;
@@ -247,7 +259,7 @@ struct engine *engine_free(struct engine *e)
 		node_free(e->nodes.entries[i].value);
 	}
 	map_done(&e->nodes);
-	map_done(&e->macs);
+	macs_done(&e->macs);
 	map_done(&e->uids);
 	map_done(&e->slots);
 	map_done(&e->bmcs);

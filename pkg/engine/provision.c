@@ -130,11 +130,7 @@ static void take_settings(struct node *n, const struct prov_host *host)
 	n->spec.root_hints = host->root_hints ? json_dup(host->root_hints) : NULL;
 	n->spec.root_hints_default = host->root_hints_default;
 	n->spec.root_hints_why = host->root_hints_why;
-	if (!streq(n->spec.boot_mac, host->boot_mac))
-		node_drop_mac(n, n->spec.boot_mac);
-	take_string(&n->spec.boot_mac, str_or(host->boot_mac, ""));
-	node_add_mac(n, n->spec.boot_mac);
-	node_note_unheard(n);
+	node_take_boot_mac(n, str_or(host->boot_mac, ""));
 	node_take_fixed_address(n, host->dhcp_address);
 }
 
@@ -152,9 +148,7 @@ static int check_boot_mac(const struct node *n, const struct prov_host *host,
 	/* The API's pattern for it is not anchored. */
 	if (!str_empty(host->boot_mac) && net_parse_mac(host->boot_mac, &mac) < 0)
 		return problem(ret, PROV_BAD_BOOT_MAC, host->boot_mac);
-	const struct node *owner = str_empty(host->boot_mac)
-					   ? NULL
-					   : map_get(&n->engine->macs, host->boot_mac);
+	const struct node *owner = engine_by_mac_text(n->engine, str_or(host->boot_mac, ""));
 	if (!owner || owner == n)
 		return 0;
 	_cleanup_(freep) char *text = xasprintf(

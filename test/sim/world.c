@@ -521,9 +521,13 @@ static void boot_ramdisk(struct machine *m, const struct engine_boot *boot)
 static void on_firmware(void *data)
 {
 	struct machine *m = data;
+	struct engine *engine = m->world->engine;
 	struct engine_boot boot;
+	struct net_mac mac;
 	timer_init(&m->timer, m->world->loop, "machine", agent_speaks, m);
-	if (m->world->engine && engine_boot_find(m->world->engine, m->mac, &boot) && boot.ramdisk)
+	bool found = engine && net_parse_mac(m->mac, &mac) == 0 &&
+		     engine_boot_find(engine, &mac, &boot);
+	if (found && boot.ramdisk)
 		boot_ramdisk(m, &boot);
 	else
 		boot_disk(m);

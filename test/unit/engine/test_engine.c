@@ -141,6 +141,16 @@ static const char *const *image_places(void *data, const char *url)
 	return rig->places;
 }
 
+/* Good until the next call but one. */
+static const struct net_mac *at_mac(const char *text)
+{
+	static struct net_mac macs[2];
+	static unsigned next;
+	struct net_mac *mac = &macs[next++ % ARRAY_SIZE(macs)];
+	assert_int_equal(net_parse_mac(text, mac), 0);
+	return mac;
+}
+
 static void start_engine(struct rig *rig)
 {
 	static const uint8_t secret[32] = { 1, 2, 3 };
@@ -813,15 +823,15 @@ static void test_reset_in_deprovisioning(void **state)
 			advance(rig, USEC_PER_SEC);
 		}
 		if (rows[i].script) {
-			engine_boot_mark(rig->engine, mac, ENGINE_MARK_SCRIPT);
-			engine_boot_mark(rig->engine, mac, ENGINE_MARK_SYSTEM);
+			engine_boot_mark(rig->engine, at_mac(mac), ENGINE_MARK_SCRIPT);
+			engine_boot_mark(rig->engine, at_mac(mac), ENGINE_MARK_SYSTEM);
 		}
 		machine_reset(rig->machine);
 		assert_int_equal(rig->machine->run, RUN_OS);
 		usec_t began = loop_now(rig->loop);
 		rig->world.clean_time = 60 * USEC_PER_SEC;
 		advance(rig, 70 * USEC_PER_SEC);
-		engine_boot_mark(rig->engine, mac, ENGINE_MARK_SYSTEM);
+		engine_boot_mark(rig->engine, at_mac(mac), ENGINE_MARK_SYSTEM);
 		while (rig->machine->run == RUN_OS && loop_now(rig->loop) < began + USEC_PER_HOUR) {
 			ask(rig, WANT_DEPROVISION, NULL, rig->result.outcome == PROV_FAILED);
 			advance(rig, USEC_PER_SEC);
@@ -846,10 +856,10 @@ static void test_slow_ramdisk(void **state)
 	boots = rig->machine->ramdisk_boots;
 	for (int s = 0; s < 600 && rig->machine->run != RUN_RAMDISK; s++)
 		advance(rig, USEC_PER_SEC);
-	engine_boot_mark(rig->engine, rig->machine->mac, ENGINE_MARK_SCRIPT);
-	engine_boot_mark(rig->engine, rig->machine->mac, ENGINE_MARK_SYSTEM);
+	engine_boot_mark(rig->engine, at_mac(rig->machine->mac), ENGINE_MARK_SCRIPT);
+	engine_boot_mark(rig->engine, at_mac(rig->machine->mac), ENGINE_MARK_SYSTEM);
 	advance(rig, 30 * USEC_PER_SEC);
-	engine_boot_mark(rig->engine, rig->machine->mac, ENGINE_MARK_SYSTEM);
+	engine_boot_mark(rig->engine, at_mac(rig->machine->mac), ENGINE_MARK_SYSTEM);
 	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
 	assert_int_equal(rig->machine->ramdisk_boots, boots + 1);
 	/* Another process has not seen the script go out. */
@@ -861,7 +871,7 @@ static void test_slow_ramdisk(void **state)
 	for (int s = 0; s < 600 && rig->machine->run != RUN_RAMDISK; s++)
 		advance(rig, USEC_PER_SEC);
 	load_again(rig);
-	engine_boot_mark(rig->engine, rig->machine->mac, ENGINE_MARK_SYSTEM);
+	engine_boot_mark(rig->engine, at_mac(rig->machine->mac), ENGINE_MARK_SYSTEM);
 	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
 	assert_int_equal(rig->machine->ramdisk_boots, boots + 1);
 	rig_free(rig);
@@ -1191,7 +1201,7 @@ static void test_capacity(void **state)
 static bool boots_ramdisk(struct rig *rig)
 {
 	struct engine_boot boot = { 0 };
-	assert_true(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	assert_true(engine_boot_find(rig->engine, at_mac(rig->machine->mac), &boot));
 	return boot.ramdisk;
 }
 
@@ -1477,11 +1487,11 @@ static void test_boot_mac_corrected(void **state)
 	char theirs[] = "52:54:00:aa:bb:cc";
 	rig->host.boot_mac = theirs;
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
-	assert_true(engine_boot_find(rig->engine, theirs, &boot));
+	assert_true(engine_boot_find(rig->engine, at_mac(theirs), &boot));
 	rig->host.boot_mac = rig->machine->mac;
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
-	assert_false(engine_boot_find(rig->engine, theirs, &boot));
-	assert_true(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	assert_false(engine_boot_find(rig->engine, at_mac(theirs), &boot));
+	assert_true(engine_boot_find(rig->engine, at_mac(rig->machine->mac), &boot));
 	rig_free(rig);
 }
 
@@ -1590,7 +1600,7 @@ static void test_record_of_another_host(void **state)
 	assert_null(json_get_path_string(told, "boot.nonce"));
 	assert_null(json_get_path_string(told, "image.url"));
 	struct engine_boot boot;
-	assert_true(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	assert_true(engine_boot_find(rig->engine, at_mac(rig->machine->mac), &boot));
 	assert_false(boot.ramdisk); /* its own disk, not another host's deployment */
 	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
 	assert_string_equal(json_get_string(rig->record, "hostUID"), uid);
@@ -1869,7 +1879,7 @@ static void slot_stored(void *data, const struct err *err)
 static int give_slot(struct rig *rig, const char *mac, const char *address)
 {
 	int result = -1;
-	engine_slot_set(rig->engine, mac, address, slot_stored, &result);
+	engine_slot_set(rig->engine, at_mac(mac), address, slot_stored, &result);
 	advance(rig, USEC_PER_SEC);
 	return result;
 }
@@ -1912,7 +1922,7 @@ static void test_agents_come_from_their_address(void **state)
 	/* Its other NIC is unknown until the inventory is stored, and cannot take the address away
 	 * afterwards. */
 	assert_int_equal(give_slot(rig, "52:54:00:00:99:99", "10.2.0.9"), ERR_BUSY);
-	assert_string_equal(engine_slot_get(rig->engine, mac), "10.2.0.1");
+	assert_string_equal(engine_slot_get(rig->engine, at_mac(mac)), "10.2.0.1");
 	struct answer a = lookup(rig, mac, "10.2.0.1");
 	assert_int_equal(strlen(a.token), 87);
 	rig_free(rig);
@@ -2005,9 +2015,9 @@ static void test_nics_of_the_next_inventory(void **state)
 	assert_int_equal(post_nics(rig, 2, 2, &next), 0);
 	node_take_nics(n);
 	assert_int_equal(rig->engine->macs.count, 3);
-	assert_null(map_get(&rig->engine->macs, "02:00:00:01:00:01"));
-	assert_ptr_equal(map_get(&rig->engine->macs, "02:00:00:02:00:01"), n);
-	assert_ptr_equal(map_get(&rig->engine->macs, rig->machine->mac), n);
+	assert_null(engine_by_mac_text(rig->engine, "02:00:00:01:00:01"));
+	assert_ptr_equal(engine_by_mac_text(rig->engine, "02:00:00:02:00:01"), n);
+	assert_ptr_equal(engine_by_mac_text(rig->engine, rig->machine->mac), n);
 	rig_free(rig);
 }
 
@@ -2221,12 +2231,12 @@ static void test_fixed_address(void **state)
 	assert_int_equal(json_parse(stored, strlen(stored), &record, NULL), 0);
 	engine_load(rig->engine, "metal3/node-2", "2222", record);
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
-	assert_false(engine_slot_fixed(rig->engine, mac, &address));
+	assert_false(engine_slot_fixed(rig->engine, at_mac(mac), &address));
 	rig->host.dhcp_address = "10.2.0.7";
 	for (int i = 0; i < 3; i++)
 		ask(rig, WANT_REGISTER, NULL, false);
 	assert_int_equal(rig->warnings, 1);
-	assert_true(engine_slot_fixed(rig->engine, mac, &address));
+	assert_true(engine_slot_fixed(rig->engine, at_mac(mac), &address));
 	assert_null(address);
 	rig->host.dhcp_address = "10.2.0.66"; /* refused by check_address */
 	ask(rig, WANT_REGISTER, NULL, false);
@@ -2239,15 +2249,15 @@ static void test_fixed_address(void **state)
 	engine_remove(rig->engine, &(struct prov_host){ .key = "metal3/node-2" }, true, &result);
 	assert_false(engine_slot_used(rig->engine, "10.2.0.7"));
 	ask(rig, WANT_REGISTER, NULL, false);
-	assert_true(engine_slot_fixed(rig->engine, mac, &address));
+	assert_true(engine_slot_fixed(rig->engine, at_mac(mac), &address));
 	assert_string_equal(address, "10.2.0.7");
 	assert_true(engine_slot_used(rig->engine, "10.2.0.7")); /* nobody else may get it */
 	assert_int_equal(rig->warnings, 3);
-	engine_slot_taken(rig->engine, mac, address);
+	engine_slot_taken(rig->engine, at_mac(mac), address);
 	assert_int_equal(rig->warnings, 4);
 	rig->host.dhcp_address = NULL;
 	ask(rig, WANT_REGISTER, NULL, false);
-	assert_false(engine_slot_fixed(rig->engine, mac, &address));
+	assert_false(engine_slot_fixed(rig->engine, at_mac(mac), &address));
 	assert_false(engine_slot_used(rig->engine, "10.2.0.7"));
 	rig_free(rig);
 }
@@ -2316,8 +2326,8 @@ static void test_no_walk_over_all_hosts(void **state)
 	to_available(rig);
 	assert_true(engine_slot_used(rig->engine, "10.5.1.1"));
 	assert_false(engine_slot_used(rig->engine, "10.6.1.1"));
-	assert_true(engine_slot_fixed(rig->engine, rig->machine->mac, &fixed));
-	assert_true(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	assert_true(engine_slot_fixed(rig->engine, at_mac(rig->machine->mac), &fixed));
+	assert_true(engine_boot_find(rig->engine, at_mac(rig->machine->mac), &boot));
 	assert_int_equal(lookup(rig, "52:54:00:ff:ff:ff", "10.2.0.9").status, 404);
 	remove_neighbour(rig, 17);
 	assert_true(map_walked == before);
@@ -2338,7 +2348,8 @@ static void test_wrong_mac_is_told(void **state)
 	struct rig *rig = rig_new(33);
 	rig->serves_dhcp = true;
 	restart_engine(rig);
-	engine_boot_stranger(rig->engine, "52:54:00:ff:ff:01", "PXE boot by DHCP"); /* before */
+	engine_boot_stranger(rig->engine, at_mac("52:54:00:ff:ff:01"),
+			     "PXE boot by DHCP"); /* before */
 	rig->world.faults.boot_fails = 1000;
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
 	ask(rig, WANT_INSPECT, NULL, false);
@@ -2346,18 +2357,18 @@ static void test_wrong_mac_is_told(void **state)
 	_cleanup_(freep) char *silent = trouble_of(rig);
 	assert_non_null(strstr(silent, "no DHCP request from 52:54:00:00:00:01 since power on 1"));
 	assert_null(strstr(silent, "no host"));
-	engine_boot_stranger(rig->engine, "52:54:00:ff:ff:02", "PXE boot by DHCP");
-	engine_boot_stranger(rig->engine, "52:54:00:ff:ff:03", "HTTP boot by DHCP");
+	engine_boot_stranger(rig->engine, at_mac("52:54:00:ff:ff:02"), "PXE boot by DHCP");
+	engine_boot_stranger(rig->engine, at_mac("52:54:00:ff:ff:03"), "HTTP boot by DHCP");
 	_cleanup_(freep) char *named = trouble_of(rig);
 	assert_non_null(strstr(named, "asked for a boot and belongs to no host (and 1 more)"));
 	_cleanup_(json_freep) struct json *list = engine_strangers(rig->engine);
 	assert_int_equal(json_count(list), 3);
 	assert_string_equal(json_get_string(json_first(list), "mac"), "52:54:00:ff:ff:02");
-	engine_boot_seen(rig->engine, rig->machine->mac, "DHCP offer sent");
+	engine_boot_seen(rig->engine, at_mac(rig->machine->mac), "DHCP offer sent");
 	_cleanup_(freep) char *heard = trouble_of(rig);
 	assert_string_equal(heard, "");
 	advance(rig, 25 * USEC_PER_MIN); /* booted again */
-	engine_boot_stranger(rig->engine, "52:54:00:ff:ff:03", "HTTP boot by DHCP");
+	engine_boot_stranger(rig->engine, at_mac("52:54:00:ff:ff:03"), "HTTP boot by DHCP");
 	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_FAILED);
 	assert_non_null(strstr(rig->result.error, "asked for a boot and belongs to no host"));
 	/* One becomes a host: it is no stranger any more. */
@@ -2406,19 +2417,19 @@ static void test_boot_file_fails(void **state)
 	advance(rig, 2 * USEC_PER_MIN);
 	unsigned before = rig->warnings;
 	for (int i = 0; i < 3; i++) {
-		engine_boot_failed(rig->engine, rig->machine->mac, NULL, why);
+		engine_boot_failed(rig->engine, at_mac(rig->machine->mac), NULL, why);
 		advance(rig, USEC_PER_SEC);
 	}
 	assert_int_equal(rig->warnings, before + 1);
 	_cleanup_(freep) char *told = trouble_of(rig);
 	assert_string_equal(told, why);
 	assert_non_null(strstr(json_get_path_string(rig->record, "step.waitsFor"), why));
-	engine_boot_failed(rig->engine, "52:54:00:ff:ff:02", "10.2.0.99", "another's");
+	engine_boot_failed(rig->engine, at_mac("52:54:00:ff:ff:02"), "10.2.0.99", "another's");
 	assert_int_equal(rig->warnings, before + 1);
 	advance(rig, 25 * USEC_PER_MIN); /* booted again: forgotten */
 	_cleanup_(freep) char *forgotten = trouble_of(rig);
 	assert_null(strstr(forgotten, why));
-	engine_boot_failed(rig->engine, rig->machine->mac, NULL, why);
+	engine_boot_failed(rig->engine, at_mac(rig->machine->mac), NULL, why);
 	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_FAILED);
 	assert_non_null(strstr(rig->result.error, why));
 	rig_free(rig);
@@ -2433,8 +2444,8 @@ static void test_only_the_boot_mac_is_served(void **state)
 	to_available(rig);
 	rig->host.boot_mac = "52:54:00:00:00:aa"; /* somebody corrects spec.bootMACAddress */
 	ask(rig, WANT_REGISTER, NULL, false);
-	assert_true(engine_boot_find(rig->engine, "52:54:00:00:00:aa", &boot));
-	assert_false(engine_boot_find(rig->engine, rig->machine->mac, &boot));
+	assert_true(engine_boot_find(rig->engine, at_mac("52:54:00:00:00:aa"), &boot));
+	assert_false(engine_boot_find(rig->engine, at_mac(rig->machine->mac), &boot));
 	rig_free(rig);
 }
 
@@ -2566,8 +2577,8 @@ static void test_describe(void **state)
 	ask(rig, WANT_PROVISION, &image, false);
 	while (rig->machine->writes_begun == 0)
 		advance(rig, USEC_PER_SEC);
-	engine_boot_seen(rig->engine, rig->machine->mac, "boot script fetched");
-	engine_boot_seen(rig->engine, "02:00:00:00:00:99", "boot script fetched");
+	engine_boot_seen(rig->engine, at_mac(rig->machine->mac), "boot script fetched");
+	engine_boot_seen(rig->engine, at_mac("02:00:00:00:00:99"), "boot script fetched");
 	advance(rig, 10 * USEC_PER_MIN);
 	_cleanup_(json_freep) struct json *j = engine_describe(rig->engine, key);
 	assert_string_equal(json_get_string(j, "host"), key);
