@@ -577,7 +577,6 @@ static struct manager *settings_free(struct manager *m)
 {
 	net_targets_done(&m->policies);
 	free(m->kernel), free(m->initramfs), free(m->http_url), free(m->agent_url);
-	free(m->boot_env.cmdline);
 	free(m->instances_name);
 	free(m);
 	return NULL;

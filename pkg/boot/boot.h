@@ -117,6 +117,10 @@ typedef void (*boot_slot_done_fn)(void *data, const struct err *err);
 struct boot_ops {
 	/* False: not a host of ours. */
 	bool (*find)(void *data, const struct net_mac *mac, struct boot_host *ret);
+	/* Before a script is written for a host that boots a ramdisk: what no packet asks for.
+	 * *ret_cmdline: a new string, in place of host->cmdline. May be NULL. */
+	void (*complete)(void *data, const struct net_mac *mac, struct boot_host *host,
+			 char **ret_cmdline);
 	/* The slot is the address that belongs to a MAC for as long as the host exists. */
 	bool (*slot_get)(void *data, const struct net_mac *mac, struct net_addr *ret);
 	/* The one address that a person wants this host to have, inside a range or not; not set:

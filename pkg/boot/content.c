@@ -237,6 +237,7 @@ static int write_ramdisk(const struct boot_config *config, const struct boot_hos
 static int write_script(const struct boot_env *env, const struct net_mac *mac,
 			enum script_kind kind, struct strbuf *out, struct err *err)
 {
+	_cleanup_(freep) char *cmdline = NULL;
 	struct boot_host host = { 0 };
 	if (!env->ops->find(env->data, mac, &host)) {
 		if (env->ops->stranger)
@@ -254,6 +255,9 @@ static int write_script(const struct boot_env *env, const struct net_mac *mac,
 			script_ipxe_disk(out);
 		return 0;
 	case BOOT_TARGET_RAMDISK:
+		if (env->ops->complete)
+			env->ops->complete(env->data, mac, &host, &cmdline);
+		host.cmdline = cmdline ? cmdline : host.cmdline;
 		if (write_ramdisk(env->config, &host, mac, kind, out) == 0)
 			return 0;
 		break;

@@ -9,33 +9,34 @@
 #include "base/str.h"
 #include "net/net.h"
 
-/* Nothing secret: anyone on the wire may read it. */
-static void write_cmdline(struct engine_boot_env *g, bool inspect)
-{
-	_cleanup_(freep) char *api = g->agent_urls(g->places, "");
-	_cleanup_(freep) char *inspection = inspect ? g->agent_urls(g->places,
-								    "/v1/continue_inspection")
-						    : NULL;
-	free(g->cmdline);
-	g->cmdline = xasprintf("%s ipa-api-url=%s%s%s", g->kernel_args, api,
-			       inspect ? " ipa-inspection-callback-url=" : "",
-			       str_or(inspection, ""));
-}
-
 static bool boot_find(void *data, const struct net_mac *mac, struct boot_host *ret)
 {
-	struct engine_boot_env *g = data;
+	const struct engine_boot_env *g = data;
 	struct engine_boot boot;
 	if (!g->engine || !engine_boot_find(g->engine, mac, &boot) ||
 	    !fence_allows(&g->fence, boot.key))
 		return false;
-	write_cmdline(g, boot.inspect);
 	*ret = (struct boot_host){ .name = boot.key,
 				   .target = boot.ramdisk ? BOOT_TARGET_RAMDISK : BOOT_TARGET_NONE,
-				   .flavour = "ramdisk",
-				   .other_urls = g->boot_urls(g->places),
-				   .cmdline = g->cmdline };
+				   .flavour = "ramdisk" };
 	return true;
+}
+
+/* Nothing secret: anyone on the wire may read it. */
+static void boot_complete(void *data, const struct net_mac *mac, struct boot_host *host,
+			  char **ret_cmdline)
+{
+	const struct engine_boot_env *g = data;
+	struct engine_boot boot;
+	bool inspect = engine_boot_find(g->engine, mac, &boot) && boot.inspect;
+	_cleanup_(freep) char *api = g->agent_urls(g->places, "");
+	_cleanup_(freep) char *inspection = inspect ? g->agent_urls(g->places,
+								    "/v1/continue_inspection")
+						    : NULL;
+	*ret_cmdline = xasprintf("%s ipa-api-url=%s%s%s", g->kernel_args, api,
+				 inspect ? " ipa-inspection-callback-url=" : "",
+				 str_or(inspection, ""));
+	host->other_urls = g->boot_urls(g->places);
 }
 
 static bool slot_get(void *data, const struct net_mac *mac, struct net_addr *ret)
@@ -148,6 +149,7 @@ static void boot_failed(void *data, const struct net_mac *mac, const char *addre
 }
 
 const struct boot_ops engine_boot_ops = { .find = boot_find,
+					  .complete = boot_complete,
 					  .slot_get = slot_get,
 					  .slot_fixed = slot_fixed,
 					  .slot_taken = slot_taken,

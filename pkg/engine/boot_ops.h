@@ -16,7 +16,6 @@ struct engine_boot_env {
 	char *(*agent_urls)(void *places, const char *path);
 	const char *const *(*boot_urls)(void *places);
 	void *places;
-	char *cmdline; /* of the host that was found last; ours to free */
 };
 
 /* For struct boot_env, with a struct engine_boot_env as data. */

@@ -22,7 +22,8 @@ struct world {
 	struct boot_config config;
 	struct boot_host host;
 	struct boot_env env;
-	unsigned seen;
+	unsigned seen, completed;
+	const char *words; /* what completes the host; NULL: nothing */
 	char path[32];
 	struct boot_file files[3];
 	struct boot_ramdisk ramdisks[2];
@@ -43,7 +44,18 @@ static void seen(void *data, const struct net_mac *mac, enum boot_stage stage)
 	w->seen++;
 }
 
-static const struct boot_ops ops = { .find = find, .seen = seen };
+static void complete(void *data, const struct net_mac *mac, struct boot_host *host,
+		     char **ret_cmdline)
+{
+	struct world *w = data;
+	assert_int_equal(mac->bytes[5], 1);
+	assert_string_equal(host->name, w->host.name);
+	w->completed++;
+	if (w->words)
+		*ret_cmdline = xstrdup(w->words);
+}
+
+static const struct boot_ops ops = { .find = find, .complete = complete, .seen = seen };
 
 static int set_up(void **state)
 {
@@ -172,6 +184,24 @@ static void test_ipxe_by_url(void **state)
 		HEAD
 		"kernel http://elsewhere/k  BOOTIF=01-52-54-00-77-00-01 initrd=initramfs || "
 		"goto retry\ninitrd --name initramfs http://elsewhere/i?x=1 || goto retry\n" TAIL);
+}
+
+static void test_completed(void **state)
+{
+	struct world *w = *state;
+	w->host.flavour = NULL;
+	w->host.kernel_url = "http://elsewhere/k";
+	w->host.initramfs_url = "http://elsewhere/i";
+	w->words = "more=1";
+	w->config.ca_pem = NULL;
+	check_text(w, "52-54-00-77-00-01.ipxe",
+		   HEAD "kernel http://elsewhere/k more=1 BOOTIF=01-52-54-00-77-00-01 "
+			"initrd=initramfs || goto retry\n"
+			"initrd --name initramfs http://elsewhere/i || goto retry\n" TAIL);
+	assert_int_equal(w->completed, 1);
+	w->host.target = BOOT_TARGET_NONE;
+	free(text_of(w, "52-54-00-77-00-01.ipxe"));
+	assert_int_equal(w->completed, 1); /* a script that goes on to the disk has no such words */
 }
 
 static void test_disk(void **state)
@@ -327,6 +357,7 @@ int main(void)
 		TEST(test_ipxe_other_places),
 		TEST(test_ipxe_too_many_places),
 		TEST(test_ipxe_by_url),
+		TEST(test_completed),
 		TEST(test_disk),
 		TEST(test_generic),
 		TEST(test_grub),
