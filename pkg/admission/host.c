@@ -142,17 +142,17 @@ static void check_scheme(const struct json *host, const struct bmc_scheme *schem
 {
 	const struct json *spec = json_get(host, "spec");
 	bool no_mac = str_empty(json_get_string(spec, "bootMACAddress"));
+	/* Metal3's rule goes by the kind of address, whatever our drivers can do. */
+	bool ipmi = scheme->kind == BMC_DRIVER_IPMI;
 	const struct {
 		bool broken;
 		const char *field, *what;
 	} needs[] = {
-		{ json_count(json_get_path(spec, "raid.hardwareRAIDVolumes")) && !scheme->raid,
+		{ json_count(json_get_path(spec, "raid.hardwareRAIDVolumes")) && ipmi,
 		  "spec.raid.hardwareRAIDVolumes", "hardware RAID" },
-		{ streq(json_get_string(spec, "bootMode"), "UEFISecureBoot") &&
-			  !scheme->secure_boot,
+		{ streq(json_get_string(spec, "bootMode"), "UEFISecureBoot") && ipmi,
 		  "spec.bootMode", "secure boot" },
-		{ streq(json_get_string(spec, "inspectionMode"), "fast") &&
-			  !scheme->fast_inspection,
+		{ streq(json_get_string(spec, "inspectionMode"), "fast") && ipmi,
 		  "spec.inspectionMode", "fast inspection" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(needs); i++)

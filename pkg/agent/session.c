@@ -125,11 +125,12 @@ static const struct {
 	[IPA_STATE_IDLE] = { "idle", start_idle, 0 },
 };
 
+const struct fsm ipa_session_fsm = FSM_INIT("agent session", states);
+
 static void set_state(struct ipa_session *s, enum ipa_state state)
 {
-	if (!(states[s->state].next & 1u << state))
-		log_error("a state that must not follow", "from", states[s->state].name, "to",
-			  states[state].name);
+	/* The next one may open an API that writes disks. */
+	fsm_check(&ipa_session_fsm, s->state, state, "");
 	log_info("state", "from", states[s->state].name, "to", states[state].name);
 	timer_stop(&s->timer);
 	s->state = state;

@@ -4,6 +4,7 @@
 
 #include "agent/api.h"
 #include "agent/config.h"
+#include "base/fsm.h"
 
 struct ipa_session;
 
@@ -42,6 +43,8 @@ void ipa_session_beat(void *session);
 struct ipa_api *ipa_session_api(struct ipa_session *s);
 
 /* For the session, and its tests. */
+
+extern const struct fsm ipa_session_fsm;
 
 /* After which pause an inventory that was not taken is posted again; 0: it is given up. `status` 0:
  * there was no answer; `tries` before this one; `waited` since the first. */

@@ -12,25 +12,19 @@ enum { BMC_ADDRESS_MAX = 2048, BMC_PARAMS_MAX = 8 };
 
 enum bmc_driver_kind { BMC_DRIVER_IPMI, BMC_DRIVER_REDFISH, BMC_DRIVER_IDRAC, _BMC_DRIVER_MAX };
 
-/* How a host of this kind gets its boot ramdisk. */
-enum bmc_boot_way { BMC_BOOT_NETWORK, BMC_BOOT_VIRTUAL_MEDIA, BMC_BOOT_UEFI_HTTP };
+/* How a host gets its boot ramdisk. */
+enum bmc_boot_method { BMC_BOOT_NETWORK, BMC_BOOT_MEDIA, BMC_BOOT_UEFI_HTTP, _BMC_BOOT_MAX };
 
-/* One row per kind of address. A row says what hosts of this kind are like; what the driver at hand
- * can do, its op tables say (bmc.h). */
+/* One row per kind of address. It describes the address; what a driver can do is for
+ * bmc_driver_supports() to say (bmc.h). */
 struct bmc_scheme {
 	const char *name;   /* "redfish-virtualmedia" */
 	const char *driver; /* Ironic's hardware type, as conditions and the REST API show it */
 	enum bmc_driver_kind kind;
-	enum bmc_boot_way boot;
-	uint16_t default_port; /* 0: that of the transport */
-	bool http;	       /* takes +http and +https, has a path */
-	bool raid;	       /* hardware RAID may be asked for */
-	bool firmware_updates;
-	bool fast_inspection; /* out of band, without the ramdisk */
-	bool secure_boot;
-	bool boots_iso; /* can boot a ramdisk or live ISO without DHCP */
-	bool needs_provisioning_network;
-	bool needs_mac; /* even when inspection is on */
+	enum bmc_boot_method boot; /* that the address asks for */
+	uint16_t default_port;	   /* 0: that of the transport */
+	bool http;		   /* takes +http and +https, has a path */
+	bool needs_mac;		   /* even when inspection is on */
 };
 
 struct bmc_param {

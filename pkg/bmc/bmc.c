@@ -25,11 +25,18 @@ static struct bmc_task *first_task(const struct bmc *bmc)
 
 /* --- ends ------------------------------------------------------------------------------------ */
 
+static void task_free(struct bmc_task *task)
+{
+	bmc_request_done(&task->request);
+	bmc_result_done(&task->result);
+	free(task);
+}
+
 static void finish(void *data)
 {
 	struct bmc_task *task = data;
 	task->done(task->data, &task->result);
-	free(task);
+	task_free(task);
 }
 
 static void finish_later(struct bmc_task *task)
@@ -135,30 +142,11 @@ static bool breaker_refuses(const struct bmc *bmc, struct bmc_task *task)
 
 /* --- the queue ------------------------------------------------------------------------------- */
 
-static bmc_start_fn start_fn(const struct bmc_ops *ops, enum bmc_op op)
-{
-	switch (op) {
-	case BMC_OP_GET_POWER:
-		return ops->power ? ops->power->get : NULL;
-	case BMC_OP_SET_POWER:
-		return ops->power ? ops->power->set : NULL;
-	case BMC_OP_GET_BOOT:
-		return ops->boot ? ops->boot->get : NULL;
-	case BMC_OP_SET_BOOT:
-		return ops->boot ? ops->boot->set : NULL;
-	case BMC_OP_GET_INFO:
-		return ops->info ? ops->info->get : NULL;
-	case _BMC_OP_MAX:
-		break;
-	}
-	return NULL;
-}
-
 static bool acceptable(struct bmc *bmc, struct bmc_task *task)
 {
 	const struct bmc_request *r = &task->request;
 	const struct bmc_ops *ops = bmc->driver->ops;
-	if (!start_fn(ops, r->op)) {
+	if (!bmc_driver_supports(bmc->driver, r->op)) {
 		err_set(&task->result.err, ERR_UNSUPPORTED, "the %s driver cannot %s", ops->name,
 			bmc_op_name(r->op));
 		return false;
@@ -240,7 +228,7 @@ static void start_next(struct bmc *bmc)
 		list_unlink(&task->link);
 		bmc->running = task;
 		task->started = loop_now(bmc->driver->loop);
-		start_fn(bmc->driver->ops, task->request.op)(bmc, task);
+		bmc->driver->ops->start[task->request.op](bmc, task);
 	}
 }
 
@@ -269,9 +257,23 @@ static void release(struct bmc *bmc)
 	free(bmc);
 }
 
+/* A job that cannot be asked for again is as good as lost, and its id goes into a record. */
+static void check_job(const struct bmc *bmc, struct bmc_task *task)
+{
+	struct bmc_result *r = &task->result;
+	if (r->err.kind != ERR_NONE || !bmc_op_begins_job(r->op))
+		return;
+	bool running = r->job.state != BMC_JOB_DONE && r->job.state != BMC_JOB_FAILED;
+	if ((running && str_empty(r->job.id)) || strlen(str_or(r->job.id, "")) > BMC_JOB_ID_MAX)
+		err_set(&r->err, ERR_PROTOCOL,
+			"BMC %s began with it (%s), but did not say by which name to ask for it",
+			bmc->address.host, bmc_op_name(r->op));
+}
+
 void bmc_complete(struct bmc *bmc)
 {
-	_cleanup_(freep) struct bmc_task *task = TAKE_PTR(bmc->running);
+	struct bmc_task *task = TAKE_PTR(bmc->running);
+	check_job(bmc, task);
 	breaker_note(bmc, &task->result.err);
 	count_request(bmc, task);
 	if (task->result.err.kind == ERR_NONE)
@@ -282,6 +284,7 @@ void bmc_complete(struct bmc *bmc)
 	bmc->busy = true;
 	task->done(task->data, &task->result);
 	bmc->busy = false;
+	task_free(task);
 	if (bmc->closed) {
 		release(bmc);
 		return;
@@ -303,7 +306,8 @@ uint64_t bmc_submit(struct bmc *bmc, const struct bmc_request *request, bmc_done
 	list_init(&task->link);
 	task->loop = loop;
 	task->ticket = ticket;
-	task->request = *request;
+	bmc_request_dup(request, &task->request);
+	task->result.op = request->op;
 	task->deadline = loop_now(loop) + timeout;
 	task->done = done;
 	task->data = data;
@@ -317,7 +321,7 @@ static void cancel_running(struct bmc *bmc)
 	struct bmc_task *task = bmc->running;
 	bmc->driver->ops->abandon(bmc, NULL);
 	bmc->running = NULL;
-	task->result = (struct bmc_result){ 0 };
+	err_clear(&task->result.err);
 	err_set(&task->result.err, ERR_CANCELLED, "%s cancelled", bmc_op_name(task->request.op));
 	finish_later(task);
 	break_chain(bmc, bmc->queue.next, &task->result.err);
@@ -484,22 +488,13 @@ const char *bmc_driver_name(const struct bmc_driver *driver)
 
 bool bmc_driver_supports(const struct bmc_driver *driver, enum bmc_op op)
 {
-	return start_fn(driver->ops, op) != NULL;
+	return op < _BMC_OP_MAX && driver->ops->start[op];
 }
 
 bool bmc_driver_boots_from(const struct bmc_driver *driver, enum bmc_device device)
 {
-	return driver->ops->boot && (driver->ops->boot->devices >> device & 1);
-}
-
-const char *bmc_op_name(enum bmc_op op)
-{
-	static const char *const names[_BMC_OP_MAX] = {
-		[BMC_OP_GET_POWER] = "read power state", [BMC_OP_SET_POWER] = "change power state",
-		[BMC_OP_GET_BOOT] = "read boot device",	 [BMC_OP_SET_BOOT] = "set boot device",
-		[BMC_OP_GET_INFO] = "read BMC model",
-	};
-	return op < _BMC_OP_MAX ? names[op] : "?";
+	return bmc_driver_supports(driver, BMC_OP_SET_BOOT) &&
+	       driver->ops->boot_devices >> device & 1;
 }
 
 const char *bmc_power_name(enum bmc_power power)

@@ -20,12 +20,28 @@ struct bmc_driver;
 
 /* --- what can be asked ----------------------------------------------------------------------- */
 
+/* Behind each: the member of the request that it reads, and the one of the result that it fills. A
+ * "job" is done when the BMC has begun with it; see BMC_OP_GET_JOB. */
 enum bmc_op {
-	BMC_OP_GET_POWER, /* result.power */
-	BMC_OP_SET_POWER, /* request.action */
-	BMC_OP_GET_BOOT,  /* result.boot */
-	BMC_OP_SET_BOOT,  /* request.boot */
-	BMC_OP_GET_INFO,  /* result.info */
+	BMC_OP_GET_POWER,	/* → power */
+	BMC_OP_SET_POWER,	/* action */
+	BMC_OP_GET_BOOT,	/* → boot */
+	BMC_OP_SET_BOOT,	/* boot */
+	BMC_OP_GET_INFO,	/* → info */
+	BMC_OP_GET_BOOT_MODE,	/* → mode */
+	BMC_OP_SET_BOOT_MODE,	/* mode; holds from the next reset on */
+	BMC_OP_GET_SECURE_BOOT, /* → enabled */
+	BMC_OP_SET_SECURE_BOOT, /* enable; holds from the next reset on */
+	BMC_OP_GET_MEDIA,	/* → media */
+	BMC_OP_INSERT_MEDIA,	/* media; what was inserted before is ejected */
+	BMC_OP_EJECT_MEDIA,	/* success when there is none */
+	BMC_OP_GET_SETTINGS,	/* → settings: the firmware's ("BIOS") */
+	BMC_OP_SET_SETTINGS,	/* settings: those to change; a job */
+	BMC_OP_UPDATE_FIRMWARE, /* firmware; a job */
+	BMC_OP_GET_JOB,		/* job: its id → job */
+	BMC_OP_SEND_NMI,
+	BMC_OP_SET_LED,	  /* enable */
+	BMC_OP_SET_CLOCK, /* time */
 	_BMC_OP_MAX,
 };
 
@@ -62,10 +78,57 @@ struct bmc_info {
 	char guid[37];	  /* "" when unknown */
 };
 
+enum bmc_boot_mode { BMC_MODE_UNKNOWN, BMC_MODE_LEGACY, BMC_MODE_UEFI };
+
+/* A virtual CD. Strings are NULL where they are not known or not needed. */
+struct bmc_media {
+	char *url;
+	char *username, *password; /* of the server that has the image; zeroed when freed */
+};
+
+struct bmc_setting {
+	char *name, *value; /* as text, whatever the BMC's type is */
+};
+
+struct bmc_settings {
+	struct bmc_setting *items;
+	size_t count;
+};
+
+struct bmc_firmware {
+	char *component; /* "bios", "bmc", "nic:<id>" */
+	char *url;
+};
+
+enum bmc_job_state { BMC_JOB_RUNNING, BMC_JOB_NEEDS_RESET, BMC_JOB_DONE, BMC_JOB_FAILED };
+
+enum { BMC_JOB_ID_MAX = 512 }; /* it stands in the host's record */
+
+/* Work of minutes or hours that goes on in the BMC. It never holds the queue: the request that
+ * begins it is done as soon as there is an id, which is all that another process needs to ask on.
+ */
+struct bmc_job {
+	char *id;   /* the BMC's; NULL: all was done at once */
+	char *text; /* what the BMC says about it; NULL: nothing */
+	enum bmc_job_state state;
+	uint8_t percent;
+};
+
+/* The union's member is what the op's row in enum bmc_op names; the strings are the caller's, and
+ * copied by bmc_submit(). */
 struct bmc_request {
 	enum bmc_op op;
-	enum bmc_action action;
-	struct bmc_boot boot;
+	union {
+		enum bmc_action action;
+		struct bmc_boot boot;
+		enum bmc_boot_mode mode;
+		bool enable;
+		usec_t time; /* wall */
+		struct bmc_media media;
+		struct bmc_settings settings;
+		struct bmc_firmware firmware;
+		struct bmc_job job; /* the id counts */
+	};
 	usec_t timeout; /* 0: the BMC's option */
 	/* More requests are expected within this time: keep the session so long (at most 20 s)
 	 * after this one. Without it the session ends when the queue is empty. */
@@ -79,11 +142,26 @@ struct bmc_request {
 };
 
 struct bmc_result {
-	struct err err; /* kind ERR_NONE: done, and the op's field below is valid */
-	enum bmc_power power;
-	struct bmc_boot boot;
-	struct bmc_info info;
+	enum bmc_op op;
+	struct err err; /* kind ERR_NONE: done, and the op's member below is valid */
+	union {
+		enum bmc_power power;
+		struct bmc_boot boot;
+		struct bmc_info info;
+		enum bmc_boot_mode mode;
+		bool enabled;
+		struct bmc_media media; /* url NULL: none; never with credentials */
+		struct bmc_settings settings;
+		struct bmc_job job; /* of each op that begins one, too */
+	};
 };
+
+void bmc_request_dup(const struct bmc_request *from, struct bmc_request *ret);
+void bmc_request_done(struct bmc_request *r);
+void bmc_result_dup(const struct bmc_result *from, struct bmc_result *ret);
+void bmc_result_done(struct bmc_result *r);
+void bmc_settings_add(struct bmc_settings *s, const char *name, const char *value);
+const char *bmc_settings_get(const struct bmc_settings *s, const char *name); /* or NULL */
 
 /* result is valid during the call. New requests may be submitted and the BMC may be closed inside.
  */
@@ -153,10 +231,12 @@ struct bmc_driver *bmc_driver_free(struct bmc_driver *driver);
  * the request with ERR_CANCELLED. */
 void bmc_driver_set_fence(struct bmc_driver *driver, const struct fence *fence);
 const char *bmc_driver_name(const struct bmc_driver *driver);
+/* What the driver can do: nothing else says it. */
 bool bmc_driver_supports(const struct bmc_driver *driver, enum bmc_op op);
 bool bmc_driver_boots_from(const struct bmc_driver *driver, enum bmc_device device);
 
 const char *bmc_op_name(enum bmc_op op);
+bool bmc_op_begins_job(enum bmc_op op);
 const char *bmc_power_name(enum bmc_power power);
 const char *bmc_action_name(enum bmc_action action);
 const char *bmc_device_name(enum bmc_device device);

@@ -9,7 +9,8 @@
 #include "base/list.h"
 #include "bmc/bmc.h"
 
-/* One request: the driver reads `request` and fills `result`. */
+/* One request: the driver reads `request` and fills `result`, whose strings are the task's from
+ * then on. */
 struct bmc_task {
 	struct list link;
 	struct loop *loop;
@@ -22,19 +23,6 @@ struct bmc_task {
 };
 
 typedef void (*bmc_start_fn)(struct bmc *bmc, struct bmc_task *task);
-
-struct bmc_power_ops {
-	bmc_start_fn get, set;
-};
-
-struct bmc_boot_ops {
-	bmc_start_fn get, set;
-	unsigned devices; /* bit per enum bmc_device */
-};
-
-struct bmc_info_ops {
-	bmc_start_fn get;
-};
 
 struct bmc_ops {
 	const char *name;
@@ -55,10 +43,8 @@ struct bmc_ops {
 	void (*credentials_changed)(struct bmc *bmc); /* may be NULL */
 	void (*free)(struct bmc_driver *driver);
 
-	/* NULL, or a NULL member: unsupported. */
-	const struct bmc_power_ops *power;
-	const struct bmc_boot_ops *boot;
-	const struct bmc_info_ops *info;
+	bmc_start_fn start[_BMC_OP_MAX]; /* NULL: unsupported */
+	unsigned boot_devices;		 /* bit per enum bmc_device, for BMC_OP_SET_BOOT */
 };
 
 struct bmc_driver {

@@ -23,6 +23,7 @@
  * strangers.c machines that asked for a boot and belong to no host
  */
 
+#include "base/fsm.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "engine/engine.h"
@@ -354,6 +355,7 @@ struct node_state_info {
 	unsigned next;	  /* bits of allowed next states */
 };
 
+extern const struct fsm node_fsm;
 const struct node_state_info *node_state_info(enum node_state s);
 int node_state_parse(const char *name, enum node_state *ret); /* -EINVAL */
 bool node_may_go(const struct node *n, enum node_state next);

@@ -161,13 +161,20 @@ static int check_boot_mac(const struct node *n, const struct prov_host *host,
 	return -EEXIST;
 }
 
-static int check_scheme(const struct bmc_scheme *s, const struct prov_host *host,
-			struct prov_result *ret)
+/* True also where there is no driver: that is reported elsewhere. */
+static bool has_secure_boot(const struct engine *e, const struct bmc_scheme *scheme)
+{
+	const struct bmc_driver *driver = bmc_driver_find(e->options.drivers, scheme, NULL);
+	return !driver || bmc_driver_supports(driver, BMC_OP_SET_SECURE_BOOT);
+}
+
+static int check_scheme(const struct engine *e, const struct bmc_scheme *s,
+			const struct prov_host *host, struct prov_result *ret)
 {
 	bool needs_mac = s->needs_mac || (s->boot == BMC_BOOT_NETWORK && !host->power_only);
 	if (needs_mac && str_empty(host->boot_mac))
 		return problem(ret, PROV_NEEDS_BOOT_MAC, s->name);
-	if (host->boot_mode != BOOT_UEFI_SECURE || s->secure_boot)
+	if (host->boot_mode != BOOT_UEFI_SECURE || has_secure_boot(e, s))
 		return 0;
 	_cleanup_(freep) char *text = xasprintf("BMC driver %s does not support secure boot",
 						s->name);
@@ -186,7 +193,7 @@ static int check_host(const struct node *n, const struct prov_host *host, struct
 	if (r < 0)
 		failed(ret, err.text);
 	else
-		r = check_scheme(address.scheme, host, ret);
+		r = check_scheme(n->engine, address.scheme, host, ret);
 	bmc_address_done(&address);
 	return r;
 }

@@ -3,7 +3,6 @@
  * of the host. */
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -33,6 +32,8 @@ static const struct node_state_info states[_NODE_STATE_MAX] = {
 	[NODE_ERROR] = { "error", OP_NONE, TO(DELETING) },
 };
 
+const struct fsm node_fsm = FSM_INIT("node", states);
+
 const struct node_state_info *node_state_info(enum node_state s)
 {
 	return &states[s];
@@ -50,20 +51,14 @@ int node_state_parse(const char *name, enum node_state *ret)
 
 bool node_may_go(const struct node *n, enum node_state next)
 {
-	return n->state == next || states[n->state].next & 1u << next;
+	return n->state == next || fsm_may(&node_fsm, n->state, next);
 }
 
 void node_set_state(struct node *n, enum node_state next)
 {
 	if (n->state == next)
 		return;
-	if (!node_may_go(n, next)) {
-		/* A bug of ours. Going on in a state that the table does not know leads to a wiped
-		 * disk. */
-		log_error("node state machine: transition is not in the table", "host", n->key,
-			  "from", states[n->state].name, "to", states[next].name);
-		abort();
-	}
+	fsm_check(&node_fsm, n->state, next, n->key);
 	/* Ironic's words, which are the record's; the controller logs those that kubectl shows. */
 	log_debug("node state", "host", n->key, "from", states[n->state].name, "to",
 		  states[next].name);

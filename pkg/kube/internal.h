@@ -1,6 +1,7 @@
 #pragma once
 /* Shared by the files of pkg/kube only. */
 
+#include "base/fsm.h"
 #include "kube/client.h"
 #include "kube/status.h"
 
@@ -8,6 +9,8 @@ enum {
 	KUBE_ERROR_BODY_MAX = 64 * 1024,  /* of a stream that was refused */
 	KUBE_VALUE_MAX = 8 * 1024 * 1024, /* one object; etcd takes 1.5 MiB */
 };
+
+extern const struct fsm kube_watch_fsm, kube_lease_fsm; /* for the tests, too */
 
 /* A stream: list pages and watches. All as in struct kube_http_handlers, but that `done` has the
  * refusal decoded: err NULL says that the server ended an accepted stream in order. `status` is

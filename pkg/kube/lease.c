@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "kube/internal.h"
 #include "metrics/metrics.h"
 
 static const struct kube_resource leases = { "coordination.k8s.io", "v1", "leases", "Lease",
@@ -50,6 +51,8 @@ static const struct {
 	[LEASE_ENDED] = { "ended", 0 },
 };
 
+const struct fsm kube_lease_fsm = FSM_INIT("lease", states);
+
 struct kube_lease {
 	struct kube_client *client;
 	struct loop *loop;
@@ -78,11 +81,7 @@ struct kube_lease {
 
 static void set_state(struct kube_lease *l, enum lease_state to)
 {
-	if (!(states[l->state].next & 1u << to)) {
-		log_error("lease changes to a state that may not follow", "lease", l->name, "from",
-			  states[l->state].name, "to", states[to].name);
-		abort();
-	}
+	fsm_check(&kube_lease_fsm, l->state, to, l->name);
 	log_info("lease", "lease", l->name, "identity", l->identity, "from", states[l->state].name,
 		 "to", states[to].name);
 	l->state = to;

@@ -60,6 +60,8 @@ static const struct {
 	[WATCH_PAUSE] = { "pause", 1 << WATCH_LIST | 1 << WATCH_SYNC | 1 << WATCH_STREAM },
 };
 
+const struct fsm kube_watch_fsm = FSM_INIT("watch", states);
+
 /* How new a list has to be. */
 enum list_age { LIST_ANY, LIST_SINCE, LIST_FRESH };
 
@@ -113,11 +115,7 @@ static void start_stream(struct kube_watch *w, enum watch_state state);
 
 static void set_state(struct kube_watch *w, enum watch_state to)
 {
-	if (!(states[w->state].next & 1u << to)) {
-		log_error("watcher changes to a state that may not follow", "watch", w->what,
-			  "from", states[w->state].name, "to", states[to].name);
-		abort();
-	}
+	fsm_check(&kube_watch_fsm, w->state, to, w->what);
 	log_debug("watcher", "watch", w->what, "from", states[w->state].name, "to", states[to].name,
 		  "position", w->position);
 	w->state = to;

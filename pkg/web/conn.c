@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fsm.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "web/internal.h"
@@ -68,6 +69,8 @@ static const struct {
 	[CONN_LINGER] = { "linger", ENDS, 2 * USEC_PER_SEC, false, 0 },
 	[CONN_DROPPED] = { "dropped", 0, 2 * USEC_PER_SEC, false, 0 },
 };
+
+static const struct fsm conn_fsm = FSM_INIT("connection", states);
 
 struct conn {
 	struct list link; /* of its server */
@@ -246,7 +249,7 @@ static void start_timer(struct conn *c)
 
 static void conn_enter(struct conn *c, enum conn_state next)
 {
-	assert(states[c->state].next & BIT(next));
+	fsm_check(&conn_fsm, c->state, next, c->peer);
 	log_debug("connection", "peer", c->peer, "was", states[c->state].name, "is",
 		  states[next].name);
 	c->state = next;

@@ -4,6 +4,7 @@
 
 #include "bmc/fake/fake.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/map.h"
@@ -21,6 +22,16 @@ struct fake_driver {
 struct fake_bmc {
 	struct bmc base;
 	struct timer answer;
+};
+
+/* Goes on whoever asks, as in a BMC. */
+struct fake_job {
+	struct fake_job *next;
+	struct fake_machine *machine;
+	struct timer end;
+	char id[32];
+	struct bmc_request request; /* its own copy */
+	enum bmc_job_state state;
 };
 
 static struct fake_driver *driver_of(const struct bmc *bmc)
@@ -108,10 +119,33 @@ struct fake_machine *fake_machine_add(struct bmc_driver *driver, const char *hos
 				    .latency = 5 * USEC_PER_MSEC,
 				    .power_delay = 500 * USEC_PER_MSEC,
 				    .soft_works = true,
+				    .mode = BMC_MODE_LEGACY,
+				    .job_time = 30 * USEC_PER_SEC,
 				    .loop = driver->loop };
 	timer_init(&m->change, driver->loop, "fake machine", on_change, m);
 	map_set(&d->machines, host, m);
 	return m;
+}
+
+static void settings_clear(struct bmc_settings *s)
+{
+	struct bmc_result owner = { .op = BMC_OP_GET_SETTINGS, .settings = *s };
+	bmc_result_done(&owner);
+	*s = (struct bmc_settings){ 0 };
+}
+
+/* As real ones, it forgets nothing that is not named. */
+static void settings_merge(struct bmc_settings *into, const struct bmc_settings *from)
+{
+	for (size_t i = 0; i < from->count; i++) {
+		size_t k = 0;
+		while (k < into->count && !streq(into->items[k].name, from->items[i].name))
+			k++;
+		if (k == into->count)
+			bmc_settings_add(into, from->items[i].name, from->items[i].value);
+		else
+			str_replace(&into->items[k].value, from->items[i].value);
+	}
 }
 
 struct fake_machine *fake_machine_get(struct bmc_driver *driver, const char *host)
@@ -119,9 +153,23 @@ struct fake_machine *fake_machine_get(struct bmc_driver *driver, const char *hos
 	return map_get(&container_of(driver, struct fake_driver, base)->machines, host);
 }
 
+static void job_free(struct fake_job *j)
+{
+	timer_stop(&j->end);
+	bmc_request_done(&j->request);
+	free(j);
+}
+
 static void machine_free(struct fake_machine *m)
 {
 	timer_stop(&m->change);
+	for (struct fake_job *j; (j = m->jobs);) {
+		m->jobs = j->next;
+		job_free(j);
+	}
+	settings_clear(&m->settings);
+	secret_free(m->media);
+	secret_free(m->media_login);
 	free(m->host);
 	secret_free(m->username);
 	secret_free(m->password);
@@ -143,6 +191,72 @@ static void set_power(struct fake_machine *m, const struct bmc_request *request)
 		return;
 	m->pending = request->action;
 	timer_set_in(&m->change, stretched(m->loop, m->power_delay));
+}
+
+static void on_job_end(void *data)
+{
+	struct fake_job *j = data;
+	struct fake_machine *m = j->machine;
+	if (m->jobs_fail) {
+		j->state = BMC_JOB_FAILED;
+		return;
+	}
+	j->state = BMC_JOB_DONE;
+	if (j->request.op == BMC_OP_SET_SETTINGS)
+		settings_merge(&m->settings, &j->request.settings);
+	else
+		snprintf(m->info.version, sizeof(m->info.version), "from %s",
+			 j->request.firmware.url);
+}
+
+static void job_tell(const struct fake_job *j, struct bmc_job *ret)
+{
+	static const char *const texts[] = { "under way", "reset the host", "done", "it broke" };
+	*ret = (struct bmc_job){ .id = xstrdup(j->id),
+				 .text = xstrdup(texts[j->state]),
+				 .state = j->state,
+				 .percent = j->state == BMC_JOB_DONE ? 100 : 0 };
+}
+
+static void job_begin(struct fake_machine *m, const struct bmc_request *request,
+		      struct bmc_job *ret)
+{
+	struct fake_job *j = xcalloc(1, sizeof(*j));
+	j->machine = m;
+	j->next = m->jobs;
+	m->jobs = j;
+	snprintf(j->id, sizeof(j->id), "JID_%u", ++m->jobs_begun);
+	bmc_request_dup(request, &j->request);
+	timer_init(&j->end, m->loop, "fake job", on_job_end, j);
+	timer_set_in(&j->end, stretched(m->loop, m->job_time));
+	job_tell(j, ret);
+	if (m->jobs_without_id)
+		str_replace(&ret->id, NULL);
+}
+
+static void job_look(const struct fake_machine *m, const char *id, struct bmc_result *result)
+{
+	for (const struct fake_job *j = m->jobs; j; j = j->next)
+		if (streq(j->id, id)) {
+			job_tell(j, &result->job);
+			return;
+		}
+	err_set(&result->err, ERR_NOT_FOUND, "BMC %s knows no job \"%s\" (simulated)", m->host,
+		str_or(id, ""));
+}
+
+static void insert(struct fake_machine *m, const struct bmc_media *media)
+{
+	secret_free(m->media_login);
+	m->media_login = media->username
+				 ? xasprintf("%s:%s", media->username, str_or(media->password, ""))
+				 : NULL;
+	str_replace(&m->media, media->url);
+}
+
+static void eject(struct fake_machine *m)
+{
+	insert(m, &(struct bmc_media){ 0 });
 }
 
 static void carry_out(struct fake_machine *m, const struct bmc_request *request,
@@ -168,6 +282,45 @@ static void carry_out(struct fake_machine *m, const struct bmc_request *request,
 	case BMC_OP_GET_INFO:
 		result->info = m->info;
 		break;
+	case BMC_OP_GET_BOOT_MODE:
+		result->mode = m->mode;
+		break;
+	case BMC_OP_SET_BOOT_MODE:
+		if (!ignored)
+			m->mode = request->mode;
+		break;
+	case BMC_OP_GET_MEDIA:
+		result->media.url = xstrdup(m->media);
+		break;
+	case BMC_OP_INSERT_MEDIA:
+		if (!ignored)
+			insert(m, &request->media);
+		break;
+	case BMC_OP_EJECT_MEDIA:
+		if (!ignored)
+			eject(m);
+		break;
+	case BMC_OP_GET_SETTINGS:
+		settings_merge(&result->settings, &m->settings);
+		break;
+	case BMC_OP_SET_SETTINGS:
+	case BMC_OP_UPDATE_FIRMWARE:
+		job_begin(m, request, &result->job);
+		break;
+	case BMC_OP_GET_JOB:
+		job_look(m, request->job.id, result);
+		break;
+	case BMC_OP_SEND_NMI:
+		m->nmis++;
+		break;
+	case BMC_OP_SET_LED:
+		m->led = request->enable;
+		break;
+	case BMC_OP_SET_CLOCK:
+		m->clock = request->time;
+		break;
+	case BMC_OP_GET_SECURE_BOOT:
+	case BMC_OP_SET_SECURE_BOOT: /* not in its table */
 	case _BMC_OP_MAX:
 		break;
 	}
@@ -242,12 +395,6 @@ static void free_driver(struct bmc_driver *driver)
 	free(d);
 }
 
-static const struct bmc_power_ops power_ops = { .get = start, .set = start };
-static const struct bmc_boot_ops boot_ops = { .get = start,
-					      .set = start,
-					      .devices = (1U << _BMC_DEVICE_MAX) - 1 };
-static const struct bmc_info_ops info_ops = { .get = start };
-
 static const struct bmc_ops ops = {
 	.name = "fake",
 	.bmc_size = sizeof(struct fake_bmc),
@@ -255,9 +402,25 @@ static const struct bmc_ops ops = {
 	.close = close_bmc,
 	.abandon = abandon,
 	.free = free_driver,
-	.power = &power_ops,
-	.boot = &boot_ops,
-	.info = &info_ops,
+	/* All but secure boot: so that there is something that it cannot do. */
+	.start = { [BMC_OP_GET_POWER] = start,
+		   [BMC_OP_SET_POWER] = start,
+		   [BMC_OP_GET_BOOT] = start,
+		   [BMC_OP_SET_BOOT] = start,
+		   [BMC_OP_GET_INFO] = start,
+		   [BMC_OP_GET_BOOT_MODE] = start,
+		   [BMC_OP_SET_BOOT_MODE] = start,
+		   [BMC_OP_GET_MEDIA] = start,
+		   [BMC_OP_INSERT_MEDIA] = start,
+		   [BMC_OP_EJECT_MEDIA] = start,
+		   [BMC_OP_GET_SETTINGS] = start,
+		   [BMC_OP_SET_SETTINGS] = start,
+		   [BMC_OP_UPDATE_FIRMWARE] = start,
+		   [BMC_OP_GET_JOB] = start,
+		   [BMC_OP_SEND_NMI] = start,
+		   [BMC_OP_SET_LED] = start,
+		   [BMC_OP_SET_CLOCK] = start },
+	.boot_devices = (1U << _BMC_DEVICE_MAX) - 1,
 };
 
 struct bmc_driver *fake_driver_new(struct loop *loop)

@@ -38,12 +38,24 @@ struct fake_machine {
 	bool soft_unknown;  /* the BMC refuses it, as some do */
 	bool unreachable;   /* every request goes unanswered */
 	bool refuses_power; /* ERR_IO to each change of power; all else is answered */
+	enum bmc_boot_mode mode;
+	char *media;	   /* URL; NULL: none */
+	char *media_login; /* "user:password" that came with it; NULL: none */
+	struct bmc_settings settings;
+	bool led;
+	usec_t clock; /* as set */
+	unsigned nmis;
+	usec_t job_time;       /* of a job, plus up to a half */
+	bool jobs_fail;	       /* at their end */
+	bool jobs_without_id;  /* a BMC that does not say how to ask on */
+	struct fake_job *jobs; /* the last one first */
 	fake_event_fn on_event;
 	void *data;
 	/* counters, for invariants */
 	unsigned requests, power_ons, power_offs, resets, boot_changes;
 
 	struct timer change; /* private from here on */
+	unsigned jobs_begun;
 	enum bmc_action pending;
 	struct loop *loop;
 };

@@ -656,17 +656,6 @@ static void free_driver(struct bmc_driver *driver)
 	free(d);
 }
 
-static const struct bmc_power_ops power_ops = { .get = start, .set = start };
-
-static const struct bmc_boot_ops boot_ops = {
-	.get = start,
-	.set = start,
-	.devices = 1U << BMC_DEVICE_NONE | 1U << BMC_DEVICE_PXE | 1U << BMC_DEVICE_DISK |
-		   1U << BMC_DEVICE_CDROM | 1U << BMC_DEVICE_BIOS,
-};
-
-static const struct bmc_info_ops info_ops = { .get = start };
-
 static const struct bmc_ops ops = {
 	.name = "ipmi",
 	.bmc_size = sizeof(struct ipmi_bmc),
@@ -677,9 +666,13 @@ static const struct bmc_ops ops = {
 	.idle = idle,
 	.credentials_changed = credentials_changed,
 	.free = free_driver,
-	.power = &power_ops,
-	.boot = &boot_ops,
-	.info = &info_ops,
+	.start = { [BMC_OP_GET_POWER] = start,
+		   [BMC_OP_SET_POWER] = start,
+		   [BMC_OP_GET_BOOT] = start,
+		   [BMC_OP_SET_BOOT] = start,
+		   [BMC_OP_GET_INFO] = start },
+	.boot_devices = 1U << BMC_DEVICE_NONE | 1U << BMC_DEVICE_PXE | 1U << BMC_DEVICE_DISK |
+			1U << BMC_DEVICE_CDROM | 1U << BMC_DEVICE_BIOS,
 };
 
 int ipmi_driver_new(struct loop *loop, const struct ipmi_options *options, struct bmc_driver **ret,

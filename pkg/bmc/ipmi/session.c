@@ -51,6 +51,8 @@ static const struct ipmi_state_info states[_IPMI_STATE_MAX] = {
 	[IPMI_STATE_FAILED] = { "failed", BIT(CLOSING), false, 0 },
 };
 
+const struct fsm ipmi_session_fsm = FSM_INIT("IPMI session", states);
+
 const struct ipmi_state_info *ipmi_state_info(enum ipmi_state state)
 {
 	return &states[state];
@@ -58,7 +60,7 @@ const struct ipmi_state_info *ipmi_state_info(enum ipmi_state state)
 
 static void set_state(struct ipmi_session *s, enum ipmi_state state)
 {
-	assert(states[s->state].next >> state & 1);
+	fsm_check(&ipmi_session_fsm, s->state, state, "");
 	s->state = state;
 	s->tries = 0;
 }

@@ -3,6 +3,7 @@
  * eats datagrams and tells what they meant. The engine (ipmi.c) moves the bytes and watches the
  * clock; the fuzzer and the tests play the network. */
 
+#include "base/fsm.h"
 #include "bmc/ipmi/packet.h"
 
 enum ipmi_state {
@@ -42,7 +43,7 @@ enum ipmi_failure {
 
 struct ipmi_state_info {
 	const char *name; /* for messages: "opening a session" */
-	uint16_t next;	  /* bit per state that may follow */
+	unsigned next;	  /* bit per state that may follow */
 	bool waits;	  /* something was sent, an answer is expected */
 	int payload;	  /* enum ipmi_payload of the answer; -1: IPMI 1.5 format */
 };
@@ -76,6 +77,7 @@ struct ipmi_login {
 	bool known;		       /* has spoken RMCP+ before: no AUTHCAP */
 };
 
+extern const struct fsm ipmi_session_fsm;
 const struct ipmi_state_info *ipmi_state_info(enum ipmi_state state);
 
 void ipmi_session_init(struct ipmi_session *s, struct ipmi_codec *codec,

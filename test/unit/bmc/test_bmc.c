@@ -47,7 +47,8 @@ static void on_done(void *data, const struct bmc_result *result)
 	size_t n = strlen(t->trace);
 	snprintf(t->trace + n, sizeof(t->trace) - n, "%s ",
 		 result->err.kind == ERR_NONE ? "ok" : err_kind_info(result->err.kind)->name);
-	t->last = *result;
+	bmc_result_done(&t->last);
+	bmc_result_dup(result, &t->last);
 	if (t->submit_again) {
 		t->submit_again = false;
 		bmc_submit(t->bmc, &t->again, on_done, t);
@@ -85,6 +86,7 @@ static int teardown(void **state)
 	struct bench *t = *state;
 	bmc_close(t->bmc);
 	loop_run(t->loop);
+	bmc_result_done(&t->last);
 	bmc_driver_free(t->driver);
 	loop_free(t->loop);
 	free(t);
@@ -289,10 +291,130 @@ static void test_submit_inside_callback(void **state)
 	assert_string_equal(t->last.info.product, "fake");
 }
 
+/* What a request points to is its submitter's again at once; a result is its own until it is given
+ * back. */
+static void test_requests_are_copies(void **state)
+{
+	struct bench *t = *state;
+	_cleanup_(freep) char *url = xstrdup("http://10.9.9.9/boot.iso"), *user = xstrdup("bmc"),
+			      *password = xstrdup("hunter2");
+	ask(t,
+	    &(struct bmc_request){ .op = BMC_OP_INSERT_MEDIA, .media = { url, user, password } });
+	url[0] = user[0] = password[0] = 'X';
+	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_MEDIA });
+	expect(t, "ok ok ");
+	assert_string_equal(t->last.media.url, "http://10.9.9.9/boot.iso");
+	assert_null(t->last.media.password);
+	assert_string_equal(t->machine->media_login, "bmc:hunter2");
+	ask(t, &(struct bmc_request){ .op = BMC_OP_EJECT_MEDIA });
+	ask(t, &(struct bmc_request){ .op = BMC_OP_EJECT_MEDIA });
+	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_MEDIA });
+	expect(t, "ok ok ok ");
+	assert_null(t->last.media.url);
+	assert_null(t->machine->media_login);
+	/* One that never runs gives its copies back as well. */
+	uint64_t ticket = ask(t, &(struct bmc_request){ .op = BMC_OP_INSERT_MEDIA,
+							.media = { url, user, password } });
+	bmc_cancel(t->bmc, ticket);
+	expect(t, "cancelled ");
+}
+
+static uint64_t ask_job(struct bench *t, const char *id)
+{
+	return ask(t, &(struct bmc_request){ .op = BMC_OP_GET_JOB, .job.id = (char *)id });
+}
+
+static void expect_job(struct bench *t, enum bmc_job_state state)
+{
+	loop_run_until(t->loop, loop_now(t->loop) + USEC_PER_SEC);
+	assert_string_equal(t->trace, "ok ");
+	t->trace[0] = '\0';
+	assert_int_equal(t->last.job.state, state);
+}
+
+static void begin_settings(struct bench *t)
+{
+	struct bmc_setting item = { "ProcVirtualization", "Enabled" };
+	ask(t, &(struct bmc_request){ .op = BMC_OP_SET_SETTINGS, .settings = { &item, 1 } });
+}
+
+/* A job is known by its id alone: the queue is free meanwhile, and who asks on need not be the one
+ * that began. */
+static void test_job(void **state)
+{
+	struct bench *t = *state;
+	begin_settings(t);
+	expect_job(t, BMC_JOB_RUNNING);
+	_cleanup_(freep) char *id = xstrdup(t->last.job.id);
+	assert_int_equal(bmc_queued(t->bmc), 0);
+	get_power(t);
+	ask_job(t, id);
+	loop_run_until(t->loop, loop_now(t->loop) + USEC_PER_SEC);
+	assert_string_equal(t->trace, "ok ok ");
+	t->trace[0] = '\0';
+	assert_int_equal(t->last.job.state, BMC_JOB_RUNNING);
+	bmc_close(t->bmc);
+	open_bmc(t, "ipmi://10.0.0.1", NULL);
+	loop_run_until(t->loop, loop_now(t->loop) + USEC_PER_MIN);
+	ask_job(t, id);
+	expect_job(t, BMC_JOB_DONE);
+	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_SETTINGS });
+	expect(t, "ok ");
+	assert_string_equal(bmc_settings_get(&t->last.settings, "ProcVirtualization"), "Enabled");
+	assert_null(bmc_settings_get(&t->last.settings, "SriovGlobalEnable"));
+	ask_job(t, "JID_99");
+	expect(t, "not-found ");
+}
+
+static void test_job_fails(void **state)
+{
+	struct bench *t = *state;
+	t->machine->jobs_fail = true;
+	ask(t, &(struct bmc_request){ .op = BMC_OP_UPDATE_FIRMWARE,
+				      .firmware = { "bmc", "http://10.9.9.9/bmc.bin" } });
+	expect_job(t, BMC_JOB_RUNNING);
+	_cleanup_(freep) char *id = xstrdup(t->last.job.id);
+	loop_run_until(t->loop, loop_now(t->loop) + USEC_PER_MIN);
+	ask_job(t, id);
+	expect_job(t, BMC_JOB_FAILED);
+	assert_string_equal(t->machine->info.version, "1.0");
+}
+
+/* It could not be asked for again. */
+static void test_job_without_id(void **state)
+{
+	struct bench *t = *state;
+	t->machine->jobs_without_id = true;
+	begin_settings(t);
+	loop_run_until(t->loop, loop_now(t->loop) + USEC_PER_SEC);
+	assert_string_equal(t->trace, "protocol ");
+	t->trace[0] = '\0';
+	assert_non_null(strstr(t->last.err.text, "by which name"));
+}
+
+static void test_small_things(void **state)
+{
+	struct bench *t = *state;
+	ask(t, &(struct bmc_request){ .op = BMC_OP_SET_BOOT_MODE, .mode = BMC_MODE_UEFI });
+	ask(t, &(struct bmc_request){ .op = BMC_OP_SET_LED, .enable = true });
+	ask(t, &(struct bmc_request){ .op = BMC_OP_SET_CLOCK, .time = 1700000000 });
+	ask(t, &(struct bmc_request){ .op = BMC_OP_SEND_NMI });
+	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_BOOT_MODE });
+	expect(t, "ok ok ok ok ok ");
+	assert_int_equal(t->last.mode, BMC_MODE_UEFI);
+	assert_true(t->machine->led);
+	assert_int_equal(t->machine->clock, 1700000000);
+	assert_int_equal(t->machine->nmis, 1);
+}
+
 static void test_unsupported(void **state)
 {
 	struct bench *t = *state;
 	assert_true(bmc_driver_supports(t->driver, BMC_OP_SET_BOOT));
+	assert_false(bmc_driver_supports(t->driver, BMC_OP_SET_SECURE_BOOT));
+	ask(t, &(struct bmc_request){ .op = BMC_OP_SET_SECURE_BOOT, .enable = true });
+	expect(t, "unsupported ");
+	assert_string_equal(t->last.err.text, "the fake driver cannot set secure boot state");
 	assert_true(bmc_driver_boots_from(t->driver, BMC_DEVICE_UEFI_HTTP));
 	struct bmc_driver_set set = { .drivers[BMC_DRIVER_IPMI] = t->driver };
 	struct bmc_address a;
@@ -454,6 +576,11 @@ int main(void)
 		CASE(test_close_cancels),
 		CASE(test_close_inside_callback),
 		CASE(test_submit_inside_callback),
+		CASE(test_requests_are_copies),
+		CASE(test_job),
+		CASE(test_job_fails),
+		CASE(test_job_without_id),
+		CASE(test_small_things),
 		CASE(test_unsupported),
 		CASE(test_open_wants_a_host),
 		CASE(test_breaker_leaves_a_dead_bmc_alone),

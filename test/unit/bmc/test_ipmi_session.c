@@ -18,6 +18,7 @@
 #include "bmc/ipmi/commands.h"
 #include "bmc/ipmi/ipmi.h"
 #include "bmc/ipmi/session.h"
+#include "unit/base/fsm_walk.h"
 #include "unit/bmc/responder.h"
 
 enum { SUITE_17 = 1, SUITE_3 = 2, BOTH = 3, ADMINISTRATOR = 4 };
@@ -394,15 +395,9 @@ static void test_mangled(void **state)
 static void test_state_table(void **state)
 {
 	(void)state;
-	unsigned reachable = 1U << IPMI_STATE_AUTHCAP;
-	for (int round = 0; round < _IPMI_STATE_MAX; round++)
-		for (enum ipmi_state s = 0; s < _IPMI_STATE_MAX; s++)
-			if (reachable >> s & 1)
-				reachable |= ipmi_state_info(s)->next;
-	assert_int_equal(reachable, (1U << _IPMI_STATE_MAX) - 1);
+	fsm_walk(&ipmi_session_fsm, IPMI_STATE_AUTHCAP, 1U << IPMI_STATE_CLOSED);
 	for (enum ipmi_state s = 0; s < _IPMI_STATE_MAX; s++) {
 		const struct ipmi_state_info *info = ipmi_state_info(s);
-		assert_false(str_empty(info->name));
 		/* What waits has a way out other than success. */
 		if (info->waits)
 			assert_true(info->next &

@@ -4,7 +4,9 @@
 #include "fake.h"
 
 #include "base/log.h"
+#include "kube/internal.h"
 #include "kube/lease.h"
+#include "unit/base/fsm_walk.h"
 
 #define PATH "/apis/coordination.k8s.io/v1/namespaces/ns/leases"
 #define S    USEC_PER_SEC
@@ -559,9 +561,19 @@ static void test_never_two_leaders(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void test_states(void **state)
+{
+	(void)state;
+	unsigned last = kube_lease_fsm.count - 1;
+	assert_string_equal(fsm_name(&kube_lease_fsm, 0), "seek");
+	assert_string_equal(fsm_name(&kube_lease_fsm, last), "ended");
+	fsm_walk(&kube_lease_fsm, 0, 1U << last);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_states),
 		T(test_namespace_missing),
 		T(test_create_and_renew),
 		T(test_waits_for_anothers_lease),

@@ -3,7 +3,9 @@
 #include "fake.h"
 
 #include "base/log.h"
+#include "kube/internal.h"
 #include "kube/watch.h"
+#include "unit/base/fsm_walk.h"
 
 #define LIST_PATH "/apis/metal3.io/v1alpha1/baremetalhosts?limit=500"
 #define WATCH_PATH                                                                                 \
@@ -695,10 +697,18 @@ static void test_streamed_list_unknown(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void test_states(void **state)
+{
+	(void)state;
+	assert_string_equal(fsm_name(&kube_watch_fsm, 0), "idle");
+	fsm_walk(&kube_watch_fsm, 0, 0);
+}
+
 int main(void)
 {
 #define S(name) cmocka_unit_test_setup_teardown(name, setup_streaming, teardown)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_states),
 		S(test_streamed_list),
 		S(test_streamed_list_is_slow),
 		S(test_streamed_list_breaks),

@@ -1,39 +1,29 @@
 /* The table of connection states: all can be reached, all have a way out, and only the three in
  * which the other side of the wait is our own handler may last for ever. */
 
+#include "unit/base/fsm_walk.h"
 #include "unit/web/rig.h"
 
 #include "web/conn.c" /* NOLINT(bugprone-suspicious-include): the table is private */
 
-static unsigned reachable(unsigned from)
-{
-	for (unsigned before = 0; before != from;) {
-		before = from;
-		for (size_t s = 0; s < ARRAY_SIZE(states); s++)
-			if (from & BIT(s))
-				from |= states[s].next;
-	}
-	return from;
-}
-
 static void all_are_reached(void **state)
 {
 	(void)state;
-	assert_int_equal(reachable(BIT(CONN_HEAD)), BIT(ARRAY_SIZE(states)) - 1);
+	fsm_walk(&conn_fsm, CONN_HEAD, BIT(CONN_DROPPED));
 }
 
 static void all_end(void **state)
 {
 	(void)state;
 	for (size_t s = 0; s < ARRAY_SIZE(states); s++)
-		assert_true(reachable(BIT(s)) & (BIT(CONN_LINGER) | BIT(CONN_DROPPED)));
+		assert_true(fsm_reachable(&conn_fsm, BIT(s)) &
+			    (BIT(CONN_LINGER) | BIT(CONN_DROPPED)));
 }
 
 static void waits_have_limits(void **state)
 {
 	(void)state;
 	for (size_t s = 0; s < ARRAY_SIZE(states); s++) {
-		assert_non_null(states[s].name);
 		bool ours = s == CONN_ASKING || s == CONN_HANDLER || s == CONN_STREAM;
 		assert_int_equal(states[s].timeout == 0, ours);
 		/* A status can only be sent where an answer may begin. */
