@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "apiserver/internal.h"
-#include "apiserver/names.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "schema/names.h"
 
 #define CLEANUP_FINALIZER "customresourcecleanup.apiextensions.k8s.io"
 

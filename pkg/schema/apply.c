@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "apiserver/causes.h"
-#include "apiserver/managed.h"
 #include "base/mem.h"
+#include "schema/causes.h"
+#include "schema/managed.h"
 
 void conflicts_done(struct conflicts *c)
 {

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/schema_internal.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "schema/schema_internal.h"
 
 /* Longer lists get no benefit of what they were before: finding it would be quadratic. */
 enum { RATCHET_LIST_MAX = 256 };

@@ -1,14 +1,14 @@
 /* Compiles OpenAPI v3 schemas as CRDs carry them, and refuses those that are not structural, in the
  * words of the apiextensions server where people are likely to meet them. Pure. */
 
-#include "apiserver/schema.h"
+#include "schema/schema.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/schema_internal.h"
 #include "base/mem.h"
+#include "schema/schema_internal.h"
 
 static const char *const type_names[] = {
 	[TYPE_ANY] = "",

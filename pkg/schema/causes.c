@@ -1,7 +1,7 @@
 /* Field errors. The texts follow k8s.io/apimachinery's field package, because people search for
  * them and scripts match them. Pure. */
 
-#include "apiserver/causes.h"
+#include "schema/causes.h"
 
 #include <stdarg.h>
 #include <stdint.h>

@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/internal.h"
-#include "apiserver/names.h"
-#include "apiserver/schema_internal.h"
 #include "base/mem.h"
+#include "schema/meta.h"
+#include "schema/schema_internal.h"
 
 static const char *const identity[] = { "apiVersion", "kind" };
 
@@ -67,7 +66,7 @@ static bool clean(void *data, struct json *object, const char *at)
 	return true;
 }
 
-char *embedded_clean(const struct schema *s, struct json *tree, struct unknown_fields *unknown)
+char *meta_clean_embedded(const struct schema *s, struct json *tree, struct unknown_fields *unknown)
 {
 	struct cleaner c = { .unknown = unknown };
 	schema_each_embedded(s, tree, clean, &c);
