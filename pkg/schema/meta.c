@@ -510,7 +510,7 @@ static void validate_no_new_finalizers(const struct json *now, const struct json
 		if (map_get(&known, json_string(f)))
 			continue;
 		strbuf_adds(&extra, extra.len ? ", " : "");
-		go_quote(json_string(f), &extra);
+		causes_quote(json_string(f), &extra);
 	}
 	if (extra.len)
 		causes_add(

@@ -58,7 +58,7 @@ struct schema {
 };
 
 /* What every object has, of one that is embedded (embedded.c). */
-void embedded_validate(const struct json *object, struct path *at, struct causes *causes);
+void meta_validate_embedded(const struct json *object, struct path *at, struct causes *causes);
 
 /* Metadata at any place (meta.c). Tidied is only what has no fault. */
 char *meta_fault(const struct json *meta);

@@ -609,7 +609,7 @@ static char *missing_keys(const struct schema *s, const struct json *item)
 		if (key_value(s->items, item, json_string(key)))
 			return NULL;
 		strbuf_adds(&names, names.len ? " " : "");
-		go_quote(json_string(key), &names);
+		causes_quote(json_string(key), &names);
 	}
 	return xasprintf(
 		"associative list with keys has an element that omits all key fields [%s] (and doesn't have default values for any key fields)",
