@@ -8,8 +8,8 @@
 #include "admission/internal.h"
 #include "api/bmh.h"
 #include "api/crds.h"
-#include "apiserver/schema.h"
 #include "base/mem.h"
+#include "schema/schema.h"
 #include "yaml/yaml_json.h"
 #include "json/patch.h"
 

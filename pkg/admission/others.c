@@ -5,8 +5,8 @@
 
 #include "admission/internal.h"
 #include "api/secret.h"
-#include "apiserver/names.h"
 #include "base/mem.h"
+#include "schema/names.h"
 
 /* --- references to Secrets ---------------------------------------------------------------------
  */

@@ -7,7 +7,7 @@
  * the spec is looked at when it has changed, an annotation likewise. So nobody is locked out of an
  * object that an older version, or an API without these rules, has let in. */
 
-#include "apiserver/causes.h"
+#include "schema/causes.h"
 #include "json/json.h"
 
 enum rule_operation { RULE_CREATE, RULE_UPDATE, RULE_DELETE };

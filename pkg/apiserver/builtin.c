@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "apiserver/internal.h"
-#include "apiserver/names.h"
 #include "base/mem.h"
+#include "schema/names.h"
 
 enum { DATA_MAX = 1024 * 1024 };
 

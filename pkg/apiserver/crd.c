@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "apiserver/internal.h"
-#include "apiserver/names.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "schema/names.h"
 
 #define CLEANUP_FINALIZER "customresourcecleanup.apiextensions.k8s.io"
 
@@ -109,7 +109,7 @@ static void refuse_names(struct call *c, struct json *crd, const struct resource
 	const char *list_kind = text_at(crd, "spec.names.listKind");
 	bool list = streq(rival->list_kind, list_kind);
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
-	go_quote(list ? list_kind : kind, &text);
+	causes_quote(list ? list_kind : kind, &text);
 	strbuf_adds(&text, " is already in use");
 	set_condition(c, crd, "NamesAccepted", "False", list ? "ListKindConflict" : "KindConflict",
 		      text.data);

@@ -174,7 +174,7 @@ static char *clean(const struct resource *r, struct json *tree, struct unknown_f
 	if (wrong)
 		return wrong;
 	schema_prune(r->schema, tree, unknown);
-	wrong = embedded_clean(r->schema, tree, unknown);
+	wrong = meta_clean_embedded(r->schema, tree, unknown);
 	if (wrong)
 		return wrong;
 	if (!resource_is(r, RESOURCE_CUSTOM)) {

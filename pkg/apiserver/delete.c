@@ -33,7 +33,7 @@ static int parse_propagation(struct call *c, const char *text, enum propagation 
 			return 0;
 		}
 	_cleanup_(strbuf_done) struct strbuf quoted = { 0 };
-	go_quote(text, &quoted);
+	causes_quote(text, &quoted);
 	return refuse_option(
 		c, CAUSE_NOT_SUPPORTED, "propagationPolicy", quoted.data,
 		"supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"");
@@ -42,7 +42,7 @@ static int parse_propagation(struct call *c, const char *text, enum propagation 
 static int parse_dry_run(struct call *c, const struct json *list)
 {
 	_cleanup_(strbuf_done) struct strbuf shown = { 0 };
-	go_value(list, &shown);
+	causes_value(list, &shown);
 	json_for_each(item, list)
 		if (!streq(json_string(item), "All"))
 			return refuse_option(c, CAUSE_NOT_SUPPORTED, "dryRun", shown.data,

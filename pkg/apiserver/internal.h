@@ -4,11 +4,11 @@
  * given an error as its answer. */
 
 #include "apiserver/apiserver.h"
-#include "apiserver/names.h"
 #include "apiserver/resource.h"
-#include "apiserver/selector.h"
 #include "base/list.h"
 #include "base/str.h"
+#include "schema/meta.h"
+#include "schema/selector.h"
 #include "store/store.h"
 #include "json/json.h"
 
@@ -227,30 +227,6 @@ int decode_object(struct call *c, const struct resource *r, struct json *tree);
 int decode_patched(struct call *c, const struct resource *r, struct json *tree);
 /* `wrong` is what the decoder says of a patch's outcome. */
 int fail_patch(struct call *c, const char *outcome, const char *wrong);
-
-/* --- metadata (meta.c)
- * -------------------------------------------------------------------------------- */
-
-/* Wrong types: the text of the first fault, else NULL. Unknown members go; selfLink too. */
-char *meta_clean(struct json *tree, struct unknown_fields *unknown);
-void meta_validate(const struct resource *r, const struct json *now, struct causes *causes);
-/* The parts of these, for metadata at any place. Tidied is only what has no fault. */
-char *meta_fault(const struct json *meta);
-void meta_tidy(struct json *meta, const char *at, struct unknown_fields *unknown);
-void meta_validate_members(const struct json *meta, name_rule name, struct path *at,
-			   struct causes *causes);
-
-/* --- objects inside objects (embedded.c)
- * ------------------------------------------------------------------------------------------- */
-
-/* As meta_clean, for all that s says are embedded. */
-char *embedded_clean(const struct schema *s, struct json *tree, struct unknown_fields *unknown);
-void meta_validate_update(const struct json *now, const struct json *old, struct causes *causes);
-void meta_set_time(struct json *meta, const char *key, usec_t wall);
-/* What clients cannot set: taken from old. */
-void meta_keep(struct json *now, const struct json *old);
-bool meta_has_finalizer(const struct json *o, const char *name);
-void meta_remove_finalizer(struct json *o, const char *name);
 
 /* --- verbs
  * -------------------------------------------------------------------------------------------- */

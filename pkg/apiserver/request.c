@@ -125,7 +125,7 @@ static int parse_choice(struct call *c, const struct choice *choice, const char 
 			return 0;
 		}
 	_cleanup_(strbuf_done) struct strbuf quoted = { 0 };
-	go_quote(value, &quoted);
+	causes_quote(value, &quoted);
 	return unsupported(c, choice->name, quoted.data, choice->supported);
 }
 

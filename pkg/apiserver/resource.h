@@ -6,12 +6,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "apiserver/causes.h"
-#include "apiserver/jsonpath.h"
-#include "apiserver/schema.h"
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "schema/causes.h"
+#include "schema/jsonpath.h"
+#include "schema/schema.h"
 #include "json/json.h"
 
 struct call;

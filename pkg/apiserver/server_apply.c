@@ -9,8 +9,8 @@
 
 #include "apiserver/builtin.h"
 #include "apiserver/internal.h"
-#include "apiserver/managed.h"
 #include "base/mem.h"
+#include "schema/managed.h"
 
 #define SELF		   "ingot"
 #define BEFORE_FIRST_APPLY "before-first-apply"

@@ -40,6 +40,16 @@ static int fill_in(struct call *c, const struct resource *r, struct json *tree)
 		    object_name(tree));
 }
 
+/* Custom kinds may use finalizers without a slash (BMO's "baremetalhost.metal3.io" is one). */
+static void check_meta(const struct resource *r, const struct json *now, const struct json *old,
+		       struct causes *causes)
+{
+	name_rule name = r->ops && r->ops->name_valid ? r->ops->name_valid : name_is_dns_subdomain;
+	meta_validate(now, name, resource_is(r, RESOURCE_CUSTOM) || r->ops == &crd_ops, causes);
+	if (old)
+		meta_validate_update(now, old, causes);
+}
+
 /* Of a status on its own path, texts speak as of a whole object, as upstream. */
 static int check(struct call *c, const struct resource *r, const struct json *now,
 		 const struct json *old, enum part part)
@@ -49,9 +59,7 @@ static int check(struct call *c, const struct resource *r, const struct json *no
 		.unsaid = part == PART_STATUS && resource_is(r, RESOURCE_CUSTOM) ? strlen("status.")
 										 : 0,
 	};
-	meta_validate(r, now, &causes);
-	if (old)
-		meta_validate_update(now, old, &causes);
+	check_meta(r, now, old, &causes);
 	schema_validate(r->schema, now, old, &path, &causes);
 	if (r->ops && r->ops->validate)
 		r->ops->validate(c, now, old, &causes);

@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "apiserver/causes.h"
-#include "apiserver/jsonpath.h"
-#include "apiserver/selector.h"
+#include "schema/causes.h"
+#include "schema/jsonpath.h"
+#include "schema/selector.h"
 #include "unit/parse.h"
 
 static void test_jsonpath(void **state)

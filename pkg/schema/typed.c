@@ -3,16 +3,16 @@
  * they were the members of an object or the items of a list. The rules are those of
  * sigs.k8s.io/structured-merge-diff, because the outcome is compared field by field. Pure. */
 
-#include "apiserver/typed.h"
+#include "schema/typed.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/causes.h"
-#include "apiserver/schema_internal.h"
 #include "base/mem.h"
+#include "schema/causes.h"
+#include "schema/schema_internal.h"
 
 void comparison_done(struct comparison *c)
 {
@@ -609,7 +609,7 @@ static char *missing_keys(const struct schema *s, const struct json *item)
 		if (key_value(s->items, item, json_string(key)))
 			return NULL;
 		strbuf_adds(&names, names.len ? " " : "");
-		go_quote(json_string(key), &names);
+		causes_quote(json_string(key), &names);
 	}
 	return xasprintf(
 		"associative list with keys has an element that omits all key fields [%s] (and doesn't have default values for any key fields)",

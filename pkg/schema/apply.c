@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "apiserver/causes.h"
-#include "apiserver/managed.h"
 #include "base/mem.h"
+#include "schema/causes.h"
+#include "schema/managed.h"
 
 void conflicts_done(struct conflicts *c)
 {
@@ -44,10 +44,10 @@ void conflicts_format(const struct conflicts *c, struct strbuf *out)
 static char *describe(const struct manager *m)
 {
 	struct strbuf text = { 0 };
-	go_quote(m->name, &text);
+	causes_quote(m->name, &text);
 	if (*m->subresource) {
 		strbuf_adds(&text, " with subresource ");
-		go_quote(m->subresource, &text);
+		causes_quote(m->subresource, &text);
 	}
 	if (!m->applies)
 		strbuf_addf(&text, " using %s", m->api_version);

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/jsonpath.h"
-#include "apiserver/regex.h"
-#include "apiserver/schema.h"
-#include "apiserver/selector.h"
 #include "base/mem.h"
+#include "schema/jsonpath.h"
+#include "schema/regex.h"
+#include "schema/schema.h"
+#include "schema/selector.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,16 +4,16 @@
  * compiled by parsing its operand again, which is why an atom remembers where its text began. Pure.
  */
 
-#include "apiserver/regex.h"
+#include "schema/regex.h"
 
 #include <ctype.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/unicode.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "schema/unicode.h"
 
 enum {
 	PROGRAM_MAX = 20000,

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/managed.h"
 #include "base/mem.h"
+#include "schema/managed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,8 +5,8 @@
  * unless it says otherwise, objects are not. Where it is silent, objects fall apart and lists do
  * not. any thread */
 
-#include "apiserver/fieldset.h"
-#include "apiserver/schema.h"
+#include "schema/fieldset.h"
+#include "schema/schema.h"
 #include "json/json.h"
 
 /* Borrowed parts. */

@@ -3,7 +3,7 @@
  * the same form), compiled once: pruning, defaulting and validation of objects. CEL rules
  * (x-kubernetes-validations) are accepted and not evaluated. any thread */
 
-#include "apiserver/causes.h"
+#include "schema/causes.h"
 #include "json/json.h"
 
 struct schema;

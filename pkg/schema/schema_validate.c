@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/schema_internal.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "schema/schema_internal.h"
 
 /* Longer lists get no benefit of what they were before: finding it would be quadratic. */
 enum { RATCHET_LIST_MAX = 256 };
@@ -269,7 +269,7 @@ static void validate_enum(struct validator *v, const struct schema *s, const str
 		strbuf_adds(&allowed, allowed.len ? ", " : "");
 		_cleanup_(freep) char *text = json_is_string(item) ? xstrdup(json_string(item))
 								   : json_to_string(item);
-		go_quote(text, &allowed);
+		causes_quote(text, &allowed);
 	}
 	causes_add_json(v->causes, CAUSE_NOT_SUPPORTED, where(v), value, "supported values: %s",
 			allowed.data ? allowed.data : "");
@@ -404,7 +404,7 @@ static void validate_object(struct validator *v, const struct schema *s, const s
 {
 	validate_required(v, s, object);
 	if (s->embedded)
-		embedded_validate(object, v->path, v->causes);
+		meta_validate_embedded(object, v->path, v->causes);
 	validate_size(v, s, object, "properties");
 	const struct json *next = json_is_object(old) ? json_first(old) : NULL;
 	json_for_each(child, object) {

@@ -1,7 +1,7 @@
 /* JSONPath for printer columns, as k8s.io/client-go/util/jsonpath reads "{<path>}". Only the first
  * match counts, so evaluation is a depth-first search that stops at it. Pure. */
 
-#include "apiserver/jsonpath.h"
+#include "schema/jsonpath.h"
 
 #include <stdlib.h>
 #include <string.h>

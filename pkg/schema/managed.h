@@ -3,7 +3,7 @@
  * it. An owner that applies says all that it wants, so what it says no more is removed; an owner by
  * another write (operation Update) has merely set the fields last. Pure. */
 
-#include "apiserver/typed.h"
+#include "schema/typed.h"
 
 enum {
 	MANAGER_NAME_MAX = 128,	   /* bytes */

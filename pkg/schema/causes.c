@@ -1,7 +1,7 @@
 /* Field errors. The texts follow k8s.io/apimachinery's field package, because people search for
  * them and scripts match them. Pure. */
 
-#include "apiserver/causes.h"
+#include "schema/causes.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -103,7 +103,7 @@ void causes_add_string(struct causes *c, enum cause_type type, const char *field
 	if (is_quiet(c))
 		return;
 	_cleanup_(strbuf_done) struct strbuf shown = { 0 };
-	go_quote(value, &shown);
+	causes_quote(value, &shown);
 	va_list ap;
 	va_start(ap, fmt);
 	add(c, type, field, shown.data, fmt, ap);
@@ -116,7 +116,7 @@ void causes_add_json(struct causes *c, enum cause_type type, const char *field,
 	if (is_quiet(c))
 		return;
 	_cleanup_(strbuf_done) struct strbuf shown = { 0 };
-	go_value(value, &shown);
+	causes_value(value, &shown);
 	va_list ap;
 	va_start(ap, fmt);
 	add(c, type, field, shown.data, fmt, ap);
@@ -153,7 +153,7 @@ void causes_format(const struct causes *c, struct strbuf *out)
 /* --- values as Go prints them
  * --------------------------------------------------------------------- */
 
-void go_quote(const char *s, struct strbuf *out)
+void causes_quote(const char *s, struct strbuf *out)
 {
 	static const char from[] = "\a\b\f\n\r\t\v\"\\", to[] = "abfnrtv\"\\";
 	strbuf_addc(out, '"');
@@ -216,10 +216,10 @@ static void go_json(const struct json *j, struct strbuf *out)
 }
 
 /* field.Error prints scalars by %v, strings by %q and everything else as JSON. */
-void go_value(const struct json *j, struct strbuf *out)
+void causes_value(const struct json *j, struct strbuf *out)
 {
 	if (json_is_string(j))
-		go_quote(json_string(j), out);
+		causes_quote(json_string(j), out);
 	else
 		go_json(j, out);
 }

@@ -2,7 +2,7 @@
  * are one walk over two of them, and that the same set always has the same text. The form is that
  * of sigs.k8s.io/structured-merge-diff, which clients read. Pure. */
 
-#include "apiserver/fieldset.h"
+#include "schema/fieldset.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "apiserver/managed.h"
 #include "base/mem.h"
+#include "schema/managed.h"
 #include "unit/parse.h"
 
 /* Takes j. */

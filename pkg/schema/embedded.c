@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/internal.h"
-#include "apiserver/names.h"
-#include "apiserver/schema_internal.h"
 #include "base/mem.h"
+#include "schema/meta.h"
+#include "schema/schema_internal.h"
 
 static const char *const identity[] = { "apiVersion", "kind" };
 
@@ -23,7 +22,7 @@ struct cleaner {
 static char *fault(const char *at, const char *member, const struct json *value, const char *text)
 {
 	_cleanup_(strbuf_done) struct strbuf shown = { 0 };
-	go_value(value, &shown);
+	causes_value(value, &shown);
 	return xasprintf("%s.%s: Invalid value: %s: %s", at, member, shown.data, text);
 }
 
@@ -67,7 +66,7 @@ static bool clean(void *data, struct json *object, const char *at)
 	return true;
 }
 
-char *embedded_clean(const struct schema *s, struct json *tree, struct unknown_fields *unknown)
+char *meta_clean_embedded(const struct schema *s, struct json *tree, struct unknown_fields *unknown)
 {
 	struct cleaner c = { .unknown = unknown };
 	schema_each_embedded(s, tree, clean, &c);
@@ -133,7 +132,7 @@ static void judge_metadata(const struct json *meta, struct path *at, struct caus
 	meta_validate_members(meta, name_is_path_segment, at, causes);
 }
 
-void embedded_validate(const struct json *object, struct path *at, struct causes *causes)
+void meta_validate_embedded(const struct json *object, struct path *at, struct causes *causes)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(identity); i++) {
 		size_t length = path_member(at, identity[i]);

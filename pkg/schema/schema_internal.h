@@ -1,9 +1,10 @@
 #pragma once
 /* A compiled schema: shared by the compiler and by those who walk objects with it. */
 
-#include "apiserver/regex.h"
-#include "apiserver/schema.h"
 #include "base/map.h"
+#include "schema/names.h"
+#include "schema/regex.h"
+#include "schema/schema.h"
 
 enum schema_type {
 	TYPE_ANY,
@@ -57,7 +58,13 @@ struct schema {
 };
 
 /* What every object has, of one that is embedded (embedded.c). */
-void embedded_validate(const struct json *object, struct path *at, struct causes *causes);
+void meta_validate_embedded(const struct json *object, struct path *at, struct causes *causes);
+
+/* Metadata at any place (meta.c). Tidied is only what has no fault. */
+char *meta_fault(const struct json *meta);
+void meta_tidy(struct json *meta, const char *at, struct unknown_fields *unknown);
+void meta_validate_members(const struct json *meta, name_rule name, struct path *at,
+			   struct causes *causes);
 
 const char *schema_type_name(enum schema_type type);
 /* The same for numbers of the same value. False for those that no double holds. */

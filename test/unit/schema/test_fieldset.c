@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "apiserver/fieldset.h"
 #include "base/mem.h"
+#include "schema/fieldset.h"
 
 static int try_decode(const char *text, struct fieldset *ret)
 {

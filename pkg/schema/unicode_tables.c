@@ -1,6 +1,6 @@
 /* Made by hack/unicode-tables from Unicode 15.0.0. Not to be edited. Pure. */
 
-#include "apiserver/unicode.h"
+#include "schema/unicode.h"
 
 /* clang-format off */
 const struct unicode_range unicode_ranges[] = {

@@ -2,7 +2,7 @@
  * k8s.io/apimachinery/pkg/util/managedfields: order of entries, names of the entries that stand for
  * others, and what counts as the same entry. Pure. */
 
-#include "apiserver/managed.h"
+#include "schema/managed.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Name rules after k8s.io/apimachinery/pkg/util/validation. Pure. */
 
-#include "apiserver/names.h"
+#include "schema/names.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -1,14 +1,14 @@
 /* Compiles OpenAPI v3 schemas as CRDs carry them, and refuses those that are not structural, in the
  * words of the apiextensions server where people are likely to meet them. Pure. */
 
-#include "apiserver/schema.h"
+#include "schema/schema.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/schema_internal.h"
 #include "base/mem.h"
+#include "schema/schema_internal.h"
 
 static const char *const type_names[] = {
 	[TYPE_ANY] = "",
@@ -116,7 +116,7 @@ static void compile_type(struct compiler *c, const struct json *source, struct s
 			return;
 		}
 	_cleanup_(strbuf_done) struct strbuf quoted = { 0 };
-	go_quote(text, &quoted);
+	causes_quote(text, &quoted);
 	WRONG(c, CAUSE_NOT_SUPPORTED, "type", quoted.data,
 	      "supported values: \"array\", \"boolean\", \"integer\", \"number\", \"object\", \"string\"");
 }
@@ -151,7 +151,7 @@ static void compile_text(struct compiler *c, const struct json *source, struct s
 	if (!s->pattern_text || regex_new(s->pattern_text, &s->pattern, &err) == 0)
 		return;
 	_cleanup_(strbuf_done) struct strbuf quoted = { 0 };
-	go_quote(s->pattern_text, &quoted);
+	causes_quote(s->pattern_text, &quoted);
 	WRONG(c, CAUSE_INVALID, "pattern", quoted.data,
 	      "must be a valid regular expression, but isn't: %s", err.text);
 }
@@ -201,7 +201,7 @@ static void compile_object(struct compiler *c, const struct json *source, struct
 /* As a fault shows it; lives as long as `out`. */
 static const char *quoted_type(const struct json *source, struct strbuf *out)
 {
-	go_quote(str_or(json_get_string(source, "type"), ""), out);
+	causes_quote(str_or(json_get_string(source, "type"), ""), out);
 	return out->data;
 }
 
@@ -236,7 +236,7 @@ static void check_list_type(struct compiler *c, const struct json *source, const
 {
 	if (!streq(text, "atomic") && !streq(text, "set") && !streq(text, "map")) {
 		_cleanup_(strbuf_done) struct strbuf quoted = { 0 };
-		go_quote(text, &quoted);
+		causes_quote(text, &quoted);
 		WRONG(c, CAUSE_NOT_SUPPORTED, "x-kubernetes-list-type", quoted.data,
 		      "supported values: \"atomic\", \"set\", \"map\"");
 	}

@@ -2,13 +2,13 @@
  * k8s.io/apimachinery/pkg/labels ("a=b,c!=d,e in (f,g),h,!i,j>1"), fields that of pkg/fields
  * ("a=b,c!=d" with backslash escapes). Pure. */
 
-#include "apiserver/selector.h"
+#include "schema/selector.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/names.h"
 #include "base/mem.h"
+#include "schema/names.h"
 
 enum { REQUIREMENTS_MAX = 256, VALUES_MAX = 4096 };
 

@@ -1,15 +1,17 @@
 /* metadata: its shape, its rules and the part of it that belongs to the server; of objects and of
  * those that they embed (embedded.c). Texts follow k8s.io/apimachinery/pkg/api/validation. Pure. */
 
+#include "schema/meta.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/internal.h"
-#include "apiserver/managed.h"
-#include "apiserver/names.h"
+#include "base/map.h"
 #include "base/mem.h"
+#include "schema/managed.h"
+#include "schema/schema_internal.h"
 
 enum { ANNOTATIONS_MAX = 256 * 1024 };
 
@@ -464,17 +466,14 @@ void meta_validate_members(const struct json *meta, name_rule name, struct path 
 	}
 }
 
-/* Custom kinds may use names without a slash (BMO's "baremetalhost.metal3.io" is one). */
-static void validate_known_finalizers(const struct resource *r, const struct json *finalizers,
-				      struct causes *causes)
+static void validate_known_finalizers(const struct json *finalizers, struct causes *causes)
 {
 	static const char *const standard[] = { "kubernetes", "orphan", "foregroundDeletion" };
 	size_t i = 0;
 	json_for_each(f, finalizers) {
 		char field[64];
 		const char *name = json_string(f);
-		bool known = strchr(name, '/') || resource_is(r, RESOURCE_CUSTOM) ||
-			     r->ops == &crd_ops;
+		bool known = strchr(name, '/');
 		for (size_t k = 0; k < ARRAY_SIZE(standard); k++)
 			known = known || streq(name, standard[k]);
 		snprintf(field, sizeof(field), "metadata.finalizers[%zu]", i++);
@@ -485,7 +484,8 @@ static void validate_known_finalizers(const struct resource *r, const struct jso
 	}
 }
 
-void meta_validate(const struct resource *r, const struct json *now, struct causes *causes)
+void meta_validate(const struct json *now, name_rule name, bool short_finalizers,
+		   struct causes *causes)
 {
 	const struct json *meta = json_get(now, "metadata");
 	_cleanup_(path_done) struct path at = { 0 };
@@ -494,10 +494,9 @@ void meta_validate(const struct resource *r, const struct json *now, struct caus
 	if (str_empty(json_get_string(meta, "name")))
 		causes_add(causes, CAUSE_REQUIRED, "metadata.name", NULL,
 			   "name or generateName is required");
-	meta_validate_members(
-		meta, r->ops && r->ops->name_valid ? r->ops->name_valid : name_is_dns_subdomain,
-		&at, causes);
-	validate_known_finalizers(r, json_get(meta, "finalizers"), causes);
+	meta_validate_members(meta, name, &at, causes);
+	if (!short_finalizers)
+		validate_known_finalizers(json_get(meta, "finalizers"), causes);
 }
 
 static void validate_no_new_finalizers(const struct json *now, const struct json *old,
@@ -511,7 +510,7 @@ static void validate_no_new_finalizers(const struct json *now, const struct json
 		if (map_get(&known, json_string(f)))
 			continue;
 		strbuf_adds(&extra, extra.len ? ", " : "");
-		go_quote(json_string(f), &extra);
+		causes_quote(json_string(f), &extra);
 	}
 	if (extra.len)
 		causes_add(
@@ -523,7 +522,7 @@ static void validate_no_new_finalizers(const struct json *now, const struct json
 /* Otherwise deletion might never end: everyone could add one more. */
 void meta_validate_update(const struct json *now, const struct json *old, struct causes *causes)
 {
-	if (object_terminating(old))
+	if (json_get_path_string(old, "metadata.deletionTimestamp"))
 		validate_no_new_finalizers(now, old, causes);
 }
 
@@ -548,7 +547,7 @@ void meta_keep(struct json *now, const struct json *old)
 					    "generation",
 					    "resourceVersion",
 					    "generateName" };
-	struct json *meta = object_meta(now);
+	struct json *meta = json_make_object(now, "metadata");
 	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
 		const struct json *value = json_get(json_get(old, "metadata"), kept[i]);
 		if (value)
@@ -568,7 +567,7 @@ bool meta_has_finalizer(const struct json *o, const char *name)
 
 void meta_remove_finalizer(struct json *o, const char *name)
 {
-	struct json *list = json_get_mut(object_meta(o), "finalizers");
+	struct json *list = json_get_mut(json_make_object(o, "metadata"), "finalizers");
 	for (struct json *item = json_first_mut(list); item;) {
 		struct json *next = json_next_mut(item);
 		if (streq(json_string(item), name))
@@ -576,5 +575,5 @@ void meta_remove_finalizer(struct json *o, const char *name)
 		item = next;
 	}
 	if (json_count(list) == 0)
-		json_remove(object_meta(o), "finalizers");
+		json_remove(json_make_object(o, "metadata"), "finalizers");
 }

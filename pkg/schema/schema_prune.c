@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/schema_internal.h"
 #include "base/mem.h"
+#include "schema/schema_internal.h"
 
 enum { UNKNOWN_MAX = 100 };
 

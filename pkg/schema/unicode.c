@@ -1,6 +1,6 @@
 /* Lookups in the tables of Unicode (unicode.h). Pure. */
 
-#include "apiserver/unicode.h"
+#include "schema/unicode.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -66,8 +66,8 @@ void causes_format(const struct causes *c, struct strbuf *out);
 #define CAUSE_BARE "%s", ""
 
 /* Go's strconv.Quote, and a value that came as JSON as field errors show it. */
-void go_quote(const char *s, struct strbuf *out);
-void go_value(const struct json *j, struct strbuf *out);
+void causes_quote(const char *s, struct strbuf *out);
+void causes_value(const struct json *j, struct strbuf *out);
 
 /* --- paths of fields: "spec.bmc.address", "spec.nics[0]" -----------------------------------------
  */

@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "apiserver/regex.h"
 #include "base/macro.h"
 #include "base/str.h"
+#include "schema/regex.h"
 
 static void check(const char *pattern, const char *text, bool expected)
 {

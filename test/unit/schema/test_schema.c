@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "apiserver/schema.h"
 #include "base/mem.h"
+#include "schema/schema.h"
 #include "unit/parse.h"
 
 static struct schema *compile(const char *properties)
