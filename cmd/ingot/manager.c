@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "agentapi/http_link.h"
+#include "agentapi/messages.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -313,6 +314,75 @@ static int open_debug(struct manager *m, struct err *err)
 	if (r == 0)
 		r = web_server_open(m->web, &w, &m->debug_server, err);
 	return r < 0 ? err_wrap(err, "--debug-socket") : 0;
+}
+
+/* --- on a port that others share ---------------------------------------------------------------
+ */
+
+static void refuse_shared(struct web_request *r, int status, const char *text)
+{
+	static const char *const later[] = { "Retry-After: 5", NULL };
+	const struct web_reply_head head = { .status = status,
+					     .content_type = "text/plain; charset=utf-8",
+					     .headers = status == 503 ? later : NULL };
+	web_reply(r, &head, text, strlen(text));
+}
+
+/* Their own ports are bound to the provisioning network, and open while this process leads. `own`:
+ * the server of that port. */
+static bool may_share(const struct manager *m, struct web_request *r, const struct web_server *own)
+{
+	struct net_addr source;
+	if (net_parse_ip(web_peer_address(r), &source) < 0 ||
+	    !net_prefixes_contain(&m->policies.agents.only, &source))
+		refuse_shared(r, 403, "only for machines of the provisioning network\n");
+	else if (!own)
+		refuse_shared(r, 503, "this instance does not act (yet)\n");
+	else
+		return true;
+	return false;
+}
+
+static void share_agents(void *data, struct web_request *r)
+{
+	struct manager *m = data;
+	if (may_share(m, r, m->agent_server))
+		agent_routes_handle(m->routes, r);
+}
+
+static void share_before_body(void *data, struct web_request *r)
+{
+	struct manager *m = data;
+	if (may_share(m, r, m->agent_server))
+		agent_routes_before_body(m->routes, r);
+}
+
+static void share_boot(void *data, struct web_request *r)
+{
+	struct manager *m = data;
+	if (may_share(m, r, m->boot_server))
+		http_boot_handle(m->http_boot, r);
+}
+
+const char *manager_address(const struct manager *m)
+{
+	return m->options->interface ? m->address : NULL;
+}
+
+void manager_shared_routes(struct manager *m, struct web_route ret[MANAGER_SHARED_ROUTES])
+{
+	const struct web_route routes[MANAGER_SHARED_ROUTES] = {
+		{ "/v1/continue_inspection", m->loop, share_agents, m, AGENT_BODY_MAX, 0,
+		  share_before_body },
+		{ "/v1", m->loop, share_agents, m, AGENT_MESSAGE_MAX, 0, NULL },
+		{ "/boot", m->loop, share_boot, m, 0, 0, NULL },
+		{ "/boot.ipxe", m->loop, share_boot, m, 0, 0, NULL },
+		{ "/ramdisk", m->loop, share_boot, m, 0, 0, NULL },
+		{ .prefix = NULL },
+	};
+	memcpy(ret, routes, sizeof(routes));
+	if (!m->options->interface)
+		ret[0] = (struct web_route){ .prefix = NULL };
 }
 
 /* --- engine and controller

@@ -10,6 +10,7 @@
 #include "loop/loop.h"
 #include "net/policy.h"
 #include "net/targets.h"
+#include "web/web.h"
 
 /* Who leads; all zero: always this process. */
 struct election_options {
@@ -88,6 +89,12 @@ size_t manager_checks(struct manager *m, struct health_check *ret);
 void manager_measure(void *manager);
 /* What the engine does, as ctrl/debug.h tells it; path: "/hosts" and what is below. */
 void manager_describe(void *manager, struct web_request *r, const char *path);
+/* For a TLS port that others share (shared.h): the agents' paths and the boot files, with the
+ * limits that they have on their own ports. While those are closed, 503; to sources outside the
+ * provisioning network, 403. Ended by prefix NULL; none without network boot. */
+enum { MANAGER_SHARED_ROUTES = 6 };
+void manager_shared_routes(struct manager *m, struct web_route ret[MANAGER_SHARED_ROUTES]);
+const char *manager_address(const struct manager *m); /* on the provisioning network; NULL: none */
 /* Ends in order, within ten seconds: no more effect on hardware, writes to the API that are under
  * way end, Events are sent, the Lease is given back; then fn is called. Only manager_free() may
  * follow, also before fn. */

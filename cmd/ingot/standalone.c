@@ -32,6 +32,7 @@
 #include "loop/thread.h"
 #include "manager.h"
 #include "net/options.h"
+#include "shared.h"
 #include "site/control.h"
 #include "site/crds.h"
 #include "site/files.h"
@@ -47,7 +48,7 @@ struct standalone_options {
 	struct log_options log;
 	bool api_only, no_admission;
 	const char *data_dir;
-	struct net_addr api_bind;
+	struct net_addr api_bind, shared_bind; /* the second may be absent: all zero */
 	const char *generation_dir;
 	struct option_list crds;
 };
@@ -77,6 +78,12 @@ static const struct option_row api_rows[] = {
 	  .type = &net_option_address,
 	  .port = API_PORT,
 	  FIELD(api_bind) },
+	{ .name = "shared-bind",
+	  .argument = "ADDRESS:PORT",
+	  .help = "serve the API, the agents' API and boot files, by path, on this one TLS port "
+		  "too; beside the ports of each",
+	  .type = &net_option_address,
+	  FIELD(shared_bind) },
 	{ .name = "crds",
 	  .argument = "DIR",
 	  .help = "load more CustomResourceDefinitions from this directory; may be repeated",
@@ -120,6 +127,7 @@ struct standalone {
 	struct control control_data;
 	struct web *web;
 	struct web_server *server, *control;
+	struct shared shared;
 	struct kube_transport *transport;
 	struct manager *manager;
 	struct health_service *health;
@@ -251,18 +259,37 @@ static int start_api(struct standalone *s, struct err *err)
 	return 0;
 }
 
+static struct web_route api_route(const struct standalone *s)
+{
+	return (struct web_route){ .prefix = "/",
+				   .loop = s->store_loop,
+				   .handler = api_front_handle,
+				   .data = s->front,
+				   .max_body_bytes = APISERVER_BODY_MAX,
+				   .before_body = api_front_before_body };
+}
+
+static int start_shared(struct standalone *s, struct err *err)
+{
+	struct web_route parts[MANAGER_SHARED_ROUTES] = { { .prefix = NULL } };
+	const struct web_route api = api_route(s);
+	const struct shared_options options = {
+		.loop = s->loop,
+		.ca = &s->pki.ca,
+		.address = s->manager ? manager_address(s->manager) : NULL,
+		.api = &api,
+		.parts = parts,
+		.share_percent = s->options->manager.peer_share,
+	};
+	if (s->manager)
+		manager_shared_routes(s->manager, parts);
+	return shared_open(&s->shared, &options, err);
+}
+
 static int start_web(struct standalone *s, struct err *err)
 {
 	char address[NET_IP_TEXT_MAX];
-	const struct web_route routes[] = {
-		{ .prefix = "/",
-		  .loop = s->store_loop,
-		  .handler = api_front_handle,
-		  .data = s->front,
-		  .max_body_bytes = APISERVER_BODY_MAX,
-		  .before_body = api_front_before_body },
-		{ .prefix = NULL },
-	};
+	const struct web_route routes[] = { api_route(s), { .prefix = NULL } };
 	const struct web_server_options options = {
 		.name = "api",
 		.address = net_format_ip(&s->options->api_bind, address),
@@ -418,6 +445,7 @@ static void stop(struct standalone *s)
 	for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
 		loop_signal_close(s->signals[i]);
 	timer_stop(&s->validity);
+	shared_close(&s->shared);
 	web_server_close(s->server);
 	web_server_close(s->control);
 	health_service_stop(s->health);
@@ -497,6 +525,8 @@ static int start(struct standalone *s, struct err *err)
 		place_debug_socket(s);
 	if (r == 0 && !s->options->api_only)
 		r = manager_new(s->loop, &s->options->manager, &s->manager, err);
+	if (r == 0 && net_family(&s->options->shared_bind))
+		r = shared_bind(&s->shared, &s->options->shared_bind, err);
 	if (r == 0)
 		r = manager_enter_sandbox(&s->options->manager, err);
 	if (r == 0)
@@ -512,6 +542,8 @@ static int start(struct standalone *s, struct err *err)
 		r = loop_thread_start(&s->store_thread, s->store_loop, "store", err);
 	if (r == 0)
 		r = start_web(s, err);
+	if (r == 0)
+		r = start_shared(s, err);
 	if (r == 0)
 		r = start_health(s, err);
 	if (r == 0)

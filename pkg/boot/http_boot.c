@@ -113,7 +113,7 @@ static void refuse(void *data, struct web_request *r, int status, const char *al
 
 const struct web_router http_boot_router = { .rows = rows, .refuse = refuse };
 
-static void on_request(void *data, struct web_request *r)
+void http_boot_handle(void *data, struct web_request *r)
 {
 	web_router_run(&http_boot_router, data, r);
 }
@@ -122,9 +122,11 @@ struct http_boot *http_boot_new(const struct boot_env *env)
 {
 	struct http_boot *h = xcalloc(1, sizeof(*h));
 	h->env = *env;
-	h->small[0] = (struct web_route){ "/boot", env->loop, on_request, h, 0, 0, NULL };
-	h->small[1] = (struct web_route){ "/boot.ipxe", env->loop, on_request, h, 0, 0, NULL };
-	h->bulk[0] = (struct web_route){ "/ramdisk", env->loop, on_request, h, 0, 0, NULL };
+	h->small[0] = (struct web_route){ "/boot", env->loop, http_boot_handle, h, 0, 0, NULL };
+	h->small[1] = (struct web_route){
+		"/boot.ipxe", env->loop, http_boot_handle, h, 0, 0, NULL
+	};
+	h->bulk[0] = (struct web_route){ "/ramdisk", env->loop, http_boot_handle, h, 0, 0, NULL };
 	return h;
 }
 

@@ -21,3 +21,5 @@ struct http_boot *http_boot_free(struct http_boot *h);
 /* Ended by prefix NULL; for web_server_options.routes, alone or among others. */
 const struct web_route *http_boot_small_routes(const struct http_boot *h);
 const struct web_route *http_boot_bulk_routes(const struct http_boot *h);
+/* The handler of all of them, for routes of a server that others share; data is the http_boot. */
+void http_boot_handle(void *data, struct web_request *r);

@@ -157,7 +157,7 @@ static void refuse(void *data, struct web_request *r, int status, const char *al
 
 const struct web_router agent_routes_router = { .rows = rows, .begin = begin, .refuse = refuse };
 
-static void dispatch(void *data, struct web_request *r)
+void agent_routes_handle(void *data, struct web_request *r)
 {
 	web_router_run(&agent_routes_router, data, r);
 }
@@ -183,7 +183,7 @@ struct agent_routes *agent_routes_free(struct agent_routes *a)
 
 /* An inventory needs no token, for the protocol has none; but with our DHCP it is known where hosts
  * are that may post one. */
-static void before_body(void *data, struct web_request *r)
+void agent_routes_before_body(void *data, struct web_request *r)
 {
 	struct agent_routes *a = data;
 	const char *source = web_peer_address(r);
@@ -200,13 +200,13 @@ void agent_routes_rows(struct agent_routes *a, struct web_route ret[3])
 {
 	ret[0] = (struct web_route){ .prefix = "/v1/continue_inspection",
 				     .loop = a->loop,
-				     .handler = dispatch,
+				     .handler = agent_routes_handle,
 				     .data = a,
 				     .max_body_bytes = AGENT_BODY_MAX,
-				     .before_body = before_body };
+				     .before_body = agent_routes_before_body };
 	ret[1] = (struct web_route){ .prefix = "/",
 				     .loop = a->loop,
-				     .handler = dispatch,
+				     .handler = agent_routes_handle,
 				     .data = a,
 				     .max_body_bytes = AGENT_MESSAGE_MAX };
 	ret[2] = (struct web_route){ .prefix = NULL };

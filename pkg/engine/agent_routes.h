@@ -15,3 +15,6 @@ struct agent_routes *agent_routes_new(struct engine *e, struct loop *loop, const
 struct agent_routes *agent_routes_free(struct agent_routes *r);
 /* Ended by prefix NULL. */
 void agent_routes_rows(struct agent_routes *r, struct web_route ret[3]);
+/* Their handlers, for routes of a server that others share; data is the agent_routes. */
+void agent_routes_handle(void *data, struct web_request *r);
+void agent_routes_before_body(void *data, struct web_request *r);

@@ -42,6 +42,7 @@ enum conn_state {
 	CONN_HANDLER, /* the handler has it */
 	CONN_SENDING, /* an answer is going out */
 	CONN_STREAM,  /* an answer without end */
+	CONN_SOCKET,  /* a WebSocket in place of an answer */
 	CONN_LINGER,  /* all said; waiting for the peer to close, so that no RST eats the answer */
 	CONN_DROPPED, /* given up in favour of others; about to be closed */
 };
@@ -62,10 +63,14 @@ static const struct {
 	[CONN_ASKING] = { "asking", BIT(CONN_BODY) | BIT(CONN_SENDING) | ENDS, 0, false, 0 },
 	[CONN_BODY] = { "body", BIT(CONN_HANDLER) | BIT(CONN_SENDING) | ENDS, 30 * USEC_PER_SEC,
 			true, 408 },
-	[CONN_HANDLER] = { "handler", BIT(CONN_SENDING) | BIT(CONN_STREAM) | ENDS, 0, false, 0 },
+	[CONN_HANDLER] = { "handler",
+			   BIT(CONN_SENDING) | BIT(CONN_STREAM) | BIT(CONN_SOCKET) | ENDS, 0, false,
+			   0 },
 	[CONN_SENDING] = { "sending", BIT(CONN_IDLE) | BIT(CONN_LINGER) | ENDS, 60 * USEC_PER_SEC,
 			   true, 0 },
 	[CONN_STREAM] = { "stream", BIT(CONN_SENDING) | ENDS, 0, false, 0 },
+	/* Pings see to peers that have gone. */
+	[CONN_SOCKET] = { "socket", BIT(CONN_SENDING) | ENDS, 0, false, 0 },
 	[CONN_LINGER] = { "linger", ENDS, 2 * USEC_PER_SEC, false, 0 },
 	[CONN_DROPPED] = { "dropped", 0, 2 * USEC_PER_SEC, false, 0 },
 };
@@ -88,6 +93,7 @@ struct conn {
 	size_t queued;			/* bytes of `out` that are not sent */
 	char address[INET6_ADDRSTRLEN]; /* of its party, until it is known */
 	struct web_request *request;
+	struct websocket *socket;     /* in CONN_SOCKET */
 	struct chunk *out, **out_end; /* first in, first out */
 	int file;		      /* sent after `out`; -1: none */
 	uint64_t file_at, file_left;
@@ -158,14 +164,16 @@ struct member *conn_member(struct list *link)
 
 static void count_output(struct conn *c)
 {
-	party_count(c->server, &c->member, POOL_QUEUED, c->queued);
+	party_count(c->server, &c->member, POOL_QUEUED,
+		    c->queued + (c->socket ? websocket_queued(c->socket) : 0));
 }
 
 /* Once its handler has it, a body does not change any more. */
 static void count_input(struct conn *c)
 {
 	party_count(c->server, &c->member, POOL_HELD,
-		    c->in.len + (c->request ? c->request->body.len : 0));
+		    c->in.len + (c->request ? c->request->body.len : 0) +
+			    (c->socket ? websocket_held(c->socket) : 0));
 }
 
 const char *conn_peer_of(const struct web_server *s, int fd)
@@ -212,8 +220,10 @@ static void drop_request(struct conn *c)
 	struct web_request *r = TAKE_PTR(c->request);
 	if (!r)
 		return;
+	c->socket = websocket_free(c->socket);
 	r->conn = NULL;
 	count_input(c);
+	count_output(c);
 	if (r->streaming)
 		request_stream_closed(r);
 	web_request_unref(r);
@@ -236,6 +246,11 @@ static atomic_uint haste = 1;
 void conn_set_haste(unsigned divisor)
 {
 	atomic_store(&haste, divisor);
+}
+
+unsigned conn_haste(void)
+{
+	return atomic_load(&haste);
 }
 
 static void start_timer(struct conn *c)
@@ -290,6 +305,7 @@ unsigned conn_rank(const struct member *m)
 	case CONN_HANDLER:
 		return CONN_RANK_HANDLER;
 	case CONN_STREAM:
+	case CONN_SOCKET:
 		return CONN_RANK_STREAM;
 	}
 	return CONN_RANK_MAX;
@@ -508,6 +524,10 @@ static void advance(struct conn *c)
 		case CONN_BODY:
 			more = read_body(c);
 			break;
+		case CONN_SOCKET:
+			websocket_feed(c->socket, &c->in);
+			more = false;
+			break;
 		case CONN_ASKING:
 		case CONN_HANDLER:
 		case CONN_SENDING:
@@ -655,6 +675,8 @@ static int on_writable(struct conn *c)
 		lws_callback_on_writable(c->wsi);
 	else if (c->state == CONN_SENDING)
 		answer_sent(c);
+	else if (c->state == CONN_SOCKET)
+		websocket_peer_took(c->socket);
 	update_reading(c);
 	return 0;
 }
@@ -697,6 +719,43 @@ int conn_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, vo
 	default: /* lint: foreign enum */
 		return 0;
 	}
+}
+
+/* --- from its WebSocket ----------------------------------------------------------------------- */
+
+bool conn_socket_output(struct conn *c, struct chunk *k)
+{
+	queue(c, k);
+	return c->queued >= WEB_PIECE;
+}
+
+void conn_socket_feed(struct conn *c)
+{
+	advance(c);
+}
+
+void conn_socket_count(struct conn *c)
+{
+	count_input(c);
+	count_output(c);
+}
+
+bool conn_socket_may_hold(struct conn *c)
+{
+	count_input(c);
+	return party_may_hold(c->server, &c->member, POOL_HELD);
+}
+
+void conn_socket_ended(struct conn *c)
+{
+	c->close_after = c->discarding = true;
+	c->socket = websocket_free(c->socket);
+	if (c->request->streaming)
+		request_stream_closed(c->request);
+	strbuf_done(&c->in);
+	conn_socket_count(c);
+	conn_enter(c, CONN_SENDING);
+	lws_callback_on_writable(c->wsi);
 }
 
 /* --- from the handlers ------------------------------------------------------------------------ */
@@ -818,6 +877,53 @@ void conn_deliver_end(struct mail *m)
 		}
 		request_stream_closed(r);
 	}
+	mail_free(m);
+}
+
+void conn_deliver_socket(struct mail *m)
+{
+	struct web_request *r = m->request;
+	struct conn *c = r->conn;
+	r->streaming = true;
+	if (c)
+		c->socket = websocket_open(c->server, c, r);
+	if (!c) {
+		request_stream_closed(r);
+	} else if (!c->socket) {
+		refuse(c, 503);
+	} else {
+		conn_enter(c, CONN_SOCKET);
+		advance(c);
+	}
+	mail_free(m);
+}
+
+void conn_deliver_message(struct mail *m)
+{
+	struct conn *c = m->request->conn;
+	bool wanted = c && c->socket;
+	if (wanted && !may_queue(c, websocket_queued(c->socket) + m->chunk->len)) {
+		conn_drop(&c->member);
+	} else if (wanted) {
+		websocket_send(c->socket, TAKE_PTR(m->chunk));
+		count_output(c);
+	}
+	mail_free(m);
+}
+
+void conn_deliver_close(struct mail *m)
+{
+	struct conn *c = m->request->conn;
+	if (c && c->socket)
+		websocket_close(c->socket, m->code);
+	mail_free(m);
+}
+
+void conn_deliver_go_on_reading(struct mail *m)
+{
+	struct conn *c = m->request->conn;
+	if (c && c->socket)
+		websocket_go_on_reading(c->socket);
 	mail_free(m);
 }
 

@@ -11,6 +11,7 @@
  *   router.c   tables of rows: which handler answers (any thread; needs nothing of the rest)
  *   http1.c    request heads
  *   chunked.c  bodies in chunks
+ *   websocket.c  an upgraded connection, between conn.c and libwebsockets' ws role
  *
  * A request is shared by its connection and its handler and counted; all that it may touch from a
  * foreign thread is constant after dispatch, atomic, or goes through the mailbox. */
@@ -28,6 +29,7 @@
 #include "web/http1.h"
 #include "web/party.h"
 #include "web/web.h"
+#include "web/websocket.h"
 
 struct conn;
 
@@ -49,6 +51,7 @@ struct mail {
 	bool keep_alive;
 	int fd; /* -1: none */
 	uint64_t offset, length;
+	unsigned code; /* of a closing WebSocket */
 };
 
 struct mailbox {
@@ -68,6 +71,7 @@ struct chunk {
 	struct chunk *next;
 	size_t len, sent;
 	bool counted; /* in its request's `queued` */
+	bool text;    /* a message of a WebSocket */
 	char data[];
 };
 
@@ -98,11 +102,20 @@ struct web_request {
 	atomic_bool drain_asked; /* who takes it back posts `drained` */
 	bool closed_ran;	 /* the route's loop */
 
+	struct web_socket_options socket; /* set by the answering thread; protocols: NULL */
+	char *protocol;			  /* chosen sub-protocol */
+	atomic_size_t unread;		  /* bytes of messages that the loop has not taken */
+	atomic_bool holding;		  /* who takes the loop below its limit says so */
+
 	struct conn *conn; /* service thread; NULL once the peer has gone */
 	bool streaming;	   /* service thread: `closed` has not been posted yet */
 };
 
 struct web_request *request_new(struct mailbox *box, const char *head, size_t len);
+/* The one answer. */
+void request_claim(struct web_request *r);
+/* Each mail holds the request: the handler may be done with it before the mail is read. */
+struct mail *request_mail(struct web_request *r, void (*deliver)(struct mail *));
 bool request_is_head(const struct web_request *r);
 /* Posts the handler; takes over one reference. */
 void request_dispatch(struct web_request *r);
@@ -140,6 +153,8 @@ struct web {
 	size_t conns, conns_max; /* of all servers */
 	struct pool pools[_POOL_MAX];
 	struct log_pace dropped;
+	struct lws_vhost *websockets; /* NULL: none yet */
+	lws_retry_bo_t ping_policy;
 	bool quit;
 	unsigned char buffer[LWS_PRE + WEB_PIECE];
 };
@@ -207,6 +222,7 @@ void conn_drop(struct member *m);
 void conn_cut(struct conn *c); /* not from a callback of its own */
 /* Divides all timeouts, for tests. any thread */
 void conn_set_haste(unsigned divisor);
+unsigned conn_haste(void);
 int conn_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t len);
 
 void conn_deliver_reply(struct mail *m);
@@ -216,6 +232,34 @@ void conn_deliver_end(struct mail *m);
 void conn_deliver_cut(struct mail *m);
 void conn_deliver_owner(struct mail *m);
 void conn_deliver_go_on(struct mail *m);
+void conn_deliver_socket(struct mail *m);
+void conn_deliver_message(struct mail *m);
+void conn_deliver_close(struct mail *m);
+void conn_deliver_go_on_reading(struct mail *m);
+
+/* --- WebSockets (service thread) -------------------------------------------------------------- */
+
+struct websocket;
+
+/* NULL: no room. The request is borrowed. */
+struct websocket *websocket_open(struct web_server *s, struct conn *c, struct web_request *r);
+struct websocket *websocket_free(struct websocket *s);
+/* Bytes of the peer's; what is not taken stays, and conn_socket_feed comes. */
+void websocket_feed(struct websocket *s, struct strbuf *in);
+void websocket_peer_took(struct websocket *s);		   /* all that was queued */
+void websocket_send(struct websocket *s, struct chunk *k); /* takes k, LWS_PRE bytes in front */
+void websocket_close(struct websocket *s, unsigned code);  /* after that */
+void websocket_go_on_reading(struct websocket *s);
+size_t websocket_held(const struct websocket *s);
+size_t websocket_queued(const struct websocket *s);
+
+/* What it asks of its connection. True: enough for now, until websocket_peer_took. Takes k. */
+bool conn_socket_output(struct conn *c, struct chunk *k);
+void conn_socket_feed(struct conn *c);
+void conn_socket_count(struct conn *c);
+bool conn_socket_may_hold(struct conn *c);
+/* The role's end was closed: what is queued is sent, and the connection closed. */
+void conn_socket_ended(struct conn *c);
 
 /* --- TLS -------------------------------------------------------------------------------------- */
 

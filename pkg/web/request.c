@@ -40,6 +40,7 @@ struct web_request *web_request_unref(struct web_request *r)
 	strbuf_done(&r->body);
 	free(r->peer_certificate);
 	free(r->owner);
+	free(r->protocol);
 	free(r->text);
 	free(r);
 	return NULL;
@@ -159,8 +160,7 @@ bool request_is_head(const struct web_request *r)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-/* Each mail holds the request: the handler may be done with it before the mail is read. */
-static struct mail *mail_new(struct web_request *r, void (*deliver)(struct mail *))
+struct mail *request_mail(struct web_request *r, void (*deliver)(struct mail *))
 {
 	struct mail *m = xcalloc(1, sizeof(*m));
 	m->deliver = deliver;
@@ -181,7 +181,7 @@ static struct chunk *join(const struct reply_text *t, const void *body, size_t l
 	return c;
 }
 
-static void claim(struct web_request *r)
+void request_claim(struct web_request *r)
 {
 	bool again = atomic_exchange(&r->answered, true);
 	assert(!again); /* exactly one answer */
@@ -191,10 +191,10 @@ static void claim(struct web_request *r)
 void web_reply(struct web_request *r, const struct web_reply_head *head, const void *body,
 	       size_t len)
 {
-	claim(r);
+	request_claim(r);
 	/* HEAD has the head that GET would have, its length included (RFC 9110, 9.3.2). */
 	bool bodiless = request_is_head(r) || !reply_has_body(head->status);
-	struct mail *m = mail_new(r, conn_deliver_reply);
+	struct mail *m = request_mail(r, conn_deliver_reply);
 	m->keep_alive = r->head.keep_alive && !r->asking; /* else a body follows */
 	m->chunk = join(&(struct reply_text){ .head = head,
 					      .kind = BODY_SIZED,
@@ -211,14 +211,14 @@ void web_known_as(struct web_request *r, const char *who)
 	/* Most requests are of the same user as the one before on their connection. */
 	if (streq(r->owner, who))
 		return;
-	struct mail *m = mail_new(r, conn_deliver_owner);
+	struct mail *m = request_mail(r, conn_deliver_owner);
 	m->owner = xstrdup(who);
 	mailbox_send(r->box, m);
 }
 
 void web_take_body(struct web_request *r, const char *who)
 {
-	struct mail *m = mail_new(r, conn_deliver_go_on);
+	struct mail *m = request_mail(r, conn_deliver_go_on);
 	r->asking = false;
 	m->owner = xstrdup(who);
 	mailbox_send(r->box, m);
@@ -274,12 +274,12 @@ static void plan_file(const struct web_request *r, int status, uint64_t size, co
 void web_reply_file(struct web_request *r, const struct web_reply_head *head, int fd, uint64_t size,
 		    const char *etag)
 {
-	claim(r);
+	request_claim(r);
 	struct file_plan plan;
 	plan_file(r, head->status, size, etag, &plan);
 	struct web_reply_head as_sent = *head;
 	as_sent.status = plan.status;
-	struct mail *m = mail_new(r, conn_deliver_reply);
+	struct mail *m = request_mail(r, conn_deliver_reply);
 	m->keep_alive = r->head.keep_alive;
 	m->chunk = join(&(struct reply_text){ .head = &as_sent,
 					      .kind = BODY_SIZED,
@@ -302,12 +302,12 @@ void web_reply_file(struct web_request *r, const struct web_reply_head *head, in
 void web_stream(struct web_request *r, const struct web_reply_head *head, loop_fn closed,
 		void *data)
 {
-	claim(r);
+	request_claim(r);
 	r->chunked = r->head.minor > 0; /* HTTP/1.0 knows no chunks */
 	r->closed = closed;
 	r->closed_data = data;
 	/* No unref: the reference stays until `closed` has run. */
-	struct mail *m = mail_new(r, conn_deliver_stream);
+	struct mail *m = request_mail(r, conn_deliver_stream);
 	m->keep_alive = r->head.keep_alive && r->chunked;
 	m->chunk = join(&(struct reply_text){ .head = head,
 					      .kind = r->chunked ? BODY_CHUNKED : BODY_UNTIL_CLOSE,
@@ -341,10 +341,10 @@ bool web_stream_send(struct web_request *r, const void *data, size_t len)
 	 */
 	if (atomic_load(&r->queued) + len > cap) {
 		if (!atomic_exchange(&r->cut, true))
-			mailbox_send(r->box, mail_new(r, conn_deliver_cut));
+			mailbox_send(r->box, request_mail(r, conn_deliver_cut));
 		return false;
 	}
-	struct mail *m = mail_new(r, conn_deliver_data);
+	struct mail *m = request_mail(r, conn_deliver_data);
 	m->chunk = frame(r, data, len);
 	m->chunk->counted = true;
 	atomic_fetch_add(&r->queued, m->chunk->len);
@@ -365,5 +365,5 @@ bool web_stream_wait(struct web_request *r, size_t low, loop_fn drained)
 
 void web_stream_end(struct web_request *r)
 {
-	mailbox_send(r->box, mail_new(r, conn_deliver_end));
+	mailbox_send(r->box, request_mail(r, conn_deliver_end));
 }

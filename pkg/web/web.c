@@ -376,7 +376,8 @@ int web_new(struct web **ret, struct err *err)
 		.port = CONTEXT_PORT_NO_LISTEN,
 		.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
 			   LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
-			   LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME,
+			   LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME |
+			   LWS_SERVER_OPTION_VALIDATE_UTF8,
 		.fd_limit_per_thread = fds,
 		.pt_serv_buf_size = WEB_PIECE,
 		.timeout_secs = 30, /* of the TLS handshake */
