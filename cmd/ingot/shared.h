@@ -8,9 +8,9 @@
  * may wait for the disk. Main thread. */
 
 #include "crypt/crypt.h"
+#include "health/validity.h"
 #include "loop/loop.h"
 #include "net/net.h"
-#include "validity.h"
 #include "web/web.h"
 
 struct shared {
