@@ -697,7 +697,7 @@ static void test_fence_at_each_packet(void **state)
 		if (t->a.last.err.kind == ERR_NONE)
 			break;
 		assert_int_equal(t->a.last.err.kind, ERR_CANCELLED);
-		expect_text(t, "does not lead any more");
+		expect_text(t, "is no longer the leader");
 		assert_int_equal(t->peer.bmc.actions[1], 0);
 	}
 	assert_int_equal(t->peer.bmc.actions[1], 1);
