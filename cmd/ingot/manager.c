@@ -516,7 +516,7 @@ static void on_lost(void *data, const struct err *why)
 {
 	struct manager *m = data;
 	struct err err = *why;
-	err_wrap(&err, "this process does not lead any more and ends");
+	err_wrap(&err, "this instance is no longer the leader and ends");
 	give_up(m, &err);
 }
 

@@ -31,7 +31,7 @@ static int read_version(const struct json *tree, struct review *r, struct err *e
 			return 0;
 		}
 	return err_set(err, ERR_INVALID,
-		       "this is no AdmissionReview of admission.k8s.io/v1 or v1beta1");
+		       "not an AdmissionReview of admission.k8s.io/v1 or v1beta1");
 }
 
 static int read_objects(const struct json *request, struct review *r, struct err *err)

@@ -530,8 +530,7 @@ static void on_looked_up(struct ipa_session *s, const struct err *err, int statu
 		set_state(s, IPA_STATE_ADDRESS);
 		return;
 	}
-	log_error(
-		"the server gave this boot's token away before: the machine must be booted again");
+	log_error("the server has already issued this boot's token: reboot the machine");
 	set_state(s, IPA_STATE_IDLE);
 }
 

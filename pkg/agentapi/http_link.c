@@ -51,7 +51,7 @@ static void on_done(void *data, const struct err *err, const struct http_respons
 	struct err own = { 0 };
 	_cleanup_(json_freep) struct json *answer = NULL;
 	if (!err && json_parse(body, len, &answer, &own) < 0 && response->status < 300) {
-		err_wrap(&own, "the agent's answer is no JSON");
+		err_wrap(&own, "the agent's answer is not JSON");
 		err = &own;
 	} else if (!err && response->status >= 300) {
 		refusal(response->status, answer, &own);

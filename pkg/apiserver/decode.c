@@ -41,7 +41,7 @@ static int check_shape(struct call *c, struct json **tree)
 			    "Request entity too large: an object has more than %d members",
 			    MEMBERS_MAX);
 	return fail(c, 400, "BadRequest",
-		    "the object provided is unrecognized: it is no JSON object");
+		    "the object provided is unrecognized: it is not a JSON object");
 }
 
 static int parse_yaml(const struct api_request *q, struct json **ret, struct err *err)
@@ -107,7 +107,7 @@ int decode_apply(struct call *c, struct json **ret)
 	if (json_is_object(*ret))
 		return check_shape(c, ret);
 	*ret = json_free(*ret);
-	return fail(c, 400, "BadRequest", "error decoding YAML: it is no object");
+	return fail(c, 400, "BadRequest", "error decoding YAML: it is not an object");
 }
 
 static int fail_no_text(struct call *c, const struct resource *r, const char *key)

@@ -170,7 +170,7 @@ int bmc_may_act(const struct bmc *bmc, struct err *err)
 	if (fence_allows(&bmc->driver->fence, bmc->key))
 		return 0;
 	return err_set(err, ERR_CANCELLED,
-		       "nothing was sent to the BMC: this process does not lead any more");
+		       "nothing was sent to the BMC: this instance is no longer the leader");
 }
 
 static void expire_running(struct bmc *bmc)

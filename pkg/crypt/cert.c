@@ -364,7 +364,7 @@ int crypt_make_cert(const struct crypt_cert_spec *spec, const struct crypt_pair 
 	_cleanup_(x509_freep) X509 *cert = X509_new(), *issuer = NULL;
 	_cleanup_(pkey_freep) EVP_PKEY *key = EVP_EC_gen("P-256"), *issuer_key = NULL;
 	if (!cert || !key)
-		return fail(err, ERR_INTERNAL, "OpenSSL makes no P-256 key");
+		return fail(err, ERR_INTERNAL, "OpenSSL cannot create a P-256 key");
 	if (ca && (!(issuer = read_cert(ca->cert, err)) || !(issuer_key = read_key(ca->key, err))))
 		return err_wrap(err, "certificate authority");
 	int r = fill_cert(cert, key, issuer, spec, err);

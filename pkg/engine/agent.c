@@ -265,7 +265,7 @@ static void take_heartbeat(struct node *n, const struct agent_heartbeat *h)
 	n->record.agent.seen_at = node_wall(n);
 	n->op.not_before = 0; /* agents beat when a command has ended */
 	if (!n->record.agent.url) {
-		log_info("agent is there", "host", n->key, "url", h->callback_url, "version",
+		log_info("agent connected", "host", n->key, "url", h->callback_url, "version",
 			 str_or(h->version, "?"));
 		str_replace(&n->record.agent.url, h->callback_url);
 		str_replace(&n->record.agent.certificate, h->certificate);

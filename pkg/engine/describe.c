@@ -40,7 +40,7 @@ static const char *reason(const struct node *n)
 	if (n->held)
 		return "a person: it is held";
 	if (n->save.lost)
-		return "its HostRecord to be read again: somebody else changed it";
+		return "its HostRecord to be reloaded, which another client modified";
 	if (n->save.running)
 		return n->save.failures
 			       ? "the Kubernetes API to store its HostRecord (it failed before)"

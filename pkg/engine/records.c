@@ -31,7 +31,7 @@ static void after_save_error(struct node *n, const struct err *err)
 	if (err->kind == ERR_CONFLICT || err->kind == ERR_NOT_FOUND) {
 		/* Another writer: what this node believes may be wrong. Nothing more is done to the
 		 * hardware until the controller has loaded the record anew. */
-		log_warn("record was changed by somebody else; reading it again", "host", n->key,
+		log_warn("another client modified the HostRecord; reloading it", "host", n->key,
 			 "error", err->text);
 		op_abort(n);
 		n->save.running = false;

@@ -54,7 +54,7 @@ void client_add(struct http_op *op)
 	op->in_multi = true;
 	CURLMcode code = curl_multi_add_handle(c->multi, op->easy);
 	if (code != CURLM_OK)
-		log_error("libcurl takes no request", "reason", curl_multi_strerror(code));
+		log_error("libcurl rejected the request", "reason", curl_multi_strerror(code));
 }
 
 void client_remove(struct http_op *op)

@@ -158,7 +158,7 @@ static bool by_us(const struct http_op *op, struct err *ret)
 		too_late(op, ret);
 		return true;
 	case STOP_FENCE:
-		err_set(ret, ERR_CANCELLED, "not sent: this process does not lead any more");
+		err_set(ret, ERR_CANCELLED, "not sent: this instance is no longer the leader");
 		return true;
 	case STOP_NONE:
 	case STOP_REDIRECT:

@@ -424,7 +424,7 @@ int setup_redirect(struct http_op *op, struct err *err)
 	if (str_empty(op->response.location) ||
 	    curl_url_set(to, CURLUPART_URL, op->response.location, CURLU_URLENCODE) != CURLUE_OK)
 		return err_set_code(err, ERR_PROTOCOL, op->response.status,
-				    "redirected (status %d) to nowhere that can be read",
+				    "redirect (status %d) without a usable Location",
 				    op->response.status);
 	_cleanup_(freep) char *from_scheme = url_part(op->url, CURLUPART_SCHEME, 0);
 	_cleanup_(freep) char *to_scheme = url_part(to, CURLUPART_SCHEME, 0);

@@ -90,7 +90,8 @@ static int charge(struct patcher *pt, size_t nodes)
 {
 	pt->visited += nodes;
 	if (pt->visited > VISITED_NODES_MAX)
-		return err_set(pt->err, ERR_LIMIT, "the patch is too much work");
+		return err_set(pt->err, ERR_LIMIT,
+			       "applying the patch would take too many operations");
 	return 0;
 }
 
@@ -104,7 +105,7 @@ static int find_place(struct patcher *pt, const char *pointer, struct place *ret
 		if (!at.parent)
 			return err_set(pt->err, ERR_INVALID, "the path leads nowhere");
 		if (!next_token(&pointer, &pt->token))
-			return err_set(pt->err, ERR_INVALID, "the path is no JSON pointer");
+			return err_set(pt->err, ERR_INVALID, "the path is not a JSON pointer");
 		int r = charge(pt, json_count(to_cjson(at.parent)));
 		if (r < 0)
 			return r;

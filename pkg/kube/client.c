@@ -183,7 +183,7 @@ static void read_answer(struct kube_op *op, int status, const char *body, size_t
 		/* /healthz and the like answer with text; whoever asks for an object gets NULL. */
 		if (r < 0 && (body[0] == '{' || body[0] == '[')) {
 			err.kind = ERR_PROTOCOL;
-			err_wrap(&err, "the server's answer is no JSON");
+			err_wrap(&err, "the server's answer is not JSON");
 		} else {
 			err_clear(&err);
 			if (next_page(op, &err, &answer))
@@ -270,7 +270,8 @@ static void send_op(struct kube_op *op)
 							  .done = on_stream_done };
 	struct kube_client *c = op->client;
 	if (!streq(op->method, "GET") && !fence_allows(&c->fence, op->key)) {
-		err_set(&op->early, ERR_CANCELLED, "not sent: this process does not lead any more");
+		err_set(&op->early, ERR_CANCELLED,
+			"not sent: this instance is no longer the leader");
 		timer_set_in(&op->timer, 0);
 		return;
 	}
@@ -298,7 +299,7 @@ static void warn_of_wait(struct kube_client *c, const struct kube_op *op, usec_t
 	snprintf(text, sizeof(text), "%" PRIu64 "ms", (now - op->asked) / USEC_PER_MSEC);
 	c->warned = now;
 	log_warn(
-		"requests to the API server wait for their turn: raise --kube-api-qps if it can bear more",
+		"requests to the API server are throttled: raise --kube-api-qps if the server can take more",
 		"waited", text, "request", op->what);
 }
 

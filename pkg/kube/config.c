@@ -100,7 +100,7 @@ static int add_source(struct sources *s, const char *text, size_t len, const cha
 		return err_wrap(err, "kubeconfig %s", path);
 	if (!json_is_null(doc) && !json_is_object(doc)) {
 		json_free(doc);
-		return err_set(err, ERR_INVALID, "kubeconfig %s is no mapping", path);
+		return err_set(err, ERR_INVALID, "kubeconfig %s is not a mapping", path);
 	}
 	s->items[s->count++] = (struct source){ .doc = doc,
 						.path = xstrdup(path),
@@ -311,7 +311,7 @@ static int check_exec(const struct kube_exec *x, const struct json *exec, const 
 			   "client.authentication.k8s.io/v1 nor v1beta1: update the kubeconfig";
 	else if (streq(json_get_string(exec, "interactiveMode"), "Always"))
 		*ret_why =
-			"an exec plugin with interactiveMode Always, but nobody is there whom it "
+			"an exec plugin with interactiveMode Always, but there is no user whom it "
 			"could ask: use a token or a client certificate";
 	return *ret_why ? -EINVAL : 0;
 }
@@ -490,7 +490,7 @@ static int load(struct sources *s, const char *paths, const char *context, struc
 		p += len + (p[len] == ':');
 	}
 	if (r == 0 && s->count == 0)
-		return err_set(err, ERR_NOT_FOUND, "kubeconfig: none of the files in %s is there",
+		return err_set(err, ERR_NOT_FOUND, "kubeconfig: none of the files in %s exists",
 			       paths);
 	return r < 0 ? r : finish(s, context, ret, err);
 }

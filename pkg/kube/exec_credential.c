@@ -101,13 +101,14 @@ int exec_credential_parse(const char *text, size_t len, const char *api_version,
 	/* The parser's words name a place, not what stands there; its text could still be a token.
 	 */
 	if (json_parse(text, len, &j, NULL) < 0)
-		return err_set(err, ERR_PROTOCOL, "what it printed is no JSON");
+		return err_set(err, ERR_PROTOCOL, "its output is not JSON");
 	if (!streq(json_get_string(j, "kind"), "ExecCredential"))
-		return err_set(err, ERR_PROTOCOL, "what it printed is no ExecCredential");
+		return err_set(err, ERR_PROTOCOL, "its output is not an ExecCredential");
 	if (!streq(json_get_string(j, "apiVersion"), api_version))
-		return err_set(err, ERR_PROTOCOL,
-			       "it answered in another version than %s, which the kubeconfig names",
-			       api_version);
+		return err_set(
+			err, ERR_PROTOCOL,
+			"its output has another apiVersion than %s, which the kubeconfig names",
+			api_version);
 	if (!json_is_object(json_get(j, "status")))
 		return err_set(err, ERR_PROTOCOL, "its ExecCredential has no status");
 	int r = read_status(json_get(j, "status"), &c, err);

@@ -168,7 +168,7 @@ static void complain(struct transport *t, const struct err *err)
 {
 	if (!t->complained)
 		log_warn(
-			"credentials of the API server cannot be read again: the old ones stay in use",
+			"cannot reload the credentials for the API server; the old ones stay in use",
 			"error", err->text);
 	t->complained = true;
 }

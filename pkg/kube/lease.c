@@ -222,8 +222,7 @@ static void failed(struct kube_lease *l, const struct err *err)
 	l->last_error = *err;
 	if (release_again(l, err))
 		return;
-	log_warn("lease cannot be read or written, trying on", "lease", l->name, "error",
-		 err->text);
+	log_warn("cannot read or write the lease; retrying", "lease", l->name, "error", err->text);
 	if (l->state == LEASE_RELEASING)
 		end(l);
 	else if (l->state == LEASE_HELD)
@@ -303,7 +302,7 @@ static void decide_held(struct kube_lease *l)
 		return;
 	}
 	err_set(&why, ERR_CONFLICT, "lease %s/%s was taken by %s", l->ns, l->name,
-		str_or(holder_of(l->seen), "nobody"));
+		str_or(holder_of(l->seen), "another client"));
 	lose(l, &why);
 }
 

@@ -31,7 +31,7 @@ static int gather(struct lister *l, struct json **answer, struct err *err)
 	if (json_is_null(items) && *answer)
 		items = json_set(*answer, "items", json_new_array());
 	if (!json_is_array(items))
-		return err_set(err, ERR_PROTOCOL, "the server's answer is no list");
+		return err_set(err, ERR_PROTOCOL, "the server's answer is not a list");
 	if (!l->list) {
 		l->list = TAKE_PTR(*answer);
 		return 0;

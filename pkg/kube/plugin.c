@@ -128,7 +128,7 @@ static void fail(struct plugin *p)
 	err_wrap(&p->err, "credential plugin %s", p->command);
 	p->failed_at = loop_now(p->loop);
 	if (is_good(p))
-		log_warn("credentials of the API server cannot be renewed yet", "error",
+		log_warn("cannot renew the credentials for the API server yet", "error",
 			 p->err.text);
 }
 
@@ -164,15 +164,16 @@ static int explain(struct plugin *p, const struct runner_answer *a)
 	case RUNNER_SIGNALED:
 		return err_set(&p->err, ERR_DENIED, "killed by signal %u", a->code);
 	case RUNNER_TOO_MUCH:
-		return err_set(&p->err, ERR_LIMIT, "it printed more than %d bytes", RUNNER_OUT_MAX);
+		return err_set(&p->err, ERR_LIMIT, "its output has more than %d bytes",
+			       RUNNER_OUT_MAX);
 	case RUNNER_KILLED:
 		return err_set(&p->err, ERR_TIMEOUT,
-			       "no credentials within %llu s: it must not wait for a person",
+			       "no credentials within %llu s: it must not wait for input",
 			       (unsigned long long)(p->run_limit / USEC_PER_SEC));
 	case RUNNER_FAILED:
-		return err_set_errno(&p->err, (int)a->code, "no process for it");
+		return err_set_errno(&p->err, (int)a->code, "cannot start a process for it");
 	}
-	return err_set(&p->err, ERR_INTERNAL, "its helper process says nonsense");
+	return err_set(&p->err, ERR_INTERNAL, "malformed message from its helper process");
 }
 
 static void take(struct plugin *p, const struct runner_answer *a)
@@ -186,7 +187,7 @@ static void take(struct plugin *p, const struct runner_answer *a)
 	if (r == 0 && fresh.expires <= now) {
 		exec_credential_release(&fresh);
 		r = err_set(&p->err, ERR_DENIED,
-			    "it gave credentials that have expired: is the clock right?");
+			    "its credentials have expired already: check the clock");
 	}
 	if (r < 0) {
 		fail(p);

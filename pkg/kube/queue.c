@@ -254,7 +254,8 @@ void kube_queue_finish(struct kube_queue *q, const char *key, enum kube_verdict 
 {
 	struct entry *e = map_get(&q->entries, key);
 	if (!e || !e->running) {
-		log_error("a run ends that never began", "queue", q->o.name, "key", key);
+		log_error("kube_queue_finish() for a key that is not running", "queue", q->o.name,
+			  "key", key);
 		abort();
 	}
 	e->running = false;

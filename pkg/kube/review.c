@@ -101,8 +101,7 @@ static void end(struct review *r, enum kube_access access, const struct err *err
 
 static void failed(struct review *r, const struct err *err)
 {
-	log_warn("the cluster cannot be asked who may read this", "path", r->path, "error",
-		 err->text);
+	log_warn("cannot ask the cluster who may read this", "path", r->path, "error", err->text);
 	end(r, KUBE_ACCESS_FAILED, err);
 }
 

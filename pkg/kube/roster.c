@@ -127,7 +127,7 @@ static struct json *news(const struct kube_roster *r)
 static void failed(struct kube_roster *r, const struct err *err)
 {
 	if (!r->told)
-		log_warn("the list of instances cannot be written; trying on", "configmap", r->name,
+		log_warn("cannot write the list of instances; retrying", "configmap", r->name,
 			 "error", err->text);
 	r->told = true;
 }

@@ -238,8 +238,8 @@ static void tell(struct kube_watch *w, const struct watch_fault_info *info, bool
 	if (known && now - w->told < TELL_AGAIN)
 		return;
 	w->told = now;
-	log_warn("no watch at the moment, trying on", "watch", w->what, "fault", info->name,
-		 "error", w->error.text);
+	log_warn("watch interrupted; retrying", "watch", w->what, "fault", info->name, "error",
+		 w->error.text);
 }
 
 static void report(struct kube_watch *w, const struct watch_fault_info *info, const struct err *err)
@@ -372,7 +372,7 @@ static int on_item(void *data, const char *text, size_t len)
 	struct kube_watch *w = data;
 	_cleanup_(json_freep) struct json *object = NULL;
 	if (json_parse(text, len, &object, NULL) < 0 || !complete(w, object))
-		return garbage(w, "an item of the list is no object of that kind");
+		return garbage(w, "an item of the list is not an object of that kind");
 	w->handlers.apply(w->data, &object);
 	return w->dead;
 }
@@ -383,11 +383,11 @@ static int on_list_rest(void *data, const char *text, size_t len)
 	_cleanup_(json_freep) struct json *list = NULL;
 	const char *version, *kind;
 	if (json_parse(text, len, &list, NULL) < 0)
-		return garbage(w, "the list is no JSON");
+		return garbage(w, "the list is not JSON");
 	kind = json_get_string(list, "kind");
 	version = json_get_path_string(list, "metadata.resourceVersion");
 	if (!str_has_suffix(kind, "List") || str_empty(version))
-		return garbage(w, "the answer is no list");
+		return garbage(w, "the answer is not a list");
 	if (!w->list_version)
 		w->list_version = xstrdup(version);
 	str_replace(&w->token, json_get_path_string(list, "metadata.continue"));
@@ -522,7 +522,7 @@ static int on_frame(void *data, const char *text, size_t len)
 	struct kube_watch *w = data;
 	_cleanup_(json_freep) struct json *frame = NULL, *object = NULL;
 	if (json_parse(text, len, &frame, NULL) < 0)
-		return garbage(w, "an event is no JSON");
+		return garbage(w, "an event is not JSON");
 	const char *type = json_get_string(frame, "type");
 	object = json_take(frame, "object");
 	if (!type)

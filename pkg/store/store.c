@@ -115,7 +115,7 @@ static int check_transaction(struct store *s, struct err *err)
 {
 	if (store_in_transaction(s))
 		return 0;
-	return err_set(err, ERR_IO, "cannot write to %s: the transaction was given up", s->path);
+	return err_set(err, ERR_IO, "cannot write to %s: the transaction was rolled back", s->path);
 }
 
 int store_savepoint(struct store *s, struct err *err)

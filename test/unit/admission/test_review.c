@@ -77,15 +77,15 @@ static void test_refused(void **state)
 	const struct {
 		const char *text, *error;
 	} rows[] = {
-		{ version, "no AdmissionReview" },
+		{ version, "not an AdmissionReview" },
 		{ connect, "\"CONNECT\" is not served" },
 		{ no_old, "UPDATE without its object" },
 		{ no_now, "CREATE without its object" },
 		{ list, "CREATE without its object" },
 		{ "", "JSON" },
-		{ "[]", "no AdmissionReview" },
+		{ "[]", "not an AdmissionReview" },
 		{ "{\"kind\":\"Pod\",\"apiVersion\":\"admission.k8s.io/v1\"}",
-		  "no AdmissionReview" },
+		  "not an AdmissionReview" },
 		{ "{\"kind\":\"AdmissionReview\",\"apiVersion\":\"admission.k8s.io/v1\"}",
 		  "uid or kind is missing" },
 	};

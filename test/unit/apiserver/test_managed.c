@@ -159,7 +159,7 @@ static void test_what_is_refused(void **state)
 	apply(s, CONFIGS "/c?fieldManager=a", "a: [");
 	assert_failure(400, "BadRequest", "error decoding YAML: ");
 	apply(s, CONFIGS "/c?fieldManager=a", "text");
-	assert_failure(400, "BadRequest", "error decoding YAML: it is no object");
+	assert_failure(400, "BadRequest", "error decoding YAML: it is not an object");
 	apply(s, CONFIGS "/c?fieldManager=a",
 	      "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'c'},'odd':1}");
 	assert_status(500);

@@ -53,6 +53,7 @@ struct responder {
 	unsigned deaf_to; /* command of netfn 0 that is carried out and not answered; 0: none */
 	/* counters */
 	unsigned requests, opens, closes, refusals, sessions_at_once, privilege_asked;
+	uint8_t last_open[8]; /* tag, privilege, console's session id */
 	uint8_t first[RESPONDER_MAX];
 	size_t first_len;
 };
@@ -262,13 +263,16 @@ static inline size_t responder_open(struct responder *r, const uint8_t *p, size_
 {
 	struct responder_session *s = &r->session;
 	struct cursor c;
-	r->opens++;
 	if (len != 32)
 		return 0;
 	cursor_init(&c, p, len);
 	uint8_t tag = cursor_u8(&c), privilege = cursor_u8(&c);
 	cursor_skip(&c, 2);
 	uint32_t console_id = cursor_le32(&c);
+	/* On a busy machine a request comes again before its answer was read. */
+	bool again = r->opens > 0 && memcmp(r->last_open, p, sizeof(r->last_open)) == 0;
+	memcpy(r->last_open, p, sizeof(r->last_open));
+	r->opens += !again;
 	uint8_t at[40] = { 0 };
 	memcpy(at + 4, p, 32); /* so that offsets are those of the answer */
 	int suite = responder_suite(at);
@@ -283,9 +287,12 @@ static inline size_t responder_open(struct responder *r, const uint8_t *p, size_
 		return responder_cut(0x11, tag, 0x04, out);
 	if (!r->suites[suite])
 		return responder_status(0x11, tag, suite == 17 ? 0x04 : 0x11, console_id, out);
-	*s = (struct responder_session){ .console_id = console_id,
-					 .bmc_id = 0x01020300 + r->opens,
-					 .suite = suite };
+	/* It takes nothing from the session that it made at first: with one place for sessions that
+	 * has to be the same one. */
+	if (!again)
+		*s = (struct responder_session){ .console_id = console_id,
+						 .bmc_id = 0x01020300 + r->opens,
+						 .suite = suite };
 	bool weak = r->weak_choice;
 	struct wcursor w;
 	wcursor_init(&w, out, RESPONDER_MAX);

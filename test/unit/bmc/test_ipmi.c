@@ -247,7 +247,9 @@ static void test_power(void **state)
 	assert_int_equal(t->peer.bmc.session.suite, 17);
 	settle(t);
 	assert_int_equal(t->peer.bmc.closes, t->peer.bmc.opens);
-	assert_int_equal(ipmi_driver_stats(t->driver).dropped, 0);
+	/* Five messages for the session, eight requests, one to close it; only what was answered
+	 * twice is dropped. */
+	assert_in_range(ipmi_driver_stats(t->driver).dropped, 0, t->peer.bmc.requests - 14);
 }
 
 static void test_boot(void **state)
@@ -695,7 +697,7 @@ static void test_fence_at_each_packet(void **state)
 		if (t->a.last.err.kind == ERR_NONE)
 			break;
 		assert_int_equal(t->a.last.err.kind, ERR_CANCELLED);
-		expect_text(t, "does not lead any more");
+		expect_text(t, "is no longer the leader");
 		assert_int_equal(t->peer.bmc.actions[1], 0);
 	}
 	assert_int_equal(t->peer.bmc.actions[1], 1);

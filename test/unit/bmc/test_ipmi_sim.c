@@ -183,10 +183,27 @@ static void expect_power(struct bench *t, enum bmc_power power)
 	assert_int_equal(t->a.last.power, power);
 }
 
+/* What the chassis was told. On a slow machine an answer is late, and the driver asks again: of the
+ * same line in a row one counts, but for a reset, which is never repeated. */
+static char *told(const struct sim *s, char buf[1024])
+{
+	char log[1024], *rest = NULL;
+	const char *last = "";
+	size_t n = 0;
+	buf[0] = '\0';
+	read_file(s, "log", log);
+	for (char *line = strtok_r(log, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (!streq(line, last) || streq(line, "reset"))
+			n += (size_t)snprintf(buf + n, 1024 - n, "%s\n", line);
+		last = line;
+	}
+	return buf;
+}
+
 static void expect_log(struct bench *t, const char *want)
 {
 	char log[1024];
-	assert_string_equal(read_file(&t->sim, "log", log), want);
+	assert_string_equal(told(&t->sim, log), want);
 	write_file(&t->sim, "log", "", 0600);
 }
 
@@ -277,7 +294,7 @@ static void test_cycle(void **state)
 	act(&t->a, BMC_ACTION_CYCLE);
 	expect(&t->a, "ok ok ");
 	/* ipmi_sim looks once a second whether the power is off. */
-	while (!streq(read_file(&t->sim, "log", log), "power 1\npower 0\npower 1\n")) {
+	while (!streq(told(&t->sim, log), "power 1\npower 0\npower 1\n")) {
 		timer_set_in(&t->tick, 50 * MSEC);
 		loop_run(t->a.loop);
 	}

@@ -328,7 +328,7 @@ static void test_patch_limits(void **state)
 	list = json_new_array();
 	for (int i = 0; i < 9000; i++)
 		json_append(list, tree("{\"op\":\"replace\",\"path\":\"/4999\",\"value\":1}"));
-	assert_limit(numbers, list, "too much work");
+	assert_limit(numbers, list, "too many operations");
 }
 
 /* Depth is counted from the root: 64 levels fit, wherever they come together. */

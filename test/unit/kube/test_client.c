@@ -415,7 +415,7 @@ struct waits {
 static void note_wait(void *data, enum log_level level, const char *line)
 {
 	struct waits *w = data;
-	if (level != LOG_WARN || !strstr(line, "wait for their turn"))
+	if (level != LOG_WARN || !strstr(line, "are throttled"))
 		return;
 	if (w->lines++ == 0)
 		snprintf(w->first, sizeof(w->first), "%s", line);

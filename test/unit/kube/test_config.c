@@ -179,7 +179,7 @@ static void test_refusals(void **state)
 		const char *text, *words;
 	} rows[] = {
 		{ " \n", "no context is chosen" },
-		{ "- list\n", "is no mapping" },
+		{ "- list\n", "is not a mapping" },
 		{ "a: [\n", "kubeconfig" },
 		{ CLUSTER("c", ""), "no context is chosen" },
 		{ "current-context: w\n", "context \"w\" is not there" },

@@ -172,10 +172,10 @@ static void test_answers(void **state)
 		{ STATUS("\"token\":\"t\",\"clientKeyData\":\"k\""), "without a key" },
 		{ "{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1 "\"}", "no status" },
 		{ "{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1 "beta1\"}",
-		  "another version" },
-		{ "{\"kind\":\"Status\"}", "no ExecCredential" },
-		{ "s3cret", "no JSON" },
-		{ "", "no JSON" },
+		  "another apiVersion" },
+		{ "{\"kind\":\"Status\"}", "not an ExecCredential" },
+		{ "s3cret", "not JSON" },
+		{ "", "not JSON" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct exec_credential c = { 0 };
@@ -274,11 +274,11 @@ static void test_failures(void **state)
 		{ "echo 'no login: https://u:p4ss@x/?q=1' >&2; exit 3",
 		  "exit status 3: no login: https://x/?..." },
 		{ "kill -9 $$", "killed by signal 9" },
-		{ "head -c 2000000 /dev/zero", "printed more than 1048576 bytes" },
+		{ "head -c 2000000 /dev/zero", "output has more than 1048576 bytes" },
 		{ "head -c 2000000 /dev/zero >&2; exit 1", "exit status 1" },
 		{ "echo '" STATUS(
 			  "\"token\":\"t\",\"expirationTimestamp\":\"2020-01-01T00:00:00Z\"") "'",
-		  "have expired" },
+		  "expired already" },
 		{ "exec sleep 1000", "no credentials within" },
 		{ "sleep 1000 & wait", "no credentials within" },
 	};
