@@ -24,7 +24,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "ctrl/host_controller.h"
+#include "ctrl/host/controller.h"
 #include "ctrl/resources.h"
 #include "yaml/yaml_json.h"
 

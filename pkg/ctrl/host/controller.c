@@ -3,7 +3,7 @@
  * the queue when to come back. At most one run per host is under way; a write that meets a conflict
  * ends it, and the next run decides again from fresh facts. */
 
-#include "ctrl/host_controller.h"
+#include "ctrl/host/controller.h"
 
 #include <stdlib.h>
 #include <string.h>
