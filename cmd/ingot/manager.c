@@ -36,7 +36,7 @@
 #include "boot/tftp_server.h"
 #include "crypt/crypt.h"
 #include "ctrl/debug.h"
-#include "ctrl/host_controller.h"
+#include "ctrl/host/controller.h"
 #include "engine/agent_routes.h"
 #include "engine/boot_ops.h"
 #include "engine/engine.h"

@@ -11,8 +11,8 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "ctrl/internal.h"
 #include "ctrl/resources.h"
+#include "ctrl/shell/finalizers.h"
 #include "kube/queue.h"
 
 struct orphans {

@@ -6,7 +6,7 @@
  *
  * A HostRecord is not let go while its host is being deleted, nor while its namespace is: it could
  * not be made again there, and without it the host could not be cleaned up. A host's own last
- * reconcile lets go of all that is its own; see ctrl/states.c. Core thread. */
+ * reconcile lets go of all that is its own; see ctrl/host/states.c. Core thread. */
 
 #include "kube/informer.h"
 #include "loop/loop.h"

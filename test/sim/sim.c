@@ -23,7 +23,7 @@
 #include "apiserver/transport.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "ctrl/host_controller.h"
+#include "ctrl/host/controller.h"
 #include "ctrl/resources.h"
 #include "prov/engine.h"
 #include "sim/world.h"

@@ -15,7 +15,7 @@
 
 #include "admission/rules.h"
 #include "base/mem.h"
-#include "ctrl/host.h"
+#include "ctrl/host/host.h"
 #include "prov/hints.h"
 #include "unit/parse.h"
 #include "yaml/yaml_json.h"

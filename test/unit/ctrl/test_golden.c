@@ -23,7 +23,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "ctrl/host.h"
+#include "ctrl/host/host.h"
 
 static const char dir[] = "test/golden";
 

@@ -3,8 +3,8 @@
 
 #include "unit/kube/fake.h"
 
-#include "ctrl/records.h"
 #include "ctrl/resources.h"
+#include "ctrl/shell/records.h"
 
 #define PATH "/apis/ingot.dev/v1alpha1/namespaces/m/hostrecords"
 

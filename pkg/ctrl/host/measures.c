@@ -1,7 +1,7 @@
 /* Metrics of a pass, by baremetal-operator's names. The pass only notes them; they are counted by
  * its shell when the writes are made. Pure but for host_result_count. */
 
-#include "ctrl/internal.h"
+#include "ctrl/host/internal.h"
 
 void pass_measure(struct pass *p, enum metric_id metric, double value, const char *first,
 		  const char *second)

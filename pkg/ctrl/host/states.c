@@ -6,7 +6,7 @@
 
 #include "admission/rules.h"
 #include "base/mem.h"
-#include "ctrl/internal.h"
+#include "ctrl/host/internal.h"
 #include "json/patch.h"
 
 static struct provisioner *prov(const struct pass *p)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ctrl/internal.h"
+#include "ctrl/host/internal.h"
 
 struct reboot_wish {
 	bool any, hard, force, base;

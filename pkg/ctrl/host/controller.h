@@ -3,8 +3,8 @@
  * reconciles each host that something happened to. The same for a cluster and for standalone. Core
  * thread. */
 
-#include "ctrl/host.h"
-#include "ctrl/records.h"
+#include "ctrl/host/host.h"
+#include "ctrl/shell/records.h"
 #include "kube/events.h"
 #include "kube/informer.h"
 #include "kube/queue.h"

@@ -3,7 +3,7 @@
  * the queue when to come back. At most one run per host is under way; a write that meets a conflict
  * ends it, and the next run decides again from fresh facts. */
 
-#include "ctrl/host_controller.h"
+#include "ctrl/host/controller.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -432,9 +432,10 @@ static bool held_back(struct host_controller *c, const char *key, const struct j
 	const struct json *notes = json_get_path(object, "metadata.annotations");
 	if (!c->prov->ops->held(c->prov, key, ret))
 		return false;
-	if (streq(json_get_string(notes, BMH_RELEASE), ret->id))
-		c->prov->ops->release(c->prov, key);
-	return true;
+	if (!streq(json_get_string(notes, BMH_RELEASE), ret->id))
+		return true;
+	c->prov->ops->release(c->prov, key);
+	return c->prov->ops->held(c->prov, key, ret); /* until the release is stored */
 }
 
 static void reconcile(struct run *r)

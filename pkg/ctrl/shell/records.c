@@ -1,7 +1,7 @@
 /* HostRecords: see records.h. A save is one create or update; its answer goes back to the engine,
  * conflicts included. */
 
-#include "ctrl/records.h"
+#include "ctrl/shell/records.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 #include "api/bmh.h"
 #include "base/list.h"
 #include "base/mem.h"
-#include "ctrl/internal.h"
 #include "ctrl/resources.h"
+#include "ctrl/shell/finalizers.h"
 
 struct records {
 	struct kube_client *client;

@@ -2,7 +2,7 @@
 /* One reconcile of a BareMetalHost, as a pure function: the object and the facts around it go in,
  * writes, events and a time to come back come out. Hardware is reached only through the
  * provisioner, whose calls never block. The shell that gathers the facts and makes the writes is
- * host_controller.c. */
+ * host/controller.c. */
 
 #include "api/bmh.h"
 #include "metrics/metrics.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ctrl/internal.h"
+#include "ctrl/host/internal.h"
 
 /* Without white space around it, as tools that make Secrets from files leave it. */
 static size_t trim(char *s, size_t len)

@@ -1,7 +1,7 @@
 #pragma once
 /* The inside of a host's reconcile. Not for other modules.
  *
- * host.c        the order of a pass, writes and events
+ * reconcile.c   the order of a pass, writes and events
  * machine.c     the state machine: rows, transitions, deletion, detachment
  * states.c      the work of each state
  * register.c    credentials and registration
@@ -15,7 +15,8 @@
  */
 
 #include "api/secret.h"
-#include "ctrl/host.h"
+#include "ctrl/host/host.h"
+#include "ctrl/shell/finalizers.h"
 
 enum { DELETION_ERRORS_MAX = 4 };
 
@@ -48,7 +49,7 @@ struct pass {
 	bool credentials_tried_changed;
 };
 
-/* --- host.c ----------------------------------------------------------------------------------- */
+/* --- reconcile.c ------------------------------------------------------------------------------ */
 
 void pass_event(struct pass *p, bool warning, const char *reason, const char *fmt, ...)
 	_printf_(4, 5);
@@ -72,9 +73,6 @@ bool pass_clear_error(struct pass *p);
  * is not counted, and one of power is not hidden by it. */
 void pass_stand_error(struct pass *p, enum bmh_error error, const char *text);
 bool host_inspection_disabled(const struct bmh *h);
-/* For HostRecord, HardwareData and the like. */
-struct json *finalizers_without(const struct json *finalizers, const char *finalizer);
-bool finalizers_have(const struct json *finalizers, const char *finalizer);
 
 /* --- machine.c -------------------------------------------------------------------------------- */
 

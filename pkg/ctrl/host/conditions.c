@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "ctrl/internal.h"
+#include "ctrl/host/internal.h"
 
 struct condition_row {
 	const char *manageable; /* reason; NULL: True "Manageable" */

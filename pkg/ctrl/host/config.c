@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ctrl/internal.h"
+#include "ctrl/host/internal.h"
 #include "yaml/yaml_json.h"
 
 void config_drive_texts_done(struct config_drive_texts *t)

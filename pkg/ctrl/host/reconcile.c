@@ -2,7 +2,7 @@
  * finalizer, credentials, state machine, conditions, status. At most one kind of change is made to
  * the host's spec or metadata per pass; the watch brings the next. Pure. */
 
-#include "ctrl/host.h"
+#include "ctrl/host/host.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 #include "admission/rules.h"
 #include "base/mem.h"
-#include "ctrl/internal.h"
+#include "ctrl/host/internal.h"
 #include "json/patch.h"
 
 /* --- writes and events ------------------------------------------------------------------------ */
@@ -64,25 +64,6 @@ void pass_remove_annotation(struct pass *p, const char *key)
 		 json_new_null());
 	pass_write(p, HOST_PATCH, NULL, patch);
 	json_remove(p->host.meta.annotations, key);
-}
-
-struct json *finalizers_without(const struct json *finalizers, const char *finalizer)
-{
-	struct json *left = json_new_array();
-	json_for_each(f, finalizers) {
-		if (!streq(json_string(f), finalizer))
-			json_append(left, json_dup(f));
-	}
-	return left;
-}
-
-bool finalizers_have(const struct json *finalizers, const char *finalizer)
-{
-	json_for_each(f, finalizers) {
-		if (streq(json_string(f), finalizer))
-			return true;
-	}
-	return false;
 }
 
 /* --- errors ----------------------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ctrl/internal.h"
+#include "ctrl/host/internal.h"
 
 static struct json *system_vendor(const struct json *inventory)
 {

@@ -1,7 +1,7 @@
 /* What a provisioner says of a host, in the words of Kubernetes: it knows what is wrong with a host
  * and its machine, the controllers know which member of the spec mends it. */
 
-#include "ctrl/internal.h"
+#include "ctrl/host/internal.h"
 
 #include <stdio.h>
 #include <string.h>
