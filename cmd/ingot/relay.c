@@ -2,7 +2,6 @@
  * A command of its own, since it needs neither cluster nor data: what it hears it passes on. One
  * process per network. Wiring only; everything runs on the main thread's loop. */
 
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -12,6 +11,7 @@
 #include "boot/check.h"
 #include "boot/dhcp_relay.h"
 #include "commands.h"
+#include "process.h"
 
 struct relay_options {
 	const char *interface;
@@ -53,16 +53,14 @@ static const struct option_row rows[] = {
 static const struct option_table tables[] = { { NULL, rows, 0 }, { NULL, NULL, 0 } };
 
 struct relay {
-	struct loop *loop;
-	struct loop_signal *signals[2];
+	struct process process;
 	struct dhcp_relay *relay;
 };
 
-static void on_signal(void *data)
+static void stop(void *data)
 {
 	struct relay *r = data;
-	log_info("stopping");
-	loop_stop(r->loop);
+	process_end(&r->process);
 }
 
 static int check(const struct relay_options *o, struct err *err)
@@ -78,28 +76,18 @@ static int check(const struct relay_options *o, struct err *err)
 
 static int start(struct relay *r, const struct dhcp_relay_options *options, struct err *err)
 {
-	static const int numbers[] = { SIGTERM, SIGINT };
-	int e = loop_new(&r->loop, err);
-	for (size_t i = 0; i < ARRAY_SIZE(numbers) && e == 0; i++)
-		e = loop_signal_open(r->loop, numbers[i], on_signal, r, &r->signals[i], err);
-	return e < 0 ? e : dhcp_relay_open(r->loop, options, &r->relay, err);
-}
-
-static void stop(struct relay *r)
-{
-	dhcp_relay_close(r->relay);
-	for (size_t i = 0; i < ARRAY_SIZE(r->signals); i++)
-		loop_signal_close(r->signals[i]);
-	loop_free(r->loop);
-}
-
-static void relay(struct relay *r, const struct dhcp_relay_options *options)
-{
 	char server[NET_IP_TEXT_MAX];
+	int e = process_open(&r->process, err);
+	if (e == 0)
+		e = process_catch_signals(&r->process, err);
+	if (e == 0)
+		e = dhcp_relay_open(r->process.loop, options, &r->relay, err);
+	if (e < 0)
+		return e;
 	net_format_ip(&options->server, server);
 	dhcp_relay_set_active(r->relay, true);
 	log_info("relaying", "interface", options->device, "server", server);
-	loop_run(r->loop);
+	return 0;
 }
 
 static int run(void *data)
@@ -108,19 +96,17 @@ static int run(void *data)
 	const struct dhcp_relay_options options = { .device = o->interface,
 						    .address = net_from_v4(o->address),
 						    .server = net_from_v4(o->server) };
-	struct relay r = { 0 };
+	struct relay r = { .process = { .command = "relay", .stop = stop, .data = &r } };
 	struct err err;
 	if (check(o, &err) < 0) {
 		fprintf(stderr, "ingot relay: %s\n", err.text);
 		return EXIT_USAGE;
 	}
 	int e = start(&r, &options, &err);
-	if (e < 0)
-		fprintf(stderr, "ingot relay: %s\n", err.text);
-	else
-		relay(&r, &options);
-	stop(&r);
-	return e < 0 ? EXIT_FAILED : EXIT_OK;
+	process_run(&r.process, e, &err);
+	dhcp_relay_close(r.relay);
+	process_release_signals(&r.process);
+	return process_close(&r.process);
 }
 
 const struct command relay_command = {

@@ -9,7 +9,6 @@
  * was posted and stops; what lived on it is freed; then the web thread. */
 
 #include <arpa/inet.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +29,9 @@
 #include "health/service.h"
 #include "health/validity.h"
 #include "loop/thread.h"
-#include "manager.h"
 #include "net/options.h"
+#include "process.h"
+#include "runtime.h"
 #include "shared.h"
 #include "site/control.h"
 #include "site/crds.h"
@@ -43,7 +43,7 @@
 enum { API_PORT = 6443 };
 
 struct standalone_options {
-	struct manager_options manager;
+	struct runtime_options runtime;
 	struct health_service_options health;
 	struct log_options log;
 	bool api_only, no_admission;
@@ -103,17 +103,16 @@ static const struct option_row api_rows[] = {
 static const struct option_table tables[] = {
 	{ "Data", rows, 0 },
 	{ "API server", api_rows, 0 },
-	MANAGER_TABLES(struct standalone_options, manager),
+	RUNTIME_TABLES(struct standalone_options, runtime),
 	{ NULL, log_option_rows, offsetof(struct standalone_options, log) },
 	{ "Health and metrics", health_plain_rows, offsetof(struct standalone_options, health) },
 	{ NULL, NULL, 0 },
 };
 
 struct standalone {
+	struct process process;
 	struct standalone_options *options;
 	char *debug_socket; /* the default */
-	struct loop *loop;  /* of the main thread */
-	struct loop_signal *signals[2];
 	int lock;
 	struct pki pki;
 	struct timer validity;
@@ -129,9 +128,8 @@ struct standalone {
 	struct web_server *server, *control;
 	struct shared shared;
 	struct kube_transport *transport;
-	struct manager *manager;
+	struct runtime *runtime; /* NULL: --api-only */
 	struct health_service *health;
-	bool stopping, failed;
 };
 
 static void freep_path(char **path)
@@ -146,16 +144,28 @@ static char *in_data_dir(const struct standalone *s, const char *name)
 
 /* --- what must hold before anything runs ------------------------------------------------------ */
 
+/* Unless the user names another place. */
+static void place_debug_socket(struct standalone *s)
+{
+	struct runtime_options *o = &s->options->runtime;
+	if (o->debug_socket)
+		return;
+	s->debug_socket = in_data_dir(s, "debug.sock");
+	if (strlen(s->debug_socket) < sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		o->debug_socket = s->debug_socket;
+	else
+		log_warn(
+			"no debug socket: the path of --data-dir is too long; give --debug-socket");
+}
+
 static int check_options(struct standalone *s, struct err *err)
 {
 	log_use_options(&s->options->log);
 	int r = health_service_check_plain(&s->options->health, err);
-	return s->options->api_only || r < 0 ? r : manager_check(&s->options->manager, err);
-}
-
-static usec_t log_clock(void *data)
-{
-	return loop_wall(data);
+	if (r < 0 || s->options->api_only)
+		return r;
+	place_debug_socket(s);
+	return runtime_new(&s->options->runtime, &s->runtime, err);
 }
 
 /* Watches and agents hold connections; the usual soft limit of 1024 is for programs that use
@@ -173,10 +183,9 @@ static int prepare(struct standalone *s, struct err *err)
 {
 	_cleanup_(freep_path) char *part = in_data_dir(s, RESTORE_PART);
 	raise_file_limit();
-	int r = loop_new(&s->loop, err);
+	int r = process_open(&s->process, err);
 	if (r < 0)
 		return r;
-	log_set_clock(log_clock, s->loop);
 	r = files_prepare_directory(s->options->data_dir, err);
 	if (r == 0)
 		r = files_lock(s->options->data_dir, &s->lock, err);
@@ -209,18 +218,18 @@ static void holds_stored(void *data)
 /* Before the API server writes anything to the store. */
 static int judge_store(struct standalone *s, struct err *err)
 {
-	const struct generation_options o = { .loop = s->loop,
+	const struct generation_options o = { .loop = s->process.loop,
 					      .data_dir = s->options->data_dir,
 					      .place = s->options->generation_dir,
-					      .hold = s->options->manager.hold,
+					      .hold = s->options->runtime.hold,
 					      .look_only = s->options->api_only };
 	int r = generation_open(&o, &s->generation, err);
 	if (r < 0 || !*s->generation.hold_id || s->options->api_only)
 		return r;
-	s->options->manager.hold_id = s->generation.hold_id;
-	s->options->manager.hold_reason = hold_reason_text(s->generation.reason);
-	s->options->manager.held = holds_stored;
-	s->options->manager.held_data = s;
+	s->options->runtime.hold_id = s->generation.hold_id;
+	s->options->runtime.hold_reason = hold_reason_text(s->generation.reason);
+	s->options->runtime.held = holds_stored;
+	s->options->runtime.held_data = s;
 	return 0;
 }
 
@@ -271,18 +280,18 @@ static struct web_route api_route(const struct standalone *s)
 
 static int start_shared(struct standalone *s, struct err *err)
 {
-	struct web_route parts[MANAGER_SHARED_ROUTES] = { { .prefix = NULL } };
+	struct web_route parts[RUNTIME_SHARED_ROUTES] = { { .prefix = NULL } };
 	const struct web_route api = api_route(s);
 	const struct shared_options options = {
-		.loop = s->loop,
+		.loop = s->process.loop,
 		.ca = &s->pki.ca,
-		.address = s->manager ? manager_address(s->manager) : NULL,
+		.address = s->runtime ? runtime_address(s->runtime) : NULL,
 		.api = &api,
 		.parts = parts,
-		.share_percent = s->options->manager.peer_share,
+		.share_percent = s->options->runtime.peer_share,
 	};
-	if (s->manager)
-		manager_shared_routes(s->manager, parts);
+	if (s->runtime)
+		runtime_shared_routes(s->runtime, parts);
 	return shared_open(&s->shared, &options, err);
 }
 
@@ -299,7 +308,7 @@ static int start_web(struct standalone *s, struct err *err)
 		.client_ca = s->pki.ca.cert,
 		.routes = routes,
 		.chunked = true,
-		.share_percent = s->options->manager.peer_share,
+		.share_percent = s->options->runtime.peer_share,
 	};
 	int r = web_new(&s->web, err);
 	if (r == 0)
@@ -371,8 +380,8 @@ static int renew(struct standalone *s, struct err *err)
 	char address[NET_IP_TEXT_MAX];
 	_cleanup_(freep_path) char *pki = in_data_dir(s, "pki");
 	bool fresh = false;
-	int r = pki_renew(pki, net_format_ip(&s->options->api_bind, address), loop_wall(s->loop),
-			  &s->pki, &fresh, err);
+	int r = pki_renew(pki, net_format_ip(&s->options->api_bind, address),
+			  loop_wall(s->process.loop), &s->pki, &fresh, err);
 	if (r < 0 || !fresh)
 		return r;
 	r = web_server_set_certificate(s->server, s->pki.server.cert, s->pki.server.key, err);
@@ -383,7 +392,7 @@ static void look_at_validity(void *data)
 {
 	struct standalone *s = data;
 	struct err err;
-	usec_t wall = loop_wall(s->loop);
+	usec_t wall = loop_wall(s->process.loop);
 	/* A leaf certificate is useless if its CA is not valid. */
 	if (validity_look(&s->seen[0], s->pki.ca.cert, wall) && renew(s, &err) < 0)
 		log_warn("certificates of the API cannot be renewed", "error", err.text);
@@ -401,55 +410,31 @@ static void watch_validity(struct standalone *s)
 					0, 0 };
 	s->seen[1] = (struct validity){ "api-server", on_leaf, 0, 0 };
 	s->seen[2] = (struct validity){ "api-admin", on_leaf, 0, 0 };
-	timer_init(&s->validity, s->loop, "validity", look_at_validity, s);
+	timer_init(&s->validity, s->process.loop, "validity", look_at_validity, s);
 	look_at_validity(s);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static void on_stopped(void *data)
+/* The store's thread runs on meanwhile. */
+static void stop(void *data)
 {
 	struct standalone *s = data;
-	loop_stop(s->loop);
-}
-
-/* The store's thread runs on meanwhile. A second signal ends the process as it stands, which kill
- * -9 may do as well. */
-static void on_signal(void *data)
-{
-	struct standalone *s = data;
-	if (s->stopping) {
-		log_warn("stopping at once");
-		_exit(EXIT_FAILED);
-	}
-	log_info("stopping");
-	s->stopping = true;
-	if (s->manager)
-		manager_stop(s->manager, on_stopped, s);
+	if (s->runtime)
+		runtime_stop(s->runtime, process_end, &s->process);
 	else
-		loop_stop(s->loop);
+		process_end(&s->process);
 }
 
-static int catch_signals(struct standalone *s, struct err *err)
+static int finish(struct standalone *s)
 {
-	static const int numbers[] = { SIGTERM, SIGINT };
-	int r = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(numbers) && r == 0; i++)
-		r = loop_signal_open(s->loop, numbers[i], on_signal, s, &s->signals[i], err);
-	return r;
-}
-
-static void stop(struct standalone *s)
-{
-	/* First: nobody would hear a signal any more, so from now on it ends the process. */
-	for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
-		loop_signal_close(s->signals[i]);
+	process_release_signals(&s->process);
 	timer_stop(&s->validity);
 	shared_close(&s->shared);
 	web_server_close(s->server);
 	web_server_close(s->control);
 	health_service_stop(s->health);
-	manager_free(s->manager);
+	runtime_free(s->runtime);
 	if (s->transport)
 		s->transport->ops->free(s->transport);
 	loop_thread_stop(&s->store_thread);
@@ -462,57 +447,34 @@ static void stop(struct standalone *s)
 	web_free(s->web);
 	pki_done(&s->pki);
 	free(s->debug_socket);
-	log_set_clock(NULL, NULL);
-	loop_free(s->loop);
+	int code = process_close(&s->process);
 	if (s->lock >= 0)
 		close(s->lock);
+	return code;
 }
 
-/* The start of the manager goes on after announce(); this is its bad end. */
-static void manager_failed(void *data, const struct err *err)
-{
-	struct standalone *s = data;
-	fprintf(stderr, "ingot standalone: %s\n", err->text);
-	s->failed = true;
-	loop_stop(s->loop);
-}
-
-/* Unless the user names another place. */
-static void place_debug_socket(struct standalone *s)
-{
-	struct manager_options *o = &s->options->manager;
-	if (o->debug_socket)
-		return;
-	s->debug_socket = in_data_dir(s, "debug.sock");
-	if (strlen(s->debug_socket) < sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		o->debug_socket = s->debug_socket;
-	else
-		log_warn(
-			"no debug socket: the path of --data-dir is too long; give --debug-socket");
-}
-
-static void start_manager(struct standalone *s)
+static void start_runtime(struct standalone *s)
 {
 	s->transport = apiserver_transport_new(&(struct apiserver_transport_options){
-		.loop = s->loop, .server_loop = s->store_loop, .server = s->api });
-	manager_start(s->manager, s->transport, manager_failed, s);
+		.loop = s->process.loop, .server_loop = s->store_loop, .server = s->api });
+	runtime_start(s->runtime, s->transport, process_fail, &s->process);
 }
 
 static int start_health(struct standalone *s, struct err *err)
 {
-	struct health_check checks[2 + MANAGER_CHECKS + 1] = {
-		{ "core", HEALTH_LIVE, s->loop, NULL, NULL },
+	struct health_check checks[2 + RUNTIME_CHECKS + 1] = {
+		{ "core", HEALTH_LIVE, s->process.loop, NULL, NULL },
 		{ "store", HEALTH_LIVE | HEALTH_READY, s->store_loop, NULL, NULL },
 	};
 	const struct health_service_wiring wiring = {
-		.loop = s->loop,
+		.loop = s->process.loop,
 		.checks = checks,
-		.measure = s->manager ? manager_measure : NULL,
-		.describe = s->manager ? manager_describe : NULL,
-		.data = s->manager
+		.measure = s->runtime ? runtime_measure : NULL,
+		.describe = s->runtime ? runtime_describe : NULL,
+		.data = s->runtime
 	};
-	if (s->manager)
-		manager_checks(s->manager, checks + 2);
+	if (s->runtime)
+		runtime_checks(s->runtime, checks + 2);
 	return health_service_start(&s->options->health, &wiring, &s->health, err);
 }
 
@@ -521,19 +483,17 @@ static int start(struct standalone *s, struct err *err)
 	char address[NET_IP_TEXT_MAX];
 	_cleanup_(freep_path) char *pki = in_data_dir(s, "pki");
 	int r = prepare(s, err);
-	if (r == 0 && !s->options->api_only)
-		place_debug_socket(s);
-	if (r == 0 && !s->options->api_only)
-		r = manager_new(s->loop, &s->options->manager, &s->manager, err);
+	if (r == 0 && s->runtime)
+		r = runtime_open(s->runtime, s->process.loop, err);
 	if (r == 0 && net_family(&s->options->shared_bind))
 		r = shared_bind(&s->shared, &s->options->shared_bind, err);
 	if (r == 0)
-		r = manager_enter_sandbox(&s->options->manager, err);
+		r = runtime_enter_sandbox(&s->options->runtime, err);
 	if (r == 0)
-		r = pki_open(pki, net_format_ip(&s->options->api_bind, address), loop_wall(s->loop),
-			     &s->pki, err);
+		r = pki_open(pki, net_format_ip(&s->options->api_bind, address),
+			     loop_wall(s->process.loop), &s->pki, err);
 	if (r == 0)
-		r = catch_signals(s, err);
+		r = process_catch_signals(&s->process, err);
 	if (r == 0)
 		r = judge_store(s, err);
 	if (r == 0)
@@ -550,27 +510,26 @@ static int start(struct standalone *s, struct err *err)
 		r = announce(s, err);
 	if (r == 0)
 		watch_validity(s);
-	if (r == 0 && s->manager)
-		start_manager(s);
+	if (r == 0 && s->runtime)
+		start_runtime(s);
 	return r;
 }
 
 static int run(void *data)
 {
-	struct standalone_options *options = data;
-	struct standalone s = { .options = options, .lock = -1, .generation.fd = -1 };
+	struct standalone s = { .options = data,
+				.process = { .command = "standalone", .stop = stop, .data = &s },
+				.lock = -1,
+				.generation.fd = -1 };
 	struct err err;
 	if (check_options(&s, &err) < 0) {
 		fprintf(stderr, "ingot standalone: %s\n", err.text);
+		free(s.debug_socket);
 		return EXIT_USAGE;
 	}
 	int r = start(&s, &err);
-	if (r < 0)
-		fprintf(stderr, "ingot standalone: %s\n", err.text);
-	else
-		loop_run(s.loop);
-	stop(&s);
-	return r < 0 || s.failed ? EXIT_FAILED : EXIT_OK;
+	process_run(&s.process, r, &err);
+	return finish(&s);
 }
 
 const struct command standalone_command = {

@@ -1,15 +1,15 @@
-/* The rows of what a manager is told (see manager.h), by subject. */
+/* The rows of what a runtime is told (see runtime.h), by subject. */
 
 #include <stddef.h>
 
-#include "manager.h"
+#include "runtime.h"
 
 enum { HOUR_S = 3600, DAY_S = 24 * HOUR_S, RATE_MAX = 100 * 1000, RETRIES_MAX = 1000 };
 
-#define FIELD(member)	 .offset = offsetof(struct manager_options, member)
+#define FIELD(member)	 .offset = offsetof(struct runtime_options, member)
 #define ELECTION(member) .offset = offsetof(struct election_options, member)
 
-const struct option_row manager_rows[] = {
+const struct option_row runtime_rows[] = {
 	{ .name = "namespace",
 	  .argument = "NAME",
 	  .help = "watch only the hosts of this namespace",
@@ -35,7 +35,7 @@ const struct option_row manager_rows[] = {
 	{ .name = NULL },
 };
 
-const struct option_row manager_boot_rows[] = {
+const struct option_row runtime_boot_rows[] = {
 	{ .name = "provisioning-interface",
 	  .argument = "DEVICE",
 	  .help = "boot hosts from the network on this interface; without it their power can be controlled, but they cannot be network-booted",
@@ -100,7 +100,7 @@ const struct option_row manager_boot_rows[] = {
 	{ .name = NULL },
 };
 
-const struct option_row manager_debug_rows[] = {
+const struct option_row runtime_debug_rows[] = {
 	{ .name = "debug-socket",
 	  .argument = "PATH",
 	  .help = "serve the state of the engine for ingotctl on this Unix socket",
@@ -113,7 +113,7 @@ const struct option_row manager_debug_rows[] = {
 	{ .name = NULL },
 };
 
-const struct option_row manager_api_rows[] = {
+const struct option_row runtime_api_rows[] = {
 	{ .name = "kube-api-qps",
 	  .argument = "N",
 	  .standard = "20",
@@ -133,7 +133,7 @@ const struct option_row manager_api_rows[] = {
 	{ .name = NULL },
 };
 
-const struct option_row manager_election_rows[] = {
+const struct option_row runtime_election_rows[] = {
 	{ .name = "leader-elect",
 	  .help = "act only while holding a Lease; other instances stand by",
 	  .type = &option_flag,

@@ -1,0 +1,428 @@
+/* The part that machines talk to when they boot: DHCP, TFTP, boot files, the agents' API; and the
+ * list of instances that tells them where to go on.
+ *
+ * The sockets are opened before the sandbox and stay silent until this process leads and has read
+ * the hosts' records: before, it would not know the machines that ask. The installation's CA signs
+ * our certificate on the provisioning network and goes to the ramdisk, so that agents trust us
+ * alone. */
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agentapi/messages.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "boot/check.h"
+#include "boot/dhcp_server.h"
+#include "boot/http_boot.h"
+#include "boot/tftp_server.h"
+#include "engine/agent_routes.h"
+#include "kube/client.h"
+#include "runtime_parts.h"
+#include "site/instances.h"
+#include "web/web.h"
+
+#define TEN_YEARS (3650 * 24 * USEC_PER_HOUR)
+
+/* --- the list of instances -------------------------------------------------------------------- */
+
+/* Those that stand by announce where they are as well, so their client has no fence. */
+static int join_instances(void *data, struct err *err)
+{
+	struct runtime *rt = data;
+	struct boot_part *b = &rt->boot;
+	struct site_instances_options o = { .ns = rt->election.options.ns,
+					    .address = b->address,
+					    .agent_port = rt->options->agent_port,
+					    .http_port = rt->options->http_port };
+	(void)err;
+	if (rt->options->election.enabled) {
+		b->instances_client = kube_client_new(&(struct kube_client_options){
+			.loop = rt->loop, .transport = rt->transport });
+		b->instances_name = xasprintf("%s-instances", rt->election.options.name);
+		o.client = b->instances_client;
+		o.name = b->instances_name;
+	}
+	b->instances = site_instances_new(&o);
+	return 0;
+}
+
+static void free_instances(void *data)
+{
+	struct runtime *rt = data;
+	site_instances_free(rt->boot.instances);
+	kube_client_free(rt->boot.instances_client);
+	free(rt->boot.instances_name);
+}
+
+const struct service instances_service = { .name = "instances",
+					   .roles = ROLE_BOOT,
+					   .needs = { "election" },
+					   .phases[SERVICE_STAND_BY] = join_instances,
+					   .free = free_instances };
+
+static char *agent_urls(void *data, const char *path)
+{
+	const struct runtime *rt = data;
+	return site_instances_agent_urls(rt->boot.instances, path);
+}
+
+static const char *const *boot_urls(void *data)
+{
+	const struct runtime *rt = data;
+	return site_instances_boot_urls(rt->boot.instances);
+}
+
+/* --- options ---------------------------------------------------------------------------------- */
+
+static int check_boot_options(const struct runtime_options *o, struct err *err)
+{
+	if (o->address.s_addr == 0)
+		return err_set(err, ERR_INVALID,
+			       "--provisioning-address: name our IPv4 address on %s", o->interface);
+	if (!o->ramdisk)
+		return err_set(err, ERR_INVALID,
+			       "--ramdisk: name the directory with vmlinuz and initramfs");
+	if (o->http_port == o->agent_port)
+		return err_set(err, ERR_INVALID, "--agent-port: %u is --http-port already",
+			       o->agent_port);
+	return 0;
+}
+
+static void make_config(struct runtime *rt)
+{
+	const struct runtime_options *o = rt->options;
+	struct boot_part *b = &rt->boot;
+	inet_ntop(AF_INET, &o->address, b->address, sizeof(b->address));
+	b->kernel = xasprintf("%s/vmlinuz", o->ramdisk);
+	b->initramfs = xasprintf("%s/initramfs", o->ramdisk);
+	b->ramdisks[0] = (struct boot_ramdisk){ "ramdisk", b->kernel, b->initramfs };
+	b->http_url = xasprintf("http://%s:%u", b->address, o->http_port);
+	b->agent_url = xasprintf("https://%s:%u", b->address, o->agent_port);
+	b->config = (struct boot_config){ .device = o->interface,
+					  .address = net_from_v4(o->address),
+					  .tftp = true,
+					  .http_url = b->http_url,
+					  .ramdisks = b->ramdisks };
+}
+
+/* The machine's state last: what is wrong in the options comes first, wherever it is found. */
+static int check_boot(void *data, struct err *err)
+{
+	struct runtime *rt = data;
+	int r = check_boot_options(rt->options, err);
+	if (r < 0)
+		return r;
+	make_config(rt);
+	r = boot_dhcp_options_apply(&rt->options->dhcp, &rt->boot.config, err);
+	if (r == 0)
+		r = boot_config_check(&rt->boot.config, err);
+	return r < 0 ? r : boot_check(&rt->boot.config, NULL, err);
+}
+
+/* Of the annotation that fixes a host's address. */
+int boot_check_fixed_address(void *data, const char *text, struct err *err)
+{
+	const struct runtime *rt = data;
+	struct net_addr address;
+	if (net_parse_ip(text, &address) < 0 || net_family(&address) != AF_INET)
+		return err_set(err, ERR_INVALID, "it is not an IPv4 address");
+	if (!rt->options->interface || rt->boot.config.dhcp != BOOT_DHCP_SERVER)
+		return err_set(err, ERR_INVALID,
+			       "Ingot gives no addresses: it runs without --dhcp server");
+	return boot_address_check(&rt->boot.config, &address, err);
+}
+
+/* --- sockets ---------------------------------------------------------------------------------- */
+
+static struct web_server_options listener(const struct runtime *rt, uint16_t port)
+{
+	return (struct web_server_options){ .address = rt->boot.address,
+					    .share_percent = rt->options->peer_share,
+					    .device = rt->options->interface,
+					    .port = port };
+}
+
+/* A port that another program has shows now, and not when this process is to take over. */
+static int bind_port(const struct runtime *rt, uint16_t port, int *ret_fd, struct err *err)
+{
+	struct web_server_options o = listener(rt, port);
+	int r = web_bind(&o, err);
+	if (r < 0)
+		return r;
+	*ret_fd = r;
+	return 0;
+}
+
+static struct boot_env env_of(struct runtime *rt)
+{
+	return (struct boot_env){ rt->loop, &rt->boot.config, &engine_boot_ops, &rt->boot.env };
+}
+
+/* They are silent until they are set active. */
+static int open_sockets(void *data, struct err *err)
+{
+	struct runtime *rt = data;
+	struct boot_part *b = &rt->boot;
+	struct boot_env env = env_of(rt);
+	int r = 0;
+	b->env = (struct engine_boot_env){ .loop = rt->loop,
+					   .kernel_args = rt->options->kernel_args,
+					   .fence = { runtime_may_act, rt },
+					   .agent_urls = agent_urls,
+					   .boot_urls = boot_urls,
+					   .places = rt };
+	if (b->config.dhcp != BOOT_DHCP_OFF)
+		r = dhcp_server_open(&env, &b->dhcp, err);
+	if (r == 0)
+		r = tftp_server_open(&env, &b->tftp, err);
+	if (r == 0)
+		r = bind_port(rt, rt->options->http_port, &b->http_fd, err);
+	return r < 0 ? r : bind_port(rt, rt->options->agent_port, &b->agent_fd, err);
+}
+
+/* --- the certificate -------------------------------------------------------------------------- */
+
+static int make_certificate(struct runtime *rt, struct err *err)
+{
+	const char *addresses[] = { rt->boot.address, NULL };
+	usec_t now = loop_wall(rt->loop);
+	struct crypt_cert_spec spec = {
+		.common_name = "ingot",
+		.addresses = addresses,
+		.not_before = now - 24 * USEC_PER_HOUR, /* clocks of ramdisks are often wrong */
+		.not_after = now + TEN_YEARS,
+		.server = true,
+	};
+	return crypt_make_cert(&spec, &rt->site.installation.ca, &rt->boot.cert, err);
+}
+
+/* Handshakes that begin from now on get the new one. */
+static void renew_certificate(struct runtime *rt)
+{
+	struct boot_part *b = &rt->boot;
+	struct crypt_pair old = b->cert;
+	struct err err;
+	b->cert = (struct crypt_pair){ 0 };
+	int r = make_certificate(rt, &err);
+	if (r == 0)
+		r = web_server_set_certificate(b->agent_server, b->cert.cert, b->cert.key, &err);
+	if (r < 0) {
+		log_warn("the certificate for agents cannot be renewed", "error", err.text);
+		crypt_pair_release(&b->cert);
+		b->cert = old;
+		return;
+	}
+	crypt_pair_release(&old);
+	log_info("certificate for agents renewed");
+}
+
+static void look_at_validity(void *data)
+{
+	struct runtime *rt = data;
+	struct boot_part *b = &rt->boot;
+	usec_t wall = loop_wall(rt->loop);
+	if (!validity_look(&b->cert_seen, b->cert.cert, wall)) {
+		renew_certificate(rt);
+		validity_look(&b->cert_seen, b->cert.cert, wall);
+	}
+	timer_set_in(&b->validity, VALIDITY_LOOK);
+}
+
+/* --- service ---------------------------------------------------------------------------------- */
+
+static int meet_engine(void *data, struct err *err)
+{
+	struct runtime *rt = data;
+	(void)err;
+	rt->boot.env.engine = rt->hosts.engine;
+	return 0;
+}
+
+/* The server owns it from then on. */
+static int take_fd(int *fd)
+{
+	int taken = *fd;
+	*fd = 0;
+	return taken;
+}
+
+static int open_agent_server(struct runtime *rt, struct err *err)
+{
+	struct boot_part *b = &rt->boot;
+	b->routes = agent_routes_new(rt->hosts.engine, rt->loop, b->agent_url);
+	struct web_route rows[3] = { { .prefix = NULL } };
+	agent_routes_rows(b->routes, rows);
+	struct web_server_options w = listener(rt, rt->options->agent_port);
+	w.name = "agents";
+	w.cert = b->cert.cert;
+	w.key = b->cert.key;
+	w.routes = rows;
+	w.bound = take_fd(&b->agent_fd);
+	return web_server_open(rt->web, &w, &b->agent_server, err);
+}
+
+/* One listener for both tables: scripts are small, and downloads have the bulk thread to
+ * themselves. */
+static int open_boot_server(struct runtime *rt, struct err *err)
+{
+	struct boot_part *b = &rt->boot;
+	struct web_route rows[16] = { { .prefix = NULL } };
+	size_t count = 0;
+	const struct web_route *tables[] = { http_boot_small_routes(b->http),
+					     http_boot_bulk_routes(b->http) };
+	for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
+		for (const struct web_route *row = tables[t];
+		     row->prefix && count < ARRAY_SIZE(rows) - 1; row++)
+			rows[count++] = *row;
+	struct web_server_options w = listener(rt, rt->options->http_port);
+	w.name = "boot";
+	w.routes = rows;
+	w.bound = take_fd(&b->http_fd);
+	return web_server_open(b->bulk, &w, &b->boot_server, err);
+}
+
+static int open_servers(struct runtime *rt, struct err *err)
+{
+	struct boot_part *b = &rt->boot;
+	struct boot_env env = env_of(rt);
+	b->config.ca_pem = rt->site.installation.ca.cert;
+	int r = web_new(&b->bulk, err);
+	if (r < 0)
+		return r;
+	b->http = http_boot_new(&env);
+	r = open_boot_server(rt, err);
+	return r < 0 ? r : open_agent_server(rt, err);
+}
+
+/* Hosts and agents meet open ports only now. */
+static int serve(void *data, struct err *err)
+{
+	struct runtime *rt = data;
+	struct boot_part *b = &rt->boot;
+	int r = make_certificate(rt, err);
+	if (r == 0)
+		r = open_servers(rt, err);
+	if (r < 0)
+		return r;
+	if (b->dhcp)
+		dhcp_server_set_active(b->dhcp, true);
+	if (b->tftp)
+		tftp_server_set_active(b->tftp, true);
+	b->cert_seen = (struct validity){ "agents", "nothing: it is renewed", 0, 0 };
+	timer_init(&b->validity, rt->loop, "validity", look_at_validity, rt);
+	timer_set_in(&b->validity, VALIDITY_LOOK);
+	log_info("boot services started");
+	return 0;
+}
+
+/* --- on a port that others share -------------------------------------------------------------- */
+
+static void refuse_shared(struct web_request *r, int status, const char *text)
+{
+	static const char *const later[] = { "Retry-After: 5", NULL };
+	const struct web_reply_head head = { .status = status,
+					     .content_type = "text/plain; charset=utf-8",
+					     .headers = status == 503 ? later : NULL };
+	web_reply(r, &head, text, strlen(text));
+}
+
+/* Their own ports are bound to the provisioning network, and open while this process leads. `own`:
+ * the server of that port. */
+static bool may_share(const struct runtime *rt, struct web_request *r, const struct web_server *own)
+{
+	struct net_addr source;
+	if (net_parse_ip(web_peer_address(r), &source) < 0 ||
+	    !net_prefixes_contain(&rt->hosts.targets.agents.only, &source))
+		refuse_shared(r, 403, "only for machines of the provisioning network\n");
+	else if (!own)
+		refuse_shared(r, 503, "this instance does not act (yet)\n");
+	else
+		return true;
+	return false;
+}
+
+static void share_agents(void *data, struct web_request *r)
+{
+	struct runtime *rt = data;
+	if (may_share(rt, r, rt->boot.agent_server))
+		agent_routes_handle(rt->boot.routes, r);
+}
+
+static void share_before_body(void *data, struct web_request *r)
+{
+	struct runtime *rt = data;
+	if (may_share(rt, r, rt->boot.agent_server))
+		agent_routes_before_body(rt->boot.routes, r);
+}
+
+static void share_boot(void *data, struct web_request *r)
+{
+	struct runtime *rt = data;
+	if (may_share(rt, r, rt->boot.boot_server))
+		http_boot_handle(rt->boot.http, r);
+}
+
+const char *runtime_address(const struct runtime *rt)
+{
+	return rt->options->interface ? rt->boot.address : NULL;
+}
+
+void runtime_shared_routes(struct runtime *rt, struct web_route ret[RUNTIME_SHARED_ROUTES])
+{
+	const struct web_route routes[RUNTIME_SHARED_ROUTES] = {
+		{ "/v1/continue_inspection", rt->loop, share_agents, rt, AGENT_BODY_MAX, 0,
+		  share_before_body },
+		{ "/v1", rt->loop, share_agents, rt, AGENT_MESSAGE_MAX, 0, NULL },
+		{ "/boot", rt->loop, share_boot, rt, 0, 0, NULL },
+		{ "/boot.ipxe", rt->loop, share_boot, rt, 0, 0, NULL },
+		{ "/ramdisk", rt->loop, share_boot, rt, 0, 0, NULL },
+		{ .prefix = NULL },
+	};
+	memcpy(ret, routes, sizeof(routes));
+	if (!rt->options->interface)
+		ret[0] = (struct web_route){ .prefix = NULL };
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void silence(void *data)
+{
+	struct runtime *rt = data;
+	struct boot_part *b = &rt->boot;
+	timer_stop(&b->validity);
+	b->agent_server = web_server_close(b->agent_server);
+	b->boot_server = web_server_close(b->boot_server);
+	if (rt->loop)
+		loop_drain(rt->loop); /* requests that had come already */
+	b->dhcp = dhcp_server_close(b->dhcp);
+	b->tftp = tftp_server_close(b->tftp);
+	b->env.engine = NULL;
+}
+
+static void free_boot(void *data)
+{
+	struct runtime *rt = data;
+	struct boot_part *b = &rt->boot;
+	http_boot_free(b->http);
+	agent_routes_free(b->routes);
+	web_free(b->bulk);
+	crypt_pair_release(&b->cert);
+	if (b->http_fd)
+		close(b->http_fd);
+	if (b->agent_fd)
+		close(b->agent_fd);
+	free(b->kernel), free(b->initramfs), free(b->http_url), free(b->agent_url);
+}
+
+const struct service boot_service = { .name = "boot",
+				      .roles = ROLE_BOOT,
+				      .needs = { "engine", "web", "instances", "site", "targets" },
+				      .phases[SERVICE_CHECK] = check_boot,
+				      .phases[SERVICE_OPEN] = open_sockets,
+				      .phases[SERVICE_LEAD] = meet_engine,
+				      .phases[SERVICE_SERVE] = serve,
+				      .silence = silence,
+				      .free = free_boot };

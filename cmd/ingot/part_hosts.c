@@ -1,0 +1,312 @@
+/* The parts that work on hosts: controller and engine, and what the engine acts by, BMCs and
+ * agents. Only the process that leads has an engine; a standby has a controller that has not been
+ * started, and sockets for BMCs that are silent. */
+
+#include <stdio.h>
+
+#include "agentapi/http_link.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "bmc/ipmi/ipmi.h"
+#include "ctrl/debug.h"
+#include "http/http.h"
+#include "net/net.h"
+#include "prov/engine.h"
+#include "runtime_parts.h"
+#include "web/web.h"
+
+#define DRAIN_LIMIT (3 * USEC_PER_SEC)
+
+/* --- where connections may go to -------------------------------------------------------------- */
+
+static void add_pool(struct net_prefixes *list, const struct boot_pool *pool)
+{
+	struct net_prefix subnet = boot_pool_subnet(pool);
+	net_prefixes_add(list, &subnet);
+}
+
+/* With the addresses that DHCP gives: agents are called there. */
+static int make_targets(void *data, struct err *err)
+{
+	struct runtime *rt = data;
+	const struct runtime_options *o = rt->options;
+	const struct boot_config *c = &rt->boot.config;
+	(void)err;
+	net_targets_make(&o->targets, o->interface, o->interface ? &o->address : NULL,
+			 &rt->hosts.targets);
+	for (size_t i = 0; c->dhcp == BOOT_DHCP_SERVER && i < c->pool_count; i++)
+		add_pool(&rt->hosts.targets.agents.only, &c->pools[i]);
+	return 0;
+}
+
+static void free_targets(void *data)
+{
+	struct runtime *rt = data;
+	net_targets_done(&rt->hosts.targets);
+}
+
+const struct service targets_service = { .name = "targets",
+					 .phases[SERVICE_OPEN] = make_targets,
+					 .free = free_targets };
+
+/* --- BMCs and agents -------------------------------------------------------------------------- */
+
+static int open_bmc(void *data, struct err *err)
+{
+	struct runtime *rt = data;
+	const struct ipmi_options ipmi = { .policy = &rt->hosts.targets.bmcs };
+	int r = ipmi_driver_new(rt->loop, &ipmi, &rt->hosts.ipmi, err);
+	if (r == 0)
+		ipmi_driver_open_sockets(rt->hosts.ipmi);
+	return r;
+}
+
+static void free_bmc(void *data)
+{
+	struct runtime *rt = data;
+	if (!rt->hosts.ipmi)
+		return;
+	loop_drain(rt->loop); /* cancelled requests of closed BMCs */
+	bmc_driver_free(rt->hosts.ipmi);
+}
+
+const struct service bmc_service = {
+	.name = "bmc", .needs = { "targets" }, .phases[SERVICE_OPEN] = open_bmc, .free = free_bmc
+};
+
+static int open_link(void *data, struct err *err)
+{
+	struct runtime *rt = data;
+	struct hosts_part *h = &rt->hosts;
+	const struct http_client_options http = { .user_agent = "ingot/" INGOT_VERSION,
+						  .policy = &h->targets.agents,
+						  .fence = { runtime_may_act, rt } };
+	int r = http_client_new(rt->loop, &http, &h->http, err);
+	if (r < 0)
+		return r;
+	bmc_driver_set_fence(h->ipmi, &http.fence);
+	h->drivers.drivers[BMC_DRIVER_IPMI] = h->ipmi;
+	h->link = agent_http_link_new(h->http);
+	return 0;
+}
+
+static void free_link(void *data)
+{
+	struct runtime *rt = data;
+	if (rt->hosts.link)
+		rt->hosts.link->ops->free(rt->hosts.link);
+	http_client_free(rt->hosts.http);
+}
+
+const struct service link_service = { .name = "link",
+				      .needs = { "bmc", "targets" },
+				      .phases[SERVICE_LEAD] = open_link,
+				      .free = free_link };
+
+/* --- the controller --------------------------------------------------------------------------- */
+
+static void on_ready(void *data)
+{
+	runtime_serve(data);
+}
+
+/* A new id at each start with --hold. */
+static const char *choose_hold(struct runtime *rt, const char **ret_reason)
+{
+	const struct runtime_options *o = rt->options;
+	struct hosts_part *h = &rt->hosts;
+	uint32_t number;
+	if (o->hold_id) {
+		snprintf(h->hold_id, sizeof(h->hold_id), "%s", o->hold_id);
+		*ret_reason = o->hold_reason;
+	} else if (o->hold) {
+		loop_random(rt->loop, &number, sizeof(number));
+		snprintf(h->hold_id, sizeof(h->hold_id), "%08x", number);
+		*ret_reason = "Ingot was started with --hold";
+	} else {
+		return NULL;
+	}
+	return h->hold_id;
+}
+
+static int make_controller(void *data, struct err *err)
+{
+	struct runtime *rt = data;
+	const struct runtime_options *o = rt->options;
+	const char *reason = NULL, *hold = choose_hold(rt, &reason);
+	(void)err;
+	rt->hosts.controller = host_controller_new(
+		&(struct host_controller_options){ .loop = rt->loop,
+						   .client = rt->api.client,
+						   .recorder = rt->api.recorder,
+						   .ns = o->namespace_watched,
+						   .max_provisioning_retries = o->retries,
+						   .fence = { runtime_may_act, rt },
+						   .hold_id = hold,
+						   .hold_reason = reason,
+						   .held = o->held,
+						   .held_data = o->held_data,
+						   .ready = on_ready,
+						   .ready_data = rt });
+	return 0;
+}
+
+static void free_controller(void *data)
+{
+	struct runtime *rt = data;
+	timer_stop(&rt->hosts.drain_limit);
+	rt->hosts.controller = host_controller_free(rt->hosts.controller);
+}
+
+const struct service controller_service = { .name = "controller",
+					    .needs = { "api", "events" },
+					    .phases[SERVICE_STAND_BY] = make_controller,
+					    .free = free_controller };
+
+/* --- the engine ------------------------------------------------------------------------------- */
+
+static int make_engine(void *data, struct err *err)
+{
+	struct runtime *rt = data;
+	const struct runtime_options *o = rt->options;
+	struct hosts_part *h = &rt->hosts;
+	const struct installation *i = &rt->site.installation;
+	struct engine_options options = {
+		.loop = rt->loop,
+		.drivers = &h->drivers,
+		.link = h->link,
+		.secret = i->key,
+		.secret_len = sizeof(i->key),
+		.timeouts = { .boot = o->boot_timeout, .silence = o->agent_timeout },
+		.serves_dhcp = o->interface && rt->boot.config.dhcp == BOOT_DHCP_SERVER,
+		.agents = &h->targets.agents,
+		.address_check = boot_check_fixed_address,
+		.address_data = rt
+	};
+	(void)err;
+	struct prov_env env;
+	host_controller_env(h->controller, &env);
+	h->prov = prov_engine_new(&options, &env);
+	h->engine = prov_engine_get(h->prov);
+	return 0;
+}
+
+/* No effect on hardware goes out afterwards. A write of an image is the agent's work, and goes on
+ * without us. */
+static void stop_engine(void *data)
+{
+	struct runtime *rt = data;
+	if (!rt->hosts.engine)
+		return;
+	loop_drain(rt->loop); /* requests that had come already; their handlers still stand */
+	rt->hosts.engine = NULL;
+	rt->hosts.prov = prov_engine_free(rt->hosts.prov);
+}
+
+const struct service engine_service = { .name = "engine",
+					.needs = { "controller", "link", "site" },
+					.phases[SERVICE_LEAD] = make_engine,
+					.silence = stop_engine };
+
+/* --- what the engine does, for people --------------------------------------------------------- */
+
+static usec_t next_look(void *data, const char *key)
+{
+	return host_controller_next(data, key);
+}
+
+/* A Unix socket and not a port of the loopback: there every user of the machine, and every page in
+ * a browser on it, could ask. */
+static int open_debug_socket(struct runtime *rt, struct err *err)
+{
+	const struct web_route rows[] = { debug_routes_row(rt->hosts.debug), { .prefix = NULL } };
+	const struct web_server_options w = { .name = "debug",
+					      .socket = rt->options->debug_socket,
+					      .routes = rows,
+					      .max_connections = 32 };
+	int r = web_server_open(rt->web, &w, &rt->hosts.debug_server, err);
+	return r < 0 ? err_wrap(err, "--debug-socket") : 0;
+}
+
+/* Without the socket too: on a cluster it is asked beside the metrics. */
+static int open_debug(void *data, struct err *err)
+{
+	struct runtime *rt = data;
+	struct hosts_part *h = &rt->hosts;
+	h->debug = debug_routes_new(h->prov, rt->loop, next_look, h->controller);
+	return str_empty(rt->options->debug_socket) ? 0 : open_debug_socket(rt, err);
+}
+
+static void silence_debug(void *data)
+{
+	struct runtime *rt = data;
+	rt->hosts.debug_server = web_server_close(rt->hosts.debug_server);
+}
+
+static void free_debug(void *data)
+{
+	struct runtime *rt = data;
+	debug_routes_free(rt->hosts.debug);
+}
+
+const struct service debug_service = { .name = "debug",
+				       .needs = { "engine", "web" },
+				       .phases[SERVICE_LEAD] = open_debug,
+				       .silence = silence_debug,
+				       .free = free_debug };
+
+/* --- the work itself -------------------------------------------------------------------------- */
+
+static int start_work(void *data, struct err *err)
+{
+	const struct runtime *rt = data;
+	(void)err;
+	if (!rt->options->interface)
+		log_warn("no --provisioning-interface: hosts can be registered and powered on and "
+			 "off, but not network-booted");
+	host_controller_start(rt->hosts.controller, rt->hosts.prov);
+	log_info("controllers started");
+	return 0;
+}
+
+/* Passes that have decided make their writes. */
+static void end_of_writes(struct runtime *rt)
+{
+	free_controller(rt);
+	rt->hosts.drained(rt->hosts.drained_data);
+}
+
+static void on_drained(void *data)
+{
+	end_of_writes(data);
+}
+
+static void on_drain_limit(void *data)
+{
+	log_warn("writes to the API are cut off: it did not answer before the end");
+	end_of_writes(data);
+}
+
+/* A standby has nothing to write, and must not become the leader now. */
+static void drain_work(void *data, service_done_fn done, void *done_data)
+{
+	struct runtime *rt = data;
+	struct hosts_part *h = &rt->hosts;
+	if (!runtime_leads(rt)) {
+		done(done_data);
+		return;
+	}
+	h->drained = done;
+	h->drained_data = done_data;
+	timer_init(&h->drain_limit, rt->loop, "end of writes", on_drain_limit, rt);
+	timer_set_in(&h->drain_limit, DRAIN_LIMIT);
+	host_controller_stop(h->controller, on_drained, rt);
+}
+
+/* The controller's start is a part of its own: the engine needs the controller, and the controller
+ * its engine. */
+const struct service work_service = { .name = "work",
+				      .needs = { "controller", "engine", "debug", "webhooks",
+						 "boot" },
+				      .phases[SERVICE_LEAD] = start_work,
+				      .drain = drain_work };
