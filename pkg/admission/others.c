@@ -8,8 +8,7 @@
 #include "apiserver/names.h"
 #include "base/mem.h"
 
-/* --- references to Secrets ---------------------------------------------------------------------
- */
+/* --- references to Secrets --- */
 
 void rule_not_own_secret(const char *field, const char *name, struct causes *ret)
 {
