@@ -196,8 +196,7 @@ static int prepare(struct standalone *s, struct err *err)
 	return r;
 }
 
-/* --- a restored data directory -----------------------------------------------------------------
- */
+/* --- a restored data directory --- */
 
 static void clear_hold(void *data)
 {
@@ -372,8 +371,7 @@ static int announce(struct standalone *s, struct err *err)
 	return 0;
 }
 
-/* --- certificates that end, and clocks that are set ---------------------------------------------
- */
+/* --- certificates that end, and clocks that are set --- */
 
 static int renew(struct standalone *s, struct err *err)
 {

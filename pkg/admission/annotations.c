@@ -13,8 +13,7 @@
 #include "yaml/yaml_json.h"
 #include "json/patch.h"
 
-/* --- by the schema of the CRD -----------------------------------------------------------------
- */
+/* --- by the schema of the CRD --- */
 
 /* What the controllers put into the status must be what the API server takes there. Compiled once,
  * when the first such annotation comes, and kept. */

@@ -8,8 +8,7 @@
 #include "base/mem.h"
 #include "schema/names.h"
 
-/* --- references to Secrets ---------------------------------------------------------------------
- */
+/* --- references to Secrets --- */
 
 void rule_not_own_secret(const char *field, const char *name, struct causes *ret)
 {

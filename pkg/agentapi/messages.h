@@ -27,8 +27,7 @@ struct json *agent_root_answer(const char *base_url);
 /* Answer to `GET /v1`. */
 struct json *agent_v1_answer(const char *base_url);
 
-/* --- lookup ------------------------------------------------------------------------------------
- */
+/* --- lookup --- */
 
 struct agent_lookup_answer {
 	const char *node_uuid;
@@ -39,8 +38,7 @@ struct agent_lookup_answer {
 
 struct json *agent_lookup_answer(const struct agent_lookup_answer *a);
 
-/* --- heartbeat ---------------------------------------------------------------------------------
- */
+/* --- heartbeat --- */
 
 /* Strings borrowed from the parsed body. */
 struct agent_heartbeat {
@@ -55,8 +53,7 @@ int agent_heartbeat_parse(const struct json *body, struct agent_heartbeat *ret, 
 /* Scheme https (or http when allowed), numeric host, port; ret_host is "192.0.2.1" or "fd00::1". */
 int agent_callback_parse(const char *url, bool allow_http, char ret_host[64], struct err *err);
 
-/* --- inspection --------------------------------------------------------------------------------
- */
+/* --- inspection --- */
 
 /* The rules of the protocol: inventory.interfaces has one element at least, each with a MAC; and
  * AGENT_NICS_MAX at most. */
@@ -68,8 +65,7 @@ int agent_inspection_take(struct json *body, struct json **ret, struct err *err)
 void agent_inspection_macs(const struct json *body, void (*fn)(void *data, const char *mac),
 			   void *data);
 
-/* --- commands ----------------------------------------------------------------------------------
- */
+/* --- commands --- */
 
 enum agent_command_status {
 	AGENT_COMMAND_ABSENT,

@@ -25,8 +25,7 @@ enum {
 
 extern const char json_type_text[]; /* "application/json" */
 
-/* --- a batch: what shares one commit (server.c) --------------------------------------------------
- */
+/* --- a batch: what shares one commit (server.c) --- */
 
 /* One change, for live watches. */
 struct event {
@@ -78,8 +77,7 @@ void batch_note(struct apiserver *s, enum store_change_type type, uint64_t rv,
 		const struct store_key *key, char *now, char *before);
 void event_done(struct event *e);
 
-/* --- a request -----------------------------------------------------------------------------------
- */
+/* --- a request --- */
 
 enum field_validation { FIELDS_WARN, FIELDS_STRICT, FIELDS_IGNORE };
 enum propagation {

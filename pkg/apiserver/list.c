@@ -48,8 +48,7 @@ int verb_get(struct call *c)
 	return 0;
 }
 
-/* --- selection ---------------------------------------------------------------------------------
- */
+/* --- selection --- */
 
 static bool known_field(const void *arg, const char *key)
 {
@@ -114,8 +113,7 @@ bool selection_matches(const struct selection *s, const struct json *tree)
 	       selector_matches_fields(s->fields, field_value, tree);
 }
 
-/* --- which parameters go together ----------------------------------------------------------------
- */
+/* --- which parameters go together --- */
 
 static void forbid(struct causes *causes, bool wrong, const char *field, const char *text)
 {
@@ -147,8 +145,7 @@ int check_list_options(struct call *c)
 	return result;
 }
 
-/* --- which revision, from where ------------------------------------------------------------------
- */
+/* --- which revision, from where --- */
 
 int parse_version(struct call *c, const char *text, uint64_t *ret)
 {

@@ -230,8 +230,7 @@ static void end_message(struct strbuf *out, size_t begin)
 	memcpy(out->data + begin, bytes, n);
 }
 
-/* --- values ------------------------------------------------------------------------------------
- */
+/* --- values --- */
 
 /* By tables that lead to each other; the JSON parser limits the depth. */
 static void add_members(struct strbuf *out, const struct member *table, const struct json *j);

@@ -253,8 +253,7 @@ static const struct {
 	{ NULL, "DeleteOptions", delete_options },
 };
 
-/* --- the wire (protobuf.dev, "Encoding") --------------------------------------------------------
- */
+/* --- the wire (protobuf.dev, "Encoding") --- */
 
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
@@ -328,8 +327,7 @@ static bool well_formed(const uint8_t *data, size_t len)
 	return cursor_ok(&c);
 }
 
-/* --- values ------------------------------------------------------------------------------------
- */
+/* --- values --- */
 
 static int emit_message(const struct field *fields, const uint8_t *data, size_t len,
 			struct strbuf *out);

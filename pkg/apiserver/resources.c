@@ -91,8 +91,7 @@ char *resource_qualified_kind(const struct resource *r)
 	return *r->group ? xasprintf("%s.%s", r->kind, r->group) : xstrdup(r->kind);
 }
 
-/* --- the registry --------------------------------------------------------------------------------
- */
+/* --- the registry --- */
 
 static char *path_of(const char *group, const char *version, const char *plural)
 {

@@ -40,8 +40,7 @@ struct api_exchange {
 	bool *alive;	     /* told when the exchange goes */
 };
 
-/* --- exchanges -----------------------------------------------------------------------------------
- */
+/* --- exchanges --- */
 
 static struct api_exchange *exchange_new(struct apiserver *s, const struct api_front_ops *ops,
 					 void *front)
@@ -144,8 +143,7 @@ const struct api_front_ops *exchange_front(struct api_exchange *x, void **ret_fr
 	return x->ops;
 }
 
-/* --- batches -------------------------------------------------------------------------------------
- */
+/* --- batches --- */
 
 void event_done(struct event *e)
 {
@@ -292,8 +290,7 @@ static bool batch_full(const struct batch *b)
 	return b->requests >= BATCH_REQUESTS_MAX || b->bytes >= BATCH_BYTES_MAX;
 }
 
-/* --- requests ------------------------------------------------------------------------------------
- */
+/* --- requests --- */
 
 static bool writes(const struct api_request *q)
 {

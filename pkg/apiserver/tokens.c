@@ -134,10 +134,12 @@ int tokens_add(struct tokens *t, const char *name, const char *role,
 	       const unsigned char random[TOKEN_RANDOM], usec_t wall, char **ret, struct err *err)
 {
 	if (!name_is_subdomain(name))
-		return err_set(err, ERR_INVALID,
-			       "\"%s\" is no name: lower-case letters, digits, '-' and '.'", name);
+		return err_set(
+			err, ERR_INVALID,
+			"\"%s\" is not a valid name: use lower-case letters, digits, '-' and '.'",
+			name);
 	if (!role_group(role))
-		return err_set(err, ERR_INVALID, "\"%s\" is no role: it is %s", role, role_names);
+		return err_set(err, ERR_INVALID, "unknown role \"%s\": use %s", role, role_names);
 	if (find_name(t, name))
 		return err_set(err, ERR_EXISTS, "%s has a token; remove that one first", name);
 	if (t->count == TOKENS_MAX)

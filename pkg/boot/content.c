@@ -98,8 +98,7 @@ static int give_text(struct strbuf *text, const char *type, struct content *ret)
 	return 0;
 }
 
-/* --- the kinds: each gets the part of the name that its pattern left open -----------------------
- */
+/* --- the kinds: each gets the part of the name that its pattern left open --- */
 
 static int open_loader(const struct boot_env *env, const char *name, struct content *ret,
 		       struct err *err)
@@ -167,8 +166,7 @@ static int open_grub_generic(const struct boot_env *env, const char *name, struc
 	return give_text(&text, TYPE_TEXT, ret);
 }
 
-/* --- the scripts of a host ----------------------------------------------------------------------
- */
+/* --- the scripts of a host --- */
 
 enum script_kind { SCRIPT_IPXE, SCRIPT_GRUB };
 

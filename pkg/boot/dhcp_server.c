@@ -144,8 +144,7 @@ static void refuse(const struct query *q, const char *why)
 	send_reply(q, DHCP_NAK, &m, NULL);
 }
 
-/* --- server: one function per message (RFC 2131, section 4.3) ----------------------------------
- */
+/* --- server: one function per message (RFC 2131, section 4.3) --- */
 
 static void on_discover(const struct query *q)
 {

@@ -107,8 +107,7 @@ void engine_release(struct engine *e, const char *key);
 /* What the fence (engine_env) says; key "": about no host. */
 bool engine_may_act(const struct engine *e, const char *key);
 
-/* --- what controllers ask: as in prov/prov.h, of a host whose record is loaded -----------------
- */
+/* --- what controllers ask: as in prov/prov.h, of a host whose record is loaded --- */
 
 void engine_know(struct engine *e, const struct prov_host *host);
 void engine_register(struct engine *e, const struct prov_host *host,

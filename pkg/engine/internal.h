@@ -447,8 +447,7 @@ void node_forget_image(struct node *n);
 /* Earlier releases stored whole URLs. True: the record was changed, and is to be saved. */
 bool node_mask_image(struct node *n);
 
-/* --- hold.c -------------------------------------------------------------------------------------
- */
+/* --- hold.c --- */
 
 /* The hold that the record names, if any, counts from now on. */
 void node_take_hold(struct node *n);

@@ -193,8 +193,7 @@ void node_event(struct node *n, bool warning, const char *reason, const char *fm
 	env->event(env->data, n->key, warning, reason, text);
 }
 
-/* --- the engine --------------------------------------------------------------------------------
- */
+/* --- the engine --- */
 
 static void set_defaults(struct engine_options *o)
 {

@@ -142,8 +142,7 @@ static void end(struct node *n)
 	node_schedule_poll(n);
 }
 
-/* --- what people see: history and metrics -------------------------------------------------------
- */
+/* --- what people see: history and metrics --- */
 
 /* A series that is born with 1 has never risen, and no alert on its increase fires. */
 void op_preset_metrics(void)
@@ -289,8 +288,7 @@ void op_fail(struct node *n, const struct err *err)
 	node_kick(n);
 }
 
-/* --- steps --------------------------------------------------------------------------------------
- */
+/* --- steps --- */
 
 static usec_t step_timeout(const struct node *n, const struct step *s)
 {

@@ -97,8 +97,7 @@ static void run(struct http_client *c, curl_socket_t fd, int mask)
 	settle(c);
 }
 
-/* --- curl's wishes ------------------------------------------------------------------------------
- */
+/* --- curl's wishes --- */
 
 static void on_io(void *data, int events)
 {
@@ -184,8 +183,7 @@ static void on_resume(void *data)
 	run(c, CURL_SOCKET_TIMEOUT, 0);
 }
 
-/* --- the client ---------------------------------------------------------------------------------
- */
+/* --- the client --- */
 
 /* URLs with agents' tokens, headers and bodies lie in many of curl's blocks. */
 static void init_curl(void)

@@ -301,7 +301,7 @@ static int set_url(struct http_op *op, struct err *err)
 	_cleanup_(freep) char *text = rename ? rename_host(op, url)
 					     : url_part(url, CURLUPART_URL, 0);
 	if (!text)
-		return err_set(err, ERR_INVALID, "\"%s\" is no name that a server can have",
+		return err_set(err, ERR_INVALID, "\"%s\" is not a name that a server can have",
 			       rename ? op->tls->server_name : op->host);
 	curl_easy_setopt(op->easy, CURLOPT_URL, text);
 	return 0;

@@ -81,7 +81,7 @@ static const char *built_in_refusal(const struct net_addr *a)
 	if (net_is_link_local(a))
 		return "it is a link-local address";
 	if (net_is_unspecified(a))
-		return "it is no address of a machine";
+		return "it is not an address of a machine";
 	if (net_is_multicast(a))
 		return "it is a multicast address";
 	return net_is_own(a) ? "it is an address of the machine that Ingot runs on" : NULL;

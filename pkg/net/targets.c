@@ -91,8 +91,7 @@ void net_targets_done(struct net_targets *p)
 	net_policy_done(&p->agents);
 }
 
-/* --- the API server ----------------------------------------------------------------------------
- */
+/* --- the API server --- */
 
 static void add_host(const char *host, struct net_prefixes *list)
 {

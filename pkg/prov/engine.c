@@ -27,8 +27,7 @@ static const struct engine *cengine_of(const struct provisioner *p)
 	return container_of(p, const struct prov_engine, base)->engine;
 }
 
-/* --- records and holds --------------------------------------------------------------------------
- */
+/* --- records and holds --- */
 
 static void load(struct provisioner *p, const char *key, const char *uid, const struct json *record)
 {
@@ -70,8 +69,7 @@ static void release(struct provisioner *p, const char *key)
 	engine_release(engine_of(p), key);
 }
 
-/* --- work ---------------------------------------------------------------------------------------
- */
+/* --- work --- */
 
 /* The calls by which the engine learns what is wanted of a host; the others only name it. */
 static void know(struct provisioner *p, const struct prov_host *host)
@@ -151,8 +149,7 @@ static bool has_capacity(struct provisioner *p, const struct prov_host *host)
 	return engine_has_capacity(engine_of(p), host);
 }
 
-/* --- for people ---------------------------------------------------------------------------------
- */
+/* --- for people --- */
 
 static void note_state(struct provisioner *p, const char *key, const char *from, const char *to,
 		       const char *reason)
@@ -213,8 +210,7 @@ static const struct provisioner_ops ops = {
 	.watch = watch,
 };
 
-/* --- the engine's environment -------------------------------------------------------------------
- */
+/* --- the engine's environment --- */
 
 /* The engine leaves out what its record does not have any more. */
 static void save(void *data, const char *key, const char *uid, const struct json *record,
@@ -241,8 +237,7 @@ static void event(void *data, const char *key, bool warning, const char *reason,
 	pe->env.event(pe->env.data, key, warning, reason, message);
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 struct provisioner *prov_engine_new(const struct engine_options *options,
 				    const struct prov_env *env)

@@ -97,8 +97,7 @@ struct provisioner_ops {
 	/* Is there room to start a busy state for this host? */
 	bool (*has_capacity)(struct provisioner *p, const struct prov_host *host);
 
-	/* --- for people ------------------------------------------------------------------------
-	 */
+	/* --- for people --- */
 
 	/* For the host's history. Names and reasons are static, texts copied. */
 	void (*note_state)(struct provisioner *p, const char *key, const char *from, const char *to,

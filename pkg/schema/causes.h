@@ -69,8 +69,7 @@ void causes_format(const struct causes *c, struct strbuf *out);
 void causes_quote(const char *s, struct strbuf *out);
 void causes_value(const struct json *j, struct strbuf *out);
 
-/* --- paths of fields: "spec.bmc.address", "spec.nics[0]" -----------------------------------------
- */
+/* --- paths of fields: "spec.bmc.address", "spec.nics[0]" --- */
 
 struct path {
 	struct strbuf text;

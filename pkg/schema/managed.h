@@ -47,8 +47,7 @@ void managers_strip(struct fieldset *s);
 /* After a write that was no apply: the writer owns what it has changed, and nobody else does. */
 void managers_update(struct managers *m, const struct comparison *change, const struct writer *w);
 
-/* --- apply (apply.c) ----------------------------------------------------------------------------
- */
+/* --- apply (apply.c) --- */
 
 struct apply {
 	struct type type;

@@ -392,8 +392,7 @@ static void parse_set(struct parser *ps)
 	emit(ps, OP_SET, at, 0);
 }
 
-/* --- atoms, repeats, alternatives --------------------------------------------------------------
- */
+/* --- atoms, repeats, alternatives --- */
 
 static void emit_range(struct parser *ps, uint32_t from, uint32_t to, bool negated)
 {
@@ -758,8 +757,7 @@ struct regex *regex_free(struct regex *re)
 	return NULL;
 }
 
-/* --- matching ------------------------------------------------------------------------------------
- */
+/* --- matching --- */
 
 /* The states that are alive before one character: a sparse set in order of insertion. */
 struct states {

@@ -75,8 +75,7 @@ const struct schema *schema_property(const struct schema *s, const char *name)
 	return found ? found->schema : NULL;
 }
 
-/* --- compiling -----------------------------------------------------------------------------------
- */
+/* --- compiling --- */
 
 struct compiler {
 	struct path *path;

@@ -98,8 +98,7 @@ void schema_prune(const struct schema *s, struct json *object, struct unknown_fi
 	path_done(&p.path);
 }
 
-/* --- objects inside objects --------------------------------------------------------------------
- */
+/* --- objects inside objects --- */
 
 struct visitor {
 	struct path path;
@@ -155,8 +154,7 @@ void schema_each_embedded(const struct schema *s, struct json *object, schema_em
 	path_done(&v.path);
 }
 
-/* --- defaults ----------------------------------------------------------------------------------
- */
+/* --- defaults --- */
 
 /* A null that is not allowed counts as absent: the default takes its place, or nothing. */
 static void drop_nulls(const struct schema *s, struct json *object)

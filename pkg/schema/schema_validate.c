@@ -41,8 +41,7 @@ static const char *said(const struct validator *v)
 	causes_add_json((v)->causes, CAUSE_INVALID, where(v), value, "%s in body " fmt, said(v),   \
 			__VA_ARGS__)
 
-/* --- types ---------------------------------------------------------------------------------------
- */
+/* --- types --- */
 
 static bool is_integer(const struct json *value)
 {
@@ -100,8 +99,7 @@ static void wrong_type(struct validator *v, const struct schema *s, const struct
 			  schema_type_name(s->type), type_of(value));
 }
 
-/* --- scalars -----------------------------------------------------------------------------------
- */
+/* --- scalars --- */
 
 /* Go's %v of a float64. */
 static void format_number(double value, char out[32])
@@ -368,8 +366,7 @@ static void validate_array(struct validator *v, const struct schema *s, const st
 		validate_unique(v, s, array);
 }
 
-/* --- objects -------------------------------------------------------------------------------------
- */
+/* --- objects --- */
 
 static void validate_required(struct validator *v, const struct schema *s,
 			      const struct json *object)

@@ -64,8 +64,7 @@ static void add_value(struct requirement *r, char *value)
 	r->values[r->count++] = value;
 }
 
-/* --- labels ------------------------------------------------------------------------------------
- */
+/* --- labels --- */
 
 static const char *skip_blanks(const char *p)
 {
@@ -262,8 +261,7 @@ bool selector_matches_labels(const struct selector *s, const struct json *labels
 	return true;
 }
 
-/* --- fields ------------------------------------------------------------------------------------
- */
+/* --- fields --- */
 
 static char *take_field_value(const char **p)
 {

@@ -122,8 +122,7 @@ int tls_setup(SSL_CTX *ctx, const struct web_server_options *options, struct err
 	return r;
 }
 
-/* --- another certificate while the server runs -------------------------------------------------
- */
+/* --- another certificate while the server runs --- */
 
 struct tls_identity {
 	X509 *cert;

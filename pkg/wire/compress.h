@@ -18,8 +18,7 @@ void *compress_with_sample(const char *sample, const void *text, size_t len, siz
 int decompress_with_sample(const char *sample, const void *packed, size_t packed_len, void *text,
 			   size_t len);
 
-/* --- gzip -------------------------------------------------------------------------------------
- */
+/* --- gzip --- */
 
 /* Appends one gzip member (RFC 1952) without name and time: nothing in it varies. */
 void compress_gzip(const void *data, size_t len, struct strbuf *out);

@@ -56,8 +56,7 @@ static void count(struct disk_sink *s, uint64_t n)
 		atomic_fetch_add(s->written, n);
 }
 
-/* --- withheld parts -----------------------------------------------------------------------------
- */
+/* --- withheld parts --- */
 
 /* The first hold that touches the range, lowest first; NULL: none. */
 static struct hold *first_hold(struct disk_sink *s, uint64_t start, uint64_t end)

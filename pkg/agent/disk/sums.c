@@ -39,8 +39,7 @@ char *disk_url_name(const char *url)
 	return xstrndup(url + start, len - start);
 }
 
-/* --- sums files --------------------------------------------------------------------------------
- */
+/* --- sums files --- */
 
 /* In the order of their strength: without a declared type the last of them that is there counts. */
 static const enum digest kinds[] = { DIGEST_MD5, DIGEST_SHA256, DIGEST_SHA512 };
@@ -169,8 +168,7 @@ void disk_sums_found_done(struct disk_sums_found *f)
 	*f = (struct disk_sums_found){ 0 };
 }
 
-/* --- the whole rule ----------------------------------------------------------------------------
- */
+/* --- the whole rule --- */
 
 static int declared_digest(const char *algo, enum digest *ret, struct err *err)
 {

@@ -134,7 +134,7 @@ static void test_requests(void **state)
 		{ "POST", HOST_PATH, "application/json",
 		  REVIEW("DataImage", "CREATE", GOOD, "null"), 400,
 		  "the path is for BareMetalHost" },
-		{ "POST", HOST_PATH, "application/json", "{}", 400, "no AdmissionReview" },
+		{ "POST", HOST_PATH, "application/json", "{}", 400, "not an AdmissionReview" },
 		{ "POST", HOST_PATH, "application/yaml", "{}", 415, "application/json" },
 		{ "POST", HOST_PATH, "application/jsonp", "{}", 415, "application/json" },
 		{ "GET", HOST_PATH, "application/json", "", 405, "POST" },

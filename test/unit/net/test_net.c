@@ -305,7 +305,7 @@ static void test_policy(void **state)
 	check_policy(&policy, "127.0.0.1", "loopback");
 	check_policy(&policy, "::ffff:127.0.0.1", "loopback");
 	check_policy(&policy, "169.254.169.254", "link-local");
-	check_policy(&policy, "0.0.0.0", "no address of a machine");
+	check_policy(&policy, "0.0.0.0", "not an address of a machine");
 	check_policy(&policy, "ff02::1", "multicast");
 	check_policy(&policy, "::127.0.0.1", "stands for 127.0.0.1 (IPv4-compatible)");
 	check_policy(&policy, "::ffff:0:127.0.0.1", "stands for 127.0.0.1");
