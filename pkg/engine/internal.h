@@ -8,7 +8,7 @@
  * records.c   saving and loading of records
  * state.c     the node state machine
  * op.c        operations: rows of steps, and the runner
- * steps.c     what each step does
+ * steps/      what each step does, and the table of them
  * power.c     asking the BMC
  * boot.c      the boot of the ramdisk, and what the boot services see of it
  * addresses.c MACs and the DHCP address
@@ -404,7 +404,7 @@ enum step_result step_trouble(struct node *n, const struct err *trouble, struct 
  */
 char *node_trouble(const struct node *n);
 
-/* --- steps.c ---------------------------------------------------------------------------------- */
+/* --- steps/table.c ---------------------------------------------------------------------------- */
 
 extern const struct step steps[_STEP_MAX];
 
