@@ -11,11 +11,12 @@
 /* An inspection has just ended: its ramdisk goes on to look itself up, and beats a moment later. */
 static bool agent_is_coming(struct node *n)
 {
+	struct wait_step *s = n->op.state;
 	if (n->record.agent.url || !n->record.boot.nonce || n->power.state == PROV_POWER_OFF)
 		return false;
-	if (n->op.commanded_at == 0)
-		n->op.commanded_at = node_now(n);
-	return node_now(n) < n->op.commanded_at + USEC_PER_MIN;
+	if (s->since == 0)
+		s->since = node_now(n);
+	return node_now(n) < s->since + USEC_PER_MIN;
 }
 
 enum step_result step_find_agent(struct node *n, struct err *err)
@@ -54,7 +55,7 @@ static bool too_silent(const struct node *n)
 	usec_t limit = n->engine->options.timeouts.silence;
 	const struct node_record *r = &n->record;
 	if (n->agent.seen)
-		return node_now(n) >= MAX(n->agent.seen, n->op.commanded_at) + limit;
+		return node_now(n) >= n->agent.seen + limit;
 	usec_t beat = AGENT_HEARTBEAT_TIMEOUT_S * 6 / 10 * USEC_PER_SEC;
 	return node_wall(n) >= MAX(r->agent.seen_at, r->step.started_at) + beat + limit;
 }
@@ -73,6 +74,7 @@ static usec_t word_limit(const struct node *n)
 /* After a call that brought no word of the command. */
 static enum step_result no_word(struct node *n, const char *what, struct err *err)
 {
+	const struct agent_step *s = n->op.state;
 	usec_t limit = word_limit(n);
 	char span[CLOCK_TEXT_MAX];
 	if (too_silent(n)) {
@@ -82,7 +84,7 @@ static enum step_result no_word(struct node *n, const char *what, struct err *er
 			n->key, what, n->agent.ask.err->text);
 		return STEP_FAILED;
 	}
-	if (node_now(n) >= n->op.looked_at + limit) {
+	if (node_now(n) >= s->looked_at + limit) {
 		clock_format_age(limit, span);
 		err_set(err, ERR_TIMEOUT,
 			"host %s: no word from the agent on its command for %s while %s (%s): look at the agent's log on "
@@ -97,6 +99,7 @@ static enum step_result no_word(struct node *n, const char *what, struct err *er
 static enum step_result take_command_state(struct node *n, const char *command, const char *what,
 					   struct err *err)
 {
+	struct agent_step *s = n->op.state;
 	char text[400] = "";
 	switch (agent_command_find(n->agent.answer, command, NULL, text, sizeof(text))) {
 	case AGENT_COMMAND_SUCCEEDED:
@@ -109,11 +112,11 @@ static enum step_result take_command_state(struct node *n, const char *command, 
 			n->key, what);
 		return STEP_FAILED;
 	case AGENT_COMMAND_RUNNING:
-		n->op.commanded = true;
-		n->op.looked_at = node_now(n);
+		s->commanded = true;
+		s->looked_at = node_now(n);
 		break;
 	case AGENT_COMMAND_ABSENT:
-		if (!n->op.commanded)
+		if (!s->commanded)
 			break;
 		/* Agents forget nothing during a boot. */
 		err_set(err, ERR_PROTOCOL,
@@ -123,18 +126,6 @@ static enum step_result take_command_state(struct node *n, const char *command, 
 	}
 	n->agent.ask.state = ASK_IDLE;
 	return STEP_WAIT;
-}
-
-bool step_watched(const struct node *n)
-{
-	return node_now(n) < n->watched_until && !n->op.progress_unknown;
-}
-
-/* The pause between two looks at a command that runs. Its end comes by heartbeat too. While
- * somebody looks, a write's progress fills the pause. */
-static usec_t look_pause(const struct node *n)
-{
-	return (n->op.progress_turn && step_watched(n) ? 1 : LOOK_S) * USEC_PER_SEC;
 }
 
 /* The last call failed, or its answer has no form that we know. */
@@ -167,12 +158,13 @@ enum step_result step_command(struct node *n, const char *extension, const char 
 			      struct json *(*params)(struct node *n, struct err *err),
 			      struct err *err)
 {
+	struct agent_step *s = n->op.state;
 	if (n->agent.rebooted) {
 		err_set(err, ERR_IO, "host %s: the machine restarted while %s", n->key, what);
 		return STEP_FAILED;
 	}
-	if (!n->op.looked_at)
-		n->op.looked_at = node_now(n);
+	if (!s->looked_at)
+		s->looked_at = node_now(n);
 	if (n->agent.ask.state == ASK_RUNNING)
 		return STEP_WAIT;
 	check_answer(n);
@@ -185,8 +177,9 @@ enum step_result step_command(struct node *n, const char *extension, const char 
 	enum step_result r = take_command_state(n, command, what, err);
 	if (r != STEP_WAIT)
 		return r;
-	if (n->op.commanded)
-		return step_rest(n, look_pause(n));
+	if (s->commanded)
+		/* Its end comes by heartbeat too. */
+		return step_rest(n, (s->soon ? 1 : LOOK_S) * USEC_PER_SEC);
 	struct json *p = params(n, err);
 	if (!p)
 		return STEP_FAILED;
@@ -242,6 +235,7 @@ enum step_result step_boot_entry(struct node *n, struct err *err)
  * in time. */
 enum step_result step_agent_off(struct node *n, struct err *err)
 {
+	struct bmc_step *s = n->op.state;
 	enum step_result r = step_bmc_settle(n, err);
 	if (r != STEP_DONE)
 		return r;
@@ -253,9 +247,9 @@ enum step_result step_agent_off(struct node *n, struct err *err)
 	}
 	if (n->power.state == PROV_POWER_OFF)
 		return STEP_DONE;
-	if (!n->op.commanded) {
-		n->op.commanded = true;
-		n->op.commanded_at = node_now(n);
+	if (!s->commanded) {
+		s->commanded = true;
+		s->commanded_at = node_now(n);
 		node_ask_agent(n, "POST", "/v1/commands/?wait=false",
 			       agent_command("standby.power_off", NULL), AGENT_CALL_TIMEOUT);
 		return STEP_WAIT;
@@ -269,7 +263,7 @@ enum step_result step_agent_off(struct node *n, struct err *err)
 		return step_rest(n, step_poll_delay(n));
 	log_info("the agent did not switch the machine off; the BMC does", "host", n->key);
 	n->agent.ask.state = ASK_IDLE;
-	n->op.commanded_at = node_now(n);
+	s->commanded_at = node_now(n);
 	node_ask_action(n, BMC_ACTION_OFF);
 	return STEP_WAIT;
 }

@@ -5,10 +5,11 @@
 static enum step_result set_device(struct node *n, enum bmc_device device, bool persistent,
 				   struct err *err)
 {
+	struct bmc_step *s = n->op.state;
 	enum step_result r = step_bmc_settle(n, err);
-	if (r != STEP_DONE || n->op.commanded)
+	if (r != STEP_DONE || s->commanded)
 		return r;
-	n->op.commanded = true;
+	s->commanded = true;
 	node_ask_boot(n, device, persistent);
 	return STEP_WAIT;
 }
@@ -44,6 +45,7 @@ static enum step_result wait_for_ramdisk(struct node *n, bool restarts)
 
 enum step_result step_wait_inventory(struct node *n, struct err *err)
 {
+	struct wait_step *s = n->op.state;
 	(void)err;
 	if (n->inspection.inventory)
 		return STEP_DONE;
@@ -52,9 +54,9 @@ enum step_result step_wait_inventory(struct node *n, struct err *err)
 		return wait_for_ramdisk(n, false);
 	/* The agent is past its inspection, whose result was lost on the way: nothing more will
 	 * come from this boot. */
-	if (n->op.commanded_at == 0)
-		n->op.commanded_at = node_now(n);
-	if (node_now(n) < n->op.commanded_at + 30 * USEC_PER_SEC)
+	if (s->since == 0)
+		s->since = node_now(n);
+	if (node_now(n) < s->since + 30 * USEC_PER_SEC)
 		return step_rest(n, 30 * USEC_PER_SEC);
 	n->op.deadline = node_now(n);
 	struct err lost;

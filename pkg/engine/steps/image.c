@@ -239,39 +239,67 @@ static void take_progress(struct node *n)
 		record_progress(n);
 }
 
+/* Does somebody look at the progress, and does the agent know it? */
+static bool watched(const struct node *n)
+{
+	const struct write_step *s = n->op.state;
+	return node_now(n) < n->watched_until && !s->unknown;
+}
+
 /* While the write runs, every other question is for its progress, and more while somebody looks. An
  * agent that is not ours knows no such thing, and refuses: then never again in this step. */
 static bool ask_progress(struct node *n)
 {
+	struct write_step *s = n->op.state;
 	if (n->agent.ask.state == ASK_ANSWERED && json_get(n->agent.answer, "received_bytes")) {
 		take_progress(n);
 		n->agent.ask.state = ASK_IDLE;
-		n->op.progress_turn = step_watched(n) &&
-				      node_now(n) < n->op.looked_at + LOOK_S * USEC_PER_SEC;
-		step_rest(n, (step_watched(n) ? 1 : 5) * USEC_PER_SEC);
+		s->turn = watched(n) && node_now(n) < s->command.looked_at + LOOK_S * USEC_PER_SEC;
+		step_rest(n, (watched(n) ? 1 : 5) * USEC_PER_SEC);
 		return true;
 	}
 	bool refused = n->agent.ask.state == ASK_FAILED && n->agent.ask.err->code >= 400;
-	if (n->op.progress_asked && (refused || n->agent.ask.state == ASK_ANSWERED)) {
-		n->op.progress_unknown = true;
+	if (s->asked && (refused || n->agent.ask.state == ASK_ANSWERED)) {
+		s->unknown = true;
 		n->agent.ask.state = ASK_IDLE;
 	}
 	/* Its answer, or none, has been seen; what is asked next are the commands. */
 	if (n->agent.ask.state != ASK_RUNNING)
-		n->op.progress_asked = false;
-	if (!n->op.commanded || n->agent.ask.state != ASK_IDLE || n->op.progress_unknown ||
-	    !n->op.progress_turn)
+		s->asked = false;
+	if (!s->command.commanded || n->agent.ask.state != ASK_IDLE || s->unknown || !s->turn)
 		return false;
-	n->op.progress_asked = true;
+	s->asked = true;
 	node_ask_agent(n, "GET", "/v1/ingot/progress", NULL, 10 * USEC_PER_SEC);
 	return true;
 }
 
+void step_write_note(struct node *n, enum step_note note)
+{
+	struct write_step *s = n->op.state;
+	switch (note) {
+	case STEP_NOTE_HEARTBEAT:
+		s->turn = false; /* the list of commands is looked at next */
+		break;
+	case STEP_NOTE_WATCHED:
+		/* A pause that was chosen when nobody looked; one after a failure stays. */
+		if (!s->command.commanded || s->unknown || n->agent.ask.state != ASK_IDLE ||
+		    n->op.last)
+			break;
+		n->op.not_before = MIN(n->op.not_before, node_now(n) + USEC_PER_SEC);
+		timer_set_at(&n->wake, MIN(n->op.not_before, n->op.deadline));
+		break;
+	case STEP_NOTE_BMC_DROPPED:
+		break;
+	}
+}
+
 enum step_result step_write(struct node *n, struct err *err)
 {
+	struct write_step *s = n->op.state;
 	if (ask_progress(n))
 		return STEP_WAIT;
-	n->op.progress_turn = true;
+	s->turn = true;
+	s->command.soon = watched(n);
 	enum step_result r = step_command(n, "deploy", "execute_deploy_step", "writing the image",
 					  write_params, err);
 	if (r == STEP_DONE)

@@ -5,23 +5,29 @@
 
 usec_t step_poll_delay(struct node *n)
 {
-	return USEC_PER_SEC << MIN(n->op.polls++, 3u);
+	struct bmc_step *s = n->op.state;
+	return USEC_PER_SEC << MIN(s->polls++, 3u);
 }
 
 /* Takes the answer of the last BMC question away; STEP_DONE means: nothing pending, go on. */
 enum step_result step_bmc_settle(struct node *n, struct err *err)
 {
+	struct bmc_step *s = n->op.state;
 	switch (n->power.ask.state) {
 	case ASK_RUNNING:
 		return STEP_WAIT;
 	case ASK_FAILED:
 		n->power.ask.state = ASK_IDLE;
-		n->op.refused |= n->op.commanded;
-		n->op.commanded = false; /* it may not have arrived: look, then say it again */
+		s->refused |= s->commanded;
+		s->commanded = false; /* it may not have arrived: look, then say it again */
 		err_wrap(n->power.ask.err, "host %s", n->key);
 		return step_trouble(n, n->power.ask.err, err);
 	case ASK_ANSWERED:
 		n->power.ask.state = ASK_IDLE;
+		/* One that tells its power state but refuses each command has not become better. */
+		if (s->refused && !s->commanded)
+			break;
+		s->refused = false;
 		step_good(n);
 		break;
 	case ASK_IDLE:
@@ -33,12 +39,14 @@ enum step_result step_bmc_settle(struct node *n, struct err *err)
 /* Gives up when the BMC said yes long ago and nothing happened. */
 bool step_power_overdue(const struct node *n, usec_t limit)
 {
-	return n->op.commanded && node_now(n) >= n->op.commanded_at + limit;
+	const struct bmc_step *s = n->op.state;
+	return s->commanded && node_now(n) >= s->commanded_at + limit;
 }
 
 static enum step_result power_reach(struct node *n, enum prov_power want, enum bmc_action action,
 				    struct err *err)
 {
+	struct bmc_step *s = n->op.state;
 	enum step_result r = step_bmc_settle(n, err);
 	if (r != STEP_DONE)
 		return r;
@@ -48,9 +56,9 @@ static enum step_result power_reach(struct node *n, enum prov_power want, enum b
 	}
 	if (n->power.state == want)
 		return STEP_DONE;
-	if (!n->op.commanded) {
-		n->op.commanded = true;
-		n->op.commanded_at = node_now(n);
+	if (!s->commanded) {
+		s->commanded = true;
+		s->commanded_at = node_now(n);
 		node_ask_action(n, action);
 		return STEP_WAIT;
 	}
@@ -65,6 +73,13 @@ static enum step_result power_reach(struct node *n, enum prov_power want, enum b
 	return step_rest(n, step_poll_delay(n));
 }
 
+void step_bmc_note(struct node *n, enum step_note note)
+{
+	struct bmc_step *s = n->op.state;
+	if (note == STEP_NOTE_BMC_DROPPED)
+		s->commanded = false; /* the step looks, and says it again */
+}
+
 enum step_result step_power_off(struct node *n, struct err *err)
 {
 	return power_reach(n, PROV_POWER_OFF, BMC_ACTION_OFF, err);
@@ -77,6 +92,7 @@ enum step_result step_power_on(struct node *n, struct err *err)
 
 enum step_result step_soft_off(struct node *n, struct err *err)
 {
+	const struct bmc_step *s = n->op.state;
 	if (n->power.ask.state == ASK_FAILED && n->power.ask.err->kind == ERR_UNSUPPORTED) {
 		log_info("the BMC knows no soft power off; switching off hard", "host", n->key);
 		return STEP_DONE;
@@ -87,7 +103,7 @@ enum step_result step_soft_off(struct node *n, struct err *err)
 		return STEP_FAILED;
 	}
 	/* The BMC's own limit does not hold for an operating system that closes its files. */
-	if (n->op.commanded && n->power.fresh && n->power.state != PROV_POWER_OFF) {
+	if (s->commanded && n->power.fresh && n->power.state != PROV_POWER_OFF) {
 		n->power.fresh = false;
 		return step_rest(n, step_poll_delay(n));
 	}

@@ -9,12 +9,41 @@
 
 enum { LOOK_S = 10 }; /* between two looks at a command that runs */
 
+/* --- what steps keep -------------------------------------------------------------------------- */
+
+/* Of those that command the BMC. */
+struct bmc_step {
+	bool commanded; /* this step has sent its command */
+	bool refused;	/* and was told no, or nothing; holds until a command succeeds */
+	usec_t commanded_at;
+	unsigned polls;
+};
+
+/* Of those that wait for something that may not come. */
+struct wait_step {
+	usec_t since;
+};
+
+/* Of those that have a command for the agent. */
+struct agent_step {
+	bool commanded;
+	bool soon;	  /* the next look is in a second: something else fills the pause */
+	usec_t looked_at; /* the agent said last that the command runs, or the step began */
+};
+
+/* Of the write: begins with its command. */
+struct write_step {
+	struct agent_step command;
+	bool turn, asked, unknown; /* of the question for its progress */
+};
+
 /* --- power.c ---------------------------------------------------------------------------------- */
 
 /* Until the next look; grows within a step. */
 usec_t step_poll_delay(struct node *n);
 /* Takes the answer of the last BMC question away; STEP_DONE means: nothing pending, go on. */
 enum step_result step_bmc_settle(struct node *n, struct err *err);
+void step_bmc_note(struct node *n, enum step_note note);
 /* The BMC said yes long ago and nothing happened. */
 bool step_power_overdue(const struct node *n, usec_t limit);
 enum step_result step_verify(struct node *n, struct err *err);
@@ -38,8 +67,6 @@ enum step_result step_command(struct node *n, const char *extension, const char 
 			      const char *what,
 			      struct json *(*params)(struct node *n, struct err *err),
 			      struct err *err);
-/* Does somebody look at the progress, and does the agent know it? */
-bool step_watched(const struct node *n);
 enum step_result step_find_agent(struct node *n, struct err *err);
 enum step_result step_clean(struct node *n, struct err *err);
 enum step_result step_boot_entry(struct node *n, struct err *err);
@@ -49,4 +76,5 @@ enum step_result step_agent_off(struct node *n, struct err *err);
 
 enum step_result step_choose_disk(struct node *n, struct err *err);
 void step_enter_write(struct node *n);
+void step_write_note(struct node *n, enum step_note note);
 enum step_result step_write(struct node *n, struct err *err);
