@@ -273,8 +273,7 @@ static void take_heartbeat(struct node *n, const struct agent_heartbeat *h)
 		node_save(n);
 		return;
 	}
-	/* Look at the command list next, whatever else was to be asked. */
-	n->op.progress_turn = false;
+	op_note(n, STEP_NOTE_HEARTBEAT);
 	if (op_info(n->op.kind)->counts)
 		node_save(
 			n); /* the time of the heartbeat; the operation goes on when it is stored */

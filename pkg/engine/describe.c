@@ -277,12 +277,6 @@ void engine_watch(struct engine *e, const char *key)
 	struct node *n = node_find(e, key);
 	if (!n)
 		return;
-	usec_t now = node_now(n);
-	n->watched_until = now + WATCH_S * USEC_PER_SEC;
-	/* A pause that was chosen when nobody looked; one after a failure stays. */
-	if (op_step(n) != &steps[STEP_WRITE] || !n->op.commanded || n->op.progress_unknown ||
-	    n->agent.ask.state != ASK_IDLE || n->op.last)
-		return;
-	n->op.not_before = MIN(n->op.not_before, now + USEC_PER_SEC);
-	timer_set_at(&n->wake, MIN(n->op.not_before, n->op.deadline));
+	n->watched_until = node_now(n) + WATCH_S * USEC_PER_SEC;
+	op_note(n, STEP_NOTE_WATCHED);
 }

@@ -8,7 +8,7 @@
  * records.c   saving and loading of records
  * state.c     the node state machine
  * op.c        operations: rows of steps, and the runner
- * steps.c     what each step does
+ * steps/      what each step does, and the table of them
  * power.c     asking the BMC
  * boot.c      the boot of the ramdisk, and what the boot services see of it
  * addresses.c MACs and the DHCP address
@@ -89,16 +89,27 @@ enum step_id {
 	_STEP_MAX
 };
 
+/* What happens to a host while a step runs, and is of interest to some. */
+enum step_note {
+	STEP_NOTE_HEARTBEAT,   /* of its agent */
+	STEP_NOTE_WATCHED,     /* somebody looks at the host */
+	STEP_NOTE_BMC_DROPPED, /* the question to the BMC ended unanswered */
+};
+
 struct step {
-	const char *name; /* in the record; no operation has two of one name */
+	const char *interface; /* Ironic's, whose kind of step it is */
+	const char *name;      /* in the record; no operation has two of one name */
 	/* Before the record is saved for this step: what is about to be. Not called when the step
 	 * is resumed. */
 	void (*enter)(struct node *n);
 	/* Looks what is the case and does what is missing; called again whenever something changed.
 	 */
 	enum step_result (*run)(struct node *n, struct err *err);
+	void (*note)(struct node *n, enum step_note note); /* NULL: nothing is of interest */
+	size_t state_size;     /* of what the step keeps in op.state, zeroed when it begins */
 	size_t timeout_offset; /* of a usec_t in struct engine_timeouts */
 	const char *waits_for; /* for the message of a time-out */
+	bool needs_agent;      /* an earlier step has found one */
 	bool boots_again;      /* after a time-out back to STEP_POWER_OFF, boot_attempts times */
 };
 
@@ -111,19 +122,14 @@ struct node_op {
 	size_t index;	   /* of the step */
 	bool entered;	   /* the step's record is written, perhaps not stored yet */
 	bool resumed;	   /* another process began the step */
+	void *state;	   /* the entered step's own (step.state_size); NULL: it has none */
 	usec_t deadline;   /* of the step, monotonic; 0: it has not run yet */
 	usec_t not_before; /* the step rests until then */
 	unsigned failures; /* of BMC or agent in this step, in a row */
-	unsigned polls;
-	usec_t good_at; /* the BMC's last good answer in this step, or the step's begin */
-	bool fault;	/* none for so long that it is reported */
-	bool commanded; /* this step has sent its command */
-	bool refused;	/* and was told no, or nothing; holds until a command succeeds */
-	usec_t commanded_at;
+	usec_t good_at;	   /* the BMC's last good answer in this step, or the step's begin */
+	bool fault;	   /* none for so long that it is reported */
 	int64_t attempt;
 	bool agent_found; /* a running agent serves: no boot needed */
-	bool progress_turn, progress_asked, progress_unknown;
-	usec_t looked_at; /* the agent said last that the command runs, or the step began */
 	struct err *last; /* the last passing trouble, for the message of a time-out */
 };
 
@@ -392,6 +398,8 @@ void op_boot_again(struct node *n, const char *why);
 /* Ends the running operation with an error. */
 void op_fail(struct node *n, const struct err *err);
 void op_advance(struct node *n);
+/* Tells the step that runs, if one does. */
+void op_note(struct node *n, enum step_note note);
 /* Steps: come again after so long. */
 enum step_result step_rest(struct node *n, usec_t delay);
 /* Steps: the BMC has answered well. */
@@ -406,7 +414,7 @@ enum step_result step_trouble(struct node *n, const struct err *trouble, struct 
  */
 char *node_trouble(const struct node *n);
 
-/* --- steps.c ---------------------------------------------------------------------------------- */
+/* --- steps/table.c ---------------------------------------------------------------------------- */
 
 extern const struct step steps[_STEP_MAX];
 

@@ -120,6 +120,20 @@ static void drop_asks(struct node *n)
 	node_forget_agent(n);
 }
 
+static void new_state(struct node *n)
+{
+	const struct step *s = op_step(n);
+	free(n->op.state);
+	n->op.state = s->state_size ? xcalloc(1, s->state_size) : NULL;
+}
+
+void op_note(struct node *n, enum step_note note)
+{
+	const struct step *s = op_step(n);
+	if (s && n->op.entered && s->note)
+		s->note(n, note);
+}
+
 static void begin(struct node *n, enum op_kind kind)
 {
 	if (ops[kind].counts)
@@ -136,6 +150,7 @@ static void end(struct node *n)
 		n->engine->busy--;
 	drop_asks(n);
 	err_keep(&n->op.last, NULL);
+	free(n->op.state);
 	n->op = (struct node_op){ 0 };
 	n->progress = (struct node_progress){ 0 };
 	timer_stop(&n->wake);
@@ -196,6 +211,7 @@ void op_resume(struct node *n, enum op_kind kind)
 			continue;
 		n->op.index = i;
 		n->op.entered = n->op.resumed = true;
+		new_state(n);
 		n->op.attempt = n->record.step.attempt;
 		n->power.fresh = false;
 		history_step(&n->history, node_wall(n), ops[kind].name, steps[rows[i].step].name);
@@ -303,10 +319,6 @@ enum step_result step_rest(struct node *n, usec_t delay)
 
 void step_good(struct node *n)
 {
-	/* A BMC that tells its power state but refuses each command has not become better. */
-	if (n->op.refused && !n->op.commanded)
-		return;
-	n->op.refused = false;
 	n->op.failures = 0;
 	n->op.good_at = node_now(n);
 	if (n->op.fault) {
@@ -355,14 +367,13 @@ static void to_step(struct node *n, size_t index)
 static void clear_step(struct node *n)
 {
 	struct node_op *op = &n->op;
+	new_state(n);
 	op->entered = true;
 	op->resumed = false;
-	op->commanded = op->refused = false;
-	op->commanded_at = 0;
-	op->failures = op->polls = 0;
+	op->failures = 0;
 	op->fault = false;
 	op->good_at = node_now(n);
-	op->looked_at = op->not_before = 0;
+	op->not_before = 0;
 	err_keep(&op->last, NULL);
 	op->deadline = 0;
 	n->power.fresh = false;

@@ -40,7 +40,7 @@ static int open_anew(struct node *n, const struct bmc_address *address,
 static void drop_question(struct node *n)
 {
 	node_ask_begin(&n->power.ask, ASK_IDLE, 0);
-	n->op.commanded = false;
+	op_note(n, STEP_NOTE_BMC_DROPPED);
 	if (n->power.bmc)
 		bmc_cancel(n->power.bmc, n->power.ticket);
 }

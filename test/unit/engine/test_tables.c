@@ -59,14 +59,17 @@ static void test_states_name_their_operations(void **state)
 static void check_step(const struct op_row *rows, size_t i)
 {
 	const struct step *s = &steps[rows[i].step];
-	bool boots = !s->boots_again;
+	bool boots = !s->boots_again, agent = !s->needs_agent;
+	assert_non_null(s->interface);
 	assert_non_null(s->name);
 	assert_non_null(s->run);
 	assert_non_null(s->waits_for);
 	for (size_t before = 0; before < i; before++) {
 		assert_string_not_equal(steps[rows[before].step].name, s->name);
 		boots |= rows[before].step == STEP_POWER_OFF;
+		agent |= rows[before].step == STEP_WAIT_AGENT;
 	}
+	assert_true(agent); /* whose certificate and address are known */
 	assert_true(boots); /* there is a step to go back to */
 }
 

@@ -1,0 +1,80 @@
+#pragma once
+/* What each step does. A step function looks at what is known, asks for what is not, and does what
+ * is missing; it never assumes that it runs for the first time (op.c says why). All waiting is done
+ * by returning STEP_WAIT. Not for other modules. */
+
+#include "engine/internal.h"
+
+#define AGENT_CALL_TIMEOUT (60 * USEC_PER_SEC)
+
+enum { LOOK_S = 10 }; /* between two looks at a command that runs */
+
+/* --- what steps keep -------------------------------------------------------------------------- */
+
+/* Of those that command the BMC. */
+struct bmc_step {
+	bool commanded; /* this step has sent its command */
+	bool refused;	/* and was told no, or nothing; holds until a command succeeds */
+	usec_t commanded_at;
+	unsigned polls;
+};
+
+/* Of those that wait for something that may not come. */
+struct wait_step {
+	usec_t since;
+};
+
+/* Of those that have a command for the agent. */
+struct agent_step {
+	bool commanded;
+	bool soon;	  /* the next look is in a second: something else fills the pause */
+	usec_t looked_at; /* the agent said last that the command runs, or the step began */
+};
+
+/* Of the write: begins with its command. */
+struct write_step {
+	struct agent_step command;
+	bool turn, asked, unknown; /* of the question for its progress */
+};
+
+/* --- power.c ---------------------------------------------------------------------------------- */
+
+/* Until the next look; grows within a step. */
+usec_t step_poll_delay(struct node *n);
+/* Takes the answer of the last BMC question away; STEP_DONE means: nothing pending, go on. */
+enum step_result step_bmc_settle(struct node *n, struct err *err);
+void step_bmc_note(struct node *n, enum step_note note);
+/* The BMC said yes long ago and nothing happened. */
+bool step_power_overdue(const struct node *n, usec_t limit);
+enum step_result step_verify(struct node *n, struct err *err);
+enum step_result step_power_off(struct node *n, struct err *err);
+enum step_result step_power_on(struct node *n, struct err *err);
+enum step_result step_soft_off(struct node *n, struct err *err);
+
+/* --- boot.c ----------------------------------------------------------------------------------- */
+
+enum step_result step_boot_network(struct node *n, struct err *err);
+enum step_result step_boot_disk(struct node *n, struct err *err);
+enum step_result step_wait_inventory(struct node *n, struct err *err);
+enum step_result step_wait_agent(struct node *n, struct err *err);
+
+/* --- agent.c ---------------------------------------------------------------------------------- */
+
+/* Brings one agent command to its end: looks whether it was started (perhaps by a process before
+ * us), starts it, and then looks again at each heartbeat and now and then. `params` builds what is
+ * sent. */
+enum step_result step_command(struct node *n, const char *extension, const char *command,
+			      const char *what,
+			      struct json *(*params)(struct node *n, struct err *err),
+			      struct err *err);
+enum step_result step_find_agent(struct node *n, struct err *err);
+enum step_result step_clean(struct node *n, struct err *err);
+enum step_result step_boot_entry(struct node *n, struct err *err);
+enum step_result step_agent_off(struct node *n, struct err *err);
+
+/* --- image.c ---------------------------------------------------------------------------------- */
+
+enum step_result step_choose_disk(struct node *n, struct err *err);
+void step_enter_write(struct node *n);
+void step_write_note(struct node *n, enum step_note note);
+enum step_result step_write(struct node *n, struct err *err);
