@@ -214,9 +214,10 @@ static size_t responder_open(struct sim_bmc *r, const uint8_t *p, size_t len, ui
 {
 	struct sim_bmc_session *s = &r->session;
 	struct cursor c;
-	r->opens++;
 	if (len != 32)
 		return 0;
+	r->opens += memcmp(p, r->open_seen, 32) != 0;
+	memcpy(r->open_seen, p, 32);
 	cursor_init(&c, p, len);
 	uint8_t tag = cursor_u8(&c), privilege = cursor_u8(&c);
 	cursor_skip(&c, 2);
