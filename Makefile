@@ -15,7 +15,7 @@ LEVELS := $(shell awk '/^[0-9]/ && $$2 !~ "/" {print $$1 ":" $$2}' hack/levels)
 MODULES := $(foreach m,$(LEVELS),$(lastword $(subst :, ,$m)))
 level_of = $(firstword $(subst :, ,$(filter %:$1,$(LEVELS))))
 # Modules that are the inside of one program, and nobody's foundation.
-INSIDE := agent ctl
+INSIDE := agent ctl sim
 INSIDE_ingot-agent := agent
 INSIDE_ingotctl := ctl
 # Modules of lower levels than $1's.
@@ -86,7 +86,7 @@ $(foreach p,$(patsubst cmd/%/main.c,%,$(wildcard cmd/*/main.c)),$(eval $(call pr
 # --- unit tests and fuzz targets ---------------------------------------------------------------------------------
 
 define unit_rule
-$(B)/test/unit/$1/%: $(B)/san/test/unit/$1/%.o $(if $(filter engine,$1),$(B)/san/test/sim/world.o) $(call archives,san,$1 $(call below,$1))
+$(B)/test/unit/$1/%: $(B)/san/test/unit/$1/%.o $(call archives,san,$(if $(filter bmc engine,$1),sim) $1 $(call below,$1))
 	@mkdir -p $$(@D)
 	@$(CC) $(LDFLAGS_san) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS) -lcmocka
 .PHONY: unit-$1
@@ -101,10 +101,10 @@ fuzz_module = $(firstword $(subst _, ,$1))
 
 # Replayed with gcc's sanitizers in `make test`; searched with clang's libFuzzer by `make fuzz`.
 define fuzz_rule
-$(B)/test/fuzz/$1: $(B)/san/test/fuzz/fuzz_$1.o $(B)/san/test/fuzz/replay.o $(call archives,san,$(call fuzz_module,$1) $(call below,$(call fuzz_module,$1)))
+$(B)/test/fuzz/$1: $(B)/san/test/fuzz/fuzz_$1.o $(B)/san/test/fuzz/replay.o $(call archives,san,$(if $(filter bmc_ipmi,$1),sim) $(call fuzz_module,$1) $(call below,$(call fuzz_module,$1)))
 	@mkdir -p $$(@D)
 	@$$(call link,san)
-$(B)/fuzz/$1: test/fuzz/fuzz_$1.c $(foreach m,$(call fuzz_module,$1) $(call below,$(call fuzz_module,$1)),$(call sources,$m))
+$(B)/fuzz/$1: test/fuzz/fuzz_$1.c $(if $(filter bmc_ipmi,$1),pkg/sim/bmc_ipmi.c) $(foreach m,$(call fuzz_module,$1) $(call below,$(call fuzz_module,$1)),$(call sources,$m))
 	@mkdir -p $$(@D)
 	@clang -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(CPPFLAGS) -o $$@ $$^ -Wl,--as-needed $(LIBS)
 endef
@@ -149,7 +149,7 @@ demo: setup ## the main job: a virtual server from kubectl apply to a running op
 # --- the simulation -------------------------------------------------------------------------------------------------
 
 define sim_rule
-$(B)/$1/sim: $(B)/$1/test/sim/sim.o $(B)/$1/test/sim/world.o $(call archives,$1,$(filter-out $(INSIDE),$(MODULES)))
+$(B)/$1/sim: $(B)/$1/test/sim/sim.o $(call archives,$1,sim $(filter-out $(INSIDE),$(MODULES)))
 	@mkdir -p $$(@D)
 	@$$(call link,$1)
 endef
@@ -161,7 +161,7 @@ test-sim: $(B)/release/sim $(B)/san/sim ## controllers, engine and API server on
 
 # --- what the benchmarks need beside the programs ---------------------------------------------------------------
 
-$(B)/release/bench_ipmi: $(B)/release/test/bench/ipmi.o $(call archives,release,bmc $(call below,bmc))
+$(B)/release/bench_ipmi: $(B)/release/test/bench/ipmi.o $(call archives,release,sim bmc $(call below,bmc))
 	@mkdir -p $(@D)
 	@$(call link,release)
 

@@ -4,6 +4,7 @@
  * having reached the driver is completed by a posted call that holds the task alone, so that the
  * BMC may be closed meanwhile. Core thread. */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -290,7 +291,7 @@ void bmc_complete(struct bmc *bmc)
 		return;
 	}
 	service(bmc);
-	if (!bmc->running && bmc->driver->ops->idle)
+	if (!bmc->running && !bmc->console && bmc->driver->ops->idle)
 		bmc->driver->ops->idle(bmc, hold);
 }
 
@@ -402,6 +403,7 @@ struct bmc *bmc_close(struct bmc *bmc)
 {
 	if (!bmc || bmc->closed)
 		return NULL;
+	bmc_console_cancel(bmc);
 	if (bmc->running)
 		cancel_running(bmc);
 	while (!list_empty(&bmc->queue)) {
@@ -495,6 +497,60 @@ bool bmc_driver_boots_from(const struct bmc_driver *driver, enum bmc_device devi
 {
 	return bmc_driver_supports(driver, BMC_OP_SET_BOOT) &&
 	       driver->ops->boot_devices >> device & 1;
+}
+
+static const char *const boot_methods[_BMC_BOOT_MAX] = {
+	[BMC_BOOT_NETWORK] = "network",
+	[BMC_BOOT_MEDIA] = "media",
+	[BMC_BOOT_UEFI_HTTP] = "uefi-http",
+};
+
+const char *bmc_boot_method_name(enum bmc_boot_method method)
+{
+	return method < _BMC_BOOT_MAX ? boot_methods[method] : "?";
+}
+
+int bmc_boot_method_parse(const char *name, enum bmc_boot_method *ret)
+{
+	for (int m = 0; m < _BMC_BOOT_MAX; m++)
+		if (streq(name, boot_methods[m])) {
+			*ret = (enum bmc_boot_method)m;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static bool can_boot_by(const struct bmc_driver *d, enum bmc_boot_method method)
+{
+	switch (method) {
+	case BMC_BOOT_NETWORK:
+		return bmc_driver_boots_from(d, BMC_DEVICE_PXE);
+	case BMC_BOOT_MEDIA:
+		return bmc_driver_boots_from(d, BMC_DEVICE_CDROM) &&
+		       bmc_driver_supports(d, BMC_OP_INSERT_MEDIA) &&
+		       bmc_driver_supports(d, BMC_OP_EJECT_MEDIA);
+	case BMC_BOOT_UEFI_HTTP:
+		return bmc_driver_boots_from(d, BMC_DEVICE_UEFI_HTTP);
+	case _BMC_BOOT_MAX:
+		break;
+	}
+	return false;
+}
+
+int bmc_choose_boot(const struct bmc_driver *driver, const struct bmc_scheme *scheme,
+		    enum bmc_boot_mode mode, enum bmc_boot_method *ret, struct err *err)
+{
+	if (!can_boot_by(driver, scheme->boot))
+		return err_set(err, ERR_UNSUPPORTED,
+			       "hosts of type '%s' boot by %s, which the %s driver cannot do",
+			       scheme->name, bmc_boot_method_name(scheme->boot), driver->ops->name);
+	if (scheme->boot == BMC_BOOT_UEFI_HTTP && mode == BMC_MODE_LEGACY)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "hosts of type '%s' boot by UEFI HTTP, which there is in UEFI mode "
+			       "only: set spec.bootMode to UEFI, or use another type of address",
+			       scheme->name);
+	*ret = scheme->boot;
+	return 0;
 }
 
 const char *bmc_power_name(enum bmc_power power)

@@ -206,6 +206,50 @@ uint64_t bmc_submit(struct bmc *bmc, const struct bmc_request *request, bmc_done
 void bmc_cancel(struct bmc *bmc, uint64_t ticket);
 unsigned bmc_queued(const struct bmc *bmc); /* waiting and running */
 
+/* --- streams --------------------------------------------------------------------------------- */
+
+/* The host's serial console. It shares the session with the requests, which go on meanwhile, and
+ * keeps it open. One for each BMC. */
+struct bmc_stream;
+
+struct bmc_stream_handlers {
+	/* Borrowed. The stream may be closed inside. */
+	void (*bytes)(void *data, const void *bytes, size_t len);
+	/* Once, unless the user closes it first: the BMC or the driver ended it, or bmc_close().
+	 * The stream is gone then. */
+	void (*ended)(void *data, const struct err *err);
+};
+
+/* NULL, and ERR_UNSUPPORTED, ERR_BUSY (there is one) or the driver's error. Nothing is called
+ * before it has returned. */
+struct bmc_stream *bmc_console_open(struct bmc *bmc, const struct bmc_stream_handlers *handlers,
+				    void *data, struct err *err);
+/* All of it, or an error; the fence is asked. */
+int bmc_stream_write(struct bmc_stream *s, const void *bytes, size_t len, struct err *err);
+/* No handler runs afterwards. Accepts NULL; returns NULL. */
+struct bmc_stream *bmc_stream_close(struct bmc_stream *s);
+
+/* --- events ---------------------------------------------------------------------------------- */
+
+enum bmc_event_kind {
+	BMC_EVENT_POWER, /* power */
+	BMC_EVENT_JOB,	 /* job: one has changed its state */
+	BMC_EVENT_ALERT, /* text only */
+};
+
+/* What a BMC reports by itself. A reason to ask, and no more: it may be late, doubled, or lost. */
+struct bmc_event {
+	enum bmc_event_kind kind;
+	enum bmc_power power;
+	const struct bmc_job *job;
+	const char *text; /* for people; may be NULL */
+};
+
+typedef void (*bmc_event_fn)(void *data, const struct bmc_event *event);
+
+/* From the loop. NULL: none are wanted (any more). */
+void bmc_set_event_handler(struct bmc *bmc, bmc_event_fn fn, void *data);
+
 struct bmc_health {
 	unsigned failures;	/* in a row */
 	usec_t alone_until;	/* monotonic: no request before; 0: not left alone */
@@ -234,6 +278,14 @@ const char *bmc_driver_name(const struct bmc_driver *driver);
 /* What the driver can do: nothing else says it. */
 bool bmc_driver_supports(const struct bmc_driver *driver, enum bmc_op op);
 bool bmc_driver_boots_from(const struct bmc_driver *driver, enum bmc_device device);
+bool bmc_driver_has_console(const struct bmc_driver *driver);
+/* How a host with such an address gets its ramdisk: as the address asks, if the driver can do that
+ * in the host's boot mode; else ERR_UNSUPPORTED. To be asked once, when an operation is planned. */
+int bmc_choose_boot(const struct bmc_driver *driver, const struct bmc_scheme *scheme,
+		    enum bmc_boot_mode mode, enum bmc_boot_method *ret, struct err *err);
+/* "network", "media", "uefi-http": as records have it. */
+const char *bmc_boot_method_name(enum bmc_boot_method method);
+int bmc_boot_method_parse(const char *name, enum bmc_boot_method *ret); /* -EINVAL */
 
 const char *bmc_op_name(enum bmc_op op);
 bool bmc_op_begins_job(enum bmc_op op);

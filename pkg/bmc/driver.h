@@ -24,6 +24,13 @@ struct bmc_task {
 
 typedef void (*bmc_start_fn)(struct bmc *bmc, struct bmc_task *task);
 
+/* The console of a BMC. */
+struct bmc_console_ops {
+	int (*open)(struct bmc *bmc, struct err *err);
+	int (*write)(struct bmc *bmc, const void *bytes, size_t len, struct err *err);
+	void (*close)(struct bmc *bmc); /* also after bmc_console_end() */
+};
+
 struct bmc_ops {
 	const char *name;
 	size_t bmc_size; /* of the struct that embeds struct bmc */
@@ -38,13 +45,15 @@ struct bmc_ops {
 	/* The running request is over its deadline or cancelled: forget it. Fills `err` with what
 	 * is known of why it took so long. */
 	void (*abandon)(struct bmc *bmc, struct err *err);
-	/* The last request is done and none waits; `hold` is what it asked for. May be NULL. */
+	/* The last request is done, none waits and no console is open; `hold` is what the request
+	 * asked for. May be NULL. */
 	void (*idle)(struct bmc *bmc, usec_t hold);
 	void (*credentials_changed)(struct bmc *bmc); /* may be NULL */
 	void (*free)(struct bmc_driver *driver);
 
-	bmc_start_fn start[_BMC_OP_MAX]; /* NULL: unsupported */
-	unsigned boot_devices;		 /* bit per enum bmc_device, for BMC_OP_SET_BOOT */
+	bmc_start_fn start[_BMC_OP_MAX];       /* NULL: unsupported */
+	unsigned boot_devices;		       /* bit per enum bmc_device, for BMC_OP_SET_BOOT */
+	const struct bmc_console_ops *console; /* NULL: unsupported */
 };
 
 struct bmc_driver {
@@ -63,6 +72,9 @@ struct bmc {
 	struct list queue;	    /* of struct bmc_task */
 	struct bmc_task *running;
 	struct timer timer; /* starts requests and watches their deadlines */
+	struct bmc_stream *console;
+	bmc_event_fn on_event;
+	void *event_data;
 	uint64_t last_ticket;
 	usec_t alone_until; /* circuit breaker */
 	char *last_error;
@@ -75,5 +87,13 @@ struct bmc {
 /* To be asked before each packet or request on the wire; bmc.c asks before it starts a request. 0,
  * or -errno with what ends the request. */
 int bmc_may_act(const struct bmc *bmc, struct err *err);
+/* stream.c, called by bmc.c when the BMC is closed. */
+void bmc_console_cancel(struct bmc *bmc);
+/* From the loop, not inside one of bmc_console_ops. The console or the BMC may be gone when these
+ * return. */
+void bmc_console_bytes(struct bmc *bmc, const void *bytes, size_t len);
+void bmc_console_end(struct bmc *bmc, const struct err *err);
+/* From the loop. */
+void bmc_report(struct bmc *bmc, const struct bmc_event *event);
 /* Ends the running request with task->result. The BMC may be gone when this returns. */
 void bmc_complete(struct bmc *bmc);

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <freeipmi/freeipmi.h>
+#include <gcrypt.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@
 #include "base/str.h"
 #include "bmc/bmc.h"
 #include "bmc/ipmi/ipmi.h"
-#include "unit/bmc/responder.h"
+#include "sim/bmc_ipmi.h"
 
 enum { FLEET_MAX = 65000, SUITE = 17 };
 
@@ -69,7 +70,7 @@ static char *host_name(unsigned index, char out[16])
 /* The address that a packet was sent to says which BMC is meant; the answer leaves from it. */
 struct letter {
 	struct sockaddr_in from;
-	uint8_t data[RESPONDER_MAX];
+	uint8_t data[SIM_BMC_PACKET_MAX];
 	union {
 		struct cmsghdr head;
 		char space[CMSG_SPACE(sizeof(struct in_pktinfo))];
@@ -96,17 +97,17 @@ static struct in_pktinfo *packet_info(struct letter *l)
 	return found ? (struct in_pktinfo *)(void *)CMSG_DATA(c) : NULL;
 }
 
-static void answer_one(int fd, struct responder *fleet, unsigned count)
+static void answer_one(int fd, struct sim_bmc *fleet, unsigned count)
 {
 	struct letter l;
-	uint8_t answer[RESPONDER_MAX];
+	uint8_t answer[SIM_BMC_PACKET_MAX];
 	letter_init(&l);
 	ssize_t n = recvmsg(fd, &l.msg, 0);
 	struct in_pktinfo *info = n > 0 ? packet_info(&l) : NULL;
 	if (!info)
 		return;
 	unsigned index = ntohl(info->ipi_addr.s_addr) - ADDRESS_FIRST;
-	size_t len = index < count ? responder_answer(&fleet[index], l.data, (size_t)n, answer) : 0;
+	size_t len = index < count ? sim_bmc_answer(&fleet[index], l.data, (size_t)n, answer) : 0;
 	if (len == 0)
 		return;
 	info->ipi_spec_dst = info->ipi_addr;
@@ -132,9 +133,9 @@ static int listen_all(void)
 
 static _Noreturn void respond(unsigned count)
 {
-	struct responder *fleet = xcalloc(count, sizeof(*fleet));
+	struct sim_bmc *fleet = xcalloc(count, sizeof(*fleet));
 	for (unsigned i = 0; i < count; i++) {
-		fleet[i] = responder_make();
+		fleet[i] = sim_bmc_make();
 		fleet[i].tells_privilege = true;
 	}
 	gcry_check_version(NULL);

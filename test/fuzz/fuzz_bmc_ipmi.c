@@ -9,7 +9,7 @@
 #include "bmc/ipmi/commands.h"
 #include "bmc/ipmi/ipmi.h"
 #include "bmc/ipmi/session.h"
-#include "unit/bmc/responder.h"
+#include "sim/bmc_ipmi.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -46,13 +46,13 @@ static void force(struct ipmi_session *s, uint8_t control)
 }
 
 static size_t seal(const struct ipmi_session *s, uint32_t *sent, const uint8_t *message, size_t len,
-		   uint8_t out[RESPONDER_MAX])
+		   uint8_t out[SIM_BMC_PACKET_MAX])
 {
-	struct responder r = responder_make();
+	struct sim_bmc r = sim_bmc_make();
 	r.session.suite = s->secrets.suite->id;
 	r.session.console_id = CONSOLE_ID;
 	r.session.sent = *sent;
-	len = responder_seal(&r, message, len, out);
+	len = sim_bmc_seal(&r, message, len, out);
 	*sent = r.session.sent;
 	return len;
 }
@@ -61,7 +61,7 @@ static size_t seal(const struct ipmi_session *s, uint32_t *sent, const uint8_t *
 static void decode_all(const struct ipmi_message *m)
 {
 	for (enum bmc_op op = 0; op < _BMC_OP_MAX; op++)
-		for (const struct ipmi_step *step = ipmi_steps(op); step->name; step++) {
+		for (const struct ipmi_step *step = ipmi_steps(op); step && step->name; step++) {
 			struct ipmi_facts facts = { 0 };
 			struct bmc_result result = { 0 };
 			struct cursor c;
@@ -98,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t at = 1; at < size;) {
 		size_t len = MIN((size_t)data[at], size - at - 1);
 		const uint8_t *packet = data + at + 1;
-		uint8_t sealed[RESPONDER_MAX];
+		uint8_t sealed[SIM_BMC_PACKET_MAX];
 		if (control & SEALED)
 			feed(&s, sealed, seal(&s, &sent, packet, MIN(len, (size_t)200), sealed));
 		else

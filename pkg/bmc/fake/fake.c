@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/map.h"
 #include "base/mem.h"
@@ -17,11 +18,15 @@ enum { SLOW_FACTOR = 20, PERMILLE = 1000 };
 struct fake_driver {
 	struct bmc_driver base;
 	struct map machines;
+	struct list open; /* of struct fake_bmc */
 };
 
 struct fake_bmc {
 	struct bmc base;
+	struct list link;
 	struct timer answer;
+	struct timer echo;
+	struct strbuf written; /* to the console */
 };
 
 /* Goes on whoever asks, as in a BMC. */
@@ -70,11 +75,30 @@ static void boot_host(struct fake_machine *m, enum fake_event event)
 		m->on_event(m->data, m, event, &boot);
 }
 
+static struct bmc *open_at(struct bmc_driver *driver, const char *host)
+{
+	struct fake_driver *d = container_of(driver, struct fake_driver, base);
+	list_for_each(l, &d->open) {
+		struct fake_bmc *b = list_entry(l, struct fake_bmc, link);
+		if (streq(b->base.address.host, host))
+			return &b->base;
+	}
+	return NULL;
+}
+
+static void report(const struct fake_machine *m, const struct bmc_event *event)
+{
+	struct bmc *bmc = m->reports ? open_at(m->driver, m->host) : NULL;
+	if (bmc)
+		bmc_report(bmc, event);
+}
+
 void fake_machine_set_power(struct fake_machine *m, enum bmc_power power)
 {
 	if (m->power == power)
 		return;
 	m->power = power;
+	report(m, &(struct bmc_event){ .kind = BMC_EVENT_POWER, .power = power });
 	if (power == BMC_POWER_ON) {
 		m->power_ons++;
 		boot_host(m, FAKE_EVENT_ON);
@@ -121,7 +145,8 @@ struct fake_machine *fake_machine_add(struct bmc_driver *driver, const char *hos
 				    .soft_works = true,
 				    .mode = BMC_MODE_LEGACY,
 				    .job_time = 30 * USEC_PER_SEC,
-				    .loop = driver->loop };
+				    .loop = driver->loop,
+				    .driver = driver };
 	timer_init(&m->change, driver->loop, "fake machine", on_change, m);
 	map_set(&d->machines, host, m);
 	return m;
@@ -193,20 +218,24 @@ static void set_power(struct fake_machine *m, const struct bmc_request *request)
 	timer_set_in(&m->change, stretched(m->loop, m->power_delay));
 }
 
-static void on_job_end(void *data)
+static void job_carry_out(struct fake_job *j)
 {
-	struct fake_job *j = data;
 	struct fake_machine *m = j->machine;
-	if (m->jobs_fail) {
-		j->state = BMC_JOB_FAILED;
-		return;
-	}
-	j->state = BMC_JOB_DONE;
 	if (j->request.op == BMC_OP_SET_SETTINGS)
 		settings_merge(&m->settings, &j->request.settings);
 	else
 		snprintf(m->info.version, sizeof(m->info.version), "from %s",
 			 j->request.firmware.url);
+}
+
+static void on_job_end(void *data)
+{
+	struct fake_job *j = data;
+	j->state = j->machine->jobs_fail ? BMC_JOB_FAILED : BMC_JOB_DONE;
+	if (j->state == BMC_JOB_DONE)
+		job_carry_out(j);
+	const struct bmc_job job = { .id = j->id, .state = j->state };
+	report(j->machine, &(struct bmc_event){ .kind = BMC_EVENT_JOB, .job = &job });
 }
 
 static void job_tell(const struct fake_job *j, struct bmc_job *ret)
@@ -376,14 +405,81 @@ static void abandon(struct bmc *bmc, struct err *err)
 		err_set(err, ERR_TIMEOUT, "BMC %s does not answer (simulated)", bmc->address.host);
 }
 
+/* --- consoles -------------------------------------------------------------------------------- */
+
+bool fake_machine_print(struct bmc_driver *driver, const char *host, const char *text)
+{
+	struct bmc *bmc = open_at(driver, host);
+	if (!bmc || !bmc->console)
+		return false;
+	bmc_console_bytes(bmc, text, strlen(text));
+	return true;
+}
+
+void fake_machine_hang_up(struct bmc_driver *driver, const char *host)
+{
+	struct bmc *bmc = open_at(driver, host);
+	struct err err = { 0 };
+	err_set(&err, ERR_IO, "BMC %s ended the console (simulated)", host);
+	if (bmc)
+		bmc_console_end(bmc, &err);
+}
+
+static int console_open(struct bmc *bmc, struct err *err)
+{
+	const struct fake_machine *m = machine_of(bmc);
+	return m && !m->unreachable
+		       ? 0
+		       : err_set(err, ERR_UNREACHABLE, "BMC %s does not answer (simulated)",
+				 bmc->address.host);
+}
+
+static void on_echo(void *data)
+{
+	struct bmc *bmc = data;
+	_cleanup_(strbuf_done) struct strbuf written = of(bmc)->written;
+	of(bmc)->written = (struct strbuf){ 0 };
+	bmc_console_bytes(bmc, written.data, written.len);
+}
+
+static int console_write(struct bmc *bmc, const void *bytes, size_t len, struct err *err)
+{
+	(void)err;
+	strbuf_add(&of(bmc)->written, bytes, len);
+	timer_set_in(&of(bmc)->echo, machine_of(bmc)->latency);
+	return 0;
+}
+
+static void console_close(struct bmc *bmc)
+{
+	timer_stop(&of(bmc)->echo);
+	strbuf_done(&of(bmc)->written);
+}
+
+static const struct bmc_console_ops console_ops = { console_open, console_write, console_close };
+
+/* --- life ------------------------------------------------------------------------------------ */
+
 static void open_bmc(struct bmc *bmc)
 {
 	timer_init(&of(bmc)->answer, bmc->driver->loop, "fake bmc", on_answer, bmc);
+	timer_init(&of(bmc)->echo, bmc->driver->loop, "fake console", on_echo, bmc);
+	list_append(&driver_of(bmc)->open, &of(bmc)->link);
 }
 
 static void close_bmc(struct bmc *bmc)
 {
 	timer_stop(&of(bmc)->answer);
+	list_unlink(&of(bmc)->link);
+}
+
+/* There is no session that could be let go; it is counted. */
+static void idle(struct bmc *bmc, usec_t hold)
+{
+	struct fake_machine *m = machine_of(bmc);
+	(void)hold;
+	if (m)
+		m->idles++;
 }
 
 static void free_driver(struct bmc_driver *driver)
@@ -401,6 +497,7 @@ static const struct bmc_ops ops = {
 	.open = open_bmc,
 	.close = close_bmc,
 	.abandon = abandon,
+	.idle = idle,
 	.free = free_driver,
 	/* All but secure boot: so that there is something that it cannot do. */
 	.start = { [BMC_OP_GET_POWER] = start,
@@ -421,11 +518,13 @@ static const struct bmc_ops ops = {
 		   [BMC_OP_SET_LED] = start,
 		   [BMC_OP_SET_CLOCK] = start },
 	.boot_devices = (1U << _BMC_DEVICE_MAX) - 1,
+	.console = &console_ops,
 };
 
 struct bmc_driver *fake_driver_new(struct loop *loop)
 {
 	struct fake_driver *d = xcalloc(1, sizeof(*d));
 	d->base = (struct bmc_driver){ .ops = &ops, .loop = loop };
+	list_init(&d->open);
 	return &d->base;
 }

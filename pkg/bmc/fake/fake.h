@@ -47,15 +47,18 @@ struct fake_machine {
 	unsigned nmis;
 	usec_t job_time;       /* of a job, plus up to a half */
 	bool jobs_fail;	       /* at their end */
+	bool reports;	       /* sends events */
 	bool jobs_without_id;  /* a BMC that does not say how to ask on */
 	struct fake_job *jobs; /* the last one first */
 	fake_event_fn on_event;
 	void *data;
 	/* counters, for invariants */
+	unsigned idles; /* the session could have been let go */
 	unsigned requests, power_ons, power_offs, resets, boot_changes;
 
 	struct timer change; /* private from here on */
 	unsigned jobs_begun;
+	struct bmc_driver *driver;
 	enum bmc_action pending;
 	struct loop *loop;
 };
@@ -65,5 +68,10 @@ struct bmc_driver *fake_driver_new(struct loop *loop);
 /* Off, latency 5 ms, power delay 500 ms, no faults. The host must be new. */
 struct fake_machine *fake_machine_add(struct bmc_driver *driver, const char *host);
 struct fake_machine *fake_machine_get(struct bmc_driver *driver, const char *host); /* or NULL */
+/* The host prints on its serial console; false: nobody has it open. What is written to it comes
+ * back as an echo. */
+bool fake_machine_print(struct bmc_driver *driver, const char *host, const char *text);
+/* The BMC ends the console. */
+void fake_machine_hang_up(struct bmc_driver *driver, const char *host);
 /* As if somebody had pressed the button or pulled the plug; at once. */
 void fake_machine_set_power(struct fake_machine *machine, enum bmc_power power);

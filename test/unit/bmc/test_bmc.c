@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "bmc/fake/fake.h"
+#include "bmc/ipmi/ipmi.h"
 
 enum { HOUR = 3600 };
 
@@ -407,6 +408,202 @@ static void test_small_things(void **state)
 	assert_int_equal(t->machine->nmis, 1);
 }
 
+/* --- what comes by itself --------------------------------------------------------------------- */
+
+struct listener {
+	char text[256];
+	struct err end;
+	unsigned ends;
+	struct bmc_stream *stream;
+	bool close_inside;
+};
+
+static void on_bytes(void *data, const void *bytes, size_t len)
+{
+	struct listener *l = data;
+	size_t at = strlen(l->text);
+	snprintf(l->text + at, sizeof(l->text) - at, "%.*s", (int)len, (const char *)bytes);
+	if (l->close_inside)
+		l->stream = bmc_stream_close(l->stream);
+}
+
+static void on_ended(void *data, const struct err *err)
+{
+	struct listener *l = data;
+	l->end = *err;
+	l->ends++;
+	l->stream = NULL;
+}
+
+static const struct bmc_stream_handlers listening = { on_bytes, on_ended };
+
+static void listen_to(struct bench *t, struct listener *l)
+{
+	*l = (struct listener){ .stream = bmc_console_open(t->bmc, &listening, l, NULL) };
+	assert_non_null(l->stream);
+}
+
+/* A console and requests share the BMC; the session stays while the console is open. */
+static void test_console(void **state)
+{
+	struct bench *t = *state;
+	struct listener l;
+	struct err err = { 0 };
+	listen_to(t, &l);
+	assert_null(bmc_console_open(t->bmc, &listening, &l, &err));
+	assert_int_equal(err.kind, ERR_BUSY);
+	assert_true(fake_machine_print(t->driver, "10.0.0.1", "login: "));
+	assert_int_equal(bmc_stream_write(l.stream, "root\n", 5, NULL), 0);
+	assert_string_equal(l.text, "login: "); /* the echo comes from the loop */
+	get_power(t);
+	expect(t, "ok ");
+	assert_string_equal(l.text, "login: root\n");
+	assert_int_equal(t->machine->idles, 0);
+	l.stream = bmc_stream_close(l.stream);
+	assert_int_equal(t->machine->idles, 1);
+	assert_false(fake_machine_print(t->driver, "10.0.0.1", "more"));
+	assert_int_equal(l.ends, 0);
+	get_power(t);
+	expect(t, "ok ");
+	assert_int_equal(t->machine->idles, 2);
+}
+
+static void test_console_ends(void **state)
+{
+	struct bench *t = *state;
+	struct listener l;
+	listen_to(t, &l);
+	fake_machine_hang_up(t->driver, "10.0.0.1");
+	assert_int_equal(l.ends, 0);
+	loop_run(t->loop);
+	assert_int_equal(l.ends, 1);
+	assert_int_equal(l.end.kind, ERR_IO);
+	/* Ended, and closed by its user before he heard of it. */
+	listen_to(t, &l);
+	fake_machine_hang_up(t->driver, "10.0.0.1");
+	assert_true(bmc_stream_write(l.stream, "x", 1, NULL) < 0);
+	bmc_stream_close(l.stream);
+	loop_run(t->loop);
+	assert_int_equal(l.ends, 0);
+	listen_to(t, &l);
+	l.close_inside = true;
+	fake_machine_print(t->driver, "10.0.0.1", "bye");
+	assert_string_equal(l.text, "bye");
+	listen_to(t, &l);
+	bmc_stream_write(l.stream, "lost", 4, NULL);
+	t->bmc = bmc_close(t->bmc);
+	loop_run(t->loop);
+	assert_int_equal(l.ends, 1);
+	assert_int_equal(l.end.kind, ERR_CANCELLED);
+	assert_string_equal(l.text, "");
+}
+
+static bool shut(void *data, const char *key)
+{
+	(void)data, (void)key;
+	return false;
+}
+
+static void test_console_and_fence(void **state)
+{
+	struct bench *t = *state;
+	struct listener l;
+	struct err err = { 0 };
+	listen_to(t, &l);
+	bmc_driver_set_fence(t->driver, &(struct fence){ shut, NULL });
+	assert_true(bmc_stream_write(l.stream, "x", 1, &err) < 0);
+	assert_int_equal(err.kind, ERR_CANCELLED);
+	bmc_stream_close(l.stream);
+	assert_null(bmc_console_open(t->bmc, &listening, &l, NULL));
+	loop_run(t->loop);
+	assert_string_equal(l.text, "");
+}
+
+struct news {
+	unsigned powers, jobs;
+	enum bmc_power power;
+	enum bmc_job_state job;
+};
+
+static void on_news(void *data, const struct bmc_event *event)
+{
+	struct news *n = data;
+	n->powers += event->kind == BMC_EVENT_POWER;
+	n->jobs += event->kind == BMC_EVENT_JOB;
+	if (event->kind == BMC_EVENT_POWER)
+		n->power = event->power;
+	if (event->kind == BMC_EVENT_JOB)
+		n->job = event->job->state;
+}
+
+static void test_events(void **state)
+{
+	struct bench *t = *state;
+	struct news n = { 0 };
+	t->machine->reports = true;
+	bmc_set_event_handler(t->bmc, on_news, &n);
+	fake_machine_set_power(t->machine, BMC_POWER_ON);
+	begin_settings(t);
+	expect(t, "ok ");
+	assert_int_equal(n.powers, 1);
+	assert_int_equal(n.power, BMC_POWER_ON);
+	assert_int_equal(n.jobs, 1);
+	assert_int_equal(n.job, BMC_JOB_DONE);
+	bmc_set_event_handler(t->bmc, NULL, NULL);
+	fake_machine_set_power(t->machine, BMC_POWER_OFF);
+	assert_int_equal(n.powers, 1);
+}
+
+/* --- how hosts boot --------------------------------------------------------------------------- */
+
+static const struct bmc_scheme *scheme_of(const char *name)
+{
+	for (const struct bmc_scheme *s = bmc_schemes(); s->name; s++)
+		if (streq(s->name, name))
+			return s;
+	fail_msg("no scheme %s", name);
+	return NULL;
+}
+
+static void check_boot(const struct bmc_driver *d, const char *scheme, enum bmc_boot_mode mode,
+		       const char *want)
+{
+	enum bmc_boot_method method, again;
+	struct err err = { 0 };
+	int r = bmc_choose_boot(d, scheme_of(scheme), mode, &method, &err);
+	if (r == 0) {
+		assert_string_equal(bmc_boot_method_name(method), want);
+		assert_int_equal(bmc_boot_method_parse(want, &again), 0);
+		assert_int_equal(again, method);
+		return;
+	}
+	assert_int_equal(err.kind, ERR_UNSUPPORTED);
+	if (!strstr(err.text, want))
+		fail_msg("\"%s\" is not in: %s", want, err.text);
+}
+
+/* The address asks for it, the driver must be able to do it; there is no other way instead, which
+ * the site may not have. */
+static void test_choose_boot(void **state)
+{
+	struct bench *t = *state;
+	struct bmc_driver *ipmi;
+	assert_int_equal(ipmi_driver_new(t->loop, NULL, &ipmi, NULL), 0);
+	check_boot(ipmi, "ipmi", BMC_MODE_LEGACY, "network");
+	check_boot(ipmi, "ipmi", BMC_MODE_UEFI, "network");
+	check_boot(ipmi, "redfish-virtualmedia", BMC_MODE_UEFI,
+		   "boot by media, which the ipmi driver cannot do");
+	check_boot(ipmi, "redfish-uefihttp", BMC_MODE_UEFI, "boot by uefi-http, which the ipmi");
+	bmc_driver_free(ipmi);
+	check_boot(t->driver, "redfish", BMC_MODE_UEFI, "network");
+	check_boot(t->driver, "idrac-virtualmedia", BMC_MODE_LEGACY, "media");
+	check_boot(t->driver, "redfish-uefihttp", BMC_MODE_UEFI, "uefi-http");
+	check_boot(t->driver, "redfish-uefihttp", BMC_MODE_UNKNOWN, "uefi-http");
+	check_boot(t->driver, "redfish-uefihttp", BMC_MODE_LEGACY, "set spec.bootMode to UEFI");
+	enum bmc_boot_method method;
+	assert_true(bmc_boot_method_parse("floppy", &method) < 0);
+}
+
 static void test_unsupported(void **state)
 {
 	struct bench *t = *state;
@@ -581,6 +778,11 @@ int main(void)
 		CASE(test_job_fails),
 		CASE(test_job_without_id),
 		CASE(test_small_things),
+		CASE(test_console),
+		CASE(test_console_ends),
+		CASE(test_console_and_fence),
+		CASE(test_events),
+		CASE(test_choose_boot),
 		CASE(test_unsupported),
 		CASE(test_open_wants_a_host),
 		CASE(test_breaker_leaves_a_dead_bmc_alone),

@@ -1,6 +1,6 @@
-/* The IPMI driver over real sockets, against BMCs written from the specification (responder.h) that
- * run on the same loop and misbehave as told. Retransmission times are short, so that lost packets
- * cost little; no case depends on how long something takes. */
+/* The IPMI driver over real sockets, against BMCs written from the specification (sim/bmc_ipmi.h)
+ * that run on the same loop and misbehave as told. Retransmission times are short, so that lost
+ * packets cost little; no case depends on how long something takes. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,17 +19,17 @@
 #include "base/str.h"
 #include "bmc/driver.h"
 #include "bmc/ipmi/ipmi.h"
+#include "sim/bmc_ipmi.h"
 #include "unit/bmc/asking.h"
-#include "unit/bmc/responder.h"
 
 #define MSEC USEC_PER_MSEC
 #define HOUR (3600 * USEC_PER_SEC)
 
 enum { QUEUE = 64 };
 
-/* A responder behind a UDP socket. */
+/* One behind a UDP socket. */
 struct peer {
-	struct responder bmc;
+	struct sim_bmc bmc;
 	struct loop *loop;
 	int fd;
 	struct loop_io *io;
@@ -43,7 +43,7 @@ struct peer {
 	struct {
 		struct net_addr to;
 		size_t len;
-		uint8_t data[RESPONDER_MAX];
+		uint8_t data[SIM_BMC_PACKET_MAX];
 	} queue[QUEUE];
 	unsigned queued;
 };
@@ -70,8 +70,8 @@ static void reply(struct peer *p, const uint8_t *data, size_t len, const struct 
 static void reply_first(void *data)
 {
 	struct peer *p = data;
-	uint8_t answer[RESPONDER_MAX];
-	size_t n = responder_answer(&p->bmc, p->queue[0].data, p->queue[0].len, answer);
+	uint8_t answer[SIM_BMC_PACKET_MAX];
+	size_t n = sim_bmc_answer(&p->bmc, p->queue[0].data, p->queue[0].len, answer);
 	reply(p, answer, n, &p->queue[0].to);
 	memmove(&p->queue[0], &p->queue[1], --p->queued * sizeof(p->queue[0]));
 	if (p->queued > 0)
@@ -92,7 +92,7 @@ static void enqueue(struct peer *p, const uint8_t *data, size_t len, const struc
 static void on_packet(void *data, int events)
 {
 	struct peer *p = data;
-	uint8_t packet[RESPONDER_MAX], answer[RESPONDER_MAX];
+	uint8_t packet[SIM_BMC_PACKET_MAX], answer[SIM_BMC_PACKET_MAX];
 	struct net_addr from;
 	socklen_t from_len = sizeof(from);
 	(void)events;
@@ -110,13 +110,13 @@ static void on_packet(void *data, int events)
 		enqueue(p, packet, (size_t)n, &from);
 		return;
 	}
-	reply(p, answer, responder_answer(&p->bmc, packet, (size_t)n, answer), &from);
+	reply(p, answer, sim_bmc_answer(&p->bmc, packet, (size_t)n, answer), &from);
 }
 
 static int peer_open(struct peer *p, struct loop *loop, const char *ip)
 {
 	socklen_t len = sizeof(p->addr);
-	*p = (struct peer){ .bmc = responder_make(), .loop = loop, .stranger = -1 };
+	*p = (struct peer){ .bmc = sim_bmc_make(), .loop = loop, .stranger = -1 };
 	timer_init(&p->timer, loop, "peer", reply_first, p);
 	assert_int_equal(net_parse_ip(ip, &p->addr), 0);
 	p->fd = socket(net_family(&p->addr), SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -1,4 +1,4 @@
-/* The session without a network: against a BMC written from the specification (responder.h) for
+/* The session without a network: against a BMC written from the specification (sim/bmc_ipmi.h) for
  * both cipher suites, against datagrams that a real ipmitool and ipmi_sim exchanged, and against
  * packets that lie. */
 
@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/macro.h"
 #include "base/mem.h"
@@ -18,15 +19,15 @@
 #include "bmc/ipmi/commands.h"
 #include "bmc/ipmi/ipmi.h"
 #include "bmc/ipmi/session.h"
+#include "sim/bmc_ipmi.h"
 #include "unit/base/fsm_walk.h"
-#include "unit/bmc/responder.h"
 
 enum { SUITE_17 = 1, SUITE_3 = 2, BOTH = 3, ADMINISTRATOR = 4 };
 
 static struct ipmi_codec *codec;
 
 struct bench {
-	struct responder bmc;
+	struct sim_bmc bmc;
 	struct ipmi_session session;
 	struct ipmi_login login;
 };
@@ -35,7 +36,7 @@ static const uint8_t console_random[IPMI_RANDOM_SIZE] = "0123456789abcdef";
 
 static struct bench make(unsigned suites)
 {
-	struct bench t = { .bmc = responder_make() };
+	struct bench t = { .bmc = sim_bmc_make() };
 	t.login = (struct ipmi_login){ .user = "admin",
 				       .password = "secret",
 				       .privilege = ADMINISTRATOR,
@@ -53,11 +54,11 @@ static void begin(struct bench *t)
 /* One packet there and its answer back. */
 static enum ipmi_event exchange(struct bench *t)
 {
-	uint8_t packet[IPMI_PACKET_MAX], answer[RESPONDER_MAX];
+	uint8_t packet[IPMI_PACKET_MAX], answer[SIM_BMC_PACKET_MAX];
 	struct ipmi_header h;
 	int n = ipmi_session_packet(&t->session, packet);
 	assert_true(n > 0);
-	size_t len = responder_answer(&t->bmc, packet, (size_t)n, answer);
+	size_t len = sim_bmc_answer(&t->bmc, packet, (size_t)n, answer);
 	if (!ipmi_peek(answer, len, &h))
 		return IPMI_EVENT_DROPPED;
 	return ipmi_session_receive(&t->session, answer, len, &h);
@@ -89,7 +90,7 @@ static void check_whole_session(unsigned suites, int suite)
 	assert_int_equal(t.bmc.session.suite, suite);
 	assert_int_equal(t.bmc.privilege_asked, ADMINISTRATOR);
 	/* Both sides have derived the same keys, each by its own code. */
-	size_t size = responder_digest(suite);
+	size_t size = suite == 17 ? 32 : 20;
 	assert_memory_equal(t.session.secrets.sik, t.bmc.session.sik, size);
 	assert_memory_equal(t.session.secrets.k1, t.bmc.session.k1, size);
 	assert_memory_equal(t.session.secrets.k2, t.bmc.session.k2, size);
@@ -208,13 +209,13 @@ static void test_wrong_password(void **state)
 	static const char *const passwords[] = { "Secret", "", "secrets", "12345678901234567890" };
 	for (size_t i = 0; i < ARRAY_SIZE(passwords); i++) {
 		struct bench t = make(BOTH);
-		uint8_t packet[IPMI_PACKET_MAX], answer[RESPONDER_MAX];
+		uint8_t packet[IPMI_PACKET_MAX], answer[SIM_BMC_PACKET_MAX];
 		t.login.password = passwords[i];
 		check_failure(&t, IPMI_FAILURE_PASSWORD);
 		/* The BMC is told, so that it can forget the session. */
 		int n = ipmi_session_refusal(&t.session, packet);
 		assert_true(n > 0);
-		assert_int_equal(responder_answer(&t.bmc, packet, (size_t)n, answer), 0);
+		assert_int_equal(sim_bmc_answer(&t.bmc, packet, (size_t)n, answer), 0);
 		assert_int_equal(t.bmc.refusals, 1);
 	}
 }
@@ -292,13 +293,13 @@ static void test_replay_after_wrap(void **state)
 {
 	(void)state;
 	struct bench t = make(BOTH);
-	uint8_t packet[IPMI_PACKET_MAX], old[RESPONDER_MAX];
+	uint8_t packet[IPMI_PACKET_MAX], old[SIM_BMC_PACKET_MAX];
 	struct ipmi_header h;
 	begin(&t);
 	assert_int_equal(run(&t), IPMI_EVENT_READY);
 	ipmi_session_command(&t.session, 0, 1, NULL, 0);
 	size_t n = (size_t)ipmi_session_packet(&t.session, packet);
-	n = responder_answer(&t.bmc, packet, n, old);
+	n = sim_bmc_answer(&t.bmc, packet, n, old);
 	assert_true(ipmi_peek(old, n, &h));
 	assert_int_equal(ipmi_session_receive(&t.session, old, n, &h), IPMI_EVENT_ANSWERED);
 	uint8_t sequence = t.session.sequence;
@@ -318,15 +319,16 @@ static void test_repetition(void **state)
 	begin(&t);
 	assert_int_equal(run(&t), IPMI_EVENT_READY);
 	assert_false(t.session.resent);
-	uint8_t a[IPMI_PACKET_MAX], b[IPMI_PACKET_MAX], first[RESPONDER_MAX], second[RESPONDER_MAX];
+	uint8_t a[IPMI_PACKET_MAX], b[IPMI_PACKET_MAX], first[SIM_BMC_PACKET_MAX],
+		second[SIM_BMC_PACKET_MAX];
 	struct ipmi_header h;
 	ipmi_session_command(&t.session, 0, 1, NULL, 0);
 	size_t n = (size_t)ipmi_session_packet(&t.session, a);
 	size_t m = (size_t)ipmi_session_packet(&t.session, b);
 	assert_int_equal(n, m);
 	assert_int_equal(b[10], a[10] + 1);
-	n = responder_answer(&t.bmc, a, n, first);
-	m = responder_answer(&t.bmc, b, m, second);
+	n = sim_bmc_answer(&t.bmc, a, n, first);
+	m = sim_bmc_answer(&t.bmc, b, m, second);
 	assert_true(ipmi_peek(second, m, &h));
 	assert_int_equal(ipmi_session_receive(&t.session, second, m, &h), IPMI_EVENT_ANSWERED);
 	/* The late one is within the window, but nobody waits for it. */
@@ -342,7 +344,7 @@ static void mangle(struct bench *t, const uint8_t *answer, size_t len)
 {
 	for (size_t bit = 0; bit < 8 * len; bit++) {
 		struct ipmi_session copy = t->session;
-		uint8_t bad[RESPONDER_MAX];
+		uint8_t bad[SIM_BMC_PACKET_MAX];
 		struct ipmi_header h;
 		memcpy(bad, answer, len);
 		bad[bit / 8] ^= (uint8_t)(1U << bit % 8);
@@ -370,10 +372,10 @@ static void check_mangled(unsigned suites)
 	begin(&t);
 	enum ipmi_event event = IPMI_EVENT_SEND;
 	for (int round = 0; event != IPMI_EVENT_CLOSED; round++) {
-		uint8_t packet[IPMI_PACKET_MAX], answer[RESPONDER_MAX];
+		uint8_t packet[IPMI_PACKET_MAX], answer[SIM_BMC_PACKET_MAX];
 		struct ipmi_header h;
 		size_t n = (size_t)ipmi_session_packet(&t.session, packet);
-		n = responder_answer(&t.bmc, packet, n, answer);
+		n = sim_bmc_answer(&t.bmc, packet, n, answer);
 		mangle(&t, answer, n);
 		assert_true(ipmi_peek(answer, n, &h));
 		event = ipmi_session_receive(&t.session, answer, n, &h);

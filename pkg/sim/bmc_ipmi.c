@@ -1,83 +1,35 @@
-#pragma once
 /* The other end of RMCP+: a small BMC in memory, written from the specification (IPMI 2.0, 13.20 to
- * 13.32) on libgcrypt alone, so that it can disagree with the driver and with libfreeipmi. Speaks
- * cipher suites 17 and 3, and misbehaves on request. */
+ * 13.32) on libgcrypt alone, so that it can disagree with the driver and with libfreeipmi. Pure
+ * functions but for random bytes, which are libgcrypt's. any thread */
+
+#include "sim/bmc_ipmi.h"
 
 #include <gcrypt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cursor.h"
-#include "bmc/bmc.h"
-
-enum { RESPONDER_MAX = 400 };
-
-struct responder_session {
-	uint32_t console_id, bmc_id, sent;
-	int suite; /* 0: none */
-	uint8_t role, user_len;
-	char user[17];
-	uint8_t rm[16], rc[16];
-	uint8_t sik[32], k1[32], k2[32];
-	bool open;
-};
-
-struct responder {
-	const char *user, *password;
-	bool suites[18]; /* accepted */
-	struct responder_session session;
-	/* the host */
-	bool power;
-	unsigned actions[8]; /* Chassis Control commands received, by code */
-	uint8_t boot[3];     /* parameter 5, first bytes; parameter 3 in [2] */
-	uint32_t manufacturer;
-	/* misbehaviour */
-	unsigned ignore;	 /* that many requests are not answered */
-	unsigned ignore_payload; /* with ignore: only this payload type; 0xff: all */
-	unsigned busy;		 /* that many commands end with 0xc0 */
-	unsigned full;		 /* that many Open Sessions end with status 1 */
-	uint8_t open_status;	 /* of Open Session, when not 0 */
-	uint8_t rakp2_status, rakp4_status, privilege_code, command_code;
-	bool no_rmcpplus;
-	bool cut_refusal;	/* of a suite, without our session id */
-	bool weak_choice;	/* accepts, but answers with suite 0's algorithms */
-	bool corrupt;		/* flips a bit of each message's authentication code */
-	bool bad_rakp4;		/* likewise in RAKP 4 */
-	unsigned bad_rakp2;	/* in that many of RAKP 2 */
-	unsigned deaf_after;	/* so many refused RAKP 2, all is ignored; 0: never */
-	unsigned lose_sessions; /* that many RAKP 1 meet an unknown session */
-	/* In the answer to Open Session, the highest it grants; else 0 as ipmi_sim, which
-	 * libfreeipmi takes for a refusal. */
-	bool tells_privilege;
-	bool replay;	  /* answers each message with the first one's bytes */
-	unsigned deaf_to; /* command of netfn 0 that is carried out and not answered; 0: none */
-	/* counters */
-	unsigned requests, opens, closes, refusals, sessions_at_once, privilege_asked;
-	uint8_t last_open[8]; /* tag, privilege, console's session id */
-	uint8_t first[RESPONDER_MAX];
-	size_t first_len;
-};
 
 static const uint8_t responder_guid[16] = { 0xa1, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
 					    0xa1, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef };
 
-static inline int responder_md(int suite)
+static int responder_md(int suite)
 {
 	return suite == 17 ? GCRY_MD_SHA256 : GCRY_MD_SHA1;
 }
 
-static inline size_t responder_digest(int suite)
+static size_t responder_digest(int suite)
 {
 	return suite == 17 ? 32 : 20;
 }
 
-static inline size_t responder_code(int suite)
+static size_t responder_code(int suite)
 {
 	return suite == 17 ? 16 : 12;
 }
 
-static inline void responder_hmac(int suite, const void *key, size_t key_len, const void *data,
-				  size_t len, uint8_t out[32])
+static void responder_hmac(int suite, const void *key, size_t key_len, const void *data, size_t len,
+			   uint8_t out[32])
 {
 	gcry_md_hd_t md;
 	gcry_md_open(&md, responder_md(suite), GCRY_MD_FLAG_HMAC);
@@ -93,22 +45,22 @@ struct responder_text {
 	struct wcursor w;
 };
 
-static inline void responder_user(struct responder_text *t, const struct responder_session *s)
+static void responder_user(struct responder_text *t, const struct sim_bmc_session *s)
 {
 	wcursor_u8(&t->w, s->role);
 	wcursor_u8(&t->w, s->user_len);
 	wcursor_bytes(&t->w, s->user, s->user_len);
 }
 
-static inline void responder_key(const struct responder *r, uint8_t key[20])
+static void responder_key(const struct sim_bmc *r, uint8_t key[20])
 {
 	memset(key, 0, 20);
 	memcpy(key, r->password, strlen(r->password));
 }
 
-static inline size_t responder_rakp2_code(const struct responder *r, uint8_t out[32])
+static size_t responder_rakp2_code(const struct sim_bmc *r, uint8_t out[32])
 {
-	const struct responder_session *s = &r->session;
+	const struct sim_bmc_session *s = &r->session;
 	struct responder_text t;
 	uint8_t key[20];
 	wcursor_init(&t.w, t.data, sizeof(t.data));
@@ -123,9 +75,9 @@ static inline size_t responder_rakp2_code(const struct responder *r, uint8_t out
 	return responder_digest(s->suite);
 }
 
-static inline bool responder_rakp3_good(const struct responder *r, const uint8_t *code, size_t len)
+static bool responder_rakp3_good(const struct sim_bmc *r, const uint8_t *code, size_t len)
 {
-	const struct responder_session *s = &r->session;
+	const struct sim_bmc_session *s = &r->session;
 	struct responder_text t;
 	uint8_t key[20], want[32];
 	wcursor_init(&t.w, t.data, sizeof(t.data));
@@ -137,9 +89,9 @@ static inline bool responder_rakp3_good(const struct responder *r, const uint8_t
 	return len == responder_digest(s->suite) && memcmp(want, code, len) == 0;
 }
 
-static inline void responder_derive(struct responder *r)
+static void responder_derive(struct sim_bmc *r)
 {
-	struct responder_session *s = &r->session;
+	struct sim_bmc_session *s = &r->session;
 	struct responder_text t;
 	uint8_t key[20], constant[20];
 	wcursor_init(&t.w, t.data, sizeof(t.data));
@@ -154,9 +106,9 @@ static inline void responder_derive(struct responder *r)
 	responder_hmac(s->suite, s->sik, responder_digest(s->suite), constant, 20, s->k2);
 }
 
-static inline void responder_rakp4_code(const struct responder *r, uint8_t out[32])
+static void responder_rakp4_code(const struct sim_bmc *r, uint8_t out[32])
 {
-	const struct responder_session *s = &r->session;
+	const struct sim_bmc_session *s = &r->session;
 	struct responder_text t;
 	wcursor_init(&t.w, t.data, sizeof(t.data));
 	wcursor_bytes(&t.w, s->rm, 16);
@@ -165,8 +117,8 @@ static inline void responder_rakp4_code(const struct responder *r, uint8_t out[3
 	responder_hmac(s->suite, s->sik, responder_digest(s->suite), t.data, t.w.pos, out);
 }
 
-static inline void responder_outside(struct wcursor *w, uint8_t payload, uint32_t id,
-				     uint32_t sequence, size_t len)
+static void responder_outside(struct wcursor *w, uint8_t payload, uint32_t id, uint32_t sequence,
+			      size_t len)
 {
 	wcursor_bytes(w, "\x06\x00\xff\x07\x06", 5);
 	wcursor_u8(w, payload);
@@ -175,7 +127,7 @@ static inline void responder_outside(struct wcursor *w, uint8_t payload, uint32_
 	wcursor_le16(w, (uint16_t)len);
 }
 
-static inline uint8_t responder_sum(const uint8_t *p, size_t n)
+static uint8_t responder_sum(const uint8_t *p, size_t n)
 {
 	uint8_t sum = 0;
 	while (n--)
@@ -184,11 +136,11 @@ static inline uint8_t responder_sum(const uint8_t *p, size_t n)
 }
 
 /* A response message (13.8): addresses, checksums, completion code, data. */
-static inline size_t responder_message(const uint8_t *request, uint8_t code, const void *data,
-				       size_t len, uint8_t *out)
+static size_t responder_message(const uint8_t *request, uint8_t code, const void *data, size_t len,
+				uint8_t *out)
 {
 	struct wcursor w;
-	wcursor_init(&w, out, RESPONDER_MAX);
+	wcursor_init(&w, out, SIM_BMC_PACKET_MAX);
 	wcursor_u8(&w, 0x81);
 	wcursor_u8(&w, (uint8_t)(request[1] + 4)); /* netfn + 1 */
 	wcursor_u8(&w, responder_sum(out, 2));
@@ -203,27 +155,26 @@ static inline size_t responder_message(const uint8_t *request, uint8_t code, con
 
 /* --- session set-up -------------------------------------------------------------------------- */
 
-static inline size_t responder_authcap(struct responder *r, const uint8_t *message, size_t len,
-				       uint8_t *out)
+static size_t responder_authcap(struct sim_bmc *r, const uint8_t *message, size_t len, uint8_t *out)
 {
 	uint8_t data[8] = { 0x01, r->no_rmcpplus ? 0x17 : 0x97, 0x06, r->no_rmcpplus ? 1 : 3 };
-	uint8_t answer[RESPONDER_MAX];
+	uint8_t answer[SIM_BMC_PACKET_MAX];
 	if (len < 9 || message[5] != 0x38)
 		return 0;
 	size_t n = responder_message(message, 0, data, sizeof(data), answer);
 	struct wcursor w;
-	wcursor_init(&w, out, RESPONDER_MAX);
+	wcursor_init(&w, out, SIM_BMC_PACKET_MAX);
 	wcursor_bytes(&w, "\x06\x00\xff\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00", 13);
 	wcursor_u8(&w, (uint8_t)n);
 	wcursor_bytes(&w, answer, n);
 	return w.pos;
 }
 
-static inline size_t responder_status(uint8_t payload, uint8_t tag, uint8_t status, uint32_t id,
-				      uint8_t *out)
+static size_t responder_status(uint8_t payload, uint8_t tag, uint8_t status, uint32_t id,
+			       uint8_t *out)
 {
 	struct wcursor w;
-	wcursor_init(&w, out, RESPONDER_MAX);
+	wcursor_init(&w, out, SIM_BMC_PACKET_MAX);
 	responder_outside(&w, payload, 0, 0, 8);
 	wcursor_u8(&w, tag);
 	wcursor_u8(&w, status);
@@ -233,17 +184,17 @@ static inline size_t responder_status(uint8_t payload, uint8_t tag, uint8_t stat
 }
 
 /* As ipmi_sim does it: nothing after the status. */
-static inline size_t responder_cut(uint8_t payload, uint8_t tag, uint8_t status, uint8_t *out)
+static size_t responder_cut(uint8_t payload, uint8_t tag, uint8_t status, uint8_t *out)
 {
 	struct wcursor w;
-	wcursor_init(&w, out, RESPONDER_MAX);
+	wcursor_init(&w, out, SIM_BMC_PACKET_MAX);
 	responder_outside(&w, payload, 0, 0, 2);
 	wcursor_u8(&w, tag);
 	wcursor_u8(&w, status);
 	return w.pos;
 }
 
-static inline void responder_algorithm(struct wcursor *w, uint8_t type, uint8_t algorithm)
+static void responder_algorithm(struct wcursor *w, uint8_t type, uint8_t algorithm)
 {
 	wcursor_u8(w, type);
 	wcursor_le16(w, 0);
@@ -252,27 +203,27 @@ static inline void responder_algorithm(struct wcursor *w, uint8_t type, uint8_t 
 	wcursor_fill(w, 0, 3);
 }
 
-static inline int responder_suite(const uint8_t *p)
+static int responder_suite(const uint8_t *p)
 {
 	if (p[16] == 3 && p[24] == 4 && p[32] == 1)
 		return 17;
 	return p[16] == 1 && p[24] == 1 && p[32] == 1 ? 3 : 0;
 }
 
-static inline size_t responder_open(struct responder *r, const uint8_t *p, size_t len, uint8_t *out)
+static size_t responder_open(struct sim_bmc *r, const uint8_t *p, size_t len, uint8_t *out)
 {
-	struct responder_session *s = &r->session;
+	struct sim_bmc_session *s = &r->session;
 	struct cursor c;
 	if (len != 32)
 		return 0;
+	/* On a busy machine a request comes again before its answer was read. */
+	bool again = memcmp(p, r->open_seen, 32) == 0;
+	memcpy(r->open_seen, p, 32);
+	r->opens += !again;
 	cursor_init(&c, p, len);
 	uint8_t tag = cursor_u8(&c), privilege = cursor_u8(&c);
 	cursor_skip(&c, 2);
 	uint32_t console_id = cursor_le32(&c);
-	/* On a busy machine a request comes again before its answer was read. */
-	bool again = r->opens > 0 && memcmp(r->last_open, p, sizeof(r->last_open)) == 0;
-	memcpy(r->last_open, p, sizeof(r->last_open));
-	r->opens += !again;
 	uint8_t at[40] = { 0 };
 	memcpy(at + 4, p, 32); /* so that offsets are those of the answer */
 	int suite = responder_suite(at);
@@ -290,12 +241,12 @@ static inline size_t responder_open(struct responder *r, const uint8_t *p, size_
 	/* It takes nothing from the session that it made at first: with one place for sessions that
 	 * has to be the same one. */
 	if (!again)
-		*s = (struct responder_session){ .console_id = console_id,
-						 .bmc_id = 0x01020300 + r->opens,
-						 .suite = suite };
+		*s = (struct sim_bmc_session){ .console_id = console_id,
+					       .bmc_id = 0x01020300 + r->opens,
+					       .suite = suite };
 	bool weak = r->weak_choice;
 	struct wcursor w;
-	wcursor_init(&w, out, RESPONDER_MAX);
+	wcursor_init(&w, out, SIM_BMC_PACKET_MAX);
 	responder_outside(&w, 0x11, 0, 0, 36);
 	wcursor_u8(&w, tag);
 	wcursor_u8(&w, 0);
@@ -309,10 +260,9 @@ static inline size_t responder_open(struct responder *r, const uint8_t *p, size_
 	return w.pos;
 }
 
-static inline size_t responder_rakp1(struct responder *r, const uint8_t *p, size_t len,
-				     uint8_t *out)
+static size_t responder_rakp1(struct sim_bmc *r, const uint8_t *p, size_t len, uint8_t *out)
 {
-	struct responder_session *s = &r->session;
+	struct sim_bmc_session *s = &r->session;
 	struct cursor c;
 	cursor_init(&c, p, len);
 	uint8_t tag = cursor_u8(&c);
@@ -341,7 +291,7 @@ static inline size_t responder_rakp1(struct responder *r, const uint8_t *p, size
 	code[0] ^= r->bad_rakp2 > 0;
 	r->bad_rakp2 -= r->bad_rakp2 > 0;
 	struct wcursor w;
-	wcursor_init(&w, out, RESPONDER_MAX);
+	wcursor_init(&w, out, SIM_BMC_PACKET_MAX);
 	responder_outside(&w, 0x13, 0, 0, 40 + n);
 	wcursor_u8(&w, tag);
 	wcursor_u8(&w, 0);
@@ -353,10 +303,9 @@ static inline size_t responder_rakp1(struct responder *r, const uint8_t *p, size
 	return w.pos;
 }
 
-static inline size_t responder_rakp3(struct responder *r, const uint8_t *p, size_t len,
-				     uint8_t *out)
+static size_t responder_rakp3(struct sim_bmc *r, const uint8_t *p, size_t len, uint8_t *out)
 {
-	struct responder_session *s = &r->session;
+	struct sim_bmc_session *s = &r->session;
 	struct cursor c;
 	cursor_init(&c, p, len);
 	uint8_t tag = cursor_u8(&c), status = cursor_u8(&c);
@@ -379,7 +328,7 @@ static inline size_t responder_rakp3(struct responder *r, const uint8_t *p, size
 	size_t n = responder_code(s->suite);
 	s->open = true;
 	struct wcursor w;
-	wcursor_init(&w, out, RESPONDER_MAX);
+	wcursor_init(&w, out, SIM_BMC_PACKET_MAX);
 	responder_outside(&w, 0x15, 0, 0, 8 + n);
 	wcursor_u8(&w, tag);
 	wcursor_u8(&w, 0);
@@ -391,8 +340,8 @@ static inline size_t responder_rakp3(struct responder *r, const uint8_t *p, size
 
 /* --- messages -------------------------------------------------------------------------------- */
 
-static inline void responder_aes(const struct responder_session *s, const uint8_t iv[16],
-				 uint8_t *data, size_t len, bool encrypt)
+static void responder_aes(const struct sim_bmc_session *s, const uint8_t iv[16], uint8_t *data,
+			  size_t len, bool encrypt)
 {
 	gcry_cipher_hd_t h;
 	gcry_cipher_open(&h, GCRY_CIPHER_AES128, GCRY_CIPHER_MODE_CBC, 0);
@@ -406,11 +355,10 @@ static inline void responder_aes(const struct responder_session *s, const uint8_
 }
 
 /* Wraps a message: encryption, trailer, authentication code. */
-static inline size_t responder_seal(struct responder *r, const uint8_t *message, size_t len,
-				    uint8_t *out)
+size_t sim_bmc_seal(struct sim_bmc *r, const uint8_t *message, size_t len, uint8_t *out)
 {
-	struct responder_session *s = &r->session;
-	uint8_t plain[RESPONDER_MAX], iv[16], code[32];
+	struct sim_bmc_session *s = &r->session;
+	uint8_t plain[SIM_BMC_PACKET_MAX], iv[16], code[32];
 	size_t pad = (16 - (len + 1) % 16) % 16, sealed = len + pad + 1;
 	memcpy(plain, message, len);
 	for (size_t i = 0; i < pad; i++)
@@ -419,7 +367,7 @@ static inline size_t responder_seal(struct responder *r, const uint8_t *message,
 	gcry_create_nonce(iv, sizeof(iv));
 	responder_aes(s, iv, plain, sealed, true);
 	struct wcursor w;
-	wcursor_init(&w, out, RESPONDER_MAX);
+	wcursor_init(&w, out, SIM_BMC_PACKET_MAX);
 	responder_outside(&w, 0xc0, s->console_id, ++s->sent, 16 + sealed);
 	wcursor_bytes(&w, iv, 16);
 	wcursor_bytes(&w, plain, sealed);
@@ -434,10 +382,9 @@ static inline size_t responder_seal(struct responder *r, const uint8_t *message,
 }
 
 /* The other way; 0 when anything is wrong. */
-static inline size_t responder_unseal(struct responder *r, const uint8_t *p, size_t len,
-				      uint8_t *message)
+static size_t responder_unseal(struct sim_bmc *r, const uint8_t *p, size_t len, uint8_t *message)
 {
-	struct responder_session *s = &r->session;
+	struct sim_bmc_session *s = &r->session;
 	size_t code_len = responder_code(s->suite);
 	uint8_t code[32];
 	if (!s->open || len < 16 + 32 + 2 + code_len)
@@ -455,7 +402,7 @@ static inline size_t responder_unseal(struct responder *r, const uint8_t *p, siz
 	return pad < 16 ? payload - 17 - pad : 0;
 }
 
-static inline size_t responder_boot_get(struct responder *r, uint8_t data[16])
+static size_t responder_boot_get(struct sim_bmc *r, uint8_t data[16])
 {
 	data[0] = 1;
 	data[1] = 5;
@@ -465,8 +412,8 @@ static inline size_t responder_boot_get(struct responder *r, uint8_t data[16])
 }
 
 /* Fills data, returns its length; *code is the completion code. */
-static inline size_t responder_execute(struct responder *r, const uint8_t *m, size_t len,
-				       uint8_t *code, uint8_t data[32])
+static size_t responder_execute(struct sim_bmc *r, const uint8_t *m, size_t len, uint8_t *code,
+				uint8_t data[32])
 {
 	unsigned netfn = m[1] >> 2, command = m[5];
 	size_t args = len - 7;
@@ -524,16 +471,15 @@ static inline size_t responder_execute(struct responder *r, const uint8_t *m, si
 	return 0;
 }
 
-static inline size_t responder_command(struct responder *r, const uint8_t *p, size_t len,
-				       uint8_t *out)
+static size_t responder_command(struct sim_bmc *r, const uint8_t *p, size_t len, uint8_t *out)
 {
-	uint8_t message[RESPONDER_MAX], answer[RESPONDER_MAX], data[32], code;
+	uint8_t message[SIM_BMC_PACKET_MAX], answer[SIM_BMC_PACKET_MAX], data[32], code;
 	size_t n = responder_unseal(r, p, len, message);
 	if (n < 7)
 		return 0;
 	size_t data_len = responder_execute(r, message, n, &code, data);
 	n = responder_message(message, code, data, data_len, answer);
-	n = responder_seal(r, answer, n, out);
+	n = sim_bmc_seal(r, answer, n, out);
 	if (r->replay && r->first_len) {
 		memcpy(out, r->first, r->first_len);
 		return r->first_len;
@@ -545,9 +491,8 @@ static inline size_t responder_command(struct responder *r, const uint8_t *p, si
 	return r->deaf_to && message[5] == r->deaf_to && message[1] >> 2 == 0 ? 0 : n;
 }
 
-/* The answer to one datagram; 0: none. `out` has RESPONDER_MAX bytes. */
-static inline size_t responder_answer(struct responder *r, const uint8_t *p, size_t len,
-				      uint8_t *out)
+/* The answer to one datagram; 0: none. `out` has SIM_BMC_PACKET_MAX bytes. */
+size_t sim_bmc_answer(struct sim_bmc *r, const uint8_t *p, size_t len, uint8_t *out)
 {
 	r->requests++;
 	if (len < 14)
@@ -576,11 +521,11 @@ static inline size_t responder_answer(struct responder *r, const uint8_t *p, siz
 	return 0;
 }
 
-static inline struct responder responder_make(void)
+struct sim_bmc sim_bmc_make(void)
 {
-	return (struct responder){ .user = "admin",
-				   .password = "secret",
-				   .suites = { [17] = true, [3] = true },
-				   .ignore_payload = 0xff,
-				   .manufacturer = 674 };
+	return (struct sim_bmc){ .user = "admin",
+				 .password = "secret",
+				 .suites = { [17] = true, [3] = true },
+				 .ignore_payload = 0xff,
+				 .manufacturer = 674 };
 }
