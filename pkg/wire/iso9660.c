@@ -1,7 +1,8 @@
 /* ISO 9660 (ECMA-119) with Joliet (UCS-2 level 3) and Rock Ridge (RRIP 1.10). One tree of nodes is
  * laid out twice, as two views: the ISO view with upper-case names and Rock Ridge fields, and the
- * Joliet view; both point to the same file data. First everything gets its place, then everything
- * is written into one buffer. Pure. */
+ * Joliet view; both point to the same file data. First everything gets its place; then what comes
+ * before the contents is written into one buffer, the head, and the contents become a list of
+ * extents. `struct image` lives for one call, `struct iso9660` is what remains of it. Pure. */
 
 #include "wire/iso9660.h"
 
@@ -14,13 +15,13 @@
 #include "base/cursor.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "wire/eltorito.h"
 
 enum {
 	SECTOR = ISO9660_SECTOR,
 	LBA_PRIMARY = 16,
-	LBA_JOLIET = 17,
-	LBA_END = 18,
-	LBA_FREE = 19,
+	READ_AHEAD = 150, /* GRUB under a BIOS reads past what it wants, and a disc's end is an
+			     error: mkisofs pads by as much */
 	RECORD_FIXED = 33,
 	FLAG_DIRECTORY = 2,
 	IDENTIFIER_MAX = 2 * (ISO9660_NAME_MAX + 4), /* UCS-2 of "name.;1" */
@@ -45,8 +46,25 @@ struct node {
 	uint16_t number[_VIEW_MAX];    /* in the path table, from 1 */
 };
 
+/* Content of a file, in the order of the image. */
+struct extent {
+	uint64_t start, len;
+	size_t file;
+	const uint8_t *data; /* NULL: the caller's */
+};
+
+struct iso9660 {
+	uint8_t *head;
+	uint64_t head_len, size;
+	struct extent *extents;
+	size_t count;
+	uint64_t info_start; /* of the boot information table; 0: none */
+	uint8_t info[ELTORITO_INFO_SIZE];
+};
+
 struct image {
 	const struct iso9660_options *options;
+	const struct iso9660_file *files;
 	struct node *nodes;
 	size_t count;
 	struct node **dirs[_VIEW_MAX]; /* in path table order */
@@ -54,8 +72,10 @@ struct image {
 	uint32_t path_bytes[_VIEW_MAX];
 	uint32_t path_lba[_VIEW_MAX][2]; /* little, big endian */
 	uint32_t er_lba;		 /* continuation sector of the root: the ER field */
-	uint32_t sectors;
-	uint8_t *bytes;
+	uint32_t joliet_lba, end_lba, catalog_lba; /* catalog: 0 if nothing boots */
+	const struct node *bios, *uefi;		   /* NULL: none */
+	uint32_t head_sectors, sectors;
+	struct iso9660 *out;
 };
 
 static const char er_id[] = "RRIP_1991A";
@@ -149,6 +169,32 @@ static int add_file(struct image *im, const struct iso9660_file *file, struct er
 			return 0;
 		p += len + 1;
 	}
+}
+
+static const struct node *find_file(const struct image *im, const char *path)
+{
+	for (size_t i = 0; path && i < im->count; i++)
+		if (im->nodes[i].file && streq(im->nodes[i].file->path, path))
+			return &im->nodes[i];
+	return NULL;
+}
+
+static int find_boot_images(struct image *im, struct err *err)
+{
+	const struct iso9660_boot *b = &im->options->boot;
+	const char *paths[] = { b->bios, b->uefi };
+	const struct node **nodes[] = { &im->bios, &im->uefi };
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		*nodes[i] = find_file(im, paths[i]);
+		if (paths[i] && (!*nodes[i] || (*nodes[i])->file->len == 0))
+			return err_set(err, ERR_INVALID,
+				       "boot image \"%s\" is not in the image, or empty", paths[i]);
+	}
+	if (im->bios && im->bios->file->len < ELTORITO_INFO_AT + ELTORITO_INFO_SIZE)
+		return err_set(err, ERR_INVALID,
+			       "boot image \"%s\" is too short for a boot information table",
+			       b->bios);
+	return 0;
 }
 
 static int compare_identifiers(const struct identifier *a, const struct identifier *b)
@@ -252,19 +298,37 @@ static void order_directories(struct image *im, enum view v)
 	im->dir_count = count;
 }
 
+/* A BIOS image is changed by its table. */
+static bool shares(const struct image *im, const struct node *n)
+{
+	return n->file && n->file->data && n != im->bios;
+}
+
 /* Equal contents are stored once: "latest" and the dated directory of a config drive are the same.
  */
 static const struct node *same_content(const struct image *im, const struct node *n)
 {
+	if (!shares(im, n))
+		return NULL;
 	for (const struct node *other = im->nodes; other < n; other++)
-		if (other->file && other->file->len == n->file->len &&
+		if (shares(im, other) && other->file->len == n->file->len &&
 		    memcmp(other->file->data, n->file->data, n->file->len) == 0)
 			return other;
 	return NULL;
 }
 
+static void add_extent(struct image *im, const struct node *n)
+{
+	struct iso9660 *out = im->out;
+	out->extents[out->count++] = (struct extent){ .start = (uint64_t)n->lba[VIEW_ISO] * SECTOR,
+						      .len = n->file->len,
+						      .file = (size_t)(n->file - im->files),
+						      .data = n->file->data };
+}
+
 static uint64_t place_files(struct image *im, uint64_t next)
 {
+	im->out->extents = xcalloc(im->count, sizeof(struct extent));
 	for (size_t i = 0; i < im->count; i++) {
 		struct node *n = &im->nodes[i];
 		if (!n->file || n->file->len == 0)
@@ -272,15 +336,25 @@ static uint64_t place_files(struct image *im, uint64_t next)
 		const struct node *other = same_content(im, n);
 		uint32_t lba = other ? other->lba[VIEW_ISO] : (uint32_t)next;
 		n->lba[VIEW_ISO] = n->lba[VIEW_JOLIET] = lba;
-		if (!other)
-			next += (n->file->len + SECTOR - 1) / SECTOR;
+		if (other)
+			continue;
+		add_extent(im, n);
+		next += (n->file->len + SECTOR - 1) / SECTOR;
 	}
 	return next;
 }
 
+static uint64_t place_descriptors(struct image *im)
+{
+	bool boots = im->bios || im->uefi;
+	im->joliet_lba = LBA_PRIMARY + 1 + boots; /* between them: ELTORITO_RECORD_LBA */
+	im->end_lba = im->joliet_lba + 1;
+	return im->end_lba + 1;
+}
+
 static int place_all(struct image *im, struct err *err)
 {
-	uint64_t next = LBA_FREE;
+	uint64_t next = place_descriptors(im);
 	for (int v = 0; v < _VIEW_MAX; v++) {
 		order_directories(im, (enum view)v);
 		for (int big = 0; big < 2; big++) {
@@ -289,13 +363,18 @@ static int place_all(struct image *im, struct err *err)
 		}
 	}
 	im->er_lba = (uint32_t)next++;
+	if (im->bios || im->uefi)
+		im->catalog_lba = (uint32_t)next++;
 	for (int v = 0; v < _VIEW_MAX; v++) {
 		for (size_t i = 0; i < im->dir_count; i++) {
 			im->dirs[v][i]->lba[v] = (uint32_t)next;
 			next += im->dirs[v][i]->dir_bytes[v] / SECTOR;
 		}
 	}
+	im->head_sectors = (uint32_t)next;
 	next = place_files(im, next);
+	if (im->catalog_lba)
+		next += READ_AHEAD;
 	if (next * SECTOR > im->options->max_bytes || next > UINT32_MAX)
 		return err_set(err, ERR_LIMIT, "the image would have %llu bytes; the limit is %llu",
 			       (unsigned long long)next * SECTOR,
@@ -464,7 +543,7 @@ static void child_record(struct wcursor *w, const struct image *im, const struct
 
 static void sector_cursor(struct wcursor *w, const struct image *im, uint32_t lba, size_t len)
 {
-	wcursor_init(w, im->bytes + (size_t)lba * SECTOR, len);
+	wcursor_init(w, im->out->head + (size_t)lba * SECTOR, len);
 }
 
 static void write_directories(const struct image *im, enum view v)
@@ -520,7 +599,7 @@ static void descriptor_tail(struct wcursor *w, const struct image *im, enum view
 static void write_descriptor(const struct image *im, enum view v)
 {
 	struct wcursor w;
-	sector_cursor(&w, im, v == VIEW_ISO ? LBA_PRIMARY : LBA_JOLIET, SECTOR);
+	sector_cursor(&w, im, v == VIEW_ISO ? LBA_PRIMARY : im->joliet_lba, SECTOR);
 	wcursor_u8(&w, v == VIEW_ISO ? 1 : 2);
 	wcursor_bytes(&w, "CD001\1", 7); /* with a zero after it */
 	text_field(&w, v, "LINUX", 32);
@@ -546,7 +625,7 @@ static void write_descriptor(const struct image *im, enum view v)
 static void write_rest(const struct image *im)
 {
 	struct wcursor w;
-	sector_cursor(&w, im, LBA_END, SECTOR);
+	sector_cursor(&w, im, im->end_lba, SECTOR);
 	wcursor_bytes(&w, "\377CD001\1", 7);
 	sector_cursor(&w, im, im->er_lba, SECTOR);
 	field_head(&w, "ER", er_size());
@@ -557,19 +636,38 @@ static void write_rest(const struct image *im)
 	wcursor_bytes(&w, er_id, strlen(er_id));
 	wcursor_bytes(&w, er_text, strlen(er_text));
 	wcursor_bytes(&w, er_source, strlen(er_source));
-	for (size_t i = 0; i < im->count; i++) {
-		const struct node *n = &im->nodes[i];
-		if (n->file && n->file->len > 0)
-			memcpy(im->bytes + (size_t)n->lba[VIEW_ISO] * SECTOR, n->file->data,
-			       n->file->len);
-	}
 }
 
-static int build(struct image *im, const struct iso9660_file *files, size_t count, struct err *err)
+static struct eltorito_image boot_image(const struct node *n)
+{
+	return n ? (struct eltorito_image){ n->lba[VIEW_ISO], n->file->len }
+		 : (struct eltorito_image){ 0 };
+}
+
+static void write_boot(const struct image *im)
+{
+	struct eltorito_image bios = boot_image(im->bios), uefi = boot_image(im->uefi);
+	struct iso9660 *out = im->out;
+	if (!im->catalog_lba)
+		return;
+	eltorito_record(im->catalog_lba, out->head + (size_t)ELTORITO_RECORD_LBA * SECTOR);
+	eltorito_catalog(&bios, &uefi, out->head + (size_t)im->catalog_lba * SECTOR);
+	if (!im->bios)
+		return;
+	const struct iso9660_file *file = im->bios->file;
+	uint32_t sum = file->data ? eltorito_sum(0, 0, file->data, file->len)
+				  : im->options->boot.bios_sum;
+	eltorito_info(LBA_PRIMARY, &bios, sum, out->info);
+	out->info_start = (uint64_t)bios.lba * SECTOR + ELTORITO_INFO_AT;
+}
+
+static int build(struct image *im, size_t count, struct err *err)
 {
 	int r = 0;
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = add_file(im, &files[i], err);
+		r = add_file(im, &im->files[i], err);
+	if (r == 0)
+		r = find_boot_images(im, err);
 	for (size_t i = 0; i < im->count && r == 0; i++)
 		if (!im->nodes[i].file)
 			r = sort_children(im, &im->nodes[i], err);
@@ -577,7 +675,9 @@ static int build(struct image *im, const struct iso9660_file *files, size_t coun
 		r = place_all(im, err);
 	if (r < 0)
 		return r;
-	im->bytes = xcalloc(im->sectors, SECTOR);
+	im->out->head = xcalloc(im->head_sectors, SECTOR);
+	im->out->head_len = (uint64_t)im->head_sectors * SECTOR;
+	im->out->size = (uint64_t)im->sectors * SECTOR;
 	for (int v = 0; v < _VIEW_MAX; v++) {
 		write_descriptor(im, (enum view)v);
 		write_path_table(im, (enum view)v, false);
@@ -585,6 +685,7 @@ static int build(struct image *im, const struct iso9660_file *files, size_t coun
 		write_directories(im, (enum view)v);
 	}
 	write_rest(im);
+	write_boot(im);
 	return 0;
 }
 
@@ -596,26 +697,121 @@ static void image_done(struct image *im)
 		free(im->dirs[v]);
 	}
 	free(im->nodes);
-	free(im->bytes);
+	iso9660_free(im->out);
+}
+
+static int check_limits(const struct iso9660_options *options, const struct iso9660_file *files,
+			size_t count, struct err *err)
+{
+	if (count > ISO9660_FILES_MAX)
+		return err_set(err, ERR_LIMIT, "%zu files in one image; the limit is %d", count,
+			       ISO9660_FILES_MAX);
+	uint64_t limit = MIN(options->max_bytes, (uint64_t)UINT32_MAX);
+	for (size_t i = 0; i < count; i++)
+		if (files[i].len > limit)
+			return err_set(err, ERR_LIMIT, "\"%s\" has %llu bytes; the limit is %llu",
+				       files[i].path, (unsigned long long)files[i].len,
+				       (unsigned long long)limit);
+	return 0;
+}
+
+int iso9660_new(const struct iso9660_options *options, const struct iso9660_file *files,
+		size_t count, struct iso9660 **ret, struct err *err)
+{
+	int r = check_limits(options, files, count, err);
+	if (r < 0)
+		return r;
+	_cleanup_(image_done) struct image im = { .options = options, .files = files, .count = 1 };
+	im.nodes = xcalloc(count * (ISO9660_DEPTH_MAX + 1) + 1, sizeof(*im.nodes));
+	im.out = xcalloc(1, sizeof(*im.out));
+	r = build(&im, count, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(im.out);
+	return 0;
+}
+
+struct iso9660 *iso9660_free(struct iso9660 *im)
+{
+	if (!im)
+		return NULL;
+	free(im->head);
+	free(im->extents);
+	free(im);
+	return NULL;
+}
+
+/* --- parts ----------------------------------------------------------------------------------- */
+
+uint64_t iso9660_size(const struct iso9660 *im)
+{
+	return im->size;
+}
+
+static struct iso9660_part bytes_part(const uint8_t *bytes, uint64_t len, uint64_t skip)
+{
+	return (struct iso9660_part){ .kind = ISO9660_BYTES,
+				      .len = len - skip,
+				      .bytes = bytes + skip };
+}
+
+/* The last extent that begins at or before `offset`; NULL: it is in front of all. */
+static const struct extent *find_extent(const struct iso9660 *im, uint64_t offset)
+{
+	size_t low = 0, high = im->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (im->extents[middle].start <= offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low ? &im->extents[low - 1] : NULL;
+}
+
+static struct iso9660_part file_part(const struct extent *e, uint64_t offset, uint64_t end)
+{
+	uint64_t skip = offset - e->start, len = end - offset;
+	if (e->data)
+		return bytes_part(e->data, end - e->start, skip);
+	return (struct iso9660_part){
+		.kind = ISO9660_FILE, .len = len, .file = e->file, .offset = skip
+	};
+}
+
+struct iso9660_part iso9660_at(const struct iso9660 *im, uint64_t offset)
+{
+	uint64_t info_end = im->info_start + ELTORITO_INFO_SIZE;
+	if (offset >= im->size)
+		return (struct iso9660_part){ .kind = ISO9660_END };
+	if (offset < im->head_len)
+		return bytes_part(im->head, im->head_len, offset);
+	if (im->info_start && offset >= im->info_start && offset < info_end)
+		return bytes_part(im->info, ELTORITO_INFO_SIZE, offset - im->info_start);
+	const struct extent *e = find_extent(im, offset);
+	uint64_t end = e->start + e->len;
+	if (offset < end && offset < im->info_start)
+		return file_part(e, offset, MIN(end, im->info_start));
+	if (offset < end)
+		return file_part(e, offset, end);
+	uint64_t sector_end = (offset / SECTOR + 1) * SECTOR; /* an extent begins a sector */
+	return (struct iso9660_part){ .kind = ISO9660_ZEROS, .len = sector_end - offset };
 }
 
 int iso9660_build(const struct iso9660_options *options, const struct iso9660_file *files,
 		  size_t count, void **ret, size_t *ret_len, struct err *err)
 {
-	if (count > ISO9660_FILES_MAX)
-		return err_set(err, ERR_LIMIT, "%zu files in one image; the limit is %d", count,
-			       ISO9660_FILES_MAX);
-	for (size_t i = 0; i < count; i++)
-		if (files[i].len > options->max_bytes)
-			return err_set(err, ERR_LIMIT, "\"%s\" has %zu bytes; the limit is %llu",
-				       files[i].path, files[i].len,
-				       (unsigned long long)options->max_bytes);
-	_cleanup_(image_done) struct image im = { .options = options, .count = 1 };
-	im.nodes = xcalloc(count * (ISO9660_DEPTH_MAX + 1) + 1, sizeof(*im.nodes));
-	int r = build(&im, files, count, err);
+	struct iso9660 *im;
+	int r = iso9660_new(options, files, count, &im, err);
 	if (r < 0)
 		return r;
-	*ret_len = (size_t)im.sectors * SECTOR;
-	*ret = TAKE_PTR(im.bytes);
+	uint8_t *out = xcalloc(1, im->size);
+	struct iso9660_part p;
+	for (uint64_t at = 0; (p = iso9660_at(im, at)).kind != ISO9660_END; at += p.len)
+		if (p.kind == ISO9660_BYTES)
+			memcpy(out + at, p.bytes, p.len);
+	*ret_len = im->size;
+	*ret = out;
+	iso9660_free(im);
 	return 0;
 }

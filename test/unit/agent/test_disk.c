@@ -185,6 +185,22 @@ static const struct {
 	  "pvcreate --config \"devices{use_devicesfile=0 filter=[\\\"a|$l|\\\",\\\"r|.*|\\\"]}\" "
 	  "--metadatacopies 2 -ff -y $l",
 	  "LVM2_member" },
+	{ "mkfs.ext4", "64M", "mke2fs -q -t ext2 disk", "ext2" },
+	{ "mkfs.ext4", "64M", "mke2fs -q -t ext3 disk", "ext3" },
+	{ "mkfs.ext4", "64M", "mkfs.ext4 -q -E test_fs disk", "ext4dev" },
+	{ "mkfs.xfs", "400M",
+	  "cp --sparse=always disk data; mkfs.xfs -q -l logdev=disk,size=64m data",
+	  "xfs_external_log" },
+	{ "hformat", "64M", "hformat disk", "hfs" },
+	{ "genromfs", "0", "mkdir -p e; cp key e; genromfs -f disk -d e", "romfs" },
+	{ "ubinize", "0",
+	  "cp key e.bin; printf '[a]\nmode=ubi\nimage=e.bin\nvol_id=0\nvol_name=a\n"
+	  "vol_type=dynamic\nvol_size=1MiB\n' >u.ini; ubinize -o disk -m 2048 -p 128KiB u.ini",
+	  "ubi" },
+	{ "mkfs.ubifs", "0",
+	  "mkdir -p e; cp key e; mkfs.ubifs -r e -m 2048 -e 126976 -c 100 -o disk", "ubifs" },
+	{ "veritysetup", "64M", "truncate -s 1M data; veritysetup format data disk",
+	  "DM_verity_hash" },
 	{ "sgdisk", "64M", "sgdisk -n 1:2048:+20M disk", "PTTYPE=\"gpt\"" },
 	{ "sfdisk", "64M", "echo ,20M | sfdisk -X dos disk", "PTTYPE=\"dos\"" },
 	{ "sfdisk", "64M", "echo ,20M | sfdisk -X sun disk", "PTTYPE=\"sun\"" },
@@ -203,7 +219,81 @@ static const struct {
 	  "promise_fasttrack_raid_member" },
 	{ "python3", "64M", PUT "-1024:'Intel Raid ISM Cfg Sig. 1.1.00'", "isw_raid_member" },
 	{ "python3", "64M", PUT "-512:'$XIDE$'", "lsi_mega_raid_member" },
+	{ "python3", "64M", PUT "-512:'\\xde\\x11\\xde\\x11'", "ddf_raid_member" },
+	{ "python3", "64M", PUT "-512:'\\x55\\xaa' -462:'\\xff'", "via_raid_member" },
+	{ "python3", "64M", PUT "-1024:'NVIDIA  \\x1e\\0\\0\\0\\x4b\\x68\\x96\\x9b'",
+	  "nvidia_raid_member" },
+	{ "python3", "64M", PUT "-5632:'\\xf3\\x16\\x78\\x5a'", "hpt45x_raid_member" },
+	{ "python3", "64M", PUT "4640:'\\xf0\\x16\\x78\\x5a'", "hpt37x_raid_member" },
+	{ "python3", "64M", PUT "-512:'JM\\0\\0\\xb6\\xb2'", "jmicron_raid_member" },
+	{ "python3", "64M", PUT "-4036:'\\x83\\x74\\x02\\x6b'", "drbd" },
+	{ "python3", "64M", PUT "0:'HM\\1\\0'", "LVM1_member" },
+	{ "python3", "64M", PUT "0:'SnAp'", "DM_snapshot_cow" },
+	{ "python3", "64M", PUT "1048576:'\\x0d\\xd0\\x01\\xc0'", "VMFS_volume_member" },
+	{ "python3", "64M", PUT "2097152:'\\x5e\\xf1\\xab\\x2f'", "VMFS" },
+	{ "python3", "64M", PUT "0:'dmvdo001'", "vdo" },
+	{ "python3", "64M", PUT "4086:'S1SUSPEND'", "swsuspend" },
+	{ "python3", "64M", PUT "65536:'ReIsEr4'", "reiser4" },
+	{ "python3", "64M", PUT "32:'ORCLDISK'", "oracleasm" },
+	{ "python3", "64M", PUT "1024:'\\xf5\\xfc\\x01\\xa5'", "vxfs" },
+	{ "python3", "64M", PUT "8192:'\\x49\\xe8\\x95\\xf9' 8704:'\\x49\\x18\\x91\\xf9'", "hpfs" },
+	{ "python3", "64M", PUT "9564:'\\x54\\x19\\1\\0'", "ufs" },
+	{ "python3", "64M", PUT "0:'SFOZ'", "zonefs" },
+	{ "python3", "64M", PUT "0:'\\0\\0\\0ReFS\\0'", "ReFS" },
+	{ "python3", "64M", PUT "4096:'SPB5'", "nss" },
+	{ "python3", "64M", PUT "65536:'\\1\\x16\\x19\\x70' 65560:'\\0\\0\\5\\x1d\\0\\0\\5\\x79'",
+	  "gfs" },
 };
+
+/* What libblkid knows besides: it wants checksums or more than a magic, and no tool of Debian makes
+ * it. All of it is in the first or the last mebibyte, as the source of util-linux has it. */
+static const char *const not_made[] = {
+	"silicon_medley_raid_member", /* the last sector */
+	"adaptec_raid_member",	      /* the last sector */
+	"drbdmanage_control_volume",
+	"drbdproxy_datalog",
+	"DM_integrity", /* integritysetup needs device-mapper */
+	"stratis",
+	"BitLocker",
+	"exfs",
+	"hfsplus",
+	"sysv",
+	"xenix",
+	"ocfs",
+	"squashfs3",
+	"befs",
+	"mpool",
+	"apfs",
+};
+
+static bool is_made(const char *type)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+		if (streq(formats[i].type, type))
+			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(not_made); i++)
+		if (streq(not_made[i], type))
+			return true;
+	return false;
+}
+
+/* A newer libblkid knows more: each format is to be looked at, and made here if a tool can. */
+static void test_wipe_knows_what_libblkid_knows(void **state)
+{
+	(void)state;
+	if (!have("blkid"))
+		skip();
+	assert_int_equal(shell("blkid -k"), 0);
+	char *save = NULL, *known = xasprintf("%s", output);
+	size_t count = 0;
+	for (char *type = strtok_r(known, "\n", &save); type; type = strtok_r(NULL, "\n", &save)) {
+		count++;
+		if (!is_made(type))
+			fail_msg("libblkid knows \"%s\"; formats[] does not", type);
+	}
+	assert_true(count > 50);
+	free(known);
+}
 
 /* Each format that leaves something behind, made by its own tool where one is packaged, else by its
  * document: libblkid sees it, and then nothing. Wherever the copies are. */
@@ -597,6 +687,7 @@ int main(void)
 		cmocka_unit_test(test_dev),
 		cmocka_unit_test(test_wipe),
 		cmocka_unit_test(test_wipe_leaves_nothing),
+		cmocka_unit_test(test_wipe_knows_what_libblkid_knows),
 		cmocka_unit_test(test_wipe_bluestore_on_lvm),
 		cmocka_unit_test(test_guard),
 		cmocka_unit_test(test_config_drive_gpt),

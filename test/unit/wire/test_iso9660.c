@@ -125,6 +125,31 @@ static void test_same_bytes(void **state)
 	free(b);
 }
 
+static void check_golden(const void *iso, size_t len, const char *sum)
+{
+	char path[] = "/tmp/ingot-iso-XXXXXX", out[256];
+	close(mkstemp(path));
+	write_file(path, iso, len);
+	assert_int_equal(shell(out, sizeof(out), "sha256sum <%s; rm %s", path, path), 0);
+	assert_int_equal(strncmp(out, sum, 64), 0);
+}
+
+/* As earlier releases wrote it. */
+static void test_golden(void **state)
+{
+	(void)state;
+	const struct configdrive_files files = { .meta_data = "{\"uuid\": \"u\", \"name\": \"n\"}",
+						 .user_data = "#cloud-config\nhostname: x\n",
+						 .user_data_len = 26,
+						 .network_data = "{\"links\": []}",
+						 .vendor_data2 = "{}" };
+	void *iso;
+	size_t len;
+	assert_int_equal(configdrive_build(&files, options.time, &iso, &len, NULL), 0);
+	check_golden(iso, len, "c9cca27f092f01f50188f95abda0bdf8517eb2b4c5c57a96529c41125e144b34");
+	free(iso);
+}
+
 /* More entries than fit in one sector of a directory, so that records must not cross its end. */
 static void test_large_directory(void **state)
 {
@@ -145,6 +170,7 @@ static void test_large_directory(void **state)
 	void *iso;
 	size_t len;
 	assert_int_equal(iso9660_build(&options, files, COUNT, &iso, &len, NULL), 0);
+	check_golden(iso, len, "3f5bb285bdbd6008ba6b13e199ec14e2de2df73d213125ab8837783df0db3528");
 	char path[] = "/tmp/ingot-iso-XXXXXX";
 	close(mkstemp(path));
 	write_file(path, iso, len);
@@ -263,6 +289,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_config_drive_by_xorriso),
 		cmocka_unit_test(test_same_bytes),
+		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_large_directory),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_gzip),
