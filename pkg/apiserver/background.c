@@ -455,8 +455,9 @@ static void note_owners(struct apiserver *s, const struct json *old)
 	}
 }
 
-void work_note(struct apiserver *s, const struct resource *r, const struct json *now,
-	       const struct json *old)
+/* Whatever waits for the change. */
+static void work_note(struct apiserver *s, const struct resource *r, const struct json *now,
+		      const struct json *old)
 {
 	if (!now) {
 		work_add(s, WORK_OWNER_GONE, "", "", object_uid(old));
@@ -468,9 +469,13 @@ void work_note(struct apiserver *s, const struct resource *r, const struct json 
 						 meta_has_finalizer(now, "foregroundDeletion"));
 	bool owned = !json_equal(json_get_path(now, "metadata.ownerReferences"),
 				 json_get_path(old, "metadata.ownerReferences"));
+	if (resource_is(r, RESOURCE_FINALIZE) && object_terminating(now))
+		work_add(s, WORK_NAMESPACE, "", "", object_name(now));
 	if (waits || owned)
 		work_add(s, WORK_CHECK, r->key, object_ns(now), object_name(now));
 }
+
+const struct observer work_observer = { .changed = work_note };
 
 /* --- sweeping
  * ---------------------------------------------------------------------------------------------- */
@@ -550,7 +555,7 @@ static int resume_row(void *data, const struct store_row *row)
 		return 0;
 	if (streq(u->r->key, "namespaces"))
 		work_add(u->s, WORK_NAMESPACE, "", "", row->key.name);
-	else if (u->r->ops == &crd_ops)
+	else if (resource_is(u->r, RESOURCE_DEFINES))
 		work_add(u->s, WORK_KIND, "", "", row->key.name);
 	else
 		work_add(u->s, WORK_CHECK, row->key.resource, row->key.ns, row->key.name);

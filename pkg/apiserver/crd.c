@@ -509,23 +509,26 @@ static void wake_waiting(struct apiserver *s, const char *group)
 }
 
 /* Watches of a kind end when it changes, so that clients list again in the new shape. */
-static int crd_written(struct call *c, struct json *now, const struct json *old)
+static void crd_changed(struct apiserver *s, const struct resource *r, const struct json *now,
+			const struct json *old)
 {
-	struct apiserver *s = c->s;
+	if (!resource_is(r, RESOURCE_DEFINES))
+		return;
 	s->batch.kinds_changed = true;
 	if (!now) {
 		unregister(s, object_name(old));
 		watch_end_kind(s, object_name(old));
 		wake_waiting(s, text_at(old, "spec.group"));
-		return 0;
+		return;
 	}
 	register_crd(s, now);
 	if (old && !json_equal(json_get(now, "spec"), json_get(old, "spec")))
 		watch_end_kind(s, object_name(now));
 	if (object_terminating(now))
 		work_add(s, WORK_KIND, "", "", object_name(now));
-	return 0;
 }
+
+const struct observer crd_observer = { .changed = crd_changed };
 
 /* The finalizer keeps a definition while it has objects (see do_kind in background.c). */
 static int crd_deleting(struct call *c, struct json *object)
@@ -550,7 +553,6 @@ static void crd_cells(usec_t wall, const struct json *o, struct json *cells)
 const struct resource_ops crd_ops = {
 	.prepare = crd_prepare,
 	.validate = crd_validate,
-	.written = crd_written,
 	.deleting = crd_deleting,
 	.cells = crd_cells,
 	.empty = "{'spec':{'names':{}},'status':{'acceptedNames':{}}}",

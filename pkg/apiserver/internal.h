@@ -25,7 +25,8 @@ enum {
 
 extern const char json_type_text[]; /* "application/json" */
 
-/* --- a batch: what shares one commit (server.c) --------------------------------------------------
+/* --- a batch: what shares one commit, and its changes (feed.c, server.c)
+ * --------------------------------------------------
  */
 
 /* One change, for live watches. */
@@ -56,7 +57,8 @@ struct apiserver {
 	bool (*counts)(const char *resource); /* NULL: nothing does */
 	void (*kept)(void *data, uint64_t revision);
 	void *kept_data;
-	uint64_t committed; /* revision that watches may know of */
+	uint64_t committed;			 /* revision that watches may know of */
+	const struct observer *const *observers; /* NULL-ended */
 	struct batch batch;
 	struct timer commit_timer;
 	struct list watches;
@@ -69,6 +71,25 @@ struct apiserver {
 	bool freeing;
 };
 
+/* Who wants to know of changes. All optional. */
+struct observer {
+	/* In the open transaction, dry runs excepted. now NULL: it has gone; old NULL: it is new.
+	 */
+	void (*changed)(struct apiserver *s, const struct resource *r, const struct json *now,
+			const struct json *old);
+	/* When they are on disk. */
+	void (*committed)(struct apiserver *s, struct event *events, size_t count);
+};
+
+extern const struct observer crd_observer, work_observer, watch_observer;
+
+void batch_init(struct batch *b);
+void batch_done(struct batch *b);
+/* Leaves the first `keep`. */
+void batch_drop_events(struct batch *b, size_t keep);
+void feed_changed(struct apiserver *s, const struct resource *r, const struct json *now,
+		  const struct json *old);
+void feed_committed(struct apiserver *s, struct event *events, size_t count);
 /* Opens the transaction of the batch if there is none. */
 int batch_open(struct apiserver *s, struct err *err);
 /* Commits now; answers and events leave. */
@@ -122,7 +143,7 @@ struct call {
 	const char *content_type;
 	struct strbuf body;
 	struct unknown_fields warnings;
-	struct watch *watch; /* instead of a body: a stream follows */
+	struct watch *watch; /* instead of a body: a stream follows; exchange_take() has it */
 };
 
 void call_init(struct call *c, struct apiserver *s, const struct api_request *request);
@@ -323,13 +344,12 @@ struct json *view_object(const struct view *v, const struct resource *r, const s
 struct watch *watch_free(struct watch *w);
 /* The stream begins: past changes, then live. Takes w. */
 void watch_start(struct watch *w, struct api_exchange *x);
-void watch_deliver(struct apiserver *s, struct event *events, size_t count);
 /* Ends the watches of a kind that changed its shape or has gone. */
 void watch_end_kind(struct apiserver *s, const char *key);
 void watch_end_all(struct apiserver *s);
 void watch_abort(struct watch *w);
 void watch_drained(struct watch *w);
-/* server.c: the exchange of a watch that has ended. */
+/* exchange.c: the exchange of a watch that has ended. */
 void exchange_stream_ended(struct api_exchange *x);
 const struct api_front_ops *exchange_front(struct api_exchange *x, void **ret_front);
 
@@ -371,6 +391,3 @@ void work_start(struct apiserver *s);
 void work_resume(struct apiserver *s);
 void work_stop(struct apiserver *s);
 void work_schedule_sweep(struct apiserver *s);
-/* After a change: whatever waits for it. */
-void work_note(struct apiserver *s, const struct resource *r, const struct json *now,
-	       const struct json *old);

@@ -37,7 +37,6 @@ void call_done(struct call *c)
 	strbuf_done(&c->body);
 	unknown_fields_done(&c->warnings);
 	json_free(c->applied);
-	watch_free(c->watch);
 }
 
 static int hex_value(char c)

@@ -489,7 +489,7 @@ void watch_drained(struct watch *w)
 	reap(s);
 }
 
-void watch_deliver(struct apiserver *s, struct event *events, size_t count)
+static void watch_deliver(struct apiserver *s, struct event *events, size_t count)
 {
 	bool outer = s->delivering;
 	s->delivering = true;
@@ -499,6 +499,8 @@ void watch_deliver(struct apiserver *s, struct event *events, size_t count)
 	s->delivering = outer;
 	reap(s);
 }
+
+const struct observer watch_observer = { .committed = watch_deliver };
 
 static void on_bookmark(void *data)
 {

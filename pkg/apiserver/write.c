@@ -45,7 +45,8 @@ static void check_meta(const struct resource *r, const struct json *now, const s
 		       struct causes *causes)
 {
 	name_rule name = r->ops && r->ops->name_valid ? r->ops->name_valid : name_is_dns_subdomain;
-	meta_validate(now, name, resource_is(r, RESOURCE_CUSTOM) || r->ops == &crd_ops, causes);
+	meta_validate(now, name,
+		      resource_is(r, RESOURCE_CUSTOM) || resource_is(r, RESOURCE_DEFINES), causes);
 	if (old)
 		meta_validate_update(now, old, causes);
 }
