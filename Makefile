@@ -203,7 +203,7 @@ test-elder: all $(B)/san/ingot $(B)/ramdisk/virt/initramfs lab-image
 test-lab: all $(B)/ramdisk/virt/initramfs lab-image ## whole servers: QEMU guests and native ones, ipmi_sim as BMCs
 	@hack/run-tests $(wildcard test/lab/test_*)
 
-lint: ## format, warnings, clang-tidy, cppcheck, import levels, banned functions
+lint: all ## format, warnings, clang-tidy, cppcheck, import levels, circles of calls, banned functions
 	@hack/setup lint
 	@hack/lint
 

@@ -61,8 +61,7 @@ static struct work *take_work(struct apiserver *s)
 	return w;
 }
 
-/* --- keys that a walk found
- * ------------------------------------------------------------------------- */
+/* --- keys that a walk found --- */
 
 struct keys {
 	struct store_key *items; /* owned strings */
@@ -88,8 +87,7 @@ static int add_key(void *data, const struct store_row *row)
 	return 0;
 }
 
-/* --- objects that lose their owners
- * -------------------------------------------------------------------- */
+/* --- objects that lose their owners --- */
 
 /* 1: it is there; 0: gone; -ENOENT: of a kind that is not served, so nothing is known. */
 static int owner_state(struct call *c, const struct json *ref, const char *ns, struct object *ret)
@@ -181,8 +179,7 @@ static void check_dependent(struct call *c, const struct resource *r, struct obj
 	json_free(owners.solid);
 }
 
-/* --- owners that wait
- * ---------------------------------------------------------------------------------- */
+/* --- owners that wait --- */
 
 static bool blocks(const struct json *dependent, const char *uid)
 {
@@ -270,8 +267,7 @@ static void do_owner_gone(struct call *c, const struct work *w)
 			 keys.items[i].name);
 }
 
-/* --- contents of namespaces and kinds
- * ------------------------------------------------------------------ */
+/* --- contents of namespaces and kinds --- */
 
 static uint64_t count_in(struct apiserver *s, const struct resource *r, const char *ns)
 {
@@ -387,8 +383,7 @@ static void do_names(struct call *c, const struct work *w)
 	object_done(&o);
 }
 
-/* --- the queue
- * ------------------------------------------------------------------------------------------- */
+/* --- the queue --- */
 
 static void do_work(struct call *c, const struct work *w)
 {
@@ -455,8 +450,9 @@ static void note_owners(struct apiserver *s, const struct json *old)
 	}
 }
 
-void work_note(struct apiserver *s, const struct resource *r, const struct json *now,
-	       const struct json *old)
+/* Whatever waits for the change. */
+static void work_note(struct apiserver *s, const struct resource *r, const struct json *now,
+		      const struct json *old)
 {
 	if (!now) {
 		work_add(s, WORK_OWNER_GONE, "", "", object_uid(old));
@@ -468,12 +464,15 @@ void work_note(struct apiserver *s, const struct resource *r, const struct json 
 						 meta_has_finalizer(now, "foregroundDeletion"));
 	bool owned = !json_equal(json_get_path(now, "metadata.ownerReferences"),
 				 json_get_path(old, "metadata.ownerReferences"));
+	if (resource_is(r, RESOURCE_FINALIZE) && object_terminating(now))
+		work_add(s, WORK_NAMESPACE, "", "", object_name(now));
 	if (waits || owned)
 		work_add(s, WORK_CHECK, r->key, object_ns(now), object_name(now));
 }
 
-/* --- sweeping
- * ---------------------------------------------------------------------------------------------- */
+const struct observer work_observer = { .changed = work_note };
+
+/* --- sweeping --- */
 
 static void expire(struct apiserver *s)
 {
@@ -523,9 +522,7 @@ void work_schedule_sweep(struct apiserver *s)
 		timer_set_before(&s->sweep_timer, loop_now(s->loop) + MAX(delay, USEC_PER_SEC));
 }
 
-/* --- life
- * --------------------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 void work_start(struct apiserver *s)
 {
@@ -550,7 +547,7 @@ static int resume_row(void *data, const struct store_row *row)
 		return 0;
 	if (streq(u->r->key, "namespaces"))
 		work_add(u->s, WORK_NAMESPACE, "", "", row->key.name);
-	else if (u->r->ops == &crd_ops)
+	else if (resource_is(u->r, RESOURCE_DEFINES))
 		work_add(u->s, WORK_KIND, "", "", row->key.name);
 	else
 		work_add(u->s, WORK_CHECK, row->key.resource, row->key.ns, row->key.name);

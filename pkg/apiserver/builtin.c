@@ -14,8 +14,7 @@
 
 enum { DATA_MAX = 1024 * 1024 };
 
-/* --- Secret and ConfigMap
- * ------------------------------------------------------------------------------ */
+/* --- Secret and ConfigMap --- */
 
 static void validate_keys(const struct json *data, const char *field, struct causes *causes)
 {
@@ -214,8 +213,7 @@ const struct resource_ops config_map_ops = {
 	.cells = config_map_cells,
 };
 
-/* --- Namespace
- * ------------------------------------------------------------------------------------------- */
+/* --- Namespace --- */
 
 static void namespace_prepare(struct call *c, struct json *now, const struct json *old)
 {
@@ -282,14 +280,6 @@ static bool namespace_may_go(const struct json *o)
 	return json_count(json_get_path(o, "spec.finalizers")) == 0;
 }
 
-static int namespace_written(struct call *c, struct json *now, const struct json *old)
-{
-	(void)old;
-	if (now && object_terminating(now))
-		work_add(c->s, WORK_NAMESPACE, "", "", object_name(now));
-	return 0;
-}
-
 static void namespace_cells(usec_t wall, const struct json *o, struct json *cells)
 {
 	add_name_and_age(wall, o, cells, str_or(json_get_path_string(o, "status.phase"), ""));
@@ -302,16 +292,13 @@ const struct resource_ops namespace_ops = {
 	.validate = namespace_validate,
 	.deleting = namespace_deleting,
 	.may_go = namespace_may_go,
-	.written = namespace_written,
 	.name_valid = name_is_dns_label,
 	.cells = namespace_cells,
 	.fields = namespace_fields,
 	.empty = "{'spec':{},'status':{}}",
 };
 
-/* --- Event
- * -------------------------------------------------------------------------------------------------
- */
+/* --- Event --- */
 
 static void event_validate(struct call *c, const struct json *now, const struct json *old,
 			   struct causes *causes)
@@ -417,9 +404,7 @@ const struct resource_ops event_ops = {
 	.empty = "{'involvedObject':{},'source':{}}",
 };
 
-/* --- Lease
- * --------------------------------------------------------------------------------------------------
- */
+/* --- Lease --- */
 
 static void lease_validate(struct call *c, const struct json *now, const struct json *old,
 			   struct causes *causes)
@@ -448,9 +433,7 @@ const struct resource_ops lease_ops = {
 	.empty = "{'spec':{}}",
 };
 
-/* --- the table
- * -----------------------------------------------------------------------------------------------
- */
+/* --- the table --- */
 
 struct builtin_column {
 	const char *name, *type, *description;
@@ -535,7 +518,7 @@ static const struct builtin {
 	  "customresourcedefinition",
 	  "CustomResourceDefinition",
 	  "crd crds",
-	  RESOURCE_STATUS | RESOURCE_GENERATION,
+	  RESOURCE_STATUS | RESOURCE_GENERATION | RESOURCE_DEFINES,
 	  builtin_crd_schema,
 	  &crd_ops,
 	  { NAME_COLUMN, { "Created At", "date", "When it was made.", 0 } } },
@@ -550,17 +533,6 @@ static const struct builtin {
 	  &lease_ops,
 	  { NAME_COLUMN, { "Holder", "string", "Who holds it.", 0 }, AGE_COLUMN } },
 };
-
-struct json *builtin_parse(const char *text)
-{
-	_cleanup_(freep) char *copy = xstrdup(text);
-	for (char *p = copy; *p; p++)
-		*p = *p == '\'' ? '"' : *p;
-	struct json *j = NULL;
-	if (json_parse(copy, strlen(copy), &j, NULL) < 0)
-		abort(); /* a literal of this program */
-	return j;
-}
 
 static struct json *split_words(const char *words)
 {

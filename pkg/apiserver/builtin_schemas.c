@@ -4,6 +4,11 @@
 
 #include "apiserver/builtin.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
 /* clang-format off */
 
 #define HEAD(DESCRIPTION)                                                                          \
@@ -232,3 +237,14 @@ const char builtin_shared_schemas[] =
 	"}";
 
 /* clang-format on */
+
+struct json *builtin_parse(const char *text)
+{
+	_cleanup_(freep) char *copy = xstrdup(text);
+	for (char *p = copy; *p; p++)
+		*p = *p == '\'' ? '"' : *p;
+	struct json *j = NULL;
+	if (json_parse(copy, strlen(copy), &j, NULL) < 0)
+		abort(); /* a literal of this program */
+	return j;
+}

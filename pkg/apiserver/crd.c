@@ -27,8 +27,7 @@ static const char *text_at(const struct json *crd, const char *path)
 	return str_or(json_get_path_string(crd, path), "");
 }
 
-/* --- what the server fills in
- * ------------------------------------------------------------------------- */
+/* --- what the server fills in --- */
 
 static void default_names(struct json *crd)
 {
@@ -154,8 +153,7 @@ static void crd_prepare(struct call *c, struct json *now, const struct json *old
 	note_stored_version(now);
 }
 
-/* --- checks
- * -------------------------------------------------------------------------------------------- */
+/* --- checks --- */
 
 static void require(const struct json *crd, const char *field, struct causes *causes)
 {
@@ -342,8 +340,7 @@ static void crd_validate(struct call *c, const struct json *now, const struct js
 		call_warn(c, "this server does not evaluate x-kubernetes-validations");
 }
 
-/* --- registering
- * --------------------------------------------------------------------------------------- */
+/* --- registering --- */
 
 static void unregister(struct apiserver *s, const char *key)
 {
@@ -509,23 +506,26 @@ static void wake_waiting(struct apiserver *s, const char *group)
 }
 
 /* Watches of a kind end when it changes, so that clients list again in the new shape. */
-static int crd_written(struct call *c, struct json *now, const struct json *old)
+static void crd_changed(struct apiserver *s, const struct resource *r, const struct json *now,
+			const struct json *old)
 {
-	struct apiserver *s = c->s;
+	if (!resource_is(r, RESOURCE_DEFINES))
+		return;
 	s->batch.kinds_changed = true;
 	if (!now) {
 		unregister(s, object_name(old));
 		watch_end_kind(s, object_name(old));
 		wake_waiting(s, text_at(old, "spec.group"));
-		return 0;
+		return;
 	}
 	register_crd(s, now);
 	if (old && !json_equal(json_get(now, "spec"), json_get(old, "spec")))
 		watch_end_kind(s, object_name(now));
 	if (object_terminating(now))
 		work_add(s, WORK_KIND, "", "", object_name(now));
-	return 0;
 }
+
+const struct observer crd_observer = { .changed = crd_changed };
 
 /* The finalizer keeps a definition while it has objects (see do_kind in background.c). */
 static int crd_deleting(struct call *c, struct json *object)
@@ -550,14 +550,12 @@ static void crd_cells(usec_t wall, const struct json *o, struct json *cells)
 const struct resource_ops crd_ops = {
 	.prepare = crd_prepare,
 	.validate = crd_validate,
-	.written = crd_written,
 	.deleting = crd_deleting,
 	.cells = crd_cells,
 	.empty = "{'spec':{'names':{}},'status':{'acceptedNames':{}}}",
 };
 
-/* --- at start
- * --------------------------------------------------------------------------------------------- */
+/* --- at start --- */
 
 struct loader {
 	struct apiserver *s;

@@ -256,8 +256,7 @@ int verb_delete(struct call *c)
 	return result;
 }
 
-/* --- collections
- * ------------------------------------------------------------------------------------------ */
+/* --- collections --- */
 
 struct names {
 	char **ns, **name;

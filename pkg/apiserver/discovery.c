@@ -52,8 +52,7 @@ static int answer_document(struct call *c, struct json *j)
 	return 1;
 }
 
-/* --- verbs
- * ------------------------------------------------------------------------------------------- */
+/* --- verbs --- */
 
 static const char *const main_verbs[] = { "create", "delete", "deletecollection", "get",
 					  "list",   "patch",  "update",		  "watch" };
@@ -83,8 +82,7 @@ static void set_list(struct json *j, const char *key, const struct json *list)
 		json_set(j, key, json_dup(list));
 }
 
-/* --- the old form
- * -------------------------------------------------------------------------------------- */
+/* --- the old form --- */
 
 static void add_resource(struct json *list, const struct resource *r)
 {
@@ -205,8 +203,7 @@ static int core_versions(struct call *c)
 	return answer_document(c, j);
 }
 
-/* --- the aggregated form
- * ------------------------------------------------------------------------------ */
+/* --- the aggregated form --- */
 
 static struct json *response_kind(const struct resource *r)
 {
@@ -317,8 +314,7 @@ static int aggregated(struct call *c, bool core)
 	return 1;
 }
 
-/* --- other documents
- * ---------------------------------------------------------------------------------- */
+/* --- other documents --- */
 
 static int version_document(struct call *c)
 {

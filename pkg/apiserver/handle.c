@@ -74,8 +74,7 @@ static bool resolve(struct call *c, struct segments *g)
 	return true;
 }
 
-/* --- verbs
- * ------------------------------------------------------------------------------------------- */
+/* --- verbs --- */
 
 static bool subresource_served(const struct call *c)
 {

@@ -25,7 +25,7 @@ enum {
 
 extern const char json_type_text[]; /* "application/json" */
 
-/* --- a batch: what shares one commit (server.c) --- */
+/* --- a batch: what shares one commit, and its changes (feed.c, server.c) --- */
 
 /* One change, for live watches. */
 struct event {
@@ -55,7 +55,8 @@ struct apiserver {
 	bool (*counts)(const char *resource); /* NULL: nothing does */
 	void (*kept)(void *data, uint64_t revision);
 	void *kept_data;
-	uint64_t committed; /* revision that watches may know of */
+	uint64_t committed;			 /* revision that watches may know of */
+	const struct observer *const *observers; /* NULL-ended */
 	struct batch batch;
 	struct timer commit_timer;
 	struct list watches;
@@ -68,6 +69,25 @@ struct apiserver {
 	bool freeing;
 };
 
+/* Who wants to know of changes. All optional. */
+struct observer {
+	/* In the open transaction, dry runs excepted. now NULL: it has gone; old NULL: it is new.
+	 */
+	void (*changed)(struct apiserver *s, const struct resource *r, const struct json *now,
+			const struct json *old);
+	/* When they are on disk. */
+	void (*committed)(struct apiserver *s, struct event *events, size_t count);
+};
+
+extern const struct observer crd_observer, work_observer, watch_observer;
+
+void batch_init(struct batch *b);
+void batch_done(struct batch *b);
+/* Leaves the first `keep`. */
+void batch_drop_events(struct batch *b, size_t keep);
+void feed_changed(struct apiserver *s, const struct resource *r, const struct json *now,
+		  const struct json *old);
+void feed_committed(struct apiserver *s, struct event *events, size_t count);
 /* Opens the transaction of the batch if there is none. */
 int batch_open(struct apiserver *s, struct err *err);
 /* Commits now; answers and events leave. */
@@ -120,7 +140,7 @@ struct call {
 	const char *content_type;
 	struct strbuf body;
 	struct unknown_fields warnings;
-	struct watch *watch; /* instead of a body: a stream follows */
+	struct watch *watch; /* instead of a body: a stream follows; exchange_take() has it */
 };
 
 void call_init(struct call *c, struct apiserver *s, const struct api_request *request);
@@ -133,8 +153,7 @@ void query_done(struct query *q);
 /* handle.c */
 void call_run(struct call *c);
 
-/* --- answers (status.c)
- * ----------------------------------------------------------------------------- */
+/* --- answers (status.c) --- */
 
 void answer_json(struct call *c, int status, const struct json *j);
 void answer_text(struct call *c, int status, const char *text);
@@ -173,8 +192,7 @@ void call_warn(struct call *c, const char *fmt, ...) _printf_(2, 3);
 /* The Status of the call's failure as one compact text; the call stays as it is. */
 struct json *status_success(const struct resource *r, const char *name, const char *uid);
 
-/* --- objects (object.c)
- * ------------------------------------------------------------------------------ */
+/* --- objects (object.c) --- */
 
 struct object {
 	struct json *tree;
@@ -213,8 +231,7 @@ const char *object_uid(const struct json *o);
 struct json *object_meta(struct json *o);
 bool object_terminating(const struct json *o);
 
-/* --- reading the body (decode.c)
- * ---------------------------------------------------------------------- */
+/* --- reading the body (decode.c) --- */
 
 int decode_body(struct call *c, struct json **ret);
 /* The body of an apply: YAML, of which JSON is a part. */
@@ -226,8 +243,7 @@ int decode_patched(struct call *c, const struct resource *r, struct json *tree);
 /* `wrong` is what the decoder says of a patch's outcome. */
 int fail_patch(struct call *c, const char *outcome, const char *wrong);
 
-/* --- verbs
- * -------------------------------------------------------------------------------------------- */
+/* --- verbs --- */
 
 enum part { PART_MAIN, PART_STATUS, PART_FINALIZE };
 
@@ -278,8 +294,7 @@ bool own_unchanged(const struct call *c, struct json *now, const struct json *ol
 /* strategic.c */
 int strategic_merge(struct json *target, const struct json *patch, struct err *err);
 
-/* --- lists and selection (list.c)
- * ------------------------------------------------------------------- */
+/* --- lists and selection (list.c) --- */
 
 struct selection {
 	struct selector *labels, *fields;
@@ -295,8 +310,7 @@ int check_list_options(struct call *c);
 /* "5" → 5; fails with 400. Absent: 0. */
 int parse_version(struct call *c, const char *text, uint64_t *ret);
 
-/* --- views of an object (table.c)
- * -------------------------------------------------------------------- */
+/* --- views of an object (table.c) --- */
 
 struct view {
 	enum form form;
@@ -315,24 +329,21 @@ struct json *age_cell(usec_t wall, const char *text);
 struct json *view_object(const struct view *v, const struct resource *r, const struct json *object,
 			 bool headers);
 
-/* --- watches (watch.c)
- * ------------------------------------------------------------------------------ */
+/* --- watches (watch.c) --- */
 
 struct watch *watch_free(struct watch *w);
 /* The stream begins: past changes, then live. Takes w. */
 void watch_start(struct watch *w, struct api_exchange *x);
-void watch_deliver(struct apiserver *s, struct event *events, size_t count);
 /* Ends the watches of a kind that changed its shape or has gone. */
 void watch_end_kind(struct apiserver *s, const char *key);
 void watch_end_all(struct apiserver *s);
 void watch_abort(struct watch *w);
 void watch_drained(struct watch *w);
-/* server.c: the exchange of a watch that has ended. */
+/* exchange.c: the exchange of a watch that has ended. */
 void exchange_stream_ended(struct api_exchange *x);
 const struct api_front_ops *exchange_front(struct api_exchange *x, void **ret_front);
 
-/* --- documents
- * ----------------------------------------------------------------------------------------- */
+/* --- documents --- */
 
 /* discovery.c, openapi.c: 1 when the path is theirs. */
 int discovery_handle(struct call *c, const char *path);
@@ -344,8 +355,7 @@ const char *access_verb(const struct call *c, bool one);
 /* True when the path is its. */
 bool access_handle(struct call *c);
 
-/* --- custom kinds (crd.c)
- * -------------------------------------------------------------------------------- */
+/* --- custom kinds (crd.c) --- */
 
 /* Registers all stored definitions. */
 int crd_load_all(struct apiserver *s, struct err *err);
@@ -355,8 +365,7 @@ extern const struct resource_ops crd_ops;
 /* Schema of one version inside a definition. */
 const struct json *crd_version(const struct json *crd, const char *version);
 
-/* --- background work (background.c)
- * ---------------------------------------------------------------------- */
+/* --- background work (background.c) --- */
 
 enum work_type { WORK_OWNER_GONE, WORK_CHECK, WORK_NAMESPACE, WORK_KIND, WORK_NAMES };
 
@@ -369,6 +378,3 @@ void work_start(struct apiserver *s);
 void work_resume(struct apiserver *s);
 void work_stop(struct apiserver *s);
 void work_schedule_sweep(struct apiserver *s);
-/* After a change: whatever waits for it. */
-void work_note(struct apiserver *s, const struct resource *r, const struct json *now,
-	       const struct json *old);

@@ -266,8 +266,7 @@ static int place_init(struct call *c, struct place *p)
 	return r;
 }
 
-/* --- the walk
- * -------------------------------------------------------------------------------------- */
+/* --- the walk --- */
 
 enum { LIST_FULL = 1, LIST_GROWN };
 

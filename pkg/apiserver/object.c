@@ -116,8 +116,7 @@ int object_load(struct call *c, const struct resource *r, const char *ns, const 
 	return 1;
 }
 
-/* --- writing
- * ------------------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 /* Members that every object has come first: people read them first, and text stays comparable. */
 static char *storage_text(const struct resource *r, struct json *tree, size_t *ret_len)
@@ -201,8 +200,8 @@ int object_store(struct call *c, const struct resource *r, struct json *tree,
 	int result = put(c, r, tree, old, text, len);
 	if (result < 0)
 		return result;
-	work_note(c->s, r, tree, old ? old->tree : NULL);
-	return r->ops && r->ops->written ? r->ops->written(c, tree, old ? old->tree : NULL) : 0;
+	feed_changed(c->s, r, tree, old ? old->tree : NULL);
+	return 0;
 }
 
 int object_erase(struct call *c, const struct resource *r, const struct object *old,
@@ -222,18 +221,6 @@ int object_erase(struct call *c, const struct resource *r, const struct object *
 	set_version(gone, rv);
 	size_t len;
 	batch_note(s, STORE_DELETED, rv, &key, storage_text(r, gone, &len), xstrdup(old->text));
-	work_note(s, r, NULL, old->tree);
-	return r->ops && r->ops->written ? r->ops->written(c, NULL, old->tree) : 0;
-}
-
-/* --- answering
- * ----------------------------------------------------------------------------------------- */
-
-void object_answer(struct call *c, int status, const struct resource *r, const struct json *tree)
-{
-	struct view v;
-	if (view_init(c, &v) < 0)
-		return;
-	_cleanup_(json_freep) struct json *shown = view_object(&v, r, tree, true);
-	answer_json(c, status, shown);
+	feed_changed(s, r, NULL, old->tree);
+	return 0;
 }

@@ -18,8 +18,7 @@
 
 enum version { V2, V3 };
 
-/* --- schemas
- * ----------------------------------------------------------------------------------------- */
+/* --- schemas --- */
 
 /* "io.metal3.v1alpha1.BareMetalHost": the group's labels from the right. */
 static char *schema_name(const struct resource *r, const char *kind)
@@ -181,8 +180,7 @@ static struct json *list_schema(const struct resource *r, enum version v)
 	return schema;
 }
 
-/* --- paths
- * ------------------------------------------------------------------------------------------- */
+/* --- paths --- */
 
 static void add_parameter(struct json *list, enum version v, const char *name, const char *in,
 			  const char *type)
@@ -316,8 +314,7 @@ static void add_paths(struct json *paths, const struct resource *r, enum version
 		add_path(paths, r, v, scoped, "/{name}/status", on_status, ARRAY_SIZE(on_status));
 }
 
-/* --- documents
- * ------------------------------------------------------------------------------------------ */
+/* --- documents --- */
 
 static struct json *info(void)
 {

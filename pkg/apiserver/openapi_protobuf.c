@@ -174,8 +174,7 @@ static const struct member document_members[] = {
 	END,
 };
 
-/* --- the wire (protobuf.dev, "Encoding")
- * -------------------------------------------------------------- */
+/* --- the wire (protobuf.dev, "Encoding") --- */
 
 static size_t write_varint(uint64_t value, uint8_t out[10])
 {

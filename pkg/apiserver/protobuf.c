@@ -478,8 +478,7 @@ static int emit_message(const struct field *fields, const uint8_t *data, size_t 
 	return r;
 }
 
-/* --- the envelope
- * ---------------------------------------------------------------------------------- */
+/* --- the envelope --- */
 
 static char *take_string(const struct item *message, unsigned number)
 {

@@ -37,7 +37,6 @@ void call_done(struct call *c)
 	strbuf_done(&c->body);
 	unknown_fields_done(&c->warnings);
 	json_free(c->applied);
-	watch_free(c->watch);
 }
 
 static int hex_value(char c)
@@ -72,8 +71,7 @@ char *url_decode(const char *s, size_t len, bool form)
 	return out;
 }
 
-/* --- parameters
- * ------------------------------------------------------------------------------------ */
+/* --- parameters --- */
 
 /* `value` as it is to be shown; `supported` as a list of quoted words. */
 static int unsupported(struct call *c, const char *name, const char *value, const char *supported)
@@ -290,8 +288,7 @@ int call_parse_query(struct call *c)
 	return 0;
 }
 
-/* --- Accept
- * ------------------------------------------------------------------------------------------ */
+/* --- Accept --- */
 
 struct media {
 	char *type, *as, *version, *group;

@@ -33,6 +33,7 @@ enum resource_flags {
 	RESOURCE_EXPIRES = 64,	 /* objects go an hour after their last change */
 	RESOURCE_FINALIZE = 128, /* has /finalize */
 	RESOURCE_SCALE = 256,	 /* has /scale */
+	RESOURCE_DEFINES = 512,	 /* its objects define kinds */
 };
 
 /* What a built-in kind does by itself. All optional. `old` NULL: the object is new. */
@@ -41,9 +42,6 @@ struct resource_ops {
 	void (*prepare)(struct call *c, struct json *now, const struct json *old);
 	void (*validate)(struct call *c, const struct json *now, const struct json *old,
 			 struct causes *causes);
-	/* After it was stored in the open transaction, dry runs excepted. now NULL: it has gone.
-	 * Negative: the call has failed and says why. */
-	int (*written)(struct call *c, struct json *now, const struct json *old);
 	/* Negative: it may not be deleted. */
 	int (*deleting)(struct call *c, struct json *object);
 	bool (*may_go)(const struct json *object); /* besides having no finalizers */

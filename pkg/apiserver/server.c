@@ -1,4 +1,5 @@
-/* The server: batches, exchanges and their lives.
+/* The server: batches, requests and their lives. What others of its files do is put together here:
+ * who observes changes, and who answers.
  *
  * A batch is one SQLite transaction. The first request that writes opens it; a timer that is due at
  * once commits it, which the loop runs after what is queued by then, so that queued requests join
@@ -13,214 +14,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/exchange.h"
 #include "apiserver/internal.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "metrics/metrics.h"
 
 enum {
 	BATCH_REQUESTS_MAX = 256,
 	BATCH_BYTES_MAX = 8 * 1024 * 1024,
 };
 
-struct api_exchange {
-	struct list link; /* of the batch that owes the answer */
-	struct apiserver *s;
-	const struct api_front_ops *ops;
-	void *front;
-	bool aborted;
-	int status;
-	const char *content_type;
-	struct strbuf body;
-	struct unknown_fields warnings;
-	const char *verb; /* of HTTP; static */
-	usec_t began;
-	struct watch *watch; /* to be started */
-	struct watch *live;  /* owns this exchange */
-	bool *alive;	     /* told when the exchange goes */
-};
-
-/* --- exchanges --- */
-
-static struct api_exchange *exchange_new(struct apiserver *s, const struct api_front_ops *ops,
-					 void *front)
-{
-	struct api_exchange *x = xcalloc(1, sizeof(*x));
-	*x = (struct api_exchange){ .s = s, .ops = ops, .front = front };
-	list_init(&x->link);
-	return x;
-}
-
-static void exchange_free(struct api_exchange *x)
-{
-	list_unlink(&x->link);
-	strbuf_done(&x->body);
-	unknown_fields_done(&x->warnings);
-	watch_free(x->watch);
-	if (x->alive)
-		*x->alive = false;
-	free(x);
-}
-
-/* The call's answer moves to where it can wait for the commit. */
-static void exchange_take(struct api_exchange *x, struct call *c)
-{
-	x->status = c->status;
-	x->content_type = c->content_type;
-	x->body = c->body;
-	x->warnings = c->warnings;
-	x->watch = TAKE_PTR(c->watch);
-	c->body = (struct strbuf){ 0 };
-	c->warnings = (struct unknown_fields){ 0 };
-}
-
-/* A line of text that can stand in a header. */
-static void give_warning(struct api_exchange *x, const char *text)
-{
-	_cleanup_(freep) char *line = xstrdup(text);
-	for (char *p = line; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = ' ';
-	x->ops->warning(x->front, line);
-}
-
-/* The method comes from a peer, and a label must be one of a few. */
-static const char *known_verb(const char *method)
-{
-	static const char *const verbs[] = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" };
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-		if (streq(method, verbs[i]))
-			return verbs[i];
-	return "other";
-}
-
-static void count_answer(const struct api_exchange *x)
-{
-	char code[12];
-	double took = (double)(loop_now(x->s->loop) - x->began) / (double)USEC_PER_SEC;
-	const char *verb = x->watch ? "WATCH" : x->verb;
-	snprintf(code, sizeof(code), "%d", x->watch ? 200 : x->status);
-	metric_add(METRIC_API_REQUESTS, 1, verb, code);
-	if (!x->watch)
-		metric_observe(METRIC_API_SECONDS, took, verb);
-}
-
-static void exchange_finish(struct api_exchange *x)
-{
-	count_answer(x);
-	if (x->aborted) {
-		exchange_free(x);
-		return;
-	}
-	for (size_t i = 0; x->ops->warning && i < x->warnings.count; i++)
-		give_warning(x, x->warnings.items[i]);
-	if (x->watch) {
-		x->live = TAKE_PTR(x->watch);
-		watch_start(x->live, x);
-		return;
-	}
-	x->ops->reply(x->front, x->status, x->content_type, x->body.data ? x->body.data : "",
-		      x->body.len);
-	exchange_free(x);
-}
-
-void apiserver_stream_drained(struct api_exchange *x)
-{
-	if (x && x->live)
-		watch_drained(x->live);
-}
-
-void exchange_stream_ended(struct api_exchange *x)
-{
-	if (!x->aborted)
-		x->ops->stream_end(x->front);
-	exchange_free(x);
-}
-
-const struct api_front_ops *exchange_front(struct api_exchange *x, void **ret_front)
-{
-	*ret_front = x->front;
-	return x->ops;
-}
-
 /* --- batches --- */
-
-void event_done(struct event *e)
-{
-	free(e->resource);
-	free(e->ns);
-	free(e->name);
-	free(e->now);
-	free(e->before);
-	json_free(e->now_tree);
-	json_free(e->before_tree);
-}
-
-static void batch_init(struct batch *b)
-{
-	*b = (struct batch){ 0 };
-	list_init(&b->answers);
-}
-
-int batch_open(struct apiserver *s, struct err *err)
-{
-	if (s->batch.open)
-		return 0;
-	int r = store_begin(s->store, err);
-	if (r < 0)
-		return r;
-	s->batch.open = true;
-	timer_set_in(&s->commit_timer, 0);
-	return 0;
-}
-
-/* Texts are kept until the commit, when it is known whether anybody may see them. */
-void batch_note(struct apiserver *s, enum store_change_type type, uint64_t rv,
-		const struct store_key *key, char *now, char *before)
-{
-	struct batch *b = &s->batch;
-	b->events = xreallocarray(b->events, b->event_count + 1, sizeof(*b->events));
-	b->events[b->event_count++] = (struct event){ .rv = rv,
-						      .type = type,
-						      .resource = xstrdup(key->resource),
-						      .ns = xstrdup(key->ns),
-						      .name = xstrdup(key->name),
-						      .now = now,
-						      .before = before };
-	b->bytes += strlen(now) + (before ? strlen(before) : 0);
-}
-
-static void drop_events(struct batch *b, size_t keep)
-{
-	for (; b->event_count > keep; b->event_count--)
-		event_done(&b->events[b->event_count - 1]);
-}
-
-static void batch_done(struct batch *b)
-{
-	drop_events(b, 0);
-	free(b->events);
-}
-
-/* Nothing of the batch has happened: whoever waits is told so. */
-static void spoil_answer(struct apiserver *s, struct api_exchange *x, const struct err *err)
-{
-	struct call c;
-	call_init(&c, s, NULL);
-	fail_store(&c, err);
-	strbuf_done(&x->body);
-	x->watch = watch_free(x->watch);
-	exchange_take(x, &c);
-	call_done(&c);
-}
 
 static void batch_failed(struct apiserver *s, struct batch *b, const struct err *err)
 {
 	struct err again;
 	log_error("store: nothing of the last requests was kept", "error", err->text);
 	list_for_each(l, &b->answers)
-		spoil_answer(s, list_entry(l, struct api_exchange, link), err);
-	drop_events(b, 0);
+		exchange_spoil(list_entry(l, struct api_exchange, link), err);
+	batch_drop_events(b, 0);
 	if (b->kinds_changed && crd_load_all(s, &again) < 0)
 		log_error("store: cannot read the definitions", "error", again.text);
 }
@@ -231,8 +43,7 @@ static int end_transaction(struct apiserver *s, struct err *err)
 		return store_commit(s->store, err);
 	/* SQLite gave up by itself, in the midst of the batch. */
 	store_rollback(s->store);
-	return err_set(err, ERR_IO,
-		       "the store rolled back a transaction, probably because its disk is full");
+	return err_set(err, ERR_IO, "the store gave up a transaction, probably for want of space");
 }
 
 /* Of what failed no event is left. */
@@ -275,7 +86,7 @@ void batch_commit(struct apiserver *s)
 	tell_kept(s, &b);
 	for (struct list *l; (l = list_take_first(&b.answers));)
 		exchange_finish(list_entry(l, struct api_exchange, link));
-	watch_deliver(s, b.events, b.event_count);
+	feed_committed(s, b.events, b.event_count);
 	batch_done(&b);
 	work_schedule_sweep(s);
 }
@@ -313,7 +124,7 @@ static void run_write(struct apiserver *s, struct call *c)
 		return;
 	}
 	store_revert(s->store);
-	drop_events(&s->batch, events);
+	batch_drop_events(&s->batch, events);
 }
 
 /* Fronts may refuse large bodies earlier; this one counts. */
@@ -335,8 +146,7 @@ struct api_exchange *apiserver_handle(struct apiserver *s, const struct api_requ
 	usec_t began = loop_now(s->loop);
 	call_init(&c, s, request);
 	run_call(s, &c);
-	struct api_exchange *x = exchange_new(s, ops, front);
-	x->verb = known_verb(request->method);
+	struct api_exchange *x = exchange_new(s, request->method, ops, front);
 	x->began = began;
 	exchange_take(x, &c);
 	call_done(&c);
@@ -354,17 +164,7 @@ struct api_exchange *apiserver_handle(struct apiserver *s, const struct api_requ
 	return x;
 }
 
-void apiserver_abort(struct api_exchange *x)
-{
-	if (!x)
-		return;
-	x->aborted = true;
-	if (x->live)
-		watch_abort(x->live);
-}
-
-/* --- life
- * ------------------------------------------------------------------------------------------ */
+/* --- life --- */
 
 static int install_crds(struct apiserver *s, const char *const *crds, struct err *err)
 {
@@ -431,6 +231,9 @@ static void abandon(struct apiserver *s)
 	batch_init(&s->batch);
 }
 
+static const struct observer *const observers[] = { &work_observer, &crd_observer, &watch_observer,
+						    NULL };
+
 int apiserver_new(const struct apiserver_options *options, struct apiserver **ret, struct err *err)
 {
 	struct store_options so = { .path = options->path,
@@ -443,6 +246,7 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
 	s->counts = options->counts;
 	s->kept = options->kept;
 	s->kept_data = options->kept_data;
+	s->observers = observers;
 	registry_init(&s->registry);
 	batch_init(&s->batch);
 	list_init(&s->watches);

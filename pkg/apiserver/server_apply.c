@@ -17,8 +17,7 @@
 #define KUBECTL		   "kubectl"
 #define LAST_APPLIED	   "kubectl.kubernetes.io/last-applied-configuration"
 
-/* --- who writes
- * ------------------------------------------------------------------------------------------- */
+/* --- who writes --- */
 
 /* "kubectl/v1.32.0 (linux/amd64) ..." is kubectl, without bytes that nobody can read. */
 static char *user_agent_name(const char *agent)
@@ -74,8 +73,7 @@ int own_check_query(struct call *c, bool apply)
 	return result;
 }
 
-/* --- after each write
- * --------------------------------------------------------------------------------------- */
+/* --- after each write --- */
 
 static struct type type_of(const struct call *c, const struct resource *r)
 {
@@ -197,8 +195,7 @@ bool own_unchanged(const struct call *c, struct json *now, const struct json *ol
 	return json_equal(now, old) || (c->applying && undone(now, old));
 }
 
-/* --- what is applied
- * ---------------------------------------------------------------------------------------- */
+/* --- what is applied --- */
 
 /* "suite.ingot.dev/v1, Kind=Thing"; of a version that is none, nothing is shown. */
 static int fail_type(struct call *c, const char *version, const char *kind)
@@ -315,9 +312,7 @@ static int read_config(struct call *c, struct json **ret)
 	return result < 0 ? result : check_schema(c, *ret);
 }
 
-/* --- apply
- * --------------------------------------------------------------------------------------------------
- */
+/* --- apply --- */
 
 /* What `kubectl apply` without --server-side has left in an annotation, as far as it still stands:
  * kubectl may take that over from itself without being told to. */

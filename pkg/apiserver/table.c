@@ -145,3 +145,12 @@ struct json *view_object(const struct view *v, const struct resource *r, const s
 	json_append(json_get_mut(table, "rows"), table_row(v, r, object));
 	return table;
 }
+
+void object_answer(struct call *c, int status, const struct resource *r, const struct json *tree)
+{
+	struct view v;
+	if (view_init(c, &v) < 0)
+		return;
+	_cleanup_(json_freep) struct json *shown = view_object(&v, r, tree, true);
+	answer_json(c, status, shown);
+}

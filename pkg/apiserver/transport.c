@@ -81,8 +81,7 @@ static void call_unref(struct kube_call *call)
 	free(call);
 }
 
-/* --- the client's side
- * ------------------------------------------------------------------------------- */
+/* --- the client's side --- */
 
 static void on_abort(void *data);
 
@@ -267,8 +266,7 @@ static struct kube_transport *transport_free(struct kube_transport *base)
 	return NULL;
 }
 
-/* --- the server's side
- * ------------------------------------------------------------------------------ */
+/* --- the server's side --- */
 
 static void send(struct kube_call *call, enum message_type type, int status, const char *bytes,
 		 size_t len)

@@ -63,8 +63,7 @@ struct watch *watch_free(struct watch *w)
 	return NULL;
 }
 
-/* --- asking for one
- * ------------------------------------------------------------------------------- */
+/* --- asking for one --- */
 
 int verb_watch(struct call *c)
 {
@@ -90,8 +89,7 @@ int verb_watch(struct call *c)
 	return 0;
 }
 
-/* --- sending
- * ----------------------------------------------------------------------------------------- */
+/* --- sending --- */
 
 /* `object` is JSON text. */
 static void send_text(struct watch *w, const char *type, const char *object, size_t len)
@@ -189,8 +187,7 @@ static void send_object(struct watch *w, const char *type, const char *text,
 	send_tree(w, type, shown);
 }
 
-/* --- changes
- * ------------------------------------------------------------------------------------------ */
+/* --- changes --- */
 
 static bool concerns(const struct watch *w, const struct event *e)
 {
@@ -249,8 +246,7 @@ static void give(struct watch *w, struct event *e)
 	w->position = e->rv;
 }
 
-/* --- catching up: the present state, the log
- * ------------------------------------------------------------------------------------------ */
+/* --- catching up: the present state, the log --- */
 
 /* Enough for one step, or for ever? */
 static bool pauses(const struct watch *w)
@@ -456,8 +452,7 @@ void watch_start(struct watch *w, struct api_exchange *x)
 		set_timers(w);
 }
 
-/* --- going on
- * ------------------------------------------------------------------------------------------- */
+/* --- going on --- */
 
 /* Those that ended while events were given out. */
 static void reap(struct apiserver *s)
@@ -489,7 +484,7 @@ void watch_drained(struct watch *w)
 	reap(s);
 }
 
-void watch_deliver(struct apiserver *s, struct event *events, size_t count)
+static void watch_deliver(struct apiserver *s, struct event *events, size_t count)
 {
 	bool outer = s->delivering;
 	s->delivering = true;
@@ -499,6 +494,8 @@ void watch_deliver(struct apiserver *s, struct event *events, size_t count)
 	s->delivering = outer;
 	reap(s);
 }
+
+const struct observer watch_observer = { .committed = watch_deliver };
 
 static void on_bookmark(void *data)
 {

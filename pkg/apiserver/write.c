@@ -13,8 +13,7 @@
 
 enum { GENERATED_SUFFIX = 5, GENERATED_NAME_MAX = 63 - GENERATED_SUFFIX, GENERATE_TRIES = 8 };
 
-/* --- what both share
- * ---------------------------------------------------------------------------------- */
+/* --- what both share --- */
 
 /* Asked again when it is stored; a large one is told here, before owners of its fields are worked
  * out, which costs more than all the rest. */
@@ -45,7 +44,8 @@ static void check_meta(const struct resource *r, const struct json *now, const s
 		       struct causes *causes)
 {
 	name_rule name = r->ops && r->ops->name_valid ? r->ops->name_valid : name_is_dns_subdomain;
-	meta_validate(now, name, resource_is(r, RESOURCE_CUSTOM) || r->ops == &crd_ops, causes);
+	meta_validate(now, name,
+		      resource_is(r, RESOURCE_CUSTOM) || resource_is(r, RESOURCE_DEFINES), causes);
 	if (old)
 		meta_validate_update(now, old, causes);
 }
@@ -100,8 +100,7 @@ int write_check_namespace(struct call *c, const struct resource *r, const char *
 	return result == 0 ? fail_not_found(c, namespaces, ns) : terminating ? 1 : 0;
 }
 
-/* --- creation
- * ----------------------------------------------------------------------------------------- */
+/* --- creation --- */
 
 /* The alphabet of k8s.io/apimachinery/pkg/util/rand: no vowels, no words. */
 static void random_suffix(struct loop *loop, char out[GENERATED_SUFFIX + 1])
@@ -273,8 +272,7 @@ int verb_create(struct call *c)
 	return result < 0 ? result : create_from(c, tree);
 }
 
-/* --- update
- * --------------------------------------------------------------------------------------------- */
+/* --- update --- */
 
 static int refuse_field(struct call *c, const struct resource *r, const char *name,
 			const char *field, const struct json *value)

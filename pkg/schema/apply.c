@@ -36,9 +36,7 @@ void conflicts_format(const struct conflicts *c, struct strbuf *out)
 	}
 }
 
-/* --- conflicts
- * ------------------------------------------------------------------------------------------------
- */
+/* --- conflicts --- */
 
 /* When somebody applies he does so in any version; an update is one write, at one time. */
 static char *describe(const struct manager *m)
@@ -83,8 +81,7 @@ static void find_conflicts(const struct managers *m, const struct manager *self,
 	}
 }
 
-/* --- what is wanted no more
- * ----------------------------------------------------------------------------------- */
+/* --- what is wanted no more --- */
 
 /* All that somebody owns, with what leads there. */
 static struct fieldset owned_by_any(const struct type *t, const struct managers *m,
@@ -133,9 +130,7 @@ static struct json *prune(const struct type *t, struct json *merged, const struc
 	return result;
 }
 
-/* --- apply
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- apply --- */
 
 static void take_over(struct managers *m, struct manager *self, const struct comparison *change)
 {

@@ -150,8 +150,7 @@ void causes_format(const struct causes *c, struct strbuf *out)
 	strbuf_addf(out, "[%s]", list);
 }
 
-/* --- values as Go prints them
- * --------------------------------------------------------------------- */
+/* --- values as Go prints them --- */
 
 void causes_quote(const char *s, struct strbuf *out)
 {
@@ -224,8 +223,7 @@ void causes_value(const struct json *j, struct strbuf *out)
 		go_json(j, out);
 }
 
-/* --- paths
- * ------------------------------------------------------------------------------------------ */
+/* --- paths --- */
 
 void path_done(struct path *p)
 {

@@ -11,8 +11,7 @@
 
 static const char *const identity[] = { "apiVersion", "kind" };
 
-/* --- cleaning
- * --------------------------------------------------------------------------------------------- */
+/* --- cleaning --- */
 
 struct cleaner {
 	struct unknown_fields *unknown;
@@ -73,8 +72,7 @@ char *meta_clean_embedded(const struct schema *s, struct json *tree, struct unkn
 	return c.wrong;
 }
 
-/* --- rules
- * --------------------------------------------------------------------------------------------- */
+/* --- rules --- */
 
 static const char *group_version_fault(const char *value)
 {

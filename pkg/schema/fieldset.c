@@ -139,8 +139,7 @@ void fieldset_cut(struct fieldset *s, const char *element, const char *below)
 	take_out_at(s, element, below, true);
 }
 
-/* --- sets of sets
- * ------------------------------------------------------------------------------------------- */
+/* --- sets of sets --- */
 
 enum operation { UNION, DIFFERENCE, INTERSECTION };
 
@@ -280,9 +279,7 @@ void fieldset_subtract(struct fieldset *s, const struct fieldset *b)
 	}
 }
 
-/* --- FieldsV1
- * -----------------------------------------------------------------------------------------------
- */
+/* --- FieldsV1 --- */
 
 struct decoder {
 	unsigned depth;
@@ -369,8 +366,7 @@ struct json *fieldset_encode(const struct fieldset *s)
 	return encode(s, false);
 }
 
-/* --- for people
- * --------------------------------------------------------------------------------------------- */
+/* --- for people --- */
 
 static void print_key(const struct json *key, struct strbuf *out)
 {

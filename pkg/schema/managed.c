@@ -97,9 +97,7 @@ struct manager *managers_entry(struct managers *m, bool applies, const struct wr
 	return &m->items[at];
 }
 
-/* --- as JSON
- * ------------------------------------------------------------------------------------------------
- */
+/* --- as JSON --- */
 
 /* "apps/v1" and "apps/v2", not "v1" and "batch/v1". */
 static bool same_group(const char *a, const char *b)
@@ -231,8 +229,7 @@ struct json *managers_encode(const struct managers *m)
 	return list;
 }
 
-/* --- an ordinary write
- * -------------------------------------------------------------------------------------- */
+/* --- an ordinary write --- */
 
 void managers_strip(struct fieldset *s)
 {

@@ -15,8 +15,7 @@
 
 enum { ANNOTATIONS_MAX = 256 * 1024 };
 
-/* --- shape
- * ------------------------------------------------------------------------------------------- */
+/* --- shape --- */
 
 enum meta_type {
 	META_STRING,
@@ -252,8 +251,7 @@ char *meta_clean(struct json *tree, struct unknown_fields *unknown)
 	return NULL;
 }
 
-/* --- rules
- * ------------------------------------------------------------------------------------------- */
+/* --- rules --- */
 
 /* What every rule needs: where it looks, and where faults go. */
 struct judge {
@@ -526,8 +524,7 @@ void meta_validate_update(const struct json *now, const struct json *old, struct
 		validate_no_new_finalizers(now, old, causes);
 }
 
-/* --- what is the server's
- * ------------------------------------------------------------------------------ */
+/* --- what is the server's --- */
 
 void meta_set_time(struct json *meta, const char *key, usec_t wall)
 {

@@ -236,8 +236,7 @@ bool schema_default(const struct schema *s, struct json *value, struct schema_bu
 	return fill(left, s, value);
 }
 
-/* --- nulls in maps
- * --------------------------------------------------------------------------------------------- */
+/* --- nulls in maps --- */
 
 static bool is_map_of_text(const struct schema *s)
 {
@@ -257,8 +256,7 @@ void schema_fill_nulls(const struct schema *s, struct json *object)
 	}
 }
 
-/* --- what is empty
- * --------------------------------------------------------------------------------------------- */
+/* --- what is empty --- */
 
 static bool goes_when_empty(const struct schema *s, const struct json *value)
 {

@@ -273,8 +273,7 @@ static void validate_enum(struct validator *v, const struct schema *s, const str
 			allowed.data ? allowed.data : "");
 }
 
-/* --- lists
- * ----------------------------------------------------------------------------------------- */
+/* --- lists --- */
 
 static struct json *key_of(const struct schema *s, const struct json *item)
 {
@@ -417,8 +416,7 @@ static void validate_object(struct validator *v, const struct schema *s, const s
 	}
 }
 
-/* --- logical combinations
- * -------------------------------------------------------------------------- */
+/* --- logical combinations --- */
 
 static bool satisfies(struct validator *v, const struct schema *s, const struct json *value)
 {

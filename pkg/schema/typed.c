@@ -27,9 +27,7 @@ bool comparison_empty(const struct comparison *c)
 	       fieldset_empty(&c->removed);
 }
 
-/* --- types
- * --------------------------------------------------------------------------------------------------
- */
+/* --- types --- */
 
 enum shape { SHAPE_LEAF, SHAPE_MAP, SHAPE_SET, SHAPE_LIST };
 
@@ -84,9 +82,7 @@ static enum shape shape_of(const struct type *t, const struct json *value, unsig
 	return SHAPE_LEAF;
 }
 
-/* --- items
- * --------------------------------------------------------------------------------------------------
- */
+/* --- items --- */
 
 struct item {
 	const char *name; /* of a member; else the path element */
@@ -242,8 +238,7 @@ static const struct item *items_find(const struct items *l, const char *name)
 	return NULL;
 }
 
-/* --- what a value owns
- * ------------------------------------------------------------------------------------------ */
+/* --- what a value owns --- */
 
 /* True: the value itself is a field. Empty objects are, so that they can be owned at all. */
 static bool fields_of(const struct type *t, const struct json *value, unsigned depth,
@@ -268,9 +263,7 @@ struct fieldset typed_fields(const struct type *t, const struct json *value)
 	return set;
 }
 
-/* --- what differs
- * -----------------------------------------------------------------------------------------------
- */
+/* --- what differs --- */
 
 enum change { CHANGE_NONE, CHANGE_ADDED, CHANGE_MODIFIED, CHANGE_REMOVED };
 
@@ -343,8 +336,7 @@ void typed_compare(const struct type *t, const struct json *before, const struct
 	compare(t, before, now, 0, ret);
 }
 
-/* --- laying over and taking away
- * -------------------------------------------------------------------------------- */
+/* --- laying over and taking away --- */
 
 static struct json *merge(const struct type *t, const struct json *base, const struct json *over,
 			  unsigned depth);
@@ -533,8 +525,7 @@ struct fieldset typed_with_parents(const struct type *t, const struct fieldset *
 	return result;
 }
 
-/* --- what cannot be applied
- * ------------------------------------------------------------------------------------- */
+/* --- what cannot be applied --- */
 
 enum { FAULTS_MAX = 20 };
 
