@@ -2,7 +2,10 @@
  *
  * `run` gives the machine into a server's hands, which may wipe its disks, so it is never the
  * default: the ramdisk's init asks for it. `inventory` prints what would be posted; `write` writes
- * an image without a server, for tests and benchmarks. */
+ * an image without a server, for tests and benchmarks.
+ *
+ * The same options serve a machine and a test: with --root all that the agent reads of the machine
+ * is below a directory, and a power command ends the process with a status of its own. */
 
 #include <signal.h>
 #include <stddef.h>

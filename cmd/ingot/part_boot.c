@@ -124,7 +124,7 @@ static int check_boot(void *data, struct err *err)
 }
 
 /* Of the annotation that fixes a host's address. */
-int boot_check_fixed_address(void *data, const char *text, struct err *err)
+int runtime_check_address(void *data, const char *text, struct err *err)
 {
 	const struct runtime *rt = data;
 	struct net_addr address;

@@ -187,7 +187,7 @@ static int make_engine(void *data, struct err *err)
 		.timeouts = { .boot = o->boot_timeout, .silence = o->agent_timeout },
 		.serves_dhcp = o->interface && rt->boot.config.dhcp == BOOT_DHCP_SERVER,
 		.agents = &h->targets.agents,
-		.address_check = boot_check_fixed_address,
+		.address_check = runtime_check_address,
 		.address_data = rt
 	};
 	(void)err;

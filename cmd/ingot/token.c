@@ -172,6 +172,7 @@ static int drop(const struct token_options *o, struct tokens *t, struct err *err
 	return r;
 }
 
+/* What the table of options cannot say: which verbs need a name. */
 static const struct {
 	bool named; /* takes a NAME */
 	int (*run)(const struct token_options *o, struct tokens *t, struct err *err);

@@ -1,4 +1,5 @@
-/* `ingotctl describe HOST`: one page about one host, from one look. */
+/* `ingotctl describe HOST`: one page about one host, from one look. What it says is made in
+ * pkg (view_make, render_page), where golden files hold it. */
 
 #include <stdio.h>
 

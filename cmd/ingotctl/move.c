@@ -1,5 +1,6 @@
-/* `ingotctl move --to KUBECONFIG`: hosts to another API server, untouched (ctl/move.h). The one
- * command that changes anything. */
+/* `ingotctl move --to KUBECONFIG`: hosts to another API server, untouched (ctl/move.h). It
+ * changes both servers, step by step; each step can be repeated, so a run that was cut off is
+ * finished by another one. */
 
 #include <stdio.h>
 

@@ -1,4 +1,5 @@
-/* `ingotctl release HOST` and `ingotctl release --all`: ends holds (ctl/release.h). */
+/* `ingotctl release HOST` and `ingotctl release --all`: ends holds (ctl/release.h). It writes to
+ * the API, and the engine that runs sees it there: no Ingot has to be reached for it. */
 
 #include <stdio.h>
 

@@ -1,4 +1,5 @@
-/* `ingotctl status [HOST]`: a table of hosts, from one look. */
+/* `ingotctl status [HOST]`: a table of hosts, from one look, and below it machines that asked for a
+ * boot and belong to no host. */
 
 #include <stdio.h>
 #include <stdlib.h>
