@@ -2,7 +2,10 @@
  *
  * `run` gives the machine into a server's hands, which may wipe its disks, so it is never the
  * default: the ramdisk's init asks for it. `inventory` prints what would be posted; `write` writes
- * an image without a server, for tests and benchmarks. */
+ * an image without a server, for tests and benchmarks.
+ *
+ * The same options serve a machine and a test: with --root all that the agent reads of the machine
+ * is below a directory, and a power command ends the process with a status of its own. */
 
 #include <signal.h>
 #include <stddef.h>
@@ -32,6 +35,8 @@ struct run_options {
 
 #define RUN(member) .offset = offsetof(struct run_options, member)
 
+/* For tests, and for ramdisks of others: ours needs none of them, since its kernel line says all.
+ */
 static const struct option_row run_rows[] = {
 	{ .name = "cmdline",
 	  .argument = "FILE",
@@ -83,6 +88,7 @@ static void on_signal(void *data)
 	loop_stop(p->loop);
 }
 
+/* Quoted, as the kernel line quotes a value with blanks. */
 static char *all_params(const struct option_list *params)
 {
 	struct strbuf text = { 0 };
@@ -91,6 +97,8 @@ static char *all_params(const struct option_list *params)
 	return strbuf_take(&text, NULL);
 }
 
+/* A line that cannot be read is logged, and the agent goes on: the log reaches the server only if
+ * it does. */
 static void load_config(const struct run_options *o, const char *root, struct ipa_config *c)
 {
 	struct err err = { 0 };
@@ -106,6 +114,7 @@ static void load_config(const struct run_options *o, const char *root, struct ip
 		log_set_level(LOG_DEBUG);
 }
 
+/* NULL: the certificates that the system trusts. */
 static char *load_ca(const char *path, const char *root)
 {
 	if (path)
@@ -118,6 +127,7 @@ static char *load_ca(const char *path, const char *root)
 	return NULL;
 }
 
+/* The loop runs until the session ends it by a power command, or a signal does. */
 static int serve(struct process *p, const struct ipa_session_options *options, struct err *err)
 {
 	struct loop_signal *term = NULL, *interrupt = NULL;
@@ -245,6 +255,7 @@ static const struct option_row write_rows[] = {
 	{ .name = NULL },
 };
 
+/* The same writer as under `run`, so what tests and benchmarks see is what servers get. */
 static int write_image(void *data)
 {
 	const struct write_options *w = data;

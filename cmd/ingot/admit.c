@@ -1,5 +1,6 @@
 /* Between the embedded API server, which knows no kinds, and the rules of ours: `ingot standalone`
- * refuses what the webhooks refuse on a cluster, with the same words. */
+ * refuses what the webhooks refuse on a cluster, with the same words. In cmd, because it is of
+ * neither: the API server is to stay without our kinds, and the rules without an API server. */
 
 #include "admit.h"
 

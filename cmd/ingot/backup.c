@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "site/backup.h"
 
+/* Status 1 for all that went wrong: the options were right, and repeating may help. */
 static int finish(const char *command, int r, const struct err *err)
 {
 	if (r == 0)
@@ -26,6 +27,7 @@ static int run_restore(void *data)
 	return finish("restore", site_restore(data, &err), &err);
 }
 
+/* The two commands take the same words; only what these mean differs. */
 #define ROWS(place_help, dir_help)                                                                 \
 	{                                                                                          \
 		{ .name = "BACKUP",                                                                \

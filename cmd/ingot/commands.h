@@ -1,5 +1,5 @@
 #pragma once
-/* The subcommands of ingot. Main thread. */
+/* The subcommands of ingot, each in the file of its name. Main thread. */
 
 #include "base/command.h"
 

@@ -1,5 +1,8 @@
 /* `ingot operator`: controllers, engine and boot services against a Kubernetes cluster. Everything
- * runs on the main thread's loop; the web threads belong to the runtime. Wiring only. */
+ * runs on the main thread's loop; the web threads belong to the runtime. Wiring only.
+ *
+ * There is no state here: what is known of hosts is in the cluster, so that any instance can go on
+ * where another has ended. */
 
 #include <stddef.h>
 #include <stdio.h>
@@ -25,6 +28,7 @@ struct operator_options {
 
 #define FIELD(member) .offset = offsetof(struct operator_options, member)
 
+/* As kubectl finds its cluster, so that what works there works here. */
 static const struct option_row rows[] = {
 	{ .name = "kubeconfig",
 	  .argument = "FILE",
@@ -39,6 +43,7 @@ static const struct option_row rows[] = {
 	{ .name = NULL },
 };
 
+/* Named as in baremetal-operator, for webhooks and metrics alike. */
 static const struct option_row tls_rows[] = {
 	{ .name = "tls-min-version",
 	  .argument = "VERSION",
@@ -76,6 +81,8 @@ struct operator
 
 /* --- the start -------------------------------------------------------------------------------- */
 
+/* Before the cluster is looked for: wrong options end with status 2, after which systemd and people
+ * do not try again. */
 static int check(struct operator* o, struct err *err)
 {
 	struct operator_options *options = o->options;
@@ -101,6 +108,8 @@ static int open_with(struct operator* o, struct kube_config *config, struct err 
 					       &o->transport, err);
 }
 
+/* The kubeconfig says which addresses no BareMetalHost may point us to, so it is read before any
+ * socket for BMCs is opened. */
 static int connect_cluster(struct operator* o, struct err *err)
 {
 	struct kube_config config = { 0 };
@@ -113,6 +122,7 @@ static int connect_cluster(struct operator* o, struct err *err)
 	return r;
 }
 
+/* Instances that stand by are asked too, so this does not wait for the Lease. */
 static int start_health(struct operator* o, struct err *err)
 {
 	struct health_check checks[1 + RUNTIME_CHECKS + 1] = {
@@ -128,6 +138,7 @@ static int start_health(struct operator* o, struct err *err)
 	return health_service_start(&o->options->health, &wiring, &o->health, err);
 }
 
+/* Signals first: a start that waits for a credential plugin can be ended. */
 static int start(struct operator* o, struct err *err)
 {
 	int r = process_open(&o->process, err);
@@ -154,6 +165,7 @@ static void stop(void *data)
 	runtime_stop(o->runtime, process_end, &o->process);
 }
 
+/* Health before what it asks, the runtime before its transport. */
 static int finish(struct operator* o)
 {
 	process_release_signals(&o->process);

@@ -9,6 +9,7 @@
 
 #define FLUSH_LIMIT (2 * USEC_PER_SEC)
 
+/* Each write asks the fence, at the moment when it leaves: an answer of a second ago is too old. */
 static struct kube_client *client(struct runtime *rt, double qps)
 {
 	return kube_client_new(
@@ -66,6 +67,7 @@ static void on_flushed(void *data)
 	rt->api.flushed(rt->api.flushed_data);
 }
 
+/* A standby has recorded nothing, and must not write now. */
 static void flush_events(void *data, service_done_fn done, void *done_data)
 {
 	struct runtime *rt = data;

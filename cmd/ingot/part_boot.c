@@ -49,6 +49,8 @@ static int join_instances(void *data, struct err *err)
 	return 0;
 }
 
+/* The entry in the list stays, and the others take it out when it is not renewed: the list does not
+ * change with each restart. */
 static void free_instances(void *data)
 {
 	struct runtime *rt = data;
@@ -77,6 +79,7 @@ static const char *const *boot_urls(void *data)
 
 /* --- options ---------------------------------------------------------------------------------- */
 
+/* What one option needs of another. A wrong value of one option was refused by its type. */
 static int check_boot_options(const struct runtime_options *o, struct err *err)
 {
 	if (o->address.s_addr == 0)
@@ -123,7 +126,7 @@ static int check_boot(void *data, struct err *err)
 }
 
 /* Of the annotation that fixes a host's address. */
-int boot_check_fixed_address(void *data, const char *text, struct err *err)
+int runtime_check_address(void *data, const char *text, struct err *err)
 {
 	const struct runtime *rt = data;
 	struct net_addr address;
@@ -137,6 +140,8 @@ int boot_check_fixed_address(void *data, const char *text, struct err *err)
 
 /* --- sockets ---------------------------------------------------------------------------------- */
 
+/* Bound to the interface, not only to its address: machines of another network must not reach it.
+ */
 static struct web_server_options listener(const struct runtime *rt, uint16_t port)
 {
 	return (struct web_server_options){ .address = rt->boot.address,
@@ -185,6 +190,8 @@ static int open_sockets(void *data, struct err *err)
 
 /* --- the certificate -------------------------------------------------------------------------- */
 
+/* Made at each start and not kept, unlike the CA that agents trust. The address is what they
+ * compare. */
 static int make_certificate(struct runtime *rt, struct err *err)
 {
 	const char *addresses[] = { rt->boot.address, NULL };
@@ -233,7 +240,8 @@ static void look_at_validity(void *data)
 
 /* --- service ---------------------------------------------------------------------------------- */
 
-static int meet_engine(void *data, struct err *err)
+/* From here on DHCP could answer, if it were active. */
+static int take_engine(void *data, struct err *err)
 {
 	struct runtime *rt = data;
 	(void)err;
@@ -249,6 +257,7 @@ static int take_fd(int *fd)
 	return taken;
 }
 
+/* HTTPS only: agents bring their tokens here. */
 static int open_agent_server(struct runtime *rt, struct err *err)
 {
 	struct boot_part *b = &rt->boot;
@@ -388,6 +397,8 @@ void runtime_shared_routes(struct runtime *rt, struct web_route ret[RUNTIME_SHAR
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
+/* The servers first, then what their requests had already asked for, then DHCP and TFTP: no machine
+ * gets half an answer. */
 static void silence(void *data)
 {
 	struct runtime *rt = data;
@@ -422,7 +433,7 @@ const struct service boot_service = { .name = "boot",
 				      .needs = { "engine", "web", "instances", "site", "targets" },
 				      .phases[SERVICE_CHECK] = check_boot,
 				      .phases[SERVICE_OPEN] = open_sockets,
-				      .phases[SERVICE_LEAD] = meet_engine,
+				      .phases[SERVICE_LEAD] = take_engine,
 				      .phases[SERVICE_SERVE] = serve,
 				      .silence = silence,
 				      .free = free_boot };

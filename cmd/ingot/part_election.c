@@ -13,6 +13,8 @@
 #include "base/str.h"
 #include "runtime_parts.h"
 
+/* Lease times that do not fit together would let two instances act at once. Checked like an option,
+ * since that is what they are. */
 static int check_options(void *data, struct err *err)
 {
 	struct runtime *rt = data;
@@ -68,6 +70,8 @@ static void on_lost(void *data, const struct err *why)
 	runtime_give_up(data, &err);
 }
 
+/* Which instance leads is for people, in the log and at the debug socket; nothing is decided by it.
+ */
 static void on_leader(void *data, const char *identity)
 {
 	struct runtime *rt = data;
@@ -104,6 +108,8 @@ bool runtime_may_write(void *data, const char *key)
 	return !rt->election.lease || runtime_may_act(data, key);
 }
 
+/* Whether it holds the Lease as far as it knows. Before an effect runtime_may_act() is asked, which
+ * looks at the clock. */
 bool runtime_leads(const struct runtime *rt)
 {
 	return !rt->options->election.enabled ||
@@ -112,6 +118,8 @@ bool runtime_leads(const struct runtime *rt)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
+/* Given back, so that another instance takes over at once and not after the Lease's duration. Until
+ * here it was renewed: no write leaves without it. */
 static void release(void *data, service_done_fn done, void *done_data)
 {
 	struct runtime *rt = data;

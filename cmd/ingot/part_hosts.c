@@ -39,6 +39,7 @@ static int make_targets(void *data, struct err *err)
 	return 0;
 }
 
+/* Last of all: BMCs and agents look at these lists until they are gone. */
 static void free_targets(void *data)
 {
 	struct runtime *rt = data;
@@ -51,6 +52,8 @@ const struct service targets_service = { .name = "targets",
 
 /* --- BMCs and agents -------------------------------------------------------------------------- */
 
+/* Sockets with large buffers need privileges to be opened, so they are there long before anything
+ * is sent. */
 static int open_bmc(void *data, struct err *err)
 {
 	struct runtime *rt = data;
@@ -74,6 +77,7 @@ const struct service bmc_service = {
 	.name = "bmc", .needs = { "targets" }, .phases[SERVICE_OPEN] = open_bmc, .free = free_bmc
 };
 
+/* The fences are set here, at the one place that hands out ways to a BMC and to an agent. */
 static int open_link(void *data, struct err *err)
 {
 	struct runtime *rt = data;
@@ -129,6 +133,7 @@ static const char *choose_hold(struct runtime *rt, const char **ret_reason)
 	return h->hold_id;
 }
 
+/* It reads nothing before start_work(): a standby must not load the API server with watches. */
 static int make_controller(void *data, struct err *err)
 {
 	struct runtime *rt = data;
@@ -165,6 +170,8 @@ const struct service controller_service = { .name = "controller",
 
 /* --- the engine ------------------------------------------------------------------------------- */
 
+/* The key of tokens and the list of places where agents may be called come from other parts: the
+ * engine knows no option and no Secret. */
 static int make_engine(void *data, struct err *err)
 {
 	struct runtime *rt = data;
@@ -180,7 +187,7 @@ static int make_engine(void *data, struct err *err)
 		.timeouts = { .boot = o->boot_timeout, .silence = o->agent_timeout },
 		.serves_dhcp = o->interface && rt->boot.config.dhcp == BOOT_DHCP_SERVER,
 		.agents = &h->targets.agents,
-		.address_check = boot_check_fixed_address,
+		.address_check = runtime_check_address,
 		.address_data = rt
 	};
 	(void)err;

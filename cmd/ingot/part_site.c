@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "runtime_parts.h"
 
+/* The agents' CA is ten years old before this matters; a clock that was wrong when it was made
+ * makes it matter at once. */
 static void look_at_validity(void *data)
 {
 	struct runtime *rt = data;
@@ -12,6 +14,8 @@ static void look_at_validity(void *data)
 	timer_set_in(&rt->site.validity, VALIDITY_LOOK);
 }
 
+/* An error here is a Secret that is damaged: a person must look, so the process ends. A Secret that
+ * cannot be read yet is tried again inside. */
 static void on_installation(void *data, const struct err *err)
 {
 	struct runtime *rt = data;
@@ -61,6 +65,7 @@ const struct service site_service = { .name = "site",
 
 /* --- webhooks --------------------------------------------------------------------------------- */
 
+/* Before the Lease: every instance behind the Service answers, and answering needs no state. */
 static int start_webhooks(void *data, struct err *err)
 {
 	struct runtime *rt = data;
@@ -78,6 +83,8 @@ static int lead_webhooks(void *data, struct err *err)
 	return 0;
 }
 
+/* Not before the last write of ours has been judged: with failurePolicy Fail the API server would
+ * refuse it if no instance answered. */
 static void drain_webhooks(void *data, service_done_fn done, void *done_data)
 {
 	const struct runtime *rt = data;

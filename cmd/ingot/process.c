@@ -1,4 +1,5 @@
-/* The long-running commands (see process.h). */
+/* The long-running commands (see process.h). Signals are read by the loop, so that the end begins
+ * between two callbacks and never in the middle of one: what a callback has begun is whole. */
 
 #include "process.h"
 
@@ -8,6 +9,7 @@
 
 #include "base/log.h"
 
+/* Nothing but the loop reads the clock, the log included. */
 static usec_t log_clock(void *data)
 {
 	return loop_wall(data);
@@ -21,6 +23,7 @@ int process_open(struct process *p, struct err *err)
 	return r;
 }
 
+/* systemd and Kubernetes send SIGTERM, wait, and then SIGKILL; people press Ctrl-C twice. */
 static void on_signal(void *data)
 {
 	struct process *p = data;
@@ -42,6 +45,8 @@ int process_catch_signals(struct process *p, struct err *err)
 	return r;
 }
 
+/* Also long after the start: a Lease that is lost comes this way. The message goes to standard
+ * error as it is, for people and for systemd; the log has its own line. */
 void process_fail(void *process, const struct err *err)
 {
 	struct process *p = process;

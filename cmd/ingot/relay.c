@@ -1,6 +1,7 @@
 /* `ingot relay`: a DHCP relay on a machine that stands in a rack's network and has a way to Ingot.
  * A command of its own, since it needs neither cluster nor data: what it hears it passes on. One
- * process per network. Wiring only; everything runs on the main thread's loop. */
+ * process per network: its sockets are bound to one interface, and a fault in one rack stays there.
+ * Wiring only; everything runs on the main thread's loop. */
 
 #include <stddef.h>
 #include <stdio.h>
@@ -63,6 +64,7 @@ static void stop(void *data)
 	process_end(&r->process);
 }
 
+/* What two options say together, and what the machine has. */
 static int check(const struct relay_options *o, struct err *err)
 {
 	log_set_level(o->log_level);
@@ -74,6 +76,7 @@ static int check(const struct relay_options *o, struct err *err)
 	return boot_check_interface("interface", o->interface, "address", &own, NULL, err);
 }
 
+/* Active at once: there is no Lease to wait for, and the server answers or it does not. */
 static int start(struct relay *r, const struct dhcp_relay_options *options, struct err *err)
 {
 	char server[NET_IP_TEXT_MAX];

@@ -42,7 +42,7 @@ struct runtime_options {
 	void (*held)(void *data);
 	void *held_data;
 	bool stream_lists; /* no option either: for servers that hold much in memory for a list */
-	/* api_rows; without them no limit: the API server serves nobody else */
+	/* api_rows; without them no limit: the API server serves this process alone */
 	int api_qps; /* 0 or less: no limit */
 	unsigned api_burst;
 	struct election_options election; /* election_rows */

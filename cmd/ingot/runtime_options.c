@@ -1,14 +1,21 @@
-/* The rows of what a runtime is told (see runtime.h), by subject. */
+/* The options that `standalone` and `operator` share (see runtime.h), by subject. The rows are all
+ * that knows of them: check, help, and the comparison with docs and the chart follow from a row. A
+ * new option is a row here, a member of struct runtime_options, and a row in docs/install.md;
+ * test_options finds what is missing. */
 
 #include <stddef.h>
 
 #include "runtime.h"
 
+/* A day is longer than any boot, and an hour than any Lease that is of use; both keep sums of times
+ * far away from overflow. */
 enum { HOUR_S = 3600, DAY_S = 24 * HOUR_S, RATE_MAX = 100 * 1000, RETRIES_MAX = 1000 };
 
 #define FIELD(member)	 .offset = offsetof(struct runtime_options, member)
 #define ELECTION(member) .offset = offsetof(struct election_options, member)
 
+/* Which hosts, and how long Ingot insists: an image that five deployments could not bring up will
+ * not come up by a sixth. */
 const struct option_row runtime_rows[] = {
 	{ .name = "namespace",
 	  .argument = "NAME",
@@ -35,6 +42,9 @@ const struct option_row runtime_rows[] = {
 	{ .name = NULL },
 };
 
+/* Ports 6180 and 6385 are those of Metal3's httpd and of Ironic's API: firewalls of sites that come
+ * from there let them pass already. Without an interface all of this has no effect, and is checked
+ * nevertheless: a wrong value is found on the day that it is written. */
 const struct option_row runtime_boot_rows[] = {
 	{ .name = "provisioning-interface",
 	  .argument = "DEVICE",
@@ -100,6 +110,8 @@ const struct option_row runtime_boot_rows[] = {
 	{ .name = NULL },
 };
 
+/* For looking at a process that runs, and for finding out whether a fault comes from the sandbox.
+ */
 const struct option_row runtime_debug_rows[] = {
 	{ .name = "debug-socket",
 	  .argument = "PATH",
@@ -113,6 +125,8 @@ const struct option_row runtime_debug_rows[] = {
 	{ .name = NULL },
 };
 
+/* Names, defaults and the meaning of 0 and of negative numbers are baremetal-operator's, so that
+ * values can be taken over from its manifests. */
 const struct option_row runtime_api_rows[] = {
 	{ .name = "kube-api-qps",
 	  .argument = "N",
@@ -133,6 +147,8 @@ const struct option_row runtime_api_rows[] = {
 	{ .name = NULL },
 };
 
+/* Names and defaults are client-go's. The manifests set shorter times: a takeover within 6 s is
+ * worth a renewal each second. What the three must be together, kube_lease_check() says. */
 const struct option_row runtime_election_rows[] = {
 	{ .name = "leader-elect",
 	  .help = "act only while holding a Lease; other instances stand by",

@@ -122,4 +122,4 @@ bool runtime_may_write(void *rt, const char *key);
 /* Whether there is anything that a drain could finish. */
 bool runtime_leads(const struct runtime *rt);
 /* For engine_options.address_check: whether DHCP can give this address; data is the runtime. */
-int boot_check_fixed_address(void *rt, const char *text, struct err *err);
+int runtime_check_address(void *rt, const char *text, struct err *err);

@@ -55,6 +55,8 @@ struct standalone_options {
 
 #define FIELD(member) .offset = offsetof(struct standalone_options, member)
 
+/* Where the data is. The counter is outside of it by intention: what is restored with the data
+ * cannot tell that it was restored. */
 static const struct option_row rows[] = {
 	{ .name = "data-dir",
 	  .argument = "DIR",
@@ -70,6 +72,7 @@ static const struct option_row rows[] = {
 	{ .name = NULL },
 };
 
+/* On the loopback unless it is said otherwise: the API can wipe disks. */
 static const struct option_row api_rows[] = {
 	{ .name = "api-bind",
 	  .argument = "ADDRESS[:PORT]",
@@ -179,6 +182,7 @@ static void raise_file_limit(void)
 	setrlimit(RLIMIT_NOFILE, &rl);
 }
 
+/* The lock before anything is read: two processes on one store would both act on its hosts. */
 static int prepare(struct standalone *s, struct err *err)
 {
 	_cleanup_(freep_path) char *part = in_data_dir(s, RESTORE_PART);
@@ -198,6 +202,8 @@ static int prepare(struct standalone *s, struct err *err)
 
 /* --- a restored data directory --- */
 
+/* On the store's thread. The hold is in every host's record by now, so a crash before this holds
+ * them once more, and one after it loses nothing. */
 static void clear_hold(void *data)
 {
 	struct standalone *s = data;
@@ -294,6 +300,8 @@ static int start_shared(struct standalone *s, struct err *err)
 	return shared_open(&s->shared, &options, err);
 }
 
+/* Client certificates and tokens are both asked for by the front; the web server only verifies what
+ * a client brings. */
 static int start_web(struct standalone *s, struct err *err)
 {
 	char address[NET_IP_TEXT_MAX];
@@ -352,6 +360,7 @@ static void notify_ready(void)
 	close(fd);
 }
 
+/* Anew at each start and each renewal: it holds the administrator's certificate and the address. */
 static int write_kubeconfig(struct standalone *s, struct err *err)
 {
 	_cleanup_(freep_path) char *url = api_url(s), *path = in_data_dir(s, "kubeconfig");
@@ -373,6 +382,7 @@ static int announce(struct standalone *s, struct err *err)
 
 /* --- certificates that end, and clocks that are set --- */
 
+/* Connections that are open keep the certificate that they began with. */
 static int renew(struct standalone *s, struct err *err)
 {
 	char address[NET_IP_TEXT_MAX];
@@ -399,6 +409,7 @@ static void look_at_validity(void *data)
 	timer_set_in(&s->validity, VALIDITY_LOOK);
 }
 
+/* A person must act only for the CA: all else is renewed in time, unless the clock is wrong. */
 static void watch_validity(struct standalone *s)
 {
 	static const char on_leaf[] = "set the clock, or see why it cannot be renewed";
@@ -424,6 +435,8 @@ static void stop(void *data)
 		process_end(&s->process);
 }
 
+/* The order of the head of this file. Health before what it asks, the runtime before its transport,
+ * the thread before what lives on it. */
 static int finish(struct standalone *s)
 {
 	process_release_signals(&s->process);
@@ -451,6 +464,8 @@ static int finish(struct standalone *s)
 	return code;
 }
 
+/* The controllers reach the API server in this process by messages, without TLS or HTTP, through
+ * the same client that an operator uses. */
 static void start_runtime(struct standalone *s)
 {
 	s->transport = apiserver_transport_new(&(struct apiserver_transport_options){
@@ -458,6 +473,7 @@ static void start_runtime(struct standalone *s)
 	runtime_start(s->runtime, s->transport, process_fail, &s->process);
 }
 
+/* The store's loop is asked for signs of life as well: it blocks on the disk, and hangs with it. */
 static int start_health(struct standalone *s, struct err *err)
 {
 	struct health_check checks[2 + RUNTIME_CHECKS + 1] = {
@@ -476,6 +492,9 @@ static int start_health(struct standalone *s, struct err *err)
 	return health_service_start(&s->options->health, &wiring, &s->health, err);
 }
 
+/* The order is that of privileges and of truth: sockets, then the sandbox; keys; then the judgement
+ * whether this store may act, before the API server writes to it; then the API; and last, when all
+ * is well, what acts. */
 static int start(struct standalone *s, struct err *err)
 {
 	char address[NET_IP_TEXT_MAX];

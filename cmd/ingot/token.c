@@ -1,5 +1,7 @@
 /* `ingot token`: who may use the API of `ingot standalone` besides its administrator. Works on the
- * data directory, whether the server runs or not, and gives each user a kubeconfig. */
+ * data directory, whether the server runs or not, and gives each user a kubeconfig. A running
+ * server looks at the file of tokens with each request, so nothing has to be told to it: a token
+ * that is removed stops working at once. */
 
 #include <errno.h>
 #include <stddef.h>
@@ -28,6 +30,7 @@ struct token_options {
 static const struct option_choice verbs[] = {
 	{ "add", ACTION_ADD }, { "list", ACTION_LIST }, { "remove", ACTION_REMOVE }, { NULL, 0 }
 };
+/* The roles of apiserver/roles.h, of which the token's line holds the name. */
 static const struct option_choice roles[] = { { "admin", 0 }, { "viewer", 0 }, { NULL, 0 } };
 
 #define FIELD(member) .offset = offsetof(struct token_options, member)
@@ -68,6 +71,7 @@ static const struct option_row rows[] = {
 
 static const struct option_table tables[] = { { NULL, rows, 0 }, { NULL, NULL, 0 } };
 
+/* Beside the server's own, closed like it; the administrator hands it over and deletes it here. */
 static char *kubeconfig_of(const struct token_options *o)
 {
 	return xasprintf("%s/%s.kubeconfig", o->data_dir, o->name);
@@ -168,6 +172,7 @@ static int drop(const struct token_options *o, struct tokens *t, struct err *err
 	return r;
 }
 
+/* What the table of options cannot say: which verbs need a name. */
 static const struct {
 	bool named; /* takes a NAME */
 	int (*run)(const struct token_options *o, struct tokens *t, struct err *err);

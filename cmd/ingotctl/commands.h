@@ -24,9 +24,9 @@ extern const struct option_row ctl_all_rows[];
 #define CTL_TABLES_ALL(type) { NULL, ctl_all_rows, offsetof(type, ctl) }, CTL_TABLES(type)
 
 /* Prints the error as the program's last word. */
-int failed(const char *command, const struct err *err);
+int command_failed(const char *command, const struct err *err);
 /* One look at a host (NULL: at all), printed; exit code. */
-int show(const char *command, const struct ctl_options *options, const char *host,
-	 void (*print)(const struct ctl *c, const struct ctl_look *look));
+int command_show(const char *command, const struct ctl_options *options, const char *host,
+		 void (*print)(const struct ctl *c, const struct ctl_look *look));
 /* The engine was to be asked and did not answer: what is shown is older. To standard error. */
-void note_debug(const struct ctl *c, const struct ctl_look *look);
+void command_note_debug(const struct ctl *c, const struct ctl_look *look);

@@ -1,4 +1,5 @@
-/* `ingotctl describe HOST`: one page about one host, from one look. */
+/* `ingotctl describe HOST`: one page about one host, from one look. What it says is made in
+ * pkg (view_make, render_page), where golden files hold it. */
 
 #include <stdio.h>
 
@@ -24,6 +25,7 @@ static const struct option_row rows[] = {
 static const struct option_table tables[] = { { NULL, rows, 0 },
 					      CTL_TABLES(struct describe_options) };
 
+/* All from one look, so that the page does not contradict itself. */
 static void print_page(const struct ctl *c, const struct ctl_look *look)
 {
 	struct view v;
@@ -41,7 +43,7 @@ static void print_page(const struct ctl *c, const struct ctl_look *look)
 static int run(void *data)
 {
 	const struct describe_options *o = data;
-	return show("describe", &o->ctl, o->host, print_page);
+	return command_show("describe", &o->ctl, o->host, print_page);
 }
 
 const struct command describe_command = {

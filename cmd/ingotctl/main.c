@@ -1,6 +1,9 @@
 /* ingotctl: shows what Ingot is doing with its hosts, releases those that it holds, and moves them
  * to another API server.
- * Dispatch; commands stand in files of their names, what they show and do in pkg/ctl. */
+ *
+ * Dispatch; each command is in the file of its name, and what it shows and does in a module of pkg,
+ * where tests can reach it without a terminal. All of them work with the Kubernetes API alone; the
+ * debug socket adds what only a running engine knows. */
 
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +23,7 @@ static const struct program program = {
 
 #define FIELD(member) .offset = offsetof(struct ctl_options, member)
 
+/* As kubectl has them, with its letters, since this is also its plugin (`kubectl ingot`). */
 const struct option_row ctl_rows[] = {
 	{ .name = "kubeconfig",
 	  .argument = "FILE",
@@ -45,6 +49,7 @@ const struct option_row ctl_rows[] = {
 	{ .name = NULL },
 };
 
+/* Not for commands that speak of one host. */
 const struct option_row ctl_all_rows[] = {
 	{ .name = "all-namespaces",
 	  .letter = 'A',
@@ -54,13 +59,13 @@ const struct option_row ctl_all_rows[] = {
 	{ .name = NULL },
 };
 
-int failed(const char *command, const struct err *err)
+int command_failed(const char *command, const struct err *err)
 {
 	fprintf(stderr, "ingotctl %s: %s\n", command, err->text);
 	return EXIT_FAILED;
 }
 
-void note_debug(const struct ctl *c, const struct ctl_look *look)
+void command_note_debug(const struct ctl *c, const struct ctl_look *look)
 {
 	if (look->debug_err.kind == ERR_NONE)
 		return;
@@ -70,8 +75,9 @@ void note_debug(const struct ctl *c, const struct ctl_look *look)
 			c->debug, look->debug_err.text);
 }
 
-int show(const char *command, const struct ctl_options *options, const char *host,
-	 void (*print)(const struct ctl *c, const struct ctl_look *look))
+/* One look and no watch: what is printed belongs together in time. */
+int command_show(const char *command, const struct ctl_options *options, const char *host,
+		 void (*print)(const struct ctl *c, const struct ctl_look *look))
 {
 	struct ctl *c = NULL;
 	struct ctl_look look = { 0 };
@@ -81,13 +87,14 @@ int show(const char *command, const struct ctl_options *options, const char *hos
 		r = ctl_look(c, host, &look, &err);
 	if (r == 0) {
 		print(c, &look);
-		note_debug(c, &look);
+		command_note_debug(c, &look);
 	}
 	ctl_look_done(&look);
 	ctl_close(c);
-	return r < 0 ? failed(command, &err) : EXIT_OK;
+	return r < 0 ? command_failed(command, &err) : EXIT_OK;
 }
 
+/* Of the log only errors: standard output is the answer, and scripts read it. */
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);

@@ -1,5 +1,6 @@
-/* `ingotctl move --to KUBECONFIG`: hosts to another API server, untouched (ctl/move.h). The one
- * command that changes anything. */
+/* `ingotctl move --to KUBECONFIG`: hosts to another API server, untouched (ctl/move.h). It
+ * changes both servers, step by step; each step can be repeated, so a run that was cut off is
+ * finished by another one. */
 
 #include <stdio.h>
 
@@ -58,6 +59,8 @@ static void print_line(void *data, const char *line)
 	fflush(stdout);
 }
 
+/* Both before anything is changed: a target that cannot be reached must not leave hosts paused at
+ * the source. */
 static int open_both(const struct move_command_options *o, struct ctl **ret_from,
 		     struct ctl **ret_to, struct err *err)
 {
@@ -84,7 +87,7 @@ static int run(void *data)
 		r = move_run(from, to, &options, &err);
 	ctl_close(from);
 	ctl_close(to);
-	return r < 0 ? failed("move", &err) : EXIT_OK;
+	return r < 0 ? command_failed("move", &err) : EXIT_OK;
 }
 
 const struct command move_command = {

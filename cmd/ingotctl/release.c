@@ -1,4 +1,5 @@
-/* `ingotctl release HOST` and `ingotctl release --all`: ends holds (ctl/release.h). */
+/* `ingotctl release HOST` and `ingotctl release --all`: ends holds (ctl/release.h). It writes to
+ * the API, and the engine that runs sees it there: no Ingot has to be reached for it. */
 
 #include <stdio.h>
 
@@ -12,6 +13,8 @@ struct release_command_options {
 	bool all;
 };
 
+/* One host or all by an option of its own, never all by leaving out a word: what is released may be
+ * wiped. */
 static const struct option_row rows[] = {
 	{ .name = "HOST",
 	  .help = "release this host",
@@ -48,7 +51,7 @@ static int run(void *data)
 	if (r == 0)
 		r = release_run(c, &options, &err);
 	ctl_close(c);
-	return r < 0 ? failed("release", &err) : EXIT_OK;
+	return r < 0 ? command_failed("release", &err) : EXIT_OK;
 }
 
 const struct command release_command = {

@@ -1,4 +1,5 @@
-/* `ingotctl status [HOST]`: a table of hosts, from one look. */
+/* `ingotctl status [HOST]`: a table of hosts, from one look, and below it machines that asked for a
+ * boot and belong to no host. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ static const struct option_row rows[] = {
 static const struct option_table tables[] = { { NULL, rows, 0 },
 					      CTL_TABLES_ALL(struct status_options) };
 
+/* No host is no error, but is said on standard error: scripts that count lines get none. */
 static void print_table(const struct ctl *c, const struct ctl_look *look)
 {
 	size_t count = json_count(look->hosts), i = 0;
@@ -52,7 +54,7 @@ static void print_table(const struct ctl *c, const struct ctl_look *look)
 static int run(void *data)
 {
 	const struct status_options *o = data;
-	return show("status", &o->ctl, o->host, print_table);
+	return command_show("status", &o->ctl, o->host, print_table);
 }
 
 const struct command status_command = {

@@ -64,6 +64,7 @@ struct watch {
 	int code;
 };
 
+/* The first reason counts: what comes while the loop ends cannot change the exit code. */
 static void end(struct watch *w, int code)
 {
 	if (!w->ended)
@@ -94,6 +95,8 @@ static bool is_new_state(struct watch *w, const struct view *v)
 	return changed;
 }
 
+/* Only what is new, so that a line in the output is a thing that happened. Progress is part of the
+ * line; an error has a line of its own, since it stays while progress goes on. */
 static void tell(struct watch *w, const struct view *v)
 {
 	_cleanup_(strbuf_done) struct strbuf line = { 0 };
@@ -112,6 +115,8 @@ static void tell(struct watch *w, const struct view *v)
 	}
 }
 
+/* Not before all sources have answered once: a first line without progress would be followed at
+ * once by one with it, as if something had happened. */
 static void on_change(struct watch *w)
 {
 	struct view v;
@@ -138,6 +143,7 @@ static void on_change(struct watch *w)
 	view_done(&v);
 }
 
+/* A host that is gone has reached its goal if the goal was "deleted", and else has failed. */
 static void on_gone(struct watch *w, const char *what)
 {
 	if (goal_judge_gone(&w->goal, w->was_leaving) == GOAL_REACHED) {
@@ -151,6 +157,7 @@ static void on_gone(struct watch *w, const char *what)
 
 /* --- sources ---------------------------------------------------------------------------------- */
 
+/* What peers wrote into the object is printed to a terminal, so control characters go here. */
 static void take(struct json **slot, struct json **object)
 {
 	json_free(*slot);
@@ -202,6 +209,7 @@ static void restarted(void *data)
 	(void)data; /* what went meanwhile shows in `listed` */
 }
 
+/* The watch begins anew with a list: what was known is not known any more. */
 static void host_restarted(void *data)
 {
 	struct watch *w = data;
@@ -252,6 +260,7 @@ static void on_debug(void *data, const struct err *err, struct json **body)
 	on_change(w);
 }
 
+/* A question a second: a write of an image changes its progress without any object changing. */
 static void on_poll(void *data)
 {
 	struct watch *w = data;
@@ -272,6 +281,7 @@ static void on_limit(void *data)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
+/* Two watches and not one list in a loop: the API server is asked once, however long it takes. */
 static void start(struct watch *w)
 {
 	static const struct kube_watch_handlers host_handlers = { .restart = host_restarted,
@@ -329,11 +339,11 @@ static int run(void *data)
 	struct watch w = { .options = o, .goal = { .state = o->state, .patient = o->patient } };
 	struct err err = { 0 };
 	if (check(o, &err) < 0) {
-		failed("watch", &err);
+		command_failed("watch", &err);
 		return EXIT_USAGE;
 	}
 	if (ctl_open(&o->ctl, &w.ctl, &err) < 0)
-		return failed("watch", &err);
+		return command_failed("watch", &err);
 	timer_init(&w.poll, w.ctl->loop, "poll", on_poll, &w);
 	timer_init(&w.limit, w.ctl->loop, "limit", on_limit, &w);
 	if (o->limited)

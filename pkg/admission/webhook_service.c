@@ -1,7 +1,7 @@
 /* Wiring of the admission webhooks. The listener opens with the first certificate: without one
- * nobody could talk to it. Files of --webhook-cert-dir are read every ten seconds, which sees the
- * switch of a Secret volume's ..data link as well as files that are written one after the other; a
- * pair that does not fit leaves the old one in service. */
+ * no client could talk to it. Files of --webhook-cert-dir are read every ten seconds, which sees
+ * the switch of a Secret volume's ..data link as well as files that are written one after the
+ * other; a pair that does not fit leaves the old one in service. */
 
 #include "admission/webhook_service.h"
 
@@ -153,7 +153,7 @@ static void listen_now(void *data)
 	log_info("admission webhooks are served", "port", port);
 }
 
-static void cannot_be_used(struct webhooks *w, const struct err *err)
+static void reject_certificate(struct webhooks *w, const struct err *err)
 {
 	metric_add(METRIC_CERT_READ_ERRORS, 1);
 	complain(w, "the webhooks' new certificate cannot be used", err);
@@ -177,13 +177,13 @@ static void serve(void *data, const struct crypt_pair *pair)
 	if (!w->server)
 		listen_now(w);
 	else if (web_server_set_certificate(w->server, pair->cert, pair->key, &err) < 0)
-		cannot_be_used(w, &err);
+		reject_certificate(w, &err);
 	else
 		log_info("the webhooks have a new certificate");
 	look_at_validity(w);
 }
 
-/* --- certificates of somebody else ------------------------------------------------------------ */
+/* --- certificates that are managed externally ------------------------------------------------- */
 
 static int read_files(const char *dir, usec_t wall, struct crypt_pair *ret, struct err *err)
 {

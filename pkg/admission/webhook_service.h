@@ -1,7 +1,7 @@
 #pragma once
 /* The admission webhooks of one process: listener, routes, certificates. Every replica serves them,
- * leader or not; the leader makes the certificates, unless somebody else brings them as files. Main
- * thread's loop, but for requests, which a thread of their own reads and judges. */
+ * leader or not; the leader makes the certificates, unless they are managed externally, as files.
+ * Main thread's loop, but for requests, which a thread of their own reads and judges. */
 
 #include "base/options.h"
 #include "kube/client.h"

@@ -43,7 +43,8 @@ static int end_transaction(struct apiserver *s, struct err *err)
 		return store_commit(s->store, err);
 	/* SQLite gave up by itself, in the midst of the batch. */
 	store_rollback(s->store);
-	return err_set(err, ERR_IO, "the store gave up a transaction, probably for want of space");
+	return err_set(err, ERR_IO,
+		       "the store rolled back a transaction, probably because its disk is full");
 }
 
 /* Of what failed no event is left. */

@@ -7,12 +7,13 @@
 #include "crypt/crypt.h"
 #include "metrics/metrics.h"
 
-static void tell(struct validity *v, usec_t wall, const char *what, const char *text)
+static void warn(struct validity *v, usec_t wall, const char *what, const char *text)
 {
-	bool again = v->told_at == 0 || wall < v->told_at || wall >= v->told_at + VALIDITY_AGAIN;
+	bool again = v->warned_at == 0 || wall < v->warned_at ||
+		     wall >= v->warned_at + VALIDITY_AGAIN;
 	if (!again)
 		return;
-	v->told_at = wall;
+	v->warned_at = wall;
 	log_warn(what, "certificate", v->name, "reason", text, "to do", v->advice);
 }
 
@@ -26,12 +27,12 @@ bool validity_look(struct validity *v, const char *pem, usec_t wall)
 		metric_set(METRIC_CERT_NOT_AFTER, (double)to / USEC_PER_SEC, v->name);
 	}
 	if (crypt_cert_check_time(pem, wall, &err) < 0) {
-		tell(v, wall, "a certificate is not valid now, so clients fail", err.text);
+		warn(v, wall, "a certificate is not valid now, so clients fail", err.text);
 		return false;
 	}
 	if (wall + (v->soon ? v->soon : VALIDITY_SOON) > to)
-		tell(v, wall, "a certificate ends soon", clock_format(to, end));
+		warn(v, wall, "a certificate ends soon", clock_format(to, end));
 	else
-		v->told_at = 0;
+		v->warned_at = 0;
 	return true;
 }

@@ -1,5 +1,5 @@
 #pragma once
-/* When certificates end, told in time: by a metric for each, and by the log once a look. Main
+/* When certificates end, shown in time: by a metric for each, and by the log once a look. Main
  * thread. */
 
 #include <stdbool.h>
@@ -14,8 +14,8 @@
 struct validity {
 	const char *name; /* in the metric; static */
 	const char *advice;
-	usec_t soon;	/* warn so long before its end; 0: VALIDITY_SOON */
-	usec_t told_at; /* wall; 0: all is well */
+	usec_t soon;	  /* warn so long before its end; 0: VALIDITY_SOON */
+	usec_t warned_at; /* wall; 0: all is well */
 };
 
 /* Sets the metrics, and warns once a day of a certificate that is not valid now, or ends soon.

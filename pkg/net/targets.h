@@ -25,5 +25,5 @@ void net_targets_make(const struct net_target_options *options, const char *devi
 void net_targets_done(struct net_targets *p);
 
 /* The addresses that a cluster's API server is reached at, and inside the cluster that of its
- * Service, go to the list: nobody who may write a BareMetalHost shall make us knock there. */
+ * Service, go to the list: a BareMetalHost must not make Ingot connect to them. */
 void net_targets_add_server(const char *url, struct net_prefixes *list);

@@ -44,7 +44,7 @@ static int sync_parent(const char *path)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-/* Never loosened or tightened by us: a mode that somebody set is a decision, and secrets may have
+/* Never loosened or tightened by us: a mode that a person set is a decision, and secrets may have
  * been read already. */
 int files_prepare_directory(const char *path, struct err *err)
 {

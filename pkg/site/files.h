@@ -1,6 +1,6 @@
 #pragma once
-/* Files that hold secrets: a directory only its owner may enter, files only he may read, replaced
- * as a whole or not at all. Blocking; main thread, at start. */
+/* Files that hold secrets: a directory only its owner may enter, files that only the owner may
+ * read, replaced as a whole or not at all. Blocking; main thread, at start. */
 
 #include <stdbool.h>
 
@@ -11,7 +11,7 @@ enum { FILE_MAX = 1 << 20 };
 /* Makes the directory 0700 (its parent must exist) or checks that it is the caller's and closed. */
 int files_prepare_directory(const char *path, struct err *err);
 /* For commands on a data directory, which may be another user's: root becomes its owner, so that
- * what is made there is his, as all else is. Who is not root goes on as he is. */
+ * what is made there belongs to the owner, as all else does. Without root nothing changes. */
 int files_become_owner(const char *directory, struct err *err);
 /* And is root again. */
 void files_be_self(void);

@@ -1,11 +1,16 @@
 /* The counter outside the data directory (see generation.h).
  *
- * A run begins in four steps, each on disk before the next, so that a kill between any two leaves a
- * pair that is known as the same: what speaks against acting goes to the store; the counter
- * announces the run; the store takes it over; the counter belongs to it.
+ * A run begins in four steps. Each is on disk before the next, so that after a kill between any two
+ * the store and the counter are still recognised as a pair:
  *
- * The counter is a file of two slots that are written in turn, in place. A slot that was torn by a
- * loss of power has a wrong sum, and the other one, which is older, counts: older is harmless. */
+ *   1. if there is a reason not to act, the hold is written to the store
+ *   2. the counter names the run that is about to begin, beside the last one
+ *   3. the store records the new run
+ *   4. the counter names the new run alone
+ *
+ * The counter is a file of two slots that are written in turn, in place. If a loss of power tears
+ * one, its checksum is wrong and the other one is used. That one is older, which is harmless: a
+ * counter that is behind the store is normal, one that is ahead of it reveals an old copy. */
 
 #include "site/generation.h"
 

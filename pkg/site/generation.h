@@ -1,11 +1,11 @@
 #pragma once
-/* Is this data directory the one that acted last? A copy of it that is put back, or started beside
- * it, describes machines as they were, and what it wants may destroy what came later.
+/* Is this data directory the one that acted last? A copy of it that is restored, or started beside
+ * it, describes machines as they were then, and acting on it may destroy what came later.
  *
- * A counter outside the data directory tells: it follows the revision of the store, and names the
- * run of `ingot standalone` that wrote it. It is on disk before an effect on hardware follows from
- * what the store acknowledged, and after the store itself; so it is never ahead of a store that
- * lives on, whatever kills the process. */
+ * A counter outside the data directory answers this: it follows the revision of the store, and
+ * names the run of `ingot standalone` that wrote it. It is written after the store, and before
+ * anything is done to hardware because of what was stored. So whatever kills the process, the
+ * counter is never ahead of the store that it belongs to. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "loop/loop.h"
 
-/* What speaks against acting. The numbers stand in stores: new ones go to the end. */
+/* The reasons not to act. Their numbers are stored: new ones go to the end. */
 enum hold_reason {
 	HOLD_NONE,
 	HOLD_OPTION,

@@ -1,7 +1,7 @@
 #pragma once
 /* What belongs to an installation of Ingot and outlives each of its processes: the key of which
- * agent tokens are made, and the CA that agents trust. Both stand in a Secret, which whoever is
- * first makes. Main thread's loop. */
+ * agent tokens are made, and the CA that agents trust. Both are kept in a Secret, which the
+ * first instance creates. Main thread's loop. */
 
 #include "crypt/crypt.h"
 #include "kube/client.h"
@@ -13,8 +13,8 @@ struct installation {
 	struct crypt_pair ca;
 };
 
-/* `done` exactly once, with err NULL when *ret is filled; errors that may pass are tried again, for
- * ever. err: the Secret is damaged. All arguments are borrowed until then. */
+/* `done` exactly once, with err NULL when *ret is filled; errors that may pass are tried again
+ * without limit. err: the Secret is damaged. All arguments are borrowed until then. */
 typedef void (*installation_fn)(void *data, const struct err *err);
 struct installation_search *installation_find(struct loop *loop, struct kube_client *client,
 					      const char *ns, struct installation *ret,

@@ -10,12 +10,12 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "kube/roster.h"
+#include "kube/instances.h"
 
 struct site_instances {
 	char *address;
 	uint16_t agent_port, http_port;
-	struct kube_roster *roster;
+	struct kube_instances *list;
 	char *boot_urls[SITE_INSTANCES_MAX]; /* the others'; the last stays NULL */
 };
 
@@ -56,8 +56,8 @@ static struct listing list(const struct site_instances *r)
 	l.items[0].agent_port = r->agent_port;
 	l.items[0].http_port = r->http_port;
 	snprintf(l.items[0].address, sizeof(l.items[0].address), "%s", r->address);
-	if (r->roster)
-		kube_roster_each(r->roster, take_instance, &l);
+	if (r->list)
+		kube_instances_each(r->list, take_instance, &l);
 	return l;
 }
 
@@ -99,11 +99,11 @@ struct site_instances *site_instances_new(const struct site_instances_options *o
 	json_set_int(entry, "agentPort", o->agent_port);
 	json_set_int(entry, "httpPort", o->http_port);
 	if (o->client)
-		r->roster = kube_roster_new(&(struct kube_roster_options){ .client = o->client,
-									   .ns = o->ns,
-									   .name = o->name,
-									   .key = o->address,
-									   .entry = entry });
+		r->list = kube_instances_new(&(struct kube_instances_options){ .client = o->client,
+									       .ns = o->ns,
+									       .name = o->name,
+									       .key = o->address,
+									       .entry = entry });
 	return r;
 }
 
@@ -111,7 +111,7 @@ struct site_instances *site_instances_free(struct site_instances *r)
 {
 	if (!r)
 		return NULL;
-	kube_roster_free(r->roster);
+	kube_instances_free(r->list);
 	forget_urls(r);
 	free(r->address);
 	free(r);

@@ -1,7 +1,7 @@
 #pragma once
 /* The instances of this installation on the provisioning network: where agents and firmware find
  * the one that leads, when it is not the one that they began with. Each tells its address and ports
- * in a ConfigMap (kube/roster.h). Main thread's loop. */
+ * in a ConfigMap (kube/instances.h). Main thread's loop. */
 
 #include <stdint.h>
 

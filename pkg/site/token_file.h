@@ -17,7 +17,7 @@ struct token_file {
 
 void token_file_init(struct token_file *f, const char *directory);
 void token_file_done(struct token_file *f);
-/* For struct api_front_options; data is the token_file. A file that cannot be read lets nobody in,
+/* For struct api_front_options; data is the token_file. A file that cannot be read admits no user,
  * and the log says why. */
 bool token_file_authenticate(void *data, const char *token, struct api_user *ret);
 

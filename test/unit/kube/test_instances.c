@@ -3,7 +3,7 @@
 #include "fake.h"
 
 #include "base/log.h"
-#include "kube/roster.h"
+#include "kube/instances.h"
 
 #define MAPS "/api/v1/namespaces/ns/configmaps"
 #define S    USEC_PER_SEC
@@ -27,7 +27,7 @@ static unsigned told_times(const char *what)
 
 struct site {
 	struct fake *f;
-	struct kube_roster *r;
+	struct kube_instances *r;
 };
 
 static int setup(void **state)
@@ -38,12 +38,12 @@ static int setup(void **state)
 	told[0] = '\0';
 	log_set_sink(keep_log, NULL);
 	s->f = fake_new(5, NULL);
-	const struct kube_roster_options o = { .client = s->f->client,
-					       .ns = "ns",
-					       .name = "list",
-					       .key = "10.0.0.1",
-					       .entry = entry };
-	s->r = kube_roster_new(&o);
+	const struct kube_instances_options o = { .client = s->f->client,
+						  .ns = "ns",
+						  .name = "list",
+						  .key = "10.0.0.1",
+						  .entry = entry };
+	s->r = kube_instances_new(&o);
 	*state = s;
 	return 0;
 }
@@ -51,7 +51,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct site *s = *state;
-	kube_roster_free(s->r);
+	kube_instances_free(s->r);
 	fake_free(s->f);
 	free(s);
 	return 0;
@@ -90,7 +90,7 @@ static void add(void *data, const char *key, const struct json *entry)
 static void expect_others(const struct site *s, const char *expected)
 {
 	char text[256] = "";
-	kube_roster_each(s->r, add, text);
+	kube_instances_each(s->r, add, text);
 	assert_string_equal(text, expected);
 }
 
@@ -194,7 +194,7 @@ static void test_garbage(void **state)
 		strbuf_addf(&many, "%s\"k%03d\":\"{}\"", i ? "," : "", i);
 	answer(s, many.data);
 	char text[256] = "";
-	kube_roster_each(s->r, add, text);
+	kube_instances_each(s->r, add, text);
 	assert_null(strstr(text, "k032"));
 	assert_non_null(strstr(text, "k000"));
 	strbuf_done(&many);

@@ -9,9 +9,9 @@
 
 #include "kube/client.h"
 
-struct kube_roster;
+struct kube_instances;
 
-struct kube_roster_options {
+struct kube_instances_options {
 	struct kube_client *client; /* without a fence: those write too that do not lead */
 	const char *ns, *name;
 	const char *key;	  /* of our entry; letters, digits, "-._" */
@@ -20,10 +20,10 @@ struct kube_roster_options {
 };
 
 /* Copies everything but the client; begins at once. */
-struct kube_roster *kube_roster_new(const struct kube_roster_options *options);
+struct kube_instances *kube_instances_new(const struct kube_instances_options *options);
 /* Our entry stays, and is taken out by others. */
-struct kube_roster *kube_roster_free(struct kube_roster *r);
+struct kube_instances *kube_instances_free(struct kube_instances *r);
 /* The living others, in order of their keys. Entries come from the API: to be checked. */
-void kube_roster_each(const struct kube_roster *r,
-		      void (*fn)(void *data, const char *key, const struct json *entry),
-		      void *data);
+void kube_instances_each(const struct kube_instances *r,
+			 void (*fn)(void *data, const char *key, const struct json *entry),
+			 void *data);

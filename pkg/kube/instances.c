@@ -1,8 +1,8 @@
-/* The instances' list (see roster.h). Each round is one merge patch of our entry; its answer is the
- * whole ConfigMap. Age is counted in rounds of ours that went well and not in time: when the API
- * was away for everybody, nobody has died of it. */
+/* The instances' list (see instances.h). Each round is one merge patch of our entry; its answer is
+ * the whole ConfigMap. Age is counted in rounds of ours that went well and not in time: when the
+ * API was away for everybody, nobody has died of it. */
 
-#include "kube/roster.h"
+#include "kube/instances.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@ struct other {
 	unsigned unchanged; /* for so many rounds */
 };
 
-struct kube_roster {
+struct kube_instances {
 	struct kube_client *client;
 	struct loop *loop;
 	char *ns, *name, *key;
@@ -63,7 +63,7 @@ static struct other *find(struct other *list, size_t count, const char *key)
 }
 
 /* False: no entry of ours, whoever wrote it. */
-static bool take_entry(const struct kube_roster *r, const char *key, const char *text,
+static bool take_entry(const struct kube_instances *r, const char *key, const char *text,
 		       struct other *ret)
 {
 	struct json *entry = NULL;
@@ -81,7 +81,7 @@ static bool take_entry(const struct kube_roster *r, const char *key, const char 
 	return true;
 }
 
-static void take(struct kube_roster *r, const struct json *answer)
+static void take(struct kube_instances *r, const struct json *answer)
 {
 	struct other *others = xcalloc(OTHERS_MAX, sizeof(*others));
 	size_t count = 0;
@@ -98,8 +98,9 @@ static void take(struct kube_roster *r, const struct json *answer)
 	r->count = count;
 }
 
-void kube_roster_each(const struct kube_roster *r,
-		      void (*fn)(void *data, const char *key, const struct json *entry), void *data)
+void kube_instances_each(const struct kube_instances *r,
+			 void (*fn)(void *data, const char *key, const struct json *entry),
+			 void *data)
 {
 	for (size_t i = 0; i < r->count; i++)
 		if (!dead(&r->others[i]))
@@ -109,7 +110,7 @@ void kube_roster_each(const struct kube_roster *r,
 /* --- rounds ----------------------------------------------------------------------------------- */
 
 /* { "data": { ours: what we say, those of the dead: null } } */
-static struct json *news(const struct kube_roster *r)
+static struct json *news(const struct kube_instances *r)
 {
 	char now[CLOCK_TEXT_MAX];
 	_cleanup_(json_freep) struct json *entry = json_dup(r->entry);
@@ -124,7 +125,7 @@ static struct json *news(const struct kube_roster *r)
 	return patch;
 }
 
-static void failed(struct kube_roster *r, const struct err *err)
+static void failed(struct kube_instances *r, const struct err *err)
 {
 	if (!r->told)
 		log_warn("cannot write the list of instances; retrying", "configmap", r->name,
@@ -134,7 +135,7 @@ static void failed(struct kube_roster *r, const struct err *err)
 
 static void on_answer(void *data, const struct err *err, struct json **answer);
 
-static void create(struct kube_roster *r)
+static void create(struct kube_instances *r)
 {
 	_cleanup_(json_freep) struct json *o = news(r);
 	json_set_string(o, "apiVersion", "v1");
@@ -147,7 +148,7 @@ static void create(struct kube_roster *r)
 
 static void on_answer(void *data, const struct err *err, struct json **answer)
 {
-	struct kube_roster *r = data;
+	struct kube_instances *r = data;
 	r->op = NULL;
 	if (err) {
 		failed(r, err);
@@ -161,7 +162,7 @@ static void on_answer(void *data, const struct err *err, struct json **answer)
 
 static void on_patched(void *data, const struct err *err, struct json **answer)
 {
-	struct kube_roster *r = data;
+	struct kube_instances *r = data;
 	if (err && err->kind == ERR_NOT_FOUND)
 		create(r);
 	else
@@ -170,7 +171,7 @@ static void on_patched(void *data, const struct err *err, struct json **answer)
 
 static void on_timer(void *data)
 {
-	struct kube_roster *r = data;
+	struct kube_instances *r = data;
 	_cleanup_(json_freep) struct json *patch = news(r);
 	r->op = kube_patch(r->client, &config_maps, r->ns, r->name, NULL, KUBE_PATCH_MERGE, patch,
 			   on_patched, r);
@@ -178,22 +179,22 @@ static void on_timer(void *data)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-struct kube_roster *kube_roster_new(const struct kube_roster_options *o)
+struct kube_instances *kube_instances_new(const struct kube_instances_options *o)
 {
-	struct kube_roster *r = xcalloc(1, sizeof(*r));
-	*r = (struct kube_roster){ .client = o->client,
-				   .loop = kube_client_loop(o->client),
-				   .ns = xstrdup(o->ns),
-				   .name = xstrdup(o->name),
-				   .key = xstrdup(o->key),
-				   .entry = json_dup(o->entry),
-				   .period = o->period ? o->period : PERIOD_DEFAULT };
+	struct kube_instances *r = xcalloc(1, sizeof(*r));
+	*r = (struct kube_instances){ .client = o->client,
+				      .loop = kube_client_loop(o->client),
+				      .ns = xstrdup(o->ns),
+				      .name = xstrdup(o->name),
+				      .key = xstrdup(o->key),
+				      .entry = json_dup(o->entry),
+				      .period = o->period ? o->period : PERIOD_DEFAULT };
 	timer_init(&r->timer, r->loop, "instances", on_timer, r);
 	timer_set_in(&r->timer, 0);
 	return r;
 }
 
-struct kube_roster *kube_roster_free(struct kube_roster *r)
+struct kube_instances *kube_instances_free(struct kube_instances *r)
 {
 	if (!r)
 		return NULL;
