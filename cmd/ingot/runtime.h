@@ -88,7 +88,7 @@ size_t runtime_checks(struct runtime *rt, struct health_check *ret);
 void runtime_measure(void *runtime);
 /* What the engine does, as ctrl/debug.h tells it; path: "/hosts" and what is below. */
 void runtime_describe(void *runtime, struct web_request *r, const char *path);
-/* For a TLS port that others share (shared.h): the agents' paths and the boot files, with the
+/* For a TLS port that others share (site/shared.h): the agents' paths and the boot files, with the
  * limits that they have on their own ports. While those are closed, 503; to sources outside the
  * provisioning network, 403. Ended by prefix NULL; none without network boot. */
 enum { RUNTIME_SHARED_ROUTES = 6 };

@@ -32,12 +32,12 @@
 #include "net/options.h"
 #include "process.h"
 #include "runtime.h"
-#include "shared.h"
 #include "site/control.h"
 #include "site/crds.h"
 #include "site/files.h"
 #include "site/generation.h"
 #include "site/pki.h"
+#include "site/shared.h"
 #include "site/token_file.h"
 
 enum { API_PORT = 6443 };

@@ -1,6 +1,6 @@
 /* The shared port: see shared.h. */
 
-#include "shared.h"
+#include "site/shared.h"
 
 #include <unistd.h>
 
