@@ -151,7 +151,7 @@ void engine_slot_set(struct engine *e, const char *mac, const char *address, eng
 	struct slot_answer *a = xmalloc(sizeof(*a));
 	*a = (struct slot_answer){ done, data };
 	str_replace(&n->record.dhcp.mac, mac);
-	str_replace(&n->record.dhcp.address, str_empty(address) ? NULL : address);
+	record_set_address(&n->record, address);
 	node_index_slots(n);
 	node_save_for(n, on_slot_stored, a);
 }
