@@ -1,10 +1,10 @@
 #pragma once
 /* Network boot: what its services (dhcp_server.h, dhcp_relay.h, tftp_server.h,
  * http_boot.h) are told, and what they ask of the rest of the program. All of them run on one loop,
- * the core's, and touch nothing else. Nothing that they hand out is a secret: whoever is on the
- * wire may read it.
+ * the core's, and touch nothing else. Nothing that they hand out is a secret: any machine on
+ * the wire may read it.
  *
- * Only MACs that find() knows are answered; all others meet silence. Core thread. */
+ * Requests from MACs that find() does not know are ignored. Core thread. */
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -23,7 +23,7 @@ enum {
 };
 
 enum boot_dhcp {
-	BOOT_DHCP_OFF,	  /* somebody else's DHCP names our loaders and scripts */
+	BOOT_DHCP_OFF,	  /* the site's own DHCP names our loaders and scripts */
 	BOOT_DHCP_SERVER, /* addresses and boot files, on port 67 */
 	BOOT_DHCP_PROXY,  /* boot files beside a site's own DHCP, on ports 67 and 4011 */
 };
@@ -85,7 +85,7 @@ struct boot_host {
 	enum boot_target target;
 	bool secure_boot; /* the firmware loads nothing unsigned: shim and GRUB instead of iPXE */
 	const char *flavour; /* of boot_config.ramdisks; NULL: the two URLs say what to load */
-	/* Absolute; from a PreprovisioningImage of somebody else's making. */
+	/* Absolute; from a PreprovisioningImage that another controller has made. */
 	const char *kernel_url, *initramfs_url;
 	/* Base URLs, like boot_config.http_url, of other instances that have the flavour's files;
 	 * NULL-ended. May be NULL. */
@@ -153,8 +153,8 @@ struct boot_env {
 
 /* ERR_INVALID names the field that is wrong and says what it should be. */
 int boot_config_check(const struct boot_config *config, struct err *err);
-/* May a host have this address for ever? It lies in the subnet of a pool, and is nobody's whom the
- * configuration names. */
+/* Whether the address may be reserved for a host: in a pool's subnet, and not one that the
+ * configuration uses itself. */
 int boot_address_check(const struct boot_config *config, const struct net_addr *address,
 		       struct err *err);
 struct net_prefix boot_pool_subnet(const struct boot_pool *pool);

@@ -14,7 +14,7 @@ void dhcp_reply_init(const struct boot_config *config, const struct dhcp_message
 /* address NULL: configuration without a lease (INFORM). */
 void dhcp_reply_lease(const struct boot_config *config, const struct boot_pool *pool,
 		      const struct net_addr *address, struct dhcp_message *m);
-/* proxy: beside somebody else's DHCP. */
+/* proxy: beside the site's own DHCP. */
 void dhcp_reply_boot(const struct boot_config *config, const struct loader *loader, bool proxy,
 		     struct dhcp_message *m);
 void dhcp_reply_refuse(const char *why, struct dhcp_message *m);

@@ -161,7 +161,7 @@ static void on_request(const struct query *q)
 	/* By the state that the message shows: selecting names a server, rebooting an address,
 	 * renewing neither. */
 	if (selecting && !dhcp_reply_is_server(q->server->env.config, q->request, server))
-		return; /* it has chosen somebody else's offer */
+		return; /* it has chosen another server's offer */
 	if (dhcp_has(q->request, DHCP_OPT_ADDRESS) &&
 	    !dhcp_get_address(q->request, DHCP_OPT_ADDRESS, &wanted))
 		return;

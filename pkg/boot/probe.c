@@ -63,7 +63,7 @@ struct probe *probe_cancel(struct probe *p)
 	return NULL;
 }
 
-/* Who answers for the address, by the kernel's neighbour table. False: nobody does. */
+/* The MAC that answers for the address, by the kernel's neighbour table. False: none. */
 static bool find_neighbour(const struct probe *p, struct net_mac *ret)
 {
 	struct arpreq req = { 0 };
@@ -107,7 +107,7 @@ static void send_echo(const struct probe *p)
 	} echo = { .header = { .type = ICMP_ECHO,
 			       .un.echo = { htons(p->prober->id), htons(p->seq) } } };
 	echo.header.checksum = checksum(echo.words, ARRAY_SIZE(echo.words));
-	/* A failure means no route or no link, and then nobody answers either. */
+	/* A failure means no route or no link, and then there is no answer either. */
 	(void)sendto(p->prober->fd, &echo, sizeof(echo), 0, &p->address.sa, net_len(&p->address));
 }
 

@@ -9,7 +9,7 @@ struct probe;
 
 enum { PROBE_WAIT_MS = 500, PROBES_MAX = 256 };
 
-/* `taken`: somebody other than `own` answered for the address. */
+/* `taken`: a MAC other than `own` answered for the address. */
 typedef void (*probe_done_fn)(void *data, bool taken);
 
 /* Needs CAP_NET_RAW, now and not later. */

@@ -5,8 +5,8 @@
  * one that gave the script may have died.
  *
  * The archive with the CA stands before the initramfs: the kernel wants uncompressed archives at a
- * multiple of four bytes, and nobody pads between the two on UEFI. Its name on the kernel line is
- * what UEFI kernels ask iPXE for; BIOS ignores it.
+ * multiple of four bytes, and no loader pads between the two on UEFI. Its name on the kernel line
+ * is what UEFI kernels ask iPXE for; BIOS ignores it.
  *
  * GRUB serves Secure Boot, where iPXE is refused for lack of a signature. Pure. */
 

@@ -32,5 +32,5 @@ bool slots_get(const struct slots *s, const struct boot_pool *pool, const struct
 /* Looks for a slot; `ready` follows later, or never: the client will ask again. */
 void slots_find(struct slots *s, const struct boot_pool *pool, const struct net_mac *mac,
 		const struct dhcp_message *request);
-/* The client met somebody else at its slot: it is forgotten, and not used for a while. */
+/* Another machine answered the client at its slot: it is forgotten, and not used for a while. */
 void slots_decline(struct slots *s, const struct net_mac *mac, const struct net_addr *address);

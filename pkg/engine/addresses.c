@@ -189,7 +189,7 @@ void engine_slot_set(struct engine *e, const struct net_mac *mac, const char *ad
 	*a = (struct slot_answer){ done, data };
 	char text[NET_MAC_TEXT_SIZE];
 	str_replace(&n->record.dhcp.mac, net_format_mac(mac, text));
-	str_replace(&n->record.dhcp.address, str_empty(address) ? NULL : address);
+	record_set_address(&n->record, address);
 	node_index_slots(n);
 	node_save_for(n, on_slot_stored, a);
 }

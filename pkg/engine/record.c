@@ -3,6 +3,10 @@
 #include "engine/record.h"
 
 #include <stddef.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/str.h"
 
 #define FIELD(json, c, member)                                                                     \
 	{                                                                                          \
@@ -85,6 +89,7 @@ static const struct bind_field dhcp_fields[] = {
 	FIELD("mac", BIND_STRING, dhcp.mac),
 	FIELD("slot", BIND_INT, dhcp.slot),
 	FIELD("address", BIND_STRING, dhcp.address),
+	FIELD("addresses", BIND_STRINGS, dhcp.addresses),
 	{ 0 },
 };
 TABLE(dhcp);
@@ -132,6 +137,35 @@ static const struct bind_field record_fields[] = {
 };
 const struct bind_struct record_struct = { sizeof(struct node_record), record_fields };
 
+static void set_addresses(struct bind_list *list, const char *address)
+{
+	char **items = list->items;
+	for (size_t i = 0; i < list->count; i++)
+		free(items[i]);
+	free(items);
+	*list = (struct bind_list){ 0 };
+	if (str_empty(address))
+		return;
+	items = xcalloc(1, sizeof(*items));
+	items[0] = xstrdup(address);
+	*list = (struct bind_list){ .items = items, .count = 1, .present = true };
+}
+
+/* A release that knows `address` alone changes it beside the list, which then speaks of another. */
+static void keep_addresses(struct node_record *r)
+{
+	const struct bind_list *list = &r->dhcp.addresses;
+	const char *first = list->count ? ((char **)list->items)[0] : NULL;
+	if (!streq(str_or(first, ""), str_or(r->dhcp.address, "")))
+		set_addresses(&r->dhcp.addresses, r->dhcp.address);
+}
+
+void record_set_address(struct node_record *r, const char *address)
+{
+	str_replace(&r->dhcp.address, str_empty(address) ? NULL : address);
+	keep_addresses(r);
+}
+
 int record_load(const struct json *j, struct node_record *ret, struct err *err)
 {
 	int64_t version = json_get_int(j, "schemaVersion", RECORD_SCHEMA_VERSION);
@@ -144,6 +178,7 @@ int record_load(const struct json *j, struct node_record *ret, struct err *err)
 	int n = bind_from_json(&record_struct, j, &r, err);
 	if (n < 0)
 		return err_wrap(err, "HostRecord");
+	keep_addresses(&r);
 	*ret = r;
 	return 0;
 }

@@ -306,7 +306,7 @@ const uint8_t *dhcp_get(const struct dhcp_message *m, uint8_t code, size_t *ret_
 	return m->options.bytes + m->options.slots[code].at;
 }
 
-/* A value of another length than its RFC says is as good as absent: nobody knows what it means. */
+/* A value of another length than its RFC says counts as absent: its meaning is unknown. */
 static bool get_fixed(const struct dhcp_message *m, uint8_t code, size_t size, void *out)
 {
 	size_t len;

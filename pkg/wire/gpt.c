@@ -57,7 +57,7 @@ static int check_header(const struct gpt_header *h, uint64_t lba)
 {
 	if (h->my_lba != lba || h->first_usable > h->last_usable || h->entries_lba < 2)
 		return -EBADMSG;
-	/* "128 × 2ⁿ bytes" by the specification; nobody has ever written another size. */
+	/* "128 × 2ⁿ bytes" by the specification; no known tool writes another size. */
 	if (h->entry_size != GPT_ENTRY_SIZE || h->entry_count == 0 ||
 	    h->entry_count > GPT_ENTRIES_MAX)
 		return -E2BIG;

@@ -23,7 +23,7 @@ enum {
 #define FLAG_ZERO    UINT64_C(1)
 #define SIZE_MAX_OUR (UINT64_C(1) << 50) /* a pebibyte: larger than any disk we write to */
 
-/* What each incompatible bit means to somebody who has such an image. */
+/* What each incompatible bit means for the owner of such an image. */
 static const struct {
 	uint64_t bit;
 	const char *what, *advice;

@@ -87,7 +87,7 @@ int disk_dev_open_wait(const char *path, unsigned tries, struct disk_dev *ret, s
 		int r = disk_dev_open(path, true, ret, err);
 		if (r != -EBUSY || i >= tries)
 			return r;
-		/* The kernel tells nobody when the last holder of a device lets go. */
+		/* The kernel does not report when the last holder of a device closes it. */
 		(void)poll(NULL, 0, OPEN_TRIES_WAIT_MS);
 	}
 }

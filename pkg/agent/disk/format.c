@@ -1,5 +1,5 @@
 /* Formats by magic bytes. A wrong declaration is refused in both directions: a qcow2 file written
- * as raw would not boot, and a raw image read as qcow2 lets whoever made it name files of the
+ * as raw would not boot, and a raw image read as qcow2 lets its author name files of the
  * reader. Pure. */
 
 #include "agent/disk/format.h"
@@ -217,7 +217,7 @@ int disk_format_no_table(const void *head, size_t len, struct err *err)
 			   "table");
 }
 
-/* A word that is not in the table is refused too: guessing would write what nobody asked for. */
+/* A word that is not in the table is refused too: a guess could write the wrong data. */
 static int parse_word(const char *declared, enum disk_format *ret, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {

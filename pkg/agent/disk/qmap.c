@@ -1,7 +1,7 @@
 /* The map of a qcow2 file: a sorted array of extents of sixteen bytes and one bit per guest
  * cluster. Digests of the tables are real ones (SHA-256, cut to 128 bits), because pass 1 is not
- * covered by the image's checksum: whoever could change the tables there could choose where
- * clusters go. Owned by the decoder; no I/O here. */
+ * covered by the image's checksum: a man in the middle could change the tables there and choose
+ * where clusters go. Owned by the decoder; no I/O here. */
 
 #include "agent/disk/qmap.h"
 
