@@ -91,7 +91,7 @@ struct conn {
 	bool said;			/* a byte at least */
 	char *owner;			/* who it is known as; NULL: its address */
 	size_t queued;			/* bytes of `out` that are not sent */
-	char address[INET6_ADDRSTRLEN]; /* of its party, until it is known */
+	char address[INET6_ADDRSTRLEN]; /* of its account, until it is known */
 	struct web_request *request;
 	struct websocket *socket;     /* in CONN_SOCKET */
 	struct chunk *out, **out_end; /* first in, first out */
@@ -142,7 +142,7 @@ struct conn *conn_new(struct web_server *s, int fd, const struct sockaddr_storag
 	format_peer(peer, c->peer, sizeof(c->peer));
 	conn_address(peer, c->address);
 	list_append(&s->conns, &c->link);
-	party_enter(s, &c->member, c->address);
+	web_quota_enter(s, &c->member, c->address);
 	return c;
 }
 
@@ -164,16 +164,16 @@ struct member *conn_member(struct list *link)
 
 static void count_output(struct conn *c)
 {
-	party_count(c->server, &c->member, POOL_QUEUED,
-		    c->queued + (c->socket ? websocket_queued(c->socket) : 0));
+	web_quota_count(c->server, &c->member, POOL_QUEUED,
+			c->queued + (c->socket ? websocket_queued(c->socket) : 0));
 }
 
 /* Once its handler has it, a body does not change any more. */
 static void count_input(struct conn *c)
 {
-	party_count(c->server, &c->member, POOL_HELD,
-		    c->in.len + (c->request ? c->request->body.len : 0) +
-			    (c->socket ? websocket_held(c->socket) : 0));
+	web_quota_count(c->server, &c->member, POOL_HELD,
+			c->in.len + (c->request ? c->request->body.len : 0) +
+				(c->socket ? websocket_held(c->socket) : 0));
 }
 
 const char *conn_peer_of(const struct web_server *s, int fd)
@@ -234,7 +234,7 @@ static void conn_free(struct conn *c)
 	drop_output(c);
 	drop_request(c);
 	list_unlink(&c->link);
-	party_leave(c->server, &c->member);
+	web_quota_leave(c->server, &c->member);
 	strbuf_done(&c->in);
 	free(c->certificate);
 	free(c->owner);
@@ -317,12 +317,12 @@ void conn_drop(struct member *m)
 	struct conn *c = container_of(m, struct conn, member);
 	log_paced(&c->server->web->dropped, loop_now(c->server->routes[0].loop), LOG_WARN,
 		  "connections dropped: others need the room", "server", c->server->name, "of",
-		  party_name(m), "state", states[c->state].name);
+		  web_quota_name(m), "state", states[c->state].name);
 	drop_output(c);
 	drop_request(c);
 	strbuf_done(&c->in);
 	c->discarding = true;
-	party_leave(c->server, m);
+	web_quota_leave(c->server, m);
 	conn_enter(c, CONN_DROPPED);
 	lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
@@ -487,7 +487,7 @@ static int take_body(struct conn *c, bool *ret_whole)
 	else
 		take_part(c, ret_whole);
 	count_input(c);
-	return status ? status : party_may_hold(c->server, &c->member, POOL_HELD) ? 0 : 503;
+	return status ? status : web_quota_may_hold(c->server, &c->member, POOL_HELD) ? 0 : 503;
 }
 
 static bool read_body(struct conn *c)
@@ -554,7 +554,7 @@ static void on_bytes(struct conn *c, const void *data, size_t len)
 	c->said = true;
 	strbuf_add(&c->in, data, len);
 	advance(c);
-	if (c->state == CONN_HEAD && !party_may_hold(c->server, &c->member, POOL_HELD))
+	if (c->state == CONN_HEAD && !web_quota_may_hold(c->server, &c->member, POOL_HELD))
 		refuse(c, 503);
 }
 
@@ -743,7 +743,7 @@ void conn_socket_count(struct conn *c)
 bool conn_socket_may_hold(struct conn *c)
 {
 	count_input(c);
-	return party_may_hold(c->server, &c->member, POOL_HELD);
+	return web_quota_may_hold(c->server, &c->member, POOL_HELD);
 }
 
 void conn_socket_ended(struct conn *c)
@@ -772,8 +772,8 @@ static void mail_free(struct mail *m)
 
 static bool may_queue(struct conn *c, size_t more)
 {
-	party_count(c->server, &c->member, POOL_QUEUED, c->queued + more);
-	bool may = party_may_hold(c->server, &c->member, POOL_QUEUED);
+	web_quota_count(c->server, &c->member, POOL_QUEUED, c->queued + more);
+	bool may = web_quota_may_hold(c->server, &c->member, POOL_QUEUED);
 	count_output(c);
 	return may;
 }
@@ -841,7 +841,7 @@ static void take_owner(struct conn *c, struct mail *m)
 	c->owner = TAKE_PTR(m->owner);
 	/* No address begins so. */
 	_cleanup_(freep) char *name = c->owner ? xasprintf("=%s", c->owner) : NULL;
-	party_enter(c->server, &c->member, name ? name : c->address);
+	web_quota_enter(c->server, &c->member, name ? name : c->address);
 }
 
 void conn_deliver_owner(struct mail *m)

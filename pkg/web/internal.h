@@ -2,7 +2,7 @@
 /* What the files of pkg/web share.
  *
  *   web.c      the service thread, its mailbox, servers and their listening sockets
- *   party.c    who holds how much of what all share
+ *   quota.c    who holds how much of what all share
  *   conn.c     one connection: reading requests, writing answers (service thread)
  *   request.c  the handler's view of a request: accessors and answers (any thread)
  *   reply.c    heads of answers as text
@@ -27,7 +27,7 @@
 #include "base/str.h"
 #include "web/chunked.h"
 #include "web/http1.h"
-#include "web/party.h"
+#include "web/quota.h"
 #include "web/web.h"
 #include "web/websocket.h"
 
@@ -187,7 +187,7 @@ struct web_server {
 	size_t conns_max;
 	size_t conn_count;
 	unsigned share_percent;
-	struct map parties; /* name → struct party */
+	struct map accounts; /* name → struct account */
 	struct log_pace refused;
 	struct list conns; /* longest idle first */
 	bool tls, chunked;
@@ -196,7 +196,7 @@ struct web_server {
 	struct tls_log tls_log;
 };
 
-/* What is lost with a connection; party.c drops the least. */
+/* What is lost with a connection; quota.c drops the least. */
 enum conn_rank {
 	CONN_RANK_SILENT, /* has never said a byte */
 	CONN_RANK_IDLE,
@@ -208,7 +208,7 @@ enum conn_rank {
 	CONN_RANK_MAX = CONN_RANK_STREAM,
 };
 
-/* The name of its address's party. */
+/* The name of its address's account. */
 void conn_address(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN]);
 struct conn *conn_new(struct web_server *s, int fd, const struct sockaddr_storage *peer);
 void conn_adopted(struct conn *c, struct lws *wsi);

@@ -150,7 +150,7 @@ static void adopt(struct web_server *s, int fd, const struct sockaddr_storage *p
 {
 	char address[INET6_ADDRSTRLEN];
 	conn_address(peer, address);
-	if (!party_admits(s, address)) {
+	if (!web_quota_admits(s, address)) {
 		log_paced(&s->refused, loop_now(s->routes[0].loop), LOG_WARN,
 			  "connection refused: too many are open", "server", s->name, "source",
 			  address);
@@ -550,7 +550,7 @@ static void server_free(struct web_server *s)
 		free((char *)s->routes[i].prefix);
 	if (s->path)
 		unlink(s->path);
-	map_done(&s->parties);
+	map_done(&s->accounts);
 	free(s->routes);
 	free(s->path);
 	free(s->name);

@@ -6,7 +6,7 @@
  * Limits are per connection: bytes of a message, messages a second, bytes that the handler's loop
  * has not taken, bytes that the peer has not taken. A peer from which nothing comes for
  * WEB_SOCKET_PING_S is pinged, and given up WEB_SOCKET_PING_S later. What it holds counts as its
- * party's share, like all else (web.h).
+ * account's share, like all else (web.h).
  *
  * Who may have a WebSocket is the handler's question, before web_socket(): browsers send cookies
  * and certificates with requests that pages of other origins make, so the Origin is looked at here.

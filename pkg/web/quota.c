@@ -1,8 +1,8 @@
-/* Shares of connections and memory: see party.h. Parties belong to a server and live as long as
+/* Shares of connections and memory: see quota.h. Accounts belong to a server and live as long as
  * they have connections; the pools of bytes belong to the thread, whose servers share its memory.
  */
 
-#include "web/party.h"
+#include "web/quota.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 
 enum { SHARE_DEFAULT = 12 };
 
-struct party {
+struct account {
 	char *name;
 	struct list members;
 	size_t conns;
@@ -31,76 +31,76 @@ static bool nearly_full(size_t used, size_t max)
 	return used > max - max / 4;
 }
 
-/* --- parties ---------------------------------------------------------------------------------- */
+/* --- accounts --------------------------------------------------------------------------------- */
 
-static struct party *party_get(struct web_server *s, const char *name)
+static struct account *account_get(struct web_server *s, const char *name)
 {
-	struct party *p = map_get(&s->parties, name);
+	struct account *p = map_get(&s->accounts, name);
 	if (p)
 		return p;
 	p = xcalloc(1, sizeof(*p));
 	p->name = xstrdup(name);
 	list_init(&p->members);
-	map_set(&s->parties, name, p);
+	map_set(&s->accounts, name, p);
 	return p;
 }
 
-static void party_put(struct web_server *s, struct party *p)
+static void account_put(struct web_server *s, struct account *p)
 {
 	if (p->conns)
 		return;
-	map_remove(&s->parties, p->name);
+	map_remove(&s->accounts, p->name);
 	free(p->name);
 	free(p);
 }
 
 static void take_out(struct web_server *s, struct member *m)
 {
-	struct party *p = TAKE_PTR(m->party);
+	struct account *p = TAKE_PTR(m->account);
 	list_unlink(&m->link);
 	for (size_t i = 0; i < _POOL_MAX; i++)
 		p->bytes[i] -= m->bytes[i];
 	p->conns--;
-	party_put(s, p);
+	account_put(s, p);
 }
 
-void party_enter(struct web_server *s, struct member *m, const char *name)
+void web_quota_enter(struct web_server *s, struct member *m, const char *name)
 {
-	struct party *p = party_get(s, name);
-	if (p == m->party)
+	struct account *p = account_get(s, name);
+	if (p == m->account)
 		return;
 	p->conns++; /* before the other goes, which may be its last */
-	if (m->party)
+	if (m->account)
 		take_out(s, m);
 	else
 		s->conn_count++, s->web->conns++;
-	m->party = p;
+	m->account = p;
 	list_append(&p->members, &m->link);
 	for (size_t i = 0; i < _POOL_MAX; i++)
 		p->bytes[i] += m->bytes[i];
 }
 
-void party_leave(struct web_server *s, struct member *m)
+void web_quota_leave(struct web_server *s, struct member *m)
 {
-	if (!m->party)
+	if (!m->account)
 		return;
 	for (size_t i = 0; i < _POOL_MAX; i++)
-		party_count(s, m, i, 0);
+		web_quota_count(s, m, i, 0);
 	take_out(s, m);
 	s->conn_count--;
 	s->web->conns--;
 }
 
-const char *party_name(const struct member *m)
+const char *web_quota_name(const struct member *m)
 {
-	return m->party ? m->party->name : "";
+	return m->account ? m->account->name : "";
 }
 
 /* --- connections ------------------------------------------------------------------------------ */
 
 /* Of the members up to that rank (conn_rank) the one that is the least loss, the oldest of several;
  * or NULL. */
-static struct member *least_loss(const struct party *p, unsigned rank_max)
+static struct member *least_loss(const struct account *p, unsigned rank_max)
 {
 	struct member *best = NULL;
 	unsigned best_rank = rank_max + 1;
@@ -115,25 +115,25 @@ static struct member *least_loss(const struct party *p, unsigned rank_max)
 	return best;
 }
 
-static struct party *most_connected(const struct web_server *s)
+static struct account *most_connected(const struct web_server *s)
 {
-	struct party *most = NULL;
-	map_for_each(&s->parties, i) {
-		struct party *p = s->parties.entries[i].value;
+	struct account *most = NULL;
+	map_for_each(&s->accounts, i) {
+		struct account *p = s->accounts.entries[i].value;
 		if (!most || p->conns > most->conns)
 			most = p;
 	}
 	return most;
 }
 
-/* One that waits for its next request, of whomever: the longest idle of the server. */
+/* One that waits for its next request, whatever its account: the longest idle of the server. */
 static struct member *longest_idle(const struct web_server *s)
 {
 	struct member *best = NULL;
 	unsigned best_rank = CONN_RANK_IDLE + 1;
 	list_for_each(l, &s->conns) {
 		struct member *m = conn_member(l);
-		if (m->party && conn_rank(m) < best_rank) {
+		if (m->account && conn_rank(m) < best_rank) {
 			best = m;
 			best_rank = conn_rank(m);
 		}
@@ -141,9 +141,9 @@ static struct member *longest_idle(const struct web_server *s)
 	return best;
 }
 
-bool party_admits(struct web_server *s, const char *name)
+bool web_quota_admits(struct web_server *s, const char *name)
 {
-	const struct party *own = map_get(&s->parties, name);
+	const struct account *own = map_get(&s->accounts, name);
 	size_t share = share_of(s, s->conns_max);
 	bool full = s->conn_count >= s->conns_max || s->web->conns >= s->web->conns_max;
 	if (!full && !nearly_full(s->conn_count + 1, s->conns_max))
@@ -154,7 +154,7 @@ bool party_admits(struct web_server *s, const char *name)
 	} else if (!full) {
 		return true;
 	} else {
-		const struct party *most = most_connected(s);
+		const struct account *most = most_connected(s);
 		if (most && most->conns > share)
 			victim = least_loss(most, CONN_RANK_MAX);
 		else
@@ -167,17 +167,17 @@ bool party_admits(struct web_server *s, const char *name)
 
 /* --- bytes ------------------------------------------------------------------------------------ */
 
-void party_count(struct web_server *s, struct member *m, enum pool_kind pool, size_t bytes)
+void web_quota_count(struct web_server *s, struct member *m, enum pool_kind pool, size_t bytes)
 {
-	if (!m->party)
+	if (!m->account)
 		return;
 	struct pool *all = &s->web->pools[pool];
 	all->used += bytes - m->bytes[pool];
-	m->party->bytes[pool] += bytes - m->bytes[pool];
+	m->account->bytes[pool] += bytes - m->bytes[pool];
 	m->bytes[pool] = bytes;
 }
 
-static struct member *largest(const struct party *p, enum pool_kind pool)
+static struct member *largest(const struct account *p, enum pool_kind pool)
 {
 	struct member *best = NULL;
 	list_for_each(l, &p->members) {
@@ -189,13 +189,13 @@ static struct member *largest(const struct party *p, enum pool_kind pool)
 }
 
 /* Of all others that have more than their share. */
-static struct party *heaviest(struct web *w, enum pool_kind pool, const struct party * not )
+static struct account *heaviest(struct web *w, enum pool_kind pool, const struct account * not )
 {
-	struct party *most = NULL;
+	struct account *most = NULL;
 	list_for_each(l, &w->servers) {
 		const struct web_server *s = list_entry(l, struct web_server, link);
-		map_for_each(&s->parties, i) {
-			struct party *p = s->parties.entries[i].value;
+		map_for_each(&s->accounts, i) {
+			struct account *p = s->accounts.entries[i].value;
 			if (p != not &&p->bytes[pool] > share_of(s, w->pools[pool].max) &&
 			    (!most || p->bytes[pool] > most->bytes[pool]))
 				most = p;
@@ -204,18 +204,18 @@ static struct party *heaviest(struct web *w, enum pool_kind pool, const struct p
 	return most;
 }
 
-bool party_may_hold(struct web_server *s, const struct member *m, enum pool_kind pool)
+bool web_quota_may_hold(struct web_server *s, const struct member *m, enum pool_kind pool)
 {
 	const struct pool *all = &s->web->pools[pool];
-	if (!m->party || !nearly_full(all->used, all->max))
+	if (!m->account || !nearly_full(all->used, all->max))
 		return true;
-	size_t own = m->party->bytes[pool];
-	/* Each party may have one thing at a time, if no other has anything: a list may be larger
+	size_t own = m->account->bytes[pool];
+	/* Each account may have one thing at a time, if no other has anything: a list may be larger
 	 * than a share. */
 	if (own > share_of(s, all->max) && own > m->bytes[pool])
 		return false;
 	while (all->used > all->max) {
-		const struct party *most = heaviest(s->web, pool, m->party);
+		const struct account *most = heaviest(s->web, pool, m->account);
 		struct member *victim = most ? largest(most, pool) : NULL;
 		if (!victim)
 			return all->used == m->bytes[pool];
