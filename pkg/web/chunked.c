@@ -57,8 +57,9 @@ static int dropped(struct chunked *k, char c, enum chunked_state end)
 {
 	if (c == '\r')
 		return next(k, end);
-	return http1_is_value((unsigned char)c) && k->excess++ < CHUNKED_EXCESS_MAX ? 0
-										    : BAD_REQUEST;
+	return web_http1_is_value((unsigned char)c) && k->excess++ < CHUNKED_EXCESS_MAX
+		       ? 0
+		       : BAD_REQUEST;
 }
 
 /* A size is held against the limit before anything of its chunk is awaited. */
@@ -76,7 +77,7 @@ static int trailer_name(struct chunked *k, char c)
 {
 	if (c == ':' && k->state == CHUNKED_TRAILER_NAME)
 		return next(k, CHUNKED_TRAILER_VALUE);
-	if (!http1_is_token((unsigned char)c) || k->excess++ >= CHUNKED_EXCESS_MAX)
+	if (!web_http1_is_token((unsigned char)c) || k->excess++ >= CHUNKED_EXCESS_MAX)
 		return BAD_REQUEST;
 	return next(k, CHUNKED_TRAILER_NAME);
 }
@@ -123,8 +124,8 @@ static size_t take_data(struct chunked *k, const char *data, size_t len, struct 
 	return n;
 }
 
-int chunked_decode(struct chunked *k, const char *data, size_t len, size_t max, struct strbuf *out,
-		   size_t *ret_used)
+int web_chunked_decode(struct chunked *k, const char *data, size_t len, size_t max,
+		       struct strbuf *out, size_t *ret_used)
 {
 	size_t at = 0;
 	while (at < len && k->state != CHUNKED_DONE) {

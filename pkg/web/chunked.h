@@ -39,5 +39,5 @@ struct chunked {
 /* Takes from data, and adds what is body to `out`, which never grows beyond `max`. *ret_used is
  * less than len only at the end of the body: what follows is the next request. Returns 0, or the
  * HTTP status to answer, after which the connection must close. */
-int chunked_decode(struct chunked *k, const char *data, size_t len, size_t max, struct strbuf *out,
-		   size_t *ret_used);
+int web_chunked_decode(struct chunked *k, const char *data, size_t len, size_t max,
+		       struct strbuf *out, size_t *ret_used);

@@ -121,7 +121,7 @@ static void format_peer(const struct sockaddr_storage *peer, char *out, size_t s
 }
 
 /* A peer with one address of a /64 can have all of it. */
-void conn_address(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN])
+void web_conn_address(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN])
 {
 	struct sockaddr_storage net = *peer;
 	struct sockaddr_in6 *v6 = (void *)&net;
@@ -131,7 +131,7 @@ void conn_address(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN
 	format_peer(&net, out, INET6_ADDRSTRLEN);
 }
 
-struct conn *conn_new(struct web_server *s, int fd, const struct sockaddr_storage *peer)
+struct conn *web_conn_new(struct web_server *s, int fd, const struct sockaddr_storage *peer)
 {
 	struct conn *c = xcalloc(1, sizeof(*c));
 	c->server = s;
@@ -140,32 +140,32 @@ struct conn *conn_new(struct web_server *s, int fd, const struct sockaddr_storag
 	c->fd = fd;
 	c->out_end = &c->out;
 	format_peer(peer, c->peer, sizeof(c->peer));
-	conn_address(peer, c->address);
+	web_conn_address(peer, c->address);
 	list_append(&s->conns, &c->link);
 	web_quota_enter(s, &c->member, c->address);
 	return c;
 }
 
 /* TLS comes before the callback that tells of it. */
-void conn_adopted(struct conn *c, struct lws *wsi)
+void web_conn_adopted(struct conn *c, struct lws *wsi)
 {
 	c->wsi = wsi;
 }
 
-struct conn *conn_of(struct list *link)
+struct conn *web_conn_of(struct list *link)
 {
 	return list_entry(link, struct conn, link);
 }
 
-struct member *conn_member(struct list *link)
+struct member *web_conn_member(struct list *link)
 {
-	return &conn_of(link)->member;
+	return &web_conn_of(link)->member;
 }
 
 static void count_output(struct conn *c)
 {
 	web_quota_count(c->server, &c->member, POOL_QUEUED,
-			c->queued + (c->socket ? websocket_queued(c->socket) : 0));
+			c->queued + (c->socket ? web_ws_queued(c->socket) : 0));
 }
 
 /* Once its handler has it, a body does not change any more. */
@@ -173,10 +173,10 @@ static void count_input(struct conn *c)
 {
 	web_quota_count(c->server, &c->member, POOL_HELD,
 			c->in.len + (c->request ? c->request->body.len : 0) +
-				(c->socket ? websocket_held(c->socket) : 0));
+				(c->socket ? web_ws_held(c->socket) : 0));
 }
 
-const char *conn_peer_of(const struct web_server *s, int fd)
+const char *web_conn_peer_of(const struct web_server *s, int fd)
 {
 	list_for_each(l, &s->conns) {
 		const struct conn *c = list_entry(l, struct conn, link);
@@ -186,7 +186,7 @@ const char *conn_peer_of(const struct web_server *s, int fd)
 	return NULL;
 }
 
-struct chunk *chunk_new(size_t len)
+struct chunk *web_chunk_new(size_t len)
 {
 	struct chunk *k = xmalloc(sizeof(*k) + len);
 	*k = (struct chunk){ .len = len };
@@ -220,12 +220,12 @@ static void drop_request(struct conn *c)
 	struct web_request *r = TAKE_PTR(c->request);
 	if (!r)
 		return;
-	c->socket = websocket_free(c->socket);
+	c->socket = web_ws_free(c->socket);
 	r->conn = NULL;
 	count_input(c);
 	count_output(c);
 	if (r->streaming)
-		request_stream_closed(r);
+		web_request_stream_closed(r);
 	web_request_unref(r);
 }
 
@@ -241,16 +241,16 @@ static void conn_free(struct conn *c)
 	free(c);
 }
 
-static atomic_uint haste = 1;
+static atomic_uint divisor = 1;
 
-void conn_set_haste(unsigned divisor)
+void web_conn_divide_timeouts(unsigned by)
 {
-	atomic_store(&haste, divisor);
+	atomic_store(&divisor, by);
 }
 
-unsigned conn_haste(void)
+unsigned web_conn_timeout_divisor(void)
 {
-	return atomic_load(&haste);
+	return atomic_load(&divisor);
 }
 
 static void start_timer(struct conn *c)
@@ -259,7 +259,7 @@ static void start_timer(struct conn *c)
 	 * knows. */
 	const usec_t year = 365 * 24 * USEC_PER_HOUR;
 	usec_t timeout = states[c->state].timeout;
-	lws_set_timer_usecs(c->wsi, (lws_usec_t)(timeout ? timeout / atomic_load(&haste) : year));
+	lws_set_timer_usecs(c->wsi, (lws_usec_t)(timeout ? timeout / atomic_load(&divisor) : year));
 }
 
 static void conn_enter(struct conn *c, enum conn_state next)
@@ -282,12 +282,12 @@ static void progress(struct conn *c)
 		start_timer(c);
 }
 
-void conn_cut(struct conn *c)
+void web_conn_cut(struct conn *c)
 {
 	lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 }
 
-unsigned conn_rank(const struct member *m)
+unsigned web_conn_rank(const struct member *m)
 {
 	const struct conn *c = container_of(m, const struct conn, member);
 	switch (c->state) {
@@ -312,7 +312,7 @@ unsigned conn_rank(const struct member *m)
 }
 
 /* Not closed at once: the callback that needs the room may be of lws's walk through its sockets. */
-void conn_drop(struct member *m)
+void web_conn_drop(struct member *m)
 {
 	struct conn *c = container_of(m, struct conn, member);
 	log_paced(&c->server->web->dropped, loop_now(c->server->routes[0].loop), LOG_WARN,
@@ -355,17 +355,17 @@ static void refuse(struct conn *c, int status)
 					     .content_type = "text/plain",
 					     .headers = status == 503 ? later : NULL };
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
-	const char *reason = reply_reason(status);
-	bool bodiless = c->request && request_is_head(c->request);
+	const char *reason = web_reply_reason(status);
+	bool bodiless = c->request && web_request_is_head(c->request);
 	assert(c->server->routes);
-	reply_format(&(struct reply_text){ .head = &head,
-					   .kind = BODY_SIZED,
-					   .size = strlen(reason) + 1,
-					   .wall = loop_wall(c->server->routes[0].loop) },
-		     &text);
+	web_reply_format(&(struct reply_text){ .head = &head,
+					       .kind = BODY_SIZED,
+					       .size = strlen(reason) + 1,
+					       .wall = loop_wall(c->server->routes[0].loop) },
+			 &text);
 	if (!bodiless)
 		strbuf_addf(&text, "%s\n", reason);
-	struct chunk *k = chunk_new(text.len);
+	struct chunk *k = web_chunk_new(text.len);
 	memcpy(k->data, text.data, text.len);
 	c->close_after = c->discarding = true;
 	strbuf_done(&c->in);
@@ -397,7 +397,7 @@ static const struct web_route *find_route(const struct web_server *s, const char
 static void identify_peer(struct conn *c, struct web_request *r)
 {
 	if (!c->asked_certificate && c->server->tls)
-		c->certificate = tls_peer_certificate(c->wsi);
+		c->certificate = web_tls_peer_certificate(c->wsi);
 	c->asked_certificate = true;
 	r->peer_certificate = xstrdup(c->certificate);
 	r->owner = xstrdup(c->owner);
@@ -412,7 +412,7 @@ static void expect_body(struct conn *c)
 	const struct http1_head *h = &c->request->head;
 	if (!h->expect_continue || (!h->content_length && !h->chunked) || c->in.len)
 		return;
-	struct chunk *k = chunk_new(sizeof(go_on) - 1);
+	struct chunk *k = web_chunk_new(sizeof(go_on) - 1);
 	memcpy(k->data, go_on, k->len);
 	queue(c, k);
 }
@@ -420,19 +420,19 @@ static void expect_body(struct conn *c)
 /* False: more bytes are needed. */
 static bool read_head(struct conn *c)
 {
-	size_t len = http1_head_length(c->in.data, c->in.len, &c->scanned);
+	size_t len = web_http1_head_length(c->in.data, c->in.len, &c->scanned);
 	if (!len && c->in.len <= HTTP1_HEAD_MAX)
 		return false;
 	if (!len || len > HTTP1_HEAD_MAX) {
-		refuse(c, http1_too_long(c->in.data, c->in.len));
+		refuse(c, web_http1_too_long(c->in.data, c->in.len));
 		return true;
 	}
-	struct web_request *r = request_new(c->server->web->box, c->in.data, len);
+	struct web_request *r = web_request_new(c->server->web->box, c->in.data, len);
 	c->request = r;
 	r->conn = c;
 	strbuf_consume(&c->in, len);
 	c->scanned = 0;
-	int status = http1_parse(r->text, len, c->server->chunked, &r->head);
+	int status = web_http1_parse(r->text, len, c->server->chunked, &r->head);
 	if (status) {
 		drop_request(c); /* its head was not filled in */
 		refuse(c, status);
@@ -448,7 +448,7 @@ static bool read_head(struct conn *c)
 	bool large = r->head.chunked || r->head.content_length > WEB_BODY_UNASKED;
 	if (large && route->before_body) {
 		conn_enter(c, CONN_ASKING);
-		request_ask(web_request_ref(r));
+		web_request_ask(web_request_ref(r));
 	} else {
 		expect_body(c);
 	}
@@ -471,8 +471,8 @@ static int take_chunks(struct conn *c, bool *ret_whole)
 {
 	struct web_request *r = c->request;
 	size_t used = 0;
-	int status = chunked_decode(&r->chunks, c->in.data, c->in.len, r->route.max_body_bytes,
-				    &r->body, &used);
+	int status = web_chunked_decode(&r->chunks, c->in.data, c->in.len, r->route.max_body_bytes,
+					&r->body, &used);
 	strbuf_consume(&c->in, used);
 	*ret_whole = r->chunks.state == CHUNKED_DONE;
 	return status;
@@ -503,7 +503,7 @@ static bool read_body(struct conn *c)
 	if (!whole)
 		return false;
 	conn_enter(c, CONN_HANDLER);
-	request_dispatch(web_request_ref(c->request));
+	web_request_dispatch(web_request_ref(c->request));
 	return true;
 }
 
@@ -525,7 +525,7 @@ static void advance(struct conn *c)
 			more = read_body(c);
 			break;
 		case CONN_SOCKET:
-			websocket_feed(c->socket, &c->in);
+			web_ws_feed(c->socket, &c->in);
 			more = false;
 			break;
 		case CONN_ASKING:
@@ -575,7 +575,7 @@ static size_t gather(struct conn *c)
 		c->queued -= part;
 		if (k->counted) {
 			atomic_fetch_sub(&c->request->queued, part);
-			request_stream_taken(c->request);
+			web_request_stream_taken(c->request);
 		}
 		if (k->sent < k->len)
 			break;
@@ -642,7 +642,7 @@ static void finish(struct conn *c)
 	conn_enter(c, CONN_LINGER);
 	c->discarding = true;
 	if (c->server->tls)
-		tls_close_notify(c->wsi);
+		web_tls_close_notify(c->wsi);
 	else
 		shutdown(fd, SHUT_WR);
 	update_reading(c);
@@ -676,7 +676,7 @@ static int on_writable(struct conn *c)
 	else if (c->state == CONN_SENDING)
 		answer_sent(c);
 	else if (c->state == CONN_SOCKET)
-		websocket_peer_took(c->socket);
+		web_ws_peer_took(c->socket);
 	update_reading(c);
 	return 0;
 }
@@ -697,7 +697,8 @@ static int on_timeout(struct conn *c)
 
 /* --- from libwebsockets ----------------------------------------------------------------------- */
 
-int conn_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t len)
+int web_conn_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in,
+		      size_t len)
 {
 	struct conn *c = lws_get_opaque_user_data(wsi);
 	(void)user;
@@ -723,37 +724,37 @@ int conn_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, vo
 
 /* --- from its WebSocket ----------------------------------------------------------------------- */
 
-bool conn_socket_output(struct conn *c, struct chunk *k)
+bool web_conn_socket_output(struct conn *c, struct chunk *k)
 {
 	queue(c, k);
 	return c->queued >= WEB_PIECE;
 }
 
-void conn_socket_feed(struct conn *c)
+void web_conn_socket_feed(struct conn *c)
 {
 	advance(c);
 }
 
-void conn_socket_count(struct conn *c)
+void web_conn_socket_count(struct conn *c)
 {
 	count_input(c);
 	count_output(c);
 }
 
-bool conn_socket_may_hold(struct conn *c)
+bool web_conn_socket_may_hold(struct conn *c)
 {
 	count_input(c);
 	return web_quota_may_hold(c->server, &c->member, POOL_HELD);
 }
 
-void conn_socket_ended(struct conn *c)
+void web_conn_socket_ended(struct conn *c)
 {
 	c->close_after = c->discarding = true;
-	c->socket = websocket_free(c->socket);
+	c->socket = web_ws_free(c->socket);
 	if (c->request->streaming)
-		request_stream_closed(c->request);
+		web_request_stream_closed(c->request);
 	strbuf_done(&c->in);
-	conn_socket_count(c);
+	web_conn_socket_count(c);
 	conn_enter(c, CONN_SENDING);
 	lws_callback_on_writable(c->wsi);
 }
@@ -786,7 +787,7 @@ static void answer_early(struct conn *c)
 	count_input(c);
 }
 
-void conn_deliver_reply(struct mail *m)
+void web_conn_deliver_reply(struct mail *m)
 {
 	struct conn *c = m->request->conn;
 	if (c && !may_queue(c, m->chunk->len)) {
@@ -805,31 +806,31 @@ void conn_deliver_reply(struct mail *m)
 	mail_free(m);
 }
 
-void conn_deliver_stream(struct mail *m)
+void web_conn_deliver_stream(struct mail *m)
 {
 	struct web_request *r = m->request;
 	struct conn *c = r->conn;
 	r->streaming = true;
 	if (!c) {
-		request_stream_closed(r);
+		web_request_stream_closed(r);
 	} else {
 		c->close_after = !m->keep_alive;
 		/* HEAD ends where the body would begin. */
-		conn_enter(c, request_is_head(r) ? CONN_SENDING : CONN_STREAM);
-		if (request_is_head(r))
-			request_stream_closed(r);
+		conn_enter(c, web_request_is_head(r) ? CONN_SENDING : CONN_STREAM);
+		if (web_request_is_head(r))
+			web_request_stream_closed(r);
 		queue(c, TAKE_PTR(m->chunk));
 	}
 	mail_free(m);
 }
 
 /* After the end, or after HEAD, what was on its way is dropped. */
-void conn_deliver_data(struct mail *m)
+void web_conn_deliver_data(struct mail *m)
 {
 	struct web_request *r = m->request;
 	bool wanted = r->conn && r->streaming && r->conn->state == CONN_STREAM;
 	if (wanted && !may_queue(r->conn, m->chunk->len))
-		conn_drop(&r->conn->member);
+		web_conn_drop(&r->conn->member);
 	else if (wanted)
 		queue(r->conn, TAKE_PTR(m->chunk));
 	mail_free(m);
@@ -844,7 +845,7 @@ static void take_owner(struct conn *c, struct mail *m)
 	web_quota_enter(c->server, &c->member, name ? name : c->address);
 }
 
-void conn_deliver_owner(struct mail *m)
+void web_conn_deliver_owner(struct mail *m)
 {
 	struct conn *c = m->request->conn;
 	if (c)
@@ -852,7 +853,7 @@ void conn_deliver_owner(struct mail *m)
 	mail_free(m);
 }
 
-void conn_deliver_go_on(struct mail *m)
+void web_conn_deliver_go_on(struct mail *m)
 {
 	struct conn *c = m->request->conn;
 	if (c) {
@@ -863,32 +864,32 @@ void conn_deliver_go_on(struct mail *m)
 	mail_free(m);
 }
 
-void conn_deliver_end(struct mail *m)
+void web_conn_deliver_end(struct mail *m)
 {
 	struct web_request *r = m->request;
 	struct conn *c = r->conn;
 	if (r->streaming) {
 		if (c) {
 			static const char last[] = "0\r\n\r\n";
-			struct chunk *k = chunk_new(r->chunked ? sizeof(last) - 1 : 0);
+			struct chunk *k = web_chunk_new(r->chunked ? sizeof(last) - 1 : 0);
 			memcpy(k->data, last, k->len);
 			conn_enter(c, CONN_SENDING);
 			queue(c, k);
 		}
-		request_stream_closed(r);
+		web_request_stream_closed(r);
 	}
 	mail_free(m);
 }
 
-void conn_deliver_socket(struct mail *m)
+void web_conn_deliver_socket(struct mail *m)
 {
 	struct web_request *r = m->request;
 	struct conn *c = r->conn;
 	r->streaming = true;
 	if (c)
-		c->socket = websocket_open(c->server, c, r);
+		c->socket = web_ws_open(c->server, c, r);
 	if (!c) {
-		request_stream_closed(r);
+		web_request_stream_closed(r);
 	} else if (!c->socket) {
 		refuse(c, 503);
 	} else {
@@ -898,40 +899,40 @@ void conn_deliver_socket(struct mail *m)
 	mail_free(m);
 }
 
-void conn_deliver_message(struct mail *m)
+void web_conn_deliver_message(struct mail *m)
 {
 	struct conn *c = m->request->conn;
 	bool wanted = c && c->socket;
-	if (wanted && !may_queue(c, websocket_queued(c->socket) + m->chunk->len)) {
-		conn_drop(&c->member);
+	if (wanted && !may_queue(c, web_ws_queued(c->socket) + m->chunk->len)) {
+		web_conn_drop(&c->member);
 	} else if (wanted) {
-		websocket_send(c->socket, TAKE_PTR(m->chunk));
+		web_ws_send(c->socket, TAKE_PTR(m->chunk));
 		count_output(c);
 	}
 	mail_free(m);
 }
 
-void conn_deliver_close(struct mail *m)
+void web_conn_deliver_close(struct mail *m)
 {
 	struct conn *c = m->request->conn;
 	if (c && c->socket)
-		websocket_close(c->socket, m->code);
+		web_ws_close(c->socket, m->code);
 	mail_free(m);
 }
 
-void conn_deliver_go_on_reading(struct mail *m)
+void web_conn_deliver_go_on_reading(struct mail *m)
 {
 	struct conn *c = m->request->conn;
 	if (c && c->socket)
-		websocket_go_on_reading(c->socket);
+		web_ws_go_on_reading(c->socket);
 	mail_free(m);
 }
 
 /* No last chunk: the peer must see that something is missing. */
-void conn_deliver_cut(struct mail *m)
+void web_conn_deliver_cut(struct mail *m)
 {
 	struct web_request *r = m->request;
 	if (r->conn && r->streaming)
-		conn_cut(r->conn);
+		web_conn_cut(r->conn);
 	mail_free(m);
 }

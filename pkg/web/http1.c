@@ -29,14 +29,14 @@ static const char *const singletons[] = {
 };
 
 /* RFC 9110, 5.6.2. */
-bool http1_is_token(unsigned char c)
+bool web_http1_is_token(unsigned char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
 	       (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
 }
 
 /* Field values: visible characters, blanks, obs-text (RFC 9110, 5.5). */
-bool http1_is_value(unsigned char c)
+bool web_http1_is_value(unsigned char c)
 {
 	return c == '\t' || (c >= 0x20 && c != 0x7f);
 }
@@ -65,7 +65,7 @@ static size_t skip_empty_lines(const char *data, size_t len)
 	return at;
 }
 
-size_t http1_head_length(const char *data, size_t len, size_t *scanned)
+size_t web_http1_head_length(const char *data, size_t len, size_t *scanned)
 {
 	size_t start = skip_empty_lines(data, len);
 	size_t from = MAX(start, *scanned > 3 ? *scanned - 3 : 0);
@@ -74,7 +74,7 @@ size_t http1_head_length(const char *data, size_t len, size_t *scanned)
 	return end ? (size_t)(end - data) + 4 : 0;
 }
 
-int http1_too_long(const char *data, size_t len)
+int web_http1_too_long(const char *data, size_t len)
 {
 	size_t start = skip_empty_lines(data, len);
 	return memmem(data + start, MIN(len - start, (size_t)HTTP1_LINE_MAX), "\r\n", 2)
@@ -144,7 +144,7 @@ static int parse_request_line(char *line, struct http1_head *head)
 		return BAD_REQUEST;
 	*target++ = '\0';
 	*version++ = '\0';
-	if (*line == '\0' || !all(line, http1_is_token))
+	if (*line == '\0' || !all(line, web_http1_is_token))
 		return BAD_REQUEST;
 	head->method = line;
 	int status = parse_version(version, head);
@@ -168,7 +168,7 @@ static int parse_header(char *line, struct http1_head *head)
 		return BAD_REQUEST;
 	*colon = '\0';
 	/* Folded lines and blanks before the colon fail here. */
-	if (!all(line, http1_is_token) || !all(colon + 1, http1_is_value))
+	if (!all(line, web_http1_is_token) || !all(colon + 1, web_http1_is_value))
 		return BAD_REQUEST;
 	if (head->count == HTTP1_HEADERS_MAX)
 		return HEAD_TOO_LARGE;
@@ -193,13 +193,13 @@ static size_t occurrences(const struct http1_head *head, const char *name)
  * whose length is not known beforehand is the smuggler's tool. */
 static int check_coding(struct http1_head *head, bool chunks_taken)
 {
-	const char *coding = http1_header(head, "transfer-encoding");
+	const char *coding = web_http1_header(head, "transfer-encoding");
 	if (!coding)
 		return 0;
 	if (!chunks_taken)
 		return LENGTH_REQUIRED;
 	if (occurrences(head, "transfer-encoding") > 1 || strcasecmp(coding, "chunked") != 0 ||
-	    http1_header(head, "content-length") || head->minor == 0)
+	    web_http1_header(head, "content-length") || head->minor == 0)
 		return BAD_REQUEST;
 	head->chunked = true;
 	return 0;
@@ -213,10 +213,10 @@ static int check_framing(struct http1_head *head, bool chunks_taken)
 	for (size_t i = 0; i < ARRAY_SIZE(singletons); i++)
 		if (occurrences(head, singletons[i]) > 1)
 			return BAD_REQUEST;
-	const char *length = http1_header(head, "content-length");
+	const char *length = web_http1_header(head, "content-length");
 	if (length && parse_u64(length, INT64_MAX, &head->content_length) < 0)
 		return BAD_REQUEST;
-	if (head->minor > 0 && !http1_header(head, "host"))
+	if (head->minor > 0 && !web_http1_header(head, "host"))
 		return BAD_REQUEST;
 	return 0;
 }
@@ -247,7 +247,7 @@ static int read_options(struct http1_head *head)
 		if (list_has(h->value, "close"))
 			head->keep_alive = false;
 	}
-	const char *expect = http1_header(head, "expect");
+	const char *expect = web_http1_header(head, "expect");
 	if (!expect)
 		return 0;
 	if (strcasecmp(expect, "100-continue") != 0)
@@ -256,7 +256,7 @@ static int read_options(struct http1_head *head)
 	return 0;
 }
 
-int http1_parse(char *text, size_t len, bool chunks_taken, struct http1_head *ret)
+int web_http1_parse(char *text, size_t len, bool chunks_taken, struct http1_head *ret)
 {
 	struct http1_head head = { 0 };
 	size_t start = skip_empty_lines(text, len);
@@ -280,7 +280,7 @@ int http1_parse(char *text, size_t len, bool chunks_taken, struct http1_head *re
 	return status;
 }
 
-const char *http1_header(const struct http1_head *head, const char *name)
+const char *web_http1_header(const struct http1_head *head, const char *name)
 {
 	for (size_t i = 0; i < head->count; i++)
 		if (streq(head->headers[i].name, name))
@@ -308,7 +308,7 @@ static char *decode(const char *s, size_t len)
 	return TAKE_PTR(out);
 }
 
-char *http1_query_param(const char *query, const char *name)
+char *web_http1_query_param(const char *query, const char *name)
 {
 	for (const char *p = query; *p;) {
 		size_t len = strcspn(p, "&");

@@ -33,18 +33,19 @@ struct http1_head {
 
 /* Length of the head at the start of `data`, empty lines before and after it included. 0: more
  * bytes are needed. *scanned remembers what was looked at; it starts at 0 for each head. */
-size_t http1_head_length(const char *data, size_t len, size_t *scanned);
+size_t web_http1_head_length(const char *data, size_t len, size_t *scanned);
 /* Cuts text (a copy of the head, NUL after len) in place; *ret borrows from it. Without
  * `chunks_taken` any Transfer-Encoding is refused. Returns 0, or the HTTP status to answer, after
  * which the connection must close. */
-int http1_parse(char *text, size_t len, bool chunks_taken, struct http1_head *ret);
+int web_http1_parse(char *text, size_t len, bool chunks_taken, struct http1_head *ret);
 /* What to answer to a head that did not end within HTTP1_HEAD_MAX bytes: 414 or 431. */
-int http1_too_long(const char *data, size_t len);
+int web_http1_too_long(const char *data, size_t len);
 
-const char *http1_header(const struct http1_head *head, const char *name); /* lower case; NULL */
+const char *web_http1_header(const struct http1_head *head,
+			     const char *name); /* lower case; NULL */
 /* What names and values of fields are made of. */
-bool http1_is_token(unsigned char c);
-bool http1_is_value(unsigned char c);
+bool web_http1_is_token(unsigned char c);
+bool web_http1_is_value(unsigned char c);
 /* First value of a parameter, "+" and %XX decoded; NULL when absent or when it holds %00 or a
  * broken escape. The caller frees it. */
-char *http1_query_param(const char *query, const char *name);
+char *web_http1_query_param(const char *query, const char *name);

@@ -61,9 +61,9 @@ struct mailbox {
 	struct lws_context *context; /* NULL: the thread has ended */
 };
 
-void mailbox_send(struct mailbox *box, struct mail *m); /* any thread */
-struct mailbox *mailbox_ref(struct mailbox *box);
-struct mailbox *mailbox_unref(struct mailbox *box);
+void web_mailbox_send(struct mailbox *box, struct mail *m); /* any thread */
+struct mailbox *web_mailbox_ref(struct mailbox *box);
+struct mailbox *web_mailbox_unref(struct mailbox *box);
 
 /* --- bytes on their way out ------------------------------------------------------------------- */
 
@@ -75,7 +75,7 @@ struct chunk {
 	char data[];
 };
 
-struct chunk *chunk_new(size_t len);
+struct chunk *web_chunk_new(size_t len);
 
 /* --- requests --------------------------------------------------------------------------------- */
 
@@ -111,20 +111,20 @@ struct web_request {
 	bool streaming;	   /* service thread: `closed` has not been posted yet */
 };
 
-struct web_request *request_new(struct mailbox *box, const char *head, size_t len);
+struct web_request *web_request_new(struct mailbox *box, const char *head, size_t len);
 /* The one answer. */
-void request_claim(struct web_request *r);
+void web_request_claim(struct web_request *r);
 /* Each mail holds the request: the handler may be done with it before the mail is read. */
-struct mail *request_mail(struct web_request *r, void (*deliver)(struct mail *));
-bool request_is_head(const struct web_request *r);
+struct mail *web_request_mail(struct web_request *r, void (*deliver)(struct mail *));
+bool web_request_is_head(const struct web_request *r);
 /* Posts the handler; takes over one reference. */
-void request_dispatch(struct web_request *r);
+void web_request_dispatch(struct web_request *r);
 /* Posts before_body; likewise. */
-void request_ask(struct web_request *r);
+void web_request_ask(struct web_request *r);
 /* Bytes of the stream were taken. Any thread. */
-void request_stream_taken(struct web_request *r);
+void web_request_stream_taken(struct web_request *r);
 /* Posts `closed`, once, and drops the handler's reference after it. Service thread. */
-void request_stream_closed(struct web_request *r);
+void web_request_stream_closed(struct web_request *r);
 
 /* --- answers as text -------------------------------------------------------------------------- */
 
@@ -139,9 +139,9 @@ struct reply_text {
 	usec_t wall;
 };
 
-void reply_format(const struct reply_text *t, struct strbuf *out);
-const char *reply_reason(int status);
-bool reply_has_body(int status);
+void web_reply_format(const struct reply_text *t, struct strbuf *out);
+const char *web_reply_reason(int status);
+bool web_reply_has_body(int status);
 
 /* --- servers and connections (service thread) ------------------------------------------------- */
 
@@ -209,69 +209,70 @@ enum conn_rank {
 };
 
 /* The name of its address's account. */
-void conn_address(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN]);
-struct conn *conn_new(struct web_server *s, int fd, const struct sockaddr_storage *peer);
-void conn_adopted(struct conn *c, struct lws *wsi);
-struct conn *conn_of(struct list *link);
+void web_conn_address(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN]);
+struct conn *web_conn_new(struct web_server *s, int fd, const struct sockaddr_storage *peer);
+void web_conn_adopted(struct conn *c, struct lws *wsi);
+struct conn *web_conn_of(struct list *link);
 /* The address of the peer behind a descriptor, also when it has gone; NULL. */
-const char *conn_peer_of(const struct web_server *s, int fd);
-struct member *conn_member(struct list *link);
-unsigned conn_rank(const struct member *m);
+const char *web_conn_peer_of(const struct web_server *s, int fd);
+struct member *web_conn_member(struct list *link);
+unsigned web_conn_rank(const struct member *m);
 /* Gives back all that it holds at once, and closes it soon. */
-void conn_drop(struct member *m);
-void conn_cut(struct conn *c); /* not from a callback of its own */
+void web_conn_drop(struct member *m);
+void web_conn_cut(struct conn *c); /* not from a callback of its own */
 /* Divides all timeouts, for tests. any thread */
-void conn_set_haste(unsigned divisor);
-unsigned conn_haste(void);
-int conn_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in, size_t len);
+void web_conn_divide_timeouts(unsigned by);
+unsigned web_conn_timeout_divisor(void);
+int web_conn_callback(struct lws *wsi, enum lws_callback_reasons why, void *user, void *in,
+		      size_t len);
 
-void conn_deliver_reply(struct mail *m);
-void conn_deliver_stream(struct mail *m);
-void conn_deliver_data(struct mail *m);
-void conn_deliver_end(struct mail *m);
-void conn_deliver_cut(struct mail *m);
-void conn_deliver_owner(struct mail *m);
-void conn_deliver_go_on(struct mail *m);
-void conn_deliver_socket(struct mail *m);
-void conn_deliver_message(struct mail *m);
-void conn_deliver_close(struct mail *m);
-void conn_deliver_go_on_reading(struct mail *m);
+void web_conn_deliver_reply(struct mail *m);
+void web_conn_deliver_stream(struct mail *m);
+void web_conn_deliver_data(struct mail *m);
+void web_conn_deliver_end(struct mail *m);
+void web_conn_deliver_cut(struct mail *m);
+void web_conn_deliver_owner(struct mail *m);
+void web_conn_deliver_go_on(struct mail *m);
+void web_conn_deliver_socket(struct mail *m);
+void web_conn_deliver_message(struct mail *m);
+void web_conn_deliver_close(struct mail *m);
+void web_conn_deliver_go_on_reading(struct mail *m);
 
 /* --- WebSockets (service thread) -------------------------------------------------------------- */
 
 struct websocket;
 
 /* NULL: no room. The request is borrowed. */
-struct websocket *websocket_open(struct web_server *s, struct conn *c, struct web_request *r);
-struct websocket *websocket_free(struct websocket *s);
-/* Bytes of the peer's; what is not taken stays, and conn_socket_feed comes. */
-void websocket_feed(struct websocket *s, struct strbuf *in);
-void websocket_peer_took(struct websocket *s);		   /* all that was queued */
-void websocket_send(struct websocket *s, struct chunk *k); /* takes k, LWS_PRE bytes in front */
-void websocket_close(struct websocket *s, unsigned code);  /* after that */
-void websocket_go_on_reading(struct websocket *s);
-size_t websocket_held(const struct websocket *s);
-size_t websocket_queued(const struct websocket *s);
+struct websocket *web_ws_open(struct web_server *s, struct conn *c, struct web_request *r);
+struct websocket *web_ws_free(struct websocket *s);
+/* Bytes of the peer's; what is not taken stays, and web_conn_socket_feed comes. */
+void web_ws_feed(struct websocket *s, struct strbuf *in);
+void web_ws_peer_took(struct websocket *s);		/* all that was queued */
+void web_ws_send(struct websocket *s, struct chunk *k); /* takes k, LWS_PRE bytes in front */
+void web_ws_close(struct websocket *s, unsigned code);	/* after that */
+void web_ws_go_on_reading(struct websocket *s);
+size_t web_ws_held(const struct websocket *s);
+size_t web_ws_queued(const struct websocket *s);
 
-/* What it asks of its connection. True: enough for now, until websocket_peer_took. Takes k. */
-bool conn_socket_output(struct conn *c, struct chunk *k);
-void conn_socket_feed(struct conn *c);
-void conn_socket_count(struct conn *c);
-bool conn_socket_may_hold(struct conn *c);
+/* What it asks of its connection. True: enough for now, until web_ws_peer_took. Takes k. */
+bool web_conn_socket_output(struct conn *c, struct chunk *k);
+void web_conn_socket_feed(struct conn *c);
+void web_conn_socket_count(struct conn *c);
+bool web_conn_socket_may_hold(struct conn *c);
 /* The role's end was closed: what is queued is sent, and the connection closed. */
-void conn_socket_ended(struct conn *c);
+void web_conn_socket_ended(struct conn *c);
 
 /* --- TLS -------------------------------------------------------------------------------------- */
 
-int tls_setup(SSL_CTX *ctx, const struct web_server_options *options, struct err *err);
+int web_tls_setup(SSL_CTX *ctx, const struct web_server_options *options, struct err *err);
 /* Failed handshakes are logged from now on. */
-void tls_log_install(SSL_CTX *ctx, struct web_server *s);
+void web_tls_log_install(SSL_CTX *ctx, struct web_server *s);
 /* May the log have a line about this address now? Counts it, or what is left out. */
-bool tls_log_take(struct tls_log *l, const char *peer, usec_t now);
+bool web_tls_log_take(struct tls_log *l, const char *peer, usec_t now);
 /* From now on s->identity is asked for at each handshake; what was there is freed. */
-int tls_replace(struct web_server *s, const char *cert, const char *key, struct err *err);
-struct tls_identity *tls_identity_free(struct tls_identity *i);
+int web_tls_replace(struct web_server *s, const char *cert, const char *key, struct err *err);
+struct tls_identity *web_tls_identity_free(struct tls_identity *i);
 /* PEM of the peer's certificate if it sent one and our CA stands behind it; else NULL. */
-char *tls_peer_certificate(struct lws *wsi);
+char *web_tls_peer_certificate(struct lws *wsi);
 /* Says close_notify; lws itself does not, for raw sockets. */
-void tls_close_notify(struct lws *wsi);
+void web_tls_close_notify(struct lws *wsi);

@@ -98,15 +98,15 @@ const char *web_quota_name(const struct member *m)
 
 /* --- connections ------------------------------------------------------------------------------ */
 
-/* Of the members up to that rank (conn_rank) the one that is the least loss, the oldest of several;
- * or NULL. */
+/* Of the members up to that rank (web_conn_rank) the one that is the least loss, the oldest of
+ * several; or NULL. */
 static struct member *least_loss(const struct account *p, unsigned rank_max)
 {
 	struct member *best = NULL;
 	unsigned best_rank = rank_max + 1;
 	list_for_each(l, &p->members) {
 		struct member *m = list_entry(l, struct member, link);
-		unsigned rank = conn_rank(m);
+		unsigned rank = web_conn_rank(m);
 		if (rank >= best_rank)
 			continue;
 		best = m;
@@ -132,10 +132,10 @@ static struct member *longest_idle(const struct web_server *s)
 	struct member *best = NULL;
 	unsigned best_rank = CONN_RANK_IDLE + 1;
 	list_for_each(l, &s->conns) {
-		struct member *m = conn_member(l);
-		if (m->account && conn_rank(m) < best_rank) {
+		struct member *m = web_conn_member(l);
+		if (m->account && web_conn_rank(m) < best_rank) {
 			best = m;
-			best_rank = conn_rank(m);
+			best_rank = web_conn_rank(m);
 		}
 	}
 	return best;
@@ -161,7 +161,7 @@ bool web_quota_admits(struct web_server *s, const char *name)
 			victim = longest_idle(s);
 	}
 	if (victim)
-		conn_drop(victim);
+		web_conn_drop(victim);
 	return victim;
 }
 
@@ -219,7 +219,7 @@ bool web_quota_may_hold(struct web_server *s, const struct member *m, enum pool_
 		struct member *victim = most ? largest(most, pool) : NULL;
 		if (!victim)
 			return all->used == m->bytes[pool];
-		conn_drop(victim);
+		web_conn_drop(victim);
 	}
 	return true;
 }

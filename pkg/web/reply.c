@@ -51,7 +51,7 @@ static const struct {
 	{ 505, "HTTP Version Not Supported" },
 };
 
-const char *reply_reason(int status)
+const char *web_reply_reason(int status)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
 		if (reasons[i].status == status)
@@ -59,7 +59,7 @@ const char *reply_reason(int status)
 	return "Unknown";
 }
 
-bool reply_has_body(int status)
+bool web_reply_has_body(int status)
 {
 	return status >= 200 && status != 204 && status != 304;
 }
@@ -95,7 +95,7 @@ static void add_lines(struct strbuf *out, const char *const *lines)
 /* 1xx, 204 and 304 have no body and must not announce one (RFC 9110, 8.6). */
 static void add_framing(struct strbuf *out, const struct reply_text *t)
 {
-	if (!reply_has_body(t->head->status))
+	if (!web_reply_has_body(t->head->status))
 		return;
 	switch (t->kind) {
 	case BODY_SIZED:
@@ -109,9 +109,9 @@ static void add_framing(struct strbuf *out, const struct reply_text *t)
 	}
 }
 
-void reply_format(const struct reply_text *t, struct strbuf *out)
+void web_reply_format(const struct reply_text *t, struct strbuf *out)
 {
-	strbuf_addf(out, "HTTP/1.1 %d %s\r\n", t->head->status, reply_reason(t->head->status));
+	strbuf_addf(out, "HTTP/1.1 %d %s\r\n", t->head->status, web_reply_reason(t->head->status));
 	add_date(out, t->wall);
 	if (t->head->content_type)
 		add_line(out, "Content-Type: ", t->head->content_type);

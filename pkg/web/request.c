@@ -15,11 +15,11 @@ enum { QUEUE_DEFAULT = 16 << 20 };
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-struct web_request *request_new(struct mailbox *box, const char *head, size_t len)
+struct web_request *web_request_new(struct mailbox *box, const char *head, size_t len)
 {
 	struct web_request *r = xcalloc(1, sizeof(*r));
 	atomic_init(&r->refs, 1);
-	r->box = mailbox_ref(box);
+	r->box = web_mailbox_ref(box);
 	r->text = xmalloc(len + 1);
 	memcpy(r->text, head, len);
 	r->text[len] = '\0';
@@ -36,7 +36,7 @@ struct web_request *web_request_unref(struct web_request *r)
 {
 	if (!r || atomic_fetch_sub(&r->refs, 1) != 1)
 		return NULL;
-	mailbox_unref(r->box);
+	web_mailbox_unref(r->box);
 	strbuf_done(&r->body);
 	free(r->peer_certificate);
 	free(r->owner);
@@ -54,7 +54,7 @@ static void run_handler(void *data)
 	r->route.handler(r->route.data, r);
 }
 
-void request_dispatch(struct web_request *r)
+void web_request_dispatch(struct web_request *r)
 {
 	loop_post(r->route.loop, run_handler, r);
 }
@@ -66,7 +66,7 @@ static void run_before_body(void *data)
 	r->route.before_body(r->route.data, r);
 }
 
-void request_ask(struct web_request *r)
+void web_request_ask(struct web_request *r)
 {
 	loop_post(r->route.loop, run_before_body, r);
 }
@@ -89,14 +89,14 @@ static void run_drained(void *data)
 	web_request_unref(r);
 }
 
-void request_stream_taken(struct web_request *r)
+void web_request_stream_taken(struct web_request *r)
 {
 	if (atomic_load(&r->drain_asked) && atomic_load(&r->queued) <= r->low &&
 	    atomic_exchange(&r->drain_asked, false))
 		loop_post(r->route.loop, run_drained, web_request_ref(r));
 }
 
-void request_stream_closed(struct web_request *r)
+void web_request_stream_closed(struct web_request *r)
 {
 	r->streaming = false;
 	loop_post(r->route.loop, run_closed, r);
@@ -121,7 +121,7 @@ const char *web_query(const struct web_request *r)
 
 const char *web_header(const struct web_request *r, const char *name)
 {
-	return http1_header(&r->head, name);
+	return web_http1_header(&r->head, name);
 }
 
 const char *web_header_with_prefix(const struct web_request *r, const char *prefix)
@@ -150,17 +150,17 @@ const char *web_peer_certificate(const struct web_request *r)
 
 char *web_query_param(const struct web_request *r, const char *name)
 {
-	return http1_query_param(r->head.query, name);
+	return web_http1_query_param(r->head.query, name);
 }
 
-bool request_is_head(const struct web_request *r)
+bool web_request_is_head(const struct web_request *r)
 {
 	return streq(r->head.method, "HEAD");
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-struct mail *request_mail(struct web_request *r, void (*deliver)(struct mail *))
+struct mail *web_request_mail(struct web_request *r, void (*deliver)(struct mail *))
 {
 	struct mail *m = xcalloc(1, sizeof(*m));
 	m->deliver = deliver;
@@ -173,15 +173,15 @@ struct mail *request_mail(struct web_request *r, void (*deliver)(struct mail *))
 static struct chunk *join(const struct reply_text *t, const void *body, size_t len)
 {
 	_cleanup_(strbuf_done) struct strbuf head = { 0 };
-	reply_format(t, &head);
-	struct chunk *c = chunk_new(head.len + len);
+	web_reply_format(t, &head);
+	struct chunk *c = web_chunk_new(head.len + len);
 	memcpy(c->data, head.data, head.len);
 	if (len)
 		memcpy(c->data + head.len, body, len);
 	return c;
 }
 
-void request_claim(struct web_request *r)
+void web_request_claim(struct web_request *r)
 {
 	bool again = atomic_exchange(&r->answered, true);
 	assert(!again); /* exactly one answer */
@@ -191,10 +191,10 @@ void request_claim(struct web_request *r)
 void web_reply(struct web_request *r, const struct web_reply_head *head, const void *body,
 	       size_t len)
 {
-	request_claim(r);
+	web_request_claim(r);
 	/* HEAD has the head that GET would have, its length included (RFC 9110, 9.3.2). */
-	bool bodiless = request_is_head(r) || !reply_has_body(head->status);
-	struct mail *m = request_mail(r, conn_deliver_reply);
+	bool bodiless = web_request_is_head(r) || !web_reply_has_body(head->status);
+	struct mail *m = web_request_mail(r, web_conn_deliver_reply);
 	m->keep_alive = r->head.keep_alive && !r->asking; /* else a body follows */
 	m->chunk = join(&(struct reply_text){ .head = head,
 					      .kind = BODY_SIZED,
@@ -202,7 +202,7 @@ void web_reply(struct web_request *r, const struct web_reply_head *head, const v
 					      .keep_alive = m->keep_alive,
 					      .wall = loop_wall(r->route.loop) },
 			body, bodiless ? 0 : len);
-	mailbox_send(r->box, m);
+	web_mailbox_send(r->box, m);
 	web_request_unref(r);
 }
 
@@ -211,17 +211,17 @@ void web_known_as(struct web_request *r, const char *who)
 	/* Most requests are of the same user as the one before on their connection. */
 	if (streq(r->owner, who))
 		return;
-	struct mail *m = request_mail(r, conn_deliver_owner);
+	struct mail *m = web_request_mail(r, web_conn_deliver_owner);
 	m->owner = xstrdup(who);
-	mailbox_send(r->box, m);
+	web_mailbox_send(r->box, m);
 }
 
 void web_take_body(struct web_request *r, const char *who)
 {
-	struct mail *m = request_mail(r, conn_deliver_go_on);
+	struct mail *m = web_request_mail(r, web_conn_deliver_go_on);
 	r->asking = false;
 	m->owner = xstrdup(who);
-	mailbox_send(r->box, m);
+	web_mailbox_send(r->box, m);
 	web_request_unref(r);
 }
 
@@ -274,12 +274,12 @@ static void plan_file(const struct web_request *r, int status, uint64_t size, co
 void web_reply_file(struct web_request *r, const struct web_reply_head *head, int fd, uint64_t size,
 		    const char *etag)
 {
-	request_claim(r);
+	web_request_claim(r);
 	struct file_plan plan;
 	plan_file(r, head->status, size, etag, &plan);
 	struct web_reply_head as_sent = *head;
 	as_sent.status = plan.status;
-	struct mail *m = request_mail(r, conn_deliver_reply);
+	struct mail *m = web_request_mail(r, web_conn_deliver_reply);
 	m->keep_alive = r->head.keep_alive;
 	m->chunk = join(&(struct reply_text){ .head = &as_sent,
 					      .kind = BODY_SIZED,
@@ -288,33 +288,33 @@ void web_reply_file(struct web_request *r, const struct web_reply_head *head, in
 					      .keep_alive = m->keep_alive,
 					      .wall = loop_wall(r->route.loop) },
 			NULL, 0);
-	if (request_is_head(r) || plan.range.length == 0) {
+	if (web_request_is_head(r) || plan.range.length == 0) {
 		close(fd);
 	} else {
 		m->fd = fd;
 		m->offset = plan.range.start;
 		m->length = plan.range.length;
 	}
-	mailbox_send(r->box, m);
+	web_mailbox_send(r->box, m);
 	web_request_unref(r);
 }
 
 void web_stream(struct web_request *r, const struct web_reply_head *head, loop_fn closed,
 		void *data)
 {
-	request_claim(r);
+	web_request_claim(r);
 	r->chunked = r->head.minor > 0; /* HTTP/1.0 knows no chunks */
 	r->closed = closed;
 	r->closed_data = data;
 	/* No unref: the reference stays until `closed` has run. */
-	struct mail *m = request_mail(r, conn_deliver_stream);
+	struct mail *m = web_request_mail(r, web_conn_deliver_stream);
 	m->keep_alive = r->head.keep_alive && r->chunked;
 	m->chunk = join(&(struct reply_text){ .head = head,
 					      .kind = r->chunked ? BODY_CHUNKED : BODY_UNTIL_CLOSE,
 					      .keep_alive = m->keep_alive,
 					      .wall = loop_wall(r->route.loop) },
 			NULL, 0);
-	mailbox_send(r->box, m);
+	web_mailbox_send(r->box, m);
 }
 
 /* RFC 9112, 7.1; framed here, so that the service thread only copies. */
@@ -322,7 +322,7 @@ static struct chunk *frame(const struct web_request *r, const void *data, size_t
 {
 	char size[24] = "";
 	size_t head = r->chunked ? (size_t)snprintf(size, sizeof(size), "%zx\r\n", len) : 0;
-	struct chunk *c = chunk_new(head + len + (r->chunked ? 2 : 0));
+	struct chunk *c = web_chunk_new(head + len + (r->chunked ? 2 : 0));
 	memcpy(c->data, size, head);
 	memcpy(c->data + head, data, len);
 	if (r->chunked)
@@ -341,14 +341,14 @@ bool web_stream_send(struct web_request *r, const void *data, size_t len)
 	 */
 	if (atomic_load(&r->queued) + len > cap) {
 		if (!atomic_exchange(&r->cut, true))
-			mailbox_send(r->box, request_mail(r, conn_deliver_cut));
+			web_mailbox_send(r->box, web_request_mail(r, web_conn_deliver_cut));
 		return false;
 	}
-	struct mail *m = request_mail(r, conn_deliver_data);
+	struct mail *m = web_request_mail(r, web_conn_deliver_data);
 	m->chunk = frame(r, data, len);
 	m->chunk->counted = true;
 	atomic_fetch_add(&r->queued, m->chunk->len);
-	mailbox_send(r->box, m);
+	web_mailbox_send(r->box, m);
 	return true;
 }
 
@@ -359,11 +359,11 @@ bool web_stream_wait(struct web_request *r, size_t low, loop_fn drained)
 	r->low = low;
 	r->drained = drained;
 	atomic_store(&r->drain_asked, true);
-	request_stream_taken(r); /* it may have been meanwhile */
+	web_request_stream_taken(r); /* it may have been meanwhile */
 	return true;
 }
 
 void web_stream_end(struct web_request *r)
 {
-	mailbox_send(r->box, request_mail(r, conn_deliver_end));
+	web_mailbox_send(r->box, web_request_mail(r, web_conn_deliver_end));
 }

@@ -72,7 +72,7 @@ static int use_key(SSL_CTX *ctx, const char *pem, struct err *err)
 }
 
 /* A certificate that does not verify is not refused in the handshake, where nobody could tell the
- * client why; the verdict stays with the session and tls_peer_certificate() asks for it. */
+ * client why; the verdict stays with the session and web_tls_peer_certificate() asks for it. */
 static int accept_any(int ok, X509_STORE_CTX *store)
 {
 	(void)ok;
@@ -106,7 +106,7 @@ const struct option_choice web_tls_choices[] = { { "TLS12", WEB_TLS_1_2 },
 						 { "TLS13", WEB_TLS_1_3 },
 						 { NULL, 0 } };
 
-int tls_setup(SSL_CTX *ctx, const struct web_server_options *options, struct err *err)
+int web_tls_setup(SSL_CTX *ctx, const struct web_server_options *options, struct err *err)
 {
 	ERR_clear_error();
 	SSL_CTX_set_min_proto_version(ctx, versions[options->tls_min]);
@@ -130,7 +130,7 @@ struct tls_identity {
 	STACK_OF(X509) * chain;
 };
 
-struct tls_identity *tls_identity_free(struct tls_identity *i)
+struct tls_identity *web_tls_identity_free(struct tls_identity *i)
 {
 	if (!i)
 		return NULL;
@@ -143,7 +143,7 @@ struct tls_identity *tls_identity_free(struct tls_identity *i)
 
 static void free_identity(struct tls_identity **i)
 {
-	tls_identity_free(*i);
+	web_tls_identity_free(*i);
 }
 
 /* Per connection, because an SSL_CTX keeps one certificate of each type of key and cannot forget
@@ -169,7 +169,7 @@ static int read_chain(struct tls_identity *i, const char *pem, struct err *err)
 	return 0;
 }
 
-int tls_replace(struct web_server *s, const char *cert, const char *key, struct err *err)
+int web_tls_replace(struct web_server *s, const char *cert, const char *key, struct err *err)
 {
 	_cleanup_(free_identity) struct tls_identity *i = xcalloc(1, sizeof(*i));
 	_cleanup_(free_bio) BIO *bio = open_pem(key);
@@ -180,13 +180,13 @@ int tls_replace(struct web_server *s, const char *cert, const char *key, struct 
 	i->key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
 	if (!i->key || X509_check_private_key(i->cert, i->key) != 1)
 		return ssl_error(err, "private key");
-	tls_identity_free(s->identity);
+	web_tls_identity_free(s->identity);
 	s->identity = TAKE_PTR(i);
 	SSL_CTX_set_cert_cb(s->tls_context, use_identity, s);
 	return 0;
 }
 
-char *tls_peer_certificate(struct lws *wsi)
+char *web_tls_peer_certificate(struct lws *wsi)
 {
 	SSL *ssl = lws_get_ssl(wsi);
 	_cleanup_(free_x509) X509 *x = ssl ? SSL_get1_peer_certificate(ssl) : NULL;
@@ -200,7 +200,7 @@ char *tls_peer_certificate(struct lws *wsi)
 	return xstrndup(text, (size_t)len);
 }
 
-void tls_close_notify(struct lws *wsi)
+void web_tls_close_notify(struct lws *wsi)
 {
 	SSL *ssl = lws_get_ssl(wsi);
 	if (ssl)

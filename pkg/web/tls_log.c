@@ -37,7 +37,7 @@ static bool was_told(const struct tls_log *l, const char *peer, usec_t now)
 	return false;
 }
 
-bool tls_log_take(struct tls_log *l, const char *peer, usec_t now)
+bool web_tls_log_take(struct tls_log *l, const char *peer, usec_t now)
 {
 	if (was_told(l, peer, now))
 		return false;
@@ -82,9 +82,9 @@ static const char *hint_for(int alert)
 static void tell(struct web_server *s, const SSL *ssl, const char *what, const char *why, int alert)
 {
 	/* The socket itself forgets the address of a peer that has gone. */
-	const char *address = conn_peer_of(s, SSL_get_fd(ssl));
+	const char *address = web_conn_peer_of(s, SSL_get_fd(ssl));
 	char left_out[16];
-	if (!address || !tls_log_take(&s->tls_log, address, (usec_t)lws_now_usecs()))
+	if (!address || !web_tls_log_take(&s->tls_log, address, (usec_t)lws_now_usecs()))
 		return;
 	snprintf(left_out, sizeof(left_out), "%u", s->tls_log.left_out);
 	log_warn(what, "server", s->name, "peer", address, "error", why, "hint", hint_for(alert),
@@ -108,7 +108,7 @@ static void on_event(const SSL *ssl, int where, int ret)
 		     reason == SSL_R_HTTP_REQUEST ? PLAIN_HTTP : NO_ALERT);
 }
 
-void tls_log_install(SSL_CTX *ctx, struct web_server *s)
+void web_tls_log_install(SSL_CTX *ctx, struct web_server *s)
 {
 	pthread_once(&once, make_index);
 	SSL_CTX_set_ex_data(ctx, server_index, s);

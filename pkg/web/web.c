@@ -50,13 +50,13 @@ static struct mailbox *mailbox_new(struct lws_context *context)
 	return box;
 }
 
-struct mailbox *mailbox_ref(struct mailbox *box)
+struct mailbox *web_mailbox_ref(struct mailbox *box)
 {
 	atomic_fetch_add(&box->refs, 1);
 	return box;
 }
 
-struct mailbox *mailbox_unref(struct mailbox *box)
+struct mailbox *web_mailbox_unref(struct mailbox *box)
 {
 	if (!box || atomic_fetch_sub(&box->refs, 1) != 1)
 		return NULL;
@@ -65,7 +65,7 @@ struct mailbox *mailbox_unref(struct mailbox *box)
 	return NULL;
 }
 
-void mailbox_send(struct mailbox *box, struct mail *m)
+void web_mailbox_send(struct mailbox *box, struct mail *m)
 {
 	pthread_mutex_lock(&box->lock);
 	bool open = box->context != NULL, first = list_empty(&box->mail);
@@ -122,7 +122,7 @@ static int call_and_wait(struct web *w, struct call *call)
 	call->mail.deliver = deliver_call;
 	call->web = w;
 	sem_init(&call->done, 0, 0);
-	mailbox_send(w->box, &call->mail);
+	web_mailbox_send(w->box, &call->mail);
 	while (sem_wait(&call->done) < 0 && errno == EINTR)
 		;
 	sem_destroy(&call->done);
@@ -149,7 +149,7 @@ static void set_options(int fd)
 static void adopt(struct web_server *s, int fd, const struct sockaddr_storage *peer)
 {
 	char address[INET6_ADDRSTRLEN];
-	conn_address(peer, address);
+	web_conn_address(peer, address);
 	if (!web_quota_admits(s, address)) {
 		log_paced(&s->refused, loop_now(s->routes[0].loop), LOG_WARN,
 			  "connection refused: too many are open", "server", s->name, "source",
@@ -157,7 +157,7 @@ static void adopt(struct web_server *s, int fd, const struct sockaddr_storage *p
 		close(fd);
 		return;
 	}
-	struct conn *c = conn_new(s, fd, peer);
+	struct conn *c = web_conn_new(s, fd, peer);
 	set_options(fd);
 	lws_adopt_desc_t desc = {
 		.vh = s->vhost,
@@ -169,7 +169,7 @@ static void adopt(struct web_server *s, int fd, const struct sockaddr_storage *p
 	/* On failure lws has closed fd and told the connection so. */
 	struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&desc);
 	if (wsi)
-		conn_adopted(c, wsi);
+		web_conn_adopted(c, wsi);
 }
 
 static void accept_all(struct web_server *s, struct lws *wsi)
@@ -226,13 +226,13 @@ static int vhost_callback(struct lws *wsi, enum lws_callback_reasons why, void *
 		return 0;
 	struct call *call = lws_vhost_user(in);
 	call->server->tls_context = user;
-	tls_log_install(user, call->server);
-	return tls_setup(user, call->options, call->err) < 0 ? -1 : 0;
+	web_tls_log_install(user, call->server);
+	return web_tls_setup(user, call->options, call->err) < 0 ? -1 : 0;
 }
 
 static const struct lws_protocols protocols[] = {
 	{ "vhost", vhost_callback, 0, 0, 0, NULL, 0 },
-	{ "connection", conn_callback, 0, 0, 0, NULL, 0 },
+	{ "connection", web_conn_callback, 0, 0, 0, NULL, 0 },
 	{ "listener", listener_callback, 0, 0, 0, NULL, 0 },
 	{ NULL, NULL, 0, 0, 0, NULL, 0 },
 };
@@ -288,17 +288,17 @@ static void cut_server(struct web_server *s)
 	lws_set_timeout(s->listener, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 	s->fd = -1;
 	for (struct list *l; (l = s->conns.next) != &s->conns;)
-		conn_cut(conn_of(l));
+		web_conn_cut(web_conn_of(l));
 	lws_vhost_destroy(TAKE_PTR(s->vhost));
-	s->identity = tls_identity_free(s->identity);
+	s->identity = web_tls_identity_free(s->identity);
 	list_unlink(&s->link);
 	s->web = NULL;
 }
 
 static void replace_certificate(struct call *call)
 {
-	call->result = tls_replace(call->server, call->options->cert, call->options->key,
-				   call->err);
+	call->result = web_tls_replace(call->server, call->options->cert, call->options->key,
+				       call->err);
 }
 
 static void close_server(struct call *call)
@@ -395,7 +395,7 @@ int web_new(struct web **ret, struct err *err)
 	int r = start_thread(w, err);
 	if (r < 0) {
 		lws_context_destroy(context);
-		mailbox_unref(w->box);
+		web_mailbox_unref(w->box);
 		free(w);
 		return r;
 	}
@@ -410,7 +410,7 @@ struct web *web_free(struct web *w)
 	struct call call = { .fn = quit };
 	call_and_wait(w, &call);
 	pthread_join(w->thread, NULL);
-	mailbox_unref(w->box);
+	web_mailbox_unref(w->box);
 	free(w);
 	return NULL;
 }

@@ -148,11 +148,11 @@ bool web_socket(struct web_request *r, const struct web_socket_options *options)
 	r->socket.rate = options->rate ? options->rate : WEB_SOCKET_RATE;
 	r->socket.protocols = NULL;
 	r->protocol = choose_protocol(web_header(r, "sec-websocket-protocol"), options->protocols);
-	request_claim(r);
+	web_request_claim(r);
 	r->closed = options->closed;
 	r->closed_data = options->data;
 	/* No unref: the reference stays until `closed` has run. */
-	mailbox_send(r->box, request_mail(r, conn_deliver_socket));
+	web_mailbox_send(r->box, web_request_mail(r, web_conn_deliver_socket));
 	return true;
 }
 
@@ -167,24 +167,24 @@ bool web_socket_send(struct web_request *r, const void *bytes, size_t len, bool 
 		return false;
 	if (atomic_load(&r->queued) + len > r->socket.waiting_max) {
 		if (!atomic_exchange(&r->cut, true))
-			mailbox_send(r->box, request_mail(r, conn_deliver_cut));
+			web_mailbox_send(r->box, web_request_mail(r, web_conn_deliver_cut));
 		return false;
 	}
-	struct mail *m = request_mail(r, conn_deliver_message);
-	m->chunk = chunk_new(LWS_PRE + len); /* lws puts the frame's head there */
+	struct mail *m = web_request_mail(r, web_conn_deliver_message);
+	m->chunk = web_chunk_new(LWS_PRE + len); /* lws puts the frame's head there */
 	memcpy(m->chunk->data + LWS_PRE, bytes, len);
 	m->chunk->sent = LWS_PRE;
 	m->chunk->text = text;
 	atomic_fetch_add(&r->queued, len);
-	mailbox_send(r->box, m);
+	web_mailbox_send(r->box, m);
 	return true;
 }
 
 void web_socket_end(struct web_request *r, enum web_socket_code code)
 {
-	struct mail *m = request_mail(r, conn_deliver_close);
+	struct mail *m = web_request_mail(r, web_conn_deliver_close);
 	m->code = code;
-	mailbox_send(r->box, m);
+	web_mailbox_send(r->box, m);
 }
 
 /* --- messages to the handler's loop ----------------------------------------------------------- */
@@ -205,7 +205,7 @@ static void run_message(void *data)
 		r->socket.message(r->socket.data, m->bytes, m->len, m->text);
 	size_t left = atomic_fetch_sub(&r->unread, m->len + sizeof(*m)) - m->len - sizeof(*m);
 	if (left <= r->socket.waiting_max / 2 && atomic_exchange(&r->holding, false))
-		mailbox_send(r->box, request_mail(r, conn_deliver_go_on_reading));
+		web_mailbox_send(r->box, web_request_mail(r, web_conn_deliver_go_on_reading));
 	web_request_unref(r);
 	free(m);
 }
@@ -227,7 +227,7 @@ static void post_message(struct websocket *s, bool text)
 	loop_post(r->route.loop, run_message, m);
 }
 
-void websocket_go_on_reading(struct websocket *s)
+void web_ws_go_on_reading(struct websocket *s)
 {
 	if (s->role)
 		lws_rx_flow_control(s->role, 1);
@@ -265,7 +265,7 @@ static void drop_first(struct websocket *s)
 	if (!s->out)
 		s->out_end = &s->out;
 	atomic_fetch_sub(&s->request->queued, len);
-	request_stream_taken(s->request);
+	web_request_stream_taken(s->request);
 	free(k);
 }
 
@@ -298,7 +298,7 @@ static void take_payload(struct websocket *s, struct lws *wsi, const void *bytes
 		return;
 	}
 	strbuf_add(&s->message, bytes, len);
-	if (!conn_socket_may_hold(s->conn) || (last && too_fast(s)))
+	if (!web_conn_socket_may_hold(s->conn) || (last && too_fast(s)))
 		give_up(s, wsi, WEB_SOCKET_POLICY);
 	else if (last)
 		post_message(s, !lws_frame_is_binary(wsi));
@@ -308,7 +308,7 @@ static void on_payload(struct websocket *s, struct lws *wsi, const void *bytes, 
 {
 	if (!s->refused)
 		take_payload(s, wsi, bytes, len);
-	conn_socket_count(s->conn);
+	web_conn_socket_count(s->conn);
 }
 
 /* A message a callback: lws keeps what its socket does not take. */
@@ -320,7 +320,7 @@ static int write_message(struct websocket *s, struct lws *wsi)
 	int n = lws_write(wsi, (unsigned char *)k->data + LWS_PRE, k->len - LWS_PRE,
 			  k->text ? LWS_WRITE_TEXT : LWS_WRITE_BINARY);
 	drop_first(s);
-	conn_socket_count(s->conn);
+	web_conn_socket_count(s->conn);
 	if (s->out || s->close_code)
 		lws_callback_on_writable(wsi);
 	return n < 0 ? -1 : 0;
@@ -379,9 +379,9 @@ static bool read_end(struct websocket *s)
 	ssize_t n = recv(s->end, buffer, WEB_PIECE, MSG_DONTWAIT);
 	if (n <= 0)
 		return n < 0 && (errno == EAGAIN || errno == EINTR);
-	struct chunk *k = chunk_new((size_t)n);
+	struct chunk *k = web_chunk_new((size_t)n);
 	memcpy(k->data, buffer, (size_t)n);
-	s->paused = conn_socket_output(s->conn, k);
+	s->paused = web_conn_socket_output(s->conn, k);
 	return true;
 }
 
@@ -389,7 +389,7 @@ static int end_closed(struct websocket *s, struct lws *wsi)
 {
 	lws_set_opaque_user_data(wsi, NULL);
 	s->pipe = NULL;
-	conn_socket_ended(s->conn); /* frees s */
+	web_conn_socket_ended(s->conn); /* frees s */
 	return -1;
 }
 
@@ -421,7 +421,7 @@ static int pipe_callback(struct lws *wsi, enum lws_callback_reasons why, void *u
 	case LWS_CALLBACK_RAW_RX_FILE:
 		return on_end_readable(s, wsi);
 	case LWS_CALLBACK_RAW_WRITEABLE_FILE:
-		conn_socket_feed(s->conn);
+		web_conn_socket_feed(s->conn);
 		return 0;
 	case LWS_CALLBACK_RAW_CLOSE_FILE:
 		return read_rest(s, wsi);
@@ -430,7 +430,7 @@ static int pipe_callback(struct lws *wsi, enum lws_callback_reasons why, void *u
 	}
 }
 
-void websocket_feed(struct websocket *s, struct strbuf *in)
+void web_ws_feed(struct websocket *s, struct strbuf *in)
 {
 	ssize_t n = 0;
 	if (!s->pipe) {
@@ -445,7 +445,7 @@ void websocket_feed(struct websocket *s, struct strbuf *in)
 		lws_callback_on_writable(s->pipe);
 }
 
-void websocket_peer_took(struct websocket *s)
+void web_ws_peer_took(struct websocket *s)
 {
 	if (!s->paused || !s->pipe)
 		return;
@@ -471,7 +471,7 @@ static struct lws_vhost *vhost_of(struct web *w)
 		.retry_and_idle_policy = &w->ping_policy,
 		.options = LWS_SERVER_OPTION_VALIDATE_UTF8,
 	};
-	unsigned ping = MAX(WEB_SOCKET_PING_S / conn_haste(), 1U);
+	unsigned ping = MAX(WEB_SOCKET_PING_S / web_conn_timeout_divisor(), 1U);
 	w->ping_policy = (lws_retry_bo_t){ .secs_since_valid_ping = (uint16_t)ping,
 					   .secs_since_valid_hangup = (uint16_t)(2 * ping) };
 	if (!w->websockets)
@@ -510,7 +510,7 @@ static void request_upgrade(const struct websocket *s)
 	(void)n; /* an empty buffer takes it */
 }
 
-struct websocket *websocket_open(struct web_server *server, struct conn *c, struct web_request *r)
+struct websocket *web_ws_open(struct web_server *server, struct conn *c, struct web_request *r)
 {
 	struct web *w = server->web;
 	int fds[2];
@@ -529,16 +529,16 @@ struct websocket *websocket_open(struct web_server *server, struct conn *c, stru
 	s->pipe = adopt(s, vhost, fds[0], LWS_ADOPT_RAW_FILE_DESC, "pipe");
 	if (!s->pipe) {
 		close(fds[1]);
-		return websocket_free(s);
+		return web_ws_free(s);
 	}
 	s->role = adopt(s, vhost, fds[1], LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP, NULL);
 	if (!s->role)
-		return websocket_free(s);
+		return web_ws_free(s);
 	request_upgrade(s);
 	return s;
 }
 
-struct websocket *websocket_free(struct websocket *s)
+struct websocket *web_ws_free(struct websocket *s)
 {
 	if (!s)
 		return NULL;
@@ -552,17 +552,17 @@ struct websocket *websocket_free(struct websocket *s)
 	return NULL;
 }
 
-size_t websocket_held(const struct websocket *s)
+size_t web_ws_held(const struct websocket *s)
 {
 	return s->message.len;
 }
 
-size_t websocket_queued(const struct websocket *s)
+size_t web_ws_queued(const struct websocket *s)
 {
 	return s->queued;
 }
 
-void websocket_send(struct websocket *s, struct chunk *k)
+void web_ws_send(struct websocket *s, struct chunk *k)
 {
 	*s->out_end = k;
 	s->out_end = &k->next;
@@ -573,7 +573,7 @@ void websocket_send(struct websocket *s, struct chunk *k)
 		lws_callback_on_writable(s->role);
 }
 
-void websocket_close(struct websocket *s, unsigned code)
+void web_ws_close(struct websocket *s, unsigned code)
 {
 	s->close_code = s->close_code ? s->close_code : code;
 	if (s->role)

@@ -27,7 +27,7 @@ static void feed(struct outcome *o, const char *data, size_t len)
 	size_t used = 0;
 	if (o->status)
 		return;
-	o->status = chunked_decode(&o->k, data, len, o->max, &o->body, &used);
+	o->status = web_chunked_decode(&o->k, data, len, o->max, &o->body, &used);
 	require(o->body.len <= o->max);
 	require(o->k.excess <= CHUNKED_EXCESS_MAX + 1);
 	if (o->status)

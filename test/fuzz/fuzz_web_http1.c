@@ -21,12 +21,12 @@ static void check(const struct http1_head *h)
 	require(*h->method && h->path[0] == '/' && !strpbrk(h->path, " ?\r\n"));
 	require(h->count <= HTTP1_HEADERS_MAX);
 	require(!h->chunked || (h->minor > 0 && !h->content_length));
-	require(h->chunked == (http1_header(h, "transfer-encoding") != NULL));
+	require(h->chunked == (web_http1_header(h, "transfer-encoding") != NULL));
 	for (size_t i = 0; i < h->count; i++) {
 		require(*h->headers[i].name && !strpbrk(h->headers[i].name, " :\r\n"));
 		require(!strpbrk(h->headers[i].value, "\r\n"));
 	}
-	free(http1_query_param(h->query, "a"));
+	free(web_http1_query_param(h->query, "a"));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -36,12 +36,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *text = (const char *)data + 1;
 	size_t len = size - 1, scanned = 0, whole = 0;
 	size_t part = data[0] < len ? data[0] : len;
-	size_t head = http1_head_length(text, part, &scanned);
+	size_t head = web_http1_head_length(text, part, &scanned);
 	if (!head)
-		head = http1_head_length(text, len, &scanned);
-	require(head == http1_head_length(text, len, &whole));
+		head = web_http1_head_length(text, len, &scanned);
+	require(head == web_http1_head_length(text, len, &whole));
 	if (!head) {
-		http1_too_long(text, len);
+		web_http1_too_long(text, len);
 		return 0;
 	}
 	char *copy = xstrndup("", 0);
@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(copy, text, head);
 	copy[head] = '\0';
 	struct http1_head h;
-	if (http1_parse(copy, head, data[0] & 1, &h) == 0)
+	if (web_http1_parse(copy, head, data[0] & 1, &h) == 0)
 		check(&h);
 	free(copy);
 	return 0;

@@ -89,7 +89,7 @@ static void feed(struct taker *t, const char *data, size_t len)
 {
 	size_t used = 0;
 	if (!t->status)
-		t->status = chunked_decode(&t->k, data, len, MAX_BODY, &t->body, &used);
+		t->status = web_chunked_decode(&t->k, data, len, MAX_BODY, &t->body, &used);
 	t->used += used;
 }
 

@@ -166,10 +166,10 @@ static void share_the_limit(void **state)
 
 static void stands_still(void **state)
 {
-	conn_set_haste(150);
+	web_conn_divide_timeouts(150);
 	ask_status(*state, CHUNKED("/") "\r\n5\r\nhel", 408);
 	ask_status(*state, CHUNKED("/") "\r\n0\r\nX: ", 408);
-	conn_set_haste(1);
+	web_conn_divide_timeouts(1);
 }
 
 int main(void)

@@ -15,7 +15,7 @@
 static int parse(const char *text, struct http1_head *ret, char **ret_copy)
 {
 	*ret_copy = xstrdup(text);
-	return http1_parse(*ret_copy, strlen(text), false, ret);
+	return web_http1_parse(*ret_copy, strlen(text), false, ret);
 }
 
 struct row {
@@ -130,7 +130,7 @@ static void transfer_codings(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(codings); i++) {
 		struct http1_head head;
 		_cleanup_(freep) char *copy = xstrdup(codings[i].text);
-		int status = http1_parse(copy, strlen(copy), true, &head);
+		int status = web_http1_parse(copy, strlen(copy), true, &head);
 		if (status != codings[i].status)
 			fail_msg("%s: %d, not %d", codings[i].text, status, codings[i].status);
 		if (status == 0)
@@ -138,7 +138,7 @@ static void transfer_codings(void **state)
 	}
 	struct http1_head head;
 	_cleanup_(freep) char *plain = xstrdup(GET "\r\n");
-	assert_int_equal(http1_parse(plain, strlen(plain), true, &head), 0);
+	assert_int_equal(web_http1_parse(plain, strlen(plain), true, &head), 0);
 	assert_false(head.chunked);
 }
 
@@ -147,7 +147,7 @@ static void nul_is_refused(void **state)
 	(void)state;
 	char text[] = "GET / HTTP/1.1\r\nHost: h\0x\r\n\r\n";
 	struct http1_head head;
-	assert_int_equal(http1_parse(text, sizeof(text) - 1, false, &head), 400);
+	assert_int_equal(web_http1_parse(text, sizeof(text) - 1, false, &head), 400);
 }
 
 static void fields(void **state)
@@ -163,9 +163,9 @@ static void fields(void **state)
 	assert_string_equal(h.method, "PATCH");
 	assert_string_equal(h.path, "/a%2Fb//c/../d+e");
 	assert_string_equal(h.query, "x=a+b;c%26d&y");
-	assert_string_equal(http1_header(&h, "host"), "h:1");
-	assert_string_equal(http1_header(&h, "x-some"), "v w");
-	assert_null(http1_header(&h, "x-other"));
+	assert_string_equal(web_http1_header(&h, "host"), "h:1");
+	assert_string_equal(web_http1_header(&h, "x-some"), "v w");
+	assert_null(web_http1_header(&h, "x-other"));
 	assert_int_equal(h.content_length, 12);
 	assert_true(h.keep_alive);
 	assert_true(h.expect_continue);
@@ -200,12 +200,12 @@ static void lengths(void **state)
 	size_t head = sizeof(text) - 1 - 4, scanned = 0;
 	/* Byte by byte, as a slow client sends. */
 	for (size_t n = 0; n < head; n++)
-		assert_int_equal(http1_head_length(text, n, &scanned), 0);
-	assert_int_equal(http1_head_length(text, head, &scanned), head);
+		assert_int_equal(web_http1_head_length(text, n, &scanned), 0);
+	assert_int_equal(web_http1_head_length(text, head, &scanned), head);
 	scanned = 0;
-	assert_int_equal(http1_head_length(text, sizeof(text) - 1, &scanned), head);
-	assert_int_equal(http1_too_long(text, sizeof(text) - 1), 431);
-	assert_int_equal(http1_too_long("GET /aaaa", 9), 414);
+	assert_int_equal(web_http1_head_length(text, sizeof(text) - 1, &scanned), head);
+	assert_int_equal(web_http1_too_long(text, sizeof(text) - 1), 431);
+	assert_int_equal(web_http1_too_long("GET /aaaa", 9), 414);
 }
 
 static void too_many_headers(void **state)
@@ -217,7 +217,7 @@ static void too_many_headers(void **state)
 		strbuf_addf(&text, "X-%d: y\r\n", i);
 	strbuf_adds(&text, "\r\n");
 	struct http1_head head;
-	assert_int_equal(http1_parse(text.data, text.len, false, &head), 431);
+	assert_int_equal(web_http1_parse(text.data, text.len, false, &head), 431);
 }
 
 static void query(void **state)
@@ -243,7 +243,7 @@ static void query(void **state)
 		{ "a=%00", "a", NULL },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(q); i++) {
-		_cleanup_(freep) char *value = http1_query_param(q[i].query, q[i].name);
+		_cleanup_(freep) char *value = web_http1_query_param(q[i].query, q[i].name);
 		if (!streq(value, q[i].value))
 			fail_msg("%s: %s", q[i].query, value);
 	}

@@ -420,19 +420,19 @@ static void log_has_limits(void **state)
 	struct tls_log l = { 0 };
 	char address[INET6_ADDRSTRLEN];
 	usec_t now = USEC_PER_HOUR;
-	assert_true(tls_log_take(&l, "192.0.2.1", now));
-	assert_false(tls_log_take(&l, "192.0.2.1", now + 9 * USEC_PER_MIN));
-	assert_true(tls_log_take(&l, "192.0.2.1", now + 10 * USEC_PER_MIN));
+	assert_true(web_tls_log_take(&l, "192.0.2.1", now));
+	assert_false(web_tls_log_take(&l, "192.0.2.1", now + 9 * USEC_PER_MIN));
+	assert_true(web_tls_log_take(&l, "192.0.2.1", now + 10 * USEC_PER_MIN));
 	/* Many addresses: ten in a minute, the rest is counted. */
 	now += USEC_PER_HOUR;
 	unsigned taken = 0;
 	for (unsigned i = 0; i < 1000; i++) {
 		snprintf(address, sizeof(address), "10.0.%u.%u", i >> 8, i & 255);
-		taken += tls_log_take(&l, address, now + i * USEC_PER_MSEC);
+		taken += web_tls_log_take(&l, address, now + i * USEC_PER_MSEC);
 	}
 	assert_int_equal(taken, 10);
 	assert_int_equal(l.left_out, 990);
-	assert_true(tls_log_take(&l, "192.0.2.9", now + USEC_PER_MIN));
+	assert_true(web_tls_log_take(&l, "192.0.2.9", now + USEC_PER_MIN));
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, rig_teardown)

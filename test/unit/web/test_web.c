@@ -256,7 +256,7 @@ static void slow_peers(void **state)
 {
 	struct rig *rig = *state;
 	_cleanup_(strbuf_done) struct strbuf in = { 0 };
-	conn_set_haste(150);
+	web_conn_divide_timeouts(150);
 	/* Half a head, half a body: 408. Nothing at all, and idle between requests: just closed. */
 	ask_status(rig, "GET / HT", 408);
 	ask_status(rig, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab", 408);
@@ -271,7 +271,7 @@ static void slow_peers(void **state)
 	expect_end(fd, &in);
 	assert_int_equal(in.len, 0);
 	close(fd);
-	conn_set_haste(1);
+	web_conn_divide_timeouts(1);
 }
 
 /* --- handlers that take their time ------------------------------------------------------------ */

@@ -534,9 +534,9 @@ static void test_busy_loop(void **state)
 static void test_pings(void **state)
 {
 	struct rig *rig = *state;
-	conn_set_haste(150);
+	web_conn_divide_timeouts(150);
 	_cleanup_(hang_up) struct peer dead = meet(rig), living = meet(rig);
-	conn_set_haste(1);
+	web_conn_divide_timeouts(1);
 	unsigned head = 0, pings = 0;
 	size_t len = 0;
 	while (pings < 4) {
