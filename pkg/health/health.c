@@ -239,15 +239,15 @@ int health_new(const struct health_options *options, struct health **ret, struct
 		return r;
 	}
 	add_checks(h, options->checks);
-	h->scrapes = scrapes_new(options, h->loop);
+	h->scrapes = health_scrapes_new(options, h->loop);
 	h->routes[0] = (struct web_route){ "/healthz", h->loop, on_request, h, 0, 0, NULL };
 	h->routes[1] = (struct web_route){ "/readyz", h->loop, on_request, h, 0, 0, NULL };
-	h->metrics_routes[0] = (struct web_route){ "/metrics", h->loop, scrapes_handle,
+	h->metrics_routes[0] = (struct web_route){ "/metrics", h->loop, health_scrapes_handle,
 						   h->scrapes, 0,	0,
 						   NULL };
 	if (options->debug && options->reviewer)
 		h->metrics_routes[1] = (struct web_route){
-			"/debug", h->loop, scrapes_handle_debug, h->scrapes, 0, 0, NULL
+			"/debug", h->loop, health_scrapes_handle_debug, h->scrapes, 0, 0, NULL
 		};
 	timer_init(&h->timer, h->loop, "health", on_timer, h);
 	timer_set_in(&h->timer, 0);
@@ -285,7 +285,7 @@ struct health *health_free(struct health *h)
 	health_stop(h);
 	timer_stop(&h->timer);
 	loop_drain(h->loop);
-	scrapes_free(h->scrapes);
+	health_scrapes_free(h->scrapes);
 	loop_free(h->loop);
 	free(h);
 	return NULL;

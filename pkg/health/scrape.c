@@ -199,17 +199,17 @@ static void refuse_debug(void *data, struct web_request *r, int status, const ch
 const struct web_router metrics_router = { .rows = metrics_rows, .refuse = refuse_metrics };
 const struct web_router debug_router = { .rows = debug_rows, .refuse = refuse_debug };
 
-void scrapes_handle(void *data, struct web_request *r)
+void health_scrapes_handle(void *data, struct web_request *r)
 {
 	web_router_run(&metrics_router, data, r);
 }
 
-void scrapes_handle_debug(void *data, struct web_request *r)
+void health_scrapes_handle_debug(void *data, struct web_request *r)
 {
 	web_router_run(&debug_router, data, r);
 }
 
-struct scrapes *scrapes_new(const struct health_options *options, struct loop *own)
+struct scrapes *health_scrapes_new(const struct health_options *options, struct loop *own)
 {
 	struct scrapes *s = xmalloc(sizeof(*s));
 	*s = (struct scrapes){ .own = own,
@@ -221,7 +221,7 @@ struct scrapes *scrapes_new(const struct health_options *options, struct loop *o
 	return s;
 }
 
-struct scrapes *scrapes_free(struct scrapes *s)
+struct scrapes *health_scrapes_free(struct scrapes *s)
 {
 	free(s);
 	return NULL;

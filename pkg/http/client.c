@@ -32,7 +32,7 @@ CURL *client_take_easy(struct http_client *c)
 	return easy;
 }
 
-void client_give_easy(struct http_client *c, CURL *easy)
+void http_client_give_easy(struct http_client *c, CURL *easy)
 {
 	if (c->pool_count == EASY_POOL) {
 		curl_easy_cleanup(easy);
@@ -42,7 +42,7 @@ void client_give_easy(struct http_client *c, CURL *easy)
 	c->pool[c->pool_count++] = easy;
 }
 
-void client_add(struct http_op *op)
+void http_client_add(struct http_op *op)
 {
 	struct http_client *c = op->client;
 	list_unlink(&op->node);
@@ -57,7 +57,7 @@ void client_add(struct http_op *op)
 		log_error("libcurl rejected the request", "reason", curl_multi_strerror(code));
 }
 
-void client_remove(struct http_op *op)
+void http_client_remove(struct http_op *op)
 {
 	list_unlink(&op->node);
 	if (op->in_multi)
@@ -70,9 +70,9 @@ void client_remove(struct http_op *op)
 static void settle_lists(struct http_client *c)
 {
 	for (struct list *n; (n = list_take_first(&c->dying));)
-		op_free(list_entry(n, struct http_op, node));
+		http_op_free(list_entry(n, struct http_op, node));
 	for (struct list *n; (n = list_take_first(&c->pending));)
-		client_add(list_entry(n, struct http_op, node));
+		http_client_add(list_entry(n, struct http_op, node));
 }
 
 static void settle(struct http_client *c)
@@ -83,8 +83,8 @@ static void settle(struct http_client *c)
 		struct http_op *op = NULL;
 		CURLcode code = m->data.result;
 		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&op);
-		client_remove(op);
-		op_complete(op, code);
+		http_client_remove(op);
+		http_op_complete(op, code);
 	}
 }
 
@@ -174,7 +174,7 @@ static void on_resume(void *data)
 		struct http_op *op = list_entry(n, struct http_op, resume_node);
 		op->paused = false;
 		op->last_byte = loop_now(c->loop);
-		op_arm_timer(op);
+		http_op_arm_timer(op);
 		c->in_curl = true;
 		curl_easy_pause(op->easy, CURLPAUSE_CONT);
 		c->in_curl = false;
@@ -235,7 +235,7 @@ int http_client_new(struct loop *loop, const struct http_client_options *options
 static void free_ops(struct list *ops)
 {
 	for (struct list *n; (n = list_take_first(ops));)
-		op_free(list_entry(n, struct http_op, node));
+		http_op_free(list_entry(n, struct http_op, node));
 }
 
 struct http_client *http_client_free(struct http_client *c)

@@ -167,7 +167,7 @@ static bool by_us(const struct http_op *op, struct err *ret)
 	return false;
 }
 
-void error_of_op(const struct http_op *op, CURLcode code, struct err *ret)
+void http_op_error(const struct http_op *op, CURLcode code, struct err *ret)
 {
 	if (by_us(op, ret))
 		return;

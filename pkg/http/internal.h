@@ -96,32 +96,33 @@ struct http_op {
 };
 
 /* --- op.c --- */
-struct http_op *op_new(struct http_client *c, const struct http_request *request, struct err *err);
-struct http_op *op_free(struct http_op *op);
+struct http_op *http_op_new(struct http_client *c, const struct http_request *request,
+			    struct err *err);
+struct http_op *http_op_free(struct http_op *op);
 /* The transfer has ended, for curl's reason or ours; op is gone afterwards, or on its way again. */
-void op_complete(struct http_op *op, CURLcode code);
-void op_arm_timer(struct http_op *op);
-size_t op_on_header(char *line, size_t size, size_t n, void *data);
-size_t op_on_body(char *bytes, size_t size, size_t n, void *data);
-size_t op_on_read(char *out, size_t size, size_t n, void *data);
-int op_on_seek(void *data, curl_off_t offset, int origin);
+void http_op_complete(struct http_op *op, CURLcode code);
+void http_op_arm_timer(struct http_op *op);
+size_t http_op_on_header(char *line, size_t size, size_t n, void *data);
+size_t http_op_on_body(char *bytes, size_t size, size_t n, void *data);
+size_t http_op_on_read(char *out, size_t size, size_t n, void *data);
+int http_op_on_seek(void *data, curl_off_t offset, int origin);
 /* The fence: false ends the operation. */
-bool op_may_send(struct http_op *op);
-int op_on_request(void *data, char *peer, char *local, int peer_port, int local_port);
+bool http_op_may_send(struct http_op *op);
+int http_op_on_request(void *data, char *peer, char *local, int peer_port, int local_port);
 
 /* --- setup.c --- */
-int setup_request(struct http_op *op, const struct http_request *request, struct err *err);
+int http_setup_request(struct http_op *op, const struct http_request *request, struct err *err);
 /* Gives the easy handle all options; again after each redirect. */
-int setup_easy(struct http_op *op, struct err *err);
+int http_setup_easy(struct http_op *op, struct err *err);
 /* Turns the op towards response.location. */
-int setup_redirect(struct http_op *op, struct err *err);
-struct curl_slist *setup_free_headers(struct curl_slist *list);
+int http_setup_redirect(struct http_op *op, struct err *err);
+struct curl_slist *http_setup_free_headers(struct curl_slist *list);
 
 /* --- client.c --- */
 CURL *client_take_easy(struct http_client *c);
-void client_give_easy(struct http_client *c, CURL *easy);
-void client_add(struct http_op *op);
-void client_remove(struct http_op *op);
+void http_client_give_easy(struct http_client *c, CURL *easy);
+void http_client_add(struct http_op *op);
+void http_client_remove(struct http_op *op);
 
 /* --- errors.c --- */
-void error_of_op(const struct http_op *op, CURLcode code, struct err *ret);
+void http_op_error(const struct http_op *op, CURLcode code, struct err *ret);

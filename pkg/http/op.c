@@ -14,7 +14,8 @@ static void on_timer(void *data);
 /* --- life
  * ----------------------------------------------------------------------------------------- */
 
-struct http_op *op_new(struct http_client *c, const struct http_request *request, struct err *err)
+struct http_op *http_op_new(struct http_client *c, const struct http_request *request,
+			    struct err *err)
 {
 	struct http_op *op = xcalloc(1, sizeof(*op));
 	list_init(&op->node);
@@ -22,11 +23,11 @@ struct http_op *op_new(struct http_client *c, const struct http_request *request
 	op->client = c;
 	op->response.content_length = op->response.retry_after_s = -1;
 	timer_init(&op->timer, c->loop, "http timeout", on_timer, op);
-	if (setup_request(op, request, err) < 0)
-		return op_free(op);
+	if (http_setup_request(op, request, err) < 0)
+		return http_op_free(op);
 	op->easy = client_take_easy(c);
-	if (setup_easy(op, err) < 0)
-		return op_free(op);
+	if (http_setup_easy(op, err) < 0)
+		return http_op_free(op);
 	return op;
 }
 
@@ -40,17 +41,17 @@ static void clear_answer(struct http_op *op)
 	op->head_done = false;
 }
 
-struct http_op *op_free(struct http_op *op)
+struct http_op *http_op_free(struct http_op *op)
 {
 	if (!op)
 		return NULL;
 	timer_stop(&op->timer);
 	list_unlink(&op->resume_node);
-	client_remove(op);
+	http_client_remove(op);
 	if (op->easy)
-		client_give_easy(op->client, op->easy);
+		http_client_give_easy(op->client, op->easy);
 	clear_answer(op);
-	setup_free_headers(op->headers);
+	http_setup_free_headers(op->headers);
 	curl_slist_free_all(op->connect_to);
 	curl_url_cleanup(op->url);
 	secret_zero(op->body, op->body_len);
@@ -166,7 +167,7 @@ static bool end_head(struct http_op *op)
 	return code == 0 ? !op->cancelled : stop(op, STOP_HANDLER, code);
 }
 
-size_t op_on_header(char *line, size_t size, size_t n, void *data)
+size_t http_op_on_header(char *line, size_t size, size_t n, void *data)
 {
 	struct http_op *op = data;
 	op->last_byte = loop_now(op->client->loop);
@@ -211,7 +212,7 @@ static bool take_body(struct http_op *op, const char *bytes, size_t n)
 	return true;
 }
 
-size_t op_on_body(char *bytes, size_t size, size_t n, void *data)
+size_t http_op_on_body(char *bytes, size_t size, size_t n, void *data)
 {
 	struct http_op *op = data;
 	(void)size; /* always 1 */
@@ -231,7 +232,7 @@ size_t op_on_body(char *bytes, size_t size, size_t n, void *data)
 /* --- sending
  * --------------------------------------------------------------------------------------- */
 
-size_t op_on_read(char *out, size_t size, size_t n, void *data)
+size_t http_op_on_read(char *out, size_t size, size_t n, void *data)
 {
 	struct http_op *op = data;
 	size_t len = MIN(size * n, op->body_len - op->body_sent);
@@ -245,7 +246,7 @@ size_t op_on_read(char *out, size_t size, size_t n, void *data)
 
 /* Curl asks for this when a kept connection broke while it was sending and it wants to repeat the
  * request on another. What may have been done (http_request.once) is for the caller to find out. */
-int op_on_seek(void *data, curl_off_t offset, int origin)
+int http_op_on_seek(void *data, curl_off_t offset, int origin)
 {
 	struct http_op *op = data;
 	if (!op->resend || origin != SEEK_SET || offset < 0 || (size_t)offset > op->body_len)
@@ -254,18 +255,18 @@ int op_on_seek(void *data, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
-bool op_may_send(struct http_op *op)
+bool http_op_may_send(struct http_op *op)
 {
 	return fence_allows(&op->client->fence, op->key) || stop(op, STOP_FENCE, 0);
 }
 
-int op_on_request(void *data, char *peer, char *local, int peer_port, int local_port)
+int http_op_on_request(void *data, char *peer, char *local, int peer_port, int local_port)
 {
 	(void)peer, (void)local, (void)peer_port, (void)local_port;
 	struct http_op *op = data;
 	op->started = true;
 	op->last_byte = loop_now(op->client->loop);
-	return op->cancelled || !op_may_send(op) ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+	return op->cancelled || !http_op_may_send(op) ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 /* --- end
@@ -287,7 +288,7 @@ static void finish(struct http_op *op, const struct err *err)
 	if (op->handlers.done)
 		op->handlers.done(op->data, err, r, op->collected.data ? op->collected.data : "",
 				  op->collected.len);
-	op_free(op);
+	http_op_free(op);
 }
 
 static int follow(struct http_op *op, struct err *err)
@@ -296,7 +297,7 @@ static int follow(struct http_op *op, struct err *err)
 		return err_set_code(err, ERR_PROTOCOL, op->response.status,
 				    "more than %u redirects: give the final URL itself",
 				    op->max_redirects);
-	int r = setup_redirect(op, err);
+	int r = http_setup_redirect(op, err);
 	if (r < 0)
 		return r;
 	clear_answer(op);
@@ -304,7 +305,7 @@ static int follow(struct http_op *op, struct err *err)
 	op->stop = STOP_NONE;
 	op->skipped = op->head_bytes = op->body_sent = 0;
 	curl_easy_reset(op->easy);
-	return setup_easy(op, err);
+	return http_setup_easy(op, err);
 }
 
 static void wrap(const struct http_op *op, struct err *err)
@@ -313,23 +314,23 @@ static void wrap(const struct http_op *op, struct err *err)
 		 op->shown);
 }
 
-void op_complete(struct http_op *op, CURLcode code)
+void http_op_complete(struct http_op *op, CURLcode code)
 {
 	struct err err = { 0 };
 	if (op->cancelled) {
-		op_free(op);
+		http_op_free(op);
 		return;
 	}
 	if (op->redirecting && op->head_done && (code == CURLE_OK || op->stop == STOP_REDIRECT)) {
 		if (follow(op, &err) == 0) {
-			client_add(op);
+			http_client_add(op);
 			return;
 		}
 	} else if (code == CURLE_OK && op->stop == STOP_NONE) {
 		finish(op, NULL);
 		return;
 	} else {
-		error_of_op(op, code, &err);
+		http_op_error(op, code, &err);
 	}
 	wrap(op, &err);
 	finish(op, &err);
@@ -338,7 +339,7 @@ void op_complete(struct http_op *op, CURLcode code)
 /* --- time
  * ------------------------------------------------------------------------------------------ */
 
-void op_arm_timer(struct http_op *op)
+void http_op_arm_timer(struct http_op *op)
 {
 	usec_t at = op->deadline ? op->deadline : USEC_INFINITY;
 	if (op->idle_timeout && !op->paused)
@@ -361,12 +362,12 @@ static void on_timer(void *data)
 	else if (op->idle_timeout && !op->paused && now - op->last_byte >= op->idle_timeout)
 		op->stop = STOP_IDLE;
 	if (op->stop == STOP_NONE) {
-		op_arm_timer(op);
+		http_op_arm_timer(op);
 		return;
 	}
-	client_remove(op);
+	http_client_remove(op);
 	op->redirecting = false;
-	op_complete(op, CURLE_OPERATION_TIMEDOUT);
+	http_op_complete(op, CURLE_OPERATION_TIMEDOUT);
 }
 
 /* --- for users
@@ -375,15 +376,15 @@ static void on_timer(void *data)
 struct http_op *http_start(struct http_client *c, const struct http_request *request,
 			   const struct http_handlers *handlers, void *data, struct err *err)
 {
-	struct http_op *op = op_new(c, request, err);
+	struct http_op *op = http_op_new(c, request, err);
 	if (!op)
 		return NULL;
 	op->handlers = *handlers;
 	op->data = data;
 	op->last_byte = loop_now(c->loop);
 	op->deadline = op->timeout ? op->last_byte + op->timeout : 0;
-	op_arm_timer(op);
-	client_add(op);
+	http_op_arm_timer(op);
+	http_client_add(op);
 	return op;
 }
 
@@ -396,7 +397,7 @@ struct http_op *http_cancel(struct http_op *op)
 	if (op->finishing)
 		return NULL; /* inside its own done; finish() frees it */
 	if (!op->client->in_curl)
-		return op_free(op);
+		return http_op_free(op);
 	timer_stop(&op->timer);
 	list_unlink(&op->resume_node);
 	list_unlink(&op->node);
@@ -411,7 +412,7 @@ void http_pause(struct http_op *op)
 		return;
 	op->paused = true;
 	curl_easy_pause(op->easy, CURLPAUSE_RECV);
-	op_arm_timer(op);
+	http_op_arm_timer(op);
 }
 
 void http_resume(struct http_op *op)

@@ -34,7 +34,7 @@ static void add_header(struct http_op *op, char *line)
 	*end = node;
 }
 
-struct curl_slist *setup_free_headers(struct curl_slist *list)
+struct curl_slist *http_setup_free_headers(struct curl_slist *list)
 {
 	while (list) {
 		struct curl_slist *next = list->next;
@@ -165,7 +165,7 @@ static bool is_method(const char *s)
 	return *s != '\0';
 }
 
-int setup_request(struct http_op *op, const struct http_request *request, struct err *err)
+int http_setup_request(struct http_op *op, const struct http_request *request, struct err *err)
 {
 	op->method = xstrdup(request->method ? request->method : "GET");
 	op->what = xstrdup(request->what);
@@ -205,7 +205,7 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
 	if (purpose != CURLSOCKTYPE_IPCXN || net_from_sockaddr(&to->addr, to->addrlen, &a) < 0)
 		return CURL_SOCKET_BAD;
 	a = net_unmap(&a);
-	if (net_policy_check(op->client->policy, &a, &op->denied) < 0 || !op_may_send(op))
+	if (net_policy_check(op->client->policy, &a, &op->denied) < 0 || !http_op_may_send(op))
 		return CURL_SOCKET_BAD;
 	int fd = socket(to->family, to->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, to->protocol);
 	/* A peer that is gone while we send shows after this, not after the kernel's 15 minutes. */
@@ -321,9 +321,9 @@ static void set_method(struct http_op *op)
 	if (body) {
 		curl_easy_setopt(easy, CURLOPT_POST, 1L);
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)op->body_len);
-		curl_easy_setopt(easy, CURLOPT_READFUNCTION, op_on_read);
+		curl_easy_setopt(easy, CURLOPT_READFUNCTION, http_op_on_read);
 		curl_easy_setopt(easy, CURLOPT_READDATA, op);
-		curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, op_on_seek);
+		curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, http_op_on_seek);
 		curl_easy_setopt(easy, CURLOPT_SEEKDATA, op);
 	}
 	if (!op->resend && op->body_len == 0)
@@ -360,15 +360,15 @@ static void set_callbacks(struct http_op *op)
 	CURL *easy = op->easy;
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, op);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, op->curl_text);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, op_on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, http_op_on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, op);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, op_on_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, http_op_on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, op);
-	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, op_on_request);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, http_op_on_request);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, op);
 }
 
-int setup_easy(struct http_op *op, struct err *err)
+int http_setup_easy(struct http_op *op, struct err *err)
 {
 	set_connection(op);
 	set_callbacks(op);
@@ -418,7 +418,7 @@ static int leave_origin(struct http_op *op, struct err *err)
 	return 0;
 }
 
-int setup_redirect(struct http_op *op, struct err *err)
+int http_setup_redirect(struct http_op *op, struct err *err)
 {
 	_cleanup_(curlu_freep) CURLU *to = curl_url_dup(op->url);
 	if (str_empty(op->response.location) ||
