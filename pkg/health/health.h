@@ -2,7 +2,7 @@
 /* Whether this process is alive and ready, told by HTTP in controller-runtime's way, and its
  * metrics. All of it is answered on a thread of its own, so that a loop that hangs does not take
  * the answer with it. That thread asks the loops that it watches for a sign of life, by messages,
- * every two seconds; it reads nobody's state.
+ * every two seconds; it reads no other thread's state.
  *
  *   /healthz /readyz            "ok", or 500 and which check failed; ?verbose, ?exclude=CHECK
  *   /healthz/CHECK              one of them
@@ -45,7 +45,7 @@ struct health_options {
 	/* Beside the metrics: answers the request, once, on that loop. `path` is what stands behind
 	 * "/debug": "/hosts" or what is below. Never asked without a reviewer. NULL: not served. */
 	void (*debug)(void *data, struct web_request *r, const char *path);
-	struct kube_reviewer *reviewer; /* of that loop, borrowed; NULL: whoever comes may read the
+	struct kube_reviewer *reviewer; /* of that loop, borrowed; NULL: anyone may read the
 					   metrics */
 };
 

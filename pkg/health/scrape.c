@@ -1,7 +1,7 @@
 /* Requests for metrics, and for what is below /debug. One comes on the health's loop, goes as a
  * ticket to the loop of the reviewer, where its token is looked at and figures that depend on the
  * time are set, and comes back to be answered; the page of metrics is made on the health's thread,
- * where a slow one holds up nobody. What is below /debug is told by the other loop, which owns it.
+ * where a slow one holds up no loop. What is below /debug is told by the other loop, which owns it.
  * A ticket belongs to the loop that has it. */
 
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 static const char metrics_path[] = "/metrics", debug_path[] = "/debug";
 
-/* Of /debug/hosts/NAMESPACE/NAME: what is longer is no host, and nobody is asked about it. */
+/* Of /debug/hosts/NAMESPACE/NAME: what is longer is not a host, and is refused unread. */
 enum { PATH_MAX_BYTES = 400 };
 
 struct scrapes {

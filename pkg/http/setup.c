@@ -307,7 +307,7 @@ static int set_url(struct http_op *op, struct err *err)
 	return 0;
 }
 
-/* Without a body curl repeats a request when a kept connection breaks, and asks nobody: what must
+/* Without a body curl repeats a request when a kept connection breaks, without asking: what must
  * not be repeated gets a fresh one. */
 static void set_method(struct http_op *op)
 {

@@ -1,7 +1,7 @@
 /* The decoder of chunked bodies (RFC 9112, 7.1). It stands between two requests on one connection,
  * so it takes one spelling only: a size is up to sixteen hexadecimal digits with neither sign nor
  * blanks, every line ends in CRLF, trailers are fields as in a head. Extensions and trailers are
- * dropped: nobody reads them, and a trailer must never become a header (6.5.1).
+ * dropped: nothing reads them, and a trailer must never become a header (6.5.1).
  *
  * A pure function of its state and the bytes; where these are cut does not matter. Fuzzed as
  * web_chunked. */

@@ -8,7 +8,7 @@
 #include "base/str.h"
 
 enum {
-	/* Extensions and trailers of one body together: bytes that nobody wants. */
+	/* Extensions and trailers of one body together: bytes that are of no use. */
 	CHUNKED_EXCESS_MAX = 16384,
 };
 

@@ -214,7 +214,7 @@ static void drop_output(struct conn *c)
 	c->file_left = 0;
 }
 
-/* The handler may still hold the request; from now on its answer finds nobody. */
+/* The handler may still hold the request; from now on its answer is dropped. */
 static void drop_request(struct conn *c)
 {
 	struct web_request *r = TAKE_PTR(c->request);

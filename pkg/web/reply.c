@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "web/internal.h"
 
-/* RFC 9110, section 15; what nobody of us sends is left out. */
+/* RFC 9110, section 15; statuses that Ingot never sends are left out. */
 static const struct {
 	int status;
 	const char *reason;

@@ -137,7 +137,7 @@ static void set_options(int fd)
 	const unsigned dead_ms = DEAD_PEER_MS;
 	/* Answers leave whole; Nagle would only hold back their last segment. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	/* A stream may be silent for hours; a peer that lost its power must not hold it for ever.
+	/* A stream may be silent for hours; a peer that lost its power must not hold it open.
 	 */
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));

@@ -134,7 +134,7 @@ extern const struct option_choice web_tls_choices[];
 int web_bind(const struct web_server_options *options, struct err *err);
 
 /* Starts the thread. Cheap: files are served by a struct web of their own, so that a page-cache
- * miss holds up nobody else. */
+ * miss holds up no other server. */
 int web_new(struct web **ret, struct err *err);
 struct web *web_free(
 	struct web *w); /* ends it; connections are cut; servers must still be closed */
