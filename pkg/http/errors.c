@@ -93,7 +93,7 @@ static void refused(const struct http_op *op, struct err *ret)
 			     "connection refused: is the service running, and on that port?");
 	else if (os == EHOSTUNREACH || os == ENETUNREACH)
 		err_set_code(ret, ERR_UNREACHABLE, (int)os,
-			     "no route to %s: is it up, and is the network right?", op->host);
+			     "no route to %s; check that it is running and reachable", op->host);
 	else
 		err_set_code(ret, ERR_UNREACHABLE, (int)os, "cannot connect%s%s", os ? ": " : "",
 			     os ? strerrordesc_np((int)os) : "");
@@ -132,7 +132,7 @@ static void too_late(const struct http_op *op, struct err *ret)
 		err_set(ret, ERR_TIMEOUT, "nothing came for %g s", seconds(op->idle_timeout));
 	else if (!op->started)
 		err_set(ret, ERR_TIMEOUT,
-			"no connection to %s within %g s: is it up, and is the network right?",
+			"could not connect to %s within %g s; check that it is running and reachable",
 			op->host, seconds(limit));
 	else
 		err_set(ret, ERR_TIMEOUT, "%s within %g s",

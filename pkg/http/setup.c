@@ -301,7 +301,7 @@ static int set_url(struct http_op *op, struct err *err)
 	_cleanup_(freep) char *text = rename ? rename_host(op, url)
 					     : url_part(url, CURLUPART_URL, 0);
 	if (!text)
-		return err_set(err, ERR_INVALID, "\"%s\" is not a name that a server can have",
+		return err_set(err, ERR_INVALID, "\"%s\" is no name that a server can have",
 			       rename ? op->tls->server_name : op->host);
 	curl_easy_setopt(op->easy, CURLOPT_URL, text);
 	return 0;
@@ -424,8 +424,7 @@ int http_setup_redirect(struct http_op *op, struct err *err)
 	if (str_empty(op->response.location) ||
 	    curl_url_set(to, CURLUPART_URL, op->response.location, CURLU_URLENCODE) != CURLUE_OK)
 		return err_set_code(err, ERR_PROTOCOL, op->response.status,
-				    "redirect (status %d) without a usable Location",
-				    op->response.status);
+				    "redirect (%d) without a usable Location", op->response.status);
 	_cleanup_(freep) char *from_scheme = url_part(op->url, CURLUPART_SCHEME, 0);
 	_cleanup_(freep) char *to_scheme = url_part(to, CURLUPART_SCHEME, 0);
 	if (streq(from_scheme, "https") && streq(to_scheme, "http"))

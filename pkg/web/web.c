@@ -262,7 +262,8 @@ static void open_server(struct call *call)
 	s->vhost = make_vhost(call);
 	if (!s->vhost) {
 		if (!call->err || call->err->kind == ERR_NONE)
-			err_set(call->err, ERR_INTERNAL, "libwebsockets made no vhost");
+			err_set(call->err, ERR_INTERNAL,
+				"libwebsockets: cannot create a virtual host");
 		call->result = -EINVAL;
 		return;
 	}
@@ -276,7 +277,8 @@ static void open_server(struct call *call)
 	s->listener = lws_adopt_descriptor_vhost_via_info(&desc);
 	if (!s->listener) {
 		lws_vhost_destroy(TAKE_PTR(s->vhost));
-		call->result = err_set(call->err, ERR_INTERNAL, "libwebsockets took no listener");
+		call->result = err_set(call->err, ERR_INTERNAL,
+				       "libwebsockets: cannot watch the listening socket");
 		return;
 	}
 	list_append(&call->web->servers, &s->link);
@@ -384,7 +386,7 @@ int web_new(struct web **ret, struct err *err)
 	};
 	struct lws_context *context = lws_create_context(&info);
 	if (!context)
-		return err_set(err, ERR_INTERNAL, "libwebsockets made no context");
+		return err_set(err, ERR_INTERNAL, "libwebsockets: cannot create its context");
 	struct web *w = xcalloc(1, sizeof(*w));
 	list_init(&w->servers);
 	w->context = context;
