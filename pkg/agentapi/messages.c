@@ -122,10 +122,10 @@ int agent_heartbeat_parse(const struct json *body, struct agent_heartbeat *ret, 
 		return err_set(err, ERR_INVALID, "heartbeat: agent_token is missing");
 	if (str_empty(h.certificate))
 		h.certificate = NULL;
-	if (check_lengths(&h, err) < 0)
-		return err_value(err);
-	*ret = h;
-	return 0;
+	int r = check_lengths(&h, err);
+	if (r == 0)
+		*ret = h;
+	return r;
 }
 
 int agent_callback_parse(const char *url, bool allow_http, char ret_host[64], struct err *err)

@@ -138,6 +138,7 @@ static void test_heartbeat_limits(void **state)
 			json_set_string(body, rows[i].key, text);
 			assert_int_equal(agent_heartbeat_parse(body, &h, &err) == 0, over == 0);
 			assert_int_equal(strstr(err.text, rows[i].key) != NULL, over == 1);
+			assert_int_equal(agent_heartbeat_parse(body, &h, NULL) == 0, over == 0);
 		}
 }
 
