@@ -45,7 +45,7 @@ struct bmc_address {
 const struct bmc_scheme *bmc_schemes(void);
 
 /* Errors are ERR_INVALID and begin "failed to parse BMC address information: "; they never quote
- * the user or password that somebody may have put into the address. */
+ * the user or password that an address may contain. */
 int bmc_address_parse(const char *text, struct bmc_address *ret, struct err *err);
 void bmc_address_done(struct bmc_address *a);
 void bmc_address_copy(const struct bmc_address *from, struct bmc_address *ret);

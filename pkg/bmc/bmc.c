@@ -15,7 +15,7 @@
 #include "metrics/metrics.h"
 
 /* A peer that drops idle sessions does so after 60 s (IPMI 2.0, 6.12.15). */
-#define HOLD_MAX (20 * USEC_PER_SEC)
+#define KEEP_MAX (20 * USEC_PER_SEC)
 
 static void service(struct bmc *bmc);
 
@@ -98,7 +98,7 @@ static bool answers(enum err_kind kind)
 static void breaker_reset(struct bmc *bmc)
 {
 	bmc->failures = 0;
-	bmc->alone_until = 0;
+	bmc->breaker_until = 0;
 	str_replace(&bmc->last_error, NULL);
 }
 
@@ -112,7 +112,7 @@ static void breaker_note(struct bmc *bmc, const struct err *err)
 	bmc->last_kind = err->kind;
 	str_replace(&bmc->last_error, err->text);
 	if (bmc->failures >= bmc->options.breaker_failures)
-		bmc->alone_until = loop_now(bmc->driver->loop) + breaker_interval(bmc);
+		bmc->breaker_until = loop_now(bmc->driver->loop) + breaker_interval(bmc);
 	if (bmc->failures == bmc->options.breaker_failures)
 		metric_add(METRIC_BMC_BREAKS, 1, bmc->driver->ops->name);
 }
@@ -131,13 +131,13 @@ static void count_request(const struct bmc *bmc, const struct bmc_task *task)
 static bool breaker_refuses(const struct bmc *bmc, struct bmc_task *task)
 {
 	usec_t now = loop_now(bmc->driver->loop);
-	if (task->request.urgent || now >= bmc->alone_until)
+	if (task->request.urgent || now >= bmc->breaker_until)
 		return false;
 	char age[CLOCK_TEXT_MAX];
 	err_set(&task->result.err, bmc->last_kind,
 		"%.400s (not tried again: %u failures in a row, next try in %s)",
 		str_or(bmc->last_error, "failed"), bmc->failures,
-		clock_format_age(bmc->alone_until - now, age));
+		clock_format_age(bmc->breaker_until - now, age));
 	return true;
 }
 
@@ -281,7 +281,7 @@ void bmc_complete(struct bmc *bmc)
 		bmc->chain_broken = false;
 	else
 		break_chain(bmc, bmc->queue.next, &task->result.err);
-	usec_t hold = MIN(task->request.hold, HOLD_MAX);
+	usec_t keep = MIN(task->request.keep_session, KEEP_MAX);
 	bmc->busy = true;
 	task->done(task->data, &task->result);
 	bmc->busy = false;
@@ -292,7 +292,7 @@ void bmc_complete(struct bmc *bmc)
 	}
 	service(bmc);
 	if (!bmc->running && !bmc->console && bmc->driver->ops->idle)
-		bmc->driver->ops->idle(bmc, hold);
+		bmc->driver->ops->idle(bmc, keep);
 }
 
 /* --- requests -------------------------------------------------------------------------------- */
@@ -455,8 +455,9 @@ bool bmc_credentials_equal(const struct bmc_credentials *a, const struct bmc_cre
 
 struct bmc_health bmc_health(const struct bmc *bmc)
 {
-	bool alone = bmc->alone_until > loop_now(bmc->driver->loop);
-	return (struct bmc_health){ bmc->failures, alone ? bmc->alone_until : 0, bmc->last_error };
+	bool alone = bmc->breaker_until > loop_now(bmc->driver->loop);
+	return (struct bmc_health){ bmc->failures, alone ? bmc->breaker_until : 0,
+				    bmc->last_error };
 }
 
 /* --- drivers --------------------------------------------------------------------------------- */

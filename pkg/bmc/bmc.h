@@ -1,5 +1,5 @@
 #pragma once
-/* Baseboard controllers behind one interface. Whoever owns a host opens a `struct bmc` and submits
+/* Baseboard controllers behind one interface. The owner of a host opens a `struct bmc` and submits
  * requests; the driver (ipmi/, redfish/, fake/) does the talking.
  *
  * Requests to one BMC run one at a time, in order. Each completes exactly once (done, failed, timed
@@ -132,7 +132,7 @@ struct bmc_request {
 	usec_t timeout; /* 0: the BMC's option */
 	/* More requests are expected within this time: keep the session so long (at most 20 s)
 	 * after this one. Without it the session ends when the queue is empty. */
-	usec_t hold;
+	usec_t keep_session;
 	/* Runs only if the request queued directly before it succeeds, else ends with
 	 * ERR_CANCELLED: "boot device, then power on" in one session, without a gap. */
 	bool after_success;
@@ -252,7 +252,7 @@ void bmc_set_event_handler(struct bmc *bmc, bmc_event_fn fn, void *data);
 
 struct bmc_health {
 	unsigned failures;	/* in a row */
-	usec_t alone_until;	/* monotonic: no request before; 0: not left alone */
+	usec_t breaker_until;	/* monotonic: no request before; 0: not left alone */
 	const char *last_error; /* borrowed; NULL: none since it answered last */
 };
 

@@ -45,9 +45,9 @@ struct bmc_ops {
 	/* The running request is over its deadline or cancelled: forget it. Fills `err` with what
 	 * is known of why it took so long. */
 	void (*abandon)(struct bmc *bmc, struct err *err);
-	/* The last request is done, none waits and no console is open; `hold` is what the request
-	 * asked for. May be NULL. */
-	void (*idle)(struct bmc *bmc, usec_t hold);
+	/* The last request is done, none waits and no console is open; `keep` is how long the
+	 * request asked to keep the session. May be NULL. */
+	void (*idle)(struct bmc *bmc, usec_t keep);
 	void (*credentials_changed)(struct bmc *bmc); /* may be NULL */
 	void (*free)(struct bmc_driver *driver);
 
@@ -76,7 +76,7 @@ struct bmc {
 	bmc_event_fn on_event;
 	void *event_data;
 	uint64_t last_ticket;
-	usec_t alone_until; /* circuit breaker */
+	usec_t breaker_until; /* circuit breaker */
 	char *last_error;
 	enum err_kind last_kind;
 	unsigned failures; /* in a row */

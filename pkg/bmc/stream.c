@@ -82,7 +82,7 @@ static void on_ended(void *data)
 	free(s);
 }
 
-/* The user hears of it from the loop, whoever ended it. */
+/* The user is always told from the loop, also when bmc_close() ends it. */
 void bmc_console_end(struct bmc *bmc, const struct err *err)
 {
 	struct bmc_stream *s = bmc->console;

@@ -187,7 +187,7 @@ static void add_bmc(struct json *j, const struct node *n)
 	json_set_string(o, "endpoint", endpoint);
 	json_set_int(o, "requests", bmc_queued(n->power.bmc));
 	json_set_int(o, "failures", health.failures);
-	set_moment(o, "leftAloneUntil", n, health.alone_until);
+	set_moment(o, "leftAloneUntil", n, health.breaker_until);
 	set_text(o, "lastError", health.last_error);
 }
 

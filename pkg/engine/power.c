@@ -108,11 +108,12 @@ static void ask(struct node *n, const struct bmc_request *request)
 
 void node_ask_power(struct node *n, bool urgent)
 {
-	ask(n, &(struct bmc_request){ .op = BMC_OP_GET_POWER,
-				      .urgent = urgent,
-				      .hold = n->op.kind == OP_NONE || n->op.kind == OP_VERIFY
-						      ? 0
-						      : SESSION_HOLD });
+	ask(n,
+	    &(struct bmc_request){ .op = BMC_OP_GET_POWER,
+				   .urgent = urgent,
+				   .keep_session = n->op.kind == OP_NONE || n->op.kind == OP_VERIFY
+							   ? 0
+							   : SESSION_HOLD });
 }
 
 void node_ask_action(struct node *n, enum bmc_action action)
@@ -121,7 +122,7 @@ void node_ask_action(struct node *n, enum bmc_action action)
 	log_info("power command", "host", n->key, "action", bmc_action_name(action));
 	ask(n, &(struct bmc_request){ .op = BMC_OP_SET_POWER,
 				      .action = action,
-				      .hold = SESSION_HOLD,
+				      .keep_session = SESSION_HOLD,
 				      .urgent = true });
 }
 
@@ -131,8 +132,10 @@ void node_ask_boot(struct node *n, enum bmc_device device, bool persistent)
 				 .persistent = persistent,
 				 .uefi = n->spec.boot_mode != BOOT_LEGACY };
 	log_info("boot device", "host", n->key, "device", bmc_device_name(device));
-	ask(n, &(struct bmc_request){
-		       .op = BMC_OP_SET_BOOT, .boot = boot, .hold = SESSION_HOLD, .urgent = true });
+	ask(n, &(struct bmc_request){ .op = BMC_OP_SET_BOOT,
+				      .boot = boot,
+				      .keep_session = SESSION_HOLD,
+				      .urgent = true });
 }
 
 static bool idle(const struct node *n)

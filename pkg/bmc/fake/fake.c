@@ -29,7 +29,7 @@ struct fake_bmc {
 	struct strbuf written; /* to the console */
 };
 
-/* Goes on whoever asks, as in a BMC. */
+/* Continues without being polled, as in a BMC. */
 struct fake_job {
 	struct fake_job *next;
 	struct fake_machine *machine;
@@ -474,10 +474,10 @@ static void close_bmc(struct bmc *bmc)
 }
 
 /* There is no session that could be let go; it is counted. */
-static void idle(struct bmc *bmc, usec_t hold)
+static void idle(struct bmc *bmc, usec_t keep)
 {
 	struct fake_machine *m = machine_of(bmc);
-	(void)hold;
+	(void)keep;
 	if (m)
 		m->idles++;
 }

@@ -68,10 +68,10 @@ struct bmc_driver *fake_driver_new(struct loop *loop);
 /* Off, latency 5 ms, power delay 500 ms, no faults. The host must be new. */
 struct fake_machine *fake_machine_add(struct bmc_driver *driver, const char *host);
 struct fake_machine *fake_machine_get(struct bmc_driver *driver, const char *host); /* or NULL */
-/* The host prints on its serial console; false: nobody has it open. What is written to it comes
+/* The host prints on its serial console; false: it is not open. What is written to it comes
  * back as an echo. */
 bool fake_machine_print(struct bmc_driver *driver, const char *host, const char *text);
 /* The BMC ends the console. */
 void fake_machine_hang_up(struct bmc_driver *driver, const char *host);
-/* As if somebody had pressed the button or pulled the plug; at once. */
+/* As by the power button or the mains; at once. */
 void fake_machine_set_power(struct fake_machine *machine, enum bmc_power power);

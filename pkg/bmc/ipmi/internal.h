@@ -31,7 +31,7 @@ enum ipmi_wait {
 	IPMI_WAIT_START,   /* until a session may begin */
 	IPMI_WAIT_ANSWER,  /* to the last packet */
 	IPMI_WAIT_COMMAND, /* until the step is to be sent (again) */
-	IPMI_WAIT_HOLD,	   /* for more requests, with the session open */
+	IPMI_WAIT_KEEP,	   /* for more requests, with the session open */
 };
 
 struct ipmi_bmc {
@@ -77,7 +77,7 @@ int ipmi_send(struct ipmi_bmc *b, const void *packet, size_t len, struct err *er
 /* False: all are taken. */
 bool ipmi_slot_take(struct ipmi_bmc *b);
 void ipmi_slot_release(struct ipmi_bmc *b);
-/* An id that leads back to the slot and that nobody can guess. */
+/* An id that leads back to the slot and cannot be guessed. */
 uint32_t ipmi_slot_id(struct ipmi_bmc *b);
 
 /* ipmi.c, called by socket.c */

@@ -4,7 +4,7 @@
  *   request → pause between sessions → name → policy → free slot → session → steps → done
  *
  * One timer per BMC serves whatever it waits for (enum ipmi_wait). A session lives while requests
- * are queued, or as long as the last one asked to hold it; then it is closed, and the next begins
+ * are queued, or as long as the last one asked to keep it; then it is closed, and the next begins
  * `session_gap` later. The deadline is bmc.c's business: it calls abandon(), which tells what the
  * time was lost on.
  *
@@ -38,7 +38,7 @@ enum {
 #define NAME_LIFETIME  USEC_PER_MIN
 
 struct ipmi_resolve {
-	struct ipmi_bmc *bmc; /* NULL: nobody waits any more */
+	struct ipmi_bmc *bmc; /* NULL: the request has ended */
 	char *host;
 	uint16_t port;
 	struct net_addr result;
@@ -423,7 +423,7 @@ static void on_timer(void *data)
 	case IPMI_WAIT_COMMAND:
 		send_step(b);
 		break;
-	case IPMI_WAIT_HOLD:
+	case IPMI_WAIT_KEEP:
 		close_session(b);
 		break;
 	}
@@ -565,13 +565,13 @@ static void abandon(struct bmc *bmc, struct err *err)
 	forget(b);
 }
 
-static void idle(struct bmc *bmc, usec_t hold)
+static void idle(struct bmc *bmc, usec_t keep)
 {
 	struct ipmi_bmc *b = of(bmc);
 	if (!b->session || b->session->state != IPMI_STATE_READY)
 		return;
-	if (hold > 0)
-		wait_for(b, IPMI_WAIT_HOLD, hold);
+	if (keep > 0)
+		wait_for(b, IPMI_WAIT_KEEP, keep);
 	else
 		close_session(b);
 }

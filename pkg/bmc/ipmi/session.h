@@ -60,7 +60,7 @@ struct ipmi_session {
 	uint32_t sent;	   /* last session sequence number */
 	uint32_t received; /* highest session sequence number */
 	uint32_t window;   /* bit n: received - n was seen */
-	bool forged;	   /* a message came that nobody could authenticate */
+	bool forged;	   /* a message failed authentication */
 	bool established;  /* the BMC holds a session that wants to be closed */
 	bool resent;	   /* a packet of the set-up was sent more than once */
 	unsigned tries;	   /* transmissions in this state */

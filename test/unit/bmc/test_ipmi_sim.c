@@ -370,7 +370,8 @@ static void test_restarted(void **state)
 {
 	struct bench *t = bench_of(state);
 	int status;
-	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_POWER, .hold = 10 * USEC_PER_SEC });
+	ask(&t->a,
+	    &(struct bmc_request){ .op = BMC_OP_GET_POWER, .keep_session = 10 * USEC_PER_SEC });
 	expect(&t->a, "ok ");
 	kill(t->sim.pid, SIGKILL);
 	waitpid(t->sim.pid, &status, 0);
