@@ -47,7 +47,7 @@ static int read_secret(const struct pass *p, enum host_secret_use use,
 		       const struct bmh_secret_ref *ref, const char *name, struct value *ret,
 		       struct err *err)
 {
-	const struct host_secret *s = &p->facts->secrets[use];
+	const struct fact *s = &p->facts->secrets[use];
 	if (foreign_namespace(p, ref))
 		return err_set(err, ERR_INVALID,
 			       "%s: the Secret must be in the host's namespace %s, not in %s",
@@ -55,13 +55,13 @@ static int read_secret(const struct pass *p, enum host_secret_use use,
 	if (str_empty(name))
 		return 0;
 	switch (s->state) {
-	case SECRET_FAILED:
+	case FACT_FAILED:
 		return err_copy(err, &s->err);
-	case SECRET_MISSING:
-	case SECRET_NOT_ASKED:
+	case FACT_MISSING:
+	case FACT_NOT_ASKED:
 		return err_set(err, ERR_NOT_FOUND, "%s: the Secret %s/%s does not exist",
 			       uses[use].field, p->host.meta.ns, name);
-	case SECRET_FOUND:
+	case FACT_FOUND:
 		break;
 	}
 	ret->data = secret_bytes(s->object, uses[use].key, &ret->len);

@@ -20,23 +20,20 @@
 
 enum { DELETION_ERRORS_MAX = 4 };
 
-enum action_kind {
-	ACT_CONTINUE, /* still at it: come back after delay, or when kicked */
-	ACT_COMPLETE, /* a step is done: at once again */
-	ACT_DELAYED,  /* no capacity */
-	ACT_FAILED,   /* after the back-off */
-	ACT_ERROR,    /* passing, nothing to show: the queue's back-off */
-	ACT_GONE,
-};
-
-struct action {
-	enum action_kind kind;
-	usec_t delay;
+/* The writes that a host's reconcile makes. */
+enum host_write {
+	HOST_PATCH_STATUS, /* merge patch of the host's status, with its resourceVersion */
+	HOST_PATCH,	   /* merge patch of the host */
+	HOST_SECRET_PATCH, /* merge patch of a Secret of the host's namespace */
+	HOST_HARDWARE_CREATE,
+	HOST_HARDWARE_PATCH,
+	HOST_HARDWARE_DELETE, /* `name`: the UID of the one that is deleted */
+	HOST_RECORD_UPDATE,   /* the whole HostRecord, with its resourceVersion */
 };
 
 struct pass {
 	const struct host_facts *facts;
-	struct host_result *out;
+	struct outcome *out;
 	struct bmh host;
 	struct json *status_before;
 	enum bmh_state state; /* at the start; the next one is host.status.provisioning.state */
@@ -53,21 +50,21 @@ struct pass {
 
 void pass_event(struct pass *p, bool warning, const char *reason, const char *fmt, ...)
 	_printf_(4, 5);
-/* Labels after namespace and host, if the metric has those; static. More than HOST_MEASURES_MAX are
- * dropped. */
+/* Labels after namespace and host, if the metric has those; static. More than OUTCOME_MEASURES_MAX
+ * are dropped. */
 void pass_measure(struct pass *p, enum metric_id metric, double value, const char *first,
 		  const char *second);
 void pass_count(struct pass *p, enum metric_id metric, const char *label);
 /* Takes body. */
-void pass_write(struct pass *p, enum host_write_kind kind, const char *name, struct json *body);
+void pass_write(struct pass *p, enum host_write kind, const char *name, struct json *body);
 /* {"metadata": {"resourceVersion": …}} of the host, to be filled. */
 struct json *pass_locked_patch(const struct pass *p);
 void pass_remove_annotation(struct pass *p, const char *key);
-/* Sets error type, message and count; the event; ACT_FAILED. */
-struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, ...) _printf_(3, 4);
+/* Sets error type, message and count; the event; NEXT_BACKOFF. */
+struct next pass_fail(struct pass *p, enum bmh_error error, const char *fmt, ...) _printf_(3, 4);
 /* Errors that repeat unchanged until somebody edits something are counted and told once. */
-struct action pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay, const char *reason,
-			     const char *fmt, ...) _printf_(5, 6);
+struct next pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay, const char *reason,
+			   const char *fmt, ...) _printf_(5, 6);
 bool pass_clear_error(struct pass *p);
 /* Likewise, of an error beside which the host is still looked after: nothing has been tried, so it
  * is not counted, and one of power is not hidden by it. */
@@ -76,7 +73,7 @@ bool host_inspection_disabled(const struct bmh *h);
 
 /* --- machine.c -------------------------------------------------------------------------------- */
 
-struct action machine_run(struct pass *p);
+struct next machine_run(struct pass *p);
 void machine_go(struct pass *p, enum bmh_state next);
 bool host_wants_provisioning(const struct bmh *h);
 bool host_provisioning_cancelled(const struct bmh *h);
@@ -87,26 +84,26 @@ bool host_names_image(const struct bmh *h);
 
 /* --- states.c --------------------------------------------------------------------------------- */
 
-struct action state_none(struct pass *p);
-struct action state_unmanaged(struct pass *p);
-struct action state_registering(struct pass *p);
-struct action state_inspecting(struct pass *p);
-struct action state_match_profile(struct pass *p);
-struct action state_preparing(struct pass *p);
-struct action state_available(struct pass *p);
-struct action state_provisioning(struct pass *p);
-struct action state_provisioned(struct pass *p);
-struct action state_externally_provisioned(struct pass *p);
-struct action state_deprovisioning(struct pass *p);
-struct action state_powering_off(struct pass *p);
-struct action state_deleting(struct pass *p);
+struct next state_none(struct pass *p);
+struct next state_unmanaged(struct pass *p);
+struct next state_registering(struct pass *p);
+struct next state_inspecting(struct pass *p);
+struct next state_match_profile(struct pass *p);
+struct next state_preparing(struct pass *p);
+struct next state_available(struct pass *p);
+struct next state_provisioning(struct pass *p);
+struct next state_provisioned(struct pass *p);
+struct next state_externally_provisioned(struct pass *p);
+struct next state_deprovisioning(struct pass *p);
+struct next state_powering_off(struct pass *p);
+struct next state_deleting(struct pass *p);
 
 /* --- register.c ------------------------------------------------------------------------------- */
 
 /* Fills username and password. False: *ret says why and what then. */
-bool pass_credentials(struct pass *p, struct action *ret);
+bool pass_credentials(struct pass *p, struct next *ret);
 /* False: *ret is the outcome of the pass. */
-bool pass_register(struct pass *p, struct action *ret);
+bool pass_register(struct pass *p, struct next *ret);
 /* Of the Secrets that this host owns: those that its spec names no more are no more its own, and
  * outlive it. */
 void pass_release_unnamed_secrets(struct pass *p);
@@ -117,7 +114,7 @@ void pass_claim_network_data(struct pass *p);
 
 /* --- power.c ---------------------------------------------------------------------------------- */
 
-struct action pass_power(struct pass *p, bool provisioned);
+struct next pass_power(struct pass *p, bool provisioned);
 /* status.poweredOn becomes what the BMC said last. True: that was news. */
 bool pass_take_power(struct pass *p);
 /* Any reboot annotation with force. */

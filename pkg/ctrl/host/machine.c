@@ -8,7 +8,7 @@
 #include "ctrl/host/internal.h"
 
 struct state_row {
-	struct action (*handler)(struct pass *p);
+	struct next (*handler)(struct pass *p);
 	/* Where a deletion leads; the state itself: it goes on as it is. */
 	enum bmh_state on_delete;
 	bool registers;	 /* the BMC must answer before the handler runs */
@@ -196,24 +196,24 @@ static bool detach_wanted(const struct pass *p)
 	return json_parse(value, strlen(value), &j, NULL) == 0 && json_get_bool(j, "force", false);
 }
 
-static struct action detach(struct pass *p)
+static struct next detach(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
 	struct provisioner *pr = p->facts->provisioner;
 	struct prov_result r;
 	if (s->operational == BMH_OP_DETACHED)
-		return (struct action){ ACT_CONTINUE, 10 * USEC_PER_MIN };
+		return (struct next){ NEXT_WAIT, 10 * USEC_PER_MIN };
 	pr->ops->remove(pr, &p->prov, true, &r);
 	if (r.outcome == PROV_FAILED)
 		return pass_fail(p, BMH_ERROR_DETACH, "%s", pass_words(&r));
 	if (r.outcome == PROV_RUNNING)
-		return (struct action){ ACT_CONTINUE, r.requeue };
+		return (struct next){ NEXT_WAIT, r.requeue };
 	if (s->error == BMH_ERROR_DETACH) {
 		pass_clear_error(p);
 		s->error_count = 0;
 	}
 	s->operational = BMH_OP_DETACHED;
-	return (struct action){ ACT_COMPLETE, 0 };
+	return (struct next){ NEXT_AGAIN, 0 };
 }
 
 static void reattach(struct pass *p)
@@ -228,7 +228,7 @@ static void reattach(struct pass *p)
 /* --- one run ---------------------------------------------------------------------------------- */
 
 /* A host that waits for a place keeps its state; only its operational status tells. */
-static bool no_place(struct pass *p, struct action *ret)
+static bool no_place(struct pass *p, struct next *ret)
 {
 	struct bmh_status *s = &p->host.status;
 	bool busy = rows[p->state].capacity || s->operational == BMH_OP_DELAYED;
@@ -239,14 +239,14 @@ static bool no_place(struct pass *p, struct action *ret)
 	}
 	s->operational = BMH_OP_DELAYED;
 	pass_measure_delay(p, p->state);
-	*ret = (struct action){ ACT_DELAYED, 0 };
+	*ret = (struct next){ NEXT_FULL, 0 };
 	return true;
 }
 
-static struct action handle(struct pass *p)
+static struct next handle(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
-	struct action a = rows[p->state].handler(p);
+	struct next a = rows[p->state].handler(p);
 	enum bmh_state next = (enum bmh_state)s->provisioning.state;
 	if (next == p->state || !rows[next].capacity || has_capacity(p))
 		return a;
@@ -257,12 +257,12 @@ static struct action handle(struct pass *p)
 	s->provisioning.state = (int)p->state;
 	s->operational = BMH_OP_DELAYED;
 	pass_measure_delay(p, next);
-	return (struct action){ ACT_DELAYED, 0 };
+	return (struct next){ NEXT_FULL, 0 };
 }
 
-struct action machine_run(struct pass *p)
+struct next machine_run(struct pass *p)
 {
-	struct action a = { ACT_COMPLETE, 0 };
+	struct next a = { NEXT_AGAIN, 0 };
 	if (start_deletion(p))
 		return a;
 	if (detach_wanted(p))
@@ -274,8 +274,8 @@ struct action machine_run(struct pass *p)
 	}
 	if (rows[p->state].registers && !pass_register(p, &a)) {
 		/* That may have been the last try. */
-		bool last = a.kind == ACT_FAILED && start_deletion(p);
-		return last ? (struct action){ ACT_COMPLETE, 0 } : a;
+		bool last = a.kind == NEXT_BACKOFF && start_deletion(p);
+		return last ? (struct next){ NEXT_AGAIN, 0 } : a;
 	}
 	if (no_place(p, &a))
 		return a;

@@ -6,11 +6,7 @@
 void pass_measure(struct pass *p, enum metric_id metric, double value, const char *first,
 		  const char *second)
 {
-	struct host_result *out = p->out;
-	if (out->measure_count < HOST_MEASURES_MAX)
-		out->measures[out->measure_count++] = (struct host_measure){ metric,
-									     value,
-									     { first, second } };
+	outcome_measure(p->out, metric, value, first, second);
 }
 
 void pass_count(struct pass *p, enum metric_id metric, const char *label)
@@ -40,17 +36,4 @@ void pass_measure_delay(struct pass *p, enum bmh_state state)
 {
 	if (delays[state])
 		pass_count(p, delays[state], NULL);
-}
-
-void host_result_count(const struct host_result *r, const char *ns, const char *name)
-{
-	for (size_t i = 0; i < r->measure_count; i++) {
-		const struct host_measure *m = &r->measures[i];
-		const struct metric *row = metric_row(m->metric);
-		enum metric_verb verb = row->type == METRIC_HISTOGRAM ? METRIC_OBSERVE : METRIC_ADD;
-		if (streq(row->labels[0], "namespace"))
-			metric_write(m->metric, verb, m->value, ns, name, m->labels[0], NULL);
-		else
-			metric_write(m->metric, verb, m->value, m->labels[0], m->labels[1], NULL);
-	}
 }

@@ -85,7 +85,7 @@ static bool observe(struct pass *p)
 	return true;
 }
 
-static struct action power_failed(struct pass *p, bool soft, const char *text)
+static struct next power_failed(struct pass *p, bool soft, const char *text)
 {
 	return pass_fail(
 		p, BMH_ERROR_POWER, "%s%s",
@@ -94,7 +94,7 @@ static struct action power_failed(struct pass *p, bool soft, const char *text)
 		text);
 }
 
-static struct action change(struct pass *p, bool on, const struct reboot_wish *wish)
+static struct next change(struct pass *p, bool on, const struct reboot_wish *wish)
 {
 	struct bmh_status *s = &p->host.status;
 	struct provisioner *pr = p->facts->provisioner;
@@ -112,23 +112,23 @@ static struct action change(struct pass *p, bool on, const struct reboot_wish *w
 	if (r.outcome == PROV_RUNNING) {
 		if (retry)
 			pass_clear_error(p);
-		return (struct action){ ACT_CONTINUE, r.requeue };
+		return (struct next){ NEXT_WAIT, r.requeue };
 	}
 	s->powered_on = on;
 	s->error_count = 0;
-	return (struct action){ ACT_COMPLETE, 0 };
+	return (struct next){ NEXT_AGAIN, 0 };
 }
 
-struct action pass_power(struct pass *p, bool provisioned)
+struct next pass_power(struct pass *p, bool provisioned)
 {
 	struct bmh_status *s = &p->host.status;
 	if (observe(p))
-		return (struct action){ ACT_COMPLETE, 0 };
+		return (struct next){ NEXT_AGAIN, 0 };
 	struct reboot_wish wish = reboot_wish(p, provisioned);
 	if (!s->powered_on && wish.base) {
 		/* Off was seen: that ends the first half of the reboot. */
 		pass_remove_annotation(p, BMH_REBOOT);
-		return (struct action){ ACT_COMPLETE, 0 };
+		return (struct next){ NEXT_AGAIN, 0 };
 	}
 	bool want_on = p->host.spec.online && !wish.any;
 	if (want_on != s->powered_on && !(p->host.spec.disable_power_off && !want_on))
@@ -136,5 +136,5 @@ struct action pass_power(struct pass *p, bool provisioned)
 	if (s->error == BMH_ERROR_POWER)
 		pass_clear_error(p);
 	s->error_count = 0;
-	return (struct action){ ACT_CONTINUE, USEC_PER_MIN };
+	return (struct next){ NEXT_WAIT, USEC_PER_MIN };
 }

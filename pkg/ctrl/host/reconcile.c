@@ -12,15 +12,29 @@
 #include "admission/rules.h"
 #include "base/mem.h"
 #include "ctrl/host/internal.h"
+#include "ctrl/resources.h"
 #include "json/patch.h"
 
 /* --- writes and events ------------------------------------------------------------------------ */
 
-void pass_write(struct pass *p, enum host_write_kind kind, const char *name, struct json *body)
+static const struct write host_writes[] = {
+	[HOST_PATCH_STATUS] = { WRITE_MERGE_PATCH, &resource_host, .subresource = "status" },
+	[HOST_PATCH] = { WRITE_MERGE_PATCH, &resource_host },
+	[HOST_SECRET_PATCH] = { WRITE_MERGE_PATCH, &resource_secret, .may_be_gone = true },
+	[HOST_HARDWARE_CREATE] = { WRITE_CREATE, &resource_hardware_data },
+	[HOST_HARDWARE_PATCH] = { WRITE_MERGE_PATCH, &resource_hardware_data, .may_be_gone = true },
+	[HOST_HARDWARE_DELETE] = { WRITE_DELETE, &resource_hardware_data, .may_be_gone = true },
+	[HOST_RECORD_UPDATE] = { WRITE_UPDATE, &resource_record, .may_be_gone = true },
+};
+
+void pass_write(struct pass *p, enum host_write kind, const char *name, struct json *body)
 {
-	struct host_result *out = p->out;
-	out->writes = xreallocarray(out->writes, out->write_count + 1, sizeof(out->writes[0]));
-	out->writes[out->write_count++] = (struct host_write){ kind, xstrdup(name), body };
+	struct write w = host_writes[kind];
+	w.ns = xstrdup(p->host.meta.ns);
+	w.name = xstrdup(kind == HOST_SECRET_PATCH ? name : p->host.meta.name);
+	w.uid = kind == HOST_HARDWARE_DELETE ? xstrdup(name) : NULL;
+	w.body = body;
+	outcome_write(p->out, &w);
 }
 
 void pass_event(struct pass *p, bool warning, const char *reason, const char *fmt, ...)
@@ -30,22 +44,7 @@ void pass_event(struct pass *p, bool warning, const char *reason, const char *fm
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	struct host_result *out = p->out;
-	out->events = xreallocarray(out->events, out->event_count + 1, sizeof(out->events[0]));
-	out->events[out->event_count++] = (struct host_event){ warning, reason, xstrdup(text) };
-}
-
-void host_result_release(struct host_result *r)
-{
-	for (size_t i = 0; i < r->write_count; i++) {
-		free(r->writes[i].name);
-		json_free(r->writes[i].body);
-	}
-	for (size_t i = 0; i < r->event_count; i++)
-		free(r->events[i].message);
-	free(r->writes);
-	free(r->events);
-	*r = (struct host_result){ 0 };
+	outcome_event(p->out, warning, reason, xstrdup(text));
 }
 
 struct json *pass_locked_patch(const struct pass *p)
@@ -100,7 +99,7 @@ static void add_way_out(const struct pass *p, char *text, size_t size)
 	snprintf(text + MIN(len, room), size - MIN(len, room), "%s", way);
 }
 
-struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, ...)
+struct next pass_fail(struct pass *p, enum bmh_error error, const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
@@ -111,12 +110,12 @@ struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, .
 	if (p->host.meta.deleted_at)
 		add_way_out(p, text, sizeof(text));
 	set_error(p, error, bmh_error_reason(error), text);
-	return (struct action){ ACT_FAILED,
-				host_backoff(p->host.status.error_count, p->facts->random) };
+	return (struct next){ NEXT_BACKOFF,
+			      host_backoff(p->host.status.error_count, p->facts->random) };
 }
 
-struct action pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay, const char *reason,
-			     const char *fmt, ...)
+struct next pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay, const char *reason,
+			   const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
@@ -127,7 +126,7 @@ struct action pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay,
 	pass_take_power(p);
 	if (s->error != (int)error || !streq(s->error_message, text))
 		set_error(p, error, reason, text);
-	return (struct action){ ACT_CONTINUE, delay };
+	return (struct next){ NEXT_WAIT, delay };
 }
 
 void pass_stand_error(struct pass *p, enum bmh_error error, const char *text)
@@ -280,7 +279,7 @@ static bool prepare_object(struct pass *p)
 /* What the webhooks refuse gets here when there are none, or was there before them. A host that
  * breaks their rules is not acted on at all, but it can be detached and deleted. True: that is the
  * outcome of the pass. */
-static bool breaks_rules(struct pass *p, struct action *ret)
+static bool breaks_rules(struct pass *p, struct next *ret)
 {
 	_cleanup_(causes_done) struct causes causes = { 0 };
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
@@ -381,34 +380,6 @@ static void describe_host(struct pass *p)
 	};
 }
 
-static void conclude(struct pass *p, struct action a)
-{
-	struct host_result *out = p->out;
-	out->requeue = a.delay;
-	switch (a.kind) {
-	case ACT_CONTINUE:
-		out->verdict = HOST_WAIT;
-		break;
-	case ACT_COMPLETE:
-		out->verdict = HOST_AGAIN;
-		break;
-	case ACT_DELAYED:
-		out->verdict = HOST_WAIT;
-		out->requeue = USEC_PER_MIN + (usec_t)(p->facts->random * (double)USEC_PER_MIN);
-		break;
-	case ACT_FAILED:
-		out->verdict = HOST_WAIT;
-		out->backoff = true;
-		break;
-	case ACT_ERROR:
-		out->verdict = HOST_RETRY;
-		break;
-	case ACT_GONE:
-		out->verdict = HOST_GONE;
-		break;
-	}
-}
-
 /* From what is stored to what shall be: members that we do not know stay, required ones that are
  * not stored yet come along. */
 static struct json *status_diff(const struct pass *p, const struct json *now)
@@ -435,10 +406,10 @@ static void write_status(struct pass *p)
 	struct json *patch = pass_locked_patch(p);
 	json_set(patch, "status", status_diff(p, now));
 	pass_write(p, HOST_PATCH_STATUS, NULL, patch);
-	struct host_write *w = p->out->writes;
-	struct host_write status = w[p->out->write_count - 1];
+	struct write *w = p->out->writes;
+	struct write status = w[p->out->write_count - 1];
 	size_t at = 0;
-	while (at < p->out->write_count - 1 && w[at].kind != HOST_PATCH)
+	while (at < p->out->write_count - 1 && w[at].resource != &resource_host)
 		at++;
 	memmove(&w[at + 1], &w[at], (p->out->write_count - 1 - at) * sizeof(w[0]));
 	w[at] = status;
@@ -453,9 +424,9 @@ static bool needs_credentials(const struct pass *p)
 	       (named || !p->host.meta.deleted_at);
 }
 
-static struct action run(struct pass *p)
+static struct next run(struct pass *p)
 {
-	struct action a = { ACT_COMPLETE, 0 };
+	struct next a = { NEXT_AGAIN, 0 };
 	pass_release_unnamed_secrets(p);
 	if (restore_status(p) || breaks_rules(p, &a) || prepare_object(p))
 		return a;
@@ -472,16 +443,16 @@ static struct action run(struct pass *p)
 
 /* Nothing is wanted of the machine, so no error is shown that would have others act. DHCP goes on
  * to answer it. */
-static struct action stay_held(struct pass *p)
+static struct next stay_held(struct pass *p)
 {
 	struct provisioner *pr = p->facts->provisioner;
 	describe_host(p);
 	pr->ops->know(pr, &p->prov);
 	pass_condition_held(p);
-	return (struct action){ ACT_CONTINUE, 0 };
+	return (struct next){ NEXT_WAIT, 0 };
 }
 
-static struct action run_unless_held(struct pass *p)
+static struct next run_unless_held(struct pass *p)
 {
 	if (p->facts->held)
 		return stay_held(p);
@@ -489,39 +460,53 @@ static struct action run_unless_held(struct pass *p)
 	if (!api_annotation(&p->host.meta, BMH_RELEASE))
 		return run(p);
 	pass_remove_annotation(p, BMH_RELEASE);
-	return (struct action){ ACT_COMPLETE, 0 };
+	return (struct next){ NEXT_AGAIN, 0 };
 }
 
-void host_reconcile(const struct host_facts *facts, struct host_result *ret)
+/* Of a host that no one has looked into yet, a status that came along is no change of ours. */
+static void note_states(struct pass *p)
+{
+	struct outcome *out = p->out;
+	out->after = bmh_state_name((enum bmh_state)p->host.status.provisioning.state);
+	out->before = p->examined ? bmh_state_name(p->state) : out->after;
+	if (!streq(out->before, out->after))
+		pass_measure(p, METRIC_STATE_CHANGES, 1, out->before, out->after);
+}
+
+static void reconcile_bound(struct pass *p)
+{
+	struct next *next = &p->out->next;
+	p->state = (enum bmh_state)p->host.status.provisioning.state;
+	p->key = xasprintf("%s/%s", p->host.meta.ns, p->host.meta.name);
+	p->status_before = bmh_status_json(&p->host.status);
+	*next = run_unless_held(p);
+	if (next->kind != NEXT_RETRY && next->kind != NEXT_GONE) {
+		if (p->examined)
+			pass_conditions(p);
+		write_status(p);
+	}
+	if (next->kind == NEXT_FULL)
+		next->delay = USEC_PER_MIN + (usec_t)(p->facts->random * (double)USEC_PER_MIN);
+	note_states(p);
+	json_free(p->status_before);
+	secret_free(p->password);
+	free(p->trouble);
+	free(p->username);
+	free(p->key);
+}
+
+void host_reconcile(const struct host_facts *facts, struct outcome *ret)
 {
 	struct pass p = { .facts = facts, .out = ret };
-	*ret = (struct host_result){ 0 };
-	if (bmh_parse(facts->object, &p.host, &ret->err) < 0) {
-		ret->verdict = HOST_RETRY;
+	*ret = (struct outcome){ 0 };
+	if (facts->host) {
+		p.host = *facts->host;
+		*facts->host = (struct bmh){ 0 };
+	} else if (bmh_parse(facts->object, &p.host, &ret->err) < 0) {
+		ret->next.kind = NEXT_RETRY;
 		return;
 	}
-	if (!host_is_held(facts->object)) {
-		p.state = (enum bmh_state)p.host.status.provisioning.state;
-		p.key = xasprintf("%s/%s", p.host.meta.ns, p.host.meta.name);
-		p.status_before = bmh_status_json(&p.host.status);
-		struct action a = run_unless_held(&p);
-		if (a.kind != ACT_ERROR && a.kind != ACT_GONE) {
-			if (p.examined)
-				pass_conditions(&p);
-			write_status(&p);
-		}
-		conclude(&p, a);
-		/* A status that came along with its host is no change of ours. */
-		ret->after = (enum bmh_state)p.host.status.provisioning.state;
-		ret->before = p.examined ? p.state : ret->after;
-		if (ret->before != ret->after)
-			pass_measure(&p, METRIC_STATE_CHANGES, 1, bmh_state_name(ret->before),
-				     bmh_state_name(ret->after));
-	}
-	json_free(p.status_before);
+	if (!host_is_held(facts->object))
+		reconcile_bound(&p);
 	bmh_release(&p.host);
-	secret_free(p.password);
-	free(p.trouble);
-	free(p.username);
-	free(p.key);
 }

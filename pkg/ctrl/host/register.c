@@ -77,10 +77,10 @@ static bool is_credentials(const struct pass *p, const char *secret)
 
 void pass_claim_network_data(struct pass *p)
 {
-	const struct host_secret *s = &p->facts->secrets[SECRET_PREPROVISIONING];
+	const struct fact *s = &p->facts->secrets[SECRET_PREPROVISIONING];
 	const char *name = p->host.spec.network_data_name;
 	/* Two patches of one Secret would meet each other's resourceVersion. */
-	if (s->state == SECRET_FOUND && !p->host.meta.deleted_at && !is_credentials(p, name) &&
+	if (s->state == FACT_FOUND && !p->host.meta.deleted_at && !is_credentials(p, name) &&
 	    !secret_is_own(name) && has_network_data(s->object))
 		claim_secret(p, s->object, false);
 }
@@ -154,20 +154,20 @@ void pass_release_unnamed_secrets(struct pass *p)
 
 void pass_release_secrets(struct pass *p)
 {
-	const struct host_secret *s = &p->facts->secrets[SECRET_BMC];
+	const struct fact *s = &p->facts->secrets[SECRET_BMC];
 	/* The owner stays: with it the Secret goes when its host has gone. */
-	if (s->state == SECRET_FOUND && is_credentials(p, p->host.spec.bmc->credentials_name))
+	if (s->state == FACT_FOUND && is_credentials(p, p->host.spec.bmc->credentials_name))
 		release_secret(p, s->object, false, true);
 }
 
 /* --- credentials ------------------------------------------------------------------------------ */
 
-static struct action credential_error(struct pass *p, usec_t delay, const char *text)
+static struct next credential_error(struct pass *p, usec_t delay, const char *text)
 {
 	return pass_fail_once(p, BMH_ERROR_REGISTRATION, delay, "BMCCredentialError", "%s", text);
 }
 
-static bool missing_details(struct pass *p, struct action *ret)
+static bool missing_details(struct pass *p, struct next *ret)
 {
 	const struct bmh_bmc *bmc = p->host.spec.bmc;
 	if (bmc && !str_empty(bmc->credentials_name) && !str_empty(bmc->address))
@@ -183,16 +183,16 @@ static bool missing_details(struct pass *p, struct action *ret)
 	return true;
 }
 
-static bool secret_absent(struct pass *p, struct action *ret)
+static bool secret_absent(struct pass *p, struct next *ret)
 {
-	const struct host_secret *s = &p->facts->secrets[SECRET_BMC];
+	const struct fact *s = &p->facts->secrets[SECRET_BMC];
 	char text[600];
-	if (s->state == SECRET_FOUND)
+	if (s->state == FACT_FOUND)
 		return false;
-	if (s->state == SECRET_FAILED) {
+	if (s->state == FACT_FAILED) {
 		p->out->err = s->err;
 		pass_count(p, METRIC_CREDENTIALS_UNHANDLED, NULL);
-		*ret = (struct action){ ACT_ERROR, 0 };
+		*ret = (struct next){ NEXT_RETRY, 0 };
 		return true;
 	}
 	pass_count(p, METRIC_CREDENTIALS_MISSING, NULL);
@@ -205,7 +205,7 @@ static bool secret_absent(struct pass *p, struct action *ret)
 }
 
 /* Only a claimed Secret is watched; another one is looked at again after a while. */
-static struct action invalid_credentials(struct pass *p, const char *key, bool holds_nul)
+static struct next invalid_credentials(struct pass *p, const char *key, bool holds_nul)
 {
 	const struct json *labels = json_get_path(p->facts->secrets[SECRET_BMC].object,
 						  "metadata.labels");
@@ -222,7 +222,7 @@ static struct action invalid_credentials(struct pass *p, const char *key, bool h
 
 /* A BMC takes text: IPMI pads passwords with NUL bytes, so one that holds a NUL would be sent as
  * what stands before it. */
-static bool take_credential(struct pass *p, const char *key, char **ret, struct action *ret_action)
+static bool take_credential(struct pass *p, const char *key, char **ret, struct next *ret_action)
 {
 	const struct json *secret = p->facts->secrets[SECRET_BMC].object;
 	size_t len = 0;
@@ -239,7 +239,7 @@ static bool take_credential(struct pass *p, const char *key, char **ret, struct 
 	return false;
 }
 
-bool pass_credentials(struct pass *p, struct action *ret)
+bool pass_credentials(struct pass *p, struct next *ret)
 {
 	if (missing_details(p, ret) || secret_absent(p, ret))
 		return false;
@@ -250,7 +250,7 @@ bool pass_credentials(struct pass *p, struct action *ret)
 		return false;
 	const struct json *secret = p->facts->secrets[SECRET_BMC].object;
 	if (!p->host.meta.deleted_at && claim_secret(p, secret, true)) {
-		*ret = (struct action){ ACT_COMPLETE, 0 };
+		*ret = (struct next){ NEXT_AGAIN, 0 };
 		return false;
 	}
 	p->prov.username = p->username;
@@ -276,7 +276,7 @@ static void store_credentials(const struct pass *p, struct bmh_credentials *c)
 
 /* --- profile ---------------------------------------------------------------------------------- */
 
-static bool match_profile(struct pass *p, struct action *ret)
+static bool match_profile(struct pass *p, struct next *ret)
 {
 	struct bmh_status *s = &p->host.status;
 	const char *name = host_profile(&p->host);
@@ -321,7 +321,7 @@ static void registered(struct pass *p)
 		s->operational = BMH_OP_OK;
 }
 
-bool pass_register(struct pass *p, struct action *ret)
+bool pass_register(struct pass *p, struct next *ret)
 {
 	struct bmh_status *s = &p->host.status;
 	struct provisioner *pr = p->facts->provisioner;
@@ -356,7 +356,7 @@ bool pass_register(struct pass *p, struct action *ret)
 		if (r.started &&
 		    (s->error == BMH_ERROR_REGISTRATION || s->operational == BMH_OP_UNSET))
 			pass_clear_error(p);
-		*ret = (struct action){ ACT_CONTINUE, r.requeue };
+		*ret = (struct next){ NEXT_WAIT, r.requeue };
 		return false;
 	}
 	if (!match_profile(p, ret))

@@ -14,21 +14,21 @@ static struct provisioner *prov(const struct pass *p)
 	return p->facts->provisioner;
 }
 
-static struct action go(struct pass *p, enum bmh_state next)
+static struct next go(struct pass *p, enum bmh_state next)
 {
 	machine_go(p, next);
-	return (struct action){ ACT_COMPLETE, 0 };
+	return (struct next){ NEXT_AGAIN, 0 };
 }
 
 /* Under way: work has been resumed, so an old error is no longer the news. */
-static struct action wait(struct pass *p, const struct prov_result *r)
+static struct next wait(struct pass *p, const struct prov_result *r)
 {
 	pass_clear_error(p);
 	str_replace(&p->trouble, *r->error ? r->error : NULL);
-	return (struct action){ ACT_CONTINUE, r->requeue };
+	return (struct next){ NEXT_WAIT, r->requeue };
 }
 
-struct action state_none(struct pass *p)
+struct next state_none(struct pass *p)
 {
 	const struct bmh_bmc *bmc = p->host.spec.bmc;
 	if (bmc && (!str_empty(bmc->address) || !str_empty(bmc->credentials_name)))
@@ -39,16 +39,16 @@ struct action state_none(struct pass *p)
 	return go(p, BMH_UNMANAGED);
 }
 
-struct action state_unmanaged(struct pass *p)
+struct next state_unmanaged(struct pass *p)
 {
 	const struct bmh_bmc *bmc = p->host.spec.bmc;
 	if (bmc && (!str_empty(bmc->address) || !str_empty(bmc->credentials_name)))
 		return go(p, BMH_REGISTERING);
 	pass_count(p, METRIC_UNMANAGED, NULL);
-	return (struct action){ ACT_CONTINUE, 10 * USEC_PER_MIN };
+	return (struct next){ NEXT_WAIT, 10 * USEC_PER_MIN };
 }
 
-struct action state_registering(struct pass *p)
+struct next state_registering(struct pass *p)
 {
 	/* Registration itself has been done on the way here. */
 	p->host.status.error_count = 0;
@@ -125,7 +125,7 @@ static void store_hardware(struct pass *p, const struct json *inventory)
 	p->host.status.hardware = details;
 }
 
-struct action state_inspecting(struct pass *p)
+struct next state_inspecting(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
 	const char *refresh = api_annotation(&p->host.meta, BMH_INSPECT);
@@ -159,7 +159,7 @@ struct action state_inspecting(struct pass *p)
 	return go(p, BMH_PREPARING);
 }
 
-struct action state_match_profile(struct pass *p)
+struct next state_match_profile(struct pass *p)
 {
 	return go(p, BMH_PREPARING); /* an old state, only left */
 }
@@ -174,7 +174,7 @@ static void save_hints(struct pass *p, struct json *hints)
 	s->root_hints = hints;
 }
 
-struct action state_preparing(struct pass *p)
+struct next state_preparing(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
 	struct prov_prepare params = { .retry = s->error == BMH_ERROR_PREPARATION };
@@ -232,7 +232,7 @@ static char *why_not(struct pass *p, usec_t *ret_again)
 }
 
 /* True: *ret is the outcome. */
-static bool cannot_provision(struct pass *p, struct action *ret)
+static bool cannot_provision(struct pass *p, struct next *ret)
 {
 	usec_t again;
 	_cleanup_(freep) char *why = why_not(p, &again);
@@ -253,11 +253,11 @@ static void forget_wishes(struct pass *p)
 	s->error_count = 0;
 }
 
-struct action state_available(struct pass *p)
+struct next state_available(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
 	const char *refresh = api_annotation(&p->host.meta, BMH_INSPECT);
-	struct action refusal;
+	struct next refusal;
 	if (p->host.spec.externally_provisioned) {
 		save_hints(p, NULL);
 		return go(p, BMH_EXTERNALLY_PROVISIONED);
@@ -308,7 +308,7 @@ static void forget_attempt(struct pass *p)
 	p->host.status.last_attempted = bmh_image_free(p->host.status.last_attempted);
 }
 
-static struct action provision(struct pass *p)
+static struct next provision(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
 	const struct bmh_image *image = p->host.spec.image;
@@ -339,10 +339,10 @@ static struct action provision(struct pass *p)
 		return wait(p, &r);
 	provisioned(p);
 	s->powered_on = true;
-	return (struct action){ ACT_COMPLETE, 0 };
+	return (struct next){ NEXT_AGAIN, 0 };
 }
 
-struct action state_provisioning(struct pass *p)
+struct next state_provisioning(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
 	/* A failed deployment leaves a disk in an unknown state: it is cleaned before the next
@@ -355,7 +355,7 @@ struct action state_provisioning(struct pass *p)
 	}
 	if (host_provisioning_cancelled(&p->host))
 		return go(p, BMH_DEPROVISIONING);
-	struct action refusal;
+	struct next refusal;
 	if (!attempted && cannot_provision(p, &refusal)) {
 		forget_attempt(p);
 		return refusal;
@@ -364,14 +364,14 @@ struct action state_provisioning(struct pass *p)
 		s->last_attempted = bmh_image_free(s->last_attempted);
 		s->last_attempted = bmh_image_dup(p->host.spec.image);
 		pass_clear_error(p);
-		return (struct action){ ACT_COMPLETE, 0 }; /* stored before the attempt begins */
+		return (struct next){ NEXT_AGAIN, 0 }; /* stored before the attempt begins */
 	}
 	return provision(p);
 }
 
 /* Tells the engine of a host that runs its image; does nothing when it knows. False: *ret is the
  * outcome. */
-static bool adopt(struct pass *p, struct action *ret)
+static bool adopt(struct pass *p, struct next *ret)
 {
 	struct prov_result r;
 	bool retry = p->host.status.error == BMH_ERROR_PROVISIONED_REGISTRATION;
@@ -384,7 +384,7 @@ static bool adopt(struct pass *p, struct action *ret)
 	if (r.outcome == PROV_FAILED)
 		*ret = pass_fail(p, BMH_ERROR_PROVISIONED_REGISTRATION, "%s", pass_words(&r));
 	else
-		*ret = (struct action){ ACT_CONTINUE, r.requeue };
+		*ret = (struct next){ NEXT_WAIT, r.requeue };
 	return false;
 }
 
@@ -399,9 +399,9 @@ static bool successor_can(struct pass *p)
 	return !why;
 }
 
-struct action state_provisioned(struct pass *p)
+struct next state_provisioned(struct pass *p)
 {
-	struct action a;
+	struct next a;
 	if (!host_provisioning_cancelled(&p->host))
 		forget_wishes(p);
 	else if (successor_can(p))
@@ -409,11 +409,11 @@ struct action state_provisioned(struct pass *p)
 	return adopt(p, &a) ? pass_power(p, true) : a;
 }
 
-struct action state_externally_provisioned(struct pass *p)
+struct next state_externally_provisioned(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
 	struct json *hints = NULL;
-	struct action a;
+	struct next a;
 	if (p->host.spec.externally_provisioned)
 		return adopt(p, &a) ? pass_power(p, true) : a;
 	bmh_image_assign(&s->provisioning.image, p->host.spec.image);
@@ -427,7 +427,7 @@ struct action state_externally_provisioned(struct pass *p)
 
 /* --- the way out ------------------------------------------------------------------------------ */
 
-static struct action deprovisioned(struct pass *p)
+static struct next deprovisioned(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
 	bmh_image_assign(&s->provisioning.image, NULL);
@@ -442,7 +442,7 @@ static struct action deprovisioned(struct pass *p)
 	return go(p, p->host.meta.deleted_at ? BMH_POWERING_OFF : BMH_AVAILABLE);
 }
 
-struct action state_deprovisioning(struct pass *p)
+struct next state_deprovisioning(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
 	struct prov_deprovision params = { .retry = s->error == BMH_ERROR_PROVISIONING };
@@ -452,14 +452,14 @@ struct action state_deprovisioning(struct pass *p)
 		return deprovisioned(p);
 	if (r.outcome == PROV_RUNNING)
 		return wait(p, &r);
-	struct action a = pass_fail(p, BMH_ERROR_PROVISIONING, "%s", pass_words(&r));
+	struct next a = pass_fail(p, BMH_ERROR_PROVISIONING, "%s", pass_words(&r));
 	if (!host_deletion_gives_up(&p->host))
 		return a;
 	pass_count(p, METRIC_DELETED_NOT_DEPROVISIONED, NULL);
 	return go(p, BMH_POWERING_OFF);
 }
 
-struct action state_powering_off(struct pass *p)
+struct next state_powering_off(struct pass *p)
 {
 	struct bmh_status *s = &p->host.status;
 	struct prov_result r;
@@ -469,7 +469,7 @@ struct action state_powering_off(struct pass *p)
 	if (r.outcome == PROV_RUNNING)
 		return wait(p, &r);
 	if (r.outcome == PROV_FAILED) {
-		struct action a = pass_fail(p, BMH_ERROR_POWER, "%s", pass_words(&r));
+		struct next a = pass_fail(p, BMH_ERROR_POWER, "%s", pass_words(&r));
 		if (!host_deletion_gives_up(&p->host))
 			return a;
 		pass_count(p, METRIC_DELETED_NOT_POWERED_OFF, NULL);
@@ -492,17 +492,17 @@ static void release_record(struct pass *p)
 	pass_write(p, HOST_RECORD_UPDATE, NULL, record);
 }
 
-struct action state_deleting(struct pass *p)
+struct next state_deleting(struct pass *p)
 {
 	struct prov_result r;
 	prov(p)->ops->remove(prov(p), &p->prov, false, &r);
 	if (r.outcome == PROV_RUNNING)
-		return (struct action){ ACT_CONTINUE, r.requeue };
+		return (struct next){ NEXT_WAIT, r.requeue };
 	pass_release_secrets(p);
 	release_record(p);
 	struct json *patch = pass_locked_patch(p);
 	json_set(json_get_mut(patch, "metadata"), "finalizers",
 		 finalizers_without(p->host.meta.finalizers, BMH_FINALIZER));
 	pass_write(p, HOST_PATCH, NULL, patch);
-	return (struct action){ ACT_GONE, 0 };
+	return (struct next){ NEXT_GONE, 0 };
 }
