@@ -11,7 +11,7 @@
 
 /* --- in --------------------------------------------------------------------------------------- */
 
-/* Which Secrets a pass wants to see; names are borrowed from the host, NULL: not this one. */
+/* Which Secrets a reconcile wants to see; names are borrowed from the host, NULL: not this one. */
 enum host_secret_use {
 	SECRET_BMC,
 	SECRET_USER_DATA,
@@ -42,7 +42,7 @@ struct host_facts {
 
 /* Paused, or being moved away: nothing is done for it, and nothing written to it. */
 bool host_is_held(const struct json *object);
-/* Fills names with what the pass will look at; to be fetched before. */
+/* Fills names with what the reconcile will look at; to be fetched before. */
 void host_secrets_wanted(const struct bmh *h, const char *names[_SECRET_USE_MAX]);
 void host_reconcile(const struct host_facts *facts, struct outcome *ret);
 

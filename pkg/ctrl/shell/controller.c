@@ -10,13 +10,13 @@
 #include "ctrl/shell/writes.h"
 #include "kube/queue.h"
 
-struct run;
+struct reconcile;
 
 /* What is remembered of an object between reconciles, in memory only. */
 struct memory {
-	usec_t backoff_until; /* monotonic; 0: none */
-	char *signature;      /* what the back-off holds for */
-	struct run *run;      /* under way */
+	usec_t backoff_until;	     /* monotonic; 0: none */
+	char *signature;	     /* what the back-off holds for */
+	struct reconcile *reconcile; /* under way */
 };
 
 /* What the handlers of an informer carry. */
@@ -36,7 +36,7 @@ struct controller {
 };
 
 /* A reconcile, from its facts to its last write. */
-struct run {
+struct reconcile {
 	struct controller *controller;
 	char *key;
 	struct json *object;
@@ -74,7 +74,7 @@ static void forget(struct controller *c, const char *key)
 	c->def.forget(c->def.data, key);
 }
 
-static void run_free(struct run *r)
+static void reconcile_free(struct reconcile *r)
 {
 	facts_job_done(&r->job);
 	kube_cancel(r->op);
@@ -87,12 +87,12 @@ static void run_free(struct run *r)
 	free(r);
 }
 
-static void finish(struct run *r, enum kube_verdict verdict, usec_t again)
+static void finish(struct reconcile *r, enum kube_verdict verdict, usec_t again)
 {
 	struct controller *c = r->controller;
 	struct memory *m = memory_of(c, r->key);
 	_cleanup_(freep) char *key = TAKE_PTR(r->key);
-	m->run = NULL;
+	m->reconcile = NULL;
 	m->backoff_until = 0;
 	if (r->outcome.next.kind == NEXT_BACKOFF) {
 		m->backoff_until = loop_now(c->loop) + again;
@@ -100,13 +100,13 @@ static void finish(struct run *r, enum kube_verdict verdict, usec_t again)
 		m->signature = TAKE_PTR(r->signature);
 	}
 	bool gone = r->outcome.next.kind == NEXT_GONE;
-	run_free(r);
+	reconcile_free(r);
 	if (gone)
 		forget(c, key);
 	kube_queue_finish(c->queue, key, verdict, again);
 }
 
-static void retry(struct run *r, const struct err *err)
+static void retry(struct reconcile *r, const struct err *err)
 {
 	const struct controller_def *def = &r->controller->def;
 	_cleanup_(freep) char *meanwhile = xasprintf("%s changed meanwhile; again", def->noun);
@@ -122,7 +122,7 @@ static void retry(struct run *r, const struct err *err)
 
 /* --- writes ----------------------------------------------------------------------------------- */
 
-static void conclude(struct run *r)
+static void conclude(struct reconcile *r)
 {
 	struct controller *c = r->controller;
 	const struct next *next = &r->outcome.next;
@@ -156,11 +156,11 @@ static void note_written(struct controller *c, const struct write *w, const stru
 			kube_informer_note_written(k->informer, answer);
 }
 
-static void next_write(struct run *r);
+static void next_write(struct reconcile *r);
 
 static void on_written(void *data, const struct err *err, struct json **answer)
 {
-	struct run *r = data;
+	struct reconcile *r = data;
 	const struct write *w = &r->outcome.writes[r->next_write];
 	bool leaves = r->outcome.next.kind == NEXT_GONE;
 	r->op = NULL;
@@ -175,7 +175,7 @@ static void on_written(void *data, const struct err *err, struct json **answer)
 	next_write(r);
 }
 
-static void next_write(struct run *r)
+static void next_write(struct reconcile *r)
 {
 	if (r->next_write == r->outcome.write_count) {
 		conclude(r);
@@ -187,7 +187,7 @@ static void next_write(struct run *r)
 
 /* --- the reconcile ---------------------------------------------------------------------------- */
 
-static bool backing_off(struct run *r)
+static bool backing_off(struct reconcile *r)
 {
 	struct controller *c = r->controller;
 	const struct memory *m = memory_of(c, r->key);
@@ -201,7 +201,7 @@ static bool backing_off(struct run *r)
 
 static void on_facts(void *data)
 {
-	struct run *r = data;
+	struct reconcile *r = data;
 	const struct controller_def *def = &r->controller->def;
 	r->signature = def->signature(def->data, &r->facts);
 	if (backing_off(r))
@@ -211,7 +211,7 @@ static void on_facts(void *data)
 	next_write(r);
 }
 
-static void gather(struct run *r)
+static void gather(struct reconcile *r)
 {
 	struct controller *c = r->controller;
 	const char *names[FACTS_MAX] = { NULL };
@@ -229,7 +229,7 @@ static void gather(struct run *r)
 		on_facts(r);
 }
 
-static void start_run(void *data, const char *key)
+static void start_reconcile(void *data, const char *key)
 {
 	struct controller *c = data;
 	const struct kube_object *o = kube_informer_get_key(c->def.caches[0].informer, key);
@@ -240,11 +240,11 @@ static void start_run(void *data, const char *key)
 		kube_queue_finish(c->queue, key, KUBE_DONE, 0);
 		return;
 	}
-	struct run *r = xcalloc(1, sizeof(*r));
+	struct reconcile *r = xcalloc(1, sizeof(*r));
 	r->controller = c;
 	r->key = xstrdup(key);
 	r->object = kube_object_parse(o);
-	memory_of(c, key)->run = r;
+	memory_of(c, key)->reconcile = r;
 	gather(r);
 }
 
@@ -319,7 +319,7 @@ struct controller *controller_new(struct loop *loop, struct kube_client *client,
 								.name = def->name,
 								.max_runs = def->concurrency,
 								.backoff_max = def->backoff_max,
-								.run = start_run,
+								.run = start_reconcile,
 								.data = c });
 	for (size_t i = 0; c->def.caches[i].resource; i++) {
 		c->watched[i] = (struct watched){ c, &c->def.caches[i] };
@@ -338,7 +338,7 @@ void controller_start(struct controller *c)
 static void leave_undecided(struct controller *c)
 {
 	map_for_each(&c->memories, i) {
-		struct run *r = ((struct memory *)c->memories.entries[i].value)->run;
+		struct reconcile *r = ((struct memory *)c->memories.entries[i].value)->reconcile;
 		if (r && !r->decided)
 			finish(r, KUBE_DONE, 0);
 	}
@@ -357,8 +357,8 @@ struct controller *controller_free(struct controller *c)
 		return NULL;
 	map_for_each(&c->memories, i) {
 		struct memory *m = c->memories.entries[i].value;
-		if (m->run)
-			run_free(m->run);
+		if (m->reconcile)
+			reconcile_free(m->reconcile);
 		memory_free(m);
 	}
 	map_done(&c->memories);
