@@ -4,8 +4,8 @@
 #include <stddef.h>
 
 #include "base/command.h"
-#include "ctl/client.h"
-#include "ctl/render.h"
+#include "hostview/client.h"
+#include "hostview/render.h"
 
 extern const struct command status_command, watch_command, describe_command, move_command,
 	release_command;
@@ -15,7 +15,7 @@ extern const struct option_row ctl_rows[];
 /* -A, where a command can look at all namespaces. */
 extern const struct option_row ctl_all_rows[];
 
-/* A command with rows of its own and these two groups; its options hold ctl_options as `ctl`. */
+/* A command with rows of its own and these two groups; its options hold ctl_options as `hostview`. */
 #define CTL_TABLES(type)                                                                           \
 	{ "Where to look", ctl_rows, offsetof(type, ctl) },                                        \
 	{                                                                                          \

@@ -1,6 +1,6 @@
 /* ingotctl: shows what Ingot is doing with its hosts, releases those that it holds, and moves them
  * to another API server.
- * Dispatch; commands stand in files of their names, what they show and do in pkg/ctl. */
+ * Dispatch; commands stand in files of their names, what they show and do in pkg/hostview. */
 
 #include <signal.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 
 #include "base/str.h"
 #include "commands.h"
-#include "ctl/move.h"
+#include "hostview/move.h"
 
 struct move_command_options {
 	struct ctl_options ctl;

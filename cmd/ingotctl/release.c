@@ -4,7 +4,7 @@
 
 #include "base/str.h"
 #include "commands.h"
-#include "ctl/release.h"
+#include "hostview/release.h"
 
 struct release_command_options {
 	struct ctl_options ctl;

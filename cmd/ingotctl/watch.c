@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 #include "commands.h"
-#include "ctl/goal.h"
+#include "hostview/goal.h"
 #include "kube/watch.h"
 
 struct watch_options {

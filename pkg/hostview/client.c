@@ -2,7 +2,7 @@
  * records, the engine. Without the first there is nothing to show; the other two may be missing (no
  * rights, another machine), and what they tell is then left out. */
 
-#include "ctl/client.h"
+#include "hostview/client.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "ctl/local.h"
+#include "hostview/local.h"
 #include "http/http.h"
 #include "kube/config.h"
 #include "kube/http_transport.h"

@@ -15,12 +15,12 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ctl/client.h"
-#include "ctl/goal.h"
-#include "ctl/render.h"
+#include "hostview/client.h"
+#include "hostview/goal.h"
+#include "hostview/render.h"
 #include "unit/parse.h"
 
-#define CASES "test/unit/ctl/cases/"
+#define CASES "test/unit/hostview/cases/"
 
 static char *read_file(const char *path)
 {

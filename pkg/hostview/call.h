@@ -1,7 +1,7 @@
 #pragma once
 /* Requests of ingotctl that run the loop until they have their answer. Errors name the request. */
 
-#include "ctl/client.h"
+#include "hostview/client.h"
 
 /* *ret is the answer's tree, new; NULL for an answer without a body. ret may be NULL. */
 int ctl_get(struct ctl *c, const struct kube_resource *r, const char *ns, const char *name,

@@ -6,7 +6,7 @@
  * gets when all copies are complete. So at any instant one of the two Ingots may act on it, or
  * none. */
 
-#include "ctl/move.h"
+#include "hostview/move.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,8 +15,8 @@
 
 #include "api/secret.h"
 #include "base/mem.h"
-#include "ctl/call.h"
-#include "ctl/transfer.h"
+#include "hostview/call.h"
+#include "hostview/transfer.h"
 #include "kube/watch.h"
 
 static const struct kube_resource hardware_data = { "metal3.io", "v1alpha1", "hardwaredata",

@@ -1,7 +1,7 @@
 /* Requests that are waited for (see call.h): each starts one operation of the Kubernetes client and
  * runs the loop until that has completed, as each does once. */
 
-#include "ctl/call.h"
+#include "hostview/call.h"
 
 #include "base/mem.h"
 

@@ -1,12 +1,12 @@
 /* Releases (see release.h). What is held stands in the HostRecords. */
 
-#include "ctl/release.h"
+#include "hostview/release.h"
 
 #include <stdlib.h>
 
 #include "api/bmh.h"
 #include "base/mem.h"
-#include "ctl/call.h"
+#include "hostview/call.h"
 
 /* Of the record's host, if it is held; else NULL. */
 static const char *hold_id(const struct json *record, const struct json *host)

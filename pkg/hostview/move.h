@@ -10,7 +10,7 @@
  * What has been done stands in the objects themselves, so that a move that was interrupted anywhere
  * goes on when it is run again. Main thread; the loops of both connections run inside. */
 
-#include "ctl/client.h"
+#include "hostview/client.h"
 
 struct move_options {
 	const char *own_ns; /* where Ingot keeps its Secret */
