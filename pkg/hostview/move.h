@@ -23,4 +23,5 @@ struct move_options {
 
 /* All hosts of from->ns (NULL: of all namespaces). An error says what to do; what was done until
  * then stays done. */
-int move_run(struct ctl *from, struct ctl *to, const struct move_options *options, struct err *err);
+int move_run(struct hostview *from, struct hostview *to, const struct move_options *options,
+	     struct err *err);

@@ -11,4 +11,4 @@ struct release_options {
 	void *data;
 };
 
-int release_run(struct ctl *c, const struct release_options *options, struct err *err);
+int release_run(struct hostview *c, const struct release_options *options, struct err *err);
