@@ -11,6 +11,8 @@ struct condition_row {
 	const char *progressing; /* reason; NULL: False */
 };
 
+/* What each state means for consumers. An error, detachment or a BMC that is silent overrides it
+ * below. */
 static const struct condition_row rows[_BMH_STATE_MAX] = {
 	[BMH_NONE] = { "NotManaged", false, false, NULL },
 	[BMH_UNMANAGED] = { "NotManaged", false, false, NULL },
@@ -38,6 +40,8 @@ static void set(struct reconcile *rc, const char *type, bool status, const char 
 			  rc->facts->now);
 }
 
+/* Before a host is registered, while it is detached and when it is about to go, no BMC is
+ * expected to answer. */
 static bool power_fault(struct reconcile *rc, enum bmh_state state)
 {
 	struct provisioner *pr = rc->facts->provisioner;
@@ -49,6 +53,8 @@ static bool power_fault(struct reconcile *rc, enum bmh_state state)
 	return fault;
 }
 
+/* Manageable: can the host be worked with? An error of registering shows here with its text, a
+ * BMC that has fallen silent with what holds up the work. */
 static void set_manageable(struct reconcile *rc, const struct condition_row *row,
 			   enum bmh_state state)
 {
@@ -64,6 +70,7 @@ static void set_manageable(struct reconcile *rc, const struct condition_row *row
 		set(rc, "Manageable", true, "Manageable", "");
 }
 
+/* Ready: does the host do what it was provisioned for? */
 static void set_ready(struct reconcile *rc, const struct condition_row *row)
 {
 	const struct bmh_status *s = &rc->host.status;
@@ -96,6 +103,8 @@ static void set_healthy(struct reconcile *rc)
 	json_set_string(c, "lastTransitionTime", clock_format(rc->facts->now, when));
 }
 
+/* Progressing is about the provisioning state alone: a change of power or a retry after an error
+ * does not show in it. */
 void host_conditions(struct reconcile *rc)
 {
 	enum bmh_state state = (enum bmh_state)rc->host.status.provisioning.state;

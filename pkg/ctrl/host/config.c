@@ -37,6 +37,7 @@ static void value_done(struct value *v)
 	secret_bytes_free(v->data, v->len);
 }
 
+/* A host of one namespace must not read the Secrets of another one. */
 static bool foreign_namespace(const struct reconcile *rc, const struct bmh_secret_ref *ref)
 {
 	return ref && !str_empty(ref->ns) && !streq(ref->ns, rc->host.meta.ns);

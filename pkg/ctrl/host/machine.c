@@ -81,6 +81,7 @@ bool host_deletion_gives_up(const struct bmh *h)
 
 /* --- transitions ------------------------------------------------------------------------------ */
 
+/* status.operationHistory has a period for these four states alone; the others have none. */
 static struct bmh_period *period_of(struct bmh_status *s, enum bmh_state state)
 {
 	switch (state) {
@@ -108,12 +109,17 @@ static struct bmh_period *period_of(struct bmh_status *s, enum bmh_state state)
 	return NULL;
 }
 
+/* Asked of the provisioner each time: a place that was free a moment ago may be taken by another
+ * host. */
 static bool has_capacity(struct reconcile *rc)
 {
 	struct provisioner *pr = rc->facts->provisioner;
 	return pr->ops->has_capacity(pr, &rc->prov);
 }
 
+/* The only setter of status.provisioning.state. It also stamps the periods of both states and
+ * notes the boot mode that the work ahead is done with, as upstream does. What it sets is stored
+ * before the next reconcile does that work. */
 void machine_go(struct reconcile *rc, enum bmh_state next)
 {
 	struct bmh_status *s = &rc->host.status;
@@ -135,6 +141,9 @@ void machine_go(struct reconcile *rc, enum bmh_state next)
 
 /* --- deletion --------------------------------------------------------------------------------- */
 
+/* A detached host with deleteAction "delay" is kept until it is attached again, so that it is
+ * cleaned up before it goes. Without the annotation it has just been attached, and its status
+ * does not show that yet. */
 static bool delete_delayed(const struct reconcile *rc)
 {
 	const char *value = api_annotation(&rc->host.meta, BMH_DETACHED);
@@ -185,6 +194,8 @@ static bool start_deletion(struct reconcile *rc)
 
 /* --- detachment ------------------------------------------------------------------------------- */
 
+/* A host in the middle of an operation is detached only by force, because the operation ends
+ * half-way. */
 static bool detach_wanted(const struct reconcile *rc)
 {
 	const char *value = api_annotation(&rc->host.meta, BMH_DETACHED);
@@ -196,6 +207,8 @@ static bool detach_wanted(const struct reconcile *rc)
 	return json_parse(value, strlen(value), &j, NULL) == 0 && json_get_bool(j, "force", false);
 }
 
+/* Makes the provisioner forget the host and leaves the machine as it is. The annotation is
+ * looked at again now and then; its removal is an event anyway. */
 static struct next detach(struct reconcile *rc)
 {
 	struct bmh_status *s = &rc->host.status;
@@ -216,6 +229,7 @@ static struct next detach(struct reconcile *rc)
 	return (struct next){ NEXT_AGAIN, 0 };
 }
 
+/* The annotation is gone: the state machine goes on where it stood, and registers the host anew. */
 static void reattach(struct reconcile *rc)
 {
 	struct bmh_status *s = &rc->host.status;
@@ -243,6 +257,8 @@ static bool no_place(struct reconcile *rc, struct next *ret)
 	return true;
 }
 
+/* The handler may name a busy state for which there is no place now. The host then stays where
+ * it is, with operationalStatus "delayed", and asks again. */
 static struct next handle(struct reconcile *rc)
 {
 	struct bmh_status *s = &rc->host.status;
@@ -260,6 +276,10 @@ static struct next handle(struct reconcile *rc)
 	return (struct next){ NEXT_FULL, 0 };
 }
 
+/* The order matters. A deletion comes first, so that no new work begins. Detachment comes before
+ * registration, because a detached host is not to be spoken to. Registration comes before the
+ * handlers, which need a BMC that answers. Capacity comes last: a host that waits for a place
+ * still shows errors of its BMC. */
 struct next machine_run(struct reconcile *rc)
 {
 	struct next a = { NEXT_AGAIN, 0 };

@@ -6,10 +6,14 @@
 #include "base/mem.h"
 #include "ctrl/host/internal.h"
 
+/* What the reboot annotations ask for together. `base`: by the annotation without a suffix,
+ * which Ingot removes; one with a suffix belongs to its author, and keeps the host off until the
+ * author removes it. */
 struct reboot_wish {
 	bool any, hard, force, base;
 };
 
+/* A value that is not JSON still asks for a reboot: ignoring it would leave its author waiting. */
 static void add_wish(struct reconcile *rc, struct reboot_wish *w, const char *key,
 		     const char *value)
 {
@@ -48,6 +52,8 @@ static struct reboot_wish reboot_wish(struct reconcile *rc, bool provisioned)
 	return all;
 }
 
+/* For states that are busy, in which a reboot would otherwise have to wait for the end of the
+ * work. */
 bool host_force_reboot(const struct reconcile *rc)
 {
 	json_for_each(a, rc->host.meta.annotations) {
@@ -86,6 +92,8 @@ static bool observe(struct reconcile *rc)
 	return true;
 }
 
+/* A soft power-off that fails is followed by a hard one at the next try: the error count says
+ * so. */
 static struct next power_failed(struct reconcile *rc, bool soft, const char *text)
 {
 	return host_fail(

@@ -211,6 +211,8 @@ static bool restore_status(struct reconcile *rc)
 	return true;
 }
 
+/* spec.architecture decides which image suits the host, so what inspection found is written
+ * there where the user has said nothing, as upstream does. */
 static bool fill_architecture(struct reconcile *rc)
 {
 	const char *arch = json_get_path_string(rc->facts->hardware_data, "spec.hardware.cpu.arch");
@@ -228,6 +230,8 @@ bool host_inspection_disabled(const struct bmh *h)
 	       streq(api_annotation(&h->meta, BMH_INSPECT), "disabled");
 }
 
+/* The details may come from outside instead of from an inspection: by a HardwareData that is
+ * there already, or by an annotation that is then removed. */
 static bool import_hardware(struct reconcile *rc)
 {
 	struct bmh_status *s = &rc->host.status;
@@ -256,6 +260,7 @@ static bool import_hardware(struct reconcile *rc)
 	return import;
 }
 
+/* Without the finalizer the object could go before its machine is powered off and clean. */
 static bool add_finalizer(struct reconcile *rc)
 {
 	const struct api_meta *m = &rc->host.meta;
@@ -269,6 +274,8 @@ static bool add_finalizer(struct reconcile *rc)
 	return true;
 }
 
+/* What the object itself needs before its machine is looked at; each of these is a write of its
+ * own. */
 static bool prepare_object(struct reconcile *rc)
 {
 	if (rc->host.meta.deleted_at) {
@@ -358,6 +365,8 @@ static void lower(char *s)
 			*s |= 0x20;
 }
 
+/* Spec and status in the words of the provisioner. MAC addresses are compared as text later, so
+ * they are in lower case here. */
 static void describe_host(struct reconcile *rc)
 {
 	struct bmh *h = &rc->host;
@@ -427,6 +436,8 @@ static bool needs_credentials(const struct reconcile *rc)
 	       (named || !rc->host.meta.deleted_at);
 }
 
+/* A host that is being deleted goes on without credentials: what can be done without a BMC is
+ * done. */
 static struct next run(struct reconcile *rc)
 {
 	struct next a = { NEXT_AGAIN, 0 };

@@ -163,6 +163,8 @@ void host_release_secrets(struct reconcile *rc)
 
 /* --- credentials ------------------------------------------------------------------------------ */
 
+/* Such an error is shown once and stands until the Secret or the spec changes, so it is not
+ * counted each time. */
 static struct next credential_error(struct reconcile *rc, usec_t delay, const char *text)
 {
 	return host_fail_once(rc, BMH_ERROR_REGISTRATION, delay, "BMCCredentialError", "%s", text);
@@ -260,6 +262,7 @@ bool host_credentials(struct reconcile *rc, struct next *ret)
 	return true;
 }
 
+/* By name and version of the Secret: the status must not hold a digest of a password. */
 static bool same_credentials(const struct reconcile *rc, const struct bmh_credentials *c)
 {
 	const struct json *secret = rc->facts->secrets[SECRET_BMC].object;

@@ -28,6 +28,8 @@ static struct next wait(struct reconcile *rc, const struct prov_result *r)
 	return (struct next){ NEXT_WAIT, r->requeue };
 }
 
+/* The first state of an object. A host without BMC details is only an inventory entry
+ * ("discovered") until it gets some. */
 struct next state_none(struct reconcile *rc)
 {
 	const struct bmh_bmc *bmc = rc->host.spec.bmc;
@@ -39,6 +41,7 @@ struct next state_none(struct reconcile *rc)
 	return go(rc, BMH_UNMANAGED);
 }
 
+/* Left by an edit of spec.bmc, which wakes the host; the wait is for a watch that has missed it. */
 struct next state_unmanaged(struct reconcile *rc)
 {
 	const struct bmh_bmc *bmc = rc->host.spec.bmc;
@@ -66,6 +69,8 @@ struct next state_registering(struct reconcile *rc)
 
 /* --- inspecting ------------------------------------------------------------------------------- */
 
+/* HardwareData has the name of its host and is owned by it. The finalizer keeps it until the
+ * host is gone, because a deletion in the foreground would take it first. */
 static struct json *hardware_data(const struct reconcile *rc, const struct json *details)
 {
 	struct json *o = json_new_object();
@@ -83,6 +88,7 @@ static struct json *hardware_data(const struct reconcile *rc, const struct json 
 	return o;
 }
 
+/* A merge patch that is refused when the object has changed since it was read. */
 static struct json *locked(const struct json *object)
 {
 	struct json *patch = json_new_object();
@@ -113,6 +119,7 @@ static void replace_hardware_data(struct reconcile *rc, const struct json *detai
 	host_write(rc, HOST_HARDWARE_CREATE, NULL, hardware_data(rc, details));
 }
 
+/* The same details go to HardwareData and to the status, as in upstream; consumers read either. */
 static void store_hardware(struct reconcile *rc, const struct json *inventory)
 {
 	struct json *details = hardware_details(inventory);
@@ -125,6 +132,8 @@ static void store_hardware(struct reconcile *rc, const struct json *inventory)
 	rc->host.status.hardware = details;
 }
 
+/* The annotation inspect.metal3.io asks for another inspection and is removed when that has
+ * begun, so that it does not ask twice. */
 struct next state_inspecting(struct reconcile *rc)
 {
 	struct bmh_status *s = &rc->host.status;
