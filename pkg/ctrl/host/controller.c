@@ -74,7 +74,7 @@ static void publish(struct host_controller *c, const struct json *object, bool w
 			   warning ? "Warning" : "Normal", reason, message);
 }
 
-/* For whoever asks later how the host came to where it is. */
+/* For people who ask later how the host came to where it is. */
 static void note_history(struct host_controller *c, const char *key, const struct outcome *o)
 {
 	const char *reason = NULL;

@@ -63,13 +63,13 @@ void host_remove_annotation(struct reconcile *rc, const char *key);
 /* Sets error type, message and count; the event; NEXT_BACKOFF. */
 struct next host_fail(struct reconcile *rc, enum bmh_error error, const char *fmt, ...)
 	_printf_(3, 4);
-/* Errors that repeat unchanged until somebody edits something are counted and told once. */
+/* Errors that repeat unchanged until an edit are counted and shown once. */
 struct next host_fail_once(struct reconcile *rc, enum bmh_error error, usec_t delay,
 			   const char *reason, const char *fmt, ...) _printf_(5, 6);
 bool host_clear_error(struct reconcile *rc);
 /* Likewise, of an error beside which the host is still looked after: nothing has been tried, so it
  * is not counted, and one of power is not hidden by it. */
-void host_stand_error(struct reconcile *rc, enum bmh_error error, const char *text);
+void host_show_error(struct reconcile *rc, enum bmh_error error, const char *text);
 bool host_inspection_disabled(const struct bmh *h);
 
 /* --- machine.c -------------------------------------------------------------------------------- */
@@ -136,7 +136,7 @@ struct json *host_default_hints(const struct bmh *h);
 /* An available host has to be prepared anew for what its spec says now. */
 bool host_root_hints_stale(const struct bmh *h);
 /* Event: the disk that inspection makes of it. */
-void host_tell_root_disk(struct reconcile *rc);
+void host_report_root_disk(struct reconcile *rc);
 
 /* --- conditions.c ----------------------------------------------------------------------------- */
 
@@ -161,7 +161,7 @@ void config_drive_texts_done(struct config_drive_texts *t);
 
 /* The host leaves the state, having been in it for so long (0: unknown). */
 void host_measure_end(struct reconcile *rc, enum bmh_state state, usec_t took);
-/* It cannot work in, or enter, the state for want of a place. */
+/* No capacity for the state. */
 void host_measure_delay(struct reconcile *rc, enum bmh_state state);
 
 /* --- words.c ---------------------------------------------------------------------------------- */

@@ -179,7 +179,7 @@ static bool start_deletion(struct reconcile *rc)
 		}
 		next = BMH_DELETING;
 	}
-	/* What cannot be reached must not hold up a deletion for ever. */
+	/* A BMC that cannot be reached must not hold up a deletion indefinitely. */
 	bool unreachable = s->error == BMH_ERROR_REGISTRATION && host_deletion_gives_up(&rc->host);
 	if ((rc->state == BMH_DEPROVISIONING || rc->state == BMH_POWERING_OFF) &&
 	    (unreachable || !rc->have_credentials))
@@ -239,10 +239,11 @@ static void reattach(struct reconcile *rc)
 		s->operational = s->error == BMH_ERROR_NONE ? BMH_OP_OK : BMH_OP_ERROR;
 }
 
-/* --- one run ---------------------------------------------------------------------------------- */
+/* --- one reconcile
+ * ---------------------------------------------------------------------------------- */
 
 /* A host that waits for a place keeps its state; only its operational status tells. */
-static bool no_place(struct reconcile *rc, struct next *ret)
+static bool no_capacity(struct reconcile *rc, struct next *ret)
 {
 	struct bmh_status *s = &rc->host.status;
 	bool busy = rows[rc->state].capacity || s->operational == BMH_OP_DELAYED;
@@ -266,7 +267,7 @@ static struct next handle(struct reconcile *rc)
 	enum bmh_state next = (enum bmh_state)s->provisioning.state;
 	if (next == rc->state || !rows[next].capacity || has_capacity(rc))
 		return a;
-	/* Undone: the state is not entered while there is no place. */
+	/* Undone: the state is not entered while there is no capacity. */
 	struct bmh_period *entered = period_of(s, next);
 	if (entered)
 		*entered = (struct bmh_period){ 0 };
@@ -297,7 +298,7 @@ struct next machine_run(struct reconcile *rc)
 		bool last = a.kind == NEXT_BACKOFF && start_deletion(rc);
 		return last ? (struct next){ NEXT_AGAIN, 0 } : a;
 	}
-	if (no_place(rc, &a))
+	if (no_capacity(rc, &a))
 		return a;
 	return handle(rc);
 }

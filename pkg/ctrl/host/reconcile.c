@@ -57,7 +57,7 @@ struct json *host_locked_patch(const struct reconcile *rc)
 
 void host_remove_annotation(struct reconcile *rc, const char *key)
 {
-	/* Only our key is named, so nobody else's change can be lost and no lock is needed. */
+	/* Only our key is named, so no other client's change can be lost and no lock is needed. */
 	struct json *patch = json_new_object();
 	json_set(json_make_object(json_make_object(patch, "metadata"), "annotations"), key,
 		 json_new_null());
@@ -130,7 +130,7 @@ struct next host_fail_once(struct reconcile *rc, enum bmh_error error, usec_t de
 	return (struct next){ NEXT_WAIT, delay };
 }
 
-void host_stand_error(struct reconcile *rc, enum bmh_error error, const char *text)
+void host_show_error(struct reconcile *rc, enum bmh_error error, const char *text)
 {
 	int64_t count = rc->host.status.error_count;
 	if (rc->host.status.error == BMH_ERROR_POWER)

@@ -270,7 +270,7 @@ static const char *whose(const struct bmh *h)
 					  : "by the hardware profile";
 }
 
-void host_tell_root_disk(struct reconcile *rc)
+void host_report_root_disk(struct reconcile *rc)
 {
 	const struct json *storage = json_get(rc->host.status.hardware, "storage");
 	_cleanup_(json_freep) struct json *hints = NULL;

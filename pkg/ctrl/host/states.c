@@ -97,8 +97,9 @@ static struct json *locked(const struct json *object)
 	return patch;
 }
 
-/* HardwareData is made anew with each inspection, as baremetal-operator does; but where somebody
- * else's finalizer guards it, it stays, with nothing of an earlier inspection left in it. */
+/* HardwareData is made anew with each inspection, as baremetal-operator does; but where
+ * another client's finalizer guards it, it stays, with nothing of an earlier inspection left in it.
+ */
 static void replace_hardware_data(struct reconcile *rc, const struct json *details)
 {
 	const struct json *old = rc->facts->hardware_data;
@@ -162,7 +163,7 @@ struct next state_inspecting(struct reconcile *rc)
 		return wait(rc, &r);
 	store_hardware(rc, inventory);
 	host_event(rc, false, "InspectionComplete", "Hardware inspection completed");
-	host_tell_root_disk(rc);
+	host_report_root_disk(rc);
 	host_clear_error(rc);
 	s->error_count = 0;
 	return go(rc, BMH_PREPARING);
@@ -219,7 +220,7 @@ static bool retries_exhausted(struct reconcile *rc)
 /* Can what the spec wants be done, by this Ingot and with the Secrets that there are? Asked before
  * anything is begun or undone for it. A new text: why not; NULL: it can. *ret_again: when to ask
  * again, because Secrets come without anybody telling us. */
-static char *why_not(struct reconcile *rc, usec_t *ret_again)
+static char *provision_obstacle(struct reconcile *rc, usec_t *ret_again)
 {
 	_cleanup_(causes_done) struct causes causes = { 0 };
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
@@ -244,16 +245,16 @@ static char *why_not(struct reconcile *rc, usec_t *ret_again)
 static bool cannot_provision(struct reconcile *rc, struct next *ret)
 {
 	usec_t again;
-	_cleanup_(freep) char *why = why_not(rc, &again);
+	_cleanup_(freep) char *why = provision_obstacle(rc, &again);
 	if (why)
 		*ret = host_fail_once(rc, BMH_ERROR_PROVISIONING, again, "ProvisioningError", "%s",
 				      why);
 	return why != NULL;
 }
 
-/* Nothing is wanted, or not yet: what was said of a wish is no longer true. Who looks for a free
- * host passes by those with an error. */
-static void forget_wishes(struct reconcile *rc)
+/* No image is wanted now, so an error about an earlier one no longer holds. Consumers skip hosts
+ * with an error when they look for a free one. */
+static void clear_image_error(struct reconcile *rc)
 {
 	struct bmh_status *s = &rc->host.status;
 	if (s->error != BMH_ERROR_PROVISIONING)
@@ -280,13 +281,13 @@ struct next state_available(struct reconcile *rc)
 		s->last_attempted = bmh_image_free(s->last_attempted);
 	}
 	if (!host_wants_provisioning(&rc->host)) {
-		forget_wishes(rc);
+		clear_image_error(rc);
 		return host_power(rc, false);
 	}
 	if (cannot_provision(rc, &refusal))
 		return refusal;
 	if (!retries_exhausted(rc)) {
-		forget_wishes(rc); /* of a wish before this one */
+		clear_image_error(rc); /* of a wish before this one */
 		return go(rc, BMH_PROVISIONING);
 	}
 	return host_fail_once(
@@ -402,9 +403,10 @@ static bool adopt(struct reconcile *rc, struct next *ret)
 static bool successor_can(struct reconcile *rc)
 {
 	usec_t again;
-	_cleanup_(freep) char *why = host_names_image(&rc->host) ? why_not(rc, &again) : NULL;
+	_cleanup_(freep) char *why = host_names_image(&rc->host) ? provision_obstacle(rc, &again)
+								 : NULL;
 	if (why)
-		host_stand_error(rc, BMH_ERROR_PROVISIONING, why);
+		host_show_error(rc, BMH_ERROR_PROVISIONING, why);
 	return !why;
 }
 
@@ -412,7 +414,7 @@ struct next state_provisioned(struct reconcile *rc)
 {
 	struct next a;
 	if (!host_provisioning_cancelled(&rc->host))
-		forget_wishes(rc);
+		clear_image_error(rc);
 	else if (successor_can(rc))
 		return go(rc, BMH_DEPROVISIONING);
 	return adopt(rc, &a) ? host_power(rc, true) : a;
