@@ -135,8 +135,8 @@ static int default_hints(const struct bmh *h, struct json **ret, struct err *err
 	add_disks_text(&list, storage);
 	return err_set(
 		err, ERR_INVALID,
-		"it is not said which disk an image is to be written to, there is no %s, and the "
-		"machine has %zu disks: %s; set spec.rootDeviceHints, as in deviceName: %s",
+		"cannot choose a disk for the image: the machine has no %s and has %zu disks: %s; "
+		"set spec.rootDeviceHints, as in deviceName: %s",
 		device, json_count(storage), list.data, kernel_name(json_at(storage, 0)));
 }
 
