@@ -15,9 +15,9 @@ LEVELS := $(shell awk '/^[0-9]/ && $$2 !~ "/" {print $$1 ":" $$2}' hack/levels)
 MODULES := $(foreach m,$(LEVELS),$(lastword $(subst :, ,$m)))
 level_of = $(firstword $(subst :, ,$(filter %:$1,$(LEVELS))))
 # Modules that are the inside of one program, and nobody's foundation.
-INSIDE := agent ctl sim
+INSIDE := agent hostview sim
 INSIDE_ingot-agent := agent
-INSIDE_ingotctl := ctl
+INSIDE_ingotctl := hostview
 # Modules of lower levels than $1's.
 below = $(filter-out $(INSIDE),$(strip $(foreach m,$(MODULES),$(shell [ $(call level_of,$m) -lt $(call level_of,$1) ] && echo $m))))
 

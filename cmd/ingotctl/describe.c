@@ -8,7 +8,7 @@
 #include "kube/client.h"
 
 struct describe_options {
-	struct ctl_options ctl;
+	struct hostview_options ctl;
 	const char *host;
 };
 
@@ -26,7 +26,7 @@ static const struct option_table tables[] = { { NULL, rows, 0 },
 					      CTL_TABLES(struct describe_options) };
 
 /* All from one look, so that the page does not contradict itself. */
-static void print_page(const struct ctl *c, const struct ctl_look *look)
+static void print_page(const struct hostview *c, const struct hostview_look *look)
 {
 	struct view v;
 	_cleanup_(strbuf_done) struct strbuf out = { 0 };

@@ -21,10 +21,10 @@ static const struct program program = {
 	.commands = commands,
 };
 
-#define FIELD(member) .offset = offsetof(struct ctl_options, member)
+#define FIELD(member) .offset = offsetof(struct hostview_options, member)
 
 /* As kubectl has them, with its letters, since this is also its plugin (`kubectl ingot`). */
-const struct option_row ctl_rows[] = {
+const struct option_row hostview_rows[] = {
 	{ .name = "kubeconfig",
 	  .argument = "FILE",
 	  .help = "use this kubeconfig; default: $KUBECONFIG, the pod's service account, ~/.kube/config, that of ingot standalone on this machine",
@@ -50,7 +50,7 @@ const struct option_row ctl_rows[] = {
 };
 
 /* Not for commands that speak of one host. */
-const struct option_row ctl_all_rows[] = {
+const struct option_row hostview_all_rows[] = {
 	{ .name = "all-namespaces",
 	  .letter = 'A',
 	  .help = "include the hosts of all namespaces",
@@ -65,7 +65,7 @@ int command_failed(const char *command, const struct err *err)
 	return EXIT_FAILED;
 }
 
-void command_note_debug(const struct ctl *c, const struct ctl_look *look)
+void command_note_debug(const struct hostview *c, const struct hostview_look *look)
 {
 	if (look->debug_err.kind == ERR_NONE)
 		return;
@@ -76,21 +76,21 @@ void command_note_debug(const struct ctl *c, const struct ctl_look *look)
 }
 
 /* One look and no watch: what is printed belongs together in time. */
-int command_show(const char *command, const struct ctl_options *options, const char *host,
-		 void (*print)(const struct ctl *c, const struct ctl_look *look))
+int command_show(const char *command, const struct hostview_options *options, const char *host,
+		 void (*print)(const struct hostview *c, const struct hostview_look *look))
 {
-	struct ctl *c = NULL;
-	struct ctl_look look = { 0 };
+	struct hostview *c = NULL;
+	struct hostview_look look = { 0 };
 	struct err err = { 0 };
-	int r = ctl_open(options, &c, &err);
+	int r = hostview_open(options, &c, &err);
 	if (r == 0)
-		r = ctl_look(c, host, &look, &err);
+		r = hostview_look(c, host, &look, &err);
 	if (r == 0) {
 		print(c, &look);
 		command_note_debug(c, &look);
 	}
-	ctl_look_done(&look);
-	ctl_close(c);
+	hostview_look_done(&look);
+	hostview_close(c);
 	return r < 0 ? command_failed(command, &err) : EXIT_OK;
 }
 

@@ -6,10 +6,10 @@
 
 #include "base/str.h"
 #include "commands.h"
-#include "ctl/move.h"
+#include "hostview/move.h"
 
 struct move_command_options {
-	struct ctl_options ctl;
+	struct hostview_options ctl;
 	const char *to, *to_context, *own_ns;
 	usec_t patience;
 	bool dry_run;
@@ -61,22 +61,22 @@ static void print_line(void *data, const char *line)
 
 /* Both before anything is changed: a target that cannot be reached must not leave hosts paused at
  * the source. */
-static int open_both(const struct move_command_options *o, struct ctl **ret_from,
-		     struct ctl **ret_to, struct err *err)
+static int open_both(const struct move_command_options *o, struct hostview **ret_from,
+		     struct hostview **ret_to, struct err *err)
 {
-	const struct ctl_options target = { .kubeconfig = o->to,
-					    .context = o->to_context,
-					    .all = true };
-	int r = ctl_open(&o->ctl, ret_from, err);
+	const struct hostview_options target = { .kubeconfig = o->to,
+						 .context = o->to_context,
+						 .all = true };
+	int r = hostview_open(&o->ctl, ret_from, err);
 	if (r == 0)
-		r = ctl_open(&target, ret_to, err);
+		r = hostview_open(&target, ret_to, err);
 	return r;
 }
 
 static int run(void *data)
 {
 	const struct move_command_options *o = data;
-	struct ctl *from = NULL, *to = NULL;
+	struct hostview *from = NULL, *to = NULL;
 	struct err err = { 0 };
 	const struct move_options options = { .own_ns = o->own_ns,
 					      .dry_run = o->dry_run,
@@ -85,8 +85,8 @@ static int run(void *data)
 	int r = open_both(o, &from, &to, &err);
 	if (r == 0)
 		r = move_run(from, to, &options, &err);
-	ctl_close(from);
-	ctl_close(to);
+	hostview_close(from);
+	hostview_close(to);
 	return r < 0 ? command_failed("move", &err) : EXIT_OK;
 }
 

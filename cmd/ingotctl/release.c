@@ -5,10 +5,10 @@
 
 #include "base/str.h"
 #include "commands.h"
-#include "ctl/release.h"
+#include "hostview/release.h"
 
 struct release_command_options {
-	struct ctl_options ctl;
+	struct hostview_options ctl;
 	const char *host;
 	bool all;
 };
@@ -40,17 +40,17 @@ static void print_line(void *data, const char *line)
 static int run(void *data)
 {
 	const struct release_command_options *o = data;
-	struct ctl *c = NULL;
+	struct hostview *c = NULL;
 	struct err err = { 0 };
 	if (o->all == (o->host != NULL)) {
 		fprintf(stderr, "ingotctl release: name a HOST, or give --all\n");
 		return EXIT_USAGE;
 	}
 	const struct release_options options = { .host = o->host, .say = print_line };
-	int r = ctl_open(&o->ctl, &c, &err);
+	int r = hostview_open(&o->ctl, &c, &err);
 	if (r == 0)
 		r = release_run(c, &options, &err);
-	ctl_close(c);
+	hostview_close(c);
 	return r < 0 ? command_failed("release", &err) : EXIT_OK;
 }
 

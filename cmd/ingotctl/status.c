@@ -9,7 +9,7 @@
 #include "kube/client.h"
 
 struct status_options {
-	struct ctl_options ctl;
+	struct hostview_options ctl;
 	const char *host;
 };
 
@@ -26,7 +26,7 @@ static const struct option_table tables[] = { { NULL, rows, 0 },
 					      CTL_TABLES_ALL(struct status_options) };
 
 /* No host is no error, but is said on standard error: scripts that count lines get none. */
-static void print_table(const struct ctl *c, const struct ctl_look *look)
+static void print_table(const struct hostview *c, const struct hostview_look *look)
 {
 	size_t count = json_count(look->hosts), i = 0;
 	if (count == 0) {
@@ -38,11 +38,12 @@ static void print_table(const struct ctl *c, const struct ctl_look *look)
 	_cleanup_(strbuf_done) struct strbuf out = { 0 };
 	json_for_each(host, look->hosts) {
 		const char *ns = kube_namespace(host), *name = kube_name(host);
-		view_make(&(struct view_sources){ .host = host,
-						  .record = ctl_find(look->records, ns, name),
-						  .debug = ctl_find_debug(look->debug, ns, name),
-						  .now = loop_wall(c->loop) },
-			  &views[i++]);
+		view_make(
+			&(struct view_sources){ .host = host,
+						.record = hostview_find(look->records, ns, name),
+						.debug = hostview_find_debug(look->debug, ns, name),
+						.now = loop_wall(c->loop) },
+			&views[i++]);
 	}
 	render_table(views, count, !c->ns, &out);
 	render_strangers(look->strangers, loop_wall(c->loop), &out);

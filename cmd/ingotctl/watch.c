@@ -7,11 +7,11 @@
 
 #include "base/mem.h"
 #include "commands.h"
-#include "ctl/goal.h"
+#include "hostview/goal.h"
 #include "kube/watch.h"
 
 struct watch_options {
-	struct ctl_options ctl;
+	struct hostview_options ctl;
 	const char *host, *state;
 	usec_t timeout;
 	bool limited; /* --timeout was given */
@@ -49,12 +49,12 @@ static const struct option_row rows[] = {
 static const struct option_table tables[] = { { NULL, rows, 0 }, CTL_TABLES(struct watch_options) };
 
 struct watch {
-	struct ctl *ctl;
+	struct hostview *ctl;
 	const struct watch_options *options;
 	struct goal goal;
 	struct kube_watch *hosts, *records;
 	struct timer poll, limit;
-	struct ctl_question *question;
+	struct hostview_question *question;
 	struct json *host, *record, *debug;
 	/* Nothing is printed before each source has spoken, or has shown that it cannot. */
 	bool host_known, record_known, debug_known;
@@ -162,7 +162,7 @@ static void take(struct json **slot, struct json **object)
 {
 	json_free(*slot);
 	*slot = TAKE_PTR(*object);
-	ctl_clean(*slot);
+	hostview_clean(*slot);
 }
 
 static void host_applied(void *data, struct json **object)
@@ -268,7 +268,7 @@ static void on_poll(void *data)
 		on_change(w);
 		return;
 	}
-	w->question = ctl_debug_get(w->ctl, w->ctl->ns, w->options->host, on_debug, w);
+	w->question = hostview_debug_get(w->ctl, w->ctl->ns, w->options->host, on_debug, w);
 }
 
 static void on_limit(void *data)
@@ -295,11 +295,11 @@ static void start(struct watch *w)
 								    .remove = record_removed,
 								    .failed = record_failed };
 	_cleanup_(freep) char *selector = xasprintf("metadata.name=%s", w->options->host);
-	struct kube_watch_options o = { .resource = &ctl_hosts,
+	struct kube_watch_options o = { .resource = &hostview_hosts,
 					.ns = w->ctl->ns,
 					.field_selector = selector };
 	w->hosts = kube_watch_new(w->ctl->client, &o, &host_handlers, w);
-	o.resource = &ctl_records;
+	o.resource = &hostview_records;
 	w->records = kube_watch_new(w->ctl->client, &o, &record_handlers, w);
 	w->debug_known = !w->ctl->debug;
 	if (w->ctl->debug)
@@ -320,7 +320,7 @@ static void finish(struct watch *w)
 {
 	timer_stop(&w->poll);
 	timer_stop(&w->limit);
-	ctl_debug_cancel(w->question);
+	hostview_debug_cancel(w->question);
 	kube_watch_free(w->hosts);
 	kube_watch_free(w->records);
 	json_free(w->host);
@@ -330,7 +330,7 @@ static void finish(struct watch *w)
 	free(w->line);
 	free(w->trouble);
 	free(w->complaint);
-	ctl_close(w->ctl);
+	hostview_close(w->ctl);
 }
 
 static int run(void *data)
@@ -342,7 +342,7 @@ static int run(void *data)
 		command_failed("watch", &err);
 		return EXIT_USAGE;
 	}
-	if (ctl_open(&o->ctl, &w.ctl, &err) < 0)
+	if (hostview_open(&o->ctl, &w.ctl, &err) < 0)
 		return command_failed("watch", &err);
 	timer_init(&w.poll, w.ctl->loop, "poll", on_poll, &w);
 	timer_init(&w.limit, w.ctl->loop, "limit", on_limit, &w);

@@ -76,8 +76,7 @@ static void show_host(void *data, struct web_request *r, const struct web_match 
 	_cleanup_(freep) char *key = web_param(&match->params, "host");
 	_cleanup_(json_freep) struct json *body = d->prov->ops->describe(d->prov, key);
 	if (!body) {
-		refuse(r, 404,
-		       "the engine knows no such host (yet); the list .../hosts has those it knows");
+		refuse(r, 404, "no such host (yet); GET .../hosts lists those that are known");
 		return;
 	}
 	d->prov->ops->watch(d->prov, key);
@@ -119,8 +118,8 @@ static void dispatch(void *data, struct web_request *r)
 void debug_refuse_standby(struct web_request *r, const char *leader)
 {
 	_cleanup_(freep) char *text =
-		leader ? xasprintf("this instance stands by: ask the one that leads, %s", leader)
-		       : xstrdup("this instance does not act (yet)");
+		leader ? xasprintf("this instance is a standby; ask the leader, %s", leader)
+		       : xstrdup("this instance is not the leader (yet)");
 	refuse(r, 503, text);
 }
 

@@ -117,6 +117,6 @@ struct prov_hold {
 	usec_t since;	    /* wall */
 };
 
-/* err NULL: stored. ERR_CONFLICT: somebody else wrote the record; the provisioner then drops what
+/* err NULL: stored. ERR_CONFLICT: another client wrote the record; the provisioner then drops what
  * it believed. */
 typedef void (*prov_saved_fn)(void *data, const struct err *err);

@@ -11,6 +11,8 @@ struct condition_row {
 	const char *progressing; /* reason; NULL: False */
 };
 
+/* What each state means for consumers. An error, detachment or a BMC that is silent overrides it
+ * below. */
 static const struct condition_row rows[_BMH_STATE_MAX] = {
 	[BMH_NONE] = { "NotManaged", false, false, NULL },
 	[BMH_UNMANAGED] = { "NotManaged", false, false, NULL },
@@ -28,59 +30,65 @@ static const struct condition_row rows[_BMH_STATE_MAX] = {
 	[BMH_DELETING] = { NULL, false, false, "Deleting" },
 };
 
-static void set(struct pass *p, const char *type, bool status, const char *reason,
+static void set(struct reconcile *rc, const char *type, bool status, const char *reason,
 		const char *message)
 {
-	struct bmh_status *s = &p->host.status;
+	struct bmh_status *s = &rc->host.status;
 	if (!s->conditions)
 		s->conditions = json_new_array();
-	api_condition_set(s->conditions, type, status, reason, message, p->host.meta.generation,
-			  p->facts->now);
+	api_condition_set(s->conditions, type, status, reason, message, rc->host.meta.generation,
+			  rc->facts->now);
 }
 
-static bool power_fault(struct pass *p, enum bmh_state state)
+/* Before a host is registered, while it is detached and when it is about to go, no BMC is
+ * expected to answer. */
+static bool power_fault(struct reconcile *rc, enum bmh_state state)
 {
-	struct provisioner *pr = p->facts->provisioner;
+	struct provisioner *pr = rc->facts->provisioner;
 	bool fault = false;
 	if (state == BMH_NONE || state == BMH_UNMANAGED || state == BMH_REGISTERING ||
-	    state == BMH_DELETING || p->host.status.operational == BMH_OP_DETACHED)
+	    state == BMH_DELETING || rc->host.status.operational == BMH_OP_DETACHED)
 		return false;
-	pr->ops->power(pr, &p->prov, &fault);
+	pr->ops->power(pr, &rc->prov, &fault);
 	return fault;
 }
 
-static void set_manageable(struct pass *p, const struct condition_row *row, enum bmh_state state)
+/* Manageable: can the host be worked with? An error of registering shows here with its text, a
+ * BMC that has fallen silent with what holds up the work. */
+static void set_manageable(struct reconcile *rc, const struct condition_row *row,
+			   enum bmh_state state)
 {
-	bool error = p->host.status.operational == BMH_OP_ERROR;
+	bool error = rc->host.status.operational == BMH_OP_ERROR;
 	if (row->manageable && state == BMH_REGISTERING && error)
-		set(p, "Manageable", false, "RegistrationFailed", p->host.status.error_message);
+		set(rc, "Manageable", false, "RegistrationFailed", rc->host.status.error_message);
 	else if (row->manageable)
-		set(p, "Manageable", false, row->manageable, "");
-	else if (power_fault(p, state))
-		set(p, "Manageable", false, "PowerFailure",
-		    str_or(p->trouble, "the BMC does not answer"));
+		set(rc, "Manageable", false, row->manageable, "");
+	else if (power_fault(rc, state))
+		set(rc, "Manageable", false, "PowerFailure",
+		    str_or(rc->trouble, "the BMC does not answer"));
 	else
-		set(p, "Manageable", true, "Manageable", "");
+		set(rc, "Manageable", true, "Manageable", "");
 }
 
-static void set_ready(struct pass *p, const struct condition_row *row)
+/* Ready: does the host do what it was provisioned for? */
+static void set_ready(struct reconcile *rc, const struct condition_row *row)
 {
-	const struct bmh_status *s = &p->host.status;
+	const struct bmh_status *s = &rc->host.status;
 	if (s->operational == BMH_OP_ERROR)
-		set(p, "Ready", false, "Error", str_or(s->error_message, ""));
+		set(rc, "Ready", false, "Error", str_or(s->error_message, ""));
 	else if (s->operational == BMH_OP_DETACHED)
-		set(p, "Ready", false, "Detached", "");
+		set(rc, "Ready", false, "Detached", "");
 	else if (s->operational == BMH_OP_SERVICING)
-		set(p, "Ready", false, "Servicing", "");
+		set(rc, "Ready", false, "Servicing", "");
 	else
-		set(p, "Ready", row->provisioned,
+		set(rc, "Ready", row->provisioned,
 		    row->provisioned ? "Provisioned" : "NotProvisioned", "");
 }
 
 /* Health comes with Redfish; IPMI knows none. */
-static void set_healthy(struct pass *p)
+static void set_healthy(struct reconcile *rc)
 {
-	struct json *list = p->host.status.conditions;
+	struct json *list = rc->host.status.conditions;
 	json_for_each(c, list) {
 		if (streq(json_get_string(c, "type"), "Healthy"))
 			return;
@@ -91,27 +99,29 @@ static void set_healthy(struct pass *p)
 	json_set_string(c, "status", "Unknown");
 	json_set_string(c, "reason", "Unknown");
 	json_set_string(c, "message", "");
-	json_set_int(c, "observedGeneration", p->host.meta.generation);
-	json_set_string(c, "lastTransitionTime", clock_format(p->facts->now, when));
+	json_set_int(c, "observedGeneration", rc->host.meta.generation);
+	json_set_string(c, "lastTransitionTime", clock_format(rc->facts->now, when));
 }
 
-void pass_conditions(struct pass *p)
+/* Progressing is about the provisioning state alone: a change of power or a retry after an error
+ * does not show in it. */
+void host_conditions(struct reconcile *rc)
 {
-	enum bmh_state state = (enum bmh_state)p->host.status.provisioning.state;
+	enum bmh_state state = (enum bmh_state)rc->host.status.provisioning.state;
 	const struct condition_row *row = &rows[state];
-	bool detached = p->host.status.operational == BMH_OP_DETACHED;
-	set(p, "AvailableForProvisioning", row->available,
+	bool detached = rc->host.status.operational == BMH_OP_DETACHED;
+	set(rc, "AvailableForProvisioning", row->available,
 	    row->available ? "Available" : "NotAvailable", "");
-	set_ready(p, row);
-	set_healthy(p);
-	set_manageable(p, row, state);
+	set_ready(rc, row);
+	set_healthy(rc);
+	set_manageable(rc, row, state);
 	if (detached)
-		set(p, "Progressing", false, "Detached", "");
+		set(rc, "Progressing", false, "Detached", "");
 	else
-		set(p, "Progressing", row->progressing != NULL,
+		set(rc, "Progressing", row->progressing != NULL,
 		    row->progressing ? row->progressing : "NotProgressing", "");
-	set(p, "Provisioned", row->provisioned, row->provisioned ? "Provisioned" : "NotProvisioned",
-	    "");
+	set(rc, "Provisioned", row->provisioned,
+	    row->provisioned ? "Provisioned" : "NotProvisioned", "");
 }
 
 /* Named by our domain, because Metal3 knows no such condition. */
@@ -126,15 +136,15 @@ static void drop(struct json *conditions, const char *type)
 		}
 }
 
-void pass_condition_held(struct pass *p)
+void host_condition_held(struct reconcile *rc)
 {
 	_cleanup_(freep) char *message = NULL;
-	if (!p->facts->held) {
-		drop(p->host.status.conditions, held_type);
+	if (!rc->facts->held) {
+		drop(rc->host.status.conditions, held_type);
 		return;
 	}
 	message = xasprintf("%s; nothing is done to this host until it is released: ingotctl "
 			    "release, or the annotation " BMH_RELEASE "=%s",
-			    p->facts->hold.reason, p->facts->hold.id);
-	set(p, held_type, true, "Held", message);
+			    rc->facts->hold.reason, rc->facts->hold.id);
+	set(rc, held_type, true, "Held", message);
 }

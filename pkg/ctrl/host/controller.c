@@ -1,7 +1,6 @@
-/* The shell around host_reconcile(): for one key it gathers the facts (caches first, Secrets that
- * are not cached by a request), runs the pure function, makes the writes in their order, and tells
- * the queue when to come back. At most one run per host is under way; a write that meets a conflict
- * ends it, and the next run decides again from fresh facts. */
+/* The definition of the BareMetalHost controller: what it watches and whom that kicks, the Secrets
+ * that a host names, what host_reconcile() is told besides, and what becomes of its outcome. The
+ * shell (shell/controller.h) does the rest. */
 
 #include "ctrl/host/controller.h"
 
@@ -14,6 +13,7 @@
 #include "crypt/crypt.h"
 #include "ctrl/orphans.h"
 #include "ctrl/resources.h"
+#include "ctrl/shell/controller.h"
 
 const struct kube_resource resource_host = { API_GROUP, "v1alpha1", "baremetalhosts",
 					     "BareMetalHost", KUBE_PER_HOST };
@@ -23,25 +23,17 @@ const struct kube_resource resource_record = { "ingot.dev", "v1alpha1", "hostrec
 					       KUBE_PER_HOST };
 const struct kube_resource resource_secret = { "", "v1", "secrets", "Secret", KUBE_NAMESPACED };
 
-struct run;
-
-/* What is remembered of a host between runs, in memory only. */
-struct host_memory {
-	usec_t backoff_until; /* monotonic; 0: none */
-	char *signature;      /* what the back-off holds for */
-	bool guarded;	      /* its record was looked at for our finalizer */
-	struct run *run;      /* under way */
-};
+enum { HOSTS, HARDWARE, RECORDS, SECRETS, _CACHES };
 
 struct host_controller {
 	struct host_controller_options options;
 	struct provisioner *prov; /* NULL: not yet, or no more */
-	struct kube_informer *hosts, *hardware, *secrets, *records_informer;
+	struct kube_informer *caches[_CACHES];
 	struct records *records;
 	struct orphans *orphans;
-	struct kube_queue *queue;
-	struct map memories; /* key → struct host_memory */
-	bool holding;	     /* options.hold_id: not all hosts' holds are stored yet */
+	struct controller *shell;
+	struct map guarded; /* key: the host's record was looked at for our finalizer */
+	bool holding;	    /* options.hold_id: not all hosts' holds are stored yet */
 	size_t holds_waiting;
 	bool holds_failed;
 	bool stopping;
@@ -49,104 +41,13 @@ struct host_controller {
 	void *drained_data;
 };
 
-struct secret_fetch {
-	struct run *run;
-	enum host_secret_use use;
-	struct kube_op *op;
-};
-
-struct run {
-	struct host_controller *controller;
-	char *key;
-	struct json *object, *hardware, *record;
-	struct json *secrets[_SECRET_USE_MAX];
-	struct json **owned; /* Secrets that the host owns */
-	size_t owned_count;
-	struct host_facts facts;
-	struct secret_fetch fetches[_SECRET_USE_MAX];
-	unsigned waiting; /* fetches under way, plus one while they are being started */
-	bool decided;	  /* what is left are writes */
-	struct host_result result;
-	size_t next_write;
-	struct kube_op *op;
-	char *signature;
-};
-
-/* --- runs ------------------------------------------------------------------------------------- */
-
-static struct host_memory *memory_of(struct host_controller *c, const char *key)
+static void forget(void *data, const char *key)
 {
-	struct host_memory *m = map_get(&c->memories, key);
-	if (!m) {
-		m = xcalloc(1, sizeof(*m));
-		map_set(&c->memories, key, m);
-	}
-	return m;
-}
-
-static void memory_free(struct host_memory *m)
-{
-	if (m)
-		free(m->signature);
-	free(m);
-}
-
-static void run_free(struct run *r)
-{
-	for (size_t i = 0; i < _SECRET_USE_MAX; i++) {
-		kube_cancel(r->fetches[i].op);
-		json_free(r->secrets[i]);
-	}
-	for (size_t i = 0; i < r->owned_count; i++)
-		json_free(r->owned[i]);
-	free(r->owned);
-	kube_cancel(r->op);
-	host_result_release(&r->result);
-	json_free(r->object);
-	json_free(r->hardware);
-	json_free(r->record);
-	free(r->signature);
-	free(r->key);
-	free(r);
-}
-
-static void forget_metrics(const char *key)
-{
+	struct host_controller *c = data;
 	const char *slash = strchr(key, '/');
 	_cleanup_(freep) char *ns = xstrndup(key, slash ? (size_t)(slash - key) : 0);
+	map_remove(&c->guarded, key);
 	metrics_forget_host(ns, slash ? slash + 1 : key);
-}
-
-static void finish(struct run *r, enum kube_verdict verdict, usec_t again)
-{
-	struct host_controller *c = r->controller;
-	struct host_memory *m = memory_of(c, r->key);
-	_cleanup_(freep) char *key = TAKE_PTR(r->key);
-	m->run = NULL;
-	m->backoff_until = 0;
-	if (verdict == KUBE_DONE && r->result.backoff) {
-		m->backoff_until = loop_now(c->options.loop) + again;
-		free(m->signature);
-		m->signature = TAKE_PTR(r->signature);
-	}
-	if (r->result.verdict == HOST_GONE) {
-		memory_free(map_remove(&c->memories, key));
-		forget_metrics(key);
-	}
-	run_free(r);
-	kube_queue_finish(c->queue, key, verdict, again);
-}
-
-static void retry(struct run *r, const struct err *err)
-{
-	if (err->kind == ERR_CONFLICT)
-		log_debug("host changed meanwhile; again", "host", r->key);
-	else
-		log_warn("reconcile failed; again later", "host", r->key, "error", err->text);
-	if (err->kind != ERR_CONFLICT)
-		metric_add(METRIC_HOST_RECONCILE_ERRORS, 1);
-	r->result.backoff = false;
-	finish(r, KUBE_RETRY, 0);
 }
 
 /* --- after the writes ------------------------------------------------------------------------- */
@@ -173,152 +74,41 @@ static void publish(struct host_controller *c, const struct json *object, bool w
 			   warning ? "Warning" : "Normal", reason, message);
 }
 
-/* For whoever asks later how the host came to where it is. */
-static void note_history(const struct run *r)
+/* For people who ask later how the host came to where it is. */
+static void note_history(struct host_controller *c, const char *key, const struct outcome *o)
 {
-	const struct host_result *result = &r->result;
-	const char *before = bmh_state_name(result->before), *reason = NULL;
-	for (size_t i = 0; i < result->event_count; i++)
-		if (result->events[i].warning)
-			r->controller->prov->ops->note_error(r->controller->prov, r->key, before,
-							     result->events[i].message);
+	const char *reason = NULL;
+	for (size_t i = 0; i < o->event_count; i++)
+		if (o->events[i].warning)
+			c->prov->ops->note_error(c->prov, key, o->before, o->events[i].message);
 		else
-			reason = result->events[i].reason;
-	if (result->before != result->after)
-		r->controller->prov->ops->note_state(r->controller->prov, r->key, before,
-						     bmh_state_name(result->after), reason);
+			reason = o->events[i].reason;
+	if (!streq(o->before, o->after))
+		c->prov->ops->note_state(c->prov, key, o->before, o->after, reason);
 }
 
 /* What kubectl shows, in its words. A failed operation was logged by the engine, too, with the step
  * that failed; this is what its host got for it. */
-static void log_result(const struct run *r)
+static void log_outcome(const char *key, const struct outcome *o)
 {
-	const struct host_result *result = &r->result;
-	for (size_t i = 0; i < result->event_count; i++)
-		if (result->events[i].warning)
-			log_warn("host has an error", "host", r->key, "state",
-				 bmh_state_name(result->before), "reason", result->events[i].reason,
-				 "error", result->events[i].message);
-	if (result->before != result->after)
-		log_info("host changes state", "host", r->key, "from",
-			 bmh_state_name(result->before), "to", bmh_state_name(result->after));
+	for (size_t i = 0; i < o->event_count; i++)
+		if (o->events[i].warning)
+			log_warn("host has an error", "host", key, "state", o->before, "reason",
+				 o->events[i].reason, "error", o->events[i].message);
+	if (!streq(o->before, o->after))
+		log_info("host changes state", "host", key, "from", o->before, "to", o->after);
 }
 
-static void conclude(struct run *r)
+static void stored(void *data, const struct facts *f, const struct outcome *o)
 {
-	struct host_controller *c = r->controller;
-	host_result_count(&r->result, kube_namespace(r->object), kube_name(r->object));
-	log_result(r);
+	struct host_controller *c = data;
+	outcome_count(o, kube_namespace(f->object), kube_name(f->object));
+	log_outcome(f->key, o);
 	if (!c->stopping)
-		note_history(r);
-	for (size_t i = 0; i < r->result.event_count; i++)
-		publish(c, r->object, r->result.events[i].warning, r->result.events[i].reason,
-			r->result.events[i].message);
-	switch (r->result.verdict) {
-	case HOST_WAIT:
-		finish(r, KUBE_DONE, r->result.requeue);
-		break;
-	case HOST_AGAIN:
-		kube_queue_add(c->queue, r->key);
-		finish(r, KUBE_DONE, 0);
-		break;
-	case HOST_RETRY:
-		retry(r, &r->result.err);
-		break;
-	case HOST_GONE:
-		finish(r, KUBE_DONE, 0);
-		break;
-	}
-}
-
-/* --- writes ----------------------------------------------------------------------------------- */
-
-static struct kube_op *start_write(struct run *r, const struct host_write *w, kube_done_fn done)
-{
-	struct kube_client *client = r->controller->options.client;
-	const char *ns = kube_namespace(r->object), *name = kube_name(r->object);
-	switch (w->kind) {
-	case HOST_PATCH_STATUS:
-		return kube_patch(client, &resource_host, ns, name, "status", KUBE_PATCH_MERGE,
-				  w->body, done, r);
-	case HOST_PATCH:
-		return kube_patch(client, &resource_host, ns, name, NULL, KUBE_PATCH_MERGE, w->body,
-				  done, r);
-	case HOST_SECRET_PATCH:
-		return kube_patch_for(client, r->key, &resource_secret, ns, w->name, NULL,
-				      KUBE_PATCH_MERGE, w->body, done, r);
-	case HOST_HARDWARE_CREATE:
-		return kube_create(client, &resource_hardware_data, w->body, done, r);
-	case HOST_HARDWARE_PATCH:
-		return kube_patch(client, &resource_hardware_data, ns, name, NULL, KUBE_PATCH_MERGE,
-				  w->body, done, r);
-	case HOST_RECORD_UPDATE:
-		return kube_update(client, &resource_record, w->body, done, r);
-	case HOST_HARDWARE_DELETE:
-		return kube_delete(client, &resource_hardware_data, ns, name,
-				   &(struct kube_delete_options){ .uid = w->name }, done, r);
-	}
-	return NULL;
-}
-
-/* The object may be gone, which is what was to be reached. */
-static bool harmless(const struct run *r, const struct host_write *w, const struct err *err)
-{
-	if (err->kind != ERR_NOT_FOUND)
-		return false;
-	return w->kind == HOST_HARDWARE_PATCH || w->kind == HOST_HARDWARE_DELETE ||
-	       w->kind == HOST_RECORD_UPDATE || w->kind == HOST_SECRET_PATCH ||
-	       r->result.verdict == HOST_GONE;
-}
-
-static void next_write(struct run *r);
-
-static void note_written(struct run *r, const struct host_write *w, const struct json *answer)
-{
-	struct host_controller *c = r->controller;
-	switch (w->kind) {
-	case HOST_PATCH_STATUS:
-	case HOST_PATCH:
-		kube_informer_note_written(c->hosts, answer);
-		break;
-	case HOST_SECRET_PATCH:
-		kube_informer_note_written(c->secrets, answer);
-		break;
-	case HOST_HARDWARE_CREATE:
-	case HOST_HARDWARE_PATCH:
-		kube_informer_note_written(c->hardware, answer);
-		break;
-	case HOST_RECORD_UPDATE:
-		kube_informer_note_written(c->records_informer, answer);
-		break;
-	case HOST_HARDWARE_DELETE:
-		break;
-	}
-}
-
-static void on_written(void *data, const struct err *err, struct json **answer)
-{
-	struct run *r = data;
-	const struct host_write *w = &r->result.writes[r->next_write];
-	r->op = NULL;
-	if (err && !harmless(r, w, err)) {
-		retry(r, err);
-		return;
-	}
-	/* With the last finalizer the object goes; the answer is its last state, not a new one. */
-	if (!err && *answer && r->result.verdict != HOST_GONE)
-		note_written(r, w, *answer);
-	r->next_write++;
-	next_write(r);
-}
-
-static void next_write(struct run *r)
-{
-	if (r->next_write == r->result.write_count) {
-		conclude(r);
-		return;
-	}
-	r->op = start_write(r, &r->result.writes[r->next_write], on_written);
+		note_history(c, f->key, o);
+	for (size_t i = 0; i < o->event_count; i++)
+		publish(c, f->object, o->events[i].warning, o->events[i].reason,
+			o->events[i].message);
 }
 
 /* --- facts ------------------------------------------------------------------------------------ */
@@ -346,13 +136,13 @@ static void add_secret(struct strbuf *s, const struct json *secret)
 
 /* Of a host that rests a change of power is news, which its error must not hold back. In busy
  * states it is part of the work. */
-static enum prov_power resting_power(const struct run *r)
+static enum prov_power resting_power(struct host_controller *c, const struct facts *f)
 {
 	static const enum bmh_state resting[] = { BMH_READY, BMH_AVAILABLE, BMH_PROVISIONED,
 						  BMH_EXTERNALLY_PROVISIONED };
-	const char *state = json_get_path_string(r->object, "status.provisioning.state");
-	struct provisioner *p = r->controller->prov;
-	const struct prov_host host = { .key = r->key };
+	const char *state = json_get_path_string(f->object, "status.provisioning.state");
+	struct provisioner *p = c->prov;
+	const struct prov_host host = { .key = f->key };
 	bool fault;
 	for (size_t i = 0; i < ARRAY_SIZE(resting); i++)
 		if (streq(bmh_state_name(resting[i]), state))
@@ -362,32 +152,20 @@ static enum prov_power resting_power(const struct run *r)
 
 /* What a person or another program may have changed: a back-off holds only as long as this stays
  * the same. */
-static char *signature_of(const struct run *r)
+static char *signature(void *data, const struct facts *f)
 {
 	_cleanup_(strbuf_done) struct strbuf s = { 0 };
-	const struct json *meta = json_get(r->object, "metadata");
-	strbuf_addf(&s, "%d|", (int)resting_power(r));
+	const struct json *meta = json_get(f->object, "metadata");
+	strbuf_addf(&s, "%d|", (int)resting_power(data, f));
 	strbuf_addf(&s, "%lld|%d|", (long long)json_get_int(meta, "generation", 0),
 		    json_get(meta, "deletionTimestamp") != NULL);
 	json_print(json_get(meta, "annotations"), &s);
 	for (size_t i = 0; i < _SECRET_USE_MAX; i++)
-		if (r->secrets[i])
-			add_secret(&s, r->secrets[i]);
+		if (f->named[i].object)
+			add_secret(&s, f->named[i].object);
 		else
 			strbuf_adds(&s, "|-");
 	return strbuf_take(&s, NULL);
-}
-
-static bool backing_off(struct run *r)
-{
-	struct host_controller *c = r->controller;
-	const struct host_memory *m = memory_of(c, r->key);
-	usec_t now = loop_now(c->options.loop), until = m->backoff_until;
-	if (until <= now || !streq(m->signature, r->signature))
-		return false;
-	r->result.backoff = true; /* it goes on */
-	finish(r, KUBE_DONE, until - now);
-	return true;
 }
 
 /* A host that is being moved here is held, and its record comes after it: the provisioner must not
@@ -403,25 +181,24 @@ static void load_record(struct host_controller *c, const char *key, const char *
 
 /* A record that an earlier release has made gets its finalizer by a save of the provisioner's,
  * which is in order with its other ones. */
-static void guard_record(struct host_controller *c, const struct run *r)
+static void guard_record(struct host_controller *c, const struct facts *f)
 {
-	struct host_memory *m = memory_of(c, r->key);
-	const struct json *deleted = json_get_path(r->object, "metadata.deletionTimestamp");
-	if (m->guarded || deleted || host_is_held(r->object))
+	const struct json *deleted = json_get_path(f->object, "metadata.deletionTimestamp");
+	if (map_get(&c->guarded, f->key) || deleted || host_is_held(f->object))
 		return;
-	m->guarded = true;
-	if (records_unguarded(c->records, r->key))
-		c->prov->ops->store(c->prov, r->key);
+	map_set(&c->guarded, f->key, c);
+	if (records_unguarded(c->records, f->key))
+		c->prov->ops->store(c->prov, f->key);
 }
 
-/* Only the last pass of a host that is being deleted wants it. */
-static void take_record(struct run *r)
+/* Only the last reconcile of a host that is being deleted wants it. A new tree. */
+static struct json *record_of(struct host_controller *c, const struct facts *f)
 {
-	if (!json_get_path(r->object, "metadata.deletionTimestamp"))
-		return;
-	r->record = records_object(r->controller->records, r->key);
-	if (streq(json_get_path_string(r->record, "spec.hostUID"), kube_uid(r->object)))
-		r->facts.record = r->record;
+	if (!json_get_path(f->object, "metadata.deletionTimestamp"))
+		return NULL;
+	_cleanup_(json_freep) struct json *record = records_object(c->records, f->key);
+	bool own = streq(json_get_path_string(record, "spec.hostUID"), kube_uid(f->object));
+	return own ? TAKE_PTR(record) : NULL;
 }
 
 /* The annotation must name the hold: one that came out of a backup, or is applied again and again,
@@ -438,147 +215,90 @@ static bool held_back(struct host_controller *c, const char *key, const struct j
 	return c->prov->ops->held(c->prov, key, ret); /* until the release is stored */
 }
 
-static void reconcile(struct run *r)
-{
-	struct host_controller *c = r->controller;
-	r->signature = signature_of(r);
-	if (backing_off(r))
-		return;
-	metric_add(METRIC_HOST_RECONCILES, 1, kube_namespace(r->object), kube_name(r->object));
-	load_record(c, r->key, kube_uid(r->object), host_is_held(r->object));
-	guard_record(c, r);
-	take_record(r);
-	struct host_facts *f = &r->facts;
-	if (held_back(c, r->key, r->object, &f->hold))
-		f->held = true;
-	f->object = r->object;
-	f->hardware_data = r->hardware;
-	f->provisioner = c->prov;
-	f->now = loop_wall(c->options.loop);
-	f->random = random_fraction(c->options.loop);
-	f->max_provisioning_retries = c->options.max_provisioning_retries;
-	host_reconcile(f, &r->result);
-	r->decided = true;
-	next_write(r);
-}
-
-static void fetched(struct run *r)
-{
-	if (--r->waiting == 0)
-		reconcile(r);
-}
-
-static void on_secret(void *data, const struct err *err, struct json **answer)
-{
-	struct secret_fetch *fetch = data;
-	struct run *r = fetch->run;
-	struct host_secret *s = &r->facts.secrets[fetch->use];
-	fetch->op = NULL;
-	if (err && err->kind == ERR_NOT_FOUND) {
-		s->state = SECRET_MISSING;
-	} else if (err) {
-		s->state = SECRET_FAILED;
-		s->err = *err;
-	} else {
-		r->secrets[fetch->use] = TAKE_PTR(*answer);
-		s->object = r->secrets[fetch->use];
-		s->state = SECRET_FOUND;
-	}
-	fetched(r);
-}
-
-/* The cache holds labelled Secrets only; others are asked for, and labelled when they are claimed.
- */
-static void want_secret(struct run *r, enum host_secret_use use, const char *name)
-{
-	struct host_controller *c = r->controller;
-	const char *ns = kube_namespace(r->object);
-	const struct kube_object *cached = kube_informer_get(c->secrets, ns, name);
-	if (cached) {
-		r->secrets[use] = kube_object_parse(cached);
-		r->facts.secrets[use] = (struct host_secret){ SECRET_FOUND,
-							      r->secrets[use],
-							      { 0 } };
-		return;
-	}
-	r->waiting++;
-	r->fetches[use] = (struct secret_fetch){ r, use, NULL };
-	r->fetches[use].op = kube_get(c->options.client, &resource_secret, ns, name, on_secret,
-				      &r->fetches[use]);
-}
-
-static void want_secrets(struct run *r)
-{
-	struct bmh host;
-	const char *names[_SECRET_USE_MAX];
-	struct err err = { 0 };
-	if (bmh_parse(r->object, &host, &err) < 0)
-		return; /* the pass will say so */
-	host_secrets_wanted(&host, names);
-	for (size_t i = 0; i < _SECRET_USE_MAX; i++)
-		if (names[i])
-			want_secret(r, (enum host_secret_use)i, names[i]);
-	bmh_release(&host);
-}
+struct owned {
+	const char *ns;
+	struct json **secrets;
+	size_t count;
+};
 
 static int add_owned(void *data, struct kube_object *o)
 {
-	struct run *r = data;
-	if (!streq(o->ns, kube_namespace(r->object)))
+	struct owned *owned = data;
+	if (!streq(o->ns, owned->ns))
 		return 0;
-	r->owned = xreallocarray(r->owned, r->owned_count + 1, sizeof(r->owned[0]));
-	r->owned[r->owned_count++] = kube_object_parse(o);
+	owned->secrets = xreallocarray(owned->secrets, owned->count + 1, sizeof(owned->secrets[0]));
+	owned->secrets[owned->count++] = kube_object_parse(o);
 	return 0;
 }
 
-/* As they are after what the run before this one has written. */
-static void want_owned(struct run *r)
+static void owned_done(struct owned *owned)
 {
-	kube_informer_each_indexed(r->controller->secrets, "owner", kube_uid(r->object), add_owned,
-				   r);
-	r->facts.owned = r->owned;
-	r->facts.owned_count = r->owned_count;
+	for (size_t i = 0; i < owned->count; i++)
+		json_free(owned->secrets[i]);
+	free(owned->secrets);
 }
 
-static void host_vanished(struct host_controller *c, const char *key)
+static void *bind_host(const struct json *object, struct err *err)
 {
+	struct bmh *h = xcalloc(1, sizeof(*h));
+	if (bmh_parse(object, h, err) == 0)
+		return h;
+	free(h);
+	return NULL;
+}
+
+static void unbind_host(void *bound)
+{
+	bmh_release(bound);
+	free(bound);
+}
+
+static void secret_names(const void *bound, const char *names[FACTS_MAX])
+{
+	host_secrets_wanted(bound, names);
+}
+
+static void reconcile(void *data, const struct facts *f, struct outcome *ret)
+{
+	struct host_controller *c = data;
+	metric_add(METRIC_HOST_RECONCILES, 1, kube_namespace(f->object), kube_name(f->object));
+	load_record(c, f->key, kube_uid(f->object), host_is_held(f->object));
+	guard_record(c, f);
+	const struct kube_object *hardware = kube_informer_get_key(c->caches[HARDWARE], f->key);
+	_cleanup_(json_freep) struct json *tree = hardware ? kube_object_parse(hardware) : NULL;
+	_cleanup_(json_freep) struct json *record = record_of(c, f);
+	_cleanup_(owned_done) struct owned owned = { .ns = kube_namespace(f->object) };
+	kube_informer_each_indexed(c->caches[SECRETS], "owner", kube_uid(f->object), add_owned,
+				   &owned);
+	struct host_facts h = { .object = f->object,
+				.host = f->bound,
+				.hardware_data = tree,
+				.record = record,
+				.secrets = f->named,
+				.owned = owned.secrets,
+				.owned_count = owned.count,
+				.provisioner = c->prov,
+				.now = loop_wall(c->options.loop),
+				.random = random_fraction(c->options.loop),
+				.max_provisioning_retries = c->options.max_provisioning_retries };
+	h.held = held_back(c, f->key, f->object, &h.hold);
+	host_reconcile(&h, ret);
+}
+
+static void removed(void *data, const char *key)
+{
+	struct host_controller *c = data;
 	struct prov_host host = { .key = key };
 	struct prov_result result;
-	struct provisioner *p = c->prov;
-	p->ops->remove(p, &host, true, &result);
-	memory_free(map_remove(&c->memories, key));
-	forget_metrics(key);
-	kube_queue_forget(c->queue, key);
-	kube_queue_finish(c->queue, key, KUBE_DONE, 0);
+	c->prov->ops->remove(c->prov, &host, true, &result);
 }
 
-static void start_run(void *data, const char *key)
-{
-	struct host_controller *c = data;
-	const struct kube_object *o = kube_informer_get_key(c->hosts, key);
-	if (!o) {
-		host_vanished(c, key);
-		return;
-	}
-	struct run *r = xcalloc(1, sizeof(*r));
-	r->controller = c;
-	r->key = xstrdup(key);
-	r->object = kube_object_parse(o);
-	const struct kube_object *hardware = kube_informer_get_key(c->hardware, key);
-	r->hardware = hardware ? kube_object_parse(hardware) : NULL;
-	memory_of(c, key)->run = r;
-	r->waiting = 1;
-	want_owned(r);
-	want_secrets(r);
-	fetched(r);
-}
+/* --- kicks ------------------------------------------------------------------------------------ */
 
-/* --- triggers --------------------------------------------------------------------------------- */
-
-static void on_host(void *data, struct kube_object *o)
+static void own_key(void *data, const struct kube_object *o, kube_emit_fn emit, void *arg)
 {
-	struct host_controller *c = data;
-	kube_queue_add(c->queue, o->key);
+	(void)data;
+	emit(arg, o->key);
 }
 
 /* Versions of an object only rise, so a server that shows a lower one was restored from a backup
@@ -596,27 +316,25 @@ static void look_for_older(struct host_controller *c, const struct kube_object *
 			       "restored from a backup");
 }
 
-static void on_record_update(void *data, struct kube_object *before, struct kube_object *now)
+static bool record_changed(void *data, struct kube_object *before, struct kube_object *now)
 {
 	look_for_older(data, before, now);
+	return false;
 }
 
 /* Our own status writes must not wake us again: only what others change counts (generation,
  * finalizers, annotations). */
-static void on_host_update(void *data, struct kube_object *before, struct kube_object *now)
+static bool host_changed(void *data, struct kube_object *before, struct kube_object *now)
 {
-	struct host_controller *c = data;
-	look_for_older(c, before, now);
-	if (before->generation == now->generation && before->deleting == now->deleting) {
-		_cleanup_(json_freep) struct json *a = kube_object_parse(before);
-		_cleanup_(json_freep) struct json *b = kube_object_parse(now);
-		if (json_equal(json_get_path(a, "metadata.annotations"),
-			       json_get_path(b, "metadata.annotations")) &&
-		    json_equal(json_get_path(a, "metadata.finalizers"),
-			       json_get_path(b, "metadata.finalizers")))
-			return;
-	}
-	kube_queue_add(c->queue, now->key);
+	look_for_older(data, before, now);
+	if (before->generation != now->generation || before->deleting != now->deleting)
+		return true;
+	_cleanup_(json_freep) struct json *a = kube_object_parse(before);
+	_cleanup_(json_freep) struct json *b = kube_object_parse(now);
+	return !json_equal(json_get_path(a, "metadata.annotations"),
+			   json_get_path(b, "metadata.annotations")) ||
+	       !json_equal(json_get_path(a, "metadata.finalizers"),
+			   json_get_path(b, "metadata.finalizers"));
 }
 
 static void hosts_by_secret(const struct json *host, kube_emit_fn emit, void *arg)
@@ -634,49 +352,37 @@ static void hosts_by_secret(const struct json *host, kube_emit_fn emit, void *ar
 	}
 }
 
-static int kick_host(void *data, struct kube_object *o)
+struct emission {
+	kube_emit_fn emit;
+	void *arg;
+};
+
+static int emit_host(void *data, struct kube_object *host)
 {
-	struct host_controller *c = data;
-	kube_queue_add(c->queue, o->key);
+	const struct emission *e = data;
+	e->emit(e->arg, host->key);
 	return 0;
 }
 
-/* Those that name it, and those that own it: they may have ceased to name it. */
-static void on_secret_event(void *data, struct kube_object *o)
+/* Hosts that name it, and those that own it: they may have ceased to name it. */
+static void secret_keys(void *data, const struct kube_object *o, kube_emit_fn emit, void *arg)
 {
 	struct host_controller *c = data;
-	kube_informer_each_indexed(c->hosts, "secret", o->key, kick_host, c);
+	struct emission e = { emit, arg };
+	kube_informer_each_indexed(c->caches[HOSTS], "secret", o->key, emit_host, &e);
 	_cleanup_(json_freep) struct json *secret = kube_object_parse(o);
 	json_for_each(owner, json_get_path(secret, "metadata.ownerReferences")) {
 		const char *name = json_get_string(owner, "name");
-		const struct kube_object *host = kube_informer_get(c->hosts, o->ns,
+		const struct kube_object *host = kube_informer_get(c->caches[HOSTS], o->ns,
 								   str_or(name, ""));
 		if (host && streq(host->uid, json_get_string(owner, "uid")))
-			kube_queue_add(c->queue, host->key);
+			emit(arg, host->key);
 	}
-}
-
-static void on_secret_update(void *data, struct kube_object *before, struct kube_object *now)
-{
-	(void)before;
-	on_secret_event(data, now);
 }
 
 const char *host_controller_waits(const struct host_controller *c)
 {
-	const struct {
-		const struct kube_informer *informer;
-		const char *text;
-	} lists[] = {
-		{ c->hosts, "no list of baremetalhosts.metal3.io yet: the log says why" },
-		{ c->hardware, "no list of hardwaredata.metal3.io yet: the log says why" },
-		{ c->secrets, "no list of secrets yet: the log says why" },
-		{ c->records_informer, "no list of hostrecords.ingot.dev yet: the log says why" },
-	};
-	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
-		if (!kube_informer_synced(lists[i].informer))
-			return lists[i].text;
-	return NULL;
+	return controller_waits(c->shell);
 }
 
 static void by_state(const struct json *host, kube_emit_fn emit, void *arg)
@@ -696,15 +402,15 @@ void host_controller_measure(const struct host_controller *c)
 	for (size_t s = 0; s < _BMH_STATE_MAX; s++) {
 		const char *name = bmh_state_name((enum bmh_state)s);
 		double count = 0;
-		kube_informer_each_indexed(c->hosts, "state", name, count_one, &count);
+		kube_informer_each_indexed(c->caches[HOSTS], "state", name, count_one, &count);
 		metric_set(METRIC_HOSTS, count, name);
 	}
-	kube_queue_measure(c->queue);
+	controller_measure(c->shell);
 }
 
 usec_t host_controller_next(const struct host_controller *c, const char *key)
 {
-	return kube_queue_next(c->queue, key);
+	return controller_next(c->shell, key);
 }
 
 /* Before anything runs the provisioner knows all records: which addresses are given out, which
@@ -751,19 +457,16 @@ static void hold_all(struct host_controller *c)
 		return;
 	c->holding = true;
 	c->holds_waiting++;
-	kube_informer_each(c->hosts, hold_host, c);
+	kube_informer_each(c->caches[HOSTS], hold_host, c);
 	c->holds_waiting--;
 	check_held(c);
 }
 
-static void on_synced(void *data)
+static void synced(void *data)
 {
 	struct host_controller *c = data;
-	if (c->stopping || host_controller_waits(c))
-		return;
-	kube_informer_each(c->hosts, preload, c);
+	kube_informer_each(c->caches[HOSTS], preload, c);
 	hold_all(c);
-	kube_queue_start(c->queue);
 	orphans_start(c->orphans);
 	void (*ready)(void *data) = TAKE_PTR(c->options.ready);
 	if (ready)
@@ -782,14 +485,14 @@ static void env_save(void *data, const char *key, const char *uid, const struct 
 static void env_kick(void *data, const char *key)
 {
 	struct host_controller *c = data;
-	kube_queue_add(c->queue, key);
+	controller_kick(c->shell, key);
 }
 
 static void env_event(void *data, const char *key, bool warning, const char *reason,
 		      const char *message)
 {
 	struct host_controller *c = data;
-	const struct kube_object *o = kube_informer_get_key(c->hosts, key);
+	const struct kube_object *o = kube_informer_get_key(c->caches[HOSTS], key);
 	if (!o)
 		return;
 	_cleanup_(json_freep) struct json *object = kube_object_parse(o);
@@ -829,67 +532,78 @@ static void preset_metrics(void)
 		metric_add(METRIC_CONFIG_DATA_ERRORS, 0, data[i]);
 }
 
+/* In the order of the rows of caches. */
+static void make_caches(struct host_controller *c)
+{
+	c->caches[HOSTS] = informer(c, &resource_host, NULL, sample_host);
+	c->caches[HARDWARE] = informer(c, &resource_hardware_data, NULL, sample_hardware_data);
+	c->caches[RECORDS] = informer(c, &resource_record, NULL, sample_record);
+	c->caches[SECRETS] = informer(c, &resource_secret, SECRET_LABEL "=" SECRET_LABEL_VALUE,
+				      NULL);
+	kube_informer_index(c->caches[HOSTS], "secret", hosts_by_secret);
+	kube_informer_index(c->caches[HOSTS], "state", by_state);
+	kube_informer_index(c->caches[SECRETS], "owner", kube_index_by_owner);
+}
+
+static struct controller *make_shell(struct host_controller *c)
+{
+	const struct want secrets = { &resource_secret, c->caches[SECRETS] };
+	struct controller_def def = {
+		.name = "baremetalhost",
+		.noun = "host",
+		.errors = METRIC_HOST_RECONCILE_ERRORS,
+		.concurrency = c->options.concurrency ? c->options.concurrency : 8,
+		/* An API server that is away for a minute must not cost five. */
+		.backoff_max = 30 * USEC_PER_SEC,
+		.caches = {
+			{ &resource_host, c->caches[HOSTS],
+			  "no list of baremetalhosts.metal3.io yet: the log says why", own_key,
+			  host_changed },
+			{ &resource_hardware_data, c->caches[HARDWARE],
+			  "no list of hardwaredata.metal3.io yet: the log says why", NULL, NULL },
+			{ &resource_secret, c->caches[SECRETS],
+			  "no list of secrets yet: the log says why", secret_keys, NULL },
+			{ &resource_record, c->caches[RECORDS],
+			  "no list of hostrecords.ingot.dev yet: the log says why", NULL,
+			  record_changed },
+		},
+		.bind = bind_host,
+		.unbind = unbind_host,
+		.names = secret_names,
+		.signature = signature,
+		.reconcile = reconcile,
+		.stored = stored,
+		.removed = removed,
+		.forget = forget,
+		.synced = synced,
+		.data = c,
+	};
+	for (size_t i = 0; i < _SECRET_USE_MAX; i++)
+		def.wants[i] = secrets;
+	return controller_new(c->options.loop, c->options.client, &def);
+}
+
 struct host_controller *host_controller_new(const struct host_controller_options *options)
 {
 	struct host_controller *c = xcalloc(1, sizeof(*c));
 	c->options = *options;
 	preset_metrics();
-	c->hosts = informer(c, &resource_host, NULL, sample_host);
-	c->hardware = informer(c, &resource_hardware_data, NULL, sample_hardware_data);
-	c->records_informer = informer(c, &resource_record, NULL, sample_record);
-	c->secrets = informer(c, &resource_secret, SECRET_LABEL "=" SECRET_LABEL_VALUE, NULL);
-	c->records = records_new(options->client, c->records_informer);
-	c->queue = kube_queue_new(&(struct kube_queue_options){
-		.loop = options->loop,
-		.name = "baremetalhost",
-		.max_runs = options->concurrency ? options->concurrency : 8,
-		/* An API server that is away for a minute must not cost five. */
-		.backoff_max = 30 * USEC_PER_SEC,
-		.run = start_run,
-		.data = c });
-	kube_informer_index(c->hosts, "secret", hosts_by_secret);
-	kube_informer_index(c->hosts, "state", by_state);
-	kube_informer_index(c->secrets, "owner", kube_index_by_owner);
-	static const struct kube_informer_handlers host_handlers = {
-		.add = on_host, .update = on_host_update, .remove = on_host, .synced = on_synced
-	};
-	static const struct kube_informer_handlers secret_handlers = { .add = on_secret_event,
-								       .update = on_secret_update,
-								       .remove = on_secret_event,
-								       .synced = on_synced };
-	static const struct kube_informer_handlers other_handlers = { .synced = on_synced };
-	static const struct kube_informer_handlers record_handlers = { .update = on_record_update,
-								       .synced = on_synced };
-	kube_informer_handle(c->hosts, &host_handlers, c);
-	kube_informer_handle(c->secrets, &secret_handlers, c);
-	kube_informer_handle(c->hardware, &other_handlers, c);
-	kube_informer_handle(c->records_informer, &record_handlers, c);
+	make_caches(c);
+	c->records = records_new(options->client, c->caches[RECORDS]);
+	c->shell = make_shell(c);
 	c->orphans = orphans_new(&(struct orphans_options){ .loop = options->loop,
 							    .client = options->client,
-							    .hosts = c->hosts,
-							    .secrets = c->secrets,
-							    .hardware = c->hardware,
-							    .records = c->records_informer });
+							    .hosts = c->caches[HOSTS],
+							    .secrets = c->caches[SECRETS],
+							    .hardware = c->caches[HARDWARE],
+							    .records = c->caches[RECORDS] });
 	return c;
 }
 
 void host_controller_start(struct host_controller *c, struct provisioner *prov)
 {
 	c->prov = prov;
-	kube_informer_start(c->hosts);
-	kube_informer_start(c->secrets);
-	kube_informer_start(c->hardware);
-	kube_informer_start(c->records_informer);
-}
-
-/* Of one that has decided nothing, nothing is lost. */
-static void leave_undecided(struct host_controller *c)
-{
-	map_for_each(&c->memories, i) {
-		struct run *r = ((struct host_memory *)c->memories.entries[i].value)->run;
-		if (r && !r->decided)
-			finish(r, KUBE_DONE, 0);
-	}
+	controller_start(c->shell);
 }
 
 static void on_orphans_over(void *data)
@@ -898,7 +612,7 @@ static void on_orphans_over(void *data)
 	records_drain(c->records, c->drained, c->drained_data);
 }
 
-static void on_passes_over(void *data)
+static void on_reconciles_over(void *data)
 {
 	struct host_controller *c = data;
 	orphans_stop(c->orphans, on_orphans_over, c);
@@ -910,28 +624,17 @@ void host_controller_stop(struct host_controller *c, loop_fn drained, void *data
 	c->prov = NULL;
 	c->drained = drained;
 	c->drained_data = data;
-	leave_undecided(c);
-	kube_queue_stop(c->queue, on_passes_over, c);
+	controller_stop(c->shell, on_reconciles_over, c);
 }
 
 struct host_controller *host_controller_free(struct host_controller *c)
 {
 	if (!c)
 		return NULL;
-	map_for_each(&c->memories, i) {
-		struct host_memory *m = c->memories.entries[i].value;
-		if (m->run)
-			run_free(m->run);
-		memory_free(m);
-	}
-	map_done(&c->memories);
 	orphans_free(c->orphans);
-	kube_queue_free(c->queue);
 	records_free(c->records);
-	kube_informer_free(c->hosts);
-	kube_informer_free(c->secrets);
-	kube_informer_free(c->hardware);
-	kube_informer_free(c->records_informer);
+	controller_free(c->shell);
+	map_done(&c->guarded);
 	free(c);
 	return NULL;
 }

@@ -40,9 +40,10 @@ void host_controller_env(struct host_controller *c, struct prov_env *ret);
 void host_controller_start(struct host_controller *c, struct provisioner *prov);
 /* What is waited for before the first reconcile (static text); NULL: nothing. */
 const char *host_controller_waits(const struct host_controller *c);
-/* Begins no pass any more. Passes that have decided make their writes, and saves of records are
- * waited for; what has decided nothing yet is left to the next process. `drained` is called once
- * when nothing is under way. Nothing here asks the provisioner any more, which may be freed before.
+/* Begins no reconcile any more. Reconciles that have decided make their writes, and saves of
+ * records are waited for; what has decided nothing yet is left to the next process. `drained` is
+ * called once when nothing is under way. Nothing here asks the provisioner any more, which may be
+ * freed before.
  */
 void host_controller_stop(struct host_controller *c, loop_fn drained, void *data);
 /* Sets the metrics of its queue that depend on the time. */

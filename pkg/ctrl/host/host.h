@@ -5,20 +5,13 @@
  * host/controller.c. */
 
 #include "api/bmh.h"
-#include "metrics/metrics.h"
+#include "ctrl/shell/facts.h"
+#include "ctrl/shell/outcome.h"
 #include "prov/prov.h"
 
 /* --- in --------------------------------------------------------------------------------------- */
 
-enum secret_state { SECRET_NOT_ASKED, SECRET_FOUND, SECRET_MISSING, SECRET_FAILED };
-
-struct host_secret {
-	enum secret_state state;
-	const struct json *object; /* SECRET_FOUND */
-	struct err err;		   /* SECRET_FAILED */
-};
-
-/* Which Secrets a pass wants to see; names are borrowed from the host, NULL: not this one. */
+/* Which Secrets a reconcile wants to see; names are borrowed from the host, NULL: not this one. */
 enum host_secret_use {
 	SECRET_BMC,
 	SECRET_USER_DATA,
@@ -29,11 +22,12 @@ enum host_secret_use {
 };
 
 struct host_facts {
-	const struct json *object;	  /* the BareMetalHost */
+	const struct json *object; /* the BareMetalHost */
+	struct bmh *host;	   /* the same, bound: it is taken, and zeroed; NULL: not yet */
 	const struct json *hardware_data; /* HardwareData of the same name; NULL: none */
 	const struct json *record;	  /* its HostRecord; NULL: none, or another host's */
-	struct host_secret secrets[_SECRET_USE_MAX];
-	struct json *const *owned; /* Secrets of which this host is an owner */
+	const struct fact *secrets;	  /* by enum host_secret_use */
+	struct json *const *owned;	  /* Secrets of which this host is an owner */
 	size_t owned_count;
 	struct provisioner *provisioner;
 	bool held; /* nothing is done to the host until a person releases it */
@@ -43,70 +37,14 @@ struct host_facts {
 	unsigned max_provisioning_retries; /* 0: unlimited */
 };
 
-/* --- out -------------------------------------------------------------------------------------- */
-
-enum host_write_kind {
-	HOST_PATCH_STATUS, /* merge patch of the host's status, with its resourceVersion */
-	HOST_PATCH,	   /* merge patch of the host */
-	HOST_SECRET_PATCH, /* merge patch of a Secret of the host's namespace */
-	HOST_HARDWARE_CREATE,
-	HOST_HARDWARE_PATCH,
-	HOST_HARDWARE_DELETE,
-	HOST_RECORD_UPDATE, /* the whole HostRecord, with its resourceVersion */
-};
-
-struct host_write {
-	enum host_write_kind kind;
-	char *name;	   /* of the Secret; UID of the HardwareData that is deleted */
-	struct json *body; /* NULL for a deletion */
-};
-
-struct host_event {
-	bool warning;
-	const char *reason; /* static */
-	char *message;
-};
-
-/* Something to be counted when the writes are made: what is decided anew after a conflict must not
- * count twice. Of a metric that tells of hosts the first two labels are left out. */
-struct host_measure {
-	enum metric_id metric;
-	double value;
-	const char *labels[2]; /* static; NULL: no more */
-};
-
-enum { HOST_MEASURES_MAX = 8 };
-
-enum host_verdict {
-	HOST_WAIT,  /* come back after requeue (0: only when something happens) */
-	HOST_AGAIN, /* at once */
-	HOST_RETRY, /* a passing failure: with the queue's back-off; see err */
-	HOST_GONE,  /* the last finalizer goes: forget the host */
-};
-
-struct host_result {
-	struct host_write *writes; /* in this order */
-	size_t write_count;
-	struct host_event *events;
-	size_t event_count;
-	struct host_measure measures[HOST_MEASURES_MAX];
-	size_t measure_count;
-	enum bmh_state before, after; /* status.provisioning.state */
-	enum host_verdict verdict;
-	usec_t requeue;
-	bool backoff; /* the requeue is a back-off: nothing but a change of the host or its Secrets
-			 cuts it short */
-	struct err err;
-};
+/* --- out: an outcome (shell/outcome.h); before and after are status.provisioning.state -----------
+ */
 
 /* Paused, or being moved away: nothing is done for it, and nothing written to it. */
 bool host_is_held(const struct json *object);
-/* Fills names with what the pass will look at; to be fetched before. */
+/* Fills names with what the reconcile will look at; to be fetched before. */
 void host_secrets_wanted(const struct bmh *h, const char *names[_SECRET_USE_MAX]);
-void host_reconcile(const struct host_facts *facts, struct host_result *ret);
-void host_result_release(struct host_result *r);
-/* measures.c: counts what the pass says, for the host of that name. any thread */
-void host_result_count(const struct host_result *r, const char *ns, const char *name);
+void host_reconcile(const struct host_facts *facts, struct outcome *ret);
 
 /* The wait after the n-th failure in a row: 2^min(n,9) minutes, less up to a half of it. */
 usec_t host_backoff(int64_t error_count, double random);

@@ -1,7 +1,7 @@
 #pragma once
 /* The inside of a host's reconcile. Not for other modules.
  *
- * reconcile.c   the order of a pass, writes and events
+ * reconcile.c   the order of a reconcile, writes and events
  * machine.c     the state machine: rows, transitions, deletion, detachment
  * states.c      the work of each state
  * register.c    credentials and registration
@@ -10,7 +10,7 @@
  * conditions.c  status.conditions
  * config.c      Secrets to config drive
  * hardware.c    the agent's inventory to HardwareDetails
- * measures.c    metrics of a pass
+ * measures.c    metrics of a reconcile
  * words.c       what a provisioner says, in the words of Kubernetes
  */
 
@@ -20,23 +20,20 @@
 
 enum { DELETION_ERRORS_MAX = 4 };
 
-enum action_kind {
-	ACT_CONTINUE, /* still at it: come back after delay, or when kicked */
-	ACT_COMPLETE, /* a step is done: at once again */
-	ACT_DELAYED,  /* no capacity */
-	ACT_FAILED,   /* after the back-off */
-	ACT_ERROR,    /* passing, nothing to show: the queue's back-off */
-	ACT_GONE,
+/* The writes that a host's reconcile makes. */
+enum host_write {
+	HOST_PATCH_STATUS, /* merge patch of the host's status, with its resourceVersion */
+	HOST_PATCH,	   /* merge patch of the host */
+	HOST_SECRET_PATCH, /* merge patch of a Secret of the host's namespace */
+	HOST_HARDWARE_CREATE,
+	HOST_HARDWARE_PATCH,
+	HOST_HARDWARE_DELETE, /* `name`: the UID of the one that is deleted */
+	HOST_RECORD_UPDATE,   /* the whole HostRecord, with its resourceVersion */
 };
 
-struct action {
-	enum action_kind kind;
-	usec_t delay;
-};
-
-struct pass {
+struct reconcile {
 	const struct host_facts *facts;
-	struct host_result *out;
+	struct outcome *out;
 	struct bmh host;
 	struct json *status_before;
 	enum bmh_state state; /* at the start; the next one is host.status.provisioning.state */
@@ -51,33 +48,34 @@ struct pass {
 
 /* --- reconcile.c ------------------------------------------------------------------------------ */
 
-void pass_event(struct pass *p, bool warning, const char *reason, const char *fmt, ...)
+void host_event(struct reconcile *rc, bool warning, const char *reason, const char *fmt, ...)
 	_printf_(4, 5);
-/* Labels after namespace and host, if the metric has those; static. More than HOST_MEASURES_MAX are
- * dropped. */
-void pass_measure(struct pass *p, enum metric_id metric, double value, const char *first,
+/* Labels after namespace and host, if the metric has those; static. More than OUTCOME_MEASURES_MAX
+ * are dropped. */
+void host_measure(struct reconcile *rc, enum metric_id metric, double value, const char *first,
 		  const char *second);
-void pass_count(struct pass *p, enum metric_id metric, const char *label);
+void host_count(struct reconcile *rc, enum metric_id metric, const char *label);
 /* Takes body. */
-void pass_write(struct pass *p, enum host_write_kind kind, const char *name, struct json *body);
+void host_write(struct reconcile *rc, enum host_write kind, const char *name, struct json *body);
 /* {"metadata": {"resourceVersion": …}} of the host, to be filled. */
-struct json *pass_locked_patch(const struct pass *p);
-void pass_remove_annotation(struct pass *p, const char *key);
-/* Sets error type, message and count; the event; ACT_FAILED. */
-struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, ...) _printf_(3, 4);
-/* Errors that repeat unchanged until somebody edits something are counted and told once. */
-struct action pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay, const char *reason,
-			     const char *fmt, ...) _printf_(5, 6);
-bool pass_clear_error(struct pass *p);
+struct json *host_locked_patch(const struct reconcile *rc);
+void host_remove_annotation(struct reconcile *rc, const char *key);
+/* Sets error type, message and count; the event; NEXT_BACKOFF. */
+struct next host_fail(struct reconcile *rc, enum bmh_error error, const char *fmt, ...)
+	_printf_(3, 4);
+/* Errors that repeat unchanged until an edit are counted and shown once. */
+struct next host_fail_once(struct reconcile *rc, enum bmh_error error, usec_t delay,
+			   const char *reason, const char *fmt, ...) _printf_(5, 6);
+bool host_clear_error(struct reconcile *rc);
 /* Likewise, of an error beside which the host is still looked after: nothing has been tried, so it
  * is not counted, and one of power is not hidden by it. */
-void pass_stand_error(struct pass *p, enum bmh_error error, const char *text);
+void host_show_error(struct reconcile *rc, enum bmh_error error, const char *text);
 bool host_inspection_disabled(const struct bmh *h);
 
 /* --- machine.c -------------------------------------------------------------------------------- */
 
-struct action machine_run(struct pass *p);
-void machine_go(struct pass *p, enum bmh_state next);
+struct next machine_run(struct reconcile *rc);
+void machine_go(struct reconcile *rc, enum bmh_state next);
 bool host_wants_provisioning(const struct bmh *h);
 bool host_provisioning_cancelled(const struct bmh *h);
 /* The fourth error of a host that is to go was the last one, as in upstream. */
@@ -87,41 +85,41 @@ bool host_names_image(const struct bmh *h);
 
 /* --- states.c --------------------------------------------------------------------------------- */
 
-struct action state_none(struct pass *p);
-struct action state_unmanaged(struct pass *p);
-struct action state_registering(struct pass *p);
-struct action state_inspecting(struct pass *p);
-struct action state_match_profile(struct pass *p);
-struct action state_preparing(struct pass *p);
-struct action state_available(struct pass *p);
-struct action state_provisioning(struct pass *p);
-struct action state_provisioned(struct pass *p);
-struct action state_externally_provisioned(struct pass *p);
-struct action state_deprovisioning(struct pass *p);
-struct action state_powering_off(struct pass *p);
-struct action state_deleting(struct pass *p);
+struct next state_none(struct reconcile *rc);
+struct next state_unmanaged(struct reconcile *rc);
+struct next state_registering(struct reconcile *rc);
+struct next state_inspecting(struct reconcile *rc);
+struct next state_match_profile(struct reconcile *rc);
+struct next state_preparing(struct reconcile *rc);
+struct next state_available(struct reconcile *rc);
+struct next state_provisioning(struct reconcile *rc);
+struct next state_provisioned(struct reconcile *rc);
+struct next state_externally_provisioned(struct reconcile *rc);
+struct next state_deprovisioning(struct reconcile *rc);
+struct next state_powering_off(struct reconcile *rc);
+struct next state_deleting(struct reconcile *rc);
 
 /* --- register.c ------------------------------------------------------------------------------- */
 
 /* Fills username and password. False: *ret says why and what then. */
-bool pass_credentials(struct pass *p, struct action *ret);
-/* False: *ret is the outcome of the pass. */
-bool pass_register(struct pass *p, struct action *ret);
+bool host_credentials(struct reconcile *rc, struct next *ret);
+/* False: *ret is the outcome of the reconcile. */
+bool host_register(struct reconcile *rc, struct next *ret);
 /* Of the Secrets that this host owns: those that its spec names no more are no more its own, and
  * outlive it. */
-void pass_release_unnamed_secrets(struct pass *p);
+void host_release_unnamed_secrets(struct reconcile *rc);
 /* The host goes: its credentials may go with it. */
-void pass_release_secrets(struct pass *p);
+void host_release_secrets(struct reconcile *rc);
 /* The Secret of spec.preprovisioningNetworkDataName, so that it is moved along with the host. */
-void pass_claim_network_data(struct pass *p);
+void host_claim_network_data(struct reconcile *rc);
 
 /* --- power.c ---------------------------------------------------------------------------------- */
 
-struct action pass_power(struct pass *p, bool provisioned);
+struct next host_power(struct reconcile *rc, bool provisioned);
 /* status.poweredOn becomes what the BMC said last. True: that was news. */
-bool pass_take_power(struct pass *p);
+bool host_take_power(struct reconcile *rc);
 /* Any reboot annotation with force. */
-bool pass_force_reboot(const struct pass *p);
+bool host_force_reboot(const struct reconcile *rc);
 
 /* --- rootdisk.c ------------------------------------------------------------------------------- */
 
@@ -138,13 +136,13 @@ struct json *host_default_hints(const struct bmh *h);
 /* An available host has to be prepared anew for what its spec says now. */
 bool host_root_hints_stale(const struct bmh *h);
 /* Event: the disk that inspection makes of it. */
-void pass_tell_root_disk(struct pass *p);
+void host_report_root_disk(struct reconcile *rc);
 
 /* --- conditions.c ----------------------------------------------------------------------------- */
 
-void pass_conditions(struct pass *p);
+void host_conditions(struct reconcile *rc);
 /* The condition ingot.dev/Held: True with the reason while it is held; gone without. */
-void pass_condition_held(struct pass *p);
+void host_condition_held(struct reconcile *rc);
 
 /* --- config.c --------------------------------------------------------------------------------- */
 
@@ -156,20 +154,20 @@ struct config_drive_texts {
 };
 
 /* On failure only ret->failed is set. */
-int pass_config_drive(const struct pass *p, struct config_drive_texts *ret, struct err *err);
+int host_config_drive(const struct reconcile *rc, struct config_drive_texts *ret, struct err *err);
 void config_drive_texts_done(struct config_drive_texts *t);
 
 /* --- measures.c ------------------------------------------------------------------------------- */
 
 /* The host leaves the state, having been in it for so long (0: unknown). */
-void pass_measure_end(struct pass *p, enum bmh_state state, usec_t took);
-/* It cannot work in, or enter, the state for want of a place. */
-void pass_measure_delay(struct pass *p, enum bmh_state state);
+void host_measure_end(struct reconcile *rc, enum bmh_state state, usec_t took);
+/* No capacity for the state. */
+void host_measure_delay(struct reconcile *rc, enum bmh_state state);
 
 /* --- words.c ---------------------------------------------------------------------------------- */
 
 /* What a person is told of a call that failed, or is held up; r->error, which is changed. */
-const char *pass_words(struct prov_result *r);
+const char *host_words(struct prov_result *r);
 
 /* --- hardware.c ------------------------------------------------------------------------------- */
 

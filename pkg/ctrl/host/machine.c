@@ -1,6 +1,6 @@
 /* The state machine of a host: one row per state, one setter. A handler does the work of its state
- * and names the next one; the new state is stored before its own work begins, because each pass
- * acts on the state that it read. Pure. */
+ * and names the next one; the new state is stored before its own work begins, because each
+ * reconcile acts on the state that it read. Pure. */
 
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "ctrl/host/internal.h"
 
 struct state_row {
-	struct action (*handler)(struct pass *p);
+	struct next (*handler)(struct reconcile *rc);
 	/* Where a deletion leads; the state itself: it goes on as it is. */
 	enum bmh_state on_delete;
 	bool registers;	 /* the BMC must answer before the handler runs */
@@ -81,6 +81,7 @@ bool host_deletion_gives_up(const struct bmh *h)
 
 /* --- transitions ------------------------------------------------------------------------------ */
 
+/* status.operationHistory has a period for these four states alone; the others have none. */
 static struct bmh_period *period_of(struct bmh_status *s, enum bmh_state state)
 {
 	switch (state) {
@@ -108,176 +109,196 @@ static struct bmh_period *period_of(struct bmh_status *s, enum bmh_state state)
 	return NULL;
 }
 
-static bool has_capacity(struct pass *p)
+/* Asked of the provisioner each time: a place that was free a moment ago may be taken by another
+ * host. */
+static bool has_capacity(struct reconcile *rc)
 {
-	struct provisioner *pr = p->facts->provisioner;
-	return pr->ops->has_capacity(pr, &p->prov);
+	struct provisioner *pr = rc->facts->provisioner;
+	return pr->ops->has_capacity(pr, &rc->prov);
 }
 
-void machine_go(struct pass *p, enum bmh_state next)
+/* The only setter of status.provisioning.state. It also stamps the periods of both states and
+ * notes the boot mode that the work ahead is done with, as upstream does. What it sets is stored
+ * before the next reconcile does that work. */
+void machine_go(struct reconcile *rc, enum bmh_state next)
 {
-	struct bmh_status *s = &p->host.status;
+	struct bmh_status *s = &rc->host.status;
 	struct bmh_period *left = period_of(s, (enum bmh_state)s->provisioning.state),
 			  *entered = period_of(s, next);
 	if ((int)next == s->provisioning.state)
 		return;
 	if (left && left->end == 0) {
-		left->end = p->facts->now;
-		pass_measure_end(p, (enum bmh_state)s->provisioning.state,
+		left->end = rc->facts->now;
+		host_measure_end(rc, (enum bmh_state)s->provisioning.state,
 				 left->start ? left->end - left->start : 0);
 	}
 	if (entered)
-		*entered = (struct bmh_period){ .start = p->facts->now };
+		*entered = (struct bmh_period){ .start = rc->facts->now };
 	if (next == BMH_REGISTERING || next == BMH_INSPECTING || next == BMH_PROVISIONING)
-		str_replace(&s->provisioning.boot_mode, str_or(p->host.spec.boot_mode, "UEFI"));
+		str_replace(&s->provisioning.boot_mode, str_or(rc->host.spec.boot_mode, "UEFI"));
 	s->provisioning.state = (int)next;
 }
 
 /* --- deletion --------------------------------------------------------------------------------- */
 
-static bool delete_delayed(const struct pass *p)
+/* A detached host with deleteAction "delay" is kept until it is attached again, so that it is
+ * cleaned up before it goes. Without the annotation it has just been attached, and its status
+ * does not show that yet. */
+static bool delete_delayed(const struct reconcile *rc)
 {
-	const char *value = api_annotation(&p->host.meta, BMH_DETACHED);
+	const char *value = api_annotation(&rc->host.meta, BMH_DETACHED);
 	if (!value)
-		return p->host.status.operational == BMH_OP_DETACHED;
+		return rc->host.status.operational == BMH_OP_DETACHED;
 	_cleanup_(json_freep) struct json *j = NULL;
 	return json_parse(value, strlen(value), &j, NULL) == 0 &&
 	       streq(json_get_string(j, "deleteAction"), "delay");
 }
 
 /* Straight to the end from a state that was there to clean up. */
-static void count_shortcut(struct pass *p)
+static void count_shortcut(struct reconcile *rc)
 {
-	if (p->state == BMH_DEPROVISIONING)
-		pass_count(p, METRIC_DELETED_NOT_DEPROVISIONED, NULL);
-	if (p->state == BMH_DEPROVISIONING || p->state == BMH_POWERING_OFF)
-		pass_count(p, METRIC_DELETED_NOT_POWERED_OFF, NULL);
+	if (rc->state == BMH_DEPROVISIONING)
+		host_count(rc, METRIC_DELETED_NOT_DEPROVISIONED, NULL);
+	if (rc->state == BMH_DEPROVISIONING || rc->state == BMH_POWERING_OFF)
+		host_count(rc, METRIC_DELETED_NOT_POWERED_OFF, NULL);
 }
 
-/* Sets the state that a deletion leads to. True: that is all for this pass. */
-static bool start_deletion(struct pass *p)
+/* Sets the state that a deletion leads to. True: that is all for this reconcile. */
+static bool start_deletion(struct reconcile *rc)
 {
-	const struct bmh_status *s = &p->host.status;
+	const struct bmh_status *s = &rc->host.status;
 	bool detached = s->operational == BMH_OP_DETACHED ||
-			api_annotation(&p->host.meta, BMH_DETACHED);
-	enum bmh_state next = rows[p->state].on_delete;
-	if (!p->host.meta.deleted_at || p->state == BMH_DELETING)
+			api_annotation(&rc->host.meta, BMH_DETACHED);
+	enum bmh_state next = rows[rc->state].on_delete;
+	if (!rc->host.meta.deleted_at || rc->state == BMH_DELETING)
 		return false;
 	if (detached) {
-		if (delete_delayed(p)) {
-			pass_count(p, METRIC_DELETES_DELAYED, NULL);
+		if (delete_delayed(rc)) {
+			host_count(rc, METRIC_DELETES_DELAYED, NULL);
 			return false;
 		}
 		next = BMH_DELETING;
 	}
-	/* What cannot be reached must not hold up a deletion for ever. */
-	bool unreachable = s->error == BMH_ERROR_REGISTRATION && host_deletion_gives_up(&p->host);
-	if ((p->state == BMH_DEPROVISIONING || p->state == BMH_POWERING_OFF) &&
-	    (unreachable || !p->have_credentials))
+	/* A BMC that cannot be reached must not hold up a deletion indefinitely. */
+	bool unreachable = s->error == BMH_ERROR_REGISTRATION && host_deletion_gives_up(&rc->host);
+	if ((rc->state == BMH_DEPROVISIONING || rc->state == BMH_POWERING_OFF) &&
+	    (unreachable || !rc->have_credentials))
 		next = BMH_DELETING;
-	if (next == p->state)
+	if (next == rc->state)
 		return false;
 	if (next == BMH_DELETING)
-		count_shortcut(p);
-	machine_go(p, next);
+		count_shortcut(rc);
+	machine_go(rc, next);
 	return true;
 }
 
 /* --- detachment ------------------------------------------------------------------------------- */
 
-static bool detach_wanted(const struct pass *p)
+/* A host in the middle of an operation is detached only by force, because the operation ends
+ * half-way. */
+static bool detach_wanted(const struct reconcile *rc)
 {
-	const char *value = api_annotation(&p->host.meta, BMH_DETACHED);
-	if (!value || p->state == BMH_DELETING)
+	const char *value = api_annotation(&rc->host.meta, BMH_DETACHED);
+	if (!value || rc->state == BMH_DELETING)
 		return false;
-	if (rows[p->state].detachable)
+	if (rows[rc->state].detachable)
 		return true;
 	_cleanup_(json_freep) struct json *j = NULL;
 	return json_parse(value, strlen(value), &j, NULL) == 0 && json_get_bool(j, "force", false);
 }
 
-static struct action detach(struct pass *p)
+/* Makes the provisioner forget the host and leaves the machine as it is. The annotation is
+ * looked at again now and then; its removal is an event anyway. */
+static struct next detach(struct reconcile *rc)
 {
-	struct bmh_status *s = &p->host.status;
-	struct provisioner *pr = p->facts->provisioner;
+	struct bmh_status *s = &rc->host.status;
+	struct provisioner *pr = rc->facts->provisioner;
 	struct prov_result r;
 	if (s->operational == BMH_OP_DETACHED)
-		return (struct action){ ACT_CONTINUE, 10 * USEC_PER_MIN };
-	pr->ops->remove(pr, &p->prov, true, &r);
+		return (struct next){ NEXT_WAIT, 10 * USEC_PER_MIN };
+	pr->ops->remove(pr, &rc->prov, true, &r);
 	if (r.outcome == PROV_FAILED)
-		return pass_fail(p, BMH_ERROR_DETACH, "%s", pass_words(&r));
+		return host_fail(rc, BMH_ERROR_DETACH, "%s", host_words(&r));
 	if (r.outcome == PROV_RUNNING)
-		return (struct action){ ACT_CONTINUE, r.requeue };
+		return (struct next){ NEXT_WAIT, r.requeue };
 	if (s->error == BMH_ERROR_DETACH) {
-		pass_clear_error(p);
+		host_clear_error(rc);
 		s->error_count = 0;
 	}
 	s->operational = BMH_OP_DETACHED;
-	return (struct action){ ACT_COMPLETE, 0 };
+	return (struct next){ NEXT_AGAIN, 0 };
 }
 
-static void reattach(struct pass *p)
+/* The annotation is gone: the state machine goes on where it stood, and registers the host anew. */
+static void reattach(struct reconcile *rc)
 {
-	struct bmh_status *s = &p->host.status;
+	struct bmh_status *s = &rc->host.status;
 	if (s->error == BMH_ERROR_DETACH)
-		pass_clear_error(p);
+		host_clear_error(rc);
 	if (s->operational == BMH_OP_DETACHED)
 		s->operational = s->error == BMH_ERROR_NONE ? BMH_OP_OK : BMH_OP_ERROR;
 }
 
-/* --- one run ---------------------------------------------------------------------------------- */
+/* --- one reconcile
+ * ---------------------------------------------------------------------------------- */
 
 /* A host that waits for a place keeps its state; only its operational status tells. */
-static bool no_place(struct pass *p, struct action *ret)
+static bool no_capacity(struct reconcile *rc, struct next *ret)
 {
-	struct bmh_status *s = &p->host.status;
-	bool busy = rows[p->state].capacity || s->operational == BMH_OP_DELAYED;
-	if (!busy || has_capacity(p)) {
+	struct bmh_status *s = &rc->host.status;
+	bool busy = rows[rc->state].capacity || s->operational == BMH_OP_DELAYED;
+	if (!busy || has_capacity(rc)) {
 		if (s->operational == BMH_OP_DELAYED)
 			s->operational = BMH_OP_OK;
 		return false;
 	}
 	s->operational = BMH_OP_DELAYED;
-	pass_measure_delay(p, p->state);
-	*ret = (struct action){ ACT_DELAYED, 0 };
+	host_measure_delay(rc, rc->state);
+	*ret = (struct next){ NEXT_FULL, 0 };
 	return true;
 }
 
-static struct action handle(struct pass *p)
+/* The handler may name a busy state for which there is no place now. The host then stays where
+ * it is, with operationalStatus "delayed", and asks again. */
+static struct next handle(struct reconcile *rc)
 {
-	struct bmh_status *s = &p->host.status;
-	struct action a = rows[p->state].handler(p);
+	struct bmh_status *s = &rc->host.status;
+	struct next a = rows[rc->state].handler(rc);
 	enum bmh_state next = (enum bmh_state)s->provisioning.state;
-	if (next == p->state || !rows[next].capacity || has_capacity(p))
+	if (next == rc->state || !rows[next].capacity || has_capacity(rc))
 		return a;
-	/* Undone: the state is not entered while there is no place. */
+	/* Undone: the state is not entered while there is no capacity. */
 	struct bmh_period *entered = period_of(s, next);
 	if (entered)
 		*entered = (struct bmh_period){ 0 };
-	s->provisioning.state = (int)p->state;
+	s->provisioning.state = (int)rc->state;
 	s->operational = BMH_OP_DELAYED;
-	pass_measure_delay(p, next);
-	return (struct action){ ACT_DELAYED, 0 };
+	host_measure_delay(rc, next);
+	return (struct next){ NEXT_FULL, 0 };
 }
 
-struct action machine_run(struct pass *p)
+/* The order matters. A deletion comes first, so that no new work begins. Detachment comes before
+ * registration, because a detached host is not to be spoken to. Registration comes before the
+ * handlers, which need a BMC that answers. Capacity comes last: a host that waits for a place
+ * still shows errors of its BMC. */
+struct next machine_run(struct reconcile *rc)
 {
-	struct action a = { ACT_COMPLETE, 0 };
-	if (start_deletion(p))
+	struct next a = { NEXT_AGAIN, 0 };
+	if (start_deletion(rc))
 		return a;
-	if (detach_wanted(p))
-		return detach(p);
-	reattach(p);
-	if (p->host.meta.deleted_at && !p->have_credentials && rows[p->state].registers) {
-		machine_go(p, BMH_DELETING);
+	if (detach_wanted(rc))
+		return detach(rc);
+	reattach(rc);
+	if (rc->host.meta.deleted_at && !rc->have_credentials && rows[rc->state].registers) {
+		machine_go(rc, BMH_DELETING);
 		return a;
 	}
-	if (rows[p->state].registers && !pass_register(p, &a)) {
+	if (rows[rc->state].registers && !host_register(rc, &a)) {
 		/* That may have been the last try. */
-		bool last = a.kind == ACT_FAILED && start_deletion(p);
-		return last ? (struct action){ ACT_COMPLETE, 0 } : a;
+		bool last = a.kind == NEXT_BACKOFF && start_deletion(rc);
+		return last ? (struct next){ NEXT_AGAIN, 0 } : a;
 	}
-	if (no_place(p, &a))
+	if (no_capacity(rc, &a))
 		return a;
-	return handle(p);
+	return handle(rc);
 }

@@ -1,21 +1,17 @@
-/* Metrics of a pass, by baremetal-operator's names. The pass only notes them; they are counted by
+/* Metrics of a reconcile, by baremetal-operator's names. It only notes them; they are counted by
  * its shell when the writes are made. Pure but for host_result_count. */
 
 #include "ctrl/host/internal.h"
 
-void pass_measure(struct pass *p, enum metric_id metric, double value, const char *first,
+void host_measure(struct reconcile *rc, enum metric_id metric, double value, const char *first,
 		  const char *second)
 {
-	struct host_result *out = p->out;
-	if (out->measure_count < HOST_MEASURES_MAX)
-		out->measures[out->measure_count++] = (struct host_measure){ metric,
-									     value,
-									     { first, second } };
+	outcome_measure(rc->out, metric, value, first, second);
 }
 
-void pass_count(struct pass *p, enum metric_id metric, const char *label)
+void host_count(struct reconcile *rc, enum metric_id metric, const char *label)
 {
-	pass_measure(p, metric, 1, label, NULL);
+	host_measure(rc, metric, 1, label, NULL);
 }
 
 /* By state; 0, which is a metric of the queue: none. */
@@ -30,27 +26,14 @@ static const enum metric_id delays[_BMH_STATE_MAX] = {
 	[BMH_DEPROVISIONING] = METRIC_DELAYED_DEPROVISIONING,
 };
 
-void pass_measure_end(struct pass *p, enum bmh_state state, usec_t took)
+void host_measure_end(struct reconcile *rc, enum bmh_state state, usec_t took)
 {
 	if (durations[state] && took > 0)
-		pass_measure(p, durations[state], (double)took / (double)USEC_PER_SEC, NULL, NULL);
+		host_measure(rc, durations[state], (double)took / (double)USEC_PER_SEC, NULL, NULL);
 }
 
-void pass_measure_delay(struct pass *p, enum bmh_state state)
+void host_measure_delay(struct reconcile *rc, enum bmh_state state)
 {
 	if (delays[state])
-		pass_count(p, delays[state], NULL);
-}
-
-void host_result_count(const struct host_result *r, const char *ns, const char *name)
-{
-	for (size_t i = 0; i < r->measure_count; i++) {
-		const struct host_measure *m = &r->measures[i];
-		const struct metric *row = metric_row(m->metric);
-		enum metric_verb verb = row->type == METRIC_HISTOGRAM ? METRIC_OBSERVE : METRIC_ADD;
-		if (streq(row->labels[0], "namespace"))
-			metric_write(m->metric, verb, m->value, ns, name, m->labels[0], NULL);
-		else
-			metric_write(m->metric, verb, m->value, m->labels[0], m->labels[1], NULL);
-	}
+		host_count(rc, delays[state], NULL);
 }

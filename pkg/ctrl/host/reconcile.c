@@ -1,6 +1,6 @@
 /* The order of one reconcile, as in baremetal-operator: pause, restore, import of hardware data,
  * finalizer, credentials, state machine, conditions, status. At most one kind of change is made to
- * the host's spec or metadata per pass; the watch brings the next. Pure. */
+ * the host's spec or metadata per reconcile; the watch brings the next. Pure. */
 
 #include "ctrl/host/host.h"
 
@@ -12,58 +12,57 @@
 #include "admission/rules.h"
 #include "base/mem.h"
 #include "ctrl/host/internal.h"
+#include "ctrl/resources.h"
 #include "json/patch.h"
 
 /* --- writes and events ------------------------------------------------------------------------ */
 
-void pass_write(struct pass *p, enum host_write_kind kind, const char *name, struct json *body)
+static const struct write host_writes[] = {
+	[HOST_PATCH_STATUS] = { WRITE_MERGE_PATCH, &resource_host, .subresource = "status" },
+	[HOST_PATCH] = { WRITE_MERGE_PATCH, &resource_host },
+	[HOST_SECRET_PATCH] = { WRITE_MERGE_PATCH, &resource_secret, .may_be_gone = true },
+	[HOST_HARDWARE_CREATE] = { WRITE_CREATE, &resource_hardware_data },
+	[HOST_HARDWARE_PATCH] = { WRITE_MERGE_PATCH, &resource_hardware_data, .may_be_gone = true },
+	[HOST_HARDWARE_DELETE] = { WRITE_DELETE, &resource_hardware_data, .may_be_gone = true },
+	[HOST_RECORD_UPDATE] = { WRITE_UPDATE, &resource_record, .may_be_gone = true },
+};
+
+void host_write(struct reconcile *rc, enum host_write kind, const char *name, struct json *body)
 {
-	struct host_result *out = p->out;
-	out->writes = xreallocarray(out->writes, out->write_count + 1, sizeof(out->writes[0]));
-	out->writes[out->write_count++] = (struct host_write){ kind, xstrdup(name), body };
+	struct write w = host_writes[kind];
+	w.ns = xstrdup(rc->host.meta.ns);
+	w.name = xstrdup(kind == HOST_SECRET_PATCH ? name : rc->host.meta.name);
+	w.uid = kind == HOST_HARDWARE_DELETE ? xstrdup(name) : NULL;
+	w.body = body;
+	outcome_write(rc->out, &w);
 }
 
-void pass_event(struct pass *p, bool warning, const char *reason, const char *fmt, ...)
+void host_event(struct reconcile *rc, bool warning, const char *reason, const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	struct host_result *out = p->out;
-	out->events = xreallocarray(out->events, out->event_count + 1, sizeof(out->events[0]));
-	out->events[out->event_count++] = (struct host_event){ warning, reason, xstrdup(text) };
+	outcome_event(rc->out, warning, reason, xstrdup(text));
 }
 
-void host_result_release(struct host_result *r)
-{
-	for (size_t i = 0; i < r->write_count; i++) {
-		free(r->writes[i].name);
-		json_free(r->writes[i].body);
-	}
-	for (size_t i = 0; i < r->event_count; i++)
-		free(r->events[i].message);
-	free(r->writes);
-	free(r->events);
-	*r = (struct host_result){ 0 };
-}
-
-struct json *pass_locked_patch(const struct pass *p)
+struct json *host_locked_patch(const struct reconcile *rc)
 {
 	struct json *patch = json_new_object();
 	json_set_string(json_make_object(patch, "metadata"), "resourceVersion",
-			p->host.meta.resource_version);
+			rc->host.meta.resource_version);
 	return patch;
 }
 
-void pass_remove_annotation(struct pass *p, const char *key)
+void host_remove_annotation(struct reconcile *rc, const char *key)
 {
-	/* Only our key is named, so nobody else's change can be lost and no lock is needed. */
+	/* Only our key is named, so no other client's change can be lost and no lock is needed. */
 	struct json *patch = json_new_object();
 	json_set(json_make_object(json_make_object(patch, "metadata"), "annotations"), key,
 		 json_new_null());
-	pass_write(p, HOST_PATCH, NULL, patch);
-	json_remove(p->host.meta.annotations, key);
+	host_write(rc, HOST_PATCH, NULL, patch);
+	json_remove(rc->host.meta.annotations, key);
 }
 
 /* --- errors ----------------------------------------------------------------------------------- */
@@ -75,73 +74,74 @@ usec_t host_backoff(int64_t error_count, double random)
 	return longest - (usec_t)((double)longest * random / 2);
 }
 
-static void set_error(struct pass *p, enum bmh_error error, const char *reason, const char *text)
+static void set_error(struct reconcile *rc, enum bmh_error error, const char *reason,
+		      const char *text)
 {
-	struct bmh_status *s = &p->host.status;
+	struct bmh_status *s = &rc->host.status;
 	s->operational = BMH_OP_ERROR;
 	s->error = (int)error;
 	str_replace(&s->error_message, text);
 	s->error_count++;
-	pass_count(p, METRIC_HOST_ERRORS, reason);
-	pass_event(p, true, reason, "%s", text);
+	host_count(rc, METRIC_HOST_ERRORS, reason);
+	host_event(rc, true, reason, "%s", text);
 }
 
 /* Who deletes a host whose BMC is gone for good waits for nothing; it can be let go at once. */
-static void add_way_out(const struct pass *p, char *text, size_t size)
+static void add_way_out(const struct reconcile *rc, char *text, size_t size)
 {
 	char way[512];
 	snprintf(
 		way, sizeof(way),
 		" (error %lld of %d, then the deletion goes on without; to let the host go now, as it is: "
 		"kubectl annotate bmh -n %s %s " BMH_DETACHED "=)",
-		(long long)MIN(p->host.status.error_count + 1, (int64_t)DELETION_ERRORS_MAX),
-		DELETION_ERRORS_MAX, p->host.meta.ns, p->host.meta.name);
+		(long long)MIN(rc->host.status.error_count + 1, (int64_t)DELETION_ERRORS_MAX),
+		DELETION_ERRORS_MAX, rc->host.meta.ns, rc->host.meta.name);
 	size_t room = size - strlen(way) - 1, len = strlen(text);
 	snprintf(text + MIN(len, room), size - MIN(len, room), "%s", way);
 }
 
-struct action pass_fail(struct pass *p, enum bmh_error error, const char *fmt, ...)
+struct next host_fail(struct reconcile *rc, enum bmh_error error, const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	pass_take_power(p); /* an error may stand for long */
-	if (p->host.meta.deleted_at)
-		add_way_out(p, text, sizeof(text));
-	set_error(p, error, bmh_error_reason(error), text);
-	return (struct action){ ACT_FAILED,
-				host_backoff(p->host.status.error_count, p->facts->random) };
+	host_take_power(rc); /* an error may stand for long */
+	if (rc->host.meta.deleted_at)
+		add_way_out(rc, text, sizeof(text));
+	set_error(rc, error, bmh_error_reason(error), text);
+	return (struct next){ NEXT_BACKOFF,
+			      host_backoff(rc->host.status.error_count, rc->facts->random) };
 }
 
-struct action pass_fail_once(struct pass *p, enum bmh_error error, usec_t delay, const char *reason,
-			     const char *fmt, ...)
+struct next host_fail_once(struct reconcile *rc, enum bmh_error error, usec_t delay,
+			   const char *reason, const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	const struct bmh_status *s = &p->host.status;
-	pass_take_power(p);
+	const struct bmh_status *s = &rc->host.status;
+	host_take_power(rc);
 	if (s->error != (int)error || !streq(s->error_message, text))
-		set_error(p, error, reason, text);
-	return (struct action){ ACT_CONTINUE, delay };
+		set_error(rc, error, reason, text);
+	return (struct next){ NEXT_WAIT, delay };
 }
 
-void pass_stand_error(struct pass *p, enum bmh_error error, const char *text)
+void host_show_error(struct reconcile *rc, enum bmh_error error, const char *text)
 {
-	int64_t count = p->host.status.error_count;
-	if (p->host.status.error == BMH_ERROR_POWER)
+	int64_t count = rc->host.status.error_count;
+	if (rc->host.status.error == BMH_ERROR_POWER)
 		return;
-	pass_fail_once(p, error, 0, bmh_error_reason(error), "%s", text);
-	p->host.status.error_count = count;
+	host_fail_once(rc, error, 0, bmh_error_reason(error), "%s", text);
+	rc->host.status.error_count = count;
 }
 
-bool pass_clear_error(struct pass *p)
+bool host_clear_error(struct reconcile *rc)
 {
-	struct bmh_status *s = &p->host.status;
+	struct bmh_status *s = &rc->host.status;
 	bool dirty = s->operational != BMH_OP_OK || s->error != BMH_ERROR_NONE ||
 		     !str_empty(s->error_message);
 	s->operational = BMH_OP_OK;
@@ -150,7 +150,8 @@ bool pass_clear_error(struct pass *p)
 	return dirty;
 }
 
-/* --- the steps before the state machine: each true when the pass ends with it ----------------- */
+/* --- the steps before the state machine: each true when the reconcile ends with it
+ * ----------------- */
 
 bool host_is_held(const struct json *object)
 {
@@ -158,9 +159,9 @@ bool host_is_held(const struct json *object)
 	return json_get_string(notes, BMH_PAUSED) || json_get_string(notes, BMH_DELETE_FOR_MOVE);
 }
 
-static void release_hardware_data(struct pass *p)
+static void release_hardware_data(struct reconcile *rc)
 {
-	const struct json *finalizers = json_get_path(p->facts->hardware_data,
+	const struct json *finalizers = json_get_path(rc->facts->hardware_data,
 						      "metadata.finalizers");
 	if (!finalizers_have(finalizers, HARDWARE_FINALIZER))
 		return;
@@ -168,56 +169,58 @@ static void release_hardware_data(struct pass *p)
 	struct json *meta = json_make_object(patch, "metadata");
 	json_set(meta, "finalizers", finalizers_without(finalizers, HARDWARE_FINALIZER));
 	json_set_string(meta, "resourceVersion",
-			json_get_path_string(p->facts->hardware_data, "metadata.resourceVersion"));
-	pass_write(p, HOST_HARDWARE_PATCH, NULL, patch);
+			json_get_path_string(rc->facts->hardware_data, "metadata.resourceVersion"));
+	host_write(rc, HOST_HARDWARE_PATCH, NULL, patch);
 }
 
 /* An annotation that the webhooks would refuse is told of, and not used. */
-static bool refused(struct pass *p, const char *key)
+static bool refused(struct reconcile *rc, const char *key)
 {
 	_cleanup_(causes_done) struct causes causes = { 0 };
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
-	rules_check_host_annotation(p->facts->object, key, &causes);
+	rules_check_host_annotation(rc->facts->object, key, &causes);
 	if (!causes.count)
 		return false;
 	causes_format(&causes, &text);
-	pass_event(p, true, "InvalidAnnotationValue", "%s", text.data);
+	host_event(rc, true, "InvalidAnnotationValue", "%s", text.data);
 	return true;
 }
 
 /* Cluster API's move carries the status in an annotation, because status does not move. */
-static bool restore_status(struct pass *p)
+static bool restore_status(struct reconcile *rc)
 {
-	const char *text = api_annotation(&p->host.meta, BMH_STATUS);
+	const char *text = api_annotation(&rc->host.meta, BMH_STATUS);
 	if (!text)
 		return false;
 	_cleanup_(json_freep) struct json *j = NULL;
 	struct bmh_status restored = { 0 };
-	if (p->host.status.last_updated == 0 && !refused(p, BMH_STATUS) &&
+	if (rc->host.status.last_updated == 0 && !refused(rc, BMH_STATUS) &&
 	    json_parse(text, strlen(text), &j, NULL) == 0 &&
 	    bind_from_json(&bmh_status_struct, j, &restored, NULL) == 0) {
-		bind_release(&bmh_status_struct, &p->host.status);
-		p->host.status = restored;
-		const struct json *hardware = json_get_path(p->facts->hardware_data,
+		bind_release(&bmh_status_struct, &rc->host.status);
+		rc->host.status = restored;
+		const struct json *hardware = json_get_path(rc->facts->hardware_data,
 							    "spec.hardware");
 		if (hardware) {
-			json_free(p->host.status.hardware);
-			p->host.status.hardware = json_dup(hardware);
+			json_free(rc->host.status.hardware);
+			rc->host.status.hardware = json_dup(hardware);
 		}
 		return true;
 	}
-	pass_remove_annotation(p, BMH_STATUS);
+	host_remove_annotation(rc, BMH_STATUS);
 	return true;
 }
 
-static bool fill_architecture(struct pass *p)
+/* spec.architecture decides which image suits the host, so what inspection found is written
+ * there where the user has said nothing, as upstream does. */
+static bool fill_architecture(struct reconcile *rc)
 {
-	const char *arch = json_get_path_string(p->facts->hardware_data, "spec.hardware.cpu.arch");
-	if (!str_empty(p->host.spec.architecture) || str_empty(arch))
+	const char *arch = json_get_path_string(rc->facts->hardware_data, "spec.hardware.cpu.arch");
+	if (!str_empty(rc->host.spec.architecture) || str_empty(arch))
 		return false;
 	struct json *patch = json_new_object();
 	json_set_string(json_make_object(patch, "spec"), "architecture", arch);
-	pass_write(p, HOST_PATCH, NULL, patch);
+	host_write(rc, HOST_PATCH, NULL, patch);
 	return true;
 }
 
@@ -227,15 +230,17 @@ bool host_inspection_disabled(const struct bmh *h)
 	       streq(api_annotation(&h->meta, BMH_INSPECT), "disabled");
 }
 
-static bool import_hardware(struct pass *p)
+/* The details may come from outside instead of from an inspection: by a HardwareData that is
+ * there already, or by an annotation that is then removed. */
+static bool import_hardware(struct reconcile *rc)
 {
-	struct bmh_status *s = &p->host.status;
-	const char *annotation = api_annotation(&p->host.meta, BMH_HARDWARE_DETAILS);
+	struct bmh_status *s = &rc->host.status;
+	const char *annotation = api_annotation(&rc->host.meta, BMH_HARDWARE_DETAILS);
 	const struct json *wanted = NULL;
 	_cleanup_(json_freep) struct json *parsed = NULL;
-	if (!s->hardware || host_inspection_disabled(&p->host)) {
-		wanted = json_get_path(p->facts->hardware_data, "spec.hardware");
-		if (!wanted && !str_empty(annotation) && !refused(p, BMH_HARDWARE_DETAILS) &&
+	if (!s->hardware || host_inspection_disabled(&rc->host)) {
+		wanted = json_get_path(rc->facts->hardware_data, "spec.hardware");
+		if (!wanted && !str_empty(annotation) && !refused(rc, BMH_HARDWARE_DETAILS) &&
 		    json_parse(annotation, strlen(annotation), &parsed, NULL) == 0)
 			wanted = parsed;
 	}
@@ -243,60 +248,64 @@ static bool import_hardware(struct pass *p)
 	if (import) {
 		json_free(s->hardware);
 		s->hardware = json_dup(wanted);
-		pass_event(p, false, "UpdateHardwareDetails", "Set hardware details from %s",
+		host_event(rc, false, "UpdateHardwareDetails", "Set hardware details from %s",
 			   wanted == parsed ? "annotation" : "HardwareData");
 	}
 	if (annotation) {
 		if (!import)
-			pass_event(p, false, "RemoveAnnotation",
+			host_event(rc, false, "RemoveAnnotation",
 				   "Hardware details annotation removed");
-		pass_remove_annotation(p, BMH_HARDWARE_DETAILS);
+		host_remove_annotation(rc, BMH_HARDWARE_DETAILS);
 	}
 	return import;
 }
 
-static bool add_finalizer(struct pass *p)
+/* Without the finalizer the object could go before its machine is powered off and clean. */
+static bool add_finalizer(struct reconcile *rc)
 {
-	const struct api_meta *m = &p->host.meta;
+	const struct api_meta *m = &rc->host.meta;
 	if (api_has_finalizer(m, BMH_FINALIZER))
 		return false;
-	struct json *patch = pass_locked_patch(p);
+	struct json *patch = host_locked_patch(rc);
 	struct json *list = finalizers_without(m->finalizers, BMH_FINALIZER);
 	json_append(list, json_new_string(BMH_FINALIZER));
 	json_set(json_get_mut(patch, "metadata"), "finalizers", list);
-	pass_write(p, HOST_PATCH, NULL, patch);
+	host_write(rc, HOST_PATCH, NULL, patch);
 	return true;
 }
 
-static bool prepare_object(struct pass *p)
+/* What the object itself needs before its machine is looked at; each of these is a write of its
+ * own. */
+static bool prepare_object(struct reconcile *rc)
 {
-	if (p->host.meta.deleted_at) {
-		release_hardware_data(p);
+	if (rc->host.meta.deleted_at) {
+		release_hardware_data(rc);
 		return false;
 	}
-	return fill_architecture(p) || import_hardware(p) || add_finalizer(p);
+	return fill_architecture(rc) || import_hardware(rc) || add_finalizer(rc);
 }
 
 /* What the webhooks refuse gets here when there are none, or was there before them. A host that
  * breaks their rules is not acted on at all, but it can be detached and deleted. True: that is the
- * outcome of the pass. */
-static bool breaks_rules(struct pass *p, struct action *ret)
+ * outcome of the reconcile. */
+static bool breaks_rules(struct reconcile *rc, struct next *ret)
 {
 	_cleanup_(causes_done) struct causes causes = { 0 };
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
-	bool managed = p->state != BMH_NONE && p->state != BMH_UNMANAGED;
-	if (!managed || p->host.meta.deleted_at || api_annotation(&p->host.meta, BMH_DETACHED))
+	bool managed = rc->state != BMH_NONE && rc->state != BMH_UNMANAGED;
+	if (!managed || rc->host.meta.deleted_at || api_annotation(&rc->host.meta, BMH_DETACHED))
 		return false;
-	rules_check_host(p->facts->object, &causes);
+	rules_check_host(rc->facts->object, &causes);
 	if (!causes.count)
 		return false;
 	causes_format(&causes, &text);
-	p->examined = true;
-	*ret = pass_fail_once(p, BMH_ERROR_REGISTRATION, 0, "RegistrationError", "%s", text.data);
+	rc->examined = true;
+	*ret = host_fail_once(rc, BMH_ERROR_REGISTRATION, 0, "RegistrationError", "%s", text.data);
 	return true;
 }
 
-/* --- the pass --------------------------------------------------------------------------------- */
+/* --- the reconcile
+ * --------------------------------------------------------------------------------- */
 
 /* Also before the way to a deployment begins: what it will need is looked for before anything is
  * undone. */
@@ -356,12 +365,14 @@ static void lower(char *s)
 			*s |= 0x20;
 }
 
-static void describe_host(struct pass *p)
+/* Spec and status in the words of the provisioner. MAC addresses are compared as text later, so
+ * they are in lower case here. */
+static void describe_host(struct reconcile *rc)
 {
-	struct bmh *h = &p->host;
+	struct bmh *h = &rc->host;
 	lower(h->spec.boot_mac);
-	p->prov = (struct prov_host){
-		.key = p->key,
+	rc->prov = (struct prov_host){
+		.key = rc->key,
 		.uid = h->meta.uid,
 		.bmc_address = h->spec.bmc ? str_or(h->spec.bmc->address, "") : "",
 		.bmc_insecure = h->spec.bmc && h->spec.bmc->insecure,
@@ -381,41 +392,13 @@ static void describe_host(struct pass *p)
 	};
 }
 
-static void conclude(struct pass *p, struct action a)
-{
-	struct host_result *out = p->out;
-	out->requeue = a.delay;
-	switch (a.kind) {
-	case ACT_CONTINUE:
-		out->verdict = HOST_WAIT;
-		break;
-	case ACT_COMPLETE:
-		out->verdict = HOST_AGAIN;
-		break;
-	case ACT_DELAYED:
-		out->verdict = HOST_WAIT;
-		out->requeue = USEC_PER_MIN + (usec_t)(p->facts->random * (double)USEC_PER_MIN);
-		break;
-	case ACT_FAILED:
-		out->verdict = HOST_WAIT;
-		out->backoff = true;
-		break;
-	case ACT_ERROR:
-		out->verdict = HOST_RETRY;
-		break;
-	case ACT_GONE:
-		out->verdict = HOST_GONE;
-		break;
-	}
-}
-
 /* From what is stored to what shall be: members that we do not know stay, required ones that are
  * not stored yet come along. */
-static struct json *status_diff(const struct pass *p, const struct json *now)
+static struct json *status_diff(const struct reconcile *rc, const struct json *now)
 {
-	const struct json *stored = json_get(p->facts->object, "status");
+	const struct json *stored = json_get(rc->facts->object, "status");
 	_cleanup_(json_freep) struct json *empty = json_new_object();
-	_cleanup_(json_freep) struct json *change = json_merge_diff(p->status_before, now);
+	_cleanup_(json_freep) struct json *change = json_merge_diff(rc->status_before, now);
 	_cleanup_(json_freep) struct json *target = json_dup(stored ? stored : empty);
 	json_merge_patch(&target, change);
 	json_merge_patch(&target, now);
@@ -424,104 +407,120 @@ static struct json *status_diff(const struct pass *p, const struct json *now)
 
 /* The status write goes before any other write to the host: state first, then what follows from it.
  */
-static void write_status(struct pass *p)
+static void write_status(struct reconcile *rc)
 {
-	_cleanup_(json_freep) struct json *now = bmh_status_json(&p->host.status);
-	if (json_equal(now, p->status_before))
+	_cleanup_(json_freep) struct json *now = bmh_status_json(&rc->host.status);
+	if (json_equal(now, rc->status_before))
 		return;
-	p->host.status.last_updated = p->facts->now;
+	rc->host.status.last_updated = rc->facts->now;
 	now = json_free(now);
-	now = bmh_status_json(&p->host.status);
-	struct json *patch = pass_locked_patch(p);
-	json_set(patch, "status", status_diff(p, now));
-	pass_write(p, HOST_PATCH_STATUS, NULL, patch);
-	struct host_write *w = p->out->writes;
-	struct host_write status = w[p->out->write_count - 1];
+	now = bmh_status_json(&rc->host.status);
+	struct json *patch = host_locked_patch(rc);
+	json_set(patch, "status", status_diff(rc, now));
+	host_write(rc, HOST_PATCH_STATUS, NULL, patch);
+	struct write *w = rc->out->writes;
+	struct write status = w[rc->out->write_count - 1];
 	size_t at = 0;
-	while (at < p->out->write_count - 1 && w[at].kind != HOST_PATCH)
+	while (at < rc->out->write_count - 1 && w[at].resource != &resource_host)
 		at++;
-	memmove(&w[at + 1], &w[at], (p->out->write_count - 1 - at) * sizeof(w[0]));
+	memmove(&w[at + 1], &w[at], (rc->out->write_count - 1 - at) * sizeof(w[0]));
 	w[at] = status;
 }
 
 /* Who deletes a host that names no BMC has nothing to mend about it. */
-static bool needs_credentials(const struct pass *p)
+static bool needs_credentials(const struct reconcile *rc)
 {
-	const struct bmh_bmc *bmc = p->host.spec.bmc;
+	const struct bmh_bmc *bmc = rc->host.spec.bmc;
 	bool named = bmc && (!str_empty(bmc->address) || !str_empty(bmc->credentials_name));
-	return p->state != BMH_NONE && p->state != BMH_UNMANAGED &&
-	       (named || !p->host.meta.deleted_at);
+	return rc->state != BMH_NONE && rc->state != BMH_UNMANAGED &&
+	       (named || !rc->host.meta.deleted_at);
 }
 
-static struct action run(struct pass *p)
+/* A host that is being deleted goes on without credentials: what can be done without a BMC is
+ * done. */
+static struct next run(struct reconcile *rc)
 {
-	struct action a = { ACT_COMPLETE, 0 };
-	pass_release_unnamed_secrets(p);
-	if (restore_status(p) || breaks_rules(p, &a) || prepare_object(p))
+	struct next a = { NEXT_AGAIN, 0 };
+	host_release_unnamed_secrets(rc);
+	if (restore_status(rc) || breaks_rules(rc, &a) || prepare_object(rc))
 		return a;
-	describe_host(p);
-	bool managed = needs_credentials(p);
-	p->examined = true;
-	p->have_credentials = managed && pass_credentials(p, &a);
-	if (managed && !p->have_credentials && !p->host.meta.deleted_at)
+	describe_host(rc);
+	bool managed = needs_credentials(rc);
+	rc->examined = true;
+	rc->have_credentials = managed && host_credentials(rc, &a);
+	if (managed && !rc->have_credentials && !rc->host.meta.deleted_at)
 		return a;
 	if (managed)
-		pass_claim_network_data(p);
-	return machine_run(p);
+		host_claim_network_data(rc);
+	return machine_run(rc);
 }
 
 /* Nothing is wanted of the machine, so no error is shown that would have others act. DHCP goes on
  * to answer it. */
-static struct action stay_held(struct pass *p)
+static struct next stay_held(struct reconcile *rc)
 {
-	struct provisioner *pr = p->facts->provisioner;
-	describe_host(p);
-	pr->ops->know(pr, &p->prov);
-	pass_condition_held(p);
-	return (struct action){ ACT_CONTINUE, 0 };
+	struct provisioner *pr = rc->facts->provisioner;
+	describe_host(rc);
+	pr->ops->know(pr, &rc->prov);
+	host_condition_held(rc);
+	return (struct next){ NEXT_WAIT, 0 };
 }
 
-static struct action run_unless_held(struct pass *p)
+static struct next run_unless_held(struct reconcile *rc)
 {
-	if (p->facts->held)
-		return stay_held(p);
-	pass_condition_held(p);
-	if (!api_annotation(&p->host.meta, BMH_RELEASE))
-		return run(p);
-	pass_remove_annotation(p, BMH_RELEASE);
-	return (struct action){ ACT_COMPLETE, 0 };
+	if (rc->facts->held)
+		return stay_held(rc);
+	host_condition_held(rc);
+	if (!api_annotation(&rc->host.meta, BMH_RELEASE))
+		return run(rc);
+	host_remove_annotation(rc, BMH_RELEASE);
+	return (struct next){ NEXT_AGAIN, 0 };
 }
 
-void host_reconcile(const struct host_facts *facts, struct host_result *ret)
+/* Of a host that no one has looked into yet, a status that came along is no change of ours. */
+static void note_states(struct reconcile *rc)
 {
-	struct pass p = { .facts = facts, .out = ret };
-	*ret = (struct host_result){ 0 };
-	if (bmh_parse(facts->object, &p.host, &ret->err) < 0) {
-		ret->verdict = HOST_RETRY;
+	struct outcome *out = rc->out;
+	out->after = bmh_state_name((enum bmh_state)rc->host.status.provisioning.state);
+	out->before = rc->examined ? bmh_state_name(rc->state) : out->after;
+	if (!streq(out->before, out->after))
+		host_measure(rc, METRIC_STATE_CHANGES, 1, out->before, out->after);
+}
+
+static void reconcile_bound(struct reconcile *rc)
+{
+	struct next *next = &rc->out->next;
+	rc->state = (enum bmh_state)rc->host.status.provisioning.state;
+	rc->key = xasprintf("%s/%s", rc->host.meta.ns, rc->host.meta.name);
+	rc->status_before = bmh_status_json(&rc->host.status);
+	*next = run_unless_held(rc);
+	if (next->kind != NEXT_RETRY && next->kind != NEXT_GONE) {
+		if (rc->examined)
+			host_conditions(rc);
+		write_status(rc);
+	}
+	if (next->kind == NEXT_FULL)
+		next->delay = USEC_PER_MIN + (usec_t)(rc->facts->random * (double)USEC_PER_MIN);
+	note_states(rc);
+	json_free(rc->status_before);
+	secret_free(rc->password);
+	free(rc->trouble);
+	free(rc->username);
+	free(rc->key);
+}
+
+void host_reconcile(const struct host_facts *facts, struct outcome *ret)
+{
+	struct reconcile rc = { .facts = facts, .out = ret };
+	*ret = (struct outcome){ 0 };
+	if (facts->host) {
+		rc.host = *facts->host;
+		*facts->host = (struct bmh){ 0 };
+	} else if (bmh_parse(facts->object, &rc.host, &ret->err) < 0) {
+		ret->next.kind = NEXT_RETRY;
 		return;
 	}
-	if (!host_is_held(facts->object)) {
-		p.state = (enum bmh_state)p.host.status.provisioning.state;
-		p.key = xasprintf("%s/%s", p.host.meta.ns, p.host.meta.name);
-		p.status_before = bmh_status_json(&p.host.status);
-		struct action a = run_unless_held(&p);
-		if (a.kind != ACT_ERROR && a.kind != ACT_GONE) {
-			if (p.examined)
-				pass_conditions(&p);
-			write_status(&p);
-		}
-		conclude(&p, a);
-		/* A status that came along with its host is no change of ours. */
-		ret->after = (enum bmh_state)p.host.status.provisioning.state;
-		ret->before = p.examined ? p.state : ret->after;
-		if (ret->before != ret->after)
-			pass_measure(&p, METRIC_STATE_CHANGES, 1, bmh_state_name(ret->before),
-				     bmh_state_name(ret->after));
-	}
-	json_free(p.status_before);
-	bmh_release(&p.host);
-	secret_free(p.password);
-	free(p.trouble);
-	free(p.username);
-	free(p.key);
+	if (!host_is_held(facts->object))
+		reconcile_bound(&rc);
+	bmh_release(&rc.host);
 }

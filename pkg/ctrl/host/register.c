@@ -29,15 +29,15 @@ static bool has_label(const struct api_meta *m)
 }
 
 /* Label (to be watched), owner (to be moved and collected with the host), and, to keep it,
- * finalizer (to outlive the host until it is let go). True: that is all for this pass, because it
- * is the Secret's version after this write that is tried and stored. */
-static bool claim_secret(struct pass *p, const struct json *secret, bool keep)
+ * finalizer (to outlive the host until it is let go). True: that is all for this reconcile, because
+ * it is the Secret's version after this write that is tried and stored. */
+static bool claim_secret(struct reconcile *rc, const struct json *secret, bool keep)
 {
 	struct api_meta m = { 0 };
 	if (bind_from_json(&api_meta_struct, json_get(secret, "metadata"), &m, NULL) < 0)
 		return false;
 	bool finalizer = keep && !m.deleted_at;
-	bool owned = api_owned_by(&m, p->host.meta.uid);
+	bool owned = api_owned_by(&m, rc->host.meta.uid);
 	if (has_label(&m) && owned && (!finalizer || api_has_finalizer(&m, SECRET_FINALIZER))) {
 		bind_release(&api_meta_struct, &m);
 		return false;
@@ -50,14 +50,14 @@ static bool claim_secret(struct pass *p, const struct json *secret, bool keep)
 				       m.owners ? json_dup(m.owners) : json_new_array());
 	if (!owned)
 		json_append(owners,
-			    api_owner_reference(API_VERSION, "BareMetalHost", p->host.meta.name,
-						p->host.meta.uid, false));
+			    api_owner_reference(API_VERSION, "BareMetalHost", rc->host.meta.name,
+						rc->host.meta.uid, false));
 	if (finalizer) {
 		struct json *list = json_set(meta, "finalizers",
 					     finalizers_without(m.finalizers, SECRET_FINALIZER));
 		json_append(list, json_new_string(SECRET_FINALIZER));
 	}
-	pass_write(p, HOST_SECRET_PATCH, m.name, patch);
+	host_write(rc, HOST_SECRET_PATCH, m.name, patch);
 	bind_release(&api_meta_struct, &m);
 	return true;
 }
@@ -69,66 +69,67 @@ static bool has_network_data(const struct json *secret)
 	return json_get_string(data, "networkData") || json_get_string(data, "value");
 }
 
-static bool is_credentials(const struct pass *p, const char *secret)
+static bool is_credentials(const struct reconcile *rc, const char *secret)
 {
-	const struct bmh_bmc *bmc = p->host.spec.bmc;
+	const struct bmh_bmc *bmc = rc->host.spec.bmc;
 	return bmc && streq(bmc->credentials_name, secret) && !secret_is_own(secret);
 }
 
-void pass_claim_network_data(struct pass *p)
+void host_claim_network_data(struct reconcile *rc)
 {
-	const struct host_secret *s = &p->facts->secrets[SECRET_PREPROVISIONING];
-	const char *name = p->host.spec.network_data_name;
+	const struct fact *s = &rc->facts->secrets[SECRET_PREPROVISIONING];
+	const char *name = rc->host.spec.network_data_name;
 	/* Two patches of one Secret would meet each other's resourceVersion. */
-	if (s->state == SECRET_FOUND && !p->host.meta.deleted_at && !is_credentials(p, name) &&
+	if (s->state == FACT_FOUND && !rc->host.meta.deleted_at && !is_credentials(rc, name) &&
 	    !secret_is_own(name) && has_network_data(s->object))
-		claim_secret(p, s->object, false);
+		claim_secret(rc, s->object, false);
 }
 
 /* --- letting go ------------------------------------------------------------------------------- */
 
 /* In any field: people make a host the owner of its userData, too, to have it moved along. */
-static bool names_secret(const struct pass *p, const char *secret)
+static bool names_secret(const struct reconcile *rc, const char *secret)
 {
-	const struct bmh_spec *s = &p->host.spec;
+	const struct bmh_spec *s = &rc->host.spec;
 	const struct bmh_secret_ref *const refs[] = { s->user_data, s->meta_data, s->network_data };
-	bool named = is_credentials(p, secret) || streq(s->network_data_name, secret) ||
+	bool named = is_credentials(rc, secret) || streq(s->network_data_name, secret) ||
 		     (s->image && streq(s->image->oci_auth, secret));
 	for (size_t i = 0; i < ARRAY_SIZE(refs); i++)
 		named |= refs[i] && streq(refs[i]->name, secret);
 	return named && !secret_is_own(secret);
 }
 
-static bool is_ours(const struct pass *p, const struct json *owner)
+static bool is_ours(const struct reconcile *rc, const struct json *owner)
 {
-	return streq(json_get_string(owner, "uid"), p->host.meta.uid);
+	return streq(json_get_string(owner, "uid"), rc->host.meta.uid);
 }
 
 /* The finalizer is one for all hosts that share a Secret: the last one takes it out. */
-static bool other_host_owns(const struct pass *p, const struct json *secret)
+static bool other_host_owns(const struct reconcile *rc, const struct json *secret)
 {
 	json_for_each(o, json_get_path(secret, "metadata.ownerReferences")) {
-		if (!is_ours(p, o) && streq(json_get_string(o, "kind"), "BareMetalHost"))
+		if (!is_ours(rc, o) && streq(json_get_string(o, "kind"), "BareMetalHost"))
 			return true;
 	}
 	return false;
 }
 
-static struct json *other_owners(const struct pass *p, const struct json *secret)
+static struct json *other_owners(const struct reconcile *rc, const struct json *secret)
 {
 	struct json *left = json_new_array();
 	json_for_each(o, json_get_path(secret, "metadata.ownerReferences")) {
-		if (!is_ours(p, o))
+		if (!is_ours(rc, o))
 			json_append(left, json_dup(o));
 	}
 	return left;
 }
 
 /* The label stays: a person may have set it, and with it the Secret's next change is seen. */
-static void release_secret(struct pass *p, const struct json *secret, bool owner, bool finalizer)
+static void release_secret(struct reconcile *rc, const struct json *secret, bool owner,
+			   bool finalizer)
 {
 	const struct json *finalizers = json_get_path(secret, "metadata.finalizers");
-	finalizer = finalizer && !other_host_owns(p, secret) &&
+	finalizer = finalizer && !other_host_owns(rc, secret) &&
 		    finalizers_have(finalizers, SECRET_FINALIZER);
 	if (!owner && !finalizer)
 		return;
@@ -137,94 +138,97 @@ static void release_secret(struct pass *p, const struct json *secret, bool owner
 	json_set_string(meta, "resourceVersion",
 			json_get_path_string(secret, "metadata.resourceVersion"));
 	if (owner)
-		json_set(meta, "ownerReferences", other_owners(p, secret));
+		json_set(meta, "ownerReferences", other_owners(rc, secret));
 	if (finalizer)
 		json_set(meta, "finalizers", finalizers_without(finalizers, SECRET_FINALIZER));
-	pass_write(p, HOST_SECRET_PATCH, json_get_path_string(secret, "metadata.name"), patch);
+	host_write(rc, HOST_SECRET_PATCH, json_get_path_string(secret, "metadata.name"), patch);
 }
 
-void pass_release_unnamed_secrets(struct pass *p)
+void host_release_unnamed_secrets(struct reconcile *rc)
 {
-	for (size_t i = 0; i < p->facts->owned_count; i++) {
-		const struct json *secret = p->facts->owned[i];
+	for (size_t i = 0; i < rc->facts->owned_count; i++) {
+		const struct json *secret = rc->facts->owned[i];
 		const char *name = json_get_path_string(secret, "metadata.name");
-		release_secret(p, secret, !names_secret(p, name), !is_credentials(p, name));
+		release_secret(rc, secret, !names_secret(rc, name), !is_credentials(rc, name));
 	}
 }
 
-void pass_release_secrets(struct pass *p)
+void host_release_secrets(struct reconcile *rc)
 {
-	const struct host_secret *s = &p->facts->secrets[SECRET_BMC];
+	const struct fact *s = &rc->facts->secrets[SECRET_BMC];
 	/* The owner stays: with it the Secret goes when its host has gone. */
-	if (s->state == SECRET_FOUND && is_credentials(p, p->host.spec.bmc->credentials_name))
-		release_secret(p, s->object, false, true);
+	if (s->state == FACT_FOUND && is_credentials(rc, rc->host.spec.bmc->credentials_name))
+		release_secret(rc, s->object, false, true);
 }
 
 /* --- credentials ------------------------------------------------------------------------------ */
 
-static struct action credential_error(struct pass *p, usec_t delay, const char *text)
+/* Such an error is shown once and stands until the Secret or the spec changes, so it is not
+ * counted each time. */
+static struct next credential_error(struct reconcile *rc, usec_t delay, const char *text)
 {
-	return pass_fail_once(p, BMH_ERROR_REGISTRATION, delay, "BMCCredentialError", "%s", text);
+	return host_fail_once(rc, BMH_ERROR_REGISTRATION, delay, "BMCCredentialError", "%s", text);
 }
 
-static bool missing_details(struct pass *p, struct action *ret)
+static bool missing_details(struct reconcile *rc, struct next *ret)
 {
-	const struct bmh_bmc *bmc = p->host.spec.bmc;
+	const struct bmh_bmc *bmc = rc->host.spec.bmc;
 	if (bmc && !str_empty(bmc->credentials_name) && !str_empty(bmc->address))
 		return false;
-	pass_count(p, METRIC_CREDENTIALS_INVALID, NULL);
+	host_count(rc, METRIC_CREDENTIALS_INVALID, NULL);
 	if (!bmc || str_empty(bmc->credentials_name))
 		*ret = credential_error(
-			p, 0,
+			rc, 0,
 			"The BMC secret reference is empty: set spec.bmc.credentialsName to a Secret "
 			"with the keys username and password");
 	else
-		*ret = credential_error(p, 0, "The BMC address is empty: set spec.bmc.address");
+		*ret = credential_error(rc, 0, "The BMC address is empty: set spec.bmc.address");
 	return true;
 }
 
-static bool secret_absent(struct pass *p, struct action *ret)
+static bool secret_absent(struct reconcile *rc, struct next *ret)
 {
-	const struct host_secret *s = &p->facts->secrets[SECRET_BMC];
+	const struct fact *s = &rc->facts->secrets[SECRET_BMC];
 	char text[600];
-	if (s->state == SECRET_FOUND)
+	if (s->state == FACT_FOUND)
 		return false;
-	if (s->state == SECRET_FAILED) {
-		p->out->err = s->err;
-		pass_count(p, METRIC_CREDENTIALS_UNHANDLED, NULL);
-		*ret = (struct action){ ACT_ERROR, 0 };
+	if (s->state == FACT_FAILED) {
+		rc->out->err = s->err;
+		host_count(rc, METRIC_CREDENTIALS_UNHANDLED, NULL);
+		*ret = (struct next){ NEXT_RETRY, 0 };
 		return true;
 	}
-	pass_count(p, METRIC_CREDENTIALS_MISSING, NULL);
+	host_count(rc, METRIC_CREDENTIALS_MISSING, NULL);
 	snprintf(text, sizeof(text),
 		 "The BMC secret %s/%s does not exist: create it with the keys username and "
 		 "password, or correct spec.bmc.credentialsName",
-		 p->host.meta.ns, p->host.spec.bmc->credentials_name);
-	*ret = credential_error(p, 10 * USEC_PER_SEC, text);
+		 rc->host.meta.ns, rc->host.spec.bmc->credentials_name);
+	*ret = credential_error(rc, 10 * USEC_PER_SEC, text);
 	return true;
 }
 
 /* Only a claimed Secret is watched; another one is looked at again after a while. */
-static struct action invalid_credentials(struct pass *p, const char *key, bool holds_nul)
+static struct next invalid_credentials(struct reconcile *rc, const char *key, bool holds_nul)
 {
-	const struct json *labels = json_get_path(p->facts->secrets[SECRET_BMC].object,
+	const struct json *labels = json_get_path(rc->facts->secrets[SECRET_BMC].object,
 						  "metadata.labels");
 	bool watched = streq(json_get_string(labels, SECRET_LABEL), SECRET_LABEL_VALUE);
 	char text[600];
-	pass_count(p, METRIC_CREDENTIALS_INVALID, NULL);
+	host_count(rc, METRIC_CREDENTIALS_INVALID, NULL);
 	snprintf(text, sizeof(text), "The BMC secret %s/%s %s %s%s: set its key %s%s",
-		 p->host.meta.ns, p->host.spec.bmc->credentials_name,
+		 rc->host.meta.ns, rc->host.spec.bmc->credentials_name,
 		 holds_nul ? "has a" : "has no", key,
 		 holds_nul ? " with a NUL byte, which no BMC takes" : ", or an empty one", key,
 		 holds_nul ? " to plain text, neither UTF-16 nor compressed" : "");
-	return credential_error(p, watched ? 0 : 10 * USEC_PER_SEC, text);
+	return credential_error(rc, watched ? 0 : 10 * USEC_PER_SEC, text);
 }
 
 /* A BMC takes text: IPMI pads passwords with NUL bytes, so one that holds a NUL would be sent as
  * what stands before it. */
-static bool take_credential(struct pass *p, const char *key, char **ret, struct action *ret_action)
+static bool take_credential(struct reconcile *rc, const char *key, char **ret,
+			    struct next *ret_action)
 {
-	const struct json *secret = p->facts->secrets[SECRET_BMC].object;
+	const struct json *secret = rc->facts->secrets[SECRET_BMC].object;
 	size_t len = 0;
 	char *value = secret_bytes(secret, key, &len);
 	if (value)
@@ -235,40 +239,41 @@ static bool take_credential(struct pass *p, const char *key, char **ret, struct 
 		return true;
 	}
 	secret_bytes_free(value, len);
-	*ret_action = invalid_credentials(p, key, holds_nul);
+	*ret_action = invalid_credentials(rc, key, holds_nul);
 	return false;
 }
 
-bool pass_credentials(struct pass *p, struct action *ret)
+bool host_credentials(struct reconcile *rc, struct next *ret)
 {
-	if (missing_details(p, ret) || secret_absent(p, ret))
+	if (missing_details(rc, ret) || secret_absent(rc, ret))
 		return false;
 	/* Looked at before it is claimed: a Secret of another purpose must not become the host's
 	 * and go away with it. */
-	if (!take_credential(p, "username", &p->username, ret) ||
-	    !take_credential(p, "password", &p->password, ret))
+	if (!take_credential(rc, "username", &rc->username, ret) ||
+	    !take_credential(rc, "password", &rc->password, ret))
 		return false;
-	const struct json *secret = p->facts->secrets[SECRET_BMC].object;
-	if (!p->host.meta.deleted_at && claim_secret(p, secret, true)) {
-		*ret = (struct action){ ACT_COMPLETE, 0 };
+	const struct json *secret = rc->facts->secrets[SECRET_BMC].object;
+	if (!rc->host.meta.deleted_at && claim_secret(rc, secret, true)) {
+		*ret = (struct next){ NEXT_AGAIN, 0 };
 		return false;
 	}
-	p->prov.username = p->username;
-	p->prov.password = p->password;
+	rc->prov.username = rc->username;
+	rc->prov.password = rc->password;
 	return true;
 }
 
-static bool same_credentials(const struct pass *p, const struct bmh_credentials *c)
+/* By name and version of the Secret: the status must not hold a digest of a password. */
+static bool same_credentials(const struct reconcile *rc, const struct bmh_credentials *c)
 {
-	const struct json *secret = p->facts->secrets[SECRET_BMC].object;
+	const struct json *secret = rc->facts->secrets[SECRET_BMC].object;
 	return streq(c->ref.name, json_get_path_string(secret, "metadata.name")) &&
 	       streq(c->ref.ns, json_get_path_string(secret, "metadata.namespace")) &&
 	       streq(c->version, json_get_path_string(secret, "metadata.resourceVersion"));
 }
 
-static void store_credentials(const struct pass *p, struct bmh_credentials *c)
+static void store_credentials(const struct reconcile *rc, struct bmh_credentials *c)
 {
-	const struct json *secret = p->facts->secrets[SECRET_BMC].object;
+	const struct json *secret = rc->facts->secrets[SECRET_BMC].object;
 	str_replace(&c->ref.name, json_get_path_string(secret, "metadata.name"));
 	str_replace(&c->ref.ns, json_get_path_string(secret, "metadata.namespace"));
 	str_replace(&c->version, json_get_path_string(secret, "metadata.resourceVersion"));
@@ -276,12 +281,12 @@ static void store_credentials(const struct pass *p, struct bmh_credentials *c)
 
 /* --- profile ---------------------------------------------------------------------------------- */
 
-static bool match_profile(struct pass *p, struct action *ret)
+static bool match_profile(struct reconcile *rc, struct next *ret)
 {
-	struct bmh_status *s = &p->host.status;
-	const char *name = host_profile(&p->host);
+	struct bmh_status *s = &rc->host.status;
+	const char *name = host_profile(&rc->host);
 	if (!host_profile_known(name)) {
-		*ret = pass_fail(p, BMH_ERROR_REGISTRATION,
+		*ret = host_fail(rc, BMH_ERROR_REGISTRATION,
 				 "unknown hardware profile %s: leave spec.hardwareProfile empty "
 				 "and use spec.rootDeviceHints",
 				 name);
@@ -289,78 +294,78 @@ static bool match_profile(struct pass *p, struct action *ret)
 	}
 	if (!streq(s->hardware_profile, name)) {
 		str_replace(&s->hardware_profile, name);
-		pass_event(p, false, "ProfileSet", "Hardware profile set: %s", name);
+		host_event(rc, false, "ProfileSet", "Hardware profile set: %s", name);
 	}
 	return true;
 }
 
 /* --- registration ----------------------------------------------------------------------------- */
 
-static void node_known(struct pass *p, const char *node_id)
+static void node_known(struct reconcile *rc, const char *node_id)
 {
-	struct bmh_provisioning *s = &p->host.status.provisioning;
+	struct bmh_provisioning *s = &rc->host.status.provisioning;
 	if (streq(str_or(s->id, ""), str_or(node_id, "")))
 		return;
 	str_replace(&s->id, node_id);
-	if (p->state == BMH_REGISTERING)
-		pass_event(p, false, "Registered", "Registered new host");
+	if (rc->state == BMH_REGISTERING)
+		host_event(rc, false, "Registered", "Registered new host");
 }
 
-static void registered(struct pass *p)
+static void registered(struct reconcile *rc)
 {
-	struct bmh_status *s = &p->host.status;
-	if (!same_credentials(p, &s->good)) {
+	struct bmh_status *s = &rc->host.status;
+	if (!same_credentials(rc, &s->good)) {
 		if (!str_empty(s->good.version))
-			pass_count(p, METRIC_CREDENTIALS_UPDATED, NULL);
-		store_credentials(p, &s->good);
-		pass_event(p, false, "BMCAccessValidated", "Verified access to BMC");
+			host_count(rc, METRIC_CREDENTIALS_UPDATED, NULL);
+		store_credentials(rc, &s->good);
+		host_event(rc, false, "BMCAccessValidated", "Verified access to BMC");
 	}
-	if (s->error == BMH_ERROR_REGISTRATION || p->credentials_tried_changed)
-		pass_clear_error(p);
+	if (s->error == BMH_ERROR_REGISTRATION || rc->credentials_tried_changed)
+		host_clear_error(rc);
 	else if (s->operational == BMH_OP_UNSET || s->operational == BMH_OP_DISCOVERED)
 		s->operational = BMH_OP_OK;
 }
 
-bool pass_register(struct pass *p, struct action *ret)
+bool host_register(struct reconcile *rc, struct next *ret)
 {
-	struct bmh_status *s = &p->host.status;
-	struct provisioner *pr = p->facts->provisioner;
+	struct bmh_status *s = &rc->host.status;
+	struct provisioner *pr = rc->facts->provisioner;
 	struct prov_result r;
 	const char *node_id = NULL;
-	if (p->have_credentials && !same_credentials(p, &s->tried)) {
-		store_credentials(p, &s->tried);
-		p->credentials_tried_changed = true;
+	if (rc->have_credentials && !same_credentials(rc, &s->tried)) {
+		store_credentials(rc, &s->tried);
+		rc->credentials_tried_changed = true;
 	}
-	struct prov_register params = { .credentials_changed = p->credentials_tried_changed,
+	struct prov_register params = { .credentials_changed = rc->credentials_tried_changed,
 					.retry = s->error == BMH_ERROR_REGISTRATION,
-					.settled = p->state != BMH_REGISTERING,
-					.leaving = p->host.meta.deleted_at != 0 };
-	pr->ops->register_host(pr, &p->prov, &params, &node_id, &r);
+					.settled = rc->state != BMH_REGISTERING,
+					.leaving = rc->host.meta.deleted_at != 0 };
+	pr->ops->register_host(pr, &rc->prov, &params, &node_id, &r);
 	/* A deletion must end, as it does with a BMC that does not answer. */
-	if (r.outcome == PROV_FAILED && r.passing && !p->host.meta.deleted_at) {
-		*ret = pass_fail_once(p, BMH_ERROR_REGISTRATION, USEC_PER_MIN, "RegistrationError",
-				      "%s", pass_words(&r));
+	if (r.outcome == PROV_FAILED && r.passing && !rc->host.meta.deleted_at) {
+		*ret = host_fail_once(rc, BMH_ERROR_REGISTRATION, USEC_PER_MIN, "RegistrationError",
+				      "%s", host_words(&r));
 		return false;
 	}
 	if (r.outcome == PROV_FAILED) {
-		pass_count(p, METRIC_CREDENTIALS_NO_ACCESS, NULL);
-		*ret = pass_fail(p, BMH_ERROR_REGISTRATION, "%s", pass_words(&r));
+		host_count(rc, METRIC_CREDENTIALS_NO_ACCESS, NULL);
+		*ret = host_fail(rc, BMH_ERROR_REGISTRATION, "%s", host_words(&r));
 		return false;
 	}
-	if (r.started && p->state != BMH_REGISTERING)
-		pass_count(p, METRIC_REGISTRATIONS_REQUIRED, NULL);
-	node_known(p, node_id);
+	if (r.started && rc->state != BMH_REGISTERING)
+		host_count(rc, METRIC_REGISTRATIONS_REQUIRED, NULL);
+	node_known(rc, node_id);
 	if (r.outcome == PROV_RUNNING) {
 		/* Only its own error: that of a failed deployment must survive a restart of ours,
 		 * or nobody cleans up. */
 		if (r.started &&
 		    (s->error == BMH_ERROR_REGISTRATION || s->operational == BMH_OP_UNSET))
-			pass_clear_error(p);
-		*ret = (struct action){ ACT_CONTINUE, r.requeue };
+			host_clear_error(rc);
+		*ret = (struct next){ NEXT_WAIT, r.requeue };
 		return false;
 	}
-	if (!match_profile(p, ret))
+	if (!match_profile(rc, ret))
 		return false;
-	registered(p);
+	registered(rc);
 	return true;
 }

@@ -135,8 +135,8 @@ static int default_hints(const struct bmh *h, struct json **ret, struct err *err
 	add_disks_text(&list, storage);
 	return err_set(
 		err, ERR_INVALID,
-		"it is not said which disk an image is to be written to, there is no %s, and the "
-		"machine has %zu disks: %s; set spec.rootDeviceHints, as in deviceName: %s",
+		"cannot choose a disk for the image: the machine has no %s and has %zu disks: %s; "
+		"set spec.rootDeviceHints, as in deviceName: %s",
 		device, json_count(storage), list.data, kernel_name(json_at(storage, 0)));
 }
 
@@ -270,25 +270,25 @@ static const char *whose(const struct bmh *h)
 					  : "by the hardware profile";
 }
 
-void pass_tell_root_disk(struct pass *p)
+void host_report_root_disk(struct reconcile *rc)
 {
-	const struct json *storage = json_get(p->host.status.hardware, "storage");
+	const struct json *storage = json_get(rc->host.status.hardware, "storage");
 	_cleanup_(json_freep) struct json *hints = NULL;
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
 	struct err err = { 0 };
-	if (json_count(storage) == 0 || host_root_hints(&p->host, &hints, &err) < 0)
+	if (json_count(storage) == 0 || host_root_hints(&rc->host, &hints, &err) < 0)
 		return; /* preparing says it as an error */
 	const struct json *disk = first_fit(storage, hints);
 	if (disk) {
 		add_disk_text(&text, disk);
-		pass_event(p, false, "RootDevice", "An image would be written to %s: %s", text.data,
-			   whose(&p->host));
+		host_event(rc, false, "RootDevice", "An image would be written to %s: %s",
+			   text.data, whose(&rc->host));
 		return;
 	}
 	_cleanup_(freep) char *asked = hints ? json_to_string(hints) : xstrdup("(none)");
 	add_disks_text(&text, storage);
-	pass_event(p, true, "RootDevice",
+	host_event(rc, true, "RootDevice",
 		   "No disk that inspection found fits the root device hints %.200s, %s; there are "
 		   "%s. The agent looks again before it writes",
-		   asked, whose(&p->host), text.data);
+		   asked, whose(&rc->host), text.data);
 }

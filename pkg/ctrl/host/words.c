@@ -30,7 +30,7 @@ static const char *format_of(enum prov_problem problem)
 	return NULL;
 }
 
-const char *pass_words(struct prov_result *r)
+const char *host_words(struct prov_result *r)
 {
 	const char *format = format_of(r->problem), *rest = format ? strstr(format, "%s") : NULL;
 	char text[sizeof(r->error)];

@@ -270,31 +270,31 @@ static const struct provisioner_ops ops = {
 static void pass(const struct json *object, char **ret_calls, char **ret_writes)
 {
 	struct recorder r = { .base.ops = &ops };
+	struct fact secrets[_SECRET_USE_MAX] = { 0 };
 	struct host_facts f = { .object = object,
+				.secrets = secrets,
 				.provisioner = &r.base,
 				.now = UINT64_C(1767225600) * USEC_PER_SEC,
 				.max_provisioning_retries = 5 };
-	struct json *secrets[_SECRET_USE_MAX] = { NULL };
 	const char *names[_SECRET_USE_MAX];
-	struct host_result out;
+	struct outcome out;
 	struct strbuf writes = { 0 };
 	struct bmh h;
 	assert_int_equal(bmh_parse(object, &h, NULL), 0);
 	host_secrets_wanted(&h, names);
 	for (size_t i = 0; i < _SECRET_USE_MAX; i++)
 		if (names[i]) {
-			secrets[i] = secret(names[i]);
-			f.secrets[i].state = SECRET_FOUND;
-			f.secrets[i].object = secrets[i];
+			secrets[i].state = FACT_FOUND;
+			secrets[i].object = secret(names[i]);
 		}
 	bmh_release(&h);
 	host_reconcile(&f, &out);
 	for (size_t i = 0; i < out.write_count; i++)
 		if (out.writes[i].body)
 			json_print(json_get(out.writes[i].body, "status"), &writes);
-	host_result_release(&out);
+	outcome_done(&out);
 	for (size_t i = 0; i < _SECRET_USE_MAX; i++)
-		json_free(secrets[i]);
+		json_free(secrets[i].object);
 	strbuf_adds(&r.calls, ""), strbuf_adds(&writes, "");
 	*ret_calls = strbuf_take(&r.calls, NULL);
 	*ret_writes = strbuf_take(&writes, NULL);

@@ -229,22 +229,21 @@ static const struct provisioner_ops ops = {
 
 /* --- one case --------------------------------------------------------------------------------- */
 
-static void take_secret(struct host_facts *f, enum host_secret_use use, const struct json *secrets,
-			const char *name)
+static void take_secret(struct fact *f, const struct json *secrets, const char *name)
 {
 	const struct json *s = name ? json_get(secrets, name) : NULL;
 	if (!name)
 		return;
-	f->secrets[use].state = s ? SECRET_FOUND : SECRET_MISSING;
-	f->secrets[use].object = s;
+	f->state = s ? FACT_FOUND : FACT_MISSING;
+	f->object = s ? json_dup(s) : NULL;
 	const char *error = json_get_string(s, "error");
 	if (error) {
-		f->secrets[use].state = SECRET_FAILED;
-		err_set(&f->secrets[use].err, ERR_UNREACHABLE, "%s", error);
+		f->state = FACT_FAILED;
+		err_set(&f->err, ERR_UNREACHABLE, "%s", error);
 	}
 }
 
-static void take_secrets(struct host_facts *f, const struct json *secrets)
+static void take_secrets(struct host_facts *f, struct fact *facts, const struct json *secrets)
 {
 	struct bmh host;
 	const char *names[_SECRET_USE_MAX];
@@ -252,7 +251,7 @@ static void take_secrets(struct host_facts *f, const struct json *secrets)
 		return;
 	host_secrets_wanted(&host, names);
 	for (size_t i = 0; i < _SECRET_USE_MAX; i++)
-		take_secret(f, (enum host_secret_use)i, secrets, names[i]);
+		take_secret(&facts[i], secrets, names[i]);
 	bmh_release(&host);
 }
 
@@ -271,34 +270,50 @@ static struct json **take_owned(struct host_facts *f, const struct json *secrets
 	return owned;
 }
 
-static struct json *writes_json(const struct host_result *r)
+static const char *kind_of(const struct write *w)
 {
-	static const char *const kinds[] = {
-		[HOST_PATCH_STATUS] = "status",
-		[HOST_PATCH] = "host",
-		[HOST_SECRET_PATCH] = "secret",
-		[HOST_HARDWARE_CREATE] = "create hardwaredata",
-		[HOST_HARDWARE_PATCH] = "hardwaredata",
-		[HOST_HARDWARE_DELETE] = "delete hardwaredata",
-		[HOST_RECORD_UPDATE] = "hostrecord",
+	static const struct {
+		const char *plural;
+		const char *names[WRITE_DELETE + 1];
+	} rows[] = {
+		{ "secrets", { [WRITE_MERGE_PATCH] = "secret" } },
+		{ "hardwaredata",
+		  { [WRITE_CREATE] = "create hardwaredata",
+		    [WRITE_MERGE_PATCH] = "hardwaredata",
+		    [WRITE_DELETE] = "delete hardwaredata" } },
+		{ "hostrecords", { [WRITE_UPDATE] = "hostrecord" } },
+		{ "baremetalhosts", { [WRITE_MERGE_PATCH] = "host" } },
 	};
+	if (w->subresource)
+		return w->subresource;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (streq(rows[i].plural, w->resource->plural))
+			return rows[i].names[w->verb];
+	fail_msg("a write of %s", w->resource->plural);
+	return NULL;
+}
+
+static struct json *writes_json(const struct outcome *r)
+{
 	struct json *list = json_new_array();
 	for (size_t i = 0; i < r->write_count; i++) {
+		const struct write *row = &r->writes[i];
 		struct json *w = json_append(list, json_new_object());
-		json_set_string(w, "kind", kinds[r->writes[i].kind]);
-		json_set_string(w, "name", r->writes[i].name);
-		if (r->writes[i].body)
-			json_set(w, "body", json_dup(r->writes[i].body));
+		bool secret = streq(row->resource->plural, "secrets");
+		json_set_string(w, "kind", kind_of(row));
+		json_set_string(w, "name", secret ? row->name : row->uid);
+		if (row->body)
+			json_set(w, "body", json_dup(row->body));
 	}
 	return list;
 }
 
-static struct json *outcome(const struct host_result *r, struct json *calls)
+static struct json *outcome(const struct outcome *r, struct json *calls)
 {
-	static const char *const verdicts[] = { [HOST_WAIT] = "wait",
-						[HOST_AGAIN] = "again",
-						[HOST_RETRY] = "retry",
-						[HOST_GONE] = "gone" };
+	static const char *const verdicts[] = {
+		[NEXT_WAIT] = "wait",	[NEXT_FULL] = "wait",	[NEXT_BACKOFF] = "wait",
+		[NEXT_AGAIN] = "again", [NEXT_RETRY] = "retry", [NEXT_GONE] = "gone"
+	};
 	struct json *out = json_new_object();
 	json_set(out, "calls", calls);
 	json_set(out, "writes", writes_json(r));
@@ -309,18 +324,18 @@ static struct json *outcome(const struct host_result *r, struct json *calls)
 							r->events[i].reason, r->events[i].message);
 		json_append(events, json_new_string(text));
 	}
-	json_set_string(out, "verdict", verdicts[r->verdict]);
-	json_set_int(out, "requeue_seconds", (int64_t)(r->requeue / USEC_PER_SEC));
-	if (r->backoff)
+	json_set_string(out, "verdict", verdicts[r->next.kind]);
+	json_set_int(out, "requeue_seconds", (int64_t)(r->next.delay / USEC_PER_SEC));
+	if (r->next.kind == NEXT_BACKOFF)
 		json_set_bool(out, "backoff", true);
 	return out;
 }
 
 /* "CASE METRIC VALUE LABEL..", a line each. */
-static void add_measures(const struct host_result *r, const char *name, struct strbuf *out)
+static void add_measures(const struct outcome *r, const char *name, struct strbuf *out)
 {
 	for (size_t i = 0; i < r->measure_count; i++) {
-		const struct host_measure *m = &r->measures[i];
+		const struct outcome_measure *m = &r->measures[i];
 		strbuf_addf(out, "%s %s %g", name, metric_row(m->metric)->name, m->value);
 		for (size_t k = 0; k < ARRAY_SIZE(m->labels) && m->labels[k]; k++)
 			strbuf_addf(out, " \"%s\"", m->labels[k]);
@@ -334,7 +349,9 @@ static struct json *run(const struct json *given, const char *name, struct strbu
 	struct scripted engine = { .base.ops = &ops,
 				   .script = json_get(given, "engine"),
 				   .calls = json_new_array() };
+	struct fact secrets[_SECRET_USE_MAX] = { 0 };
 	struct host_facts f = {
+		.secrets = secrets,
 		.object = json_get(given, "host"),
 		.hardware_data = json_get(given, "hardware_data"),
 		.record = json_get(given, "record"),
@@ -347,17 +364,19 @@ static struct json *run(const struct json *given, const char *name, struct strbu
 	f.held = hold != NULL;
 	f.hold = (struct prov_hold){ .id = json_get_string(hold, "id"),
 				     .reason = json_get_string(hold, "reason") };
-	struct host_result r;
-	take_secrets(&f, json_get(given, "secrets"));
+	struct outcome r;
+	take_secrets(&f, secrets, json_get(given, "secrets"));
 	struct json **owned = take_owned(&f, json_get(given, "secrets"));
 	host_reconcile(&f, &r);
+	for (size_t i = 0; i < _SECRET_USE_MAX; i++)
+		json_free(secrets[i].object);
 	for (size_t i = 0; i < f.owned_count; i++)
 		json_free(owned[i]);
 	free(owned);
 	if (measures)
 		add_measures(&r, name, measures);
 	struct json *out = outcome(&r, engine.calls);
-	host_result_release(&r);
+	outcome_done(&r);
 	return out;
 }
 

@@ -1,6 +1,6 @@
 /* The end of `ingotctl watch` (see goal.h). Pure. */
 
-#include "ctl/goal.h"
+#include "hostview/goal.h"
 
 #include "base/macro.h"
 

@@ -2,7 +2,7 @@
  * records, the engine. Without the first there is nothing to show; the other two may be missing (no
  * rights, another machine), and what they tell is then left out. */
 
-#include "ctl/client.h"
+#include "hostview/client.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "ctl/local.h"
+#include "hostview/local.h"
 #include "http/http.h"
 #include "kube/config.h"
 #include "kube/http_transport.h"
@@ -18,10 +18,10 @@
 /* More than a controller takes: somebody waits for the end of it, and it has one. */
 enum { DEBUG_MAX = 64 << 20, API_QPS = 200, API_BURST = 400 };
 
-const struct kube_resource ctl_hosts = { "metal3.io", "v1alpha1", "baremetalhosts", "BareMetalHost",
-					 KUBE_PER_HOST };
-const struct kube_resource ctl_records = { "ingot.dev", "v1alpha1", "hostrecords", "HostRecord",
-					   KUBE_PER_HOST };
+const struct kube_resource hostview_hosts = { "metal3.io", "v1alpha1", "baremetalhosts",
+					      "BareMetalHost", KUBE_PER_HOST };
+const struct kube_resource hostview_records = { "ingot.dev", "v1alpha1", "hostrecords",
+						"HostRecord", KUBE_PER_HOST };
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
@@ -39,7 +39,7 @@ static char *socket_beside(const char *kubeconfig)
 	return NULL;
 }
 
-static int connect_api(struct ctl *c, const struct ctl_options *o, const char *kubeconfig,
+static int connect_api(struct hostview *c, const struct hostview_options *o, const char *kubeconfig,
 		       struct err *err)
 {
 	struct kube_config config = { 0 };
@@ -63,9 +63,9 @@ static int connect_api(struct ctl *c, const struct ctl_options *o, const char *k
 	return r;
 }
 
-int ctl_open(const struct ctl_options *options, struct ctl **ret, struct err *err)
+int hostview_open(const struct hostview_options *options, struct hostview **ret, struct err *err)
 {
-	struct ctl *c = xcalloc(1, sizeof(*c));
+	struct hostview *c = xcalloc(1, sizeof(*c));
 	_cleanup_(freep) char *local = options->kubeconfig || local_has_other()
 					       ? NULL
 					       : local_kubeconfig("");
@@ -80,14 +80,14 @@ int ctl_open(const struct ctl_options *options, struct ctl **ret, struct err *er
 	if (r == 0)
 		r = connect_api(c, options, kubeconfig, err);
 	if (r < 0) {
-		ctl_close(c);
+		hostview_close(c);
 		return r;
 	}
 	*ret = c;
 	return 0;
 }
 
-struct ctl *ctl_close(struct ctl *c)
+struct hostview *hostview_close(struct hostview *c)
 {
 	if (!c)
 		return NULL;
@@ -130,7 +130,7 @@ static bool is_clean(const char *s)
 	return *s == '\0';
 }
 
-void ctl_clean(struct json *tree)
+void hostview_clean(struct json *tree)
 {
 	for (struct json *child = json_first_mut(tree), *next; child; child = next) {
 		const char *text = json_string(child);
@@ -140,16 +140,16 @@ void ctl_clean(struct json *tree)
 			_cleanup_(freep) char *cleaned = clean_text(text);
 			json_set_string(tree, key, cleaned);
 		} else {
-			ctl_clean(child);
+			hostview_clean(child);
 		}
 	}
 }
 
 /* --- the debug socket ------------------------------------------------------------------------- */
 
-struct ctl_question {
+struct hostview_question {
 	struct http_op *op;
-	ctl_debug_fn done;
+	hostview_debug_fn done;
 	void *data;
 };
 
@@ -159,7 +159,7 @@ static int parse_debug(const struct http_response *r, const char *body, size_t l
 	int n = json_parse(body, len, ret, err);
 	if (n < 0)
 		return err_wrap(err, "debug socket");
-	ctl_clean(*ret);
+	hostview_clean(*ret);
 	if (r->status == 200)
 		return 0;
 	return err_set_code(err, r->status == 404 ? ERR_NOT_FOUND : ERR_PROTOCOL, r->status,
@@ -170,7 +170,7 @@ static int parse_debug(const struct http_response *r, const char *body, size_t l
 static void on_debug(void *data, const struct err *err, const struct http_response *r,
 		     const char *body, size_t len)
 {
-	struct ctl_question q = *(struct ctl_question *)data;
+	struct hostview_question q = *(struct hostview_question *)data;
 	_cleanup_(json_freep) struct json *answer = NULL;
 	struct err own = { 0 };
 	free(data);
@@ -183,13 +183,13 @@ static void on_debug(void *data, const struct err *err, const struct http_respon
 	q.done(q.data, answer ? NULL : &own, &answer);
 }
 
-static struct ctl_question *ask_socket(struct ctl *c, const char *path, ctl_debug_fn done,
-				       void *data)
+static struct hostview_question *ask_socket(struct hostview *c, const char *path,
+					    hostview_debug_fn done, void *data)
 {
 	static const struct http_handlers handlers = { .done = on_debug };
 	_cleanup_(freep) char *url = xasprintf("http://ingot%s", path);
-	struct ctl_question *q = xmalloc(sizeof(*q));
-	*q = (struct ctl_question){ .done = done, .data = data };
+	struct hostview_question *q = xmalloc(sizeof(*q));
+	*q = (struct hostview_question){ .done = done, .data = data };
 	q->op = http_start(c->http,
 			   &(struct http_request){ .url = url,
 						   .unix_socket = c->debug,
@@ -199,14 +199,14 @@ static struct ctl_question *ask_socket(struct ctl *c, const char *path, ctl_debu
 	return q;
 }
 
-struct ctl_question *ctl_debug_get(struct ctl *c, const char *ns, const char *name,
-				   ctl_debug_fn done, void *data)
+struct hostview_question *hostview_debug_get(struct hostview *c, const char *ns, const char *name,
+					     hostview_debug_fn done, void *data)
 {
 	_cleanup_(freep) char *path = xasprintf("/hosts/%s/%s", ns, name);
 	return ask_socket(c, path, done, data);
 }
 
-struct ctl_question *ctl_debug_cancel(struct ctl_question *q)
+struct hostview_question *hostview_debug_cancel(struct hostview_question *q)
 {
 	if (q)
 		http_cancel(q->op);
@@ -217,9 +217,9 @@ struct ctl_question *ctl_debug_cancel(struct ctl_question *q)
 /* --- a look ----------------------------------------------------------------------------------- */
 
 struct look {
-	struct ctl *ctl;
+	struct hostview *ctl;
 	const char *name;
-	struct ctl_look *out;
+	struct hostview_look *out;
 	struct err err;
 	unsigned waiting;
 };
@@ -238,7 +238,7 @@ static struct json *items_of(struct json **answer)
 		items = json_new_array();
 		json_append(items, TAKE_PTR(*answer));
 	}
-	ctl_clean(items);
+	hostview_clean(items);
 	return items;
 }
 
@@ -276,7 +276,7 @@ static void on_engine(void *data, const struct err *err, struct json **body)
 
 static void ask_api(struct look *l, const struct kube_resource *r, kube_done_fn done)
 {
-	struct ctl *c = l->ctl;
+	struct hostview *c = l->ctl;
 	l->waiting++;
 	if (l->name)
 		kube_get(c->client, r, c->ns, l->name, done, l);
@@ -286,12 +286,12 @@ static void ask_api(struct look *l, const struct kube_resource *r, kube_done_fn 
 
 static void ask_engine(struct look *l)
 {
-	struct ctl *c = l->ctl;
+	struct hostview *c = l->ctl;
 	if (!c->debug)
 		return;
 	l->waiting++;
 	if (l->name)
-		ctl_debug_get(c, c->ns, l->name, on_engine, l);
+		hostview_debug_get(c, c->ns, l->name, on_engine, l);
 	else
 		ask_socket(c, "/hosts", on_engine, l);
 }
@@ -307,24 +307,24 @@ static int explain(const struct look *l, struct err *err)
 	return err_value(&l->err);
 }
 
-int ctl_look(struct ctl *c, const char *name, struct ctl_look *ret, struct err *err)
+int hostview_look(struct hostview *c, const char *name, struct hostview_look *ret, struct err *err)
 {
-	*ret = (struct ctl_look){ 0 };
+	*ret = (struct hostview_look){ 0 };
 	if (name && !c->ns)
 		return err_set(err, ERR_INVALID,
 			       "one host is in one namespace: use -n NAMESPACE, not -A");
 	struct look l = { .ctl = c, .name = name, .out = ret };
-	ask_api(&l, &ctl_hosts, on_hosts);
-	ask_api(&l, &ctl_records, on_records);
+	ask_api(&l, &hostview_hosts, on_hosts);
+	ask_api(&l, &hostview_records, on_records);
 	ask_engine(&l);
 	loop_run(c->loop);
 	if (l.err.kind == ERR_NONE)
 		return 0;
-	ctl_look_done(ret);
+	hostview_look_done(ret);
 	return explain(&l, err);
 }
 
-void ctl_look_done(struct ctl_look *l)
+void hostview_look_done(struct hostview_look *l)
 {
 	l->hosts = json_free(l->hosts);
 	l->records = json_free(l->records);
@@ -332,7 +332,7 @@ void ctl_look_done(struct ctl_look *l)
 	l->strangers = json_free(l->strangers);
 }
 
-const struct json *ctl_find(const struct json *array, const char *ns, const char *name)
+const struct json *hostview_find(const struct json *array, const char *ns, const char *name)
 {
 	json_for_each(o, array) {
 		if (streq(kube_name(o), name) && streq(kube_namespace(o), ns))
@@ -341,7 +341,7 @@ const struct json *ctl_find(const struct json *array, const char *ns, const char
 	return NULL;
 }
 
-const struct json *ctl_find_debug(const struct json *array, const char *ns, const char *name)
+const struct json *hostview_find_debug(const struct json *array, const char *ns, const char *name)
 {
 	_cleanup_(freep) char *key = xasprintf("%s/%s", ns, name);
 	json_for_each(row, array) {

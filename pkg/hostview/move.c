@@ -6,7 +6,7 @@
  * gets when all copies are complete. So at any instant one of the two Ingots may act on it, or
  * none. */
 
-#include "ctl/move.h"
+#include "hostview/move.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,8 +15,8 @@
 
 #include "api/secret.h"
 #include "base/mem.h"
-#include "ctl/call.h"
-#include "ctl/transfer.h"
+#include "hostview/call.h"
+#include "hostview/transfer.h"
 #include "kube/watch.h"
 
 static const struct kube_resource hardware_data = { "metal3.io", "v1alpha1", "hardwaredata",
@@ -26,7 +26,7 @@ static const struct kube_resource namespaces = { "", "v1", "namespaces", "Namesp
 						 KUBE_CLUSTER };
 
 struct move {
-	struct ctl *from, *to;
+	struct hostview *from, *to;
 	const struct move_options *options;
 	struct json *hosts, *records, *hardware; /* at the source, arrays */
 	struct map places;			 /* namespace → its UID at the source (char *) */
@@ -59,17 +59,17 @@ static void forget_source(struct move *m)
 static int read_source(struct move *m, struct err *err)
 {
 	forget_source(m);
-	int r = ctl_list(m->from, &ctl_hosts, m->from->ns, &m->hosts, err);
+	int r = hostview_list(m->from, &hostview_hosts, m->from->ns, &m->hosts, err);
 	if (r == 0)
-		r = ctl_list(m->from, &ctl_records, m->from->ns, &m->records, err);
+		r = hostview_list(m->from, &hostview_records, m->from->ns, &m->records, err);
 	if (r == 0)
-		r = ctl_list(m->from, &hardware_data, m->from->ns, &m->hardware, err);
+		r = hostview_list(m->from, &hardware_data, m->from->ns, &m->hardware, err);
 	return r < 0 ? err_wrap(err, "source") : 0;
 }
 
 static const struct json *record_of(const struct move *m, const struct json *host)
 {
-	return ctl_find(m->records, kube_namespace(host), kube_name(host));
+	return hostview_find(m->records, kube_namespace(host), kube_name(host));
 }
 
 /* The UID that the namespace has at the source: names the source in what is written at the target.
@@ -79,7 +79,7 @@ static int place_of(struct move *m, const char *ns, const char **ret, struct err
 	char *uid = map_get(&m->places, ns);
 	if (!uid) {
 		_cleanup_(json_freep) struct json *object = NULL;
-		int r = ctl_get(m->from, &namespaces, NULL, ns, &object, err);
+		int r = hostview_get(m->from, &namespaces, NULL, ns, &object, err);
 		if (r < 0)
 			return err_wrap(err, "source");
 		uid = xstrdup(str_or(kube_uid(object), "?"));
@@ -99,12 +99,12 @@ static int moved_from(struct move *m, const struct json *host, char **ret, struc
 }
 
 /* NULL without an error: there is none. */
-static int look_for(struct ctl *c, const struct kube_resource *r, const char *ns, const char *name,
-		    struct json **ret, struct err *err)
+static int look_for(struct hostview *c, const struct kube_resource *r, const char *ns,
+		    const char *name, struct json **ret, struct err *err)
 {
 	struct err own = { 0 };
 	*ret = NULL;
-	if (ctl_get(c, r, ns, name, ret, &own) == 0 || own.kind == ERR_NOT_FOUND)
+	if (hostview_get(c, r, ns, name, ret, &own) == 0 || own.kind == ERR_NOT_FOUND)
 		return 0;
 	return err_copy(err, &own);
 }
@@ -113,12 +113,12 @@ static int look_for(struct ctl *c, const struct kube_resource *r, const char *ns
 
 static int check_kinds(struct move *m, struct err *err)
 {
-	static const struct kube_resource *const kinds[] = { &ctl_hosts, &ctl_records,
+	static const struct kube_resource *const kinds[] = { &hostview_hosts, &hostview_records,
 							     &hardware_data };
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		_cleanup_(json_freep) struct json *list = NULL;
 		struct err own = { 0 };
-		if (ctl_list(m->to, kinds[i], m->from->ns, &list, &own) == 0)
+		if (hostview_list(m->to, kinds[i], m->from->ns, &list, &own) == 0)
 			continue;
 		if (own.code == 404)
 			return err_set(err, ERR_NOT_FOUND,
@@ -139,7 +139,7 @@ static int check_host(struct move *m, const struct json *host, struct err *err)
 	const char *ns = kube_namespace(host), *name = kube_name(host);
 	int r = moved_from(m, host, &origin, err);
 	if (r == 0)
-		r = look_for(m->to, &ctl_hosts, ns, name, &there, err);
+		r = look_for(m->to, &hostview_hosts, ns, name, &there, err);
 	if (r < 0 || !there || streq(transfer_annotation(there, TRANSFER_MOVED_FROM), origin))
 		return r;
 	if (streq(kube_uid(there), kube_uid(host)))
@@ -233,8 +233,8 @@ static int annotate(struct move *m, const struct json *host, const char *key, co
 	_cleanup_(json_freep) struct json *patch = note_patch(key, value);
 	json_set_string(json_get_mut(patch, "metadata"), "resourceVersion",
 			kube_resource_version(host));
-	return ctl_patch(m->from, &ctl_hosts, kube_namespace(host), kube_name(host), NULL, patch,
-			 NULL, err);
+	return hostview_patch(m->from, &hostview_hosts, kube_namespace(host), kube_name(host), NULL,
+			      patch, NULL, err);
 }
 
 /* Pauses those that are at rest, lets go of those that were paused too early. *ret_settled: nothing
@@ -332,9 +332,9 @@ static int settle(struct move *m, struct err *err)
 	const struct kube_watch_handlers handlers = { .apply = on_change,
 						      .listed = on_listed,
 						      .remove = on_change };
-	struct kube_watch_options o = { .resource = &ctl_hosts, .ns = m->from->ns };
+	struct kube_watch_options o = { .resource = &hostview_hosts, .ns = m->from->ns };
 	struct kube_watch *hosts = kube_watch_new(m->from->client, &o, &handlers, m);
-	o.resource = &ctl_records;
+	o.resource = &hostview_records;
 	struct kube_watch *records = kube_watch_new(m->from->client, &o, &handlers, m);
 	timer_init(&m->limit, m->from->loop, "settle", on_limit, m);
 	timer_set_in(&m->limit, m->options->patience);
@@ -359,7 +359,7 @@ static int make_namespace(struct move *m, const char *ns, struct err *err)
 	json_set_string(o, "kind", "Namespace");
 	json_set_string(json_make_object(o, "metadata"), "name", ns);
 	struct err own = { 0 };
-	r = ctl_create(m->to, &namespaces, o, NULL, &own);
+	r = hostview_create(m->to, &namespaces, o, NULL, &own);
 	return r < 0 && own.kind != ERR_EXISTS ? err_copy(err, &own) : 0;
 }
 
@@ -371,11 +371,11 @@ static int put(struct move *m, const struct kube_resource *r, struct json *objec
 	struct json *meta = json_get_mut(object, "metadata");
 	int n = look_for(m->to, r, kube_namespace(object), kube_name(object), &there, err);
 	if (n == 0 && !there)
-		n = ctl_create(m->to, r, object, ret, err);
+		n = hostview_create(m->to, r, object, ret, err);
 	else if (n == 0) {
 		json_set_string(meta, "resourceVersion", kube_resource_version(there));
 		json_set_string(meta, "uid", kube_uid(there));
-		n = ctl_update(m->to, r, object, ret, err);
+		n = hostview_update(m->to, r, object, ret, err);
 	}
 	return n < 0 ? err_wrap(err, "target") : 0;
 }
@@ -389,7 +389,7 @@ static int copy_engine_secret(struct move *m, struct err *err)
 		return r;
 	r = make_namespace(m, m->options->own_ns, err);
 	if (r == 0)
-		r = ctl_get(m->from, &secrets, m->options->own_ns, SECRET_ENGINE, &here, err);
+		r = hostview_get(m->from, &secrets, m->options->own_ns, SECRET_ENGINE, &here, err);
 	if (r < 0)
 		return r;
 	copy = transfer_copy(here, NULL);
@@ -406,7 +406,7 @@ static void note_uid(struct move *m, const struct json *from, const struct json 
 
 static int find_copy(struct move *m, const struct json *host, struct json **ret, struct err *err)
 {
-	int r = look_for(m->to, &ctl_hosts, kube_namespace(host), kube_name(host), ret, err);
+	int r = look_for(m->to, &hostview_hosts, kube_namespace(host), kube_name(host), ret, err);
 	if (r < 0 || *ret)
 		return r;
 	return err_set(err, ERR_NOT_FOUND,
@@ -427,7 +427,7 @@ static int copy_host(struct move *m, const struct json *host, struct err *err)
 		r = make_namespace(m, kube_namespace(host), err);
 	if (r == 0 && !there) {
 		copy = transfer_host(host, origin);
-		r = put(m, &ctl_hosts, copy, &there, err);
+		r = put(m, &hostview_hosts, copy, &there, err);
 	}
 	if (r == 0)
 		note_uid(m, host, there);
@@ -461,7 +461,7 @@ static int copy_secrets(struct move *m, const struct json *host, struct err *err
 
 static int copy_hardware(struct move *m, const struct json *host, struct err *err)
 {
-	const struct json *here = ctl_find(m->hardware, kube_namespace(host), kube_name(host));
+	const struct json *here = hostview_find(m->hardware, kube_namespace(host), kube_name(host));
 	_cleanup_(json_freep) struct json *copy = here ? transfer_copy(here, &m->uids) : NULL;
 	return copy ? put(m, &hardware_data, copy, NULL, err) : 0;
 }
@@ -470,11 +470,12 @@ static int copy_hardware(struct move *m, const struct json *host, struct err *er
 static int copy_record(struct move *m, const struct json *host, struct err *err)
 {
 	_cleanup_(json_freep) struct json *here = NULL, *copy = NULL;
-	int r = look_for(m->from, &ctl_records, kube_namespace(host), kube_name(host), &here, err);
+	int r = look_for(m->from, &hostview_records, kube_namespace(host), kube_name(host), &here,
+			 err);
 	if (r < 0 || !here)
 		return r;
 	copy = transfer_record(here, &m->uids, m->same_key);
-	return put(m, &ctl_records, copy, NULL, err);
+	return put(m, &hostview_records, copy, NULL, err);
 }
 
 static int copy_status(struct move *m, const struct json *host, struct err *err)
@@ -491,7 +492,7 @@ static int copy_status(struct move *m, const struct json *host, struct err *err)
 		return r;
 	json_set(patch, "status",
 		 transfer_status(host, map_get(&m->uids.map, kube_uid(host)), from, to));
-	r = ctl_patch(m->to, &ctl_hosts, ns, kube_name(host), "status", patch, NULL, err);
+	r = hostview_patch(m->to, &hostview_hosts, ns, kube_name(host), "status", patch, NULL, err);
 	return r < 0 ? err_wrap(err, "target") : 0;
 }
 
@@ -546,13 +547,13 @@ static int remove_object(struct move *m, const struct kube_resource *r, const ch
 	int n = look_for(m->from, r, ns, name, &here, err);
 	if (n < 0 || !here)
 		return n;
-	n = ctl_delete(m->from, r, ns, name, kube_uid(here), err);
+	n = hostview_delete(m->from, r, ns, name, kube_uid(here), err);
 	if (n < 0 || json_count(json_get_path(here, "metadata.finalizers")) == 0)
 		return n;
 	struct json *meta = json_make_object(patch, "metadata");
 	json_set_string(meta, "uid", kube_uid(here));
 	json_set(meta, "finalizers", json_new_null());
-	n = ctl_patch(m->from, r, ns, name, NULL, patch, NULL, &own);
+	n = hostview_patch(m->from, r, ns, name, NULL, patch, NULL, &own);
 	return n < 0 && own.kind != ERR_NOT_FOUND ? err_copy(err, &own) : 0;
 }
 
@@ -568,9 +569,9 @@ static int remove_host(struct move *m, const struct json *host, struct err *err)
 			r = remove_object(m, &secrets, ns, json_string(n), err);
 	}
 	if (r == 0)
-		r = remove_object(m, &ctl_hosts, ns, name, err);
+		r = remove_object(m, &hostview_hosts, ns, name, err);
 	if (r == 0)
-		r = remove_object(m, &ctl_records, ns, name, err);
+		r = remove_object(m, &hostview_records, ns, name, err);
 	if (r == 0)
 		say(m, "%s/%s: moved", ns, name);
 	return r < 0 ? err_wrap(err, "source") : 0;
@@ -591,7 +592,7 @@ static int has_arrived(struct move *m, const struct json *copy, bool *ret, struc
 	if (place_of(m, kube_namespace(copy), &place, &own) < 0)
 		return own.kind == ERR_NOT_FOUND ? 0 : err_copy(err, &own);
 	*ret = place && str_has_prefix(origin, place) && origin[strlen(place)] == '/' &&
-	       !ctl_find(m->hosts, kube_namespace(copy), kube_name(copy));
+	       !hostview_find(m->hosts, kube_namespace(copy), kube_name(copy));
 	return 0;
 }
 
@@ -602,8 +603,8 @@ static int let_go(struct move *m, const struct json *copy, struct err *err)
 	json_set(notes, TRANSFER_STATUS, json_new_null());
 	if (transfer_is_paused_by_us(copy))
 		json_set(notes, TRANSFER_PAUSED, json_new_null());
-	int r = ctl_patch(m->to, &ctl_hosts, kube_namespace(copy), kube_name(copy), NULL, patch,
-			  NULL, err);
+	int r = hostview_patch(m->to, &hostview_hosts, kube_namespace(copy), kube_name(copy), NULL,
+			       patch, NULL, err);
 	if (r == 0)
 		say(m, "%s/%s: at the target%s", kube_namespace(copy), kube_name(copy),
 		    transfer_is_paused_by_us(copy) ? "" : ", paused as it was");
@@ -615,7 +616,7 @@ static int finish(struct move *m, struct err *err)
 	_cleanup_(json_freep) struct json *copies = NULL;
 	int r = read_source(m, err);
 	if (r == 0)
-		r = ctl_list(m->to, &ctl_hosts, m->from->ns, &copies, err);
+		r = hostview_list(m->to, &hostview_hosts, m->from->ns, &copies, err);
 	json_for_each(copy, copies) {
 		bool arrived = false;
 		if (r == 0)
@@ -656,7 +657,8 @@ static void free_values(struct map *map)
 	map_done(map);
 }
 
-int move_run(struct ctl *from, struct ctl *to, const struct move_options *options, struct err *err)
+int move_run(struct hostview *from, struct hostview *to, const struct move_options *options,
+	     struct err *err)
 {
 	struct move m = { .from = from, .to = to, .options = options };
 	int r = move(&m, err);

@@ -14,7 +14,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "ctl/local.h"
+#include "hostview/local.h"
 
 static void make(const char *root, const char *path)
 {

@@ -8,9 +8,9 @@
 #include "json/json.h"
 
 struct http_client;
-struct ctl_question;
+struct hostview_question;
 
-struct ctl_options {
+struct hostview_options {
 	/* NULL: as kubectl finds them, else that of the standalone Ingot of this machine. */
 	const char *kubeconfig, *context;
 	const char *ns;	   /* NULL: that of the context, else "default" */
@@ -18,7 +18,7 @@ struct ctl_options {
 	const char *debug; /* socket; NULL: debug.sock beside the kubeconfig, if there is one */
 };
 
-struct ctl {
+struct hostview {
 	struct loop *loop;
 	struct kube_transport *transport;
 	struct kube_client *client;
@@ -27,13 +27,13 @@ struct ctl {
 	char *debug; /* NULL: none */
 };
 
-extern const struct kube_resource ctl_hosts, ctl_records;
+extern const struct kube_resource hostview_hosts, hostview_records;
 
-int ctl_open(const struct ctl_options *options, struct ctl **ret, struct err *err);
-struct ctl *ctl_close(struct ctl *c);
+int hostview_open(const struct hostview_options *options, struct hostview **ret, struct err *err);
+struct hostview *hostview_close(struct hostview *c);
 
 /* What one look at the world gave. Strings in it are fit for a terminal. */
-struct ctl_look {
+struct hostview_look {
 	struct json *hosts;	/* array of BareMetalHosts, by namespace and name */
 	struct json *records;	/* array */
 	struct json *debug;	/* array of the engine's rows; NULL: not to be had */
@@ -43,19 +43,19 @@ struct ctl_look {
 
 /* name NULL: all hosts of the namespace(s), else one, of which the engine tells all it knows.
  * ERR_NOT_FOUND names the host. */
-int ctl_look(struct ctl *c, const char *name, struct ctl_look *ret, struct err *err);
-void ctl_look_done(struct ctl_look *l);
+int hostview_look(struct hostview *c, const char *name, struct hostview_look *ret, struct err *err);
+void hostview_look_done(struct hostview_look *l);
 /* Of an array; NULL when absent. */
-const struct json *ctl_find(const struct json *array, const char *ns, const char *name);
-const struct json *ctl_find_debug(const struct json *array, const char *ns, const char *name);
+const struct json *hostview_find(const struct json *array, const char *ns, const char *name);
+const struct json *hostview_find_debug(const struct json *array, const char *ns, const char *name);
 
 /* One host at the debug socket, without running the loop; body NULL: not to be had. The body is
  * taken by TAKE_PTR. */
-typedef void (*ctl_debug_fn)(void *data, const struct err *err, struct json **body);
-struct ctl_question *ctl_debug_get(struct ctl *c, const char *ns, const char *name,
-				   ctl_debug_fn done, void *data);
+typedef void (*hostview_debug_fn)(void *data, const struct err *err, struct json **body);
+struct hostview_question *hostview_debug_get(struct hostview *c, const char *ns, const char *name,
+					     hostview_debug_fn done, void *data);
 /* Before its answer only. Returns NULL. */
-struct ctl_question *ctl_debug_cancel(struct ctl_question *q);
+struct hostview_question *hostview_debug_cancel(struct hostview_question *q);
 /* Control characters in strings, with which a peer could write anything to a terminal, become "?",
  * line ends a blank. */
-void ctl_clean(struct json *tree);
+void hostview_clean(struct json *tree);

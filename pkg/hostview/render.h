@@ -3,7 +3,7 @@
  * Pure. */
 
 #include "base/str.h"
-#include "ctl/view.h"
+#include "hostview/view.h"
 
 /* A table, one host a row; below a row, indented, its error and what to do. */
 void render_table(const struct view *views, size_t count, bool namespaces, struct strbuf *out);

@@ -1,12 +1,12 @@
 /* Releases (see release.h). What is held stands in the HostRecords. */
 
-#include "ctl/release.h"
+#include "hostview/release.h"
 
 #include <stdlib.h>
 
 #include "api/bmh.h"
 #include "base/mem.h"
-#include "ctl/call.h"
+#include "hostview/call.h"
 
 /* Of the record's host, if it is held; else NULL. */
 static const char *hold_id(const struct json *record, const struct json *host)
@@ -18,16 +18,16 @@ static const char *hold_id(const struct json *record, const struct json *host)
 	return its && !str_empty(id) && !json_get_bool(hold, "released", false) ? id : NULL;
 }
 
-static int annotate(struct ctl *c, const char *ns, const char *name, const char *id,
+static int annotate(struct hostview *c, const char *ns, const char *name, const char *id,
 		    struct err *err)
 {
 	_cleanup_(json_freep) struct json *patch = json_new_object();
 	struct json *meta = json_make_object(patch, "metadata");
 	json_set_string(json_make_object(meta, "annotations"), BMH_RELEASE, id);
-	return ctl_patch(c, &ctl_hosts, ns, name, NULL, patch, NULL, err);
+	return hostview_patch(c, &hostview_hosts, ns, name, NULL, patch, NULL, err);
 }
 
-static int release(struct ctl *c, const struct release_options *o, const struct json *host,
+static int release(struct hostview *c, const struct release_options *o, const struct json *host,
 		   const struct json *record, unsigned *count, struct err *err)
 {
 	const char *ns = kube_namespace(host), *name = kube_name(host);
@@ -45,19 +45,20 @@ static int release(struct ctl *c, const struct release_options *o, const struct 
 	return 0;
 }
 
-int release_run(struct ctl *c, const struct release_options *o, struct err *err)
+int release_run(struct hostview *c, const struct release_options *o, struct err *err)
 {
-	struct ctl_look look = { 0 };
+	struct hostview_look look = { 0 };
 	unsigned count = 0;
-	int r = ctl_look(c, o->host, &look, err);
+	int r = hostview_look(c, o->host, &look, err);
 	json_for_each(host, look.hosts) {
 		if (r == 0)
-			r = release(c, o, host,
-				    ctl_find(look.records, kube_namespace(host), kube_name(host)),
-				    &count, err);
+			r = release(
+				c, o, host,
+				hostview_find(look.records, kube_namespace(host), kube_name(host)),
+				&count, err);
 	}
 	if (r == 0 && count == 0 && !o->host)
 		o->say(o->data, "no host is held");
-	ctl_look_done(&look);
+	hostview_look_done(&look);
 	return r;
 }

@@ -1,13 +1,13 @@
 /* The table of `ingotctl status` and the lines of `ingotctl watch`. Columns are rows of a table
  * here too; each is as wide as its widest cell. Pure. */
 
-#include "ctl/render.h"
+#include "hostview/render.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "ctl/internal.h"
+#include "hostview/internal.h"
 
 /* --- units ------------------------------------------------------------------------------------ */
 

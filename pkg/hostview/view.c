@@ -1,7 +1,7 @@
 /* From objects to a view (ctl/view.h). Why a host waits is decided by a table of rules, the first
  * that holds; what helps against an error stands in a table by errorType. Pure. */
 
-#include "ctl/view.h"
+#include "hostview/view.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -11,7 +11,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "ctl/transfer.h"
+#include "hostview/transfer.h"
 #include "unit/parse.h"
 
 static void assert_json(const struct json *j, const char *text)

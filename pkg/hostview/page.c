@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "base/redact.h"
-#include "ctl/internal.h"
+#include "hostview/internal.h"
 
 static const char *text_at(const struct json *j, const char *path)
 {

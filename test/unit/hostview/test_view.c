@@ -15,12 +15,12 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ctl/client.h"
-#include "ctl/goal.h"
-#include "ctl/render.h"
+#include "hostview/client.h"
+#include "hostview/goal.h"
+#include "hostview/render.h"
 #include "unit/parse.h"
 
-#define CASES "test/unit/ctl/cases/"
+#define CASES "test/unit/hostview/cases/"
 
 static char *read_file(const char *path)
 {
@@ -241,7 +241,7 @@ static void test_nothing_writes_to_the_terminal(void **state)
 	(void)state;
 	_cleanup_(json_freep) struct json *j = parse(
 		"{\"a\":\"x\\u001b[2Jy\",\"b\":[{\"c\":\"1\\n2\\t3\\u007f\"}],\"d\":\"\\u009b1mü\",\"e\":1}");
-	ctl_clean(j);
+	hostview_clean(j);
 	_cleanup_(freep) char *text = json_to_string(j);
 	assert_string_equal(text,
 			    "{\"a\":\"x?[2Jy\",\"b\":[{\"c\":\"1 2 3?\"}],\"d\":\"?1mü\",\"e\":1}");

@@ -1,6 +1,6 @@
 /* Objects on their way to another API server (see transfer.h). Pure. */
 
-#include "ctl/transfer.h"
+#include "hostview/transfer.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #pragma once
 /* When is a host where somebody waits for it to be? Decided anew from each view. Pure. */
 
-#include "ctl/view.h"
+#include "hostview/view.h"
 
 enum goal_verdict { GOAL_OPEN, GOAL_REACHED, GOAL_FAILED };
 

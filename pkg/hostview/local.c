@@ -2,7 +2,7 @@
  * is systemd's EnvironmentFile: lines of NAME=VALUE, values perhaps in quotes; the last line
  * counts. */
 
-#include "ctl/local.h"
+#include "hostview/local.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Requests that are waited for (see call.h): each starts one operation of the Kubernetes client and
  * runs the loop until that has completed, as each does once. */
 
-#include "ctl/call.h"
+#include "hostview/call.h"
 
 #include "base/mem.h"
 
@@ -34,16 +34,16 @@ static int wait_for(struct wait *w, struct json **ret, struct err *err)
 	return w->err.kind == ERR_NONE ? 0 : err_copy(err, &w->err);
 }
 
-int ctl_get(struct ctl *c, const struct kube_resource *r, const char *ns, const char *name,
-	    struct json **ret, struct err *err)
+int hostview_get(struct hostview *c, const struct kube_resource *r, const char *ns,
+		 const char *name, struct json **ret, struct err *err)
 {
 	struct wait w = { .loop = c->loop };
 	kube_get(c->client, r, ns, name, on_done, &w);
 	return wait_for(&w, ret, err);
 }
 
-int ctl_list(struct ctl *c, const struct kube_resource *r, const char *ns, struct json **ret,
-	     struct err *err)
+int hostview_list(struct hostview *c, const struct kube_resource *r, const char *ns,
+		  struct json **ret, struct err *err)
 {
 	struct wait w = { .loop = c->loop };
 	_cleanup_(json_freep) struct json *list = NULL;
@@ -54,32 +54,33 @@ int ctl_list(struct ctl *c, const struct kube_resource *r, const char *ns, struc
 	return n;
 }
 
-int ctl_create(struct ctl *c, const struct kube_resource *r, const struct json *object,
-	       struct json **ret, struct err *err)
+int hostview_create(struct hostview *c, const struct kube_resource *r, const struct json *object,
+		    struct json **ret, struct err *err)
 {
 	struct wait w = { .loop = c->loop };
 	kube_create(c->client, r, object, on_done, &w);
 	return wait_for(&w, ret, err);
 }
 
-int ctl_update(struct ctl *c, const struct kube_resource *r, const struct json *object,
-	       struct json **ret, struct err *err)
+int hostview_update(struct hostview *c, const struct kube_resource *r, const struct json *object,
+		    struct json **ret, struct err *err)
 {
 	struct wait w = { .loop = c->loop };
 	kube_update(c->client, r, object, on_done, &w);
 	return wait_for(&w, ret, err);
 }
 
-int ctl_patch(struct ctl *c, const struct kube_resource *r, const char *ns, const char *name,
-	      const char *subresource, const struct json *patch, struct json **ret, struct err *err)
+int hostview_patch(struct hostview *c, const struct kube_resource *r, const char *ns,
+		   const char *name, const char *subresource, const struct json *patch,
+		   struct json **ret, struct err *err)
 {
 	struct wait w = { .loop = c->loop };
 	kube_patch(c->client, r, ns, name, subresource, KUBE_PATCH_MERGE, patch, on_done, &w);
 	return wait_for(&w, ret, err);
 }
 
-int ctl_delete(struct ctl *c, const struct kube_resource *r, const char *ns, const char *name,
-	       const char *uid, struct err *err)
+int hostview_delete(struct hostview *c, const struct kube_resource *r, const char *ns,
+		    const char *name, const char *uid, struct err *err)
 {
 	struct wait w = { .loop = c->loop };
 	kube_delete(c->client, r, ns, name,

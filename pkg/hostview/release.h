@@ -2,7 +2,7 @@
 /* `ingotctl release`: hosts that Ingot holds are acted on again. A host is named, or all that are
  * held are meant. The annotation names the hold that was seen, so that it ends no later one. */
 
-#include "ctl/client.h"
+#include "hostview/client.h"
 
 struct release_options {
 	const char *host; /* NULL: all of the namespace, or of all namespaces */
@@ -11,4 +11,4 @@ struct release_options {
 	void *data;
 };
 
-int release_run(struct ctl *c, const struct release_options *options, struct err *err);
+int release_run(struct hostview *c, const struct release_options *options, struct err *err);

@@ -1,7 +1,7 @@
 #pragma once
 /* Shared by render.c and page.c. Not for other modules. */
 
-#include "ctl/render.h"
+#include "hostview/render.h"
 
 void render_age(usec_t span, struct strbuf *out);
 /* Bar, or bytes where the total is not known; nothing where nothing is. */

@@ -10,7 +10,7 @@
  * What has been done stands in the objects themselves, so that a move that was interrupted anywhere
  * goes on when it is run again. Main thread; the loops of both connections run inside. */
 
-#include "ctl/client.h"
+#include "hostview/client.h"
 
 struct move_options {
 	const char *own_ns; /* where Ingot keeps its Secret */
@@ -23,4 +23,5 @@ struct move_options {
 
 /* All hosts of from->ns (NULL: of all namespaces). An error says what to do; what was done until
  * then stays done. */
-int move_run(struct ctl *from, struct ctl *to, const struct move_options *options, struct err *err);
+int move_run(struct hostview *from, struct hostview *to, const struct move_options *options,
+	     struct err *err);
