@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/exchange.h"
+#include "apiserver/feed/exchange.h"
 #include "apiserver/internal.h"
 #include "base/log.h"
 #include "base/mem.h"

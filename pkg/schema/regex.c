@@ -70,6 +70,7 @@ struct parser {
 	struct regex *re;
 	const char *start, *p;
 	unsigned depth, copies;
+	int weight; /* of the atom that was parsed last: product of the repeats in each other */
 	struct flags flags;
 	bool atom_quoted; /* the atom that is repeated was: */
 	bool quoted;	  /* between \Q and \E */
@@ -619,6 +620,18 @@ static void repeat(struct parser *ps, size_t at, const char *text, int min, int 
 	}
 }
 
+/* As Go counts: what is left out does not, and without an upper end the lower one does. */
+static void weigh(struct parser *ps, int min, int max)
+{
+	int factor = MAX(max < 0 ? min : max, 1);
+	if (max == 0)
+		ps->weight = 1;
+	else if ((min >= 2 || max >= 2) && factor > REPEAT_MAX / ps->weight)
+		fail(ps, "invalid repeat count");
+	else
+		ps->weight *= factor;
+}
+
 static void repeat_bounds(struct parser *ps, size_t at, const char *text, int min, int max)
 {
 	if (min > REPEAT_MAX || max > REPEAT_MAX || (max >= 0 && max < min)) {
@@ -684,6 +697,7 @@ static void parse_repeat(struct parser *ps)
 	const char *text = ps->p;
 	size_t at = ps->re->count;
 	bool flags = !ps->quoted && is_flags(text), quoted = ps->quoted;
+	ps->weight = 1;
 	parse_atom(ps);
 	if (ps->quoted)
 		parse_quote(ps); /* the last character before \E can be repeated */
@@ -701,8 +715,11 @@ static void parse_repeat(struct parser *ps)
 		return;
 	}
 	ps->atom_quoted = quoted;
+	weigh(ps, min, max);
+	int weight = ps->weight;
 	if (!ps->failed)
 		repeat_bounds(ps, at, text, min, max);
+	ps->weight = weight;
 }
 
 /* Every alternative but the last ends in a jump behind them all; until that place is known, the
@@ -710,10 +727,13 @@ static void parse_repeat(struct parser *ps)
 static void parse_alternatives(struct parser *ps)
 {
 	size_t chain = 0;
+	int heaviest = 1;
 	for (;;) {
 		size_t at = ps->re->count;
-		while (!ps->failed && *ps->p && (ps->quoted || (*ps->p != '|' && *ps->p != ')')))
+		while (!ps->failed && *ps->p && (ps->quoted || (*ps->p != '|' && *ps->p != ')'))) {
 			parse_repeat(ps);
+			heaviest = MAX(heaviest, ps->weight);
+		}
 		if (ps->failed)
 			return;
 		if (*ps->p != '|')
@@ -722,6 +742,7 @@ static void parse_alternatives(struct parser *ps)
 		insert(ps, at, (struct instruction){ OP_SPLIT, at + 1, ps->re->count + 2 });
 		chain = emit(ps, OP_JUMP, chain, 0);
 	}
+	ps->weight = heaviest;
 	while (chain && !ps->failed) {
 		size_t next = ps->re->program[chain].x;
 		ps->re->program[chain].x = ps->re->count;

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "apiserver/protobuf.h"
+#include "apiserver/front/protobuf.h"
 #include "base/mem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,6 +1,6 @@
 /* OpenAPI v2 in protobuf, read back by a decoder that knows the wire and nothing else. */
 
-#include "apiserver/openapi_protobuf.h"
+#include "apiserver/docs/openapi_protobuf.h"
 #include "base/cursor.h"
 #include "unit/apiserver/harness.h"
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "apiserver/protobuf.h"
+#include "apiserver/front/protobuf.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "json/json.h"

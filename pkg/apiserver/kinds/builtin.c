@@ -1,7 +1,7 @@
 /* The built-in kinds as a table, and the behaviour of each: what the server fills in, checks and
  * shows. Texts of faults follow k8s.io/kubernetes/pkg/apis/core/validation. */
 
-#include "apiserver/builtin.h"
+#include "apiserver/kinds/builtin.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* Exchanges: answers on their way to a front, and the streams that some of them become. Runs on the
  * server's loop. */
 
-#include "apiserver/exchange.h"
+#include "apiserver/feed/exchange.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/front/protobuf.h"
 #include "apiserver/internal.h"
-#include "apiserver/protobuf.h"
 #include "base/mem.h"
 #include "yaml/yaml_json.h"
 

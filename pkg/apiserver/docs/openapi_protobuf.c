@@ -8,7 +8,7 @@
  * A message that stands twice in its parent is merged by the reader (protobuf.dev, "Last One
  * Wins"), hence documents can be made in parts. Pure. */
 
-#include "apiserver/openapi_protobuf.h"
+#include "apiserver/docs/openapi_protobuf.h"
 
 #include <string.h>
 

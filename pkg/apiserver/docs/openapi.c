@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/builtin.h"
+#include "apiserver/docs/openapi_protobuf.h"
 #include "apiserver/internal.h"
-#include "apiserver/openapi_protobuf.h"
+#include "apiserver/kinds/builtin.h"
 #include "base/mem.h"
 
 #define META "io.k8s.apimachinery.pkg.apis.meta.v1."

@@ -9,7 +9,7 @@
  * A body is "k8s\0", then runtime.Unknown {typeMeta, raw, contentEncoding, contentType}. Pure;
  * fuzzed as apiserver_protobuf. Strings that are no UTF-8 are found by the JSON parser behind. */
 
-#include "apiserver/protobuf.h"
+#include "apiserver/front/protobuf.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/builtin.h"
 #include "apiserver/internal.h"
+#include "apiserver/kinds/builtin.h"
 #include "base/mem.h"
 #include "schema/managed.h"
 

@@ -2,7 +2,7 @@
  * they can be read; no text may hold an apostrophe. Descriptions are ours; names, types and meaning
  * are Kubernetes'. */
 
-#include "apiserver/builtin.h"
+#include "apiserver/kinds/builtin.h"
 
 #include <stdlib.h>
 #include <string.h>
