@@ -225,12 +225,6 @@ static int teardown(void **state)
 
 /* --- what works ------------------------------------------------------------------------------ */
 
-/* A busy machine may be slower than the first repetition. */
-static unsigned resent(const struct bench *t)
-{
-	return (unsigned)ipmi_driver_stats(t->driver).resent;
-}
-
 static void test_power(void **state)
 {
 	struct bench *t = *state;
@@ -253,7 +247,7 @@ static void test_power(void **state)
 	assert_int_equal(t->peer.bmc.session.suite, 17);
 	settle(t);
 	assert_int_equal(t->peer.bmc.closes, t->peer.bmc.opens);
-	assert_true(ipmi_driver_stats(t->driver).dropped <= resent(t));
+	assert_int_equal(ipmi_driver_stats(t->driver).dropped, 0);
 }
 
 static void test_boot(void **state)
@@ -416,6 +410,12 @@ static void test_new_credentials_end_a_held_session(void **state)
 	get_power(&t->a);
 	expect(&t->a, "ok ");
 	assert_int_equal(t->peer.bmc.opens, 2);
+}
+
+/* A busy machine may be slower than the first repetition. */
+static unsigned resent(const struct bench *t)
+{
+	return (unsigned)ipmi_driver_stats(t->driver).resent;
 }
 
 static void test_known_bmc_needs_less(void **state)
