@@ -216,14 +216,14 @@ static size_t responder_open(struct sim_bmc *r, const uint8_t *p, size_t len, ui
 	struct cursor c;
 	if (len != 32)
 		return 0;
-	/* On a busy machine a request comes again before its answer was read. */
-	bool again = memcmp(p, r->open_seen, 32) == 0;
-	memcpy(r->open_seen, p, 32);
-	r->opens += !again;
 	cursor_init(&c, p, len);
 	uint8_t tag = cursor_u8(&c), privilege = cursor_u8(&c);
 	cursor_skip(&c, 2);
 	uint32_t console_id = cursor_le32(&c);
+	/* On a busy machine a request comes again before its answer was read. */
+	bool again = r->opens > 0 && memcmp(r->last_open, p, sizeof(r->last_open)) == 0;
+	memcpy(r->last_open, p, sizeof(r->last_open));
+	r->opens += !again;
 	uint8_t at[40] = { 0 };
 	memcpy(at + 4, p, 32); /* so that offsets are those of the answer */
 	int suite = responder_suite(at);

@@ -47,9 +47,9 @@ struct sim_bmc {
 	bool tells_privilege;
 	bool replay;	  /* answers each message with the first one's bytes */
 	unsigned deaf_to; /* command of netfn 0 that is carried out and not answered; 0: none */
-	/* counters; an Open Session that is repeated, because the answer took long, counts once */
+	/* counters */
 	unsigned requests, opens, closes, refusals, sessions_at_once, privilege_asked;
-	uint8_t open_seen[32];
+	uint8_t last_open[8]; /* tag, privilege, console's session id */
 	uint8_t first[SIM_BMC_PACKET_MAX];
 	size_t first_len;
 };

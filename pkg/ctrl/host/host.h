@@ -37,8 +37,7 @@ struct host_facts {
 	unsigned max_provisioning_retries; /* 0: unlimited */
 };
 
-/* --- out: an outcome (shell/outcome.h); before and after are status.provisioning.state -----------
- */
+/* --- out: an outcome (shell/outcome.h); before and after are status.provisioning.state --- */
 
 /* Paused, or being moved away: nothing is done for it, and nothing written to it. */
 bool host_is_held(const struct json *object);

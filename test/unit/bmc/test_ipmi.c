@@ -264,7 +264,7 @@ static void test_power(void **state)
 	if (!calm)
 		return;
 	assert_int_equal(t->peer.bmc.closes, t->peer.bmc.opens);
-	assert_true(ipmi_driver_stats(t->driver).dropped <= resent(t));
+	assert_int_equal(ipmi_driver_stats(t->driver).dropped, 0);
 }
 
 static void test_boot(void **state)
@@ -427,6 +427,12 @@ static void test_new_credentials_end_a_held_session(void **state)
 	get_power(&t->a);
 	expect(&t->a, "ok ");
 	assert_int_equal(t->peer.bmc.opens, 2);
+}
+
+/* A busy machine may be slower than the first repetition. */
+static unsigned resent(const struct bench *t)
+{
+	return (unsigned)ipmi_driver_stats(t->driver).resent;
 }
 
 static void test_known_bmc_needs_less(void **state)
