@@ -229,12 +229,6 @@ static int teardown(void **state)
  * requests. */
 enum { QUIET_REQUESTS = 24 };
 
-/* A busy machine may be slower than the first repetition. */
-static unsigned resent(const struct bench *t)
-{
-	return (unsigned)ipmi_driver_stats(t->driver).resent;
-}
-
 static void test_power(void **state)
 {
 	struct bench *t = *state;
