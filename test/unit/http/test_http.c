@@ -681,7 +681,7 @@ static void test_fence(void **state)
 							    .key = "metal3/node-1" },
 				     &story_collect);
 		assert_int_equal(s.err.kind, ERR_CANCELLED);
-		assert_non_null(strstr(s.err.text, "does not lead any more"));
+		assert_non_null(strstr(s.err.text, "no longer the leader"));
 		assert_int_equal(left, 0);
 		if (yes == 0)
 			assert_int_equal(f->server->connections, 0);
