@@ -140,7 +140,7 @@ int err_copy(struct err *dst, const struct err *src)
 {
 	if (dst && src)
 		*dst = *src;
-	return err_value(src);
+	return src ? err_value(src) : 0;
 }
 
 void err_clear(struct err *err)
@@ -163,5 +163,5 @@ void err_keep(struct err **slot, const struct err *err)
 
 int err_value(const struct err *err)
 {
-	return err ? -err_kind_info(err->kind)->errno_value : 0;
+	return -err_kind_info(err ? err->kind : ERR_INTERNAL)->errno_value;
 }

@@ -53,11 +53,12 @@ int err_set_code(struct err *err, enum err_kind kind, int code, const char *fmt,
 int err_set_errno(struct err *err, int errnum, const char *fmt, ...) _printf_(3, 4);
 /* Puts "context: " in front of err's text; returns -errno of its kind. */
 int err_wrap(struct err *err, const char *fmt, ...) _printf_(2, 3);
-/* Copies src to dst (either may be NULL); returns -errno of its kind. */
+/* Copies src to dst (either may be NULL); returns -errno of its kind, 0 for NULL. */
 int err_copy(struct err *dst, const struct err *src);
 void err_clear(struct err *err);
 /* For what is remembered of thousands of hosts: *slot holds a heap copy while there is an error and
  * NULL while there is none (err NULL or ERR_NONE). */
 void err_keep(struct err **slot, const struct err *err);
-/* -errno of the kind that err holds; 0 for ERR_NONE. */
+/* -errno of the kind that err holds; 0 for ERR_NONE. For NULL that of ERR_INTERNAL: a caller that
+ * wants no reason is still told of the failure. */
 int err_value(const struct err *err);

@@ -98,11 +98,15 @@ static int make_certificate(struct health_service *m, const struct net_addr *a, 
 					      .not_before = now - USEC_PER_HOUR,
 					      .not_after = now + ONE_YEAR,
 					      .server = true };
-	crypt_pair_release(&m->cert);
-	int r = crypt_make_cert(&spec, NULL, &m->cert, err);
+	struct crypt_pair fresh = { 0 };
+	int r = crypt_make_cert(&spec, NULL, &fresh, err);
 	metric_add(METRIC_CERT_READS, 1);
 	metric_add(METRIC_CERT_READ_ERRORS, r < 0);
-	return r;
+	if (r < 0)
+		return r; /* the old one stays, and the next look tries again */
+	crypt_pair_release(&m->cert);
+	m->cert = fresh;
+	return 0;
 }
 
 static int open_server(struct health_service *m, const char *name, const struct net_listen *l,

@@ -36,6 +36,8 @@ static void test_err(void **state)
 	assert_string_equal(err.text, "connect: Connection refused");
 	assert_int_equal(err.code, ECONNREFUSED);
 	assert_int_equal(err_set(NULL, ERR_INVALID, "x"), -EINVAL);
+	assert_true(err_value(NULL) < 0); /* who wants no reason is told of the failure */
+	assert_int_equal(err_copy(NULL, NULL), 0);
 	for (int i = 0; i < 600; i++)
 		err_wrap(&err, "deeper");
 	assert_int_equal(strlen(err.text), sizeof(err.text) - 1); /* cut, never overrun */
