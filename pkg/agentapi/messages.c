@@ -139,6 +139,8 @@ int agent_callback_parse(const char *url, bool allow_http, char ret_host[64], st
 		return err_set(err, ERR_INVALID, "heartbeat: callback_url must be https");
 	bool bracket = *rest == '[';
 	const char *end = bracket ? strchr(++rest, ']') : rest + strcspn(rest, ":/?#@");
+	if (bracket && end && rest + strspn(rest, "0123456789abcdefABCDEF:.") != end)
+		end = NULL;
 	if (!end || end == rest || end - rest >= 64)
 		return err_set(err, ERR_INVALID, "heartbeat: callback_url names no host");
 	const char *port = end + bracket;

@@ -164,6 +164,8 @@ static void test_callbacks(void **state)
 		{ "https://user@192.0.2.9:9999", false, NULL },
 		{ "https://192.0.2.1:9999@192.0.2.9:9999", false, NULL },
 		{ "https://[fd00::1:9999", false, NULL },
+		{ "https://[fd0@::1]:9999", false, NULL },
+		{ "https://[fd00::1/x]:9999", false, NULL },
 		{ "https://:9999", false, NULL },
 		{ "https://", false, NULL },
 		{ "", false, NULL },
