@@ -175,11 +175,12 @@ static void send_object(struct watch *w, const char *type, const char *text,
 		send_text(w, type, text, strlen(text));
 		return;
 	}
-	_cleanup_(json_freep) struct json *parsed = tree ? NULL
-							 : parse(w, text, strlen(text),
-								 rv); // NOLINT: never NULL here
-	if (!tree && !parsed)
-		return;
+	_cleanup_(json_freep) struct json *parsed = NULL;
+	if (!tree) {
+		parsed = parse(w, text, strlen(text), rv); // NOLINT: never NULL here
+		if (!parsed)
+			return;
+	}
 	w->view.wall = loop_wall(w->s->loop); /* ages are those of this moment */
 	_cleanup_(json_freep) struct json *shown = view_object(&w->view, w->r, tree ? tree : parsed,
 							       !w->headers_sent);

@@ -320,7 +320,7 @@ static void on_failure(struct ipmi_bmc *b)
 		schedule_session(b);
 	} else if (b->restarts < RESTARTS_MAX &&
 		   (s->failure == IPMI_FAILURE_LOST ||
-		    (s->failure == IPMI_FAILURE_PASSWORD && s->resent))) {
+		    (s->failure == IPMI_FAILURE_PASSWORD && s->resent))) { // NOLINT: order matters
 		restart(b);
 	} else if (s->failure == IPMI_FAILURE_NO_SUITE && b->suite_row) {
 		b->suite_row = 0; /* the suite that worked last time is gone: try all */
