@@ -1,8 +1,8 @@
 /* `ingot operator`: controllers, engine and boot services against a Kubernetes cluster. Everything
  * runs on the main thread's loop; the web threads belong to the runtime. Wiring only.
  *
- * There is no state here: what is known of hosts is in the cluster, so that any instance can go on
- * where another has ended. */
+ * The operator keeps no state of its own. All that Ingot knows of hosts is in the cluster, so any
+ * instance can take over from another. */
 
 #include <stddef.h>
 #include <stdio.h>

@@ -66,7 +66,7 @@ static void on_acquired(void *data)
 static void on_lost(void *data, const struct err *why)
 {
 	struct err err = *why;
-	err_wrap(&err, "this instance is no longer the leader and ends");
+	err_wrap(&err, "this instance is no longer the leader and exits");
 	runtime_give_up(data, &err);
 }
 

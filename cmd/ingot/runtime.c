@@ -196,7 +196,7 @@ size_t runtime_checks(struct runtime *rt, struct health_check *ret)
 		{ "boot", HEALTH_READY, rt->loop, boot_trouble, rt },
 		{ "webhook", HEALTH_READY, rt->loop, webhook_trouble, rt },
 	};
-	/* Without the option there is no such check, rather than one that never fails. */
+	/* The webhook check, the last one, exists only with --webhook-service. */
 	size_t count = ARRAY_SIZE(checks) - (rt->options->webhook.service == NULL);
 	memcpy(ret, checks, count * sizeof(checks[0]));
 	return count;

@@ -25,7 +25,8 @@ static const struct option_row rows[] = {
 static const struct option_table tables[] = { { NULL, rows, 0 },
 					      CTL_TABLES_ALL(struct status_options) };
 
-/* No host is no error, but is said on standard error: scripts that count lines get none. */
+/* An empty list is not an error. The message goes to standard error, so that a script which counts
+ * lines counts none. */
 static void print_table(const struct hostview *c, const struct hostview_look *look)
 {
 	size_t count = json_count(look->hosts), i = 0;
