@@ -2134,6 +2134,53 @@ static void test_heartbeat_rules(void **state)
 	rig_free(rig);
 }
 
+static unsigned refusals;
+
+static void count_refusals(void *data, enum log_level level, const char *line)
+{
+	refusals += strstr(line, " refused") != NULL;
+	keep_quiet(data, level, line);
+}
+
+static void post_nothing(struct rig *rig, const char *source)
+{
+	struct answer a = { 0 };
+	engine_agent_inspection(rig->engine, json_new_object(), source, keep_answer, &a);
+	assert_int_equal(a.status, 400);
+}
+
+static void refuse_three_kinds(struct rig *rig, const char *source)
+{
+	struct answer a = { 0 };
+	post_nothing(rig, source);
+	assert_int_equal(heartbeat(rig, "wrong", "https://10.2.0.9:9999", source), 400);
+	engine_agent_lookup(rig->engine, rig->machine->mac, NULL, source, keep_answer, &a);
+	assert_int_equal(a.status, 404);
+}
+
+/* Of the same second: a line for each kind and each caller, however often one repeats itself. */
+static void test_each_refusal_is_logged(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(47);
+	rig->serves_dhcp = true;
+	restart_engine(rig);
+	rig->world.faults.boot_fails = 1000;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	log_set_sink(count_refusals, NULL);
+	refusals = 0;
+	for (int i = 0; i < 100; i++)
+		post_nothing(rig, "10.2.0.7");
+	assert_int_equal(refusals, 1);
+	refuse_three_kinds(rig, "10.2.0.8");
+	assert_int_equal(refusals, 4);
+	refuse_three_kinds(rig, "10.2.0.8");
+	assert_int_equal(refusals, 4);
+	rig_free(rig);
+}
+
 /* A host that was moved here while its ramdisk ran: that goes on under the UID that it knows, until
  * its end. */
 static void test_moved_with_its_ramdisk(void **state)
@@ -2432,6 +2479,40 @@ static void test_boot_file_fails(void **state)
 	engine_boot_failed(rig->engine, at_mac(rig->machine->mac), NULL, why);
 	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_FAILED);
 	assert_non_null(strstr(rig->result.error, why));
+	rig_free(rig);
+}
+
+/* A machine chooses which files it asks for: troubles that take turns are told once each, a flood
+ * of different ones four times, and neither costs more writes to the API. */
+static void test_boot_files_fail_in_turns(void **state)
+{
+	(void)state;
+	static const char *const turns[] = { "cannot read vmlinuz", "cannot read initramfs" };
+	struct rig *rig = rig_new(46);
+	char why[32];
+	rig->world.faults.boot_fails = 1000;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, 2 * USEC_PER_MIN);
+	unsigned warnings = rig->warnings, saves = rig->saves;
+	for (int i = 0; i < 200; i++) {
+		engine_boot_failed(rig->engine, at_mac(rig->machine->mac), NULL, turns[i % 2]);
+		advance(rig, USEC_PER_SEC);
+		_cleanup_(freep) char *told = trouble_of(rig);
+		assert_string_equal(told, turns[i % 2]); /* the latest, all the same */
+	}
+	assert_int_equal(rig->warnings, warnings + 2);
+	assert_int_equal(rig->saves, saves + 2);
+	for (int i = 0; i < 100; i++) {
+		snprintf(why, sizeof(why), "cannot read file %d", i);
+		engine_boot_failed(rig->engine, at_mac(rig->machine->mac), NULL, why);
+		advance(rig, 100 * USEC_PER_MSEC);
+	}
+	assert_int_equal(rig->warnings, warnings + BOOT_TOLD_MAX);
+	assert_int_equal(rig->saves, saves + BOOT_TOLD_MAX);
+	advance(rig, USEC_PER_MIN);
+	engine_boot_failed(rig->engine, at_mac(rig->machine->mac), NULL, turns[0]);
+	assert_int_equal(rig->warnings, warnings + BOOT_TOLD_MAX + 1); /* it is news again */
 	rig_free(rig);
 }
 
@@ -2997,11 +3078,13 @@ int main(void)
 		cmocka_unit_test(test_callback_addresses),
 		cmocka_unit_test(test_token_of_another_address),
 		cmocka_unit_test(test_heartbeat_rules),
+		cmocka_unit_test(test_each_refusal_is_logged),
 		cmocka_unit_test(test_moved_with_its_ramdisk),
 		cmocka_unit_test(test_fixed_address),
 		cmocka_unit_test(test_wrong_mac_is_told),
 		cmocka_unit_test(test_strangers_are_bounded),
 		cmocka_unit_test(test_boot_file_fails),
+		cmocka_unit_test(test_boot_files_fail_in_turns),
 		cmocka_unit_test(test_address_in_several_records),
 		cmocka_unit_test(test_no_walk_over_all_hosts),
 		cmocka_unit_test(test_only_the_boot_mac_is_served),
