@@ -139,45 +139,16 @@ int ipa_choose_disk(struct ipa_run *run)
 struct order {
 	const char *urls[URLS_MAX + 1];
 	const char *formats[FORMATS_MAX + 1];
-	char *proxy;
 	struct disk_image_options options;
 };
-
-static void order_done(struct order *o)
-{
-	free(o->proxy);
-}
-
-/* Hosts and domain suffixes, as curl and requests read no_proxy; "*" excludes all. */
-static bool host_excluded(const char *no_proxy, const char *url)
-{
-	const char *host = strstr(url, "://");
-	host = host ? host + 3 : url;
-	size_t host_len = strcspn(host, ":/?");
-	while (no_proxy && *no_proxy) {
-		no_proxy += strspn(no_proxy, ", ");
-		size_t n = strcspn(no_proxy, ", ");
-		const char *suffix = no_proxy + (*no_proxy == '.');
-		size_t len = n - (size_t)(suffix - no_proxy);
-		if (n == 1 && *no_proxy == '*')
-			return true;
-		if (len > 0 && len <= host_len &&
-		    strncasecmp(host + host_len - len, suffix, len) == 0 &&
-		    (len == host_len || host[host_len - len - 1] == '.'))
-			return true;
-		no_proxy += n;
-	}
-	return false;
-}
 
 /* The scheme of the image's URL chooses, not the one of the proxy. */
 static void set_proxy(struct order *o, const struct json *info)
 {
 	const char *scheme = strncasecmp(o->urls[0], "https", 5) == 0 ? "https" : "http";
 	const char *proxy = json_get_string(json_get(info, "proxies"), scheme);
-	if (!str_empty(proxy) && !host_excluded(json_get_string(info, "no_proxy"), o->urls[0]))
-		o->proxy = xstrdup(proxy);
-	o->options.fetch.proxy = o->proxy;
+	o->options.fetch.proxy = str_empty(proxy) ? NULL : proxy;
+	o->options.fetch.no_proxy = json_get_string(info, "no_proxy");
 }
 
 static void set_authorization(struct order *o, const struct json *info, char **ret_decoded)
@@ -324,13 +295,13 @@ static int write_to(struct ipa_run *run, const char *device, const struct json *
 
 int ipa_write_check(struct ipa_run *run, const struct json *args)
 {
-	_cleanup_(order_done) struct order o = { 0 };
+	struct order o = { 0 };
 	return fill_order(run, json_get(args, "image_info"), &o);
 }
 
 int ipa_write_image(struct ipa_run *run, const struct json *args, char **ret_text)
 {
-	_cleanup_(order_done) struct order o = { 0 };
+	struct order o = { 0 };
 	_cleanup_(secret_freep) char *authorization = NULL;
 	const struct json *info = json_get(args, "image_info");
 	int r = fill_order(run, info, &o);

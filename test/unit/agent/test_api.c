@@ -405,15 +405,16 @@ static char *make_disk(size_t mib)
 	return device;
 }
 
-static char *write_body(const char *url, const char *sum, const char *drive, const char *hints)
+static char *write_body(const char *url, const char *sum, const char *drive, const char *hints,
+			const char *more)
 {
 	return xasprintf(
 		"{\"name\": \"deploy.execute_deploy_step\", \"params\": {\"step\": {\"interface\": \"deploy\", \"step\": \"write_image\", "
 		"\"priority\": 80, \"args\": {\"image_info\": {\"id\": \"disk.raw\", \"urls\": [\"%s\"], \"disk_format\": \"raw\", "
-		"\"os_hash_algo\": \"sha256\", \"os_hash_value\": \"%s\", \"node_uuid\": \"u\", \"stream_raw_images\": true}, "
+		"\"os_hash_algo\": \"sha256\", \"os_hash_value\": \"%s\", \"node_uuid\": \"u\", %s\"stream_raw_images\": true}, "
 		"\"configdrive\": \"%s\"}}, \"node\": {\"uuid\": \"u\", \"properties\": {\"root_device\": %s}}, \"ports\": [], "
 		"\"deploy_version\": {\"generic_hardware_manager\": \"1.2\"}}}",
-		url, sum, drive, hints);
+		url, sum, more, drive, hints);
 }
 
 /* A disk in the made-up /sys alone: it is chosen, not opened. */
@@ -476,7 +477,7 @@ static void test_write_image(void **state)
 	const struct configdrive_files files = { .meta_data = "{}" };
 	digest_hex(DIGEST_SHA256, server.data, server.len, hex);
 	assert_int_equal(configdrive_build_text(&files, 0, &drive, NULL), 0);
-	char *body = write_body(url, hex, drive, "{\"serial\": \"tag-1\"}");
+	char *body = write_body(url, hex, drive, "{\"serial\": \"tag-1\"}", "");
 	assert_int_equal(post(body, false), 200);
 	assert_string_equal(text("command_status"), "RUNNING");
 	/* Busy: nothing else, but progress and lists are told. */
@@ -517,7 +518,7 @@ static void test_write_image(void **state)
 	free(body);
 	/* A wrong checksum: the right type of error. */
 	hex[0] = hex[0] == '0' ? '1' : '0';
-	body = write_body(url, hex, "", "{\"serial\": \"tag-1\"}");
+	body = write_body(url, hex, "", "{\"serial\": \"tag-1\"}", "");
 	assert_int_equal(post(body, true), 200);
 	assert_string_equal(text("command_status"), "FAILED");
 	assert_string_equal(text("command_error.type"), "ImageChecksumError");
@@ -525,17 +526,17 @@ static void test_write_image(void **state)
 	assert_true(
 		str_has_prefix(text("command_error.message"), "Error verifying image checksum"));
 	free(body);
-	body = write_body(url, hex, "", "{\"serial\": \"other\"}");
+	body = write_body(url, hex, "", "{\"serial\": \"other\"}", "");
 	assert_int_equal(post(body, true), 200);
 	assert_string_equal(text("command_error.type"), "DeviceNotFound");
 	assert_int_equal(json_get_int(json_get(t.client.answer, "command_error"), "code", 0), 404);
 	free(body);
-	body = write_body("http://127.0.0.1:1/x", hex, "", "{\"serial\": \"tag-1\"}");
+	body = write_body("http://127.0.0.1:1/x", hex, "", "{\"serial\": \"tag-1\"}", "");
 	t.config.image_retries = 0;
 	assert_int_equal(post(body, true), 200);
 	assert_string_equal(text("command_error.type"), "ImageDownloadError");
 	free(body);
-	body = write_body("ftp://h/x", hex, "", "{\"serial\": \"tag-1\"}");
+	body = write_body("ftp://h/x", hex, "", "{\"serial\": \"tag-1\"}", "");
 	assert_int_equal(post(body, true), 200);
 	assert_string_equal(text("command_error.type"), "InvalidCommandParamsError");
 	free(body);
@@ -544,6 +545,34 @@ static void test_write_image(void **state)
 	free(url);
 	free(drive);
 	free(device);
+}
+
+/* The image's host is asked without the proxy, which is not there; a user name in the URL is none
+ * of its host. Where it is not excepted, the proxy is asked. */
+static void test_write_image_without_the_proxy(void **state)
+{
+	(void)state;
+	struct httpd server = { .len = 8 * MIB };
+	server.data = make_image(server.len);
+	httpd_start(&server);
+	_cleanup_(freep) char *device = make_disk(128);
+	_cleanup_(freep) char *url = xasprintf("http://user:pw@127.0.0.1:%u/disk.raw", server.port);
+	static const char *const excepted[] = { "localhost, 127.0.0.1", "user" };
+	char hex[DIGEST_HEX_MAX];
+	digest_hex(DIGEST_SHA256, server.data, server.len, hex);
+	t.config.image_retries = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(excepted); i++) {
+		_cleanup_(freep) char *more = xasprintf(
+			"\"proxies\": {\"http\": \"http://127.0.0.1:1\"}, \"no_proxy\": \"%s\", ",
+			excepted[i]);
+		_cleanup_(freep) char *body = write_body(url, hex, "", "{\"serial\": \"tag-1\"}",
+							 more);
+		assert_int_equal(post(body, true), 200);
+		assert_string_equal(text("command_status"), i == 0 ? "SUCCEEDED" : "FAILED");
+	}
+	assert_string_equal(text("command_error.type"), "ImageDownloadError");
+	httpd_stop(&server);
+	free((void *)(uintptr_t)server.data);
 }
 
 static void test_erase(void **state)
@@ -601,6 +630,7 @@ int main(void)
 		TEST(test_logs_and_sync),
 		TEST(test_choose_disk),
 		TEST(test_write_image),
+		TEST(test_write_image_without_the_proxy),
 		TEST(test_erase),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
