@@ -11,7 +11,7 @@
 
 /* One message on its way, either way. */
 struct agent_call {
-	struct world *world;
+	struct sim_world *world;
 	struct timer timer;
 	char *url, *token, *path;
 	struct json *body;
@@ -24,30 +24,29 @@ struct agent_call {
 
 /* An answer of the engine to an agent. */
 struct post {
-	struct machine *machine;
+	struct sim_machine *machine;
 	uint64_t boot_serial;
 };
 
-/* --- the agent's posts
- * ------------------------------------------------------------------------------------------ */
+/* --- the agent's posts ----------------------------------------------------------------------- */
 
-void agent_next(struct machine *m, int next, usec_t delay)
+void sim_agent_next(struct sim_machine *m, int next, usec_t delay)
 {
 	m->next = (__typeof__(m->next))next;
 	timer_set_in(&m->timer, delay);
 }
 
-static void again(struct machine *m)
+static void again(struct sim_machine *m)
 {
 	/* IPA's pauses: 5 to 30 s for the inspection, growing from 1 s for the rest. */
-	usec_t pause = m->next == AGENT_POST
+	usec_t pause = m->next == SIM_AGENT_POST
 			       ? 5 * USEC_PER_SEC +
 					 loop_random_below(m->world->loop, 25 * USEC_PER_SEC)
-			       : USEC_PER_SEC + about(m->world, 5 * USEC_PER_SEC);
-	agent_next(m, (int)m->next, pause);
+			       : USEC_PER_SEC + sim_about(m->world, 5 * USEC_PER_SEC);
+	sim_agent_next(m, (int)m->next, pause);
 }
 
-static struct post *post_new(struct machine *m)
+static struct post *post_new(struct sim_machine *m)
 {
 	struct post *p = xmalloc(sizeof(*p));
 	*p = (struct post){ m, m->boot_serial };
@@ -55,11 +54,11 @@ static struct post *post_new(struct machine *m)
 }
 
 /* The machine, if it still runs the boot that asked and the answer did not get lost. */
-static struct machine *post_take(void *data)
+static struct sim_machine *post_take(void *data)
 {
 	struct post *p = data;
-	struct machine *m = p->machine;
-	bool same = m->boot_serial == p->boot_serial && m->run == RUN_RAMDISK;
+	struct sim_machine *m = p->machine;
+	bool same = m->boot_serial == p->boot_serial && m->run == SIM_RUN_RAMDISK;
 	free(p);
 	return same ? m : NULL;
 }
@@ -67,48 +66,49 @@ static struct machine *post_take(void *data)
 static void on_inspection(void *data, int status, const struct json *body)
 {
 	(void)body;
-	struct machine *m = post_take(data);
-	if (!m || m->next != AGENT_POST)
+	struct sim_machine *m = post_take(data);
+	if (!m || m->next != SIM_AGENT_POST)
 		return;
-	bool lost = chance(m->world, m->world->faults.answer_lost);
+	bool lost = sim_chance(m->world, m->world->faults.answer_lost);
 	if ((lost || status == 404 || status == 409 || status >= 500) && ++m->posts < 5)
 		again(m);
 	else
-		agent_next(m, AGENT_LOOKUP, USEC_PER_MSEC);
+		sim_agent_next(m, SIM_AGENT_LOOKUP, USEC_PER_MSEC);
 }
 
 static void on_lookup(void *data, int status, const struct json *body)
 {
-	struct machine *m = post_take(data);
-	if (!m || m->next != AGENT_LOOKUP)
+	struct sim_machine *m = post_take(data);
+	if (!m || m->next != SIM_AGENT_LOOKUP)
 		return;
 	const char *token = json_get_path_string(body, "config.agent_token");
-	if (status != 200 || chance(m->world, m->world->faults.answer_lost)) {
+	if (status != 200 || sim_chance(m->world, m->world->faults.answer_lost)) {
 		again(m);
 		return;
 	}
 	if (streq(token, "******")) {
-		m->next = AGENT_IDLE; /* as IPA: no API, no network */
+		m->next = SIM_AGENT_IDLE; /* as IPA: no API, no network */
 		timer_stop(&m->timer);
 		return;
 	}
 	str_replace(&m->token, token);
 	str_replace(&m->node_uuid, json_get_path_string(body, "node.uuid"));
-	agent_next(m, AGENT_BEAT, USEC_PER_MSEC);
+	sim_agent_next(m, SIM_AGENT_BEAT, USEC_PER_MSEC);
 }
 
 static void on_heartbeat(void *data, int status, const struct json *body)
 {
 	(void)body;
-	struct machine *m = post_take(data);
-	if (!m || m->next != AGENT_BEAT)
+	struct sim_machine *m = post_take(data);
+	if (!m || m->next != SIM_AGENT_BEAT)
 		return;
 	usec_t pace = 90 * USEC_PER_SEC + loop_random_below(m->world->loop, 90 * USEC_PER_SEC);
-	agent_next(m, AGENT_BEAT,
-		   status == 202 ? pace : 5 * USEC_PER_SEC + about(m->world, 5 * USEC_PER_SEC));
+	sim_agent_next(m, SIM_AGENT_BEAT,
+		       status == 202 ? pace
+				     : 5 * USEC_PER_SEC + sim_about(m->world, 5 * USEC_PER_SEC));
 }
 
-static struct json *inventory(const struct machine *m)
+static struct json *inventory(const struct sim_machine *m)
 {
 	char text[512];
 	snprintf(
@@ -124,25 +124,25 @@ static struct json *inventory(const struct machine *m)
 	return j;
 }
 
-void agent_speaks(void *data)
+void sim_agent_speak(void *data)
 {
-	struct machine *m = data;
+	struct sim_machine *m = data;
 	struct engine *e = m->world->engine;
-	if (!e || chance(m->world, m->world->faults.call_lost)) {
+	if (!e || sim_chance(m->world, m->world->faults.call_lost)) {
 		/* Nobody there: connection refused. */
-		if (m->next == AGENT_POST && ++m->posts >= 5)
-			m->next = AGENT_LOOKUP;
+		if (m->next == SIM_AGENT_POST && ++m->posts >= 5)
+			m->next = SIM_AGENT_LOOKUP;
 		again(m);
 		return;
 	}
 	switch (m->next) {
-	case AGENT_POST:
+	case SIM_AGENT_POST:
 		engine_agent_inspection(e, inventory(m), m->address, on_inspection, post_new(m));
 		break;
-	case AGENT_LOOKUP:
+	case SIM_AGENT_LOOKUP:
 		engine_agent_lookup(e, m->mac, NULL, m->address, on_lookup, post_new(m));
 		break;
-	case AGENT_BEAT: {
+	case SIM_AGENT_BEAT: {
 		_cleanup_(json_freep) struct json *body = json_new_object();
 		json_set_string(body, "callback_url", m->url);
 		json_set_string(body, "agent_token", m->token);
@@ -152,15 +152,14 @@ void agent_speaks(void *data)
 				       post_new(m));
 		break;
 	}
-	case AGENT_IDLE:
+	case SIM_AGENT_IDLE:
 		break;
 	}
 }
 
-/* --- the agent's commands
- * ------------------------------------------------------------------------------------------- */
+/* --- the agent's commands -------------------------------------------------------------------- */
 
-static struct json *last_command(struct machine *m)
+static struct json *last_command(struct sim_machine *m)
 {
 	struct json *last = NULL;
 	for (struct json *c = json_first_mut(m->commands); c; c = json_next_mut(c))
@@ -168,53 +167,53 @@ static struct json *last_command(struct machine *m)
 	return last;
 }
 
-bool machine_works(struct machine *m)
+bool sim_machine_works(struct sim_machine *m)
 {
 	return streq(json_get_string(last_command(m), "command_status"), "RUNNING");
 }
 
-static void end_command(struct machine *m, const char *error)
+static void end_command(struct sim_machine *m, const char *error)
 {
 	struct json *c = last_command(m);
 	json_set_string(c, "command_status", error ? "FAILED" : "SUCCEEDED");
 	if (error)
 		json_set_string(json_set(c, "command_error", json_new_object()), "details", error);
-	if (m->next == AGENT_BEAT)
-		agent_next(m, AGENT_BEAT, 5 * USEC_PER_SEC);
+	if (m->next == SIM_AGENT_BEAT)
+		sim_agent_next(m, SIM_AGENT_BEAT, 5 * USEC_PER_SEC);
 }
 
-void machine_hangs(struct machine *m)
+void sim_machine_hang(struct sim_machine *m)
 {
-	m->run = RUN_NOTHING;
+	m->run = SIM_RUN_NOTHING;
 	timer_stop(&m->timer);
 	timer_stop(&m->work);
 }
 
-static void write_ends(struct machine *m)
+static void write_ends(struct sim_machine *m)
 {
-	struct world *w = m->world;
-	if (chance(w, w->faults.agent_dies)) {
-		machine_hangs(m);
+	struct sim_world *w = m->world;
+	if (sim_chance(w, w->faults.agent_dies)) {
+		sim_machine_hang(m);
 		return;
 	}
-	if (chance(w, w->faults.write_fails)) {
+	if (sim_chance(w, w->faults.write_fails)) {
 		end_command(m, "checksum of the image is wrong");
 		return;
 	}
-	m->disk = DISK_WRITTEN;
+	m->disk = SIM_DISK_WRITTEN;
 	str_replace(&m->image, m->writing);
 	m->writes_done++;
 	end_command(m, NULL);
 }
 
-void work_ends(void *data)
+void sim_agent_work_ends(void *data)
 {
-	struct machine *m = data;
+	struct sim_machine *m = data;
 	const char *name = json_get_string(last_command(m), "command_name");
 	if (streq(name, "execute_deploy_step")) {
 		write_ends(m);
 	} else if (streq(name, "execute_clean_step")) {
-		m->disk = DISK_BLANK;
+		m->disk = SIM_DISK_BLANK;
 		m->cleaned = true;
 		m->cleans++;
 		end_command(m, NULL);
@@ -252,13 +251,13 @@ static const char *stock_refuses(const struct json *info)
 	return algo || sum ? NULL : "no checksum";
 }
 
-static void begin_write(struct machine *m, const struct json *params)
+static void begin_write(struct sim_machine *m, const struct json *params)
 {
 	const struct json *info = json_get_path(params, "step.args.image_info");
 	const char *refusal = stock_refuses(info);
 	if (refusal)
-		world_break(m->world, "%s: image_info refused by the stock agent: %s", m->mac,
-			    refusal);
+		sim_world_break(m->world, "%s: image_info refused by the stock agent: %s", m->mac,
+				refusal);
 	json_free(m->image_info);
 	m->image_info = json_dup(info);
 	struct strbuf urls = { 0 };
@@ -269,11 +268,11 @@ static void begin_write(struct machine *m, const struct json *params)
 	str_replace(&m->writing, json_get_string(info, "checksum"));
 	m->writes_begun++;
 	m->write_began = loop_now(m->world->loop);
-	if (m->disk == DISK_FOREIGN)
-		world_break(m->world, "%s: image written over an uncleaned disk", m->mac);
-	m->disk = DISK_HALF;
+	if (m->disk == SIM_DISK_FOREIGN)
+		sim_world_break(m->world, "%s: image written over an uncleaned disk", m->mac);
+	m->disk = SIM_DISK_HALF;
 	str_replace(&m->image, NULL);
-	timer_set_in(&m->work, about(m->world, m->world->write_time));
+	timer_set_in(&m->work, sim_about(m->world, m->world->write_time));
 }
 
 static const struct {
@@ -286,13 +285,13 @@ static const struct {
 	{ "ingot.choose_disk", "choose_disk" },
 };
 
-static struct json *start_command(struct machine *m, const struct json *body, struct err *err)
+static struct json *start_command(struct sim_machine *m, const struct json *body, struct err *err)
 {
 	const char *full = json_get_string(body, "name"), *name = NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (streq(full, known[i].full) && !(m->stock && streq(full, "ingot.choose_disk")))
 			name = known[i].name;
-	if (!name || machine_works(m)) {
+	if (!name || sim_machine_works(m)) {
 		err_set_code(err, ERR_BUSY, name ? 409 : 404, "the agent answered %d",
 			     name ? 409 : 404);
 		return NULL;
@@ -310,13 +309,13 @@ static struct json *start_command(struct machine *m, const struct json *body, st
 	else
 		timer_set_in(&m->work, streq(name, "power_off") || streq(name, "choose_disk")
 					       ? USEC_PER_SEC
-					       : about(m->world, m->world->clean_time));
+					       : sim_about(m->world, m->world->clean_time));
 	return json_dup(c);
 }
 
-static struct json *progress(struct machine *m)
+static struct json *progress(struct sim_machine *m)
 {
-	struct world *w = m->world;
+	struct sim_world *w = m->world;
 	usec_t spent = MIN(loop_now(w->loop) - m->write_began, w->write_time);
 	uint64_t done = (uint64_t)((double)w->image_size * (double)spent / (double)w->write_time);
 	struct json *answer = json_new_object();
@@ -332,14 +331,12 @@ static struct json *progress(struct machine *m)
 	return answer;
 }
 
-/* --- the link
- * ---------------------------------------------------------------------------------------------------------
- */
+/* --- the link -------------------------------------------------------------------------------- */
 
-static struct machine *by_url(struct world *w, const char *url)
+static struct sim_machine *by_url(struct sim_world *w, const char *url)
 {
 	list_for_each(l, &w->machines) {
-		struct machine *m = list_entry(l, struct machine, link);
+		struct sim_machine *m = list_entry(l, struct sim_machine, link);
 		if (streq(m->url, url))
 			return m;
 	}
@@ -350,26 +347,26 @@ static struct machine *by_url(struct world *w, const char *url)
 static bool answer_badly(struct agent_call *c)
 {
 	switch (c->world->faults.answer) {
-	case ANSWER_WELL:
+	case SIM_ANSWER_WELL:
 		return false;
-	case ANSWER_ERROR:
+	case SIM_ANSWER_ERROR:
 		err_set_code(&c->err, ERR_PROTOCOL, 500, "the agent answered 500");
 		break;
-	case ANSWER_BUSY:
+	case SIM_ANSWER_BUSY:
 		if (!c->body)
 			return false;
 		err_set_code(&c->err, ERR_BUSY, 409, "the agent answered 409: Agent is busy");
 		break;
-	case ANSWER_NONSENSE:
+	case SIM_ANSWER_NONSENSE:
 		c->answer = json_new_object();
 		break;
-	case ANSWER_EMPTY:
+	case SIM_ANSWER_EMPTY:
 		if (c->body)
 			return false;
 		c->answer = json_new_object();
 		json_set(c->answer, "commands", json_new_array());
 		break;
-	case ANSWER_NOT:
+	case SIM_ANSWER_NOT:
 		err_set_code(&c->err, ERR_TIMEOUT, 28, "no answer from %s", c->url);
 		break;
 	}
@@ -378,9 +375,9 @@ static bool answer_badly(struct agent_call *c)
 
 static void arrive(struct agent_call *c)
 {
-	struct machine *m = by_url(c->world, c->url);
-	if (!m || m->run != RUN_RAMDISK || !m->token ||
-	    chance(c->world, c->world->faults.call_lost)) {
+	struct sim_machine *m = by_url(c->world, c->url);
+	if (!m || m->run != SIM_RUN_RAMDISK || !m->token ||
+	    sim_chance(c->world, c->world->faults.call_lost)) {
 		err_set_code(&c->err, ERR_TIMEOUT, 28, "no answer from %s",
 			     c->url); /* as libcurl has it */
 		return;
@@ -403,7 +400,7 @@ static void arrive(struct agent_call *c)
 		int status = c->world->no_progress ? c->world->no_progress : 404;
 		err_set_code(&c->err, ERR_NOT_FOUND, status, "the agent answered %d", status);
 	}
-	if (chance(c->world, c->world->faults.answer_lost)) {
+	if (sim_chance(c->world, c->world->faults.answer_lost)) {
 		c->answer = json_free(c->answer);
 		err_set(&c->err, ERR_TIMEOUT, "the answer of %s got lost", c->url);
 	}
@@ -442,9 +439,10 @@ static struct agent_call *request(struct agent_link *link, const struct agent_en
 {
 	(void)method, (void)timeout;
 	struct agent_call *c = xcalloc(1, sizeof(*c));
-	c->world = container_of(link, struct world, link);
+	c->world = container_of(link, struct sim_world, link);
 	if (str_empty(endpoint->key))
-		world_break(c->world, "a request to %s names no host for the fence", endpoint->url);
+		sim_world_break(c->world, "a request to %s names no host for the fence",
+				endpoint->url);
 	c->url = xstrdup(endpoint->url);
 	c->token = xstrdup(endpoint->token);
 	c->path = xstrdup(path);
@@ -452,7 +450,7 @@ static struct agent_call *request(struct agent_link *link, const struct agent_en
 	c->done = done;
 	c->data = data;
 	timer_init(&c->timer, c->world->loop, "call", on_call, c);
-	timer_set_in(&c->timer, about(c->world, 5 * USEC_PER_MSEC));
+	timer_set_in(&c->timer, sim_about(c->world, 5 * USEC_PER_MSEC));
 	return c;
 }
 
@@ -467,4 +465,4 @@ static struct agent_link *no_free(struct agent_link *link)
 	return NULL;
 }
 
-const struct agent_link_ops agent_ops = { request, cancel, no_free };
+const struct agent_link_ops sim_agent_ops = { request, cancel, no_free };

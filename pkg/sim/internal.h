@@ -5,17 +5,17 @@
 #include "sim/world.h"
 
 /* --- world.c --- */
-bool chance(struct world *w, unsigned permille);
+bool sim_chance(struct sim_world *w, unsigned permille);
 /* Half of the span to one and a half. */
-usec_t about(struct world *w, usec_t span);
+usec_t sim_about(struct sim_world *w, usec_t span);
 
 /* --- agent.c --- */
-extern const struct agent_link_ops agent_ops;
+extern const struct agent_link_ops sim_agent_ops;
 /* What its agent does next, and when. */
-void agent_next(struct machine *m, int next, usec_t delay);
+void sim_agent_next(struct sim_machine *m, int next, usec_t delay);
 /* Timer of the machine while its ramdisk runs: the agent's next message. */
-void agent_speaks(void *data);
+void sim_agent_speak(void *data);
 /* Timer of the running command. */
-void work_ends(void *data);
+void sim_agent_work_ends(void *data);
 /* Nothing runs on it any more, and nothing shows it. */
-void machine_hangs(struct machine *m);
+void sim_machine_hang(struct sim_machine *m);

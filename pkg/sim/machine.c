@@ -5,49 +5,50 @@
 #include "base/mem.h"
 #include "sim/internal.h"
 
-static void boot_disk(struct machine *m)
+static void boot_disk(struct sim_machine *m)
 {
 	switch (m->disk) {
-	case DISK_HALF: /* the real agent withholds what makes a disk bootable until the image is
-			   whole */
-	case DISK_BLANK:
-		m->run = RUN_NOTHING;
+	case SIM_DISK_HALF: /* the real agent withholds what makes a disk bootable until the image
+			   is whole */
+	case SIM_DISK_BLANK:
+		m->run = SIM_RUN_NOTHING;
 		break;
-	case DISK_WRITTEN:
-	case DISK_FOREIGN:
-		m->run = RUN_OS;
-		m->os_boots += m->disk == DISK_WRITTEN;
+	case SIM_DISK_WRITTEN:
+	case SIM_DISK_FOREIGN:
+		m->run = SIM_RUN_OS;
+		m->os_boots += m->disk == SIM_DISK_WRITTEN;
 		break;
 	}
 }
 
-static void boot_ramdisk(struct machine *m, const struct engine_boot *boot)
+static void boot_ramdisk(struct sim_machine *m, const struct engine_boot *boot)
 {
-	struct world *w = m->world;
+	struct sim_world *w = m->world;
 	m->ramdisk_boots++;
 	if (w->on_ramdisk)
 		w->on_ramdisk(w, m);
-	m->run = RUN_RAMDISK;
+	m->run = SIM_RUN_RAMDISK;
 	m->posts = 0;
 	m->inspect = boot->inspect;
 	json_free(m->commands);
 	m->commands = json_new_array();
-	if (chance(w, w->faults.boot_fails)) {
-		machine_hangs(m);
+	if (sim_chance(w, w->faults.boot_fails)) {
+		sim_machine_hang(m);
 		return;
 	}
-	agent_next(m, m->inspect ? AGENT_POST : AGENT_LOOKUP, about(w, w->boot_time));
+	sim_agent_next(m, m->inspect ? SIM_AGENT_POST : SIM_AGENT_LOOKUP,
+		       sim_about(w, w->boot_time));
 }
 
 /* The firmware asks the network; without an answer (Ingot is dead) it goes on to the disk, as PXE
  * does. */
 static void on_firmware(void *data)
 {
-	struct machine *m = data;
+	struct sim_machine *m = data;
 	struct engine *engine = m->world->engine;
 	struct engine_boot boot;
 	struct net_mac mac;
-	timer_init(&m->timer, m->world->loop, "machine", agent_speaks, m);
+	timer_init(&m->timer, m->world->loop, "machine", sim_agent_speak, m);
 	bool found = engine && net_parse_mac(m->mac, &mac) == 0 &&
 		     engine_boot_find(engine, &mac, &boot);
 	if (found && boot.ramdisk)
@@ -56,18 +57,18 @@ static void on_firmware(void *data)
 		boot_disk(m);
 }
 
-static void machine_stops(struct machine *m)
+static void machine_stops(struct sim_machine *m)
 {
-	if (m->writing && machine_works(m) && m->disk == DISK_HALF)
+	if (m->writing && sim_machine_works(m) && m->disk == SIM_DISK_HALF)
 		str_replace(&m->writing, NULL);
 	timer_stop(&m->timer);
 	timer_stop(&m->work);
 	m->boot_serial++;
 	m->token = secret_free(m->token);
-	m->run = RUN_OFF;
+	m->run = SIM_RUN_OFF;
 }
 
-void machine_reset(struct machine *m)
+void sim_machine_reset(struct sim_machine *m)
 {
 	machine_stops(m);
 	boot_disk(m);
@@ -77,7 +78,7 @@ static void on_power(void *data, struct fake_machine *bmc, enum fake_event event
 		     const struct bmc_boot *boot)
 {
 	(void)bmc;
-	struct machine *m = data;
+	struct sim_machine *m = data;
 	machine_stops(m);
 	if (event == FAKE_EVENT_OFF)
 		return;
@@ -85,34 +86,34 @@ static void on_power(void *data, struct fake_machine *bmc, enum fake_event event
 		boot_disk(m);
 		return;
 	}
-	m->run = RUN_FIRMWARE;
+	m->run = SIM_RUN_FIRMWARE;
 	m->posts = 0;
 	timer_init(&m->timer, m->world->loop, "firmware", on_firmware, m);
-	timer_set_in(&m->timer, about(m->world, 10 * USEC_PER_SEC));
+	timer_set_in(&m->timer, sim_about(m->world, 10 * USEC_PER_SEC));
 }
 
-struct machine *world_add(struct world *w, unsigned n)
+struct sim_machine *sim_world_add(struct sim_world *w, unsigned n)
 {
-	struct machine *m = xcalloc(1, sizeof(*m));
+	struct sim_machine *m = xcalloc(1, sizeof(*m));
 	_cleanup_(freep) char *host = xasprintf("10.1.%u.%u", n >> 8, n & 255);
 	m->world = w;
 	m->mac = xasprintf("52:54:00:00:%02x:%02x", n >> 8 & 255, n & 255);
 	m->address = xasprintf("10.2.%u.%u", n >> 8, n & 255);
 	m->url = xasprintf("https://%s:9999", m->address);
-	m->disk = DISK_FOREIGN;
+	m->disk = SIM_DISK_FOREIGN;
 	m->commands = json_new_array();
 	m->bmc = fake_machine_add(w->driver, host);
 	m->bmc->on_event = on_power;
 	m->bmc->data = m;
-	timer_init(&m->timer, w->loop, "machine", agent_speaks, m);
-	timer_init(&m->work, w->loop, "work", work_ends, m);
+	timer_init(&m->timer, w->loop, "machine", sim_agent_speak, m);
+	timer_init(&m->work, w->loop, "work", sim_agent_work_ends, m);
 	list_append(&w->machines, &m->link);
 	return m;
 }
 
-void world_init(struct world *w, struct loop *loop)
+void sim_world_init(struct sim_world *w, struct loop *loop)
 {
-	*w = (struct world){ .loop = loop, .link.ops = &agent_ops };
+	*w = (struct sim_world){ .loop = loop, .link.ops = &sim_agent_ops };
 	w->boot_time = 30 * USEC_PER_SEC;
 	w->write_time = 5 * USEC_PER_MIN;
 	w->clean_time = 5 * USEC_PER_SEC;
@@ -122,10 +123,10 @@ void world_init(struct world *w, struct loop *loop)
 	list_init(&w->machines);
 }
 
-void world_done(struct world *w)
+void sim_world_done(struct sim_world *w)
 {
 	list_for_each_safe(l, &w->machines) {
-		struct machine *m = list_entry(l, struct machine, link);
+		struct sim_machine *m = list_entry(l, struct sim_machine, link);
 		timer_stop(&m->timer);
 		timer_stop(&m->work);
 		json_free(m->commands);

@@ -8,7 +8,7 @@
 
 #include "sim/internal.h"
 
-void world_break(struct world *w, const char *fmt, ...)
+void sim_world_break(struct sim_world *w, const char *fmt, ...)
 {
 	if (*w->broken)
 		return;
@@ -18,12 +18,12 @@ void world_break(struct world *w, const char *fmt, ...)
 	va_end(ap);
 }
 
-bool chance(struct world *w, unsigned permille)
+bool sim_chance(struct sim_world *w, unsigned permille)
 {
 	return permille && loop_random_below(w->loop, 1000) < permille;
 }
 
-usec_t about(struct world *w, usec_t span)
+usec_t sim_about(struct sim_world *w, usec_t span)
 {
 	return span / 2 + loop_random_below(w->loop, span + 1);
 }
