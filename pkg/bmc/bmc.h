@@ -185,7 +185,6 @@ struct bmc_options {
 
 void bmc_credentials_copy(const struct bmc_credentials *from, struct bmc_credentials *ret);
 void bmc_credentials_done(struct bmc_credentials *c); /* zeroes the memory */
-bool bmc_credentials_equal(const struct bmc_credentials *a, const struct bmc_credentials *b);
 
 /* Checks address and credentials by the driver's rules (ERR_INVALID); no traffic. Address and
  * credentials are copied. options NULL: defaults. */
@@ -274,7 +273,6 @@ struct bmc_driver *bmc_driver_free(struct bmc_driver *driver);
 /* Asked directly before anything but the end of a session is sent, with the BMC's key; false ends
  * the request with ERR_CANCELLED. */
 void bmc_driver_set_fence(struct bmc_driver *driver, const struct fence *fence);
-const char *bmc_driver_name(const struct bmc_driver *driver);
 /* What the driver can do: nothing else says it. */
 bool bmc_driver_supports(const struct bmc_driver *driver, enum bmc_op op);
 bool bmc_driver_boots_from(const struct bmc_driver *driver, enum bmc_device device);

@@ -173,11 +173,6 @@ static void settings_merge(struct bmc_settings *into, const struct bmc_settings 
 	}
 }
 
-struct fake_machine *fake_machine_get(struct bmc_driver *driver, const char *host)
-{
-	return map_get(&container_of(driver, struct fake_driver, base)->machines, host);
-}
-
 static void job_free(struct fake_job *j)
 {
 	timer_stop(&j->end);

@@ -67,7 +67,6 @@ struct fake_machine {
 struct bmc_driver *fake_driver_new(struct loop *loop);
 /* Off, latency 5 ms, power delay 500 ms, no faults. The host must be new. */
 struct fake_machine *fake_machine_add(struct bmc_driver *driver, const char *host);
-struct fake_machine *fake_machine_get(struct bmc_driver *driver, const char *host); /* or NULL */
 /* The host prints on its serial console; false: it is not open. What is written to it comes
  * back as an echo. */
 bool fake_machine_print(struct bmc_driver *driver, const char *host, const char *text);
