@@ -26,10 +26,10 @@
 static struct fixture {
 	struct loop *loop;
 	struct web *web;
-	struct ipa_config config;
-	struct ipa_env env;
-	struct ipa_effects effects;
-	struct ipa_api *api;
+	struct agent_config config;
+	struct agent_env env;
+	struct agent_effects effects;
+	struct agent_api *api;
 	struct client client;
 	char root[32];
 	int finished, powered_off, rebooted, downed;
@@ -70,21 +70,21 @@ static int set_up(void **state)
 	t = (struct fixture){ .effects = { power_off, restart, nics_down, NULL } };
 	snprintf(t.root, sizeof(t.root), "/tmp/ingot-api-XXXXXX");
 	assert_non_null(mkdtemp(t.root));
-	ipa_config_init(&t.config);
+	agent_config_init(&t.config);
 	t.config.disk_attempts = 0;
 	t.config.image_interval = 1;
 	assert_int_equal(loop_new(&t.loop, &err), 0);
-	t.env = (struct ipa_env){
+	t.env = (struct agent_env){
 		.config = &t.config, .loop = t.loop, .root = t.root, .efivars = "/nonexistent"
 	};
 	assert_int_equal(web_new(&t.web, &err), 0);
-	const struct ipa_api_options options = {
+	const struct agent_api_options options = {
 		.loop = t.loop, .env = &t.env, .effects = &t.effects, .finished = on_finished
 	};
-	t.api = ipa_api_new(&options);
-	ipa_api_set_token(t.api, TOKEN);
-	const struct ipa_api_listener l = { .web = t.web, .address = "127.0.0.1" };
-	assert_int_equal(ipa_api_listen(t.api, &l, &err), 0);
+	t.api = agent_api_new(&options);
+	agent_api_set_token(t.api, TOKEN);
+	const struct agent_api_listener l = { .web = t.web, .address = "127.0.0.1" };
+	assert_int_equal(agent_api_listen(t.api, &l, &err), 0);
 	client_open(&t.client, t.loop);
 	return 0;
 }
@@ -93,14 +93,14 @@ static int tear_down(void **state)
 {
 	(void)state;
 	char command[64];
-	while (ipa_api_busy(t.api))
+	while (agent_api_busy(t.api))
 		loop_run(t.loop);
 	client_close(&t.client);
-	ipa_api_free(t.api);
+	agent_api_free(t.api);
 	web_free(t.web);
 	loop_free(t.loop);
-	ipa_env_done(&t.env);
-	ipa_config_done(&t.config);
+	agent_env_done(&t.env);
+	agent_config_done(&t.config);
 	snprintf(command, sizeof(command), "rm -rf %s", t.root);
 	return system(command);
 }
@@ -108,7 +108,7 @@ static int tear_down(void **state)
 static int call(const char *method, const char *path, const char *body)
 {
 	char url[512];
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", ipa_api_port(t.api), path);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", agent_api_port(t.api), path);
 	return client_call(&t.client, method, url, body);
 }
 
@@ -167,7 +167,7 @@ static void test_paths_and_methods(void **state)
 				 text("faultstring"));
 		assert_string_equal(text("faultcode"), "Client");
 	}
-	assert_true(web_router_sound(&ipa_api_router));
+	assert_true(web_router_sound(&agent_api_router));
 }
 
 static void test_token(void **state)
@@ -349,7 +349,7 @@ static void test_power(void **state)
 	assert_string_equal(text("command_status"), "SUCCEEDED");
 	while (!t.downed)
 		loop_run(t.loop);
-	assert_int_equal(ipa_api_port(t.api), 0);
+	assert_int_equal(agent_api_port(t.api), 0);
 }
 
 static void test_logs_and_sync(void **state)
@@ -481,9 +481,9 @@ static void test_write_image(void **state)
 	assert_int_equal(post(body, false), 200);
 	assert_string_equal(text("command_status"), "RUNNING");
 	/* Busy: nothing else, but progress and lists are told. */
-	if (ipa_api_busy(t.api)) {
+	if (agent_api_busy(t.api)) {
 		int status = post("{\"name\": \"standby.sync\", \"params\": {}}", true);
-		assert_true(status == 409 || !ipa_api_busy(t.api));
+		assert_true(status == 409 || !agent_api_busy(t.api));
 		if (status == 409)
 			assert_non_null(
 				strstr(text("faultstring"),
