@@ -18,7 +18,6 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "engine/internal.h"
-#include "engine/strangers.h"
 #include "sim/world.h"
 
 static const char key[] = "metal3/node-1", uid[] = "11111111-1111-4111-8111-111111111111";
@@ -2432,31 +2431,6 @@ static void test_wrong_mac_is_told(void **state)
 	rig_free(rig);
 }
 
-/* A flood of MACs keeps to its memory and is not logged line by line; the newest are kept. */
-static void test_strangers_are_bounded(void **state)
-{
-	(void)state;
-	struct strangers s = { 0 };
-	usec_t now = UINT64_C(1767225600) * USEC_PER_SEC;
-	unsigned logged = 0, more;
-	char mac[18];
-	for (unsigned n = 0; n < 10000; n++) {
-		snprintf(mac, sizeof(mac), "52:54:00:ff:%02x:%02x", n >> 8, n & 255);
-		logged += strangers_note(&s, mac, "PXE", now);
-		logged += strangers_note(&s, mac, "PXE", now + 1);
-		now += USEC_PER_MSEC;
-	}
-	assert_int_equal(logged, STRANGERS_MAX); /* ten seconds have not passed since */
-	assert_string_equal(strangers_since(&s, 0, &more)->mac, mac);
-	assert_int_equal(more, STRANGERS_MAX - 1);
-	_cleanup_(json_freep) struct json *list = strangers_list(&s, now);
-	assert_int_equal(json_count(list), STRANGERS_MAX);
-	assert_int_equal(json_get_int(json_first(list), "count", 0), 2);
-	_cleanup_(json_freep) struct json *old = strangers_list(&s, now + 2 * USEC_PER_HOUR);
-	assert_int_equal(json_count(old), 0);
-	assert_null(strangers_since(&s, now + USEC_PER_SEC, &more));
-}
-
 /* A boot file that is not there: in the step, in its record, in an Event once, and in the error. */
 static void test_boot_file_fails(void **state)
 {
@@ -3087,7 +3061,6 @@ int main(void)
 		cmocka_unit_test(test_moved_with_its_ramdisk),
 		cmocka_unit_test(test_fixed_address),
 		cmocka_unit_test(test_wrong_mac_is_told),
-		cmocka_unit_test(test_strangers_are_bounded),
 		cmocka_unit_test(test_boot_file_fails),
 		cmocka_unit_test(test_boot_files_fail_in_turns),
 		cmocka_unit_test(test_address_in_several_records),
