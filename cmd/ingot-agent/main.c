@@ -70,7 +70,7 @@ static const struct option_row run_rows[] = {
 
 struct process {
 	struct loop *loop;
-	struct ipa_session *session;
+	struct agent_session *session;
 	int status;
 };
 
@@ -99,16 +99,16 @@ static char *all_params(const struct option_list *params)
 
 /* A line that cannot be read is logged, and the agent goes on: the log reaches the server only if
  * it does. */
-static void load_config(const struct run_options *o, const char *root, struct ipa_config *c)
+static void load_config(const struct run_options *o, const char *root, struct agent_config *c)
 {
 	struct err err = { 0 };
 	_cleanup_(freep) char *params = all_params(&o->params);
 	_cleanup_(freep) char *line = o->cmdline ? hw_read("", "%s", o->cmdline)
 						 : hw_read(root, "/proc/cmdline");
-	ipa_config_init(c);
-	if (line && ipa_config_parse(c, line, &err) < 0)
+	agent_config_init(c);
+	if (line && agent_config_parse(c, line, &err) < 0)
 		log_warn("kernel command line", "error", err.text);
-	if (*params && ipa_config_parse(c, params, &err) < 0)
+	if (*params && agent_config_parse(c, params, &err) < 0)
 		log_warn("parameters", "error", err.text);
 	if (c->debug)
 		log_set_level(LOG_DEBUG);
@@ -128,10 +128,10 @@ static char *load_ca(const char *path, const char *root)
 }
 
 /* The loop runs until the session ends it by a power command, or a signal does. */
-static int serve(struct process *p, const struct ipa_session_options *options, struct err *err)
+static int serve(struct process *p, const struct agent_session_options *options, struct err *err)
 {
 	struct loop_signal *term = NULL, *interrupt = NULL;
-	p->session = ipa_session_new(options, err);
+	p->session = agent_session_new(options, err);
 	if (!p->session)
 		return err_value(err);
 	int r = loop_signal_open(p->loop, SIGTERM, on_signal, p, &term, err);
@@ -151,17 +151,17 @@ static int run_agent(void *data)
 	const struct run_options *o = data;
 	const char *root = str_or(o->root, "");
 	struct process p = { 0 };
-	struct ipa_config config = { 0 };
+	struct agent_config config = { 0 };
 	struct web *web = NULL;
 	struct err err = { 0 };
-	ipa_logs_start();
+	agent_logs_start();
 	load_config(o, root, &config);
 	_cleanup_(freep) char *ca = load_ca(o->ca, root);
-	const struct ipa_effects effects = *root ? ipa_effects_process() : ipa_effects_real();
+	const struct agent_effects effects = *root ? agent_effects_process() : agent_effects_real();
 	int r = loop_new(&p.loop, &err);
 	if (r == 0)
 		r = web_new(&web, &err);
-	const struct ipa_session_options options = {
+	const struct agent_session_options options = {
 		.loop = p.loop,
 		.web = web,
 		.config = &config,

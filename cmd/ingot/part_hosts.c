@@ -177,7 +177,7 @@ static int make_engine(void *data, struct err *err)
 	struct runtime *rt = data;
 	const struct runtime_options *o = rt->options;
 	struct hosts_part *h = &rt->hosts;
-	const struct installation *i = &rt->site.installation;
+	const struct site_installation *i = &rt->site.installation;
 	struct engine_options options = {
 		.loop = rt->loop,
 		.drivers = &h->drivers,

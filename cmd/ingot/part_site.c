@@ -39,22 +39,22 @@ static int search(void *data, struct err *err)
 					"runs a ramdisk: a new CA is made then",
 					0, 0 };
 	timer_init(&s->validity, rt->loop, "validity", look_at_validity, rt);
-	s->search = installation_find(rt->loop, rt->api.client, rt->options->namespace_own,
-				      &s->installation, on_installation, rt);
+	s->search = site_installation_find(rt->loop, rt->api.client, rt->options->namespace_own,
+					   &s->installation, on_installation, rt);
 	return 0;
 }
 
 static void silence(void *data)
 {
 	struct runtime *rt = data;
-	rt->site.search = installation_cancel(rt->site.search);
+	rt->site.search = site_installation_cancel(rt->site.search);
 	timer_stop(&rt->site.validity);
 }
 
 static void free_site(void *data)
 {
 	struct runtime *rt = data;
-	installation_release(&rt->site.installation);
+	site_installation_release(&rt->site.installation);
 }
 
 const struct service site_service = { .name = "site",

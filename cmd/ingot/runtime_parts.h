@@ -32,8 +32,8 @@ struct election_part {
 
 /* part_site.c: what belongs to the installation. */
 struct site_part {
-	struct installation installation;
-	struct installation_search *search;
+	struct site_installation installation;
+	struct site_installation_search *search;
 	bool found;
 	struct timer validity;
 	struct validity ca_seen;

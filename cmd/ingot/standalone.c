@@ -117,19 +117,19 @@ struct standalone {
 	struct standalone_options *options;
 	char *debug_socket; /* the default */
 	int lock;
-	struct pki pki;
+	struct site_pki pki;
 	struct timer validity;
 	struct validity seen[3]; /* CA, server, administrator */
-	struct generation generation;
+	struct site_generation generation;
 	struct loop *store_loop;
 	struct loop_thread store_thread;
 	struct apiserver *api;
-	struct token_file tokens;
+	struct site_token_file tokens;
 	struct api_front *front;
-	struct control control_data;
+	struct site_control control_data;
 	struct web *web;
 	struct web_server *server, *control;
-	struct shared shared;
+	struct site_shared shared;
 	struct kube_transport *transport;
 	struct runtime *runtime; /* NULL: --api-only */
 	struct health_service *health;
@@ -190,10 +190,10 @@ static int prepare(struct standalone *s, struct err *err)
 	int r = process_open(&s->process, err);
 	if (r < 0)
 		return r;
-	r = files_prepare_directory(s->options->data_dir, err);
+	r = site_files_prepare_directory(s->options->data_dir, err);
 	if (r == 0)
-		r = files_lock(s->options->data_dir, &s->lock, err);
-	if (r == 0 && files_exists(part))
+		r = site_files_lock(s->options->data_dir, &s->lock, err);
+	if (r == 0 && site_files_exists(part))
 		r = err_set(err, ERR_CONFLICT,
 			    "%s: a restore did not come to its end: run `ingot restore` again",
 			    part);
@@ -208,7 +208,7 @@ static void clear_hold(void *data)
 {
 	struct standalone *s = data;
 	struct err err;
-	if (generation_clear_hold(s->api, &err) < 0)
+	if (site_generation_clear_hold(s->api, &err) < 0)
 		log_warn("hosts are held again at the next start", "error", err.text);
 }
 
@@ -223,16 +223,16 @@ static void holds_stored(void *data)
 /* Before the API server writes anything to the store. */
 static int judge_store(struct standalone *s, struct err *err)
 {
-	const struct generation_options o = { .loop = s->process.loop,
-					      .data_dir = s->options->data_dir,
-					      .place = s->options->generation_dir,
-					      .hold = s->options->runtime.hold,
-					      .look_only = s->options->api_only };
-	int r = generation_open(&o, &s->generation, err);
+	const struct site_generation_options o = { .loop = s->process.loop,
+						   .data_dir = s->options->data_dir,
+						   .place = s->options->generation_dir,
+						   .hold = s->options->runtime.hold,
+						   .look_only = s->options->api_only };
+	int r = site_generation_open(&o, &s->generation, err);
 	if (r < 0 || !*s->generation.hold_id || s->options->api_only)
 		return r;
 	s->options->runtime.hold_id = s->generation.hold_id;
-	s->options->runtime.hold_reason = hold_reason_text(s->generation.reason);
+	s->options->runtime.hold_reason = site_hold_text(s->generation.reason);
 	s->options->runtime.held = holds_stored;
 	s->options->runtime.held_data = s;
 	return 0;
@@ -246,30 +246,32 @@ static bool counts(const char *resource)
 
 static int start_api(struct standalone *s, struct err *err)
 {
-	struct crd_list crds = { 0 };
+	struct site_crd_list crds = { 0 };
 	_cleanup_(freep_path) char *path = in_data_dir(s, "store.db");
 	/* An API server alone takes what its schemas allow, as on a cluster without webhooks. */
 	bool acts = !s->options->api_only;
 	bool admission = !s->options->api_only && !s->options->no_admission;
 	int r = loop_new(&s->store_loop, err);
 	if (r == 0)
-		r = crds_load(&s->options->crds, &crds, err);
+		r = site_crds_load(&s->options->crds, &crds, err);
 	if (r == 0)
 		r = apiserver_new(
 			&(struct apiserver_options){ .loop = s->store_loop,
 						     .path = path,
 						     .crds = (const char *const *)crds.json,
 						     .counts = acts ? counts : NULL,
-						     .kept = generation_mark,
+						     .kept = site_generation_mark,
 						     .kept_data = &s->generation,
 						     .admit = admission ? rules_admit : NULL },
 			&s->api, err);
-	crds_done(&crds);
+	site_crds_done(&crds);
 	if (r < 0)
 		return r;
-	token_file_init(&s->tokens, s->options->data_dir);
-	s->front = api_front_new(&(struct api_front_options){
-		.server = s->api, .authenticate = token_file_authenticate, .data = &s->tokens });
+	site_token_file_init(&s->tokens, s->options->data_dir);
+	s->front = api_front_new(
+		&(struct api_front_options){ .server = s->api,
+					     .authenticate = site_token_file_authenticate,
+					     .data = &s->tokens });
 	return 0;
 }
 
@@ -287,7 +289,7 @@ static int start_shared(struct standalone *s, struct err *err)
 {
 	struct web_route parts[RUNTIME_SHARED_ROUTES] = { { .prefix = NULL } };
 	const struct web_route api = api_route(s);
-	const struct shared_options options = {
+	const struct site_shared_options options = {
 		.loop = s->process.loop,
 		.ca = &s->pki.ca,
 		.address = s->runtime ? runtime_address(s->runtime) : NULL,
@@ -297,7 +299,7 @@ static int start_shared(struct standalone *s, struct err *err)
 	};
 	if (s->runtime)
 		runtime_shared_routes(s->runtime, parts);
-	return shared_open(&s->shared, &options, err);
+	return site_shared_open(&s->shared, &options, err);
 }
 
 /* Client certificates and tokens are both asked for by the front; the web server only verifies what
@@ -321,8 +323,9 @@ static int start_web(struct standalone *s, struct err *err)
 	if (r == 0)
 		r = web_server_open(s->web, &options, &s->server, err);
 	if (r == 0)
-		s->control_data = (struct control){ s->api, s->options->data_dir };
-	return r < 0 ? r : control_open(&s->control_data, s->web, s->store_loop, &s->control, err);
+		s->control_data = (struct site_control){ s->api, s->options->data_dir };
+	return r < 0 ? r
+		     : site_control_open(&s->control_data, s->web, s->store_loop, &s->control, err);
 }
 
 /* --- telling the world ------------------------------------------------------------------------ */
@@ -364,8 +367,8 @@ static void notify_ready(void)
 static int write_kubeconfig(struct standalone *s, struct err *err)
 {
 	_cleanup_(freep_path) char *url = api_url(s), *path = in_data_dir(s, "kubeconfig");
-	_cleanup_(secret_freep) char *text = pki_kubeconfig(&s->pki, url);
-	return files_write_secret(path, text, err);
+	_cleanup_(secret_freep) char *text = site_pki_kubeconfig(&s->pki, url);
+	return site_files_write_secret(path, text, err);
 }
 
 static int announce(struct standalone *s, struct err *err)
@@ -388,8 +391,8 @@ static int renew(struct standalone *s, struct err *err)
 	char address[NET_IP_TEXT_MAX];
 	_cleanup_(freep_path) char *pki = in_data_dir(s, "pki");
 	bool fresh = false;
-	int r = pki_renew(pki, net_format_ip(&s->options->api_bind, address),
-			  loop_wall(s->process.loop), &s->pki, &fresh, err);
+	int r = site_pki_renew(pki, net_format_ip(&s->options->api_bind, address),
+			       loop_wall(s->process.loop), &s->pki, &fresh, err);
 	if (r < 0 || !fresh)
 		return r;
 	r = web_server_set_certificate(s->server, s->pki.server.cert, s->pki.server.key, err);
@@ -441,7 +444,7 @@ static int finish(struct standalone *s)
 {
 	process_release_signals(&s->process);
 	timer_stop(&s->validity);
-	shared_close(&s->shared);
+	site_shared_close(&s->shared);
 	web_server_close(s->server);
 	web_server_close(s->control);
 	health_service_stop(s->health);
@@ -451,12 +454,12 @@ static int finish(struct standalone *s)
 	loop_thread_stop(&s->store_thread);
 	health_service_free(s->health);
 	apiserver_free(s->api);
-	generation_done(&s->generation);
+	site_generation_done(&s->generation);
 	api_front_free(s->front);
-	token_file_done(&s->tokens);
+	site_token_file_done(&s->tokens);
 	loop_free(s->store_loop);
 	web_free(s->web);
-	pki_done(&s->pki);
+	site_pki_done(&s->pki);
 	free(s->debug_socket);
 	int code = process_close(&s->process);
 	if (s->lock >= 0)
@@ -503,12 +506,12 @@ static int start(struct standalone *s, struct err *err)
 	if (r == 0 && s->runtime)
 		r = runtime_open(s->runtime, s->process.loop, err);
 	if (r == 0 && net_family(&s->options->shared_bind))
-		r = shared_bind(&s->shared, &s->options->shared_bind, err);
+		r = site_shared_bind(&s->shared, &s->options->shared_bind, err);
 	if (r == 0)
 		r = runtime_enter_sandbox(&s->options->runtime, err);
 	if (r == 0)
-		r = pki_open(pki, net_format_ip(&s->options->api_bind, address),
-			     loop_wall(s->process.loop), &s->pki, err);
+		r = site_pki_open(pki, net_format_ip(&s->options->api_bind, address),
+				  loop_wall(s->process.loop), &s->pki, err);
 	if (r == 0)
 		r = process_catch_signals(&s->process, err);
 	if (r == 0)

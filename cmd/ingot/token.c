@@ -89,7 +89,7 @@ static int find_server(const struct token_options *o, char **ret, struct err *er
 		*ret = xstrdup(o->server);
 		return 0;
 	}
-	int r = files_read_secret(path, &text, err);
+	int r = site_files_read_secret(path, &text, err);
 	if (r < 0)
 		return err_wrap(err, "start `ingot standalone` once, or give --server");
 	const char *found = strstr(text, key);
@@ -107,11 +107,11 @@ static int write_kubeconfig(const struct token_options *o, const char *token, st
 	_cleanup_(freep) char *ca = NULL, *path = kubeconfig_of(o);
 	int r = find_server(o, &url, err);
 	if (r == 0)
-		r = files_read_secret(ca_path, &ca, err);
+		r = site_files_read_secret(ca_path, &ca, err);
 	if (r < 0)
 		return r;
-	_cleanup_(secret_freep) char *text = pki_kubeconfig_for_token(ca, url, o->name, token);
-	return files_write_secret(path, text, err);
+	_cleanup_(secret_freep) char *text = site_pki_kubeconfig_for_token(ca, url, o->name, token);
+	return site_files_write_secret(path, text, err);
 }
 
 /* The loop owns clock and random source; nothing runs on it. */
@@ -138,7 +138,7 @@ static int add(const struct token_options *o, struct tokens *t, struct err *err)
 	if (r == 0)
 		r = write_kubeconfig(o, token, err);
 	if (r == 0)
-		r = token_file_write(o->data_dir, t, err);
+		r = site_token_file_write(o->data_dir, t, err);
 	if (r == 0)
 		printf("%s may use the API as %s; kubectl --kubeconfig %s get bmh\n", o->name,
 		       o->role, path);
@@ -165,7 +165,7 @@ static int drop(const struct token_options *o, struct tokens *t, struct err *err
 	_cleanup_(freep) char *path = kubeconfig_of(o);
 	if (!tokens_remove(t, o->name))
 		return err_set(err, ERR_NOT_FOUND, "%s has no token", o->name);
-	int r = token_file_write(o->data_dir, t, err);
+	int r = site_token_file_write(o->data_dir, t, err);
 	if (r == 0 && unlink(path) < 0 && errno != ENOENT)
 		r = err_set_errno(err, errno, "the token is revoked, but its kubeconfig %s stays",
 				  path);
@@ -187,13 +187,13 @@ static int run_locked(const struct token_options *o, struct err *err)
 {
 	_cleanup_(tokens_done) struct tokens t = { 0 };
 	int lock;
-	int r = files_become_owner(o->data_dir, err);
+	int r = site_files_become_owner(o->data_dir, err);
 	if (r < 0)
 		return r;
-	r = files_wait_lock(o->data_dir, "tokens.lock", &lock, err);
+	r = site_files_wait_lock(o->data_dir, "tokens.lock", &lock, err);
 	if (r < 0)
 		return r;
-	r = token_file_read(o->data_dir, &t, err);
+	r = site_token_file_read(o->data_dir, &t, err);
 	if (r == 0)
 		r = actions[o->action].run(o, &t, err);
 	close(lock);

@@ -25,35 +25,35 @@ enum {
 
 struct command {
 	struct list node;
-	struct ipa_api *api;
+	struct agent_api *api;
 	char id[UUID_TEXT_SIZE];
-	const struct ipa_command_def *def;
+	const struct agent_command_def *def;
 	struct json *params, *result, *error;
-	enum ipa_status status;
-	struct ipa_run run; /* with outcome the job's until it is done */
+	enum agent_status status;
+	struct agent_run run; /* with outcome the job's until it is done */
 	int outcome;
 	struct web_request *waiters[WAITERS_MAX];
 	size_t waiter_count;
 	usec_t started;
 };
 
-struct ipa_api {
-	struct ipa_api_options options;
+struct agent_api {
+	struct agent_api_options options;
 	char *token;
 	struct list commands;
 	struct command *running;
 	struct web_server *server;
 	struct timer effect;
-	enum ipa_after after;
+	enum agent_after after;
 	usec_t started_at; /* wall */
 };
 
-static const char *const status_names[_IPA_STATUS_MAX] = {
-	[IPA_RUNNING] = "RUNNING",
-	[IPA_SUCCEEDED] = "SUCCEEDED",
-	[IPA_FAILED] = "FAILED",
+static const char *const status_names[_AGENT_STATUS_MAX] = {
+	[AGENT_RUNNING] = "RUNNING",
+	[AGENT_SUCCEEDED] = "SUCCEEDED",
+	[AGENT_FAILED] = "FAILED",
 	/* The same word for clean, deploy and service. */
-	[IPA_VERSION_MISMATCH] = "CLEAN_VERSION_MISMATCH",
+	[AGENT_VERSION_MISMATCH] = "CLEAN_VERSION_MISMATCH",
 };
 
 /* --- answers --------------------------------------------------------------------------------- */
@@ -89,9 +89,9 @@ static void fault(struct web_request *r, int status, const char *fmt, ...)
 }
 
 /* Servers show `details` to people and fall back to `message`. */
-static struct json *error_json(const struct ipa_run *run)
+static struct json *error_json(const struct agent_run *run)
 {
-	const struct ipa_error *e = ipa_error_find(run->error_type);
+	const struct agent_error *e = agent_error_find(run->error_type);
 	_cleanup_(freep) char *details = hw_clean(xstrdup(run->err.text));
 	struct json *j = json_new_object();
 	json_set_string(j, "type", e->type);
@@ -105,7 +105,7 @@ static struct json *command_json(const struct command *c)
 {
 	struct json *j = json_new_object();
 	/* A quirk to keep: a synchronous command that failed shows its full name. */
-	bool full = !c->def->async && c->status == IPA_FAILED;
+	bool full = !c->def->async && c->status == AGENT_FAILED;
 	_cleanup_(freep) char *name = xasprintf("%s%s%s", full ? c->def->extension : "",
 						full ? "." : "", c->def->name);
 	json_set_string(j, "id", c->id);
@@ -125,19 +125,19 @@ static void reply_command(struct web_request *r, const struct command *c)
 
 static void on_effect(void *data)
 {
-	struct ipa_api *a = data;
-	const struct ipa_effects *e = a->options.effects;
+	struct agent_api *a = data;
+	const struct agent_effects *e = a->options.effects;
 	switch (a->after) {
-	case IPA_AFTER_NOTHING:
+	case AGENT_AFTER_NOTHING:
 		break;
-	case IPA_AFTER_POWER_OFF:
+	case AGENT_AFTER_POWER_OFF:
 		e->power_off(e->data);
 		break;
-	case IPA_AFTER_REBOOT:
+	case AGENT_AFTER_REBOOT:
 		e->reboot(e->data);
 		break;
-	case IPA_AFTER_LOCKDOWN:
-		ipa_api_close(a);
+	case AGENT_AFTER_LOCKDOWN:
+		agent_api_close(a);
 		e->nics_down(e->data);
 		break;
 	}
@@ -148,14 +148,14 @@ static void on_effect(void *data)
 /* On the loop's thread: lists may be asked for while the job runs. */
 static void take_result(struct command *c, int r)
 {
-	struct ipa_run *run = &c->run;
+	struct agent_run *run = &c->run;
 	if (r < 0) {
-		c->status = IPA_FAILED;
+		c->status = AGENT_FAILED;
 		c->error = error_json(run);
 		json_free(run->result);
 	} else {
-		bool mismatch = run->status == IPA_VERSION_MISMATCH;
-		c->status = mismatch ? IPA_VERSION_MISMATCH : IPA_SUCCEEDED;
+		bool mismatch = run->status == AGENT_VERSION_MISMATCH;
+		c->status = mismatch ? AGENT_VERSION_MISMATCH : AGENT_SUCCEEDED;
 		c->error = mismatch ? error_json(run) : NULL;
 		c->result = run->result;
 		if (run->text) {
@@ -173,7 +173,7 @@ static void take_result(struct command *c, int r)
 
 static void log_end(const struct command *c)
 {
-	if (c->status == IPA_FAILED)
+	if (c->status == AGENT_FAILED)
 		log_warn("command failed", "command", c->def->name, "error", c->run.err.text);
 	else
 		log_info("command ended", "command", c->def->name, "status",
@@ -190,7 +190,7 @@ static void work(void *data)
 static void done(void *data)
 {
 	struct command *c = data;
-	struct ipa_api *a = c->api;
+	struct agent_api *a = c->api;
 	a->running = NULL;
 	take_result(c, c->outcome);
 	log_end(c);
@@ -198,14 +198,14 @@ static void done(void *data)
 		reply_command(c->waiters[i], c);
 	c->waiter_count = 0;
 	a->after = c->run.after;
-	if (a->after != IPA_AFTER_NOTHING)
+	if (a->after != AGENT_AFTER_NOTHING)
 		timer_set_in(&a->effect, EFFECT_DELAY_MS * USEC_PER_MSEC);
 	else if (c->def->async && a->options.finished)
 		a->options.finished(a->options.data);
 }
 
 /* The node may be sent with any command; the newest one counts. */
-static void remember_node(struct ipa_env *env, const struct json *params)
+static void remember_node(struct agent_env *env, const struct json *params)
 {
 	const struct json *node = json_get(params, "node");
 	if (!json_is_object(node) || json_count(node) == 0)
@@ -215,11 +215,11 @@ static void remember_node(struct ipa_env *env, const struct json *params)
 }
 
 /* The job gets fresh random bytes, because it must not ask the loop for them. */
-static struct command *start(struct ipa_api *a, const struct ipa_command_def *def,
+static struct command *start(struct agent_api *a, const struct agent_command_def *def,
 			     struct json *params)
 {
 	struct command *c = xcalloc(1, sizeof(*c));
-	struct ipa_env *env = a->options.env;
+	struct agent_env *env = a->options.env;
 	uint8_t random[16];
 	loop_random(a->options.loop, random, sizeof(random));
 	loop_random(a->options.loop, env->random, sizeof(env->random));
@@ -238,7 +238,7 @@ static struct command *start(struct ipa_api *a, const struct ipa_command_def *de
 /* More waiters than that are answered at once, with RUNNING. */
 static void wait_for(struct command *c, struct web_request *r)
 {
-	if (c->status == IPA_RUNNING && c->waiter_count < WAITERS_MAX)
+	if (c->status == AGENT_RUNNING && c->waiter_count < WAITERS_MAX)
 		c->waiters[c->waiter_count++] = r;
 	else
 		reply_command(r, c);
@@ -253,19 +253,19 @@ static bool wants_wait(const struct web_request *r)
 /* --- requests -------------------------------------------------------------------------------- */
 
 /* What the command itself refuses, before it is one. */
-static bool refused(const struct ipa_api *a, const struct ipa_command_def *def,
+static bool refused(const struct agent_api *a, const struct agent_command_def *def,
 		    const struct json *params, struct web_request *r)
 {
-	struct ipa_run run = { .env = a->options.env, .params = params };
+	struct agent_run run = { .env = a->options.env, .params = params };
 	if (!def->check || def->check(&run) == 0)
 		return false;
-	const struct ipa_error *e = ipa_error_find(run.error_type);
+	const struct agent_error *e = agent_error_find(run.error_type);
 	fault(r, e->code, "%s: %s", e->message, run.err.text);
 	return true;
 }
 
 /* The order of refusals is the reference's: name, busy, extension, command, its parameters. */
-static void dispatch(struct ipa_api *a, struct web_request *r, const char *name,
+static void dispatch(struct agent_api *a, struct web_request *r, const char *name,
 		     const struct json *params)
 {
 	char extension[EXTENSION_MAX];
@@ -282,7 +282,7 @@ static void dispatch(struct ipa_api *a, struct web_request *r, const char *name,
 		return;
 	}
 	snprintf(extension, sizeof(extension), "%.*s", (int)MIN(len, sizeof(extension)), name);
-	const struct ipa_command_def *def = ipa_command_find(extension, dot + 1, &known);
+	const struct agent_command_def *def = agent_command_def_find(extension, dot + 1, &known);
 	if (!known) {
 		fault(r, 404, "Not found: Extension with id %s not found.", extension);
 	} else if (!def) {
@@ -299,7 +299,7 @@ static void dispatch(struct ipa_api *a, struct web_request *r, const char *name,
 
 static void post_command(void *data, struct web_request *r, const struct web_match *match)
 {
-	struct ipa_api *a = data;
+	struct agent_api *a = data;
 	(void)match;
 	size_t len = 0;
 	const char *body = web_body(r, &len);
@@ -320,7 +320,7 @@ static void post_command(void *data, struct web_request *r, const struct web_mat
 
 static void list_commands(void *data, struct web_request *r, const struct web_match *match)
 {
-	const struct ipa_api *a = data;
+	const struct agent_api *a = data;
 	(void)match;
 	struct json *j = json_new_object();
 	struct json *list = json_set(j, "commands", json_new_array());
@@ -331,7 +331,7 @@ static void list_commands(void *data, struct web_request *r, const struct web_ma
 
 static void get_command(void *data, struct web_request *r, const struct web_match *match)
 {
-	struct ipa_api *a = data;
+	struct agent_api *a = data;
 	_cleanup_(freep) char *id = web_param(&match->params, "id");
 	list_for_each(n, &a->commands) {
 		struct command *c = list_entry(n, struct command, node);
@@ -356,7 +356,7 @@ static void add_trouble(struct json *j, struct disk_progress *p)
 
 static void get_progress(void *data, struct web_request *r, const struct web_match *match)
 {
-	const struct ipa_api *a = data;
+	const struct agent_api *a = data;
 	(void)match;
 	struct disk_progress *p = &a->options.env->progress;
 	const struct command *c = a->running;
@@ -411,7 +411,7 @@ static void get_v1(void *data, struct web_request *r, const struct web_match *ma
 
 static void get_status(void *data, struct web_request *r, const struct web_match *match)
 {
-	const struct ipa_api *a = data;
+	const struct agent_api *a = data;
 	(void)match;
 	struct json *j = json_new_object();
 	json_set(j, "started_at", json_new_double((double)a->started_at / (double)USEC_PER_SEC));
@@ -419,7 +419,7 @@ static void get_status(void *data, struct web_request *r, const struct web_match
 	reply_take(r, 200, j);
 }
 
-static bool token_is_good(const struct ipa_api *a, const struct web_request *r)
+static bool token_is_good(const struct agent_api *a, const struct web_request *r)
 {
 	_cleanup_(secret_freep) char *given = web_query_param(r, "agent_token");
 	return a->token && given && str_equal_secret(a->token, given);
@@ -475,20 +475,20 @@ static void refuse(void *data, struct web_request *r, int status, const char *al
 		fault(r, status, "404 Not Found: The requested URL was not found on the server.");
 }
 
-const struct web_router ipa_api_router = {
+const struct web_router agent_api_router = {
 	.rows = rows, .trim_slashes = true, .admit = admit, .refuse = refuse
 };
 
 static void handle(void *data, struct web_request *r)
 {
-	web_router_run(&ipa_api_router, data, r);
+	web_router_run(&agent_api_router, data, r);
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-struct ipa_api *ipa_api_new(const struct ipa_api_options *options)
+struct agent_api *agent_api_new(const struct agent_api_options *options)
 {
-	struct ipa_api *a = xcalloc(1, sizeof(*a));
+	struct agent_api *a = xcalloc(1, sizeof(*a));
 	a->options = *options;
 	a->started_at = loop_wall(options->loop);
 	list_init(&a->commands);
@@ -504,11 +504,11 @@ static void command_free(struct command *c)
 	free(c);
 }
 
-struct ipa_api *ipa_api_free(struct ipa_api *a)
+struct agent_api *agent_api_free(struct agent_api *a)
 {
 	if (!a)
 		return NULL;
-	ipa_api_close(a);
+	agent_api_close(a);
 	timer_stop(&a->effect);
 	list_for_each_safe(n, &a->commands)
 		command_free(list_entry(n, struct command, node));
@@ -517,13 +517,13 @@ struct ipa_api *ipa_api_free(struct ipa_api *a)
 	return NULL;
 }
 
-void ipa_api_set_token(struct ipa_api *a, const char *token)
+void agent_api_set_token(struct agent_api *a, const char *token)
 {
 	secret_free(a->token);
 	a->token = xstrdup(token);
 }
 
-int ipa_api_listen(struct ipa_api *a, const struct ipa_api_listener *l, struct err *err)
+int agent_api_listen(struct agent_api *a, const struct agent_api_listener *l, struct err *err)
 {
 	const struct web_route all[] = {
 		{ .prefix = "/",
@@ -545,18 +545,18 @@ int ipa_api_listen(struct ipa_api *a, const struct ipa_api_listener *l, struct e
 	return web_server_open(l->web, &options, &a->server, err);
 }
 
-void ipa_api_close(struct ipa_api *a)
+void agent_api_close(struct agent_api *a)
 {
 	if (a->server)
 		a->server = web_server_close(a->server);
 }
 
-uint16_t ipa_api_port(const struct ipa_api *a)
+uint16_t agent_api_port(const struct agent_api *a)
 {
 	return a->server ? web_server_port(a->server) : 0;
 }
 
-bool ipa_api_busy(const struct ipa_api *a)
+bool agent_api_busy(const struct agent_api *a)
 {
 	return a->running != NULL;
 }

@@ -13,32 +13,32 @@
 #include "loop/loop.h"
 #include "web/router.h"
 
-struct ipa_api;
+struct agent_api;
 
-/* The table, for the tests; data is the ipa_api. */
-extern const struct web_router ipa_api_router;
+/* The table, for the tests; data is the agent_api. */
+extern const struct web_router agent_api_router;
 
-struct ipa_api_options {
+struct agent_api_options {
 	struct loop *loop;
-	struct ipa_env *env;		   /* borrowed; the running command's while one runs */
-	const struct ipa_effects *effects; /* borrowed */
-	loop_fn finished;		   /* an asynchronous command has ended */
+	struct agent_env *env;		     /* borrowed; the running command's while one runs */
+	const struct agent_effects *effects; /* borrowed */
+	loop_fn finished;		     /* an asynchronous command has ended */
 	void *data;
 };
 
-struct ipa_api_listener {
+struct agent_api_listener {
 	struct web *web;
 	const char *address;	/* NULL: all */
 	uint16_t port;		/* 0: any */
 	const char *cert, *key; /* NULL: plain HTTP */
 };
 
-struct ipa_api *ipa_api_new(const struct ipa_api_options *options);
+struct agent_api *agent_api_new(const struct agent_api_options *options);
 /* Not while a command runs. */
-struct ipa_api *ipa_api_free(struct ipa_api *a);
+struct agent_api *agent_api_free(struct agent_api *a);
 /* Calls without this token are refused; NULL refuses all. */
-void ipa_api_set_token(struct ipa_api *a, const char *token);
-int ipa_api_listen(struct ipa_api *a, const struct ipa_api_listener *l, struct err *err);
-void ipa_api_close(struct ipa_api *a); /* stops listening */
-uint16_t ipa_api_port(const struct ipa_api *a);
-bool ipa_api_busy(const struct ipa_api *a);
+void agent_api_set_token(struct agent_api *a, const char *token);
+int agent_api_listen(struct agent_api *a, const struct agent_api_listener *l, struct err *err);
+void agent_api_close(struct agent_api *a); /* stops listening */
+uint16_t agent_api_port(const struct agent_api *a);
+bool agent_api_busy(const struct agent_api *a);

@@ -14,7 +14,7 @@
 
 enum type { TYPE_STRING, TYPE_NUMBER, TYPE_BOOL, TYPE_URLS };
 
-#define FIELD(name) offsetof(struct ipa_config, name)
+#define FIELD(name) offsetof(struct agent_config, name)
 
 static const struct {
 	const char *key;
@@ -59,12 +59,12 @@ static const struct {
 	{ "ir_pub_id", TYPE_STRING, FIELD(publisher), 0, 0 },
 };
 
-static void *field(struct ipa_config *c, size_t i)
+static void *field(struct agent_config *c, size_t i)
 {
 	return (char *)c + params[i].offset;
 }
 
-void ipa_config_init(struct ipa_config *c)
+void agent_config_init(struct agent_config *c)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(params); i++) {
 		if (params[i].type == TYPE_NUMBER)
@@ -75,14 +75,14 @@ void ipa_config_init(struct ipa_config *c)
 	c->collectors = xstrdup("default,logs");
 }
 
-static void urls_done(struct ipa_urls *u)
+static void urls_done(struct agent_urls *u)
 {
-	for (size_t i = 0; i < IPA_URLS_MAX; i++)
+	for (size_t i = 0; i < AGENT_URLS_MAX; i++)
 		free(u->items[i]);
-	*u = (struct ipa_urls){ 0 };
+	*u = (struct agent_urls){ 0 };
 }
 
-void ipa_config_done(struct ipa_config *c)
+void agent_config_done(struct agent_config *c)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(params); i++) {
 		if (params[i].type == TYPE_STRING)
@@ -90,7 +90,7 @@ void ipa_config_done(struct ipa_config *c)
 		else if (params[i].type == TYPE_URLS)
 			urls_done(field(c, i));
 	}
-	*c = (struct ipa_config){ 0 };
+	*c = (struct agent_config){ 0 };
 }
 
 /* --- values ---------------------------------------------------------------------------------- */
@@ -112,15 +112,15 @@ static int set_bool(const char *value, bool *ret)
 }
 
 /* All or nothing: half a list would hide the mistake in the other half. */
-static int set_urls(const char *value, struct ipa_urls *ret)
+static int set_urls(const char *value, struct agent_urls *ret)
 {
-	struct ipa_urls urls = { 0 };
+	struct agent_urls urls = { 0 };
 	size_t count = 0;
 	for (const char *p = value; *p;) {
 		size_t len = strcspn(p, ","), next = len + (p[len] == ',');
 		while (len > 0 && p[len - 1] == '/')
 			len--;
-		if (len > 0 && count < IPA_URLS_MAX)
+		if (len > 0 && count < AGENT_URLS_MAX)
 			urls.items[count++] = xstrndup(p, len);
 		p += next;
 	}
@@ -137,7 +137,7 @@ static int set_urls(const char *value, struct ipa_urls *ret)
 	return 0;
 }
 
-static int set_param(struct ipa_config *c, size_t i, const char *value)
+static int set_param(struct agent_config *c, size_t i, const char *value)
 {
 	uint64_t number;
 	switch (params[i].type) {
@@ -192,7 +192,7 @@ static char *next_word(char **p)
 }
 
 /* Later words beat earlier ones, as the kernel has it. */
-static int take_word(struct ipa_config *c, char *word, struct err *err)
+static int take_word(struct agent_config *c, char *word, struct err *err)
 {
 	char *equals = strchr(word, '=');
 	if (!equals)
@@ -209,7 +209,7 @@ static int take_word(struct ipa_config *c, char *word, struct err *err)
 	return 0;
 }
 
-int ipa_config_parse(struct ipa_config *c, const char *line, struct err *err)
+int agent_config_parse(struct agent_config *c, const char *line, struct err *err)
 {
 	_cleanup_(freep) char *copy = xstrdup(line);
 	char *p = copy;
@@ -222,7 +222,7 @@ int ipa_config_parse(struct ipa_config *c, const char *line, struct err *err)
 	return result;
 }
 
-bool ipa_config_has_collector(const struct ipa_config *c, const char *name)
+bool agent_config_has_collector(const struct agent_config *c, const char *name)
 {
 	size_t len = strlen(name);
 	for (const char *p = str_or(c->collectors, ""); *p;) {

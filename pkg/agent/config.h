@@ -7,15 +7,15 @@
 #include "base/err.h"
 #include "base/macro.h"
 
-enum { IPA_URLS_MAX = 8 };
+enum { AGENT_URLS_MAX = 8 };
 
-struct ipa_urls {
-	char *items[IPA_URLS_MAX + 1]; /* NULL-ended; without slashes at their ends */
+struct agent_urls {
+	char *items[AGENT_URLS_MAX + 1]; /* NULL-ended; without slashes at their ends */
 };
 
-/* Zeroed and then ipa_config_init(). Strings are owned; NULL: not given. */
-struct ipa_config {
-	struct ipa_urls api, callbacks;
+/* Zeroed and then agent_config_init(). Strings are owned; NULL: not given. */
+struct agent_config {
+	struct agent_urls api, callbacks;
 	char *collectors;
 	char *token, *request_id, *api_version;
 	char *listen_host, *advertise_host, *network_interface;
@@ -32,9 +32,9 @@ struct ipa_config {
 	bool dhcp_all, insecure, debug, standalone, lldp, guard_special;
 };
 
-void ipa_config_init(struct ipa_config *c);
-void ipa_config_done(struct ipa_config *c);
+void agent_config_init(struct agent_config *c);
+void agent_config_done(struct agent_config *c);
 /* Sets what the line gives; words without "=" and unknown keys are passed over. A value that makes
  * no sense leaves its default; the first such is reported, the rest of the line still counts. */
-int ipa_config_parse(struct ipa_config *c, const char *line, struct err *err);
-bool ipa_config_has_collector(const struct ipa_config *c, const char *name);
+int agent_config_parse(struct agent_config *c, const char *line, struct err *err);
+bool agent_config_has_collector(const struct agent_config *c, const char *name);

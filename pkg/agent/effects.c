@@ -51,11 +51,11 @@ static void nics_down(void *data)
 	log_info("locked down: the network is off");
 }
 
-struct ipa_effects ipa_effects_real(void)
+struct agent_effects agent_effects_real(void)
 {
-	return (struct ipa_effects){ .power_off = power_off,
-				     .reboot = restart,
-				     .nics_down = nics_down };
+	return (struct agent_effects){ .power_off = power_off,
+				       .reboot = restart,
+				       .nics_down = nics_down };
 }
 
 /* --- of a process ---------------------------------------------------------------------------- */
@@ -64,14 +64,14 @@ static void end_power_off(void *data)
 {
 	(void)data;
 	log_info("powering off");
-	_exit(IPA_EXIT_POWER_OFF); /* as a machine: nothing is tidied up */
+	_exit(AGENT_EXIT_POWER_OFF); /* as a machine: nothing is tidied up */
 }
 
 static void end_restart(void *data)
 {
 	(void)data;
 	log_info("rebooting");
-	_exit(IPA_EXIT_REBOOT);
+	_exit(AGENT_EXIT_REBOOT);
 }
 
 static void leave_nics(void *data)
@@ -80,9 +80,9 @@ static void leave_nics(void *data)
 	log_info("locked down");
 }
 
-struct ipa_effects ipa_effects_process(void)
+struct agent_effects agent_effects_process(void)
 {
-	return (struct ipa_effects){ .power_off = end_power_off,
-				     .reboot = end_restart,
-				     .nics_down = leave_nics };
+	return (struct agent_effects){ .power_off = end_power_off,
+				       .reboot = end_restart,
+				       .nics_down = leave_nics };
 }

@@ -42,7 +42,7 @@ static void on_line(void *data, enum log_level level, const char *line)
 	pthread_mutex_unlock(&ring.lock);
 }
 
-void ipa_logs_start(void)
+void agent_logs_start(void)
 {
 	log_set_sink(on_line, NULL);
 }
@@ -57,7 +57,7 @@ static void add_own_log(struct strbuf *tar)
 			strbuf_addf(&text, "%s\n", line);
 	}
 	pthread_mutex_unlock(&ring.lock);
-	ipa_tar_add(tar, "ingot-agent.log", text.data, text.len);
+	agent_tar_add(tar, "ingot-agent.log", text.data, text.len);
 }
 
 /* The kernel logs its command line, with a token given there. */
@@ -81,13 +81,13 @@ static void add_kernel_log(struct strbuf *tar)
 	if (n <= 0)
 		return;
 	hide_tokens(text, (size_t)n);
-	ipa_tar_add(tar, "dmesg", text, (size_t)n);
+	agent_tar_add(tar, "dmesg", text, (size_t)n);
 }
 
 /* --- tar ------------------------------------------------------------------------------------- */
 
 /* POSIX ustar; the checksum counts its own field as blanks. */
-void ipa_tar_add(struct strbuf *tar, const char *name, const void *data, size_t len)
+void agent_tar_add(struct strbuf *tar, const char *name, const void *data, size_t len)
 {
 	char head[TAR_BLOCK] = { 0 };
 	unsigned sum = 0;
@@ -111,13 +111,13 @@ void ipa_tar_add(struct strbuf *tar, const char *name, const void *data, size_t 
 	strbuf_add(tar, zeros, (TAR_BLOCK - len % TAR_BLOCK) % TAR_BLOCK);
 }
 
-void ipa_tar_end(struct strbuf *tar)
+void agent_tar_end(struct strbuf *tar)
 {
 	static const char zeros[2 * TAR_BLOCK];
 	strbuf_add(tar, zeros, sizeof(zeros));
 }
 
-char *ipa_logs_collect(const char *root)
+char *agent_logs_collect(const char *root)
 {
 	/* The command line may hold the agent's token and stays out. */
 	static const char *const files[] = { "mounts",	"partitions", "mdstat",	 "modules",
@@ -132,9 +132,9 @@ char *ipa_logs_collect(const char *root)
 		char name[64];
 		snprintf(name, sizeof(name), "proc/%s", files[i]);
 		if (text)
-			ipa_tar_add(&tar, name, text, len);
+			agent_tar_add(&tar, name, text, len);
 	}
-	ipa_tar_end(&tar);
+	agent_tar_end(&tar);
 	compress_gzip(tar.data, tar.len, &packed);
 	return base64_encode(packed.data, packed.len);
 }

@@ -5,10 +5,10 @@
 #include "base/macro.h"
 
 /* Keeps the last lines of our own log for it; call once, before the log is used by others. */
-void ipa_logs_start(void);
+void agent_logs_start(void);
 /* New string. `root` as in hw/sysfs.h. */
-char *ipa_logs_collect(const char *root);
+char *agent_logs_collect(const char *root);
 /* For tests and for other archives: one file into a tar stream (ustar). */
 struct strbuf;
-void ipa_tar_add(struct strbuf *tar, const char *name, const void *data, size_t len);
-void ipa_tar_end(struct strbuf *tar);
+void agent_tar_add(struct strbuf *tar, const char *name, const void *data, size_t len);
+void agent_tar_end(struct strbuf *tar);

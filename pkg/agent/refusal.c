@@ -51,7 +51,7 @@ static char *text_of(const struct json *body, int depth)
 	return NULL;
 }
 
-char *ipa_refusal_text(const struct json *body)
+char *agent_refusal_text(const struct json *body)
 {
 	char *text = text_of(body, 0);
 	return text ? text : xstrdup("");

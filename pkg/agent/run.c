@@ -17,72 +17,72 @@
 
 /* --- steps ----------------------------------------------------------------------------------- */
 
-static int get_clean_steps(struct ipa_run *run)
+static int get_clean_steps(struct agent_run *run)
 {
-	return ipa_get_steps(run, "clean");
+	return agent_get_steps(run, "clean");
 }
 
-static int get_deploy_steps(struct ipa_run *run)
+static int get_deploy_steps(struct agent_run *run)
 {
-	return ipa_get_steps(run, "deploy");
+	return agent_get_steps(run, "deploy");
 }
 
-static int get_service_steps(struct ipa_run *run)
+static int get_service_steps(struct agent_run *run)
 {
-	return ipa_get_steps(run, "service");
+	return agent_get_steps(run, "service");
 }
 
-static int execute_clean_step(struct ipa_run *run)
+static int execute_clean_step(struct agent_run *run)
 {
-	return ipa_execute_step(run, "clean");
+	return agent_execute_step(run, "clean");
 }
 
-static int execute_deploy_step(struct ipa_run *run)
+static int execute_deploy_step(struct agent_run *run)
 {
-	return ipa_execute_step(run, "deploy");
+	return agent_execute_step(run, "deploy");
 }
 
-static int execute_service_step(struct ipa_run *run)
+static int execute_service_step(struct agent_run *run)
 {
-	return ipa_execute_step(run, "service");
+	return agent_execute_step(run, "service");
 }
 
 /* --- standby --------------------------------------------------------------------------------- */
 
 /* Older servers order the write directly and not as a step. */
-static int prepare_image(struct ipa_run *run)
+static int prepare_image(struct agent_run *run)
 {
-	return ipa_write_image(run, run->params, &run->text);
+	return agent_write_image(run, run->params, &run->text);
 }
 
-static int check_prepare_image(struct ipa_run *run)
+static int check_prepare_image(struct agent_run *run)
 {
-	return ipa_write_check(run, run->params);
+	return agent_write_check(run, run->params);
 }
 
-static int sync_disks(struct ipa_run *run)
+static int sync_disks(struct agent_run *run)
 {
 	(void)run;
 	sync();
 	return 0;
 }
 
-static int power_off(struct ipa_run *run)
+static int power_off(struct agent_run *run)
 {
 	sync();
-	run->after = IPA_AFTER_POWER_OFF;
+	run->after = AGENT_AFTER_POWER_OFF;
 	return 0;
 }
 
-static int run_image(struct ipa_run *run)
+static int run_image(struct agent_run *run)
 {
 	sync();
-	run->after = IPA_AFTER_REBOOT;
+	run->after = AGENT_AFTER_REBOOT;
 	return 0;
 }
 
 /* For a whole-disk image the reference calls the MBR's disk identifier its root uuid. */
-static int get_partition_uuids(struct ipa_run *run)
+static int get_partition_uuids(struct agent_run *run)
 {
 	run->result = json_new_object();
 	if (run->env->root_uuid[0])
@@ -92,7 +92,7 @@ static int get_partition_uuids(struct ipa_run *run)
 
 /* --- image ----------------------------------------------------------------------------------- */
 
-static int uefi_entry(struct ipa_run *run, const char *device, const char *esp_uuid)
+static int uefi_entry(struct agent_run *run, const char *device, const char *esp_uuid)
 {
 	_cleanup_(freep) char *machine = hw_machine();
 	_cleanup_(disk_dev_close) struct disk_dev d = { .fd = -1 };
@@ -116,7 +116,7 @@ static int uefi_entry(struct ipa_run *run, const char *device, const char *esp_u
 }
 
 /* Asked for after every write by Ironic; a second time replaces the entry of the first. */
-static int install_bootloader(struct ipa_run *run)
+static int install_bootloader(struct agent_run *run)
 {
 	const char *mode = json_get_string(run->params, "target_boot_mode");
 	bool uefi = access(run->env->efivars, F_OK) == 0;
@@ -131,7 +131,7 @@ static int install_bootloader(struct ipa_run *run)
 		return 0;
 	}
 	_cleanup_(freep) char *device = run->env->device ? xstrdup(run->env->device)
-							 : ipa_root_device(run->env, &run->err);
+							 : agent_root_device(run->env, &run->err);
 	if (!device)
 		return err_value(&run->err);
 	return uefi_entry(run, device, json_get_string(run->params, "efi_system_part_uuid"));
@@ -139,23 +139,23 @@ static int install_bootloader(struct ipa_run *run)
 
 /* --- others ---------------------------------------------------------------------------------- */
 
-static int collect_system_logs(struct ipa_run *run)
+static int collect_system_logs(struct agent_run *run)
 {
-	_cleanup_(freep) char *logs = ipa_logs_collect(run->env->root);
+	_cleanup_(freep) char *logs = agent_logs_collect(run->env->root);
 	run->result = json_new_object();
 	json_set_string(run->result, "system_logs", logs);
 	return 0;
 }
 
-static int lockdown(struct ipa_run *run)
+static int lockdown(struct agent_run *run)
 {
 	sync();
-	run->after = IPA_AFTER_LOCKDOWN;
+	run->after = AGENT_AFTER_LOCKDOWN;
 	return 0;
 }
 
 /* For standalone use; the reference has it for agents that are polled. */
-static int get_hardware_info(struct ipa_run *run)
+static int get_hardware_info(struct agent_run *run)
 {
 	const struct hw_inventory_options options = { .root = run->env->root };
 	struct json *body = hw_inventory(&options);
@@ -164,7 +164,7 @@ static int get_hardware_info(struct ipa_run *run)
 	return 0;
 }
 
-static int no_rescue(struct ipa_run *run)
+static int no_rescue(struct agent_run *run)
 {
 	run->error_type = "RescueError";
 	return err_set(
@@ -172,13 +172,13 @@ static int no_rescue(struct ipa_run *run)
 		"this ramdisk has no rescue system: boot one that has, with the stock agent");
 }
 
-static int no_bootc(struct ipa_run *run)
+static int no_bootc(struct agent_run *run)
 {
 	return err_set(&run->err, ERR_UNSUPPORTED,
 		       "this ramdisk cannot install bootc images: deploy a disk image");
 }
 
-static const struct ipa_command_def commands[] = {
+static const struct agent_command_def commands[] = {
 	{ "clean", "get_clean_steps", false, get_clean_steps, NULL },
 	{ "clean", "execute_clean_step", true, execute_clean_step, NULL },
 	{ "deploy", "get_deploy_steps", false, get_deploy_steps, NULL },
@@ -195,12 +195,12 @@ static const struct ipa_command_def commands[] = {
 	{ "rescue", "finalize_rescue", false, no_rescue, NULL },
 	{ "log", "collect_system_logs", false, collect_system_logs, NULL },
 	{ "poll", "get_hardware_info", false, get_hardware_info, NULL },
-	{ "ingot", "choose_disk", false, ipa_choose_disk, NULL },
+	{ "ingot", "choose_disk", false, agent_choose_disk, NULL },
 	{ "system", "lockdown", false, lockdown, NULL },
 };
 
-const struct ipa_command_def *ipa_command_find(const char *extension, const char *name,
-					       bool *ret_extension)
+const struct agent_command_def *agent_command_def_find(const char *extension, const char *name,
+						       bool *ret_extension)
 {
 	*ret_extension = false;
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
@@ -213,9 +213,9 @@ const struct ipa_command_def *ipa_command_find(const char *extension, const char
 	return NULL;
 }
 
-const struct ipa_error *ipa_error_find(const char *type)
+const struct agent_error *agent_error_find(const char *type)
 {
-	static const struct ipa_error rows[] = {
+	static const struct agent_error rows[] = {
 		{ "CommandExecutionError", 500, "Command execution failed" },
 		{ "InvalidCommandParamsError", 400, "Invalid command parameters" },
 		{ "ImageDownloadError", 500, "Error downloading image" },
@@ -235,10 +235,10 @@ const struct ipa_error *ipa_error_find(const char *type)
 	return &rows[0];
 }
 
-void ipa_env_done(struct ipa_env *env)
+void agent_env_done(struct agent_env *env)
 {
 	json_free(env->node);
 	json_free(env->policy);
 	free(env->device);
-	*env = (struct ipa_env){ 0 };
+	*env = (struct agent_env){ 0 };
 }

@@ -49,38 +49,38 @@ enum {
 #define AGENT_VERSION "12.0.0"
 
 struct collected {
-	struct ipa_session *session;
+	struct agent_session *session;
 	struct json *body;
 };
 
 struct source {
-	struct ipa_session *session;
+	struct agent_session *session;
 	char *url;
 	char address[INET6_ADDRSTRLEN];
 };
 
-typedef void (*answer_fn)(struct ipa_session *s, const struct err *err, int status,
+typedef void (*answer_fn)(struct agent_session *s, const struct err *err, int status,
 			  const struct json *body);
 
-struct ipa_session {
-	struct ipa_session_options options;
-	const struct ipa_config *config;
+struct agent_session {
+	struct agent_session_options options;
+	const struct agent_config *config;
 	struct loop *loop;
 	struct http_client *client;
 	struct http_tls tls;
-	enum ipa_state state;
+	enum agent_state state;
 	usec_t entered;	    /* the state */
 	struct timer timer; /* the state's: retry, beat, deadline */
 	/* The request under way. */
 	struct http_op *op;
-	struct ipa_urls *urls;
+	struct agent_urls *urls;
 	size_t url_at;
 	char *method, *path, *body;
 	char *inspection; /* the body to post */
 	int api_version;  /* header; 0: none */
 	answer_fn on_answer;
 	/* Lists whose order changes as servers answer. */
-	struct ipa_urls api, callbacks;
+	struct agent_urls api, callbacks;
 	struct hw_net_watch *net;
 	bool job; /* one is under way: the session must not be freed */
 	unsigned tries;
@@ -88,8 +88,8 @@ struct ipa_session {
 	char *node_uuid, *token, *callback_url, *advertised, *efivars;
 	struct crypt_pair pair;
 	bool tls_used;
-	struct ipa_env env;
-	struct ipa_api *service;
+	struct agent_env env;
+	struct agent_api *service;
 	uint64_t heartbeat_timeout;
 	usec_t last_beat;
 	bool beat_wanted; /* a command ended while a beat was under way */
@@ -98,39 +98,39 @@ struct ipa_session {
 
 /* --- states ---------------------------------------------------------------------------------- */
 
-static void start_network(struct ipa_session *s);
-static void start_collect(struct ipa_session *s);
-static void start_inspect(struct ipa_session *s);
-static void start_discover(struct ipa_session *s);
-static void start_lookup(struct ipa_session *s);
-static void start_address(struct ipa_session *s);
-static void start_serve(struct ipa_session *s);
-static void start_idle(struct ipa_session *s);
+static void start_network(struct agent_session *s);
+static void start_collect(struct agent_session *s);
+static void start_inspect(struct agent_session *s);
+static void start_discover(struct agent_session *s);
+static void start_lookup(struct agent_session *s);
+static void start_address(struct agent_session *s);
+static void start_serve(struct agent_session *s);
+static void start_idle(struct agent_session *s);
 
-#define MAY(state) (1u << IPA_STATE_##state)
+#define MAY(state) (1u << AGENT_STATE_##state)
 
 static const struct {
 	const char *name;
-	void (*start)(struct ipa_session *s);
+	void (*start)(struct agent_session *s);
 	unsigned next;
-} states[_IPA_STATE_MAX] = {
-	[IPA_STATE_NETWORK] = { "network", start_network,
-				MAY(COLLECT) | MAY(DISCOVER) | MAY(IDLE) },
-	[IPA_STATE_COLLECT] = { "collect", start_collect, MAY(INSPECT) },
-	[IPA_STATE_INSPECT] = { "inspect", start_inspect, MAY(DISCOVER) | MAY(IDLE) },
-	[IPA_STATE_DISCOVER] = { "discover", start_discover, MAY(LOOKUP) | MAY(IDLE) },
-	[IPA_STATE_LOOKUP] = { "lookup", start_lookup, MAY(ADDRESS) | MAY(IDLE) },
-	[IPA_STATE_ADDRESS] = { "address", start_address, MAY(SERVE) | MAY(IDLE) },
-	[IPA_STATE_SERVE] = { "serve", start_serve, MAY(IDLE) },
-	[IPA_STATE_IDLE] = { "idle", start_idle, 0 },
+} states[_AGENT_STATE_MAX] = {
+	[AGENT_STATE_NETWORK] = { "network", start_network,
+				  MAY(COLLECT) | MAY(DISCOVER) | MAY(IDLE) },
+	[AGENT_STATE_COLLECT] = { "collect", start_collect, MAY(INSPECT) },
+	[AGENT_STATE_INSPECT] = { "inspect", start_inspect, MAY(DISCOVER) | MAY(IDLE) },
+	[AGENT_STATE_DISCOVER] = { "discover", start_discover, MAY(LOOKUP) | MAY(IDLE) },
+	[AGENT_STATE_LOOKUP] = { "lookup", start_lookup, MAY(ADDRESS) | MAY(IDLE) },
+	[AGENT_STATE_ADDRESS] = { "address", start_address, MAY(SERVE) | MAY(IDLE) },
+	[AGENT_STATE_SERVE] = { "serve", start_serve, MAY(IDLE) },
+	[AGENT_STATE_IDLE] = { "idle", start_idle, 0 },
 };
 
-const struct fsm ipa_session_fsm = FSM_INIT("agent session", states);
+const struct fsm agent_session_fsm = FSM_INIT("agent session", states);
 
-static void set_state(struct ipa_session *s, enum ipa_state state)
+static void set_state(struct agent_session *s, enum agent_state state)
 {
 	/* The next one may open an API that writes disks. */
-	fsm_check(&ipa_session_fsm, s->state, state, "");
+	fsm_check(&agent_session_fsm, s->state, state, "");
 	log_info("state", "from", states[s->state].name, "to", states[state].name);
 	timer_stop(&s->timer);
 	s->state = state;
@@ -139,16 +139,16 @@ static void set_state(struct ipa_session *s, enum ipa_state state)
 	states[state].start(s);
 }
 
-static usec_t in_state(const struct ipa_session *s)
+static usec_t in_state(const struct agent_session *s)
 {
 	return loop_now(s->loop) - s->entered;
 }
 
 /* --- requests -------------------------------------------------------------------------------- */
 
-static void send_request(struct ipa_session *s);
+static void send_request(struct agent_session *s);
 
-static void free_request(struct ipa_session *s)
+static void free_request(struct agent_session *s)
 {
 	free(s->method);
 	free(s->path);
@@ -157,7 +157,7 @@ static void free_request(struct ipa_session *s)
 }
 
 /* The next request begins with the server that answers. */
-static void prefer_url(struct ipa_urls *u, size_t at)
+static void prefer_url(struct agent_urls *u, size_t at)
 {
 	char *url = u->items[at];
 	memmove(u->items + 1, u->items, at * sizeof(*u->items));
@@ -165,7 +165,7 @@ static void prefer_url(struct ipa_urls *u, size_t at)
 }
 
 /* An answer that is no JSON counts as empty: the status alone decides then. */
-static void finish_request(struct ipa_session *s, const struct err *err, int status,
+static void finish_request(struct agent_session *s, const struct err *err, int status,
 			   const char *body, size_t len)
 {
 	struct json *j = NULL;
@@ -178,7 +178,7 @@ static void finish_request(struct ipa_session *s, const struct err *err, int sta
 }
 
 /* One that cannot be reached, or is not the one that acts now (503). All other answers count. */
-static bool ask_next(struct ipa_session *s, const struct err *err, int status)
+static bool ask_next(struct agent_session *s, const struct err *err, int status)
 {
 	if ((!err && status != 503) || !s->urls->items[s->url_at + 1])
 		return false;
@@ -191,7 +191,7 @@ static bool ask_next(struct ipa_session *s, const struct err *err, int status)
 static void on_done(void *data, const struct err *err, const struct http_response *r,
 		    const char *body, size_t len)
 {
-	struct ipa_session *s = data;
+	struct agent_session *s = data;
 	s->op = NULL;
 	if (ask_next(s, err, err ? 0 : r->status))
 		return;
@@ -200,7 +200,7 @@ static void on_done(void *data, const struct err *err, const struct http_respons
 	finish_request(s, err, err ? 0 : r->status, err ? "" : body, err ? 0 : len);
 }
 
-static void send_request(struct ipa_session *s)
+static void send_request(struct agent_session *s)
 {
 	char version[64];
 	_cleanup_(freep) char *url = xasprintf("%s%s", s->urls->items[s->url_at], s->path);
@@ -235,8 +235,8 @@ static void send_request(struct ipa_session *s)
 }
 
 /* Takes path and body. One request at a time. */
-static void request(struct ipa_session *s, struct ipa_urls *urls, const char *method, char *path,
-		    char *body, int version, answer_fn fn)
+static void request(struct agent_session *s, struct agent_urls *urls, const char *method,
+		    char *path, char *body, int version, answer_fn fn)
 {
 	s->op = http_cancel(s->op);
 	free_request(s);
@@ -255,7 +255,7 @@ static void log_refusal(const char *what, const struct err *err, int status,
 			const struct json *body)
 {
 	char text[32];
-	_cleanup_(freep) char *words = ipa_refusal_text(body);
+	_cleanup_(freep) char *words = agent_refusal_text(body);
 	snprintf(text, sizeof(text), "%d", status);
 	if (err)
 		log_warn(what, "error", err->text);
@@ -266,18 +266,18 @@ static void log_refusal(const char *what, const struct err *err, int status,
 /* --- network --------------------------------------------------------------------------------- */
 
 /* Which way it goes depends on the URLs that were given. */
-static void after_network(struct ipa_session *s)
+static void after_network(struct agent_session *s)
 {
 	s->net = hw_net_watch_close(s->net);
 	if (s->callbacks.items[0])
-		set_state(s, IPA_STATE_COLLECT);
+		set_state(s, AGENT_STATE_COLLECT);
 	else
-		set_state(s, s->api.items[0] ? IPA_STATE_DISCOVER : IPA_STATE_IDLE);
+		set_state(s, s->api.items[0] ? AGENT_STATE_DISCOVER : AGENT_STATE_IDLE);
 }
 
 static void on_net_change(void *data)
 {
-	struct ipa_session *s = data;
+	struct agent_session *s = data;
 	char mac[HW_MAC_SIZE];
 	bool known = s->config->bootif && hw_mac_parse(s->config->bootif, mac);
 	if (s->net && hw_net_ready(s->options.root, known ? mac : NULL, s->config->dhcp_all))
@@ -286,14 +286,14 @@ static void on_net_change(void *data)
 
 static void on_net_timeout(void *data)
 {
-	struct ipa_session *s = data;
+	struct agent_session *s = data;
 	if (s->config->dhcp_wait > 0)
 		log_warn("no address in time: going on without");
 	after_network(s);
 }
 
-/* The first look is posted, so that no state changes inside ipa_session_new(). */
-static void start_network(struct ipa_session *s)
+/* The first look is posted, so that no state changes inside agent_session_new(). */
+static void start_network(struct agent_session *s)
 {
 	struct err err = { 0 };
 	usec_t limit = s->config->dhcp_wait * USEC_PER_SEC;
@@ -310,12 +310,12 @@ static void start_network(struct ipa_session *s)
 
 static bool any_disk(void *data)
 {
-	const struct ipa_session *s = data;
+	const struct agent_session *s = data;
 	return hw_has_disk(s->options.root);
 }
 
 /* Only collectors that we have are told; servers do not miss the others. */
-static void add_configuration(const struct ipa_session *s, struct json *body)
+static void add_configuration(const struct agent_session *s, struct json *body)
 {
 	static const char *const known[] = { "default", "logs", "lldp", "pci-devices",
 					     "numa-topology" };
@@ -324,25 +324,25 @@ static void add_configuration(const struct ipa_session *s, struct json *body)
 	struct json *managers = json_set(configuration, "managers", json_new_array());
 	struct json *manager = json_append(managers, json_new_object());
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (ipa_config_has_collector(s->config, known[i]))
+		if (agent_config_has_collector(s->config, known[i]))
 			json_append(collectors, json_new_string(known[i]));
 	json_set_string(manager, "name", "generic_hardware_manager");
-	json_set_string(manager, "version", IPA_MANAGER_VERSION);
+	json_set_string(manager, "version", AGENT_MANAGER_VERSION);
 }
 
 static void collect_work(void *data)
 {
 	struct collected *c = data;
-	const struct ipa_session *s = c->session;
-	const struct ipa_config *config = s->config;
+	const struct agent_session *s = c->session;
+	const struct agent_config *config = s->config;
 	const struct hw_inventory_options options = {
 		.root = s->options.root,
 		.loop = s->loop,
 		.bootif = config->bootif,
-		.lldp = config->lldp || ipa_config_has_collector(config, "lldp"),
+		.lldp = config->lldp || agent_config_has_collector(config, "lldp"),
 		.lldp_timeout_ms = (unsigned)config->lldp_timeout * 1000,
-		.pci_devices = ipa_config_has_collector(config, "pci-devices"),
-		.numa_topology = ipa_config_has_collector(config, "numa-topology"),
+		.pci_devices = agent_config_has_collector(config, "pci-devices"),
+		.numa_topology = agent_config_has_collector(config, "numa-topology"),
 	};
 	/* Drivers may still be looking for their disks; a machine without any is told as it is. */
 	if (str_empty(options.root) && config->disk_attempts > 0 &&
@@ -350,8 +350,8 @@ static void collect_work(void *data)
 		hw_settle_disks(s->loop, DISKS_QUIET_MS, DISKS_WAIT_MS);
 	c->body = hw_inventory(&options);
 	add_configuration(s, c->body);
-	if (ipa_config_has_collector(config, "logs")) {
-		_cleanup_(freep) char *logs = ipa_logs_collect(options.root);
+	if (agent_config_has_collector(config, "logs")) {
+		_cleanup_(freep) char *logs = agent_logs_collect(options.root);
 		json_set_string(c->body, "logs", logs);
 	}
 	json_set(c->body, "error", json_new_null());
@@ -360,15 +360,15 @@ static void collect_work(void *data)
 static void collect_done(void *data)
 {
 	struct collected *c = data;
-	struct ipa_session *s = c->session;
+	struct agent_session *s = c->session;
 	s->job = false;
 	s->inspection = json_to_string(c->body);
 	json_free(c->body);
 	free(c);
-	set_state(s, IPA_STATE_INSPECT);
+	set_state(s, AGENT_STATE_INSPECT);
 }
 
-static void start_collect(struct ipa_session *s)
+static void start_collect(struct agent_session *s)
 {
 	struct collected *c = xcalloc(1, sizeof(*c));
 	c->session = s;
@@ -377,16 +377,16 @@ static void start_collect(struct ipa_session *s)
 }
 
 /* A refused inventory stops nothing: the lookup may still succeed. */
-static void after_inspection(struct ipa_session *s)
+static void after_inspection(struct agent_session *s)
 {
 	secret_free(s->inspection);
 	s->inspection = NULL;
 	if (!s->api.items[0])
 		log_info("inspected; no ipa-api-url was given, so there is nothing more to do");
-	set_state(s, s->api.items[0] ? IPA_STATE_DISCOVER : IPA_STATE_IDLE);
+	set_state(s, s->api.items[0] ? AGENT_STATE_DISCOVER : AGENT_STATE_IDLE);
 }
 
-usec_t ipa_inspection_pause(int status, unsigned tries, usec_t waited)
+usec_t agent_inspection_pause(int status, unsigned tries, usec_t waited)
 {
 	/* Ironic answers so until its node waits for the inventory, which comes after the power. */
 	bool unknown = status == 404 && waited < INSPECT_UNKNOWN_S * USEC_PER_SEC;
@@ -398,7 +398,7 @@ usec_t ipa_inspection_pause(int status, unsigned tries, usec_t waited)
 	return MIN(growing, most) * USEC_PER_SEC;
 }
 
-static void on_inspected(struct ipa_session *s, const struct err *err, int status,
+static void on_inspected(struct agent_session *s, const struct err *err, int status,
 			 const struct json *body)
 {
 	if (!err && status / 100 == 2) {
@@ -408,7 +408,7 @@ static void on_inspected(struct ipa_session *s, const struct err *err, int statu
 		return;
 	}
 	log_refusal("inventory not taken", err, status, body);
-	usec_t delay = ipa_inspection_pause(err ? 0 : status, s->tries++, in_state(s));
+	usec_t delay = agent_inspection_pause(err ? 0 : status, s->tries++, in_state(s));
 	if (delay)
 		timer_set_in(&s->timer, delay);
 	else
@@ -417,11 +417,11 @@ static void on_inspected(struct ipa_session *s, const struct err *err, int statu
 
 static void post_inventory(void *data)
 {
-	struct ipa_session *s = data;
+	struct agent_session *s = data;
 	request(s, &s->callbacks, "POST", xstrdup(""), xstrdup(s->inspection), 0, on_inspected);
 }
 
-static void start_inspect(struct ipa_session *s)
+static void start_inspect(struct agent_session *s)
 {
 	timer_init(&s->timer, s->loop, "inspection", post_inventory, s);
 	post_inventory(s);
@@ -429,19 +429,19 @@ static void start_inspect(struct ipa_session *s)
 
 /* --- discovery and lookup -------------------------------------------------------------------- */
 
-static void give_up_search(struct ipa_session *s)
+static void give_up_search(struct agent_session *s)
 {
 	struct err err;
 	err_set(&err, ERR_TIMEOUT, "no server answered and knew this machine within %llu s",
 		(unsigned long long)s->config->lookup_timeout);
 	log_error("lookup failed", "error", err.text);
-	set_state(s, IPA_STATE_IDLE);
+	set_state(s, AGENT_STATE_IDLE);
 	if (s->options.failed)
 		s->options.failed(s->options.data, &err);
 }
 
 /* Random exponential back-off; a busy server (409) gets a pause of its own. */
-static void retry_search(struct ipa_session *s, int status)
+static void retry_search(struct agent_session *s, int status)
 {
 	static const unsigned pauses[] = { 5, 10, 30 };
 	usec_t bound = s->config->lookup_interval * USEC_PER_SEC << MIN(s->tries, 10u);
@@ -468,7 +468,7 @@ static int parse_version(const char *text)
 
 /* A server that answers without its version is old. One that does not answer is not: to take it for
  * old would make the service plain HTTP for all of this boot, which new ones refuse. */
-static void on_discovered(struct ipa_session *s, const struct err *err, int status,
+static void on_discovered(struct agent_session *s, const struct err *err, int status,
 			  const struct json *body)
 {
 	int version = parse_version(json_get_path_string(body, "default_version.version"));
@@ -482,23 +482,23 @@ static void on_discovered(struct ipa_session *s, const struct err *err, int stat
 	s->server_version = MAX(version, (int)VERSION_MIN);
 	if (s->config->api_version)
 		s->server_version = MAX(parse_version(s->config->api_version), (int)VERSION_MIN);
-	set_state(s, IPA_STATE_LOOKUP);
+	set_state(s, AGENT_STATE_LOOKUP);
 }
 
 static void send_discover(void *data)
 {
-	struct ipa_session *s = data;
+	struct agent_session *s = data;
 	request(s, &s->api, "GET", xstrdup("/"), NULL, 0, on_discovered);
 }
 
-static void start_discover(struct ipa_session *s)
+static void start_discover(struct agent_session *s)
 {
 	timer_init(&s->timer, s->loop, "discovery", send_discover, s);
 	send_discover(s);
 }
 
 /* False: the server starred the token and we have none. */
-static bool take_token(struct ipa_session *s, const char *given)
+static bool take_token(struct agent_session *s, const char *given)
 {
 	if (given && strlen(given) >= TOKEN_MIN && !strchr(given, '*')) {
 		secret_free(s->token);
@@ -507,7 +507,7 @@ static bool take_token(struct ipa_session *s, const char *given)
 	return s->token != NULL;
 }
 
-static void on_looked_up(struct ipa_session *s, const struct err *err, int status,
+static void on_looked_up(struct agent_session *s, const struct err *err, int status,
 			 const struct json *body)
 {
 	const char *uuid = json_get_path_string(body, "node.uuid");
@@ -527,16 +527,16 @@ static void on_looked_up(struct ipa_session *s, const struct err *err, int statu
 	json_remove(s->env.policy, "agent_token");
 	log_info("looked up", "node", uuid);
 	if (token) {
-		set_state(s, IPA_STATE_ADDRESS);
+		set_state(s, AGENT_STATE_ADDRESS);
 		return;
 	}
 	log_error("the server has already issued this boot's token: reboot the machine");
-	set_state(s, IPA_STATE_IDLE);
+	set_state(s, AGENT_STATE_IDLE);
 }
 
 static void send_lookup(void *data)
 {
-	struct ipa_session *s = data;
+	struct agent_session *s = data;
 	struct strbuf path = { 0 };
 	_cleanup_(freep) char *macs = hw_mac_list(s->options.root);
 	strbuf_adds(&path, "/v1/lookup?addresses=");
@@ -549,7 +549,7 @@ static void send_lookup(void *data)
 		MIN(s->server_version, (int)VERSION_LOOKUP), on_looked_up);
 }
 
-static void start_lookup(struct ipa_session *s)
+static void start_lookup(struct agent_session *s)
 {
 	timer_init(&s->timer, s->loop, "lookup", send_lookup, s);
 	send_lookup(s);
@@ -604,7 +604,7 @@ static void address_of_nic(const char *root, const char *name, char out[INET6_AD
 static void source_work(void *data)
 {
 	struct source *w = data;
-	const struct ipa_config *config = w->session->config;
+	const struct agent_config *config = w->session->config;
 	_cleanup_(freep) char *host = NULL;
 	_cleanup_(freep) char *port = NULL;
 	struct addrinfo hints = { .ai_socktype = SOCK_DGRAM }, *list = NULL;
@@ -621,7 +621,7 @@ static void source_work(void *data)
 	freeaddrinfo(list);
 }
 
-static int make_certificate(struct ipa_session *s, struct err *err)
+static int make_certificate(struct agent_session *s, struct err *err)
 {
 	const char *const addresses[] = { s->advertised, NULL };
 	usec_t now = loop_wall(s->loop);
@@ -637,53 +637,53 @@ static int make_certificate(struct ipa_session *s, struct err *err)
 }
 
 /* Certificate and port are made once and stay for the whole boot: the server pins both. */
-static int open_service(struct ipa_session *s, struct err *err)
+static int open_service(struct agent_session *s, struct err *err)
 {
 	s->tls_used = s->server_version >= VERSION_BEAT && !s->options.plain_http;
 	int r = s->tls_used ? make_certificate(s, err) : 0;
 	if (r < 0)
 		return r;
-	const struct ipa_api_options options = {
+	const struct agent_api_options options = {
 		.loop = s->loop,
 		.env = &s->env,
 		.effects = s->options.effects,
-		.finished = ipa_session_beat,
+		.finished = agent_session_beat,
 		.data = s,
 	};
-	const struct ipa_api_listener listener = {
+	const struct agent_api_listener listener = {
 		.web = s->options.web,
 		.address = streq(s->config->listen_host, "::") ? NULL : s->config->listen_host,
 		.port = (uint16_t)s->config->listen_port,
 		.cert = s->pair.cert,
 		.key = s->pair.key,
 	};
-	s->service = ipa_api_new(&options);
-	ipa_api_set_token(s->service, s->token);
-	return ipa_api_listen(s->service, &listener, err);
+	s->service = agent_api_new(&options);
+	agent_api_set_token(s->service, s->token);
+	return agent_api_listen(s->service, &listener, err);
 }
 
-static void on_address(struct ipa_session *s)
+static void on_address(struct agent_session *s)
 {
 	struct err err = { 0 };
 	if (open_service(s, &err) < 0) {
 		log_error("cannot open the agent's API", "error", err.text);
-		set_state(s, IPA_STATE_IDLE);
+		set_state(s, AGENT_STATE_IDLE);
 		if (s->options.failed)
 			s->options.failed(s->options.data, &err);
 		return;
 	}
 	uint16_t port = s->config->advertise_port ? (uint16_t)s->config->advertise_port
-						  : ipa_api_port(s->service);
+						  : agent_api_port(s->service);
 	bool v6 = strchr(s->advertised, ':');
 	s->callback_url = xasprintf("%s://%s%s%s:%u", s->tls_used ? "https" : "http", v6 ? "[" : "",
 				    s->advertised, v6 ? "]" : "", port);
-	set_state(s, IPA_STATE_SERVE);
+	set_state(s, AGENT_STATE_SERVE);
 }
 
 static void source_done(void *data)
 {
 	struct source *w = data;
-	struct ipa_session *s = w->session;
+	struct agent_session *s = w->session;
 	s->job = false;
 	if (w->address[0])
 		str_replace(&s->advertised, w->address);
@@ -696,7 +696,7 @@ static void source_done(void *data)
 	/* The reference tries six times, ten seconds apart. */
 	if (in_state(s) > NETWORK_MAX_S * USEC_PER_SEC) {
 		log_error("no address of this machine reaches the server");
-		set_state(s, IPA_STATE_IDLE);
+		set_state(s, AGENT_STATE_IDLE);
 	} else {
 		timer_set_in(&s->timer, USEC_PER_SEC);
 	}
@@ -704,7 +704,7 @@ static void source_done(void *data)
 
 static void find_source(void *data)
 {
-	struct ipa_session *s = data;
+	struct agent_session *s = data;
 	struct source *w = xcalloc(1, sizeof(*w));
 	w->session = s;
 	w->url = xstrdup(s->api.items[0]);
@@ -712,7 +712,7 @@ static void find_source(void *data)
 	loop_job(s->loop, source_work, source_done, w);
 }
 
-static void start_address(struct ipa_session *s)
+static void start_address(struct agent_session *s)
 {
 	timer_init(&s->timer, s->loop, "own address", find_source, s);
 	str_replace(&s->advertised, s->config->advertise_host);
@@ -724,13 +724,13 @@ static void start_address(struct ipa_session *s)
 
 /* --- heartbeat ------------------------------------------------------------------------------- */
 
-static double fraction(struct ipa_session *s)
+static double fraction(struct agent_session *s)
 {
 	return (double)loop_random_below(s->loop, 1000001) / 1000000;
 }
 
 /* A third to two thirds of the time that the server gave, as the reference paces itself. */
-static void on_beat_answered(struct ipa_session *s, const struct err *err, int status,
+static void on_beat_answered(struct agent_session *s, const struct err *err, int status,
 			     const struct json *body)
 {
 	bool taken = !err && status / 100 == 2;
@@ -741,13 +741,13 @@ static void on_beat_answered(struct ipa_session *s, const struct err *err, int s
 	timer_set_in(&s->timer, (usec_t)(seconds * (double)USEC_PER_SEC));
 	if (s->beat_wanted) {
 		s->beat_wanted = false;
-		ipa_session_beat(s);
+		agent_session_beat(s);
 	}
 }
 
 static void send_beat(void *data)
 {
-	struct ipa_session *s = data;
+	struct agent_session *s = data;
 	struct json *j = json_new_object();
 	json_set_string(j, "callback_url", s->callback_url);
 	json_set_string(j, "agent_token", s->token);
@@ -762,10 +762,10 @@ static void send_beat(void *data)
 		MIN(s->server_version, (int)VERSION_BEAT), on_beat_answered);
 }
 
-void ipa_session_beat(void *session)
+void agent_session_beat(void *session)
 {
-	struct ipa_session *s = session;
-	if (s->state != IPA_STATE_SERVE)
+	struct agent_session *s = session;
+	if (s->state != AGENT_STATE_SERVE)
 		return;
 	if (s->op) {
 		s->beat_wanted = true;
@@ -774,14 +774,14 @@ void ipa_session_beat(void *session)
 	timer_set_before(&s->timer, s->last_beat + BEAT_GAP_S * USEC_PER_SEC);
 }
 
-static void start_serve(struct ipa_session *s)
+static void start_serve(struct agent_session *s)
 {
 	timer_init(&s->timer, s->loop, "heartbeat", send_beat, s);
 	log_info("serving", "url", s->callback_url);
 	send_beat(s);
 }
 
-static void start_idle(struct ipa_session *s)
+static void start_idle(struct agent_session *s)
 {
 	s->op = http_cancel(s->op);
 	free_request(s);
@@ -789,21 +789,21 @@ static void start_idle(struct ipa_session *s)
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-static struct ipa_urls copy_urls(const struct ipa_urls *from)
+static struct agent_urls copy_urls(const struct agent_urls *from)
 {
-	struct ipa_urls u = { 0 };
-	for (size_t i = 0; i < IPA_URLS_MAX && from->items[i]; i++)
+	struct agent_urls u = { 0 };
+	for (size_t i = 0; i < AGENT_URLS_MAX && from->items[i]; i++)
 		u.items[i] = xstrdup(from->items[i]);
 	return u;
 }
 
-static void free_urls(struct ipa_urls *u)
+static void free_urls(struct agent_urls *u)
 {
-	for (size_t i = 0; i < IPA_URLS_MAX; i++)
+	for (size_t i = 0; i < AGENT_URLS_MAX; i++)
 		free(u->items[i]);
 }
 
-static void set_up(struct ipa_session *s, const struct ipa_session_options *options)
+static void set_up(struct agent_session *s, const struct agent_session_options *options)
 {
 	s->options = *options;
 	s->config = options->config;
@@ -814,7 +814,7 @@ static void set_up(struct ipa_session *s, const struct ipa_session_options *opti
 	s->token = xstrdup(options->config->token);
 	s->tls = (struct http_tls){ .ca = options->ca, .insecure = options->config->insecure };
 	s->efivars = xasprintf("%s/sys/firmware/efi/efivars", s->options.root);
-	s->env = (struct ipa_env){
+	s->env = (struct agent_env){
 		.config = options->config,
 		.loop = options->loop,
 		.tls = &s->tls,
@@ -823,34 +823,35 @@ static void set_up(struct ipa_session *s, const struct ipa_session_options *opti
 	};
 }
 
-struct ipa_session *ipa_session_new(const struct ipa_session_options *options, struct err *err)
+struct agent_session *agent_session_new(const struct agent_session_options *options,
+					struct err *err)
 {
-	struct ipa_session *s = xcalloc(1, sizeof(*s));
+	struct agent_session *s = xcalloc(1, sizeof(*s));
 	const struct http_client_options client = { .user_agent = "ingot-agent" };
 	set_up(s, options);
 	if (http_client_new(s->loop, &client, &s->client, err) < 0)
-		return ipa_session_free(s);
-	s->state = IPA_STATE_NETWORK;
+		return agent_session_free(s);
+	s->state = AGENT_STATE_NETWORK;
 	s->entered = loop_now(s->loop);
 	states[s->state].start(s);
 	return s;
 }
 
-struct ipa_session *ipa_session_free(struct ipa_session *s)
+struct agent_session *agent_session_free(struct agent_session *s)
 {
 	if (!s)
 		return NULL;
 	timer_stop(&s->timer);
 	s->op = http_cancel(s->op);
 	s->net = hw_net_watch_close(s->net);
-	s->service = ipa_api_free(s->service);
+	s->service = agent_api_free(s->service);
 	if (s->client)
 		http_client_free(s->client);
 	free_request(s);
 	free_urls(&s->api);
 	free_urls(&s->callbacks);
 	crypt_pair_release(&s->pair);
-	ipa_env_done(&s->env);
+	agent_env_done(&s->env);
 	secret_free(s->inspection);
 	secret_free(s->token);
 	free(s->node_uuid);
@@ -861,12 +862,12 @@ struct ipa_session *ipa_session_free(struct ipa_session *s)
 	return NULL;
 }
 
-enum ipa_state ipa_session_state(const struct ipa_session *s)
+enum agent_state agent_session_state(const struct agent_session *s)
 {
 	return s->state;
 }
 
-struct ipa_api *ipa_session_api(struct ipa_session *s)
+struct agent_api *agent_session_api(struct agent_session *s)
 {
 	return s->service;
 }

@@ -21,12 +21,12 @@ enum { NOT_OFFERED = -1, PATTERNS_MAX = 32 };
 static const char *const kind_names[_KIND_MAX] = { "clean", "deploy", "service" };
 
 /* The step's result, NULL for null. */
-typedef int (*step_fn)(struct ipa_run *run, const struct json *args, struct json **ret);
+typedef int (*step_fn)(struct agent_run *run, const struct json *args, struct json **ret);
 
-static int step_write_image(struct ipa_run *run, const struct json *args, struct json **ret)
+static int step_write_image(struct agent_run *run, const struct json *args, struct json **ret)
 {
 	_cleanup_(freep) char *text = NULL;
-	int r = ipa_write_image(run, args, &text);
+	int r = agent_write_image(run, args, &text);
 	if (r < 0)
 		return r;
 	_cleanup_(freep) char *full = xasprintf("prepare_image: %s", text);
@@ -35,19 +35,19 @@ static int step_write_image(struct ipa_run *run, const struct json *args, struct
 	return 0;
 }
 
-static int step_erase_metadata(struct ipa_run *run, const struct json *args, struct json **ret)
+static int step_erase_metadata(struct agent_run *run, const struct json *args, struct json **ret)
 {
 	(void)args, (void)ret;
-	return ipa_erase_metadata(run);
+	return agent_erase_metadata(run);
 }
 
-static int step_erase_devices(struct ipa_run *run, const struct json *args, struct json **ret)
+static int step_erase_devices(struct agent_run *run, const struct json *args, struct json **ret)
 {
 	(void)args, (void)ret;
-	return ipa_erase_devices(run);
+	return agent_erase_devices(run);
 }
 
-static int step_erase_pstore(struct ipa_run *run, const struct json *args, struct json **ret)
+static int step_erase_pstore(struct agent_run *run, const struct json *args, struct json **ret)
 {
 	(void)args, (void)ret;
 	_cleanup_(freep) char *path = xasprintf("%s/sys/fs/pstore", run->env->root);
@@ -62,7 +62,7 @@ static int step_erase_pstore(struct ipa_run *run, const struct json *args, struc
 	return failed ? err_set_errno(&run->err, failed, "cannot empty %s", path) : 0;
 }
 
-static int step_clean_nvram(struct ipa_run *run, const struct json *args, struct json **ret)
+static int step_clean_nvram(struct agent_run *run, const struct json *args, struct json **ret)
 {
 	static const char *const otherwise[] = { "^HD\\(", "shim.*\\.efi", "grub.*\\.efi", NULL };
 	const char *patterns[PATTERNS_MAX + 1] = { NULL };
@@ -159,18 +159,18 @@ static struct json *describe(const struct step *s, enum kind k)
 static struct json *own_versions(void)
 {
 	struct json *j = json_new_object();
-	json_set_string(j, "generic_hardware_manager", IPA_MANAGER_VERSION);
+	json_set_string(j, "generic_hardware_manager", AGENT_MANAGER_VERSION);
 	return j;
 }
 
-int ipa_get_steps(struct ipa_run *run, const char *kind)
+int agent_get_steps(struct agent_run *run, const char *kind)
 {
 	enum kind k = kind_of(kind);
 	char key[32];
 	snprintf(key, sizeof(key), "%s_steps", kind);
 	run->result = json_new_object();
 	struct json *managers = json_make_object(run->result, key);
-	struct json *list = json_set(managers, IPA_MANAGER, json_new_array());
+	struct json *list = json_set(managers, AGENT_MANAGER, json_new_array());
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
 		if (steps[i].priority[k] != NOT_OFFERED)
 			json_append(list, describe(&steps[i], k));
@@ -192,7 +192,7 @@ static const struct step *find_step(const struct json *step, enum kind k)
 }
 
 /* The server has listed the steps of another agent: it must list ours first. */
-static bool version_differs(const struct ipa_run *run, const char *kind)
+static bool version_differs(const struct agent_run *run, const char *kind)
 {
 	char key[32];
 	snprintf(key, sizeof(key), "%s_version", kind);
@@ -205,7 +205,7 @@ static bool version_differs(const struct ipa_run *run, const char *kind)
 	return !same;
 }
 
-static int unknown_step(struct ipa_run *run, const struct json *step, const char *kind)
+static int unknown_step(struct agent_run *run, const struct json *step, const char *kind)
 {
 	run->error_type = "InvalidCommandParamsError";
 	return err_set(&run->err, ERR_UNSUPPORTED,
@@ -214,7 +214,7 @@ static int unknown_step(struct ipa_run *run, const struct json *step, const char
 		       str_or(json_get_string(step, "step"), "(none)"));
 }
 
-int ipa_execute_step(struct ipa_run *run, const char *kind)
+int agent_execute_step(struct agent_run *run, const char *kind)
 {
 	const struct json *step = json_get(run->params, "step");
 	const struct step *s = find_step(step, kind_of(kind));
@@ -225,10 +225,10 @@ int ipa_execute_step(struct ipa_run *run, const char *kind)
 	if (version_differs(run, kind)) {
 		snprintf(key, sizeof(key), "%s_version", kind);
 		_cleanup_(freep) char *theirs = json_to_string(json_get(run->params, key));
-		run->status = IPA_VERSION_MISMATCH;
+		run->status = AGENT_VERSION_MISMATCH;
 		run->error_type = "VersionMismatch";
 		err_set(&run->err, ERR_CONFLICT,
-			"Current versions: {\"generic_hardware_manager\":\"" IPA_MANAGER_VERSION
+			"Current versions: {\"generic_hardware_manager\":\"" AGENT_MANAGER_VERSION
 			"\"}, versions used by ironic: %.200s",
 			theirs);
 		return 0;

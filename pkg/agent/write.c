@@ -47,7 +47,7 @@ static const struct json *node_hints(const struct json *node)
 }
 
 /* Of two disks that fit, the second must not come after the choice. */
-static void settle(const struct ipa_env *env)
+static void settle(const struct agent_env *env)
 {
 	if (str_empty(env->root))
 		hw_settle_disks(env->loop, DISKS_QUIET_MS, DISKS_WAIT_MS);
@@ -60,7 +60,7 @@ static bool hints_are_default(const struct json *node)
 }
 
 struct wanted {
-	struct ipa_env *env;
+	struct agent_env *env;
 	const struct json *hints;
 	struct err *err;
 	char *device;
@@ -81,7 +81,7 @@ static bool look_for_root(void *data)
 
 /* Asked only after the whole wait: a disk that is alone because it was found first must not be
  * taken for the machine's only one. */
-static char *only_disk(struct ipa_env *env, struct err *err)
+static char *only_disk(struct agent_env *env, struct err *err)
 {
 	struct hw_disks disks = hw_disks_read(env->root);
 	_cleanup_(strbuf_done) struct strbuf list = { 0 };
@@ -106,7 +106,7 @@ static char *only_disk(struct ipa_env *env, struct err *err)
 	return device;
 }
 
-char *ipa_root_device(struct ipa_env *env, struct err *err)
+char *agent_root_device(struct agent_env *env, struct err *err)
 {
 	struct wanted w = { .env = env, .hints = node_hints(env->node), .err = err };
 	uint64_t wait_ms = env->config->disk_attempts * env->config->disk_delay * 1000;
@@ -120,9 +120,9 @@ char *ipa_root_device(struct ipa_env *env, struct err *err)
 	return w.device;
 }
 
-int ipa_choose_disk(struct ipa_run *run)
+int agent_choose_disk(struct agent_run *run)
 {
-	_cleanup_(freep) char *device = ipa_root_device(run->env, &run->err);
+	_cleanup_(freep) char *device = agent_root_device(run->env, &run->err);
 	run->error_type = "DeviceNotFound";
 	if (!device)
 		return err_value(&run->err);
@@ -139,45 +139,16 @@ int ipa_choose_disk(struct ipa_run *run)
 struct order {
 	const char *urls[URLS_MAX + 1];
 	const char *formats[FORMATS_MAX + 1];
-	char *proxy;
 	struct disk_image_options options;
 };
-
-static void order_done(struct order *o)
-{
-	free(o->proxy);
-}
-
-/* Hosts and domain suffixes, as curl and requests read no_proxy; "*" excludes all. */
-static bool host_excluded(const char *no_proxy, const char *url)
-{
-	const char *host = strstr(url, "://");
-	host = host ? host + 3 : url;
-	size_t host_len = strcspn(host, ":/?");
-	while (no_proxy && *no_proxy) {
-		no_proxy += strspn(no_proxy, ", ");
-		size_t n = strcspn(no_proxy, ", ");
-		const char *suffix = no_proxy + (*no_proxy == '.');
-		size_t len = n - (size_t)(suffix - no_proxy);
-		if (n == 1 && *no_proxy == '*')
-			return true;
-		if (len > 0 && len <= host_len &&
-		    strncasecmp(host + host_len - len, suffix, len) == 0 &&
-		    (len == host_len || host[host_len - len - 1] == '.'))
-			return true;
-		no_proxy += n;
-	}
-	return false;
-}
 
 /* The scheme of the image's URL chooses, not the one of the proxy. */
 static void set_proxy(struct order *o, const struct json *info)
 {
 	const char *scheme = strncasecmp(o->urls[0], "https", 5) == 0 ? "https" : "http";
 	const char *proxy = json_get_string(json_get(info, "proxies"), scheme);
-	if (!str_empty(proxy) && !host_excluded(json_get_string(info, "no_proxy"), o->urls[0]))
-		o->proxy = xstrdup(proxy);
-	o->options.fetch.proxy = o->proxy;
+	o->options.fetch.proxy = str_empty(proxy) ? NULL : proxy;
+	o->options.fetch.no_proxy = json_get_string(info, "no_proxy");
 }
 
 static void set_authorization(struct order *o, const struct json *info, char **ret_decoded)
@@ -207,7 +178,7 @@ static void set_policy(struct order *o, const struct json *policy)
 	o->options.permitted = count > 0 ? o->formats : NULL;
 }
 
-static void set_times(struct disk_fetch_options *f, const struct ipa_config *c)
+static void set_times(struct disk_fetch_options *f, const struct agent_config *c)
 {
 	f->connect_timeout = c->image_timeout * USEC_PER_SEC;
 	f->retries = (unsigned)c->image_retries;
@@ -216,14 +187,14 @@ static void set_times(struct disk_fetch_options *f, const struct ipa_config *c)
 }
 
 /* Errors of the order itself: repeating the step cannot help. */
-static int bad_params(struct ipa_run *run, const char *why)
+static int bad_params(struct agent_run *run, const char *why)
 {
 	run->error_type = "InvalidCommandParamsError";
 	return err_set(&run->err, ERR_INVALID, "image_info %s", why);
 }
 
 /* The same demands as the reference's validator of prepare_image. */
-static int fill_order(struct ipa_run *run, const struct json *info, struct order *o)
+static int fill_order(struct agent_run *run, const struct json *info, struct order *o)
 {
 	size_t count = 0;
 	json_for_each(url, json_get(info, "urls"))
@@ -251,7 +222,7 @@ static int fill_order(struct ipa_run *run, const struct json *info, struct order
 	return 0;
 }
 
-static void make_guid(struct ipa_env *env, struct gpt_guid *id)
+static void make_guid(struct agent_env *env, struct gpt_guid *id)
 {
 	memcpy(id->b, env->random, sizeof(id->b));
 	/* Version 4 of RFC 4122, in the mixed order of the disk. */
@@ -259,7 +230,7 @@ static void make_guid(struct ipa_env *env, struct gpt_guid *id)
 	id->b[8] = (uint8_t)((id->b[8] & 0x3f) | 0x80);
 }
 
-static int place_config_drive(struct ipa_run *run, const struct disk_dev *d, const char *value,
+static int place_config_drive(struct agent_run *run, const struct disk_dev *d, const char *value,
 			      const struct disk_fetch_options *fetch)
 {
 	_cleanup_(freep) void *data = NULL;
@@ -272,7 +243,7 @@ static int place_config_drive(struct ipa_run *run, const struct disk_dev *d, con
 }
 
 /* The backup GPT to the end of the disk, then the config drive. */
-static int finish_disk(struct ipa_run *run, const char *device, const char *config_drive,
+static int finish_disk(struct agent_run *run, const char *device, const char *config_drive,
 		       const struct disk_fetch_options *fetch)
 {
 	_cleanup_(disk_dev_close) struct disk_dev d = { .fd = -1 };
@@ -292,7 +263,7 @@ static int finish_disk(struct ipa_run *run, const char *device, const char *conf
 }
 
 /* The device is remembered before the write: a later install_bootloader means this one. */
-static int write_to(struct ipa_run *run, const char *device, const struct json *info,
+static int write_to(struct agent_run *run, const char *device, const struct json *info,
 		    const struct json *args, struct order *o)
 {
 	_cleanup_(freep) char *node = hw_disk_node(run->env->root, device);
@@ -322,22 +293,22 @@ static int write_to(struct ipa_run *run, const char *device, const struct json *
 	return 0;
 }
 
-int ipa_write_check(struct ipa_run *run, const struct json *args)
+int agent_write_check(struct agent_run *run, const struct json *args)
 {
-	_cleanup_(order_done) struct order o = { 0 };
+	struct order o = { 0 };
 	return fill_order(run, json_get(args, "image_info"), &o);
 }
 
-int ipa_write_image(struct ipa_run *run, const struct json *args, char **ret_text)
+int agent_write_image(struct agent_run *run, const struct json *args, char **ret_text)
 {
-	_cleanup_(order_done) struct order o = { 0 };
+	struct order o = { 0 };
 	_cleanup_(secret_freep) char *authorization = NULL;
 	const struct json *info = json_get(args, "image_info");
 	int r = fill_order(run, info, &o);
 	if (r < 0)
 		return r;
 	set_authorization(&o, info, &authorization);
-	_cleanup_(freep) char *device = ipa_root_device(run->env, &run->err);
+	_cleanup_(freep) char *device = agent_root_device(run->env, &run->err);
 	if (!device) {
 		run->error_type = "DeviceNotFound";
 		return err_value(&run->err);
@@ -362,10 +333,10 @@ static bool is_skipped(const struct json *node, const struct hw_disk *d)
 	return false;
 }
 
-typedef int (*erase_fn)(struct ipa_run *run, const struct disk_dev *d, struct err *err);
+typedef int (*erase_fn)(struct agent_run *run, const struct disk_dev *d, struct err *err);
 
 /* All disks, also after one has failed; the failures together are the error. */
-static int each_disk(struct ipa_run *run, erase_fn fn)
+static int each_disk(struct agent_run *run, erase_fn fn)
 {
 	settle(run->env);
 	struct hw_disks disks = hw_disks_read(run->env->root);
@@ -389,18 +360,18 @@ static int each_disk(struct ipa_run *run, erase_fn fn)
 	return err_set(&run->err, ERR_IO, "%.480s", failures.data);
 }
 
-static int wipe_one(struct ipa_run *run, const struct disk_dev *d, struct err *err)
+static int wipe_one(struct agent_run *run, const struct disk_dev *d, struct err *err)
 {
 	return disk_wipe_metadata(d, run->env->config->guard_special, err);
 }
 
-int ipa_erase_metadata(struct ipa_run *run)
+int agent_erase_metadata(struct agent_run *run)
 {
 	return each_disk(run, wipe_one);
 }
 
 /* Passes as the server's node says; the reference's defaults are one random and one of zeros. */
-static int erase_one(struct ipa_run *run, const struct disk_dev *d, struct err *err)
+static int erase_one(struct agent_run *run, const struct disk_dev *d, struct err *err)
 {
 	const struct json *info = json_get(run->env->node, "driver_internal_info");
 	int64_t passes = json_get_int(info, "agent_erase_devices_iterations", 1);
@@ -415,7 +386,7 @@ static int erase_one(struct ipa_run *run, const struct disk_dev *d, struct err *
 	return r < 0 ? r : disk_erase(d, &options, err);
 }
 
-int ipa_erase_devices(struct ipa_run *run)
+int agent_erase_devices(struct agent_run *run)
 {
 	atomic_store(&run->env->progress.phase, DISK_PHASE_ERASE);
 	atomic_store(&run->env->progress.written, 0);

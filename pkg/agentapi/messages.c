@@ -315,15 +315,6 @@ bool agent_command_answer(const struct json *answer)
 	       json_get_string(answer, "command_status") != NULL;
 }
 
-bool agent_command_busy(const struct json *answer)
-{
-	json_for_each(c, json_get(answer, "commands")) {
-		if (streq(json_get_string(c, "command_status"), "RUNNING"))
-			return true;
-	}
-	return false;
-}
-
 struct json *agent_fault(int status, const char *text)
 {
 	struct json *inner = json_new_object();

@@ -89,8 +89,6 @@ enum agent_command_status agent_command_find(const struct json *answer, const ch
 const struct json *agent_command_result(const struct json *answer, const char *name);
 /* Has the answer the form of a list of commands or of one command? Any other says nothing. */
 bool agent_command_answer(const struct json *answer);
-/* Is any command running? */
-bool agent_command_busy(const struct json *answer);
 /* Protocol errors as agents and Ironic put them: {"faultcode", "faultstring"} inside
  * "error_message". */
 struct json *agent_fault(int status, const char *text);

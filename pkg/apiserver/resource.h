@@ -100,7 +100,6 @@ struct resource *registry_find_key(const struct registry *g, const char *key);
 struct resource *resource_new(void);
 struct resource *resource_ref(struct resource *r);
 struct resource *resource_unref(struct resource *r);
-void resource_unrefp(struct resource **r);
 void resource_set_names(struct resource *r, const char *group, const char *version,
 			const char *plural);
 void resource_add_column(struct resource *r, struct column column); /* takes the strings */

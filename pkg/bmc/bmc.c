@@ -447,12 +447,6 @@ void bmc_credentials_done(struct bmc_credentials *c)
 	c->password = secret_free(c->password);
 }
 
-bool bmc_credentials_equal(const struct bmc_credentials *a, const struct bmc_credentials *b)
-{
-	return streq(str_or(a->username, ""), str_or(b->username, "")) &&
-	       str_equal_secret(str_or(a->password, ""), str_or(b->password, ""));
-}
-
 struct bmc_health bmc_health(const struct bmc *bmc)
 {
 	bool alone = bmc->breaker_until > loop_now(bmc->driver->loop);
@@ -482,11 +476,6 @@ struct bmc_driver *bmc_driver_free(struct bmc_driver *driver)
 void bmc_driver_set_fence(struct bmc_driver *driver, const struct fence *fence)
 {
 	driver->fence = *fence;
-}
-
-const char *bmc_driver_name(const struct bmc_driver *driver)
-{
-	return driver->ops->name;
 }
 
 bool bmc_driver_supports(const struct bmc_driver *driver, enum bmc_op op)

@@ -14,6 +14,7 @@
 #include "bmc/address.h"
 #include "loop/fence.h"
 #include "loop/loop.h"
+#include "json/json.h"
 
 struct bmc;
 struct bmc_driver;
@@ -40,8 +41,16 @@ enum bmc_op {
 	BMC_OP_UPDATE_FIRMWARE, /* firmware; a job */
 	BMC_OP_GET_JOB,		/* job: its id → job */
 	BMC_OP_SEND_NMI,
-	BMC_OP_SET_LED,	  /* enable */
-	BMC_OP_SET_CLOCK, /* time */
+	BMC_OP_SET_LED,	    /* enable */
+	BMC_OP_SET_CLOCK,   /* time */
+	BMC_OP_RESET_BMC,   /* reset; the BMC may be silent for minutes afterwards */
+	BMC_OP_GET_SENSORS, /* → sensors */
+	BMC_OP_GET_LOG,	    /* → log: the system event log */
+	BMC_OP_CLEAR_LOG,
+	BMC_OP_GET_RAID,      /* → raid */
+	BMC_OP_CREATE_VOLUME, /* volume; a job */
+	BMC_OP_DELETE_VOLUME, /* volume: controller and id count; a job */
+	BMC_OP_INSPECT,	      /* → inventory */
 	_BMC_OP_MAX,
 };
 
@@ -100,6 +109,70 @@ struct bmc_firmware {
 	char *url;
 };
 
+/* Warm: only its software starts anew, settings and open consoles may survive. */
+enum bmc_reset { BMC_RESET_WARM, BMC_RESET_COLD, _BMC_RESET_MAX };
+
+/* As the BMC judges. */
+enum bmc_health_level { BMC_LEVEL_UNKNOWN, BMC_LEVEL_OK, BMC_LEVEL_WARNING, BMC_LEVEL_CRITICAL };
+
+/* One that is absent or disabled is not listed. */
+struct bmc_sensor {
+	char *name;  /* the BMC's: "CPU1 Temp" */
+	char *group; /* "Temperature", "Voltage", "Fan", "Current", "Power", … */
+	char *unit;  /* "degrees C", "RPM"; NULL: the value is none, only the level counts */
+	double value;
+	enum bmc_health_level level;
+};
+
+struct bmc_sensors {
+	struct bmc_sensor *items;
+	size_t count;
+};
+
+struct bmc_log_entry {
+	char *id;
+	char *text;
+	usec_t at; /* wall, by the BMC's clock; 0: unknown */
+	enum bmc_health_level level;
+};
+
+/* The oldest first. */
+struct bmc_log {
+	struct bmc_log_entry *items;
+	size_t count;
+};
+
+struct bmc_drive {
+	char *controller, *id;
+	char *model, *serial; /* NULL: unknown */
+	uint64_t size_bytes;  /* 0: unknown */
+	bool rotational;
+	enum bmc_health_level level;
+};
+
+struct bmc_volume {
+	char *controller, *id; /* id: the BMC's; of one to be made NULL */
+	char *name;	       /* NULL: none, or the BMC chooses */
+	char *raid_level;      /* Ironic's word: "0", "1", "5", "6", "1+0", "5+0", "6+0" */
+	uint64_t size_bytes;   /* of one to be made 0: all that its drives have */
+	char *drives;	       /* their ids, one a line; NULL: the BMC chooses */
+};
+
+struct bmc_drives {
+	struct bmc_drive *items;
+	size_t count;
+};
+
+struct bmc_volumes {
+	struct bmc_volume *items;
+	size_t count;
+};
+
+struct bmc_raid {
+	struct bmc_drives drives;
+	struct bmc_volumes volumes;
+};
+
 enum bmc_job_state { BMC_JOB_RUNNING, BMC_JOB_NEEDS_RESET, BMC_JOB_DONE, BMC_JOB_FAILED };
 
 enum { BMC_JOB_ID_MAX = 512 }; /* it stands in the host's record */
@@ -128,6 +201,8 @@ struct bmc_request {
 		struct bmc_settings settings;
 		struct bmc_firmware firmware;
 		struct bmc_job job; /* the id counts */
+		enum bmc_reset reset;
+		struct bmc_volume volume;
 	};
 	usec_t timeout; /* 0: the BMC's option */
 	/* More requests are expected within this time: keep the session so long (at most 20 s)
@@ -153,6 +228,10 @@ struct bmc_result {
 		struct bmc_media media; /* url NULL: none; never with credentials */
 		struct bmc_settings settings;
 		struct bmc_job job; /* of each op that begins one, too */
+		struct bmc_sensors sensors;
+		struct bmc_log log;
+		struct bmc_raid raid;
+		struct json *inventory; /* in the form in which agents post it */
 	};
 };
 
@@ -162,6 +241,11 @@ void bmc_result_dup(const struct bmc_result *from, struct bmc_result *ret);
 void bmc_result_done(struct bmc_result *r);
 void bmc_settings_add(struct bmc_settings *s, const char *name, const char *value);
 const char *bmc_settings_get(const struct bmc_settings *s, const char *name); /* or NULL */
+/* All copy what they are given. */
+void bmc_sensors_add(struct bmc_sensors *s, const struct bmc_sensor *sensor);
+void bmc_log_add(struct bmc_log *l, const struct bmc_log_entry *entry);
+void bmc_raid_add_drive(struct bmc_raid *r, const struct bmc_drive *drive);
+void bmc_raid_add_volume(struct bmc_raid *r, const struct bmc_volume *volume);
 
 /* result is valid during the call. New requests may be submitted and the BMC may be closed inside.
  */
@@ -185,7 +269,6 @@ struct bmc_options {
 
 void bmc_credentials_copy(const struct bmc_credentials *from, struct bmc_credentials *ret);
 void bmc_credentials_done(struct bmc_credentials *c); /* zeroes the memory */
-bool bmc_credentials_equal(const struct bmc_credentials *a, const struct bmc_credentials *b);
 
 /* Checks address and credentials by the driver's rules (ERR_INVALID); no traffic. Address and
  * credentials are copied. options NULL: defaults. */
@@ -274,7 +357,6 @@ struct bmc_driver *bmc_driver_free(struct bmc_driver *driver);
 /* Asked directly before anything but the end of a session is sent, with the BMC's key; false ends
  * the request with ERR_CANCELLED. */
 void bmc_driver_set_fence(struct bmc_driver *driver, const struct fence *fence);
-const char *bmc_driver_name(const struct bmc_driver *driver);
 /* What the driver can do: nothing else says it. */
 bool bmc_driver_supports(const struct bmc_driver *driver, enum bmc_op op);
 bool bmc_driver_boots_from(const struct bmc_driver *driver, enum bmc_device device);

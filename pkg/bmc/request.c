@@ -1,7 +1,9 @@
 /* Requests and results as rows of one table: what an op is called, and which of their strings have
  * to be copied and freed. Pure functions. any thread */
 
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -78,9 +80,132 @@ static void job_done(struct bmc_job *j)
 	j->id = j->text = NULL;
 }
 
+/* Of an item of a list: where its strings are. */
+#define AT(type, member) offsetof(struct type, member)
+enum { STRINGS_MAX = 5 };
+struct item_kind {
+	size_t size, count;
+	size_t strings[STRINGS_MAX];
+};
+static const struct item_kind sensor_kind = {
+	sizeof(struct bmc_sensor),
+	3,
+	{ AT(bmc_sensor, name), AT(bmc_sensor, group), AT(bmc_sensor, unit) },
+};
+static const struct item_kind entry_kind = {
+	sizeof(struct bmc_log_entry),
+	2,
+	{ AT(bmc_log_entry, id), AT(bmc_log_entry, text) },
+};
+static const struct item_kind drive_kind = {
+	sizeof(struct bmc_drive),
+	4,
+	{ AT(bmc_drive, controller), AT(bmc_drive, id), AT(bmc_drive, model),
+	  AT(bmc_drive, serial) },
+};
+static const struct item_kind volume_kind = {
+	sizeof(struct bmc_volume),
+	5,
+	{ AT(bmc_volume, controller), AT(bmc_volume, id), AT(bmc_volume, name),
+	  AT(bmc_volume, raid_level), AT(bmc_volume, drives) },
+};
+
+static char **string_of(void *item, const struct item_kind *kind, size_t i)
+{
+	return (char **)((char *)item + kind->strings[i]);
+}
+
+static void item_dup(void *item, const struct item_kind *kind)
+{
+	for (size_t i = 0; i < kind->count; i++) {
+		char **s = string_of(item, kind, i);
+		*s = xstrdup(*s);
+	}
+}
+
+static void item_done(void *item, const struct item_kind *kind)
+{
+	for (size_t i = 0; i < kind->count; i++) {
+		char **s = string_of(item, kind, i);
+		free(*s);
+		*s = NULL;
+	}
+}
+
+/* New memory; NULL for none. */
+static void *items_dup(const void *items, size_t count, const struct item_kind *kind)
+{
+	if (count == 0)
+		return NULL;
+	char *copy = xmemdup(items, count * kind->size);
+	for (size_t i = 0; i < count; i++)
+		item_dup(copy + i * kind->size, kind);
+	return copy;
+}
+
+static void items_done(void *items, size_t count, const struct item_kind *kind)
+{
+	for (size_t i = 0; i < count; i++)
+		item_done((char *)items + i * kind->size, kind);
+	free(items);
+}
+
+static void *items_add(void *items, size_t *count, const void *item, const struct item_kind *kind)
+{
+	char *grown = xreallocarray(items, *count + 1, kind->size);
+	char *place = grown + (*count)++ * kind->size;
+	memcpy(place, item, kind->size);
+	item_dup(place, kind);
+	return grown;
+}
+
+void bmc_sensors_add(struct bmc_sensors *s, const struct bmc_sensor *sensor)
+{
+	s->items = items_add(s->items, &s->count, sensor, &sensor_kind);
+}
+
+void bmc_log_add(struct bmc_log *l, const struct bmc_log_entry *entry)
+{
+	l->items = items_add(l->items, &l->count, entry, &entry_kind);
+}
+
+void bmc_raid_add_drive(struct bmc_raid *r, const struct bmc_drive *drive)
+{
+	r->drives.items = items_add(r->drives.items, &r->drives.count, drive, &drive_kind);
+}
+
+void bmc_raid_add_volume(struct bmc_raid *r, const struct bmc_volume *volume)
+{
+	r->volumes.items = items_add(r->volumes.items, &r->volumes.count, volume, &volume_kind);
+}
+
+static void raid_dup(struct bmc_raid *r)
+{
+	r->drives.items = items_dup(r->drives.items, r->drives.count, &drive_kind);
+	r->volumes.items = items_dup(r->volumes.items, r->volumes.count, &volume_kind);
+}
+
+static void raid_done(struct bmc_raid *r)
+{
+	items_done(r->drives.items, r->drives.count, &drive_kind);
+	items_done(r->volumes.items, r->volumes.count, &volume_kind);
+	*r = (struct bmc_raid){ 0 };
+}
+
 /* --- the table -------------------------------------------------------------------------------- */
 
-enum owned { OWNED_NONE, OWNED_MEDIA, OWNED_SETTINGS, OWNED_FIRMWARE, OWNED_JOB };
+enum owned {
+	OWNED_NONE,
+	OWNED_MEDIA,
+	OWNED_SETTINGS,
+	OWNED_FIRMWARE,
+	OWNED_JOB,
+	OWNED_VOLUME,
+	OWNED_SENSORS,
+	OWNED_LOG,
+	OWNED_RAID,
+	OWNED_INVENTORY,
+};
 
 static const struct {
 	const char *name; /* completes "cannot" */
@@ -106,6 +231,14 @@ static const struct {
 	[BMC_OP_SEND_NMI] = { "send an NMI", OWNED_NONE, OWNED_NONE, false },
 	[BMC_OP_SET_LED] = { "switch the identification LED", OWNED_NONE, OWNED_NONE, false },
 	[BMC_OP_SET_CLOCK] = { "set the BMC's clock", OWNED_NONE, OWNED_NONE, false },
+	[BMC_OP_RESET_BMC] = { "reset the BMC", OWNED_NONE, OWNED_NONE, false },
+	[BMC_OP_GET_SENSORS] = { "read sensors", OWNED_NONE, OWNED_SENSORS, false },
+	[BMC_OP_GET_LOG] = { "read the system event log", OWNED_NONE, OWNED_LOG, false },
+	[BMC_OP_CLEAR_LOG] = { "clear the system event log", OWNED_NONE, OWNED_NONE, false },
+	[BMC_OP_GET_RAID] = { "read drives and volumes", OWNED_NONE, OWNED_RAID, false },
+	[BMC_OP_CREATE_VOLUME] = { "create a volume", OWNED_VOLUME, OWNED_JOB, true },
+	[BMC_OP_DELETE_VOLUME] = { "delete a volume", OWNED_VOLUME, OWNED_JOB, true },
+	[BMC_OP_INSPECT] = { "inspect the host", OWNED_NONE, OWNED_INVENTORY, false },
 };
 
 const char *bmc_op_name(enum bmc_op op)
@@ -118,82 +251,109 @@ bool bmc_op_begins_job(enum bmc_op op)
 	return op < _BMC_OP_MAX && rows[op].begins_job;
 }
 
-void bmc_request_dup(const struct bmc_request *from, struct bmc_request *ret)
+/* Requests and results keep what they own in a union: a member's address is that of all. */
+static void owned_dup(enum owned what, void *member)
 {
-	struct bmc_request r = *from;
-	switch (r.op < _BMC_OP_MAX ? rows[r.op].request : OWNED_NONE) {
+	struct bmc_sensors *sensors = member;
+	struct bmc_log *log = member;
+	struct json **inventory = member;
+	switch (what) {
 	case OWNED_NONE:
 		break;
 	case OWNED_MEDIA:
-		media_dup(&r.media);
+		media_dup(member);
 		break;
 	case OWNED_SETTINGS:
-		settings_dup(&r.settings);
+		settings_dup(member);
 		break;
 	case OWNED_FIRMWARE:
-		firmware_dup(&r.firmware);
+		firmware_dup(member);
 		break;
 	case OWNED_JOB:
-		job_dup(&r.job);
+		job_dup(member);
+		break;
+	case OWNED_VOLUME:
+		item_dup(member, &volume_kind);
+		break;
+	case OWNED_SENSORS:
+		sensors->items = items_dup(sensors->items, sensors->count, &sensor_kind);
+		break;
+	case OWNED_LOG:
+		log->items = items_dup(log->items, log->count, &entry_kind);
+		break;
+	case OWNED_RAID:
+		raid_dup(member);
+		break;
+	case OWNED_INVENTORY:
+		*inventory = *inventory ? json_dup(*inventory) : NULL;
 		break;
 	}
+}
+
+static void owned_done(enum owned what, void *member)
+{
+	struct bmc_sensors *sensors = member;
+	struct bmc_log *log = member;
+	struct json **inventory = member;
+	switch (what) {
+	case OWNED_NONE:
+		break;
+	case OWNED_MEDIA:
+		media_done(member);
+		break;
+	case OWNED_SETTINGS:
+		settings_done(member);
+		break;
+	case OWNED_FIRMWARE:
+		firmware_done(member);
+		break;
+	case OWNED_JOB:
+		job_done(member);
+		break;
+	case OWNED_VOLUME:
+		item_done(member, &volume_kind);
+		break;
+	case OWNED_SENSORS:
+		items_done(sensors->items, sensors->count, &sensor_kind);
+		*sensors = (struct bmc_sensors){ 0 };
+		break;
+	case OWNED_LOG:
+		items_done(log->items, log->count, &entry_kind);
+		*log = (struct bmc_log){ 0 };
+		break;
+	case OWNED_RAID:
+		raid_done(member);
+		break;
+	case OWNED_INVENTORY:
+		*inventory = json_free(*inventory);
+		break;
+	}
+}
+
+void bmc_request_dup(const struct bmc_request *from, struct bmc_request *ret)
+{
+	struct bmc_request r = *from;
+	if (r.op < _BMC_OP_MAX)
+		owned_dup(rows[r.op].request, &r.media);
 	*ret = r;
 }
 
 void bmc_request_done(struct bmc_request *r)
 {
-	switch (r->op < _BMC_OP_MAX ? rows[r->op].request : OWNED_NONE) {
-	case OWNED_NONE:
-		break;
-	case OWNED_MEDIA:
-		media_done(&r->media);
-		break;
-	case OWNED_SETTINGS:
-		settings_done(&r->settings);
-		break;
-	case OWNED_FIRMWARE:
-		firmware_done(&r->firmware);
-		break;
-	case OWNED_JOB:
-		job_done(&r->job);
-		break;
-	}
+	if (r->op < _BMC_OP_MAX)
+		owned_done(rows[r->op].request, &r->media);
 }
 
 void bmc_result_dup(const struct bmc_result *from, struct bmc_result *ret)
 {
 	struct bmc_result r = *from;
-	switch (r.op < _BMC_OP_MAX ? rows[r.op].result : OWNED_NONE) {
-	case OWNED_MEDIA:
-		media_dup(&r.media);
-		break;
-	case OWNED_SETTINGS:
-		settings_dup(&r.settings);
-		break;
-	case OWNED_JOB:
-		job_dup(&r.job);
-		break;
-	case OWNED_NONE:
-	case OWNED_FIRMWARE:
-		break;
-	}
+	if (r.op < _BMC_OP_MAX)
+		owned_dup(rows[r.op].result, &r.media);
 	*ret = r;
 }
 
 void bmc_result_done(struct bmc_result *r)
 {
-	switch (r->op < _BMC_OP_MAX ? rows[r->op].result : OWNED_NONE) {
-	case OWNED_MEDIA:
-		media_done(&r->media);
-		break;
-	case OWNED_SETTINGS:
-		settings_done(&r->settings);
-		break;
-	case OWNED_JOB:
-		job_done(&r->job);
-		break;
-	case OWNED_NONE:
-	case OWNED_FIRMWARE:
-		break;
-	}
+	if (r->op < _BMC_OP_MAX)
+		owned_done(rows[r->op].result, &r->media);
 }

@@ -30,15 +30,15 @@
 static const char *const conf_dirs[] = { "etc/ironic-python-agent.conf.d",
 					 "etc/ironic-python-agent.d" };
 
-void content_done(struct content *c)
+void boot_content_done(struct boot_content *c)
 {
 	if (c->fd >= 0)
 		close(c->fd);
 	free(c->text);
-	*c = (struct content){ .fd = -1 };
+	*c = (struct boot_content){ .fd = -1 };
 }
 
-ssize_t content_read(const struct content *c, uint64_t offset, void *out, size_t len)
+ssize_t boot_content_read(const struct boot_content *c, uint64_t offset, void *out, size_t len)
 {
 	/* The size was told to the client at the start: what the file has grown by is not sent. */
 	if (offset > c->size)
@@ -73,7 +73,7 @@ static int stat_regular(int fd, struct stat *st)
 	return S_ISREG(st->st_mode) ? 0 : -EINVAL;
 }
 
-static int open_file(const char *path, struct content *ret, struct err *err)
+static int open_file(const char *path, struct boot_content *ret, struct err *err)
 {
 	struct stat st = { 0 };
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -83,31 +83,33 @@ static int open_file(const char *path, struct content *ret, struct err *err)
 			close(fd);
 		return err_set_errno(err, r, "cannot read the boot file %s", path);
 	}
-	*ret = (struct content){ .fd = fd, .size = (uint64_t)st.st_size, .type = file_type(path) };
+	*ret = (struct boot_content){ .fd = fd,
+				      .size = (uint64_t)st.st_size,
+				      .type = file_type(path) };
 	snprintf(ret->etag, sizeof(ret->etag), "\"%llx-%llx-%llx%08lx\"",
 		 (unsigned long long)st.st_ino, (unsigned long long)st.st_size,
 		 (unsigned long long)st.st_mtim.tv_sec, (unsigned long)st.st_mtim.tv_nsec);
 	return 0;
 }
 
-static int give_text(struct strbuf *text, const char *type, struct content *ret)
+static int give_text(struct strbuf *text, const char *type, struct boot_content *ret)
 {
 	size_t len;
 	char *data = strbuf_take(text, &len);
-	*ret = (struct content){ .fd = -1, .text = data, .size = len, .type = type };
+	*ret = (struct boot_content){ .fd = -1, .text = data, .size = len, .type = type };
 	return 0;
 }
 
 /* --- the kinds: each gets the part of the name that its pattern left open --- */
 
-static int open_loader(const struct boot_env *env, const char *name, struct content *ret,
+static int open_loader(const struct boot_env *env, const char *name, struct boot_content *ret,
 		       struct err *err)
 {
 	const struct boot_file *f = boot_file_find(env->config, name);
 	return f ? open_file(f->path, ret, err) : -ENOENT;
 }
 
-static int open_ramdisk(const struct boot_env *env, const char *name, struct content *ret,
+static int open_ramdisk(const struct boot_env *env, const char *name, struct boot_content *ret,
 			struct err *err)
 {
 	const char *slash = strchr(name, '/');
@@ -121,7 +123,7 @@ static int open_ramdisk(const struct boot_env *env, const char *name, struct con
 }
 
 /* Small, so that it is made anew each time instead of being kept in step with the certificate. */
-static int open_ca(const struct boot_env *env, const char *name, struct content *ret,
+static int open_ca(const struct boot_env *env, const char *name, struct boot_content *ret,
 		   struct err *err)
 {
 	static const char conf[] = "[DEFAULT]\ncafile = /" CA_FILE "\n";
@@ -138,31 +140,31 @@ static int open_ca(const struct boot_env *env, const char *name, struct content 
 		cpio_add_dir(&c, conf_dirs[i], 0755);
 		cpio_add_file(&c, file, 0644, conf, sizeof(conf) - 1);
 	}
-	*ret = (struct content){ .fd = -1, .type = TYPE_BYTES };
+	*ret = (struct boot_content){ .fd = -1, .type = TYPE_BYTES };
 	size_t len;
 	ret->text = cpio_take(&c, &len);
 	ret->size = len;
 	return 0;
 }
 
-static int open_generic(const struct boot_env *env, const char *name, struct content *ret,
+static int open_generic(const struct boot_env *env, const char *name, struct boot_content *ret,
 			struct err *err)
 {
 	struct strbuf text = { 0 };
 	(void)name;
 	(void)err;
-	script_ipxe_generic(env->config->http_url, &text);
+	boot_script_ipxe_generic(env->config->http_url, &text);
 	return give_text(&text, TYPE_TEXT, ret);
 }
 
-static int open_grub_generic(const struct boot_env *env, const char *name, struct content *ret,
+static int open_grub_generic(const struct boot_env *env, const char *name, struct boot_content *ret,
 			     struct err *err)
 {
 	struct strbuf text = { 0 };
 	(void)env;
 	(void)name;
 	(void)err;
-	script_grub_generic(&text);
+	boot_script_grub_generic(&text);
 	return give_text(&text, TYPE_TEXT, ret);
 }
 
@@ -219,17 +221,18 @@ static int write_ramdisk(const struct boot_config *config, const struct boot_hos
 			 const struct net_mac *mac, enum script_kind kind, struct strbuf *out)
 {
 	_cleanup_(places_done) struct place places[BOOT_OTHERS_MAX + 1] = { 0 };
-	struct script_files files[BOOT_OTHERS_MAX + 1];
-	struct script_boot b = { .places = files,
-				 .place_count = find_places(config, host, kind, places),
-				 .cmdline = host->cmdline };
+	struct boot_script_files files[BOOT_OTHERS_MAX + 1];
+	struct boot_script_boot b = { .places = files,
+				      .place_count = find_places(config, host, kind, places),
+				      .cmdline = host->cmdline };
 	if (b.place_count == 0 || (host->flavour && !boot_ramdisk_find(config, host->flavour)))
 		return -EINVAL;
 	for (size_t i = 0; i < b.place_count; i++)
-		files[i] = (struct script_files){ places[i].kernel, places[i].initramfs,
-						  config->ca_pem ? places[i].ca : NULL };
+		files[i] = (struct boot_script_files){ places[i].kernel, places[i].initramfs,
+						       config->ca_pem ? places[i].ca : NULL };
 	boot_mac_file(mac, b.mac);
-	return kind == SCRIPT_GRUB ? script_grub_ramdisk(&b, out) : script_ipxe_ramdisk(&b, out);
+	return kind == SCRIPT_GRUB ? boot_script_grub_ramdisk(&b, out)
+				   : boot_script_ipxe_ramdisk(&b, out);
 }
 
 static int write_script(const struct boot_env *env, const struct net_mac *mac,
@@ -248,9 +251,9 @@ static int write_script(const struct boot_env *env, const struct net_mac *mac,
 	switch (host.target) {
 	case BOOT_TARGET_NONE:
 		if (kind == SCRIPT_GRUB)
-			script_grub_disk(out);
+			boot_script_grub_disk(out);
 		else
-			script_ipxe_disk(out);
+			boot_script_ipxe_disk(out);
 		return 0;
 	case BOOT_TARGET_RAMDISK:
 		if (env->ops->complete)
@@ -267,7 +270,7 @@ static int write_script(const struct boot_env *env, const struct net_mac *mac,
 }
 
 static int open_script(const struct boot_env *env, const struct net_mac *mac, enum script_kind kind,
-		       struct content *ret, struct err *err)
+		       struct boot_content *ret, struct err *err)
 {
 	struct strbuf text = { 0 };
 	int r = write_script(env, mac, kind, &text, err);
@@ -292,14 +295,14 @@ static int parse_mac(const char *text, struct net_mac *ret)
 	return net_parse_mac(colons, ret);
 }
 
-static int open_ipxe(const struct boot_env *env, const char *name, struct content *ret,
+static int open_ipxe(const struct boot_env *env, const char *name, struct boot_content *ret,
 		     struct err *err)
 {
 	struct net_mac mac;
 	return parse_mac(name, &mac) == 0 ? open_script(env, &mac, SCRIPT_IPXE, ret, err) : -ENOENT;
 }
 
-static int open_grub(const struct boot_env *env, const char *name, struct content *ret,
+static int open_grub(const struct boot_env *env, const char *name, struct boot_content *ret,
 		     struct err *err)
 {
 	struct net_mac mac;
@@ -310,7 +313,7 @@ static int open_grub(const struct boot_env *env, const char *name, struct conten
 static const struct kind {
 	const char *prefix, *suffix;
 	bool exact; /* nothing between the two */
-	int (*open)(const struct boot_env *env, const char *rest, struct content *ret,
+	int (*open)(const struct boot_env *env, const char *rest, struct boot_content *ret,
 		    struct err *err);
 } kinds[] = {
 	{ "ca.cpio", "", true, open_ca },
@@ -322,7 +325,8 @@ static const struct kind {
 	{ "", "", false, open_loader },
 };
 
-int content_open(const struct boot_env *env, const char *name, struct content *ret, struct err *err)
+int boot_content_open(const struct boot_env *env, const char *name, struct boot_content *ret,
+		      struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		const struct kind *k = &kinds[i];

@@ -12,7 +12,7 @@
 
 #include "boot/boot.h"
 
-struct content {
+struct boot_content {
 	int fd;	    /* -1: text */
 	char *text; /* NULL: fd */
 	uint64_t size;
@@ -21,8 +21,8 @@ struct content {
 };
 
 /* -ENOENT: no such name, or its host is not ours. Other failures are written to err. */
-int content_open(const struct boot_env *env, const char *name, struct content *ret,
-		 struct err *err);
-void content_done(struct content *c);
+int boot_content_open(const struct boot_env *env, const char *name, struct boot_content *ret,
+		      struct err *err);
+void boot_content_done(struct boot_content *c);
 /* At most `len` bytes from `offset`; -EIO when the file has become shorter. */
-ssize_t content_read(const struct content *c, uint64_t offset, void *out, size_t len);
+ssize_t boot_content_read(const struct boot_content *c, uint64_t offset, void *out, size_t len);

@@ -39,7 +39,7 @@ static void pass_on(struct side *side, struct net_addr to, uint16_t port, const 
 {
 	struct err err;
 	net_set_port(&to, port);
-	int r = udp_send(side->fd, &side->relay->options.address, &to, packet, len);
+	int r = boot_udp_send(side->fd, &side->relay->options.address, &to, packet, len);
 	if (r == 0)
 		return;
 	err_set_errno(&err, r, "cannot send");
@@ -83,7 +83,7 @@ static void on_readable(void *data, int events)
 		uint8_t packet[DHCP_SIZE_MAX + 1]; /* longer ones do not decode */
 		struct net_addr from;
 		struct dhcp_message m;
-		ssize_t n = udp_receive(side->fd, packet, sizeof(packet), &from);
+		ssize_t n = boot_udp_receive(side->fd, packet, sizeof(packet), &from);
 		if (n < 0)
 			return;
 		if (!r->active || dhcp_decode(packet, (size_t)n, &m) < 0)
@@ -95,10 +95,10 @@ static void on_readable(void *data, int events)
 	}
 }
 
-static int open_side(struct loop *loop, struct side *side, const struct udp_options *options,
+static int open_side(struct loop *loop, struct side *side, const struct boot_udp_options *options,
 		     struct err *err)
 {
-	int r = udp_open(options, &side->fd, err);
+	int r = boot_udp_open(options, &side->fd, err);
 	if (r < 0)
 		return r;
 	return loop_io_open(loop, side->fd, LOOP_READ, "dhcp-relay", on_readable, side, &side->io,
@@ -112,12 +112,12 @@ int dhcp_relay_open(struct loop *loop, const struct dhcp_relay_options *options,
 	*r = (struct dhcp_relay){ .loop = loop, .options = *options };
 	r->clients = r->server = (struct side){ .fd = -1, .relay = r };
 	/* They overlap, which the kernel allows only to sockets that agree to share. */
-	struct udp_options clients = { .device = options->device,
-				       .port = DHCP_SERVER_PORT,
-				       .share = true };
-	struct udp_options server = { .address = options->address,
-				      .port = DHCP_SERVER_PORT,
-				      .share = true };
+	struct boot_udp_options clients = { .device = options->device,
+					    .port = DHCP_SERVER_PORT,
+					    .share = true };
+	struct boot_udp_options server = { .address = options->address,
+					   .port = DHCP_SERVER_PORT,
+					   .share = true };
 	int e = open_side(loop, &r->clients, &clients, err);
 	if (e == 0)
 		e = open_side(loop, &r->server, &server, err);

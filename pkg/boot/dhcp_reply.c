@@ -115,21 +115,21 @@ static void set_pxe(const uint8_t *vendor, size_t len, struct dhcp_message *m)
 /* Firmware ignores offers for HTTP boot that do not say so in option 60 (EDK2 then waits a minute),
  * and proxy offers that do not say PXEClient. A plain PXE offer from a DHCP server goes without:
  * with it, ROMs would look for a boot server on port 4011. */
-static void set_class(const struct loader *loader, bool proxy, struct dhcp_message *m)
+static void set_class(const struct boot_loader *loader, bool proxy, struct dhcp_message *m)
 {
 	/* iPXE's "no-pxedhcp": otherwise it waits for proxy offers for three seconds. */
 	static const uint8_t no_proxy[] = { 0xb0, 1, 1 };
-	if (loader->client == LOADER_CLIENT_HTTP)
+	if (loader->client == BOOT_LOADER_CLIENT_HTTP)
 		dhcp_set(m, DHCP_OPT_VENDOR_CLASS, "HTTPClient", 10);
-	else if (loader->kind == LOADER_LOCAL)
+	else if (loader->kind == BOOT_LOADER_LOCAL)
 		set_pxe(vendor_boot_locally, sizeof(vendor_boot_locally), m);
 	else if (proxy)
 		set_pxe(vendor_take_this, sizeof(vendor_take_this), m);
-	else if (loader->client == LOADER_CLIENT_IPXE)
+	else if (loader->client == BOOT_LOADER_CLIENT_IPXE)
 		dhcp_set(m, DHCP_OPT_IPXE, no_proxy, sizeof(no_proxy));
 }
 
-static void set_file(const struct loader *loader, struct dhcp_message *m)
+static void set_file(const struct boot_loader *loader, struct dhcp_message *m)
 {
 	size_t len = strlen(loader->file);
 	dhcp_set_text(m, DHCP_OPT_BOOT_FILE, loader->file);
@@ -137,23 +137,23 @@ static void set_file(const struct loader *loader, struct dhcp_message *m)
 		memcpy(m->file, loader->file, len + 1);
 }
 
-void dhcp_reply_boot(const struct boot_config *config, const struct loader *loader, bool proxy,
+void dhcp_reply_boot(const struct boot_config *config, const struct boot_loader *loader, bool proxy,
 		     struct dhcp_message *m)
 {
-	if (loader->kind == LOADER_NONE)
+	if (loader->kind == BOOT_LOADER_NONE)
 		return;
 	set_class(loader, proxy, m);
 	switch (loader->kind) {
-	case LOADER_TFTP:
+	case BOOT_LOADER_TFTP:
 		set_server(config, m);
 		set_file(loader, m);
 		break;
-	case LOADER_URL:
+	case BOOT_LOADER_URL:
 		m->siaddr = net_to_v4(&config->address);
 		set_file(loader, m);
 		break;
-	case LOADER_LOCAL:
-	case LOADER_NONE:
+	case BOOT_LOADER_LOCAL:
+	case BOOT_LOADER_NONE:
 		break;
 	}
 }

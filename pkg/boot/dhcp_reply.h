@@ -15,7 +15,7 @@ void dhcp_reply_init(const struct boot_config *config, const struct dhcp_message
 void dhcp_reply_lease(const struct boot_config *config, const struct boot_pool *pool,
 		      const struct net_addr *address, struct dhcp_message *m);
 /* proxy: beside the site's own DHCP. */
-void dhcp_reply_boot(const struct boot_config *config, const struct loader *loader, bool proxy,
+void dhcp_reply_boot(const struct boot_config *config, const struct boot_loader *loader, bool proxy,
 		     struct dhcp_message *m);
 void dhcp_reply_refuse(const char *why, struct dhcp_message *m);
 /* Where the reply goes, by RFC 2131 section 4.1. */

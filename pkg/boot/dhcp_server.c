@@ -40,7 +40,7 @@ struct dhcp_server {
 	struct boot_env env;
 	bool active;
 	struct port main, pxe;	      /* 67, 4011 */
-	struct slots *slots;	      /* server mode only */
+	struct boot_slots *slots;     /* server mode only */
 	struct router_advert *advert; /* NULL: the device has no IPv6 */
 	usec_t no_range_at;	      /* when that was logged last */
 	struct log_paces paces;
@@ -68,7 +68,7 @@ static struct log_pace *pace(const struct query *q, const char *what, const char
 }
 
 static void log_reply(const struct query *q, enum dhcp_type type, const struct dhcp_message *m,
-		      const struct loader *loader)
+		      const struct boot_loader *loader)
 {
 	char mac[NET_MAC_TEXT_SIZE], ip[NET_IP_TEXT_MAX];
 	struct net_addr address = net_from_v4(m->yiaddr);
@@ -90,7 +90,7 @@ static void transmit(const struct query *q, const struct port *port, const struc
 	size_t len;
 	int r = dhcp_encode(m, dhcp_reply_max(q->request), packet, &len);
 	if (r == 0)
-		r = udp_send(port->fd, &q->server->env.config->address, to, packet, len);
+		r = boot_udp_send(port->fd, &q->server->env.config->address, to, packet, len);
 	if (r == 0)
 		return;
 	struct err err;
@@ -109,7 +109,7 @@ static void seen(const struct query *q, enum boot_stage stage)
 }
 
 static void send_reply(const struct query *q, enum dhcp_type type, const struct dhcp_message *m,
-		       const struct loader *loader)
+		       const struct boot_loader *loader)
 {
 	struct net_addr to = dhcp_reply_target(q->request, type);
 	transmit(q, &q->server->main, m, &to);
@@ -118,7 +118,7 @@ static void send_reply(const struct query *q, enum dhcp_type type, const struct 
 	if (type == DHCP_OFFER)
 		seen(q, BOOT_STAGE_OFFERED);
 	else if (type == DHCP_ACK && m->yiaddr.s_addr)
-		seen(q, loader->client == LOADER_CLIENT_OS && !q->request->ciaddr.s_addr
+		seen(q, loader->client == BOOT_LOADER_CLIENT_OS && !q->request->ciaddr.s_addr
 				? BOOT_STAGE_SYSTEM
 				: BOOT_STAGE_LEASED);
 }
@@ -128,10 +128,10 @@ static void grant(const struct query *q, enum dhcp_type type, const struct net_a
 {
 	const struct boot_config *config = q->server->env.config;
 	struct dhcp_message m;
-	struct loader loader;
+	struct boot_loader loader;
 	dhcp_reply_init(config, q->request, type, &m);
 	dhcp_reply_lease(config, q->pool, address, &m);
-	loader_choose(config, &q->host, q->request, &q->mac, &loader);
+	boot_loader_choose(config, &q->host, q->request, &q->mac, &loader);
 	dhcp_reply_boot(config, &loader, false, &m);
 	send_reply(q, type, &m, &loader);
 }
@@ -151,7 +151,7 @@ static void on_discover(const struct query *q)
 	if (net_is_set(&q->slot))
 		grant(q, DHCP_OFFER, &q->slot);
 	else
-		slots_find(q->server->slots, q->pool, &q->mac, q->request);
+		boot_slots_find(q->server->slots, q->pool, &q->mac, q->request);
 }
 
 static void on_request(const struct query *q)
@@ -183,7 +183,7 @@ static void on_decline(const struct query *q)
 		  "a host declined its address: another machine uses it", "host", q->host.name,
 		  "mac", net_format_mac(&q->mac, mac));
 	struct net_addr address = net_from_v4(ip);
-	slots_decline(q->server->slots, &q->mac, &address);
+	boot_slots_decline(q->server->slots, &q->mac, &address);
 }
 
 static void on_inform(const struct query *q)
@@ -217,12 +217,12 @@ static void note_no_range(const struct query *q)
 static void serve(struct query *q)
 {
 	const struct dhcp_server *s = q->server;
-	q->pool = slots_pool(s->env.config, q->request);
+	q->pool = boot_slots_pool(s->env.config, q->request);
 	if (!q->pool) {
 		note_no_range(q);
 		return;
 	}
-	(void)slots_get(s->slots, q->pool, &q->mac, &q->slot);
+	(void)boot_slots_get(s->slots, q->pool, &q->mac, &q->slot);
 	switch (dhcp_type(q->request)) {
 	case DHCP_DISCOVER:
 		on_discover(q);
@@ -251,13 +251,13 @@ static void proxy_offer(const struct query *q)
 {
 	const struct boot_config *config = q->server->env.config;
 	struct dhcp_message m;
-	struct loader loader;
+	struct boot_loader loader;
 	if (dhcp_type(q->request) != DHCP_DISCOVER)
 		return;
-	loader_choose(config, &q->host, q->request, &q->mac, &loader);
+	boot_loader_choose(config, &q->host, q->request, &q->mac, &loader);
 	if (loader.lack)
 		log_reply(q, DHCP_OFFER, q->request, &loader);
-	if (loader.kind == LOADER_NONE)
+	if (loader.kind == BOOT_LOADER_NONE)
 		return;
 	dhcp_reply_init(config, q->request, DHCP_OFFER, &m);
 	dhcp_reply_boot(config, &loader, true, &m);
@@ -270,12 +270,12 @@ static void proxy_acknowledge(const struct query *q, const struct net_addr *from
 {
 	const struct boot_config *config = q->server->env.config;
 	struct dhcp_message m;
-	struct loader loader;
+	struct boot_loader loader;
 	enum dhcp_type type = dhcp_type(q->request);
 	if (type != DHCP_REQUEST && type != DHCP_INFORM)
 		return;
-	loader_choose(config, &q->host, q->request, &q->mac, &loader);
-	if (loader.kind == LOADER_NONE)
+	boot_loader_choose(config, &q->host, q->request, &q->mac, &loader);
+	if (loader.kind == BOOT_LOADER_NONE)
 		return;
 	dhcp_reply_init(config, q->request, DHCP_ACK, &m);
 	dhcp_reply_boot(config, &loader, true, &m);
@@ -288,13 +288,15 @@ static void proxy_acknowledge(const struct query *q, const struct net_addr *from
 /* Operating systems on the same wire are no concern of ours. */
 static void note_stranger(const struct query *q)
 {
-	static const enum boot_request requests[] = { [LOADER_CLIENT_PXE] = BOOT_REQUEST_PXE,
-						      [LOADER_CLIENT_HTTP] = BOOT_REQUEST_HTTP,
-						      [LOADER_CLIENT_IPXE] = BOOT_REQUEST_IPXE };
+	static const enum boot_request requests[] = {
+		[BOOT_LOADER_CLIENT_PXE] = BOOT_REQUEST_PXE,
+		[BOOT_LOADER_CLIENT_HTTP] = BOOT_REQUEST_HTTP,
+		[BOOT_LOADER_CLIENT_IPXE] = BOOT_REQUEST_IPXE
+	};
 	const struct boot_env *env = &q->server->env;
-	enum loader_client client = loader_client(q->request);
+	enum boot_loader_client client = boot_loader_client(q->request);
 	metric_add(METRIC_DHCP_IGNORED, 1, "unknown_mac");
-	if (client != LOADER_CLIENT_OS && env->ops->stranger)
+	if (client != BOOT_LOADER_CLIENT_OS && env->ops->stranger)
 		env->ops->stranger(env->data, &q->mac, requests[client]);
 }
 
@@ -315,7 +317,7 @@ static void take(struct port *port, const uint8_t *packet, size_t len, const str
 		note_stranger(&q);
 		return;
 	}
-	if (s->advert && loader_client(&m) == LOADER_CLIENT_IPXE)
+	if (s->advert && boot_loader_client(&m) == BOOT_LOADER_CLIENT_IPXE)
 		router_advert_expect(s->advert, &q.mac);
 	if (port == &s->pxe)
 		proxy_acknowledge(&q, from);
@@ -332,7 +334,7 @@ static void on_readable(void *data, int events)
 	for (int i = 0; i < RECEIVE_BURST; i++) {
 		uint8_t packet[DHCP_SIZE_MAX + 1]; /* longer ones do not decode */
 		struct net_addr from;
-		ssize_t n = udp_receive(port->fd, packet, sizeof(packet), &from);
+		ssize_t n = boot_udp_receive(port->fd, packet, sizeof(packet), &from);
 		if (n < 0)
 			return;
 		take(port, packet, (size_t)n, &from);
@@ -345,7 +347,7 @@ static void on_slot(void *data, const struct dhcp_message *request, const struct
 	struct dhcp_server *s = data;
 	struct query q = { .server = s, .request = request };
 	memcpy(q.mac.bytes, request->chaddr, sizeof(q.mac.bytes));
-	q.pool = slots_pool(s->env.config, request);
+	q.pool = boot_slots_pool(s->env.config, request);
 	if (s->active && s->env.ops->find(s->env.data, &q.mac, &q.host))
 		grant(&q, DHCP_OFFER, address);
 }
@@ -354,10 +356,10 @@ static int open_port(struct dhcp_server *s, struct port *port, uint16_t number, 
 {
 	const struct boot_config *config = s->env.config;
 	/* Beside a site's DHCP on this very machine, both hear the broadcasts. */
-	struct udp_options options = { .device = config->device,
-				       .port = number,
-				       .share = config->dhcp == BOOT_DHCP_PROXY };
-	int r = udp_open(&options, &port->fd, err);
+	struct boot_udp_options options = { .device = config->device,
+					    .port = number,
+					    .share = config->dhcp == BOOT_DHCP_PROXY };
+	int r = boot_udp_open(&options, &port->fd, err);
 	if (r < 0)
 		return r;
 	return loop_io_open(s->env.loop, port->fd, LOOP_READ, "dhcp", on_readable, port, &port->io,
@@ -381,7 +383,7 @@ static int open_all(struct dhcp_server *s, struct err *err)
 	if (r == 0 && s->env.config->dhcp == BOOT_DHCP_PROXY)
 		r = open_port(s, &s->pxe, DHCP_PXE_PORT, err);
 	if (r == 0 && s->env.config->dhcp == BOOT_DHCP_SERVER)
-		r = slots_open(&s->env, on_slot, s, &s->slots, err);
+		r = boot_slots_open(&s->env, on_slot, s, &s->slots, err);
 	return r;
 }
 
@@ -415,7 +417,7 @@ struct dhcp_server *dhcp_server_close(struct dhcp_server *s)
 {
 	if (!s)
 		return NULL;
-	slots_close(s->slots);
+	boot_slots_close(s->slots);
 	router_advert_close(s->advert);
 	close_port(&s->main);
 	close_port(&s->pxe);

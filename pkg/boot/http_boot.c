@@ -30,7 +30,7 @@ static void reply_error(struct web_request *r, int status, const char *allow, co
 	web_reply(r, &head, text, strlen(text));
 }
 
-static void send_content(struct web_request *r, struct content *c)
+static void send_content(struct web_request *r, struct boot_content *c)
 {
 	/* A script is for one boot: the next may need another. */
 	static const char *const no_store[] = { "Cache-Control: no-store", NULL };
@@ -42,7 +42,7 @@ static void send_content(struct web_request *r, struct content *c)
 		web_reply_file(r, &head, c->fd, c->size, c->etag);
 		c->fd = -1;
 	}
-	content_done(c);
+	boot_content_done(c);
 }
 
 static void reply_nothing(struct web_request *r)
@@ -62,9 +62,9 @@ static void note_failure(struct http_boot *h, struct web_request *r, const struc
 
 static void serve(struct http_boot *h, struct web_request *r, const char *name)
 {
-	struct content c;
+	struct boot_content c;
 	struct err err = { 0 };
-	if (content_open(&h->env, name, &c, &err) == 0) {
+	if (boot_content_open(&h->env, name, &c, &err) == 0) {
 		metric_add(METRIC_BOOT_REQUESTS, 1, c.text ? "script" : "file");
 		send_content(r, &c);
 		return;

@@ -32,15 +32,15 @@ static bool is_ipxe(const struct dhcp_message *request)
 	       dhcp_has_prefix(request, DHCP_OPT_USER_CLASS, "\x04iPXE");
 }
 
-enum loader_client loader_client(const struct dhcp_message *request)
+enum boot_loader_client boot_loader_client(const struct dhcp_message *request)
 {
 	if (is_ipxe(request))
-		return LOADER_CLIENT_IPXE;
+		return BOOT_LOADER_CLIENT_IPXE;
 	if (dhcp_has_prefix(request, DHCP_OPT_VENDOR_CLASS, "HTTPClient"))
-		return LOADER_CLIENT_HTTP;
+		return BOOT_LOADER_CLIENT_HTTP;
 	if (dhcp_has_prefix(request, DHCP_OPT_VENDOR_CLASS, "PXEClient"))
-		return LOADER_CLIENT_PXE;
-	return LOADER_CLIENT_OS;
+		return BOOT_LOADER_CLIENT_PXE;
+	return BOOT_LOADER_CLIENT_OS;
 }
 
 static const struct arch_row *arch_row(uint16_t arch)
@@ -70,19 +70,19 @@ static const struct arch_row *find_arch(const struct boot_config *config,
 	return known;
 }
 
-static void set_url(struct loader *l, const char *base, const char *name, const char *suffix)
+static void set_url(struct boot_loader *l, const char *base, const char *name, const char *suffix)
 {
 	int n = snprintf(l->file, sizeof(l->file), "%s/boot/%s%s", base, name, suffix);
-	l->kind = LOADER_URL;
+	l->kind = BOOT_LOADER_URL;
 	if (n >= 0 && (size_t)n < sizeof(l->file))
 		return;
-	l->kind = LOADER_NONE;
+	l->kind = BOOT_LOADER_NONE;
 	l->file[0] = '\0';
 	l->lack = "the boot URL is too long for DHCP: shorten it";
 }
 
 static const char *loader_name(const struct boot_config *config, const struct boot_host *host,
-			       const struct dhcp_message *request, struct loader *l)
+			       const struct dhcp_message *request, struct boot_loader *l)
 {
 	const struct arch_row *row = find_arch(config, request);
 	const char *name = row && host->secure_boot ? row->signed_file : row ? row->file : NULL;
@@ -94,49 +94,49 @@ static const char *loader_name(const struct boot_config *config, const struct bo
 	else if (!boot_file_find(config, name))
 		l->lack = "the loader's file is not installed (packages ipxe, shim-signed, "
 			  "grub-efi-amd64-signed; arm64: build snponly-arm64.efi)";
-	else if (l->client == LOADER_CLIENT_PXE && !config->tftp)
+	else if (l->client == BOOT_LOADER_CLIENT_PXE && !config->tftp)
 		l->lack = "TFTP is switched off";
 	return l->lack ? NULL : name;
 }
 
 static void choose_firmware(const struct boot_config *config, const struct boot_host *host,
-			    const struct dhcp_message *request, struct loader *l)
+			    const struct dhcp_message *request, struct boot_loader *l)
 {
 	const char *name = loader_name(config, host, request, l);
 	if (!name)
 		return;
-	if (l->client == LOADER_CLIENT_HTTP) {
+	if (l->client == BOOT_LOADER_CLIENT_HTTP) {
 		set_url(l, config->http_url, name, "");
 		return;
 	}
-	l->kind = LOADER_TFTP;
+	l->kind = BOOT_LOADER_TFTP;
 	snprintf(l->file, sizeof(l->file), "%s", name);
 }
 
 /* Firmware that gets no boot file at all asks for another minute (EDK2: 69 s for PXE, 60 s for HTTP
  * boot). So PXE is told to boot locally, and HTTP boot gets a URL that answers 404. */
-static void choose_disk(const struct boot_config *config, struct loader *l)
+static void choose_disk(const struct boot_config *config, struct boot_loader *l)
 {
-	if (l->client == LOADER_CLIENT_HTTP)
+	if (l->client == BOOT_LOADER_CLIENT_HTTP)
 		set_url(l, config->http_url, "none", "");
 	else
-		l->kind = LOADER_LOCAL;
+		l->kind = BOOT_LOADER_LOCAL;
 }
 
-void loader_choose(const struct boot_config *config, const struct boot_host *host,
-		   const struct dhcp_message *request, const struct net_mac *mac,
-		   struct loader *ret)
+void boot_loader_choose(const struct boot_config *config, const struct boot_host *host,
+			const struct dhcp_message *request, const struct net_mac *mac,
+			struct boot_loader *ret)
 {
-	struct loader l = { .client = loader_client(request) };
+	struct boot_loader l = { .client = boot_loader_client(request) };
 	char name[BOOT_MAC_FILE_SIZE];
 	switch (l.client) {
-	case LOADER_CLIENT_OS:
+	case BOOT_LOADER_CLIENT_OS:
 		break;
-	case LOADER_CLIENT_IPXE: /* without a target too: the script then exits to the disk */
+	case BOOT_LOADER_CLIENT_IPXE: /* without a target too: the script then exits to the disk */
 		set_url(&l, config->http_url, boot_mac_file(mac, name), ".ipxe");
 		break;
-	case LOADER_CLIENT_PXE:
-	case LOADER_CLIENT_HTTP:
+	case BOOT_LOADER_CLIENT_PXE:
+	case BOOT_LOADER_CLIENT_HTTP:
 		if (host->target == BOOT_TARGET_RAMDISK)
 			choose_firmware(config, host, request, &l);
 		else

@@ -5,30 +5,30 @@
 #include "boot/boot.h"
 #include "wire/dhcp.h"
 
-enum { LOADER_FILE_MAX = 256 };
+enum { BOOT_LOADER_FILE_MAX = 256 };
 
-enum loader_client {
-	LOADER_CLIENT_OS, /* asks for no boot file: a running system */
-	LOADER_CLIENT_PXE,
-	LOADER_CLIENT_HTTP, /* UEFI HTTP boot */
-	LOADER_CLIENT_IPXE,
+enum boot_loader_client {
+	BOOT_LOADER_CLIENT_OS, /* asks for no boot file: a running system */
+	BOOT_LOADER_CLIENT_PXE,
+	BOOT_LOADER_CLIENT_HTTP, /* UEFI HTTP boot */
+	BOOT_LOADER_CLIENT_IPXE,
 };
 
-enum loader_kind {
-	LOADER_NONE,
-	LOADER_TFTP,
-	LOADER_URL,
-	LOADER_LOCAL, /* PXE: the firmware is told to go on to its next device */
+enum boot_loader_kind {
+	BOOT_LOADER_NONE,
+	BOOT_LOADER_TFTP,
+	BOOT_LOADER_URL,
+	BOOT_LOADER_LOCAL, /* PXE: the firmware is told to go on to its next device */
 };
 
-struct loader {
-	enum loader_client client;
-	enum loader_kind kind;
-	char file[LOADER_FILE_MAX]; /* name or URL; "" when there is none */
-	const char *lack;	    /* LOADER_NONE although wanted: what to do about it; or NULL */
+struct boot_loader {
+	enum boot_loader_client client;
+	enum boot_loader_kind kind;
+	char file[BOOT_LOADER_FILE_MAX]; /* name or URL; "" when there is none */
+	const char *lack; /* BOOT_LOADER_NONE although wanted: what to do about it; or NULL */
 };
 
-enum loader_client loader_client(const struct dhcp_message *request);
-void loader_choose(const struct boot_config *config, const struct boot_host *host,
-		   const struct dhcp_message *request, const struct net_mac *mac,
-		   struct loader *ret);
+enum boot_loader_client boot_loader_client(const struct dhcp_message *request);
+void boot_loader_choose(const struct boot_config *config, const struct boot_host *host,
+			const struct dhcp_message *request, const struct net_mac *mac,
+			struct boot_loader *ret);

@@ -73,7 +73,7 @@ static int read_domain(const struct option_row *row, const char *text, void *val
 
 static int read_words(const struct option_row *row, const char *text, void *value, struct err *why)
 {
-	if (script_check_words(text) < 0)
+	if (boot_script_check_words(text) < 0)
 		return err_set(
 			why, ERR_INVALID,
 			"\"%s\" holds characters or words that a boot loader takes for its own",

@@ -5,9 +5,9 @@
  * conflict: the host still, or again, uses the address that it had before its record was lost.
  *
  * A neighbour entry may be stale: then the address is skipped although its owner has gone, which
- * costs nothing but another address. A host that answers neither within PROBE_WAIT_MS is missed; it
- * will be met again as a DECLINE, for which clients probe themselves. Relayed subnets have no ARP
- * and only the echo counts.
+ * costs nothing but another address. A host that answers neither within BOOT_PROBE_WAIT_MS is
+ * missed; it will be met again as a DECLINE, for which clients probe themselves. Relayed subnets
+ * have no ARP and only the echo counts.
  *
  * The prober owns its probes' descriptor; a probe is freed before its done is called. Core thread.
  */
@@ -31,7 +31,7 @@
 
 enum { RECEIVE_BURST = 64 };
 
-struct prober {
+struct boot_prober {
 	struct loop *loop;
 	char device[16]; /* IFNAMSIZ */
 	int fd;
@@ -41,18 +41,18 @@ struct prober {
 	uint16_t id, last_seq;
 };
 
-struct probe {
+struct boot_probe {
 	struct list node;
-	struct prober *prober;
+	struct boot_prober *prober;
 	struct net_addr address; /* IPv4 */
 	struct net_mac own;
 	uint16_t seq;
 	struct timer timer;
-	probe_done_fn done;
+	boot_probe_done_fn done;
 	void *data;
 };
 
-struct probe *probe_cancel(struct probe *p)
+struct boot_probe *boot_probe_cancel(struct boot_probe *p)
 {
 	if (!p)
 		return NULL;
@@ -64,7 +64,7 @@ struct probe *probe_cancel(struct probe *p)
 }
 
 /* The MAC that answers for the address, by the kernel's neighbour table. False: none. */
-static bool find_neighbour(const struct probe *p, struct net_mac *ret)
+static bool find_neighbour(const struct boot_probe *p, struct net_mac *ret)
 {
 	struct arpreq req = { 0 };
 	memcpy(&req.arp_pa, &p->address.v4, sizeof(p->address.v4));
@@ -75,13 +75,13 @@ static bool find_neighbour(const struct probe *p, struct net_mac *ret)
 	return true;
 }
 
-static void finish(struct probe *p, bool answered)
+static void finish(struct boot_probe *p, bool answered)
 {
 	struct net_mac mac;
 	bool taken = find_neighbour(p, &mac) ? !net_mac_equal(&mac, &p->own) : answered;
-	probe_done_fn done = p->done;
+	boot_probe_done_fn done = p->done;
 	void *data = p->data;
-	probe_cancel(p);
+	boot_probe_cancel(p);
 	done(data, taken);
 }
 
@@ -99,7 +99,7 @@ static uint16_t checksum(const uint16_t *words, size_t count)
 	return (uint16_t) ~(sum + (sum >> 16));
 }
 
-static void send_echo(const struct probe *p)
+static void send_echo(const struct boot_probe *p)
 {
 	union {
 		struct icmphdr header;
@@ -111,27 +111,27 @@ static void send_echo(const struct probe *p)
 	(void)sendto(p->prober->fd, &echo, sizeof(echo), 0, &p->address.sa, net_len(&p->address));
 }
 
-struct probe *probe_start(struct prober *prober, const struct net_addr *address,
-			  const struct net_mac *own, probe_done_fn done, void *data)
+struct boot_probe *boot_probe_start(struct boot_prober *prober, const struct net_addr *address,
+				    const struct net_mac *own, boot_probe_done_fn done, void *data)
 {
-	if (prober->count >= PROBES_MAX)
+	if (prober->count >= BOOT_PROBES_MAX)
 		return NULL;
-	struct probe *p = xcalloc(1, sizeof(*p));
-	*p = (struct probe){ .prober = prober,
-			     .address = *address,
-			     .own = *own,
-			     .seq = ++prober->last_seq,
-			     .done = done,
-			     .data = data };
+	struct boot_probe *p = xcalloc(1, sizeof(*p));
+	*p = (struct boot_probe){ .prober = prober,
+				  .address = *address,
+				  .own = *own,
+				  .seq = ++prober->last_seq,
+				  .done = done,
+				  .data = data };
 	list_append(&prober->probes, &p->node);
 	prober->count++;
 	timer_init(&p->timer, prober->loop, "dhcp-probe", on_timeout, p);
-	timer_set_in(&p->timer, PROBE_WAIT_MS * USEC_PER_MSEC);
+	timer_set_in(&p->timer, BOOT_PROBE_WAIT_MS * USEC_PER_MSEC);
 	send_echo(p);
 	return p;
 }
 
-static void take_reply(struct prober *prober, const uint8_t *packet, size_t len)
+static void take_reply(struct boot_prober *prober, const uint8_t *packet, size_t len)
 {
 	struct iphdr ip;
 	struct icmphdr icmp;
@@ -145,7 +145,7 @@ static void take_reply(struct prober *prober, const uint8_t *packet, size_t len)
 	if (icmp.type != ICMP_ECHOREPLY || icmp.un.echo.id != htons(prober->id))
 		return;
 	list_for_each(node, &prober->probes) {
-		struct probe *p = list_entry(node, struct probe, node);
+		struct boot_probe *p = list_entry(node, struct boot_probe, node);
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed is off the list */
 		if (p->seq != ntohs(icmp.un.echo.sequence) ||
 		    net_to_v4(&p->address).s_addr != ip.saddr)
@@ -157,7 +157,7 @@ static void take_reply(struct prober *prober, const uint8_t *packet, size_t len)
 
 static void on_readable(void *data, int events)
 {
-	struct prober *prober = data;
+	struct boot_prober *prober = data;
 	(void)events;
 	for (int i = 0; i < RECEIVE_BURST; i++) {
 		uint8_t packet[128];
@@ -178,7 +178,8 @@ static int set_up(int fd, const char *device)
 	return 0;
 }
 
-int prober_open(struct loop *loop, const char *device, struct prober **ret, struct err *err)
+int boot_prober_open(struct loop *loop, const char *device, struct boot_prober **ret,
+		     struct err *err)
 {
 	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP);
 	if (fd < 0)
@@ -186,8 +187,8 @@ int prober_open(struct loop *loop, const char *device, struct prober **ret, stru
 			err, errno,
 			"cannot probe addresses before DHCP offers them (it needs root "
 			"or CAP_NET_RAW)");
-	struct prober *p = xcalloc(1, sizeof(*p));
-	*p = (struct prober){ .loop = loop, .fd = fd };
+	struct boot_prober *p = xcalloc(1, sizeof(*p));
+	*p = (struct boot_prober){ .loop = loop, .fd = fd };
 	list_init(&p->probes);
 	snprintf(p->device, sizeof(p->device), "%s", device);
 	loop_random(loop, &p->id, sizeof(p->id));
@@ -195,14 +196,14 @@ int prober_open(struct loop *loop, const char *device, struct prober **ret, stru
 	r = r < 0 ? err_set_errno(err, r, "cannot probe addresses on %s", device)
 		  : loop_io_open(loop, fd, LOOP_READ, "dhcp-probe", on_readable, p, &p->io, err);
 	if (r < 0) {
-		prober_close(p);
+		boot_prober_close(p);
 		return r;
 	}
 	*ret = p;
 	return 0;
 }
 
-struct prober *prober_close(struct prober *p)
+struct boot_prober *boot_prober_close(struct boot_prober *p)
 {
 	if (!p)
 		return NULL;

@@ -4,19 +4,20 @@
 
 #include "boot/boot.h"
 
-struct prober;
-struct probe;
+struct boot_prober;
+struct boot_probe;
 
-enum { PROBE_WAIT_MS = 500, PROBES_MAX = 256 };
+enum { BOOT_PROBE_WAIT_MS = 500, BOOT_PROBES_MAX = 256 };
 
 /* `taken`: a MAC other than `own` answered for the address. */
-typedef void (*probe_done_fn)(void *data, bool taken);
+typedef void (*boot_probe_done_fn)(void *data, bool taken);
 
 /* Needs CAP_NET_RAW, now and not later. */
-int prober_open(struct loop *loop, const char *device, struct prober **ret, struct err *err);
+int boot_prober_open(struct loop *loop, const char *device, struct boot_prober **ret,
+		     struct err *err);
 /* No probe may be under way. */
-struct prober *prober_close(struct prober *p);
-/* NULL: too many at once. done comes after PROBE_WAIT_MS at the latest. */
-struct probe *probe_start(struct prober *p, const struct net_addr *address,
-			  const struct net_mac *own, probe_done_fn done, void *data);
-struct probe *probe_cancel(struct probe *p); /* accepts NULL; returns NULL */
+struct boot_prober *boot_prober_close(struct boot_prober *p);
+/* NULL: too many at once. done comes after BOOT_PROBE_WAIT_MS at the latest. */
+struct boot_probe *boot_probe_start(struct boot_prober *p, const struct net_addr *address,
+				    const struct net_mac *own, boot_probe_done_fn done, void *data);
+struct boot_probe *boot_probe_cancel(struct boot_probe *p); /* accepts NULL; returns NULL */

@@ -49,7 +49,7 @@ static bool words_usable(const char *text, bool (*usable)(const char *word, size
 	return true;
 }
 
-int script_check_words(const char *cmdline)
+int boot_script_check_words(const char *cmdline)
 {
 	return words_usable(str_or(cmdline, ""), ipxe_word_usable) ? 0 : -EINVAL;
 }
@@ -59,16 +59,16 @@ static bool url_usable(const char *url)
 	return !str_empty(url) && !strchr(url, ' ') && words_usable(url, ipxe_word_usable);
 }
 
-static bool files_usable(const struct script_files *f)
+static bool files_usable(const struct boot_script_files *f)
 {
 	return url_usable(f->kernel_url) && url_usable(f->initramfs_url) &&
 	       (!f->ca_url || url_usable(f->ca_url));
 }
 
 /* Failing leads to the next place, from the last one to the pause. */
-static void load_from(const struct script_boot *b, size_t place, struct strbuf *out)
+static void load_from(const struct boot_script_boot *b, size_t place, struct strbuf *out)
 {
-	const struct script_files *f = &b->places[place];
+	const struct boot_script_files *f = &b->places[place];
 	_cleanup_(freep) char *next = place + 1 < b->place_count ? xasprintf("load%zu", place + 1)
 								 : xstrdup("retry");
 	strbuf_addf(out, "imgfree\nkernel %s %s BOOTIF=01-%s%s initrd=initramfs || goto %s\n",
@@ -80,7 +80,7 @@ static void load_from(const struct script_boot *b, size_t place, struct strbuf *
 		    f->initramfs_url, next, next, next);
 }
 
-int script_ipxe_ramdisk(const struct script_boot *b, struct strbuf *out)
+int boot_script_ipxe_ramdisk(const struct boot_script_boot *b, struct strbuf *out)
 {
 	bool usable = words_usable(str_or(b->cmdline, ""), ipxe_word_usable);
 	for (size_t i = 0; i < b->place_count; i++)
@@ -97,7 +97,7 @@ int script_ipxe_ramdisk(const struct script_boot *b, struct strbuf *out)
 	return 0;
 }
 
-void script_ipxe_disk(struct strbuf *out)
+void boot_script_ipxe_disk(struct strbuf *out)
 {
 	strbuf_adds(out,
 		    "#!ipxe\n\n"
@@ -107,7 +107,7 @@ void script_ipxe_disk(struct strbuf *out)
 		    "iseq ${platform} pcbios && sanboot --no-describe --drive 0x80 || exit 1\n");
 }
 
-void script_ipxe_generic(const char *http_url, struct strbuf *out)
+void boot_script_ipxe_generic(const char *http_url, struct strbuf *out)
 {
 	strbuf_adds(out, "#!ipxe\n\nset netid:int32 -1\n:loop\ninc netid\n"
 			 "isset ${net${netid}/mac} || goto none\n");
@@ -118,23 +118,23 @@ void script_ipxe_generic(const char *http_url, struct strbuf *out)
 			 "machine\nexit 1\n");
 }
 
-void script_grub_generic(struct strbuf *out)
+void boot_script_grub_generic(struct strbuf *out)
 {
 	/* GRUB's signed network image asks for grub/grub.cfg only; the rest is up to us. */
 	strbuf_adds(out, "configfile /grub/$net_default_mac\n");
 }
 
-void script_grub_disk(struct strbuf *out)
+void boot_script_grub_disk(struct strbuf *out)
 {
 	strbuf_adds(out, "exit 1\n");
 }
 
-int script_grub_ramdisk(const struct script_boot *b, struct strbuf *out)
+int boot_script_grub_ramdisk(const struct boot_script_boot *b, struct strbuf *out)
 {
 	const char *cmdline = str_or(b->cmdline, "");
 	if (!words_usable(cmdline, grub_word_usable))
 		return -EINVAL;
-	const struct script_files *f = &b->places[0];
+	const struct boot_script_files *f = &b->places[0];
 	strbuf_addf(out, "linux %s", f->kernel_url);
 	for (const char *p = cmdline + strspn(cmdline, " "); *p; p += strspn(p, " ")) {
 		int len = (int)strcspn(p, " ");

@@ -33,9 +33,9 @@ enum {
 };
 static const usec_t FULL_REST = 5 * USEC_PER_SEC; /* a range that was full is not walked again */
 
-struct slots {
+struct boot_slots {
 	const struct boot_env *env;
-	struct prober *prober;
+	struct boot_prober *prober;
 	struct list searches;
 	size_t search_count;
 	struct bad_address {
@@ -45,20 +45,20 @@ struct slots {
 	} quarantine[QUARANTINE_MAX];
 	size_t quarantine_next;
 	usec_t full_until[BOOT_POOLS_MAX]; /* by pool: no address is left in its range */
-	slots_ready_fn ready;
+	boot_slots_ready_fn ready;
 	void *data;
 	struct log_paces paces;
 };
 
 struct search {
 	struct list node;
-	struct slots *slots; /* NULL: closed while storing */
+	struct boot_slots *slots; /* NULL: closed while storing */
 	const struct boot_pool *pool;
 	struct net_mac mac;
 	struct dhcp_message request;
 	struct net_addr address;
-	struct probe *probe; /* NULL: walking or storing */
-	bool fixed;	     /* only `wanted`, an address that a person has chosen, will do */
+	struct boot_probe *probe; /* NULL: walking or storing */
+	bool fixed;		  /* only `wanted`, an address that a person has chosen, will do */
 	struct net_addr wanted;
 	unsigned candidates;
 	uint64_t walked;   /* addresses of the range that were looked at */
@@ -67,8 +67,8 @@ struct search {
 
 /* --- what fits -------------------------------------------------------------------------------- */
 
-const struct boot_pool *slots_pool(const struct boot_config *config,
-				   const struct dhcp_message *request)
+const struct boot_pool *boot_slots_pool(const struct boot_config *config,
+					const struct dhcp_message *request)
 {
 	struct in_addr link = request->giaddr;
 	if (link.s_addr == 0)
@@ -79,21 +79,21 @@ const struct boot_pool *slots_pool(const struct boot_config *config,
 	return boot_pool_find(config, &subnet);
 }
 
-bool slots_fits(const struct boot_config *config, const struct boot_pool *pool,
-		const struct net_addr *address)
+bool boot_slots_fits(const struct boot_config *config, const struct boot_pool *pool,
+		     const struct net_addr *address)
 {
 	uint64_t n;
 	return net_distance(&pool->start, address, &n) && net_distance(address, &pool->end, &n) &&
 	       boot_address_free(config, pool, address);
 }
 
-static bool fixed(const struct slots *s, const struct net_mac *mac, struct net_addr *ret)
+static bool fixed(const struct boot_slots *s, const struct net_mac *mac, struct net_addr *ret)
 {
 	const struct boot_ops *ops = s->env->ops;
 	return ops->slot_fixed && ops->slot_fixed(s->env->data, mac, ret);
 }
 
-static bool in_subnet(const struct slots *s, const struct boot_pool *pool,
+static bool in_subnet(const struct boot_slots *s, const struct boot_pool *pool,
 		      const struct net_addr *address)
 {
 	return boot_pool_find(s->env->config, address) == pool &&
@@ -101,7 +101,7 @@ static bool in_subnet(const struct slots *s, const struct boot_pool *pool,
 }
 
 /* A further DECLINE of the same MAC takes the place of its oldest. */
-static struct bad_address *quarantine_place(struct slots *s, const struct net_mac *declined_by)
+static struct bad_address *quarantine_place(struct boot_slots *s, const struct net_mac *declined_by)
 {
 	usec_t now = loop_now(s->env->loop);
 	struct bad_address *oldest = NULL;
@@ -121,17 +121,17 @@ static struct bad_address *quarantine_place(struct slots *s, const struct net_ma
 }
 
 /* declined_by NULL: its owner answered our probe. */
-static void quarantine(struct slots *s, const struct net_addr *address,
+static void quarantine(struct boot_slots *s, const struct net_addr *address,
 		       const struct net_mac *declined_by)
 {
 	static const struct net_mac none;
-	usec_t until = loop_now(s->env->loop) + SLOTS_QUARANTINE_S * USEC_PER_SEC;
+	usec_t until = loop_now(s->env->loop) + BOOT_SLOTS_QUARANTINE_S * USEC_PER_SEC;
 	*quarantine_place(s,
 			  declined_by) = (struct bad_address){ *address, until,
 							       declined_by ? *declined_by : none };
 }
 
-static bool quarantined(const struct slots *s, const struct net_addr *address)
+static bool quarantined(const struct boot_slots *s, const struct net_addr *address)
 {
 	usec_t now = loop_now(s->env->loop);
 	for (size_t i = 0; i < QUARANTINE_MAX; i++)
@@ -140,7 +140,7 @@ static bool quarantined(const struct slots *s, const struct net_addr *address)
 	return false;
 }
 
-static bool searched(const struct slots *s, const struct net_addr *address)
+static bool searched(const struct boot_slots *s, const struct net_addr *address)
 {
 	list_for_each(node, &s->searches)
 		if (net_same_ip(&list_entry(node, struct search, node)->address, address))
@@ -148,15 +148,15 @@ static bool searched(const struct slots *s, const struct net_addr *address)
 	return false;
 }
 
-static bool usable(const struct slots *s, const struct boot_pool *pool,
+static bool usable(const struct boot_slots *s, const struct boot_pool *pool,
 		   const struct net_addr *address)
 {
-	return slots_fits(s->env->config, pool, address) &&
+	return boot_slots_fits(s->env->config, pool, address) &&
 	       !s->env->ops->slot_used(s->env->data, address) && !searched(s, address) &&
 	       !quarantined(s, address);
 }
 
-static usec_t *full_until(struct slots *s, const struct boot_pool *pool)
+static usec_t *full_until(struct boot_slots *s, const struct boot_pool *pool)
 {
 	return &s->full_until[pool - s->env->config->pools];
 }
@@ -166,7 +166,7 @@ enum pick { PICK_FOUND, PICK_NONE, PICK_LATER };
 /* Goes on where the search's walk stood, LOOKS_MAX addresses at most. */
 static enum pick walk(struct search *w, struct net_addr *ret)
 {
-	struct slots *s = w->slots;
+	struct boot_slots *s = w->slots;
 	uint64_t last = 0;
 	(void)net_distance(&w->pool->start, &w->pool->end, &last); /* boot_config_check did */
 	uint64_t size = last == UINT64_MAX ? last : last + 1;
@@ -189,7 +189,7 @@ static enum pick walk(struct search *w, struct net_addr *ret)
 /* A fixed address is not asked for among the used ones: it is used by this host. */
 static enum pick pick(struct search *w, struct net_addr *ret)
 {
-	const struct slots *s = w->slots;
+	const struct boot_slots *s = w->slots;
 	struct in_addr ip;
 	if (w->fixed) {
 		*ret = w->wanted;
@@ -207,15 +207,15 @@ static enum pick pick(struct search *w, struct net_addr *ret)
 	return PICK_FOUND;
 }
 
-bool slots_get(const struct slots *s, const struct boot_pool *pool, const struct net_mac *mac,
-	       struct net_addr *ret)
+bool boot_slots_get(const struct boot_slots *s, const struct boot_pool *pool,
+		    const struct net_mac *mac, struct net_addr *ret)
 {
 	struct net_addr address, wanted;
 	if (!s->env->ops->slot_get(s->env->data, mac, &address) || quarantined(s, &address))
 		return false;
 	if (fixed(s, mac, &wanted)
 		    ? !net_same_ip(&address, &wanted) || !in_subnet(s, pool, &address)
-		    : !slots_fits(s->env->config, pool, &address))
+		    : !boot_slots_fits(s->env->config, pool, &address))
 		return false;
 	*ret = address;
 	return true;
@@ -241,7 +241,7 @@ static void end_search(struct search *w)
 		list_unlink(&w->node);
 		w->slots->search_count--;
 	}
-	probe_cancel(w->probe);
+	boot_probe_cancel(w->probe);
 	timer_stop(&w->turn);
 	free(w);
 }
@@ -249,7 +249,7 @@ static void end_search(struct search *w)
 static void on_stored(void *data, const struct err *err)
 {
 	struct search *w = data;
-	struct slots *s = w->slots;
+	struct boot_slots *s = w->slots;
 	bool good = !err || err->kind == ERR_NONE;
 	if (!good)
 		log_search(LOG_WARN, w, "cannot store a host's address; it is not offered",
@@ -266,7 +266,7 @@ static void try_next(struct search *w);
 static void on_probed(void *data, bool taken)
 {
 	struct search *w = data;
-	struct slots *s = w->slots;
+	struct boot_slots *s = w->slots;
 	w->probe = NULL;
 	if (!taken) {
 		s->env->ops->slot_set(s->env->data, &w->mac, &w->address, on_stored, w);
@@ -297,7 +297,7 @@ static void probe(struct search *w, const struct net_addr *address)
 {
 	w->address = *address;
 	if (w->candidates++ < CANDIDATES_MAX)
-		w->probe = probe_start(w->slots->prober, address, &w->mac, on_probed, w);
+		w->probe = boot_probe_start(w->slots->prober, address, &w->mac, on_probed, w);
 	if (!w->probe)
 		end_search(w); /* too many: the client asks again in a few seconds */
 }
@@ -324,7 +324,7 @@ static void on_turn(void *data)
 	try_next(data);
 }
 
-static struct search *find_search(struct slots *s, const struct net_mac *mac)
+static struct search *find_search(struct boot_slots *s, const struct net_mac *mac)
 {
 	list_for_each(node, &s->searches) {
 		struct search *w = list_entry(node, struct search, node);
@@ -334,8 +334,8 @@ static struct search *find_search(struct slots *s, const struct net_mac *mac)
 	return NULL;
 }
 
-void slots_find(struct slots *s, const struct boot_pool *pool, const struct net_mac *mac,
-		const struct dhcp_message *request)
+void boot_slots_find(struct boot_slots *s, const struct boot_pool *pool, const struct net_mac *mac,
+		     const struct dhcp_message *request)
 {
 	struct search *w = find_search(s, mac);
 	if (w && w->pool == pool) {
@@ -343,7 +343,7 @@ void slots_find(struct slots *s, const struct boot_pool *pool, const struct net_
 		return;
 	}
 	/* With another pool the host has moved between subnets: the search under way ends first. */
-	if (w || s->search_count >= SLOTS_PENDING_MAX)
+	if (w || s->search_count >= BOOT_SLOTS_PENDING_MAX)
 		return;
 	w = xcalloc(1, sizeof(*w));
 	*w = (struct search){ .slots = s, .pool = pool, .mac = *mac, .request = *request };
@@ -360,7 +360,8 @@ static void on_forgotten(void *data, const struct err *err)
 		log_warn("cannot forget a declined address", "error", err->text);
 }
 
-void slots_decline(struct slots *s, const struct net_mac *mac, const struct net_addr *address)
+void boot_slots_decline(struct boot_slots *s, const struct net_mac *mac,
+			const struct net_addr *address)
 {
 	struct net_addr own, wanted;
 	/* Anyone on the wire can send a DECLINE in a host's name: see DECLINED_MAX. */
@@ -374,13 +375,13 @@ void slots_decline(struct slots *s, const struct net_mac *mac, const struct net_
 	s->env->ops->slot_set(s->env->data, mac, NULL, on_forgotten, NULL);
 }
 
-int slots_open(const struct boot_env *env, slots_ready_fn ready, void *data, struct slots **ret,
-	       struct err *err)
+int boot_slots_open(const struct boot_env *env, boot_slots_ready_fn ready, void *data,
+		    struct boot_slots **ret, struct err *err)
 {
-	struct slots *s = xcalloc(1, sizeof(*s));
-	*s = (struct slots){ .env = env, .ready = ready, .data = data };
+	struct boot_slots *s = xcalloc(1, sizeof(*s));
+	*s = (struct boot_slots){ .env = env, .ready = ready, .data = data };
 	list_init(&s->searches);
-	int r = prober_open(env->loop, env->config->device, &s->prober, err);
+	int r = boot_prober_open(env->loop, env->config->device, &s->prober, err);
 	if (r < 0) {
 		free(s);
 		return r;
@@ -389,7 +390,7 @@ int slots_open(const struct boot_env *env, slots_ready_fn ready, void *data, str
 	return 0;
 }
 
-struct slots *slots_close(struct slots *s)
+struct boot_slots *boot_slots_close(struct boot_slots *s)
 {
 	if (!s)
 		return NULL;
@@ -402,7 +403,7 @@ struct slots *slots_close(struct slots *s)
 		list_unlink(&w->node);
 		w->slots = NULL;
 	}
-	prober_close(s->prober);
+	boot_prober_close(s->prober);
 	free(s);
 	return NULL;
 }

@@ -58,7 +58,7 @@ struct transfer {
 	struct tftp_server *server;
 	struct net_addr peer;
 	char name[TFTP_NAME_MAX];
-	struct content content;
+	struct boot_content content;
 	int fd;
 	struct loop_io *io;
 	struct timer timer;
@@ -102,7 +102,7 @@ static struct transfer *transfer_free(struct transfer *t)
 		loop_io_close(t->io);
 	if (t->fd >= 0)
 		close(t->fd);
-	content_done(&t->content);
+	boot_content_done(&t->content);
 	free(t);
 	return NULL;
 }
@@ -123,7 +123,8 @@ static void send_error(const struct transfer *t, enum tftp_error error, const ch
 static bool send_block(struct transfer *t, uint64_t block)
 {
 	uint8_t data[BLOCK_CAP], packet[BLOCK_CAP + TFTP_DATA_HEADER];
-	ssize_t n = content_read(&t->content, (block - 1) * t->block_size, data, t->block_size);
+	ssize_t n = boot_content_read(&t->content, (block - 1) * t->block_size, data,
+				      t->block_size);
 	if (n < 0) {
 		send_error(t, TFTP_ERROR_OTHER, "cannot read the file");
 		log_end(t, LOG_WARN, "tftp failed", "the file became shorter or unreadable");
@@ -268,8 +269,8 @@ static void grant(struct transfer *t, const struct tftp_options *asked)
 static int open_socket(struct transfer *t, struct err *err)
 {
 	const struct boot_config *config = t->server->env.config;
-	struct udp_options options = { .device = config->device, .address = config->address };
-	int r = udp_open(&options, &t->fd, err);
+	struct boot_udp_options options = { .device = config->device, .address = config->address };
+	int r = boot_udp_open(&options, &t->fd, err);
 	if (r < 0)
 		return r;
 	if (connect(t->fd, &t->peer.sa, net_len(&t->peer)) < 0)
@@ -321,7 +322,8 @@ static const char *find_content(struct transfer *t, enum tftp_error *ret)
 {
 	struct err err = { 0 };
 	/* Some firmware puts a slash in front. */
-	int r = content_open(&t->server->env, t->name + strspn(t->name, "/"), &t->content, &err);
+	int r = boot_content_open(&t->server->env, t->name + strspn(t->name, "/"), &t->content,
+				  &err);
 	if (r == 0)
 		return NULL;
 	*ret = r == -ENOENT ? TFTP_ERROR_NOT_FOUND : TFTP_ERROR_OTHER;
@@ -393,7 +395,7 @@ static void on_readable(void *data, int events)
 		uint8_t packet[TFTP_REQUEST_MAX + 1]; /* longer ones do not decode */
 		struct net_addr from;
 		struct tftp_request r;
-		ssize_t n = udp_receive(s->fd, packet, sizeof(packet), &from);
+		ssize_t n = boot_udp_receive(s->fd, packet, sizeof(packet), &from);
 		if (n < 0)
 			return;
 		if (!s->active || tftp_decode_request(packet, (size_t)n, &r) < 0 || known(s, &from))
@@ -420,12 +422,12 @@ static uint16_t device_block_max(int fd, const char *device)
 static int open_server(struct tftp_server *s, struct err *err)
 {
 	const struct boot_config *config = s->env.config;
-	struct udp_options options = { .device = config->device,
-				       .address = config->address,
-				       .port = TFTP_PORT };
+	struct boot_udp_options options = { .device = config->device,
+					    .address = config->address,
+					    .port = TFTP_PORT };
 	if (!config->tftp)
 		return 0;
-	int r = udp_open(&options, &s->fd, err);
+	int r = boot_udp_open(&options, &s->fd, err);
 	if (r < 0)
 		return r;
 	s->block_max = device_block_max(s->fd, config->device);

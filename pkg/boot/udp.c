@@ -12,7 +12,7 @@
 
 #include "base/str.h"
 
-static int set_options(int fd, const struct udp_options *o)
+static int set_options(int fd, const struct boot_udp_options *o)
 {
 	const int on = 1;
 	if (setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on)) < 0)
@@ -25,7 +25,7 @@ static int set_options(int fd, const struct udp_options *o)
 	return 0;
 }
 
-static int bind_port(int fd, const struct udp_options *o)
+static int bind_port(int fd, const struct boot_udp_options *o)
 {
 	struct net_addr at = o->address;
 	if (!net_is_set(&at))
@@ -34,7 +34,7 @@ static int bind_port(int fd, const struct udp_options *o)
 	return bind(fd, &at.sa, net_len(&at)) < 0 ? -errno : 0;
 }
 
-int udp_open(const struct udp_options *o, int *ret_fd, struct err *err)
+int boot_udp_open(const struct boot_udp_options *o, int *ret_fd, struct err *err)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -57,15 +57,15 @@ int udp_open(const struct udp_options *o, int *ret_fd, struct err *err)
 	return 0;
 }
 
-ssize_t udp_receive(int fd, void *buf, size_t cap, struct net_addr *ret_from)
+ssize_t boot_udp_receive(int fd, void *buf, size_t cap, struct net_addr *ret_from)
 {
 	socklen_t len = sizeof(*ret_from);
 	ssize_t n = recvfrom(fd, buf, cap, 0, &ret_from->sa, &len);
 	return n < 0 ? -errno : n;
 }
 
-int udp_send(int fd, const struct net_addr *source, const struct net_addr *to, const void *data,
-	     size_t len)
+int boot_udp_send(int fd, const struct net_addr *source, const struct net_addr *to,
+		  const void *data, size_t len)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];

@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "net/net.h"
 
-struct udp_options {
+struct boot_udp_options {
 	const char *device;	 /* NULL: any */
 	struct net_addr address; /* not set: any of IPv4 */
 	uint16_t port;		 /* 0: any free one */
@@ -16,9 +16,9 @@ struct udp_options {
 };
 
 /* The text of the error names port and device and says who may hold the port. */
-int udp_open(const struct udp_options *options, int *ret_fd, struct err *err);
+int boot_udp_open(const struct boot_udp_options *options, int *ret_fd, struct err *err);
 /* Bytes received, or a negative errno; -EAGAIN: no more. Longer datagrams are cut to `cap`. */
-ssize_t udp_receive(int fd, void *buf, size_t cap, struct net_addr *ret_from);
+ssize_t boot_udp_receive(int fd, void *buf, size_t cap, struct net_addr *ret_from);
 /* From `source`, whatever the route says; broadcasts leave by the socket's device. */
-int udp_send(int fd, const struct net_addr *source, const struct net_addr *to, const void *data,
-	     size_t len);
+int boot_udp_send(int fd, const struct net_addr *source, const struct net_addr *to,
+		  const void *data, size_t len);

@@ -78,6 +78,14 @@ static void refuse_unknown(const struct engine *e, engine_answer_fn answer, void
 		refuse(answer, data, 404, text);
 }
 
+/* The pace of one kind of refusal, for one caller and one host: what one caller repeats does not
+ * hide what another one, or the same one, does besides. host NULL: none is named. */
+static struct log_pace *pace(struct engine *e, const char *source, const char *what,
+			     const char *host)
+{
+	return log_pace_of(&e->refused, loop_now(e->options.loop), source, what, host);
+}
+
 /* Does it come from the address that DHCP gave to the host? A stranger on the wire who knows a MAC
  * would have to take over the host's address too. Nobody is told why he is refused, but the log. */
 static bool comes_from_host(const struct node *n, const char *source)
@@ -86,7 +94,8 @@ static bool comes_from_host(const struct node *n, const char *source)
 	if (!n->engine->options.serves_dhcp || streq(own, source))
 		return true;
 	log_paced(
-		&n->engine->refused, loop_now(n->engine->options.loop), LOG_WARN,
+		pace(n->engine, source, "agent", n->key), loop_now(n->engine->options.loop),
+		LOG_WARN,
 		"agent refused: it does not come from the address that DHCP gave to this host",
 		"host", n->key, "source", source, "expected",
 		str_empty(own) ? "none given yet" : own, "hint",
@@ -302,8 +311,8 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
 			return;
 	}
 	if (r < 0 || check_heartbeat(n, &h, source, &err) < 0) {
-		log_paced(&e->refused, loop_now(e->options.loop), LOG_WARN, "heartbeat refused",
-			  "host", n->key, "source", source, "error", err.text);
+		log_paced(pace(e, source, "heartbeat", n->key), loop_now(e->options.loop), LOG_WARN,
+			  "heartbeat refused", "host", n->key, "source", source, "error", err.text);
 		refuse(answer, data, 400, err.text);
 		return;
 	}
@@ -342,8 +351,8 @@ static void answer_inspection(const struct node *n, engine_answer_fn answer, voi
 static void refuse_inspection(struct engine *e, const char *source, const struct err *err,
 			      engine_answer_fn answer, void *data)
 {
-	log_paced(&e->refused, loop_now(e->options.loop), LOG_WARN, "inspection refused", "source",
-		  source, "error", err->text);
+	log_paced(pace(e, source, "inspection", NULL), loop_now(e->options.loop), LOG_WARN,
+		  "inspection refused", "source", source, "error", err->text);
 	refuse(answer, data, 400, err->text);
 }
 

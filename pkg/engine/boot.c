@@ -45,7 +45,7 @@ void node_new_boot(struct node *n)
 	str_replace(&n->record.boot.purpose, op_info(n->op.kind)->name);
 	n->record.boot.started_at = node_wall(n);
 	n->boot.stage = NULL;
-	str_replace(&n->boot.trouble, NULL);
+	node_forget_boot_trouble(n);
 	n->boot.script_at = n->boot.ramdisk_at = n->boot.system_at = 0;
 	n->boot.watched = true;
 }
@@ -109,6 +109,35 @@ void engine_boot_seen(struct engine *e, const struct net_mac *mac, const char *s
 	n->boot.stage_at = node_wall(n);
 }
 
+void node_forget_boot_trouble(struct node *n)
+{
+	str_replace(&n->boot.trouble, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(n->boot.told); i++)
+		str_replace(&n->boot.told[i].text, NULL);
+}
+
+/* Is it a new trouble? Not one that was told and has been met again ever since, at least once a
+ * minute; nor one for which there is no place, because so many others are. */
+static bool is_news(struct node *n, const char *why)
+{
+	usec_t now = node_now(n);
+	struct boot_told *place = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(n->boot.told); i++) {
+		struct boot_told *t = &n->boot.told[i];
+		bool past = !t->text || now >= t->until;
+		if (streq(t->text, why)) {
+			t->until = now + USEC_PER_MIN;
+			return past;
+		}
+		place = past ? t : place;
+	}
+	if (!place)
+		return false;
+	str_replace(&place->text, why);
+	place->until = now + USEC_PER_MIN;
+	return true;
+}
+
 void engine_boot_failed(struct engine *e, const struct net_mac *mac, const char *address,
 			const char *why)
 {
@@ -118,9 +147,13 @@ void engine_boot_failed(struct engine *e, const struct net_mac *mac, const char 
 		n = index_find(&e->slots, address, NULL);
 	if (!n || !engine_may_act(e, n->key))
 		return;
-	if (n->save.lost || !n->record.boot.nonce || streq(n->boot.trouble, why))
+	if (n->save.lost || !n->record.boot.nonce)
 		return;
-	str_replace(&n->boot.trouble, why);
+	bool news = is_news(n, why), same = streq(n->boot.trouble, why);
+	if (!same)
+		str_replace(&n->boot.trouble, why);
+	if (same || !news)
+		return;
 	node_event(n, true, "BootFileFailed", "the host cannot boot from the network: %s", why);
 	step = op_step(n);
 	if (!step || !step->boots_again || !n->op.entered)

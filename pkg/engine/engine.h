@@ -203,8 +203,8 @@ void engine_note_error(struct engine *e, const char *key, const char *state, con
 /* Sets the metrics that are sums over all hosts. */
 void engine_measure(const struct engine *e);
 /* A file that the host with this MAC, or with this DHCP address, asked for cannot be served, for a
- * reason on our side: it shows in the host's step, and as an Event when it is a new one. mac may be
- * NULL; others are ignored. */
+ * reason on our side: it shows in the host's step, and as an Event when it is a new one, which one
+ * that comes again within a minute is not. mac may be NULL; others are ignored. */
 void engine_boot_failed(struct engine *e, const struct net_mac *mac, const char *address,
 			const char *why);
 /* A machine that belongs to no host asked for a boot; `request` is static. Listed by

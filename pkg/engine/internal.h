@@ -226,6 +226,13 @@ struct node_inspection {
 	struct timer timer;
 };
 
+enum { BOOT_TOLD_MAX = 4 };
+
+struct boot_told {
+	char *text;
+	usec_t until;
+};
+
 /* The boot that the record names, as the boot services saw it (boot.c). */
 struct node_boot {
 	struct list unheard; /* of engine.unheard; else on its own */
@@ -235,6 +242,9 @@ struct node_boot {
 	 * saved afterwards does not matter. `sent`: the save under way has it. */
 	bool stored, sent;
 	char *trouble; /* why a file of this boot could not be served; NULL: all could */
+	/* Troubles that were told, each until it has not been met for a minute. The peer chooses
+	 * what it asks for, so more than these make neither Events nor writes of the record. */
+	struct boot_told told[BOOT_TOLD_MAX];
 	/* Monotonic, 0: not seen. The script went out; then the ramdisk got its address; a system
 	 * from the disk did. */
 	usec_t script_at, ramdisk_at, system_at;
@@ -283,10 +293,10 @@ struct engine {
 	/* Nodes whose boot is on record, and whose MAC no controller has named yet. */
 	struct list unheard;
 	struct strangers strangers;
-	struct log_pace refused; /* requests of agents that are not believed */
-	unsigned busy;		 /* nodes in an operation that counts for capacity */
-	bool ending;		 /* what is under way is left to the next process */
-	unsigned held;		 /* nodes that are held */
+	struct log_paces refused; /* requests of agents that are not believed */
+	unsigned busy;		  /* nodes in an operation that counts for capacity */
+	bool ending;		  /* what is under way is left to the next process */
+	unsigned held;		  /* nodes that are held */
 	uint64_t next_serial;
 };
 
@@ -350,6 +360,8 @@ void node_take_fixed_address(struct node *n, const char *address);
 void node_no_boot(struct node *n);
 /* The record names a boot for the operation that runs. */
 void node_new_boot(struct node *n);
+/* What went wrong with the boot files is forgotten. */
+void node_forget_boot_trouble(struct node *n);
 /* Is its ramdisk one that was booted to be inspected? */
 bool node_inspects(const struct node *n);
 

@@ -163,7 +163,7 @@ struct node *node_free(struct node *n)
 	err_keep(&n->power.verify_error, NULL), err_keep(&n->power.error, NULL);
 	err_keep(&n->save.unreadable, NULL), err_keep(&n->save.error, NULL);
 	err_keep(&n->power.ask.err, NULL), err_keep(&n->agent.ask.err, NULL);
-	free(n->boot.trouble);
+	node_forget_boot_trouble(n);
 	free(n->uid), free(n->key);
 	free(n);
 	return NULL;

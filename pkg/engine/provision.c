@@ -84,14 +84,12 @@ static struct node *usable(struct engine *e, const struct prov_host *host, struc
  * That is an error of this host, and no reason to do anything to it. */
 static bool may_start(const struct node *n, enum op_kind kind, struct prov_result *ret)
 {
-	struct err err;
 	if (node_may_go(n, op_info(kind)->during))
 		return true;
-	err_set(&err, ERR_CONFLICT,
-		"host %s is asked for \"%s\", but is \"%s\" by its HostRecord: if the record is wrong, "
-		"delete it",
-		n->key, op_info(kind)->name, node_state_info(n->state)->name);
-	failed(ret, err.text);
+	_cleanup_(freep) char *subject = xasprintf("\"%s\" while host %s is \"%s\"",
+						   op_info(kind)->name, n->key,
+						   node_state_info(n->state)->name);
+	problem(ret, PROV_WRONG_STATE, subject);
 	return false;
 }
 
@@ -272,13 +270,9 @@ static bool retry_verify(const struct node *n, const struct prov_register *param
 static bool cannot_store(const struct node *n, struct prov_result *ret)
 {
 	const struct err *trouble = node_save_trouble(n);
-	struct err err;
 	if (!trouble)
 		return false;
-	err_set(&err, trouble->kind,
-		"cannot store the HostRecord, without which nothing is done to the machine: %s",
-		trouble->text);
-	failed(ret, err.text);
+	problem(ret, PROV_NOT_STORED, trouble->text);
 	ret->passing = true;
 	return true;
 }

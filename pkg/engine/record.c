@@ -87,19 +87,11 @@ TABLE(progress);
 
 static const struct bind_field dhcp_fields[] = {
 	FIELD("mac", BIND_STRING, dhcp.mac),
-	FIELD("slot", BIND_INT, dhcp.slot),
 	FIELD("address", BIND_STRING, dhcp.address),
 	FIELD("addresses", BIND_STRINGS, dhcp.addresses),
 	{ 0 },
 };
 TABLE(dhcp);
-
-static const struct bind_field bmc_fields[] = {
-	FIELD("address", BIND_STRING, bmc.address),
-	FIELD("vendor", BIND_STRING, bmc.vendor),
-	{ 0 },
-};
-TABLE(bmc);
 
 static const struct bind_field registered_fields[] = {
 	FIELD("bmcAddress", BIND_STRING, registered.bmc_address),
@@ -131,7 +123,6 @@ static const struct bind_field record_fields[] = {
 	OBJECT("image", image_struct),
 	OBJECT("progress", progress_struct),
 	OBJECT("dhcp", dhcp_struct),
-	OBJECT("bmc", bmc_struct),
 	OBJECT("registered", registered_struct),
 	{ 0 },
 };

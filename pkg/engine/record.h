@@ -66,15 +66,10 @@ struct node_record {
 	} progress; /* of the write under way; stored now and then */
 	struct {
 		char *mac;
-		int64_t slot;
 		/* The first of `addresses`, for releases that know no list; it decides. */
 		char *address;
 		struct bind_list addresses; /* of char * */
 	} dhcp;
-	struct {
-		char *address;
-		char *vendor;
-	} bmc;
 	struct {
 		char *bmc_address, *boot_mac;
 		bool never_booted; /* by boot_mac; it may still be corrected */
@@ -85,8 +80,8 @@ extern const struct bind_struct record_struct;
 
 /* ERR_UNSUPPORTED for a record of a newer schema: it is never rewritten. */
 int record_load(const struct json *j, struct node_record *ret, struct err *err);
-/* With the schema version that it needs. */
 /* "" or NULL: none. */
 void record_set_address(struct node_record *r, const char *address);
+/* With the schema version that it needs. */
 struct json *record_save(const struct node_record *r);
 void record_release(struct node_record *r);

@@ -76,11 +76,15 @@ struct http_request {
 	const struct http_tls *tls;
 	const char *unix_socket; /* path to connect to, whatever host the URL names; NULL: none */
 	const char *proxy;	 /* NULL: none (the environment is not read) */
-	usec_t connect_timeout;	 /* 0: 10 s */
-	usec_t timeout;		 /* whole operation; 0: none */
-	usec_t idle_timeout;	 /* no byte for so long; 0: none */
-	unsigned max_redirects;	 /* 0: not followed */
-	size_t max_body_bytes;	 /* of a collected body; 0: 4 MiB */
+	/* Hosts that are asked without the proxy, as CURLOPT_NOPROXY reads them: names with all
+	 * below them, addresses, networks, between commas; "*" alone: all. Redirects are judged
+	 * by their own host. NULL: none. */
+	const char *no_proxy;
+	usec_t connect_timeout; /* 0: 10 s */
+	usec_t timeout;		/* whole operation; 0: none */
+	usec_t idle_timeout;	/* no byte for so long; 0: none */
+	unsigned max_redirects; /* 0: not followed */
+	size_t max_body_bytes;	/* of a collected body; 0: 4 MiB */
 	bool accept_gzip;
 	/* A kept connection may die before any byte of the answer has come. Then the request is
 	 * sent again on a fresh one, unless it is a POST or says this: it may have been done. */

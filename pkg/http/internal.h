@@ -70,7 +70,7 @@ struct http_op {
 	bool resend; /* the body may be sent a second time on a fresh connection */
 	const struct http_tls *tls;
 	bool same_origin; /* no redirect has led to another host yet */
-	char *proxy, *unix_socket;
+	char *proxy, *no_proxy, *unix_socket;
 	usec_t connect_timeout, timeout, idle_timeout;
 	unsigned max_redirects, redirects;
 	size_t max_body;

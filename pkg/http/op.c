@@ -64,6 +64,7 @@ struct http_op *http_op_free(struct http_op *op)
 	free(op->what);
 	free(op->key);
 	free(op->proxy);
+	free(op->no_proxy);
 	free(op->unix_socket);
 	free(op);
 	return NULL;

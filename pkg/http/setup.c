@@ -172,6 +172,7 @@ int http_setup_request(struct http_op *op, const struct http_request *request, s
 	op->key = xstrdup(request->key);
 	op->tls = request->tls;
 	op->proxy = xstrdup(request->proxy);
+	op->no_proxy = xstrdup(request->no_proxy);
 	op->unix_socket = xstrdup(request->unix_socket);
 	op->connect_timeout = request->connect_timeout ? request->connect_timeout
 						       : 10 * USEC_PER_SEC;
@@ -341,9 +342,9 @@ static void set_connection(struct http_op *op)
 	curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	/* "" is no proxy at all, whatever the environment says. */
+	/* "" is none, whatever the environment says. */
 	curl_easy_setopt(easy, CURLOPT_PROXY, str_or(op->proxy, ""));
-	curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+	curl_easy_setopt(easy, CURLOPT_NOPROXY, str_or(op->no_proxy, ""));
 	curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, op->unix_socket);
 	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,

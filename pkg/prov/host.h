@@ -51,6 +51,8 @@ enum prov_problem {
 	PROV_NEEDS_BOOT_MAC, /* subject: the BMC's driver */
 	PROV_OTHER_BMC,	     /* than the host was registered with; no subject */
 	PROV_OTHER_BOOT_MAC, /* than the host has booted by: the subject */
+	PROV_WRONG_STATE,    /* subject: what cannot start, and the state that is known */
+	PROV_NOT_STORED,     /* what is known of the host; nothing is done to it. Subject: why */
 };
 
 struct prov_result {

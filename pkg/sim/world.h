@@ -8,11 +8,11 @@
 #include "bmc/fake/fake.h"
 #include "engine/engine.h"
 
-enum disk_state { DISK_BLANK, DISK_FOREIGN, DISK_HALF, DISK_WRITTEN };
-enum machine_run { RUN_OFF, RUN_FIRMWARE, RUN_RAMDISK, RUN_OS, RUN_NOTHING };
+enum sim_disk { SIM_DISK_BLANK, SIM_DISK_FOREIGN, SIM_DISK_HALF, SIM_DISK_WRITTEN };
+enum sim_run { SIM_RUN_OFF, SIM_RUN_FIRMWARE, SIM_RUN_RAMDISK, SIM_RUN_OS, SIM_RUN_NOTHING };
 
 /* Chances in 1000. */
-struct world_faults {
+struct sim_faults {
 	unsigned call_lost;   /* a call to an agent does not arrive */
 	unsigned answer_lost; /* it is carried out, but the answer gets lost; likewise agents' posts
 			       */
@@ -21,32 +21,32 @@ struct world_faults {
 	unsigned agent_dies;  /* the machine hangs in the middle of a write */
 	/* Not chances: how agents that go on with their heartbeats answer all calls. */
 	enum {
-		ANSWER_WELL,
-		ANSWER_ERROR,
-		ANSWER_BUSY,
-		ANSWER_NONSENSE,
-		ANSWER_EMPTY,
-		ANSWER_NOT
+		SIM_ANSWER_WELL,
+		SIM_ANSWER_ERROR,
+		SIM_ANSWER_BUSY,
+		SIM_ANSWER_NONSENSE,
+		SIM_ANSWER_EMPTY,
+		SIM_ANSWER_NOT
 	} answer;
 };
 
-struct world;
+struct sim_world;
 
-struct machine {
-	struct world *world;
+struct sim_machine {
+	struct sim_world *world;
 	struct list link;
 	char *mac, *address, *url;
 	struct fake_machine *bmc;
-	enum machine_run run;
+	enum sim_run run;
 	struct timer timer; /* next thing that the machine does by itself */
 	struct timer work;  /* end of the running command */
-	enum { AGENT_POST, AGENT_LOOKUP, AGENT_BEAT, AGENT_IDLE } next;
+	enum { SIM_AGENT_POST, SIM_AGENT_LOOKUP, SIM_AGENT_BEAT, SIM_AGENT_IDLE } next;
 	unsigned posts;	      /* tries */
 	uint64_t boot_serial; /* answers to an earlier boot are not for this one */
 	char *token, *node_uuid;
 	bool inspect;
 	struct json *commands; /* of this boot */
-	enum disk_state disk;
+	enum sim_disk disk;
 	char *image; /* checksum of what is on the disk */
 	char *writing;
 	char *reads_from;	  /* URLs of the last write, with blanks between */
@@ -62,15 +62,16 @@ struct machine {
 	bool no_disk; /* none fits the hints */
 };
 
-struct world {
+struct sim_world {
 	struct loop *loop;
 	struct bmc_driver *driver;
 	struct bmc_driver_set drivers;
 	struct agent_link link;
 	struct engine *engine; /* NULL: Ingot is dead */
 	struct list machines;
-	struct world_faults faults;
-	void (*on_ramdisk)(struct world *w, struct machine *m); /* a ramdisk starts; may be NULL */
+	struct sim_faults faults;
+	void (*on_ramdisk)(struct sim_world *w,
+			   struct sim_machine *m); /* a ramdisk starts; may be NULL */
 	usec_t boot_time, write_time, clean_time;
 	unsigned calls;	     /* that arrived at an agent */
 	uint64_t image_size; /* 0: agents know nothing of progress, as Ironic's */
@@ -78,12 +79,12 @@ struct world {
 	char broken[256];    /* the first violation; "" = none */
 };
 
-void world_init(struct world *w, struct loop *loop);
-void world_done(struct world *w);
+void sim_world_init(struct sim_world *w, struct loop *loop);
+void sim_world_done(struct sim_world *w);
 /* Number n gets MAC 52:54:00:00:hh:ll, BMC host "10.1.h.l", agent address "10.2.h.l". */
-struct machine *world_add(struct world *w, unsigned n);
+struct sim_machine *sim_world_add(struct sim_world *w, unsigned n);
 /* Reset by hand: it boots from its disk, whatever was asked for. */
-void machine_reset(struct machine *m);
+void sim_machine_reset(struct sim_machine *m);
 /* Does its agent run a command? */
-bool machine_works(struct machine *m);
-void world_break(struct world *w, const char *fmt, ...) _printf_(2, 3);
+bool sim_machine_works(struct sim_machine *m);
+void sim_world_break(struct sim_world *w, const char *fmt, ...) _printf_(2, 3);

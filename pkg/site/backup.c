@@ -64,7 +64,7 @@ static int find_names(const char *directory, struct names *ret, struct err *err)
 	DIR *d = opendir(pki);
 	if (!d)
 		return err_set_errno(err, errno, "cannot read %s", pki);
-	if (files_exists(tokens))
+	if (site_files_exists(tokens))
 		add_name(ret, xstrdup("tokens"));
 	for (const struct dirent *e; (e = readdir(d));)
 		if (str_has_suffix(e->d_name, ".crt") || str_has_suffix(e->d_name, ".key"))
@@ -81,16 +81,16 @@ static int copy(const char *from_dir, const char *from, const char *to_dir, cons
 	_cleanup_(freep) char *target = xasprintf("%s/%s", to_dir, to);
 	_cleanup_(closep) int in = -1, out = -1;
 	const char *data = from_data ? from_dir : to_dir;
-	int r = from_data ? files_become_owner(data, err) : 0;
+	int r = from_data ? site_files_become_owner(data, err) : 0;
 	if (r == 0)
-		r = files_open(source, &in, err);
-	files_be_self();
+		r = site_files_open(source, &in, err);
+	site_files_be_self();
 	if (r == 0 && !from_data)
-		r = files_become_owner(data, err);
+		r = site_files_become_owner(data, err);
 	if (r == 0)
-		r = files_open_new(target, &out, err);
-	files_be_self();
-	return r < 0 ? r : files_copy(in, out, target, err);
+		r = site_files_open_new(target, &out, err);
+	site_files_be_self();
+	return r < 0 ? r : site_files_copy(in, out, target, err);
 }
 
 static int sync_directory(const char *path, struct err *err)
@@ -154,7 +154,7 @@ static int copy_store(const char *data_dir, struct err *err)
 	_cleanup_(freep) char *path = xasprintf("%s/%s", data_dir, store_name);
 	_cleanup_(freep) char *part = xasprintf("%s/" BACKUP_PART, data_dir);
 	struct store *s = NULL;
-	if (!files_exists(path))
+	if (!site_files_exists(path))
 		return err_set(err, ERR_NOT_FOUND, "%s is not a data directory: it has no %s",
 			       data_dir, store_name);
 	int r = store_open(&(struct store_options){ .path = path }, &s, err);
@@ -169,7 +169,7 @@ static int make_part(const char *data_dir, struct err *err)
 {
 	_cleanup_(closep) int lock = -1;
 	struct err busy;
-	if (files_lock(data_dir, &lock, &busy) == 0)
+	if (site_files_lock(data_dir, &lock, &busy) == 0)
 		return copy_store(data_dir, err);
 	return busy.kind == ERR_BUSY ? ask_server(data_dir, err) : err_copy(err, &busy);
 }
@@ -180,7 +180,7 @@ static int write_manifest(const char *place, struct err *err)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/%s", place, manifest);
 	_cleanup_(freep) char *text = xasprintf("%sversion %s\n", manifest_head, INGOT_VERSION);
-	return files_write_secret(path, text, err);
+	return site_files_write_secret(path, text, err);
 }
 
 static int make_place(const char *place, struct err *err)
@@ -199,10 +199,10 @@ static int fill_place(const struct site_backup_options *o, const char *place, st
 	if (r == 0)
 		r = copy(o->data_dir, BACKUP_PART, place, store_name, true, err);
 	if (r == 0)
-		r = files_become_owner(o->data_dir, err);
+		r = site_files_become_owner(o->data_dir, err);
 	if (r == 0)
 		r = find_names(o->data_dir, &names, err);
-	files_be_self();
+	site_files_be_self();
 	for (size_t i = 0; r == 0 && i < names.count; i++)
 		r = copy(o->data_dir, names.items[i], place, names.items[i], true, err);
 	if (r == 0)
@@ -217,29 +217,29 @@ static int back_up_locked(const struct site_backup_options *o, struct err *err)
 	_cleanup_(freep) char *place = xasprintf("%s.part", o->place);
 	_cleanup_(freep) char *part = xasprintf("%s/" BACKUP_PART, o->data_dir);
 	int r = make_part(o->data_dir, err);
-	files_be_self();
+	site_files_be_self();
 	if (r < 0)
 		return r;
 	r = fill_place(o, place, err);
 	if (r == 0 && rename(place, o->place) < 0)
 		r = err_set_errno(err, errno, "cannot rename %s to %s", place, o->place);
-	if (files_become_owner(o->data_dir, &(struct err){ 0 }) == 0)
+	if (site_files_become_owner(o->data_dir, &(struct err){ 0 }) == 0)
 		unlink(part);
-	files_be_self();
+	site_files_be_self();
 	return r < 0 ? err_wrap(err, "incomplete, to be removed: %s", place) : 0;
 }
 
 int site_back_up(const struct site_backup_options *o, struct err *err)
 {
 	_cleanup_(closep) int lock = -1;
-	if (files_exists(o->place))
+	if (site_files_exists(o->place))
 		return err_set(err, ERR_EXISTS, "%s exists: name a new directory", o->place);
-	int r = files_become_owner(o->data_dir, err);
+	int r = site_files_become_owner(o->data_dir, err);
 	if (r == 0)
-		r = files_wait_lock(o->data_dir, "backup.lock", &lock, err);
+		r = site_files_wait_lock(o->data_dir, "backup.lock", &lock, err);
 	if (r == 0)
 		r = back_up_locked(o, err);
-	files_be_self();
+	site_files_be_self();
 	if (r == 0)
 		printf("backup of %s in %s; it holds keys: keep it as closed as the data "
 		       "directory\n",
@@ -252,7 +252,7 @@ int site_back_up(const struct site_backup_options *o, struct err *err)
 static int check_backup(const char *place, struct err *err)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/%s", place, manifest), *text = NULL;
-	int r = files_read(path, &text, err);
+	int r = site_files_read(path, &text, err);
 	if (r < 0)
 		return err_wrap(err, "%s is not a backup made by `ingot backup`", place);
 	if (!str_has_prefix(text, manifest_head))
@@ -267,7 +267,7 @@ static bool is_used(const char *data_dir)
 	bool used = false;
 	for (size_t i = 0; i < ARRAY_SIZE(replaced); i++) {
 		_cleanup_(freep) char *path = xasprintf("%s/%s", data_dir, replaced[i]);
-		used |= files_exists(path);
+		used |= site_files_exists(path);
 	}
 	return used;
 }
@@ -289,9 +289,9 @@ static int set_aside(const char *data_dir, const char *aside, struct err *err)
 static int prepare_target(const char *data_dir, const char *aside, int *lock, struct err *err)
 {
 	_cleanup_(freep) char *pki = xasprintf("%s/pki", data_dir);
-	int r = files_prepare_directory(data_dir, err);
+	int r = site_files_prepare_directory(data_dir, err);
 	if (r == 0)
-		r = files_lock(data_dir, lock, err);
+		r = site_files_lock(data_dir, lock, err);
 	if (r < 0)
 		return err_wrap(err, "stop `ingot standalone` first, if it runs");
 	if (is_used(data_dir))
@@ -307,24 +307,24 @@ static int put_store(const struct site_backup_options *o, struct loop *loop, str
 	_cleanup_(freep) char *part = xasprintf("%s/" RESTORE_PART, o->data_dir);
 	_cleanup_(freep) char *path = xasprintf("%s/%s", o->data_dir, store_name);
 	struct store *s = NULL;
-	int r = files_become_owner(o->data_dir, err);
+	int r = site_files_become_owner(o->data_dir, err);
 	if (r < 0)
 		return r;
 	unlink(part);
-	files_be_self();
+	site_files_be_self();
 	r = copy(o->place, store_name, o->data_dir, RESTORE_PART, false, err);
 	if (r == 0)
-		r = files_become_owner(o->data_dir, err);
+		r = site_files_become_owner(o->data_dir, err);
 	if (r == 0)
 		r = store_open(&(struct store_options){ .path = part }, &s, err);
 	if (r == 0)
-		r = generation_hold_store(s, loop, HOLD_RESTORED, err);
+		r = site_generation_hold_store(s, loop, SITE_HOLD_RESTORED, err);
 	store_close(s);
 	if (r == 0 && rename(part, path) < 0)
 		r = err_set_errno(err, errno, "cannot rename %s to %s", part, path);
 	if (r == 0)
 		r = sync_directory(o->data_dir, err);
-	files_be_self();
+	site_files_be_self();
 	return r;
 }
 
@@ -344,17 +344,17 @@ static int restore_with(const struct site_backup_options *o, struct loop *loop, 
 	_cleanup_(freep) char *aside = xasprintf("%s/before-restore-%s", o->data_dir,
 						 clock_format(loop_wall(loop), now));
 	int r = check_backup(o->place, err);
-	if (r == 0 && files_exists(o->data_dir))
-		r = files_become_owner(o->data_dir, err);
+	if (r == 0 && site_files_exists(o->data_dir))
+		r = site_files_become_owner(o->data_dir, err);
 	if (r == 0)
 		r = prepare_target(o->data_dir, aside, &lock, err);
-	files_be_self();
+	site_files_be_self();
 	if (r == 0)
 		r = put_back(o, loop, err);
 	if (r < 0)
 		return r;
 	printf("%s is restored from %s\n", o->data_dir, o->place);
-	if (files_exists(aside))
+	if (site_files_exists(aside))
 		printf("what was there is in %s\n", aside);
 	printf("all hosts will be held: after the start look at `ingotctl status`, then release "
 	       "them with `ingotctl release`\n");

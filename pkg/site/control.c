@@ -29,7 +29,7 @@ static void reply(struct web_request *r, int status, const char *text)
 
 static void make_backup(void *data, struct web_request *r, const struct web_match *match)
 {
-	const struct control *c = data;
+	const struct site_control *c = data;
 	_cleanup_(freep) char *path = xasprintf("%s/" BACKUP_PART, c->data_dir);
 	struct err err;
 	(void)match;
@@ -58,8 +58,8 @@ static void on_request(void *data, struct web_request *r)
 	web_router_run(&router, data, r);
 }
 
-int control_open(struct control *c, struct web *web, struct loop *loop, struct web_server **ret,
-		 struct err *err)
+int site_control_open(struct site_control *c, struct web *web, struct loop *loop,
+		      struct web_server **ret, struct err *err)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/" CONTROL_SOCKET, c->data_dir);
 	const struct web_route rows[] = {

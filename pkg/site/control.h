@@ -13,12 +13,12 @@
 /* A store on its way into the data directory. */
 #define RESTORE_PART "restore.part"
 
-struct control {
+struct site_control {
 	struct apiserver *api;
 	const char *data_dir;
 };
 
 /* The handlers run on `loop`, where the API server lives. *ret stays NULL where the path of the
  * data directory is too long for a socket; the log says so. */
-int control_open(struct control *c, struct web *web, struct loop *loop, struct web_server **ret,
-		 struct err *err);
+int site_control_open(struct site_control *c, struct web *web, struct loop *loop,
+		      struct web_server **ret, struct err *err);

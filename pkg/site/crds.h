@@ -3,11 +3,12 @@
 
 #include "base/options.h"
 
-struct crd_list {
+struct site_crd_list {
 	char **json; /* NULL-ended */
 	size_t count;
 };
 
 /* Those that the program carries, then those of the directories (*.yaml, *.yml, *.json). */
-int crds_load(const struct option_list *directories, struct crd_list *ret, struct err *err);
-void crds_done(struct crd_list *list);
+int site_crds_load(const struct option_list *directories, struct site_crd_list *ret,
+		   struct err *err);
+void site_crds_done(struct site_crd_list *list);

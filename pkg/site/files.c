@@ -46,7 +46,7 @@ static int sync_parent(const char *path)
 
 /* Never loosened or tightened by us: a mode that a person set is a decision, and secrets may have
  * been read already. */
-int files_prepare_directory(const char *path, struct err *err)
+int site_files_prepare_directory(const char *path, struct err *err)
 {
 	if (mkdir(path, 0700) == 0) {
 		int r = sync_parent(path);
@@ -63,7 +63,7 @@ int files_prepare_directory(const char *path, struct err *err)
 }
 
 /* Effective IDs only: files_be_root() goes back. Capabilities go with the user, and come back. */
-int files_become_owner(const char *directory, struct err *err)
+int site_files_become_owner(const char *directory, struct err *err)
 {
 	struct stat st;
 	if (stat(directory, &st) < 0)
@@ -78,7 +78,7 @@ int files_become_owner(const char *directory, struct err *err)
 	return 0;
 }
 
-void files_be_self(void)
+void site_files_be_self(void)
 {
 	if (seteuid(getuid()) < 0 || setegid(getgid()) < 0)
 		_exit(1); /* it must not go on as another user */
@@ -88,8 +88,8 @@ void files_be_self(void)
 
 static int read_all(int fd, size_t size, char **ret, const char *path, struct err *err)
 {
-	if (size > FILE_MAX)
-		return err_set(err, ERR_LIMIT, "%s is larger than %d bytes", path, FILE_MAX);
+	if (size > SITE_FILE_MAX)
+		return err_set(err, ERR_LIMIT, "%s is larger than %d bytes", path, SITE_FILE_MAX);
 	char *text = xcalloc(1, size + 1);
 	for (size_t done = 0; done < size;) {
 		ssize_t n = read(fd, text + done, size - done);
@@ -117,12 +117,12 @@ static int read_file(const char *path, bool secret, char **ret, struct err *err)
 	return read_all(fd, (size_t)st.st_size, ret, path, err);
 }
 
-int files_read_secret(const char *path, char **ret, struct err *err)
+int site_files_read_secret(const char *path, char **ret, struct err *err)
 {
 	return read_file(path, true, ret, err);
 }
 
-int files_read(const char *path, char **ret, struct err *err)
+int site_files_read(const char *path, char **ret, struct err *err)
 {
 	return read_file(path, false, ret, err);
 }
@@ -156,7 +156,7 @@ static int replace(const char *path, const char *text)
 	return r < 0 ? r : sync_parent(path);
 }
 
-int files_write_secret(const char *path, const char *text, struct err *err)
+int site_files_write_secret(const char *path, const char *text, struct err *err)
 {
 	int r = replace(path, text);
 	return r < 0 ? err_set_errno(err, r, "cannot write %s", path) : 0;
@@ -176,7 +176,7 @@ static int copy_bytes(int in, int out)
 	return n < 0 || fsync(out) < 0 ? -errno : 0;
 }
 
-int files_open_new(const char *path, int *ret_fd, struct err *err)
+int site_files_open_new(const char *path, int *ret_fd, struct err *err)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
@@ -185,7 +185,7 @@ int files_open_new(const char *path, int *ret_fd, struct err *err)
 	return 0;
 }
 
-int files_open(const char *path, int *ret_fd, struct err *err)
+int site_files_open(const char *path, int *ret_fd, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
@@ -194,13 +194,13 @@ int files_open(const char *path, int *ret_fd, struct err *err)
 	return 0;
 }
 
-int files_copy(int from, int to, const char *path, struct err *err)
+int site_files_copy(int from, int to, const char *path, struct err *err)
 {
 	int r = copy_bytes(from, to);
 	return r < 0 ? err_set_errno(err, r, "cannot copy to %s", path) : 0;
 }
 
-bool files_exists(const char *path)
+bool site_files_exists(const char *path)
 {
 	return access(path, F_OK) == 0;
 }
@@ -221,7 +221,7 @@ static int open_lock(const char *path, int how, int *ret_fd, struct err *err)
 	return 0;
 }
 
-int files_lock(const char *directory, int *ret_fd, struct err *err)
+int site_files_lock(const char *directory, int *ret_fd, struct err *err)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/lock", directory);
 	struct err why;
@@ -231,7 +231,7 @@ int files_lock(const char *directory, int *ret_fd, struct err *err)
 				    : err_copy(err, &why);
 }
 
-int files_wait_lock(const char *directory, const char *name, int *ret_fd, struct err *err)
+int site_files_wait_lock(const char *directory, const char *name, int *ret_fd, struct err *err)
 {
 	_cleanup_(freep) char *path = xasprintf("%s/%s", directory, name);
 	struct stat st;

@@ -42,21 +42,22 @@ struct slot {
 static const char key_id[] = "generation", key_run[] = "run", key_kept[] = "counted",
 		  key_hold[] = "hold", key_reason[] = "holdReason";
 
-const char *hold_reason_text(enum hold_reason reason)
+const char *site_hold_text(enum site_hold reason)
 {
-	static const char *const texts[_HOLD_REASON_MAX] = {
-		[HOLD_NONE] = "",
-		[HOLD_OPTION] = "Ingot was started with --hold",
-		[HOLD_RESTORED] = "the data directory was restored from a backup",
-		[HOLD_OLDER] = "the data directory is older than what Ingot did last on this "
-			       "machine: it was restored from a copy",
-		[HOLD_OTHER_RUN] = "the data directory is not the one that Ingot used last on this "
-				   "machine: it is a copy, or a copy of it was used meanwhile",
-		[HOLD_NO_COUNTER] = "the counter of this data directory is missing in "
-				    "--generation-dir: the directory was copied or moved here",
-		[HOLD_NO_PLACE] = "--generation-dir, which held the counter of this data "
-				  "directory, cannot be used: the log says why",
-		[HOLD_OTHER_MACHINE] = "the data directory was last used on another machine",
+	static const char *const texts[_SITE_HOLD_MAX] = {
+		[SITE_HOLD_NONE] = "",
+		[SITE_HOLD_OPTION] = "Ingot was started with --hold",
+		[SITE_HOLD_RESTORED] = "the data directory was restored from a backup",
+		[SITE_HOLD_OLDER] = "the data directory is older than what Ingot did last on this "
+				    "machine: it was restored from a copy",
+		[SITE_HOLD_OTHER_RUN] =
+			"the data directory is not the one that Ingot used last on this "
+			"machine: it is a copy, or a copy of it was used meanwhile",
+		[SITE_HOLD_NO_COUNTER] = "the counter of this data directory is missing in "
+					 "--generation-dir: the directory was copied or moved here",
+		[SITE_HOLD_NO_PLACE] = "--generation-dir, which held the counter of this data "
+				       "directory, cannot be used: the log says why",
+		[SITE_HOLD_OTHER_MACHINE] = "the data directory was last used on another machine",
 	};
 	return texts[reason];
 }
@@ -87,8 +88,8 @@ static void read_machine(char out[33])
 {
 	_cleanup_(freep) char *text = NULL;
 	out[0] = '\0';
-	if (files_exists("/run/machine-id") ||
-	    files_read("/etc/machine-id", &text, &(struct err){ 0 }) < 0)
+	if (site_files_exists("/run/machine-id") ||
+	    site_files_read("/etc/machine-id", &text, &(struct err){ 0 }) < 0)
 		return;
 	if (strspn(text, "0123456789abcdef") == 32)
 		memcpy(out, text, 32), out[32] = '\0';
@@ -146,7 +147,7 @@ static bool read_slots(int fd, struct slot *ret)
 	return found;
 }
 
-static int write_slot(struct generation *g, uint64_t run, uint64_t next, uint64_t revision)
+static int write_slot(struct site_generation *g, uint64_t run, uint64_t next, uint64_t revision)
 {
 	struct slot s = { .sequence = ++g->sequence,
 			  .id = g->id,
@@ -188,22 +189,22 @@ static int read_known(struct store *s, struct known *k, struct err *err)
 }
 
 /* A store of an older release has no number, and no counter is missed. */
-static enum hold_reason judge(const struct generation *g, const struct known *k,
-			      const struct slot *slot, bool none)
+static enum site_hold judge(const struct site_generation *g, const struct known *k,
+			    const struct slot *slot, bool none)
 {
 	if (k->id == 0 || none)
-		return HOLD_NONE;
+		return SITE_HOLD_NONE;
 	if (g->fd < 0)
-		return k->kept ? HOLD_NO_PLACE : HOLD_NONE;
+		return k->kept ? SITE_HOLD_NO_PLACE : SITE_HOLD_NONE;
 	if (!slot)
-		return k->kept ? HOLD_NO_COUNTER : HOLD_NONE;
+		return k->kept ? SITE_HOLD_NO_COUNTER : SITE_HOLD_NONE;
 	if (k->run != slot->run && k->run != slot->next)
-		return HOLD_OTHER_RUN;
+		return SITE_HOLD_OTHER_RUN;
 	if (k->revision < slot->revision)
-		return HOLD_OLDER;
+		return SITE_HOLD_OLDER;
 	if (*g->machine && *slot->machine && !streq(g->machine, slot->machine))
-		return HOLD_OTHER_MACHINE;
-	return HOLD_NONE;
+		return SITE_HOLD_OTHER_MACHINE;
+	return SITE_HOLD_NONE;
 }
 
 static uint64_t random_number(struct loop *loop)
@@ -216,8 +217,8 @@ static uint64_t random_number(struct loop *loop)
 	return n;
 }
 
-int generation_hold_store(struct store *s, struct loop *loop, enum hold_reason reason,
-			  struct err *err)
+int site_generation_hold_store(struct store *s, struct loop *loop, enum site_hold reason,
+			       struct err *err)
 {
 	int r = store_begin(s, err);
 	if (r < 0)
@@ -231,14 +232,14 @@ int generation_hold_store(struct store *s, struct loop *loop, enum hold_reason r
 	return r;
 }
 
-int generation_clear_hold(struct apiserver *s, struct err *err)
+int site_generation_clear_hold(struct apiserver *s, struct err *err)
 {
 	return apiserver_set_number(s, key_hold, 0, err);
 }
 
 /* --- a run begins ----------------------------------------------------------------------------- */
 
-static int open_place(struct generation *g, const char *place, bool make, struct err *err)
+static int open_place(struct site_generation *g, const char *place, bool make, struct err *err)
 {
 	struct stat st;
 	if (make && mkdir(place, 0700) < 0 && errno != EEXIST)
@@ -256,7 +257,7 @@ static int open_place(struct generation *g, const char *place, bool make, struct
 	return 0;
 }
 
-static void use_place(struct generation *g, const struct generation_options *o, bool none,
+static void use_place(struct site_generation *g, const struct site_generation_options *o, bool none,
 		      const struct known *k)
 {
 	_cleanup_(freep) char *place = o->place ? xstrdup(o->place) : default_place(o->data_dir);
@@ -272,7 +273,7 @@ static void use_place(struct generation *g, const struct generation_options *o, 
 
 /* Without a counter the store keeps the last run that had one: the counter that is left behind
  * belongs to that one, should it be used again. */
-static int take_over(struct generation *g, struct store *s, struct err *err)
+static int take_over(struct site_generation *g, struct store *s, struct err *err)
 {
 	bool counted = g->fd >= 0;
 	int r = store_begin(s, err);
@@ -290,7 +291,7 @@ static int take_over(struct generation *g, struct store *s, struct err *err)
 }
 
 /* The directory entry of a new counter must outlive a loss of power as well. */
-static int sync_place(const struct generation *g)
+static int sync_place(const struct site_generation *g)
 {
 	_cleanup_(freep) char *copy = xstrdup(g->path);
 	*strrchr(copy, '/') = '\0';
@@ -301,7 +302,8 @@ static int sync_place(const struct generation *g)
 	return r;
 }
 
-static int begin_run(struct generation *g, struct store *s, const struct known *k, struct err *err)
+static int begin_run(struct site_generation *g, struct store *s, const struct known *k,
+		     struct err *err)
 {
 	g->run = random_number(g->loop);
 	int r = 0;
@@ -319,8 +321,8 @@ static int begin_run(struct generation *g, struct store *s, const struct known *
 	return r < 0 ? err_set_errno(err, r, "cannot write %s", g->path) : 0;
 }
 
-static int judge_store(struct generation *g, struct store *s, const struct generation_options *o,
-		       struct err *err)
+static int judge_store(struct site_generation *g, struct store *s,
+		       const struct site_generation_options *o, struct err *err)
 {
 	struct known k = { 0 };
 	struct slot slot = { 0 };
@@ -334,27 +336,28 @@ static int judge_store(struct generation *g, struct store *s, const struct gener
 	g->sequence = slot.sequence;
 	/* A look has no place of its own to miss. */
 	bool blind = o->look_only && g->fd < 0;
-	g->reason = blind ? HOLD_NONE : judge(g, &k, counted ? &slot : NULL, none);
-	if (o->hold && g->reason == HOLD_NONE)
-		g->reason = HOLD_OPTION;
+	g->reason = blind ? SITE_HOLD_NONE : judge(g, &k, counted ? &slot : NULL, none);
+	if (o->hold && g->reason == SITE_HOLD_NONE)
+		g->reason = SITE_HOLD_OPTION;
 	/* A new hold in any case: of a pending one, hosts may have been released already. */
-	if (g->reason != HOLD_NONE && k.hold && k.reason == HOLD_RESTORED)
-		g->reason = HOLD_RESTORED;
-	if (g->reason != HOLD_NONE)
-		r = generation_hold_store(s, o->loop, g->reason, err);
+	if (g->reason != SITE_HOLD_NONE && k.hold && k.reason == SITE_HOLD_RESTORED)
+		g->reason = SITE_HOLD_RESTORED;
+	if (g->reason != SITE_HOLD_NONE)
+		r = site_generation_hold_store(s, o->loop, g->reason, err);
 	if (r == 0 && !o->look_only)
 		r = begin_run(g, s, &k, err);
 	if (r == 0)
 		r = read_known(s, &k, err);
-	g->reason = k.hold && k.reason < _HOLD_REASON_MAX ? (enum hold_reason)k.reason : HOLD_NONE;
-	if (g->reason != HOLD_NONE)
+	g->reason = k.hold && k.reason < _SITE_HOLD_MAX ? (enum site_hold)k.reason : SITE_HOLD_NONE;
+	if (g->reason != SITE_HOLD_NONE)
 		snprintf(g->hold_id, sizeof(g->hold_id), "%08" PRIx32, (uint32_t)k.hold);
 	return r;
 }
 
-int generation_open(const struct generation_options *o, struct generation *ret, struct err *err)
+int site_generation_open(const struct site_generation_options *o, struct site_generation *ret,
+			 struct err *err)
 {
-	struct generation g = { .fd = -1, .loop = o->loop };
+	struct site_generation g = { .fd = -1, .loop = o->loop };
 	struct store *s = NULL;
 	_cleanup_(freep) char *path = xasprintf("%s/store.db", o->data_dir);
 	char digest[DIGEST_HEX_MAX];
@@ -367,19 +370,19 @@ int generation_open(const struct generation_options *o, struct generation *ret, 
 	r = judge_store(&g, s, o, err);
 	store_close(s);
 	if (r < 0) {
-		generation_done(&g);
+		site_generation_done(&g);
 		return r;
 	}
-	if (g.reason != HOLD_NONE)
+	if (g.reason != SITE_HOLD_NONE)
 		log_warn("all hosts are held until they are released with `ingotctl release`",
-			 "reason", hold_reason_text(g.reason));
+			 "reason", site_hold_text(g.reason));
 	*ret = g;
 	return 0;
 }
 
-void generation_mark(void *generation, uint64_t revision)
+void site_generation_mark(void *generation, uint64_t revision)
 {
-	struct generation *g = generation;
+	struct site_generation *g = generation;
 	char why[128];
 	if (g->fd < 0)
 		return;
@@ -395,11 +398,11 @@ void generation_mark(void *generation, uint64_t revision)
 	g->failed = true;
 }
 
-void generation_done(struct generation *g)
+void site_generation_done(struct site_generation *g)
 {
 	if (g->fd >= 0)
 		close(g->fd);
 	free(g->path);
 	free(g->path_digest);
-	*g = (struct generation){ .fd = -1 };
+	*g = (struct site_generation){ .fd = -1 };
 }

@@ -14,21 +14,21 @@
 #include "loop/loop.h"
 
 /* The reasons not to act. Their numbers are stored: new ones go to the end. */
-enum hold_reason {
-	HOLD_NONE,
-	HOLD_OPTION,
-	HOLD_RESTORED,
-	HOLD_OLDER,
-	HOLD_OTHER_RUN,
-	HOLD_NO_COUNTER,
-	HOLD_NO_PLACE,
-	HOLD_OTHER_MACHINE,
-	_HOLD_REASON_MAX,
+enum site_hold {
+	SITE_HOLD_NONE,
+	SITE_HOLD_OPTION,
+	SITE_HOLD_RESTORED,
+	SITE_HOLD_OLDER,
+	SITE_HOLD_OTHER_RUN,
+	SITE_HOLD_NO_COUNTER,
+	SITE_HOLD_NO_PLACE,
+	SITE_HOLD_OTHER_MACHINE,
+	_SITE_HOLD_MAX,
 };
 
-const char *hold_reason_text(enum hold_reason reason);
+const char *site_hold_text(enum site_hold reason);
 
-struct generation_options {
+struct site_generation_options {
 	struct loop *loop;
 	const char *data_dir;
 	const char *place; /* directory of counters; NULL: beside data_dir; "none": no counter */
@@ -38,7 +38,7 @@ struct generation_options {
 	bool look_only;
 };
 
-struct generation {
+struct site_generation {
 	struct loop *loop;
 	uint64_t id, run;	  /* of the store, and of this start; random */
 	uint64_t sequence;	  /* of the slot that was written last */
@@ -47,20 +47,20 @@ struct generation {
 	char machine[33];	  /* "": not known */
 	bool failed;		  /* the log says that the counter cannot be written */
 	char hold_id[9];	  /* all hosts are to be held; "": none */
-	enum hold_reason reason;
+	enum site_hold reason;
 };
 
 /* Judges the store, which must not be open, and begins a run with it. Main thread. */
-int generation_open(const struct generation_options *options, struct generation *ret,
-		    struct err *err);
+int site_generation_open(const struct site_generation_options *options, struct site_generation *ret,
+			 struct err *err);
 /* The store has acknowledged this revision; store thread. */
-void generation_mark(void *generation, uint64_t revision);
-void generation_done(struct generation *g);
+void site_generation_mark(void *generation, uint64_t revision);
+void site_generation_done(struct site_generation *g);
 
 struct store;
 /* In a store that was restored from a backup: all its hosts are to be held at its next start. */
-int generation_hold_store(struct store *s, struct loop *loop, enum hold_reason reason,
-			  struct err *err);
+int site_generation_hold_store(struct store *s, struct loop *loop, enum site_hold reason,
+			       struct err *err);
 struct apiserver;
 /* All holds are stored with their hosts' records; store thread. */
-int generation_clear_hold(struct apiserver *s, struct err *err);
+int site_generation_clear_hold(struct apiserver *s, struct err *err);

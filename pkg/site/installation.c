@@ -18,35 +18,36 @@ static const struct kube_resource namespaces = { "", "v1", "namespaces", "Namesp
 						 KUBE_CLUSTER };
 static const struct kube_resource secrets = { "", "v1", "secrets", "Secret", KUBE_NAMESPACED };
 
-struct installation_search {
+struct site_installation_search {
 	struct loop *loop;
 	struct kube_client *client;
 	const char *ns;
-	struct installation *ret;
-	installation_fn done;
+	struct site_installation *ret;
+	site_installation_fn done;
 	void *data;
 	struct timer retry;
 	struct kube_op *op;
 };
 
-static void finish(struct installation_search *s, const struct err *err)
+static void finish(struct site_installation_search *s, const struct err *err)
 {
-	installation_fn done = s->done;
+	site_installation_fn done = s->done;
 	void *data = s->data;
-	installation_cancel(s);
+	site_installation_cancel(s);
 	done(data, err);
 }
 
 static void look_for_secret(void *data);
 
-static void again(struct installation_search *s, const struct err *err)
+static void again(struct site_installation_search *s, const struct err *err)
 {
 	log_warn("the installation's Secret cannot be had; trying again", "secret", SECRET_ENGINE,
 		 "error", err->text);
 	timer_set_in(&s->retry, 2 * USEC_PER_SEC);
 }
 
-static int take_secret(struct installation_search *s, const struct json *secret, struct err *err)
+static int take_secret(struct site_installation_search *s, const struct json *secret,
+		       struct err *err)
 {
 	_cleanup_(secret_freep) char *key = secret_value(secret, "key");
 	s->ret->ca.cert = secret_value(secret, "ca.crt");
@@ -61,11 +62,11 @@ static int take_secret(struct installation_search *s, const struct json *secret,
 	return 0;
 }
 
-static void make_namespace(struct installation_search *s);
+static void make_namespace(struct site_installation_search *s);
 
 static void on_made(void *data, const struct err *err, struct json **answer)
 {
-	struct installation_search *s = data;
+	struct site_installation_search *s = data;
 	(void)answer;
 	s->op = NULL;
 	/* In any case read it back: another replica may have been first. */
@@ -77,7 +78,7 @@ static void on_made(void *data, const struct err *err, struct json **answer)
 		look_for_secret(s);
 }
 
-static int make_ca(struct installation_search *s, struct crypt_pair *ret, struct err *err)
+static int make_ca(struct site_installation_search *s, struct crypt_pair *ret, struct err *err)
 {
 	usec_t now = loop_wall(s->loop);
 	const struct crypt_cert_spec spec = { .common_name = "Ingot agents",
@@ -93,7 +94,7 @@ static void set_encoded(struct json *data, const char *name, const char *value)
 	json_set_string(data, name, encoded);
 }
 
-static int new_secret(struct installation_search *s, struct json **ret, struct err *err)
+static int new_secret(struct site_installation_search *s, struct json **ret, struct err *err)
 {
 	uint8_t key[32];
 	char hex[65];
@@ -122,7 +123,7 @@ static int new_secret(struct installation_search *s, struct json **ret, struct e
 	return 0;
 }
 
-static void make_secret(struct installation_search *s)
+static void make_secret(struct site_installation_search *s)
 {
 	_cleanup_(json_freep) struct json *secret = NULL;
 	struct err err = { 0 };
@@ -134,7 +135,7 @@ static void make_secret(struct installation_search *s)
 
 static void on_namespace(void *data, const struct err *err, struct json **answer)
 {
-	struct installation_search *s = data;
+	struct site_installation_search *s = data;
 	(void)answer;
 	s->op = NULL;
 	if (err && err->kind != ERR_EXISTS)
@@ -144,7 +145,7 @@ static void on_namespace(void *data, const struct err *err, struct json **answer
 }
 
 /* A cluster's manifests bring the namespace; this is for those who run without. */
-static void make_namespace(struct installation_search *s)
+static void make_namespace(struct site_installation_search *s)
 {
 	_cleanup_(json_freep) struct json *o = json_new_object();
 	json_set_string(o, "apiVersion", "v1");
@@ -155,7 +156,7 @@ static void make_namespace(struct installation_search *s)
 
 static void on_renewed(void *data, const struct err *err, struct json **answer)
 {
-	struct installation_search *s = data;
+	struct site_installation_search *s = data;
 	(void)answer;
 	s->op = NULL;
 	/* A conflict: another replica was first. */
@@ -168,13 +169,13 @@ static void on_renewed(void *data, const struct err *err, struct json **answer)
 /* It was made while the clock was wrong, or its ten years are over. The clock of today is believed:
  * the API's certificates hold by it. Tokens do not depend on the CA; a ramdisk that runs does, and
  * is booted again when its step is given up. */
-static void renew_ca(struct installation_search *s, const struct json *secret,
+static void renew_ca(struct site_installation_search *s, const struct json *secret,
 		     const struct err *why)
 {
 	_cleanup_(crypt_pair_release) struct crypt_pair ca = { 0 };
 	_cleanup_(json_freep) struct json *patch = json_new_object();
 	struct err err = { 0 };
-	installation_release(s->ret);
+	site_installation_release(s->ret);
 	if (make_ca(s, &ca, &err) < 0) {
 		finish(s, &err);
 		return;
@@ -191,7 +192,7 @@ static void renew_ca(struct installation_search *s, const struct json *secret,
 
 static void on_secret(void *data, const struct err *err, struct json **answer)
 {
-	struct installation_search *s = data;
+	struct site_installation_search *s = data;
 	struct err own = { 0 };
 	s->op = NULL;
 	if (err && err->kind == ERR_NOT_FOUND)
@@ -208,16 +209,17 @@ static void on_secret(void *data, const struct err *err, struct json **answer)
 
 static void look_for_secret(void *data)
 {
-	struct installation_search *s = data;
+	struct site_installation_search *s = data;
 	s->op = kube_get(s->client, &secrets, s->ns, SECRET_ENGINE, on_secret, s);
 }
 
-struct installation_search *installation_find(struct loop *loop, struct kube_client *client,
-					      const char *ns, struct installation *ret,
-					      installation_fn done, void *data)
+struct site_installation_search *site_installation_find(struct loop *loop,
+							struct kube_client *client, const char *ns,
+							struct site_installation *ret,
+							site_installation_fn done, void *data)
 {
-	struct installation_search *s = xcalloc(1, sizeof(*s));
-	*s = (struct installation_search){
+	struct site_installation_search *s = xcalloc(1, sizeof(*s));
+	*s = (struct site_installation_search){
 		.loop = loop, .client = client, .ns = ns, .ret = ret, .done = done, .data = data
 	};
 	timer_init(&s->retry, loop, "installation secret", look_for_secret, s);
@@ -225,7 +227,7 @@ struct installation_search *installation_find(struct loop *loop, struct kube_cli
 	return s;
 }
 
-struct installation_search *installation_cancel(struct installation_search *s)
+struct site_installation_search *site_installation_cancel(struct site_installation_search *s)
 {
 	if (!s)
 		return NULL;
@@ -235,7 +237,7 @@ struct installation_search *installation_cancel(struct installation_search *s)
 	return NULL;
 }
 
-void installation_release(struct installation *i)
+void site_installation_release(struct site_installation *i)
 {
 	crypt_pair_release(&i->ca);
 	secret_zero(i->key, sizeof(i->key));

@@ -6,19 +6,20 @@
 #include "crypt/crypt.h"
 #include "kube/client.h"
 
-enum { INSTALLATION_KEY_SIZE = 32 };
+enum { SITE_KEY_SIZE = 32 };
 
-struct installation {
-	uint8_t key[INSTALLATION_KEY_SIZE];
+struct site_installation {
+	uint8_t key[SITE_KEY_SIZE];
 	struct crypt_pair ca;
 };
 
 /* `done` exactly once, with err NULL when *ret is filled; errors that may pass are tried again
  * without limit. err: the Secret is damaged. All arguments are borrowed until then. */
-typedef void (*installation_fn)(void *data, const struct err *err);
-struct installation_search *installation_find(struct loop *loop, struct kube_client *client,
-					      const char *ns, struct installation *ret,
-					      installation_fn done, void *data);
+typedef void (*site_installation_fn)(void *data, const struct err *err);
+struct site_installation_search *site_installation_find(struct loop *loop,
+							struct kube_client *client, const char *ns,
+							struct site_installation *ret,
+							site_installation_fn done, void *data);
 /* `done` is not called any more. Returns NULL. */
-struct installation_search *installation_cancel(struct installation_search *s);
-void installation_release(struct installation *i); /* zeroed */
+struct site_installation_search *site_installation_cancel(struct site_installation_search *s);
+void site_installation_release(struct site_installation *i); /* zeroed */

@@ -25,7 +25,7 @@
 
 enum { CA_DAYS = 3650, LEAF_DAYS = 365, RENEW_DAYS = 30, NAMES_MAX = 8 };
 
-void pki_done(struct pki *p)
+void site_pki_done(struct site_pki *p)
 {
 	crypt_pair_release(&p->ca);
 	crypt_pair_release(&p->server);
@@ -53,9 +53,9 @@ static void place_done(struct place *p)
 static int load(const struct place *p, struct crypt_pair *ret, struct err *err)
 {
 	struct crypt_pair pair = { 0 };
-	int r = files_read_secret(p->cert, &pair.cert, err);
+	int r = site_files_read_secret(p->cert, &pair.cert, err);
 	if (r == 0)
-		r = files_read_secret(p->key, &pair.key, err);
+		r = site_files_read_secret(p->key, &pair.key, err);
 	if (r < 0)
 		crypt_pair_release(&pair);
 	else
@@ -65,8 +65,8 @@ static int load(const struct place *p, struct crypt_pair *ret, struct err *err)
 
 static int save(const struct place *p, const struct crypt_pair *pair, struct err *err)
 {
-	int r = files_write_secret(p->key, pair->key, err);
-	return r < 0 ? r : files_write_secret(p->cert, pair->cert, err);
+	int r = site_files_write_secret(p->key, pair->key, err);
+	return r < 0 ? r : site_files_write_secret(p->cert, pair->cert, err);
 }
 
 /* --- the CA ----------------------------------------------------------------------------------- */
@@ -99,7 +99,7 @@ static int check_ca_time(const struct place *p, const struct crypt_pair *ca, use
 static int open_ca(const char *directory, usec_t wall, struct crypt_pair *ret, struct err *err)
 {
 	_cleanup_(place_done) struct place p = place(directory, "ca");
-	bool cert = files_exists(p.cert), key = files_exists(p.key);
+	bool cert = site_files_exists(p.cert), key = site_files_exists(p.key);
 	if (!cert) /* a key alone was never used: its certificate was not written */
 		return make_ca(&p, wall, ret, err);
 	if (!key)
@@ -174,7 +174,7 @@ static int open_leaf(const char *directory, const char *name, struct crypt_cert_
 		     struct err *err)
 {
 	_cleanup_(place_done) struct place p = place(directory, name);
-	if (files_exists(p.cert) && files_exists(p.key)) {
+	if (site_files_exists(p.cert) && site_files_exists(p.key)) {
 		int r = load(&p, ret, err);
 		if (r < 0 || usable(ret, spec, ca, wall))
 			return r;
@@ -227,15 +227,15 @@ static int open_admin(const char *directory, const struct crypt_pair *ca, usec_t
 	return open_leaf(directory, "admin", &spec, ca, wall, ret, err);
 }
 
-int pki_renew(const char *directory, const char *address, usec_t wall, struct pki *p, bool *ret_new,
-	      struct err *err)
+int site_pki_renew(const char *directory, const char *address, usec_t wall, struct site_pki *p,
+		   bool *ret_new, struct err *err)
 {
-	struct pki now = { 0 };
+	struct site_pki now = { 0 };
 	int r = open_server(directory, address, &p->ca, wall, &now.server, err);
 	if (r == 0)
 		r = open_admin(directory, &p->ca, wall, &now.admin, err);
 	if (r < 0) {
-		pki_done(&now);
+		site_pki_done(&now);
 		return err_wrap(err, "certificates");
 	}
 	*ret_new = !streq(now.server.cert, p->server.cert) || !streq(now.admin.cert, p->admin.cert);
@@ -246,11 +246,11 @@ int pki_renew(const char *directory, const char *address, usec_t wall, struct pk
 	return 0;
 }
 
-int pki_open(const char *directory, const char *address, usec_t wall, struct pki *ret,
-	     struct err *err)
+int site_pki_open(const char *directory, const char *address, usec_t wall, struct site_pki *ret,
+		  struct err *err)
 {
-	struct pki p = { 0 };
-	int r = files_prepare_directory(directory, err);
+	struct site_pki p = { 0 };
+	int r = site_files_prepare_directory(directory, err);
 	if (r == 0)
 		r = open_ca(directory, wall, &p.ca, err);
 	if (r == 0)
@@ -258,7 +258,7 @@ int pki_open(const char *directory, const char *address, usec_t wall, struct pki
 	if (r == 0)
 		r = open_admin(directory, &p.ca, wall, &p.admin, err);
 	if (r < 0) {
-		pki_done(&p);
+		site_pki_done(&p);
 		return err_wrap(err, "certificates");
 	}
 	*ret = p;
@@ -292,7 +292,7 @@ static char *kubeconfig(const char *ca, const char *url, const char *user, const
 			 url, ca_data, user, credentials, user);
 }
 
-char *pki_kubeconfig(const struct pki *p, const char *url)
+char *site_pki_kubeconfig(const struct site_pki *p, const char *url)
 {
 	_cleanup_(freep) char *cert = base64_encode(p->admin.cert, strlen(p->admin.cert));
 	_cleanup_(secret_freep) char *key = base64_encode(p->admin.key, strlen(p->admin.key));
@@ -302,7 +302,8 @@ char *pki_kubeconfig(const struct pki *p, const char *url)
 	return kubeconfig(p->ca.cert, url, "ingot-admin", credentials);
 }
 
-char *pki_kubeconfig_for_token(const char *ca, const char *url, const char *user, const char *token)
+char *site_pki_kubeconfig_for_token(const char *ca, const char *url, const char *user,
+				    const char *token)
 {
 	_cleanup_(secret_freep) char *credentials = xasprintf("    token: %s\n", token);
 	return kubeconfig(ca, url, user, credentials);

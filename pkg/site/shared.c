@@ -10,14 +10,15 @@
 
 enum { ROUTES_MAX = 16 };
 
-static struct web_server_options listener(const struct shared *s, char address[NET_IP_TEXT_MAX])
+static struct web_server_options listener(const struct site_shared *s,
+					  char address[NET_IP_TEXT_MAX])
 {
 	return (struct web_server_options){ .name = "shared",
 					    .address = net_format_ip(&s->bind, address),
 					    .port = net_port(&s->bind) };
 }
 
-int shared_bind(struct shared *s, const struct net_addr *bind, struct err *err)
+int site_shared_bind(struct site_shared *s, const struct net_addr *bind, struct err *err)
 {
 	char address[NET_IP_TEXT_MAX];
 	s->bind = *bind;
@@ -30,7 +31,7 @@ int shared_bind(struct shared *s, const struct net_addr *bind, struct err *err)
 }
 
 /* It names what pki.c's certificate of the API names, and where agents know us. */
-static int make_certificate(const struct shared *s, struct crypt_pair *ret, struct err *err)
+static int make_certificate(const struct site_shared *s, struct crypt_pair *ret, struct err *err)
 {
 	char address[NET_IP_TEXT_MAX], host[256] = "";
 	const char *addresses[5] = { "127.0.0.1", "::1" }, *names[3] = { "localhost" };
@@ -51,7 +52,7 @@ static int make_certificate(const struct shared *s, struct crypt_pair *ret, stru
 	return crypt_make_cert(&spec, s->ca, ret, err);
 }
 
-static int open_server(struct shared *s, const struct shared_options *o, struct err *err)
+static int open_server(struct site_shared *s, const struct site_shared_options *o, struct err *err)
 {
 	char address[NET_IP_TEXT_MAX], text[NET_TEXT_MAX];
 	struct web_route routes[ROUTES_MAX] = { *o->api };
@@ -79,7 +80,7 @@ static int open_server(struct shared *s, const struct shared_options *o, struct 
 
 /* A process may run for longer than a year, and clocks are set. What cannot be replaced is kept,
  * and the next look tries again. */
-static void renew(struct shared *s)
+static void renew(struct site_shared *s)
 {
 	struct crypt_pair fresh = { 0 };
 	struct err err;
@@ -97,7 +98,7 @@ static void renew(struct shared *s)
 
 static void look_at_validity(void *data)
 {
-	struct shared *s = data;
+	struct site_shared *s = data;
 	usec_t wall = loop_wall(s->loop), from, to;
 	if (crypt_cert_validity(s->cert.cert, &from, &to, NULL) < 0 || from > wall ||
 	    to <= wall + VALIDITY_SOON)
@@ -106,7 +107,8 @@ static void look_at_validity(void *data)
 	timer_set_in(&s->validity, VALIDITY_LOOK);
 }
 
-int shared_open(struct shared *s, const struct shared_options *options, struct err *err)
+int site_shared_open(struct site_shared *s, const struct site_shared_options *options,
+		     struct err *err)
 {
 	if (!s->fd)
 		return 0;
@@ -126,7 +128,7 @@ int shared_open(struct shared *s, const struct shared_options *options, struct e
 	return 0;
 }
 
-void shared_close(struct shared *s)
+void site_shared_close(struct site_shared *s)
 {
 	if (s->server)
 		timer_stop(&s->validity);

@@ -13,7 +13,7 @@
 #include "net/net.h"
 #include "web/web.h"
 
-struct shared {
+struct site_shared {
 	struct loop *loop;
 	struct net_addr bind;
 	const struct crypt_pair *ca; /* of the API */
@@ -27,9 +27,9 @@ struct shared {
 };
 
 /* Takes the port: before privileges go. */
-int shared_bind(struct shared *s, const struct net_addr *bind, struct err *err);
+int site_shared_bind(struct site_shared *s, const struct net_addr *bind, struct err *err);
 
-struct shared_options {
+struct site_shared_options {
 	struct loop *loop;
 	const struct crypt_pair *ca;   /* borrowed */
 	const char *address;	       /* on the provisioning network, borrowed; NULL: none */
@@ -39,6 +39,7 @@ struct shared_options {
 };
 
 /* Nothing happens when no port was taken. */
-int shared_open(struct shared *s, const struct shared_options *options, struct err *err);
+int site_shared_open(struct site_shared *s, const struct site_shared_options *options,
+		     struct err *err);
 /* Before what its routes' data point to goes. */
-void shared_close(struct shared *s);
+void site_shared_close(struct site_shared *s);

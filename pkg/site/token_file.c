@@ -18,22 +18,22 @@ static char *path_in(const char *directory)
 	return xasprintf("%s/tokens", directory);
 }
 
-void token_file_init(struct token_file *f, const char *directory)
+void site_token_file_init(struct site_token_file *f, const char *directory)
 {
-	*f = (struct token_file){ .path = path_in(directory) };
+	*f = (struct site_token_file){ .path = path_in(directory) };
 }
 
-void token_file_done(struct token_file *f)
+void site_token_file_done(struct site_token_file *f)
 {
 	tokens_done(&f->tokens);
 	free(f->path);
-	*f = (struct token_file){ 0 };
+	*f = (struct site_token_file){ 0 };
 }
 
 static int load(const char *path, struct tokens *ret, struct err *err)
 {
 	_cleanup_(secret_freep) char *text = NULL;
-	int r = files_read_secret(path, &text, err);
+	int r = site_files_read_secret(path, &text, err);
 	if (r < 0)
 		return r;
 	return tokens_parse(text, ret, err) < 0 ? err_wrap(err, "%s", path) : 0;
@@ -51,7 +51,7 @@ static bool same(const struct stat *a, const struct stat *b)
 }
 
 /* Said once for each state of the file. What cannot be looked at is asked for again. */
-static void read_again(struct token_file *f, bool there, const struct stat *now)
+static void read_again(struct site_token_file *f, bool there, const struct stat *now)
 {
 	struct err err;
 	tokens_done(&f->tokens);
@@ -61,7 +61,7 @@ static void read_again(struct token_file *f, bool there, const struct stat *now)
 		log_error("no token is accepted until this is put right", "error", err.text);
 }
 
-static void look(struct token_file *f)
+static void look(struct site_token_file *f)
 {
 	struct stat now = { 0 };
 	bool there = stat(f->path, &now) == 0;
@@ -69,9 +69,9 @@ static void look(struct token_file *f)
 		read_again(f, there, &now);
 }
 
-bool token_file_authenticate(void *data, const char *given, struct api_user *ret)
+bool site_token_file_authenticate(void *data, const char *given, struct api_user *ret)
 {
-	struct token_file *f = data;
+	struct site_token_file *f = data;
 	look(f);
 	const struct token *token = tokens_find(&f->tokens, given);
 	if (!token)
@@ -83,17 +83,17 @@ bool token_file_authenticate(void *data, const char *given, struct api_user *ret
 
 /* --- the command ------------------------------------------------------------------------------ */
 
-int token_file_read(const char *directory, struct tokens *ret, struct err *err)
+int site_token_file_read(const char *directory, struct tokens *ret, struct err *err)
 {
 	_cleanup_(freep) char *path = path_in(directory);
-	if (files_exists(path))
+	if (site_files_exists(path))
 		return load(path, ret, err);
 	*ret = (struct tokens){ 0 };
 	return 0;
 }
 
-int token_file_write(const char *directory, const struct tokens *t, struct err *err)
+int site_token_file_write(const char *directory, const struct tokens *t, struct err *err)
 {
 	_cleanup_(freep) char *path = path_in(directory), *text = tokens_format(t);
-	return files_write_secret(path, text, err);
+	return site_files_write_secret(path, text, err);
 }

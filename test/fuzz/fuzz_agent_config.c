@@ -10,12 +10,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *line = xstrndup((const char *)data, size);
-	struct ipa_config c = { 0 };
+	struct agent_config c = { 0 };
 	struct err err;
-	ipa_config_init(&c);
-	(void)ipa_config_parse(&c, line, &err);
-	(void)ipa_config_has_collector(&c, "logs");
-	ipa_config_done(&c);
+	agent_config_init(&c);
+	(void)agent_config_parse(&c, line, &err);
+	(void)agent_config_has_collector(&c, "logs");
+	agent_config_done(&c);
 	free(line);
 	return 0;
 }

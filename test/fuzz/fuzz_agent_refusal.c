@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct json *body = NULL;
 	if (json_parse((const char *)data, size, &body, NULL) < 0)
 		return 0;
-	char *text = ipa_refusal_text(body);
+	char *text = agent_refusal_text(body);
 	for (const char *p = text; *p; p++)
 		if (*p < ' ' || *p > '~' || p - text > 300)
 			__builtin_trap();

@@ -56,7 +56,6 @@ static void commands(const struct json *j)
 	char error[64] = "";
 	const char *id = NULL;
 	agent_command_answer(j);
-	agent_command_busy(j);
 	enum agent_command_status status = agent_command_find(j, "a", &id, error, sizeof(error));
 	require(memchr(error, '\0', sizeof(error)));
 	require(status == AGENT_COMMAND_FAILED || !*error);

@@ -53,7 +53,7 @@ struct sim {
 	uint64_t seed;
 	struct loop *loop;
 	struct apiserver *api;
-	struct world world;
+	struct sim_world world;
 	unsigned hosts;
 	struct process *process; /* NULL: dead */
 	struct prov_env real_env;
@@ -120,14 +120,14 @@ static struct kube_transport *transport(struct sim *s)
 static bool may_act(void *data, const char *key)
 {
 	if (*key && !str_has_prefix(key, "default/node-"))
-		world_break(data, "the fence is asked for a host \"%s\"", key);
+		sim_world_break(data, "the fence is asked for a host \"%s\"", key);
 	return true;
 }
 
 static bool may_act_on_bmc(void *data, const char *key)
 {
 	if (!*key)
-		world_break(data, "a request to a BMC names no host for the fence");
+		sim_world_break(data, "a request to a BMC names no host for the fence");
 	return may_act(data, key);
 }
 
@@ -335,7 +335,7 @@ static void wait_for(struct sim *s, const char *state, const char *image)
 /* --- the oracle of "state before hardware"
  * ---------------------------------------------------------------------- */
 
-static void check_boot(struct world *w, struct machine *m)
+static void check_boot(struct sim_world *w, struct sim_machine *m)
 {
 	struct sim *s = container_of(w, struct sim, world);
 	unsigned n = 0, high = 0;
@@ -345,7 +345,7 @@ static void check_boot(struct world *w, struct machine *m)
 	for (size_t i = 0; i < ARRAY_SIZE(asking); i++)
 		if (streq(state, asking[i]))
 			return;
-	world_break(w, "%s booted a ramdisk while the API showed \"%s\"", m->mac, state);
+	sim_world_break(w, "%s booted a ramdisk while the API showed \"%s\"", m->mac, state);
 }
 
 /* --- one run
@@ -404,10 +404,10 @@ static void start(struct sim *s, char **crds)
 		fprintf(stderr, "sim: %s\n", err.text);
 		exit(1);
 	}
-	world_init(&s->world, s->loop);
+	sim_world_init(&s->world, s->loop);
 	s->world.on_ramdisk = check_boot;
 	for (unsigned n = 1; n <= s->hosts; n++) {
-		struct machine *m = world_add(&s->world, n);
+		struct sim_machine *m = sim_world_add(&s->world, n);
 		str_replace(&m->bmc->username, "admin");
 		str_replace(&m->bmc->password, "secret");
 	}
@@ -429,7 +429,7 @@ static void stop(struct sim *s)
 	kube_client_free(s->user);
 	s->user_transport->ops->free(s->user_transport);
 	loop_run_until(s->loop, loop_now(s->loop) + USEC_PER_HOUR);
-	world_done(&s->world);
+	sim_world_done(&s->world);
 	apiserver_free(s->api);
 	loop_free(s->loop);
 }
@@ -443,22 +443,22 @@ static void set_weather(struct sim *s)
 	s->die_at_saves = s->seed % 3 == 0;
 	if (s->seed % 5 != 0)
 		return;
-	s->world.faults = (struct world_faults){ .call_lost = 50,
-						 .answer_lost = 50,
-						 .boot_fails = 50,
-						 .write_fails = 100,
-						 .agent_dies = 50 };
+	s->world.faults = (struct sim_faults){ .call_lost = 50,
+					       .answer_lost = 50,
+					       .boot_fails = 50,
+					       .write_fails = 100,
+					       .agent_dies = 50 };
 	list_for_each(l, &s->world.machines)
-		list_entry(l, struct machine, link)->bmc->faults = (struct fake_faults){
+		list_entry(l, struct sim_machine, link)->bmc->faults = (struct fake_faults){
 			.silent = 20, .busy = 30, .refused = 20, .garbage = 10, .ignored = 20
 		};
 }
 
 static void clear_weather(struct sim *s)
 {
-	s->world.faults = (struct world_faults){ 0 };
+	s->world.faults = (struct sim_faults){ 0 };
 	list_for_each(l, &s->world.machines)
-		list_entry(l, struct machine, link)->bmc->faults = (struct fake_faults){ 0 };
+		list_entry(l, struct sim_machine, link)->bmc->faults = (struct fake_faults){ 0 };
 	s->lifetime = 0;
 	s->die_at_saves = false;
 	timer_stop(&s->death);
@@ -469,12 +469,12 @@ static void check_images(struct sim *s, const char *checksum, unsigned writes)
 	bool calm = s->seed % 5 != 0;
 	loop_run_until(s->loop, loop_now(s->loop) + 5 * USEC_PER_MIN);
 	list_for_each(l, &s->world.machines) {
-		struct machine *m = list_entry(l, struct machine, link);
-		if (m->run != RUN_OS || !streq(m->image, checksum))
-			world_break(&s->world, "%s does not run image %s", m->mac, checksum);
+		struct sim_machine *m = list_entry(l, struct sim_machine, link);
+		if (m->run != SIM_RUN_OS || !streq(m->image, checksum))
+			sim_world_break(&s->world, "%s does not run image %s", m->mac, checksum);
 		if (calm && m->writes_begun != writes)
-			world_break(&s->world, "%s: %u writes begun instead of %u", m->mac,
-				    m->writes_begun, writes);
+			sim_world_break(&s->world, "%s: %u writes begun instead of %u", m->mac,
+					m->writes_begun, writes);
 	}
 }
 
@@ -502,9 +502,9 @@ static void live(struct sim *s)
 	settle(s);
 	wait_for(s, "gone", NULL);
 	list_for_each(l, &s->world.machines) {
-		struct machine *m = list_entry(l, struct machine, link);
-		if (m->run != RUN_OFF || m->disk != DISK_BLANK)
-			world_break(&s->world, "%s was not left off and clean", m->mac);
+		struct sim_machine *m = list_entry(l, struct sim_machine, link);
+		if (m->run != SIM_RUN_OFF || m->disk != SIM_DISK_BLANK)
+			sim_world_break(&s->world, "%s was not left off and clean", m->mac);
 	}
 }
 

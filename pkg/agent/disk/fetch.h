@@ -27,8 +27,8 @@ struct disk_fetch_options {
 	const char *const *urls;   /* NULL-ended, DISK_FETCH_URLS_MAX at most */
 	const char *authorization; /* complete value of the header; may be NULL */
 	const char *username, *password;
-	const char *proxy;
-	const struct http_tls *tls; /* NULL: the system's roots */
+	const char *proxy, *no_proxy; /* as in http_request */
+	const struct http_tls *tls;   /* NULL: the system's roots */
 	usec_t connect_timeout; /* also: no byte for so long. 60 s; several URLs: 10 s at most */
 	usec_t retry_interval;	/* 10 s */
 	usec_t max_duration;	/* of a stream; 0: none */

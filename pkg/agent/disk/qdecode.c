@@ -52,11 +52,6 @@ struct disk_qdecode *disk_qdecode_free(struct disk_qdecode *d)
 	return NULL;
 }
 
-void disk_qdecode_freep(struct disk_qdecode **d)
-{
-	*d = disk_qdecode_free(*d);
-}
-
 /* --- extents --------------------------------------------------------------------------------- */
 
 static uint64_t guest_offset(const struct disk_qdecode *d, uint32_t guest)

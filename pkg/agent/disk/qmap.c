@@ -73,11 +73,6 @@ struct disk_qmap *disk_qmap_free(struct disk_qmap *m)
 	return NULL;
 }
 
-void disk_qmap_freep(struct disk_qmap **m)
-{
-	*m = disk_qmap_free(*m);
-}
-
 const struct qcow2_header *disk_qmap_header(const struct disk_qmap *m)
 {
 	return &m->header;

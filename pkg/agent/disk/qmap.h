@@ -34,7 +34,6 @@ struct disk_qmap;
 /* memory_limit bounds everything the map holds. */
 struct disk_qmap *disk_qmap_new(const struct qcow2_header *h, size_t memory_limit);
 struct disk_qmap *disk_qmap_free(struct disk_qmap *m);
-void disk_qmap_freep(struct disk_qmap **m);
 const struct qcow2_header *disk_qmap_header(const struct disk_qmap *m);
 
 /* A table read in pass 1: remembers its digest. */

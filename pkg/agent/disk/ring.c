@@ -50,11 +50,6 @@ struct disk_ring *disk_ring_free(struct disk_ring *r)
 	return NULL;
 }
 
-void disk_ring_freep(struct disk_ring **r)
-{
-	*r = disk_ring_free(*r);
-}
-
 static uint8_t *block(struct disk_ring *r, uint64_t number)
 {
 	return r->bytes + number % r->blocks * DISK_BLOCK;
@@ -157,12 +152,4 @@ void disk_ring_abort(struct disk_ring *r)
 	r->aborted = true;
 	pthread_cond_broadcast(&r->changed);
 	pthread_mutex_unlock(&r->lock);
-}
-
-bool disk_ring_aborted(struct disk_ring *r)
-{
-	pthread_mutex_lock(&r->lock);
-	bool aborted = r->aborted;
-	pthread_mutex_unlock(&r->lock);
-	return aborted;
 }

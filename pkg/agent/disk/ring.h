@@ -16,7 +16,6 @@ struct disk_ring;
 /* `space` is called (on a consumer's thread) when a full ring has room again. */
 struct disk_ring *disk_ring_new(size_t blocks, void (*space)(void *data), void *data);
 struct disk_ring *disk_ring_free(struct disk_ring *r);
-void disk_ring_freep(struct disk_ring **r);
 
 /* --- producer: never blocks ------------------------------------------------------------------ */
 
@@ -34,4 +33,3 @@ int disk_ring_next(struct disk_ring *r, enum disk_reader reader, const uint8_t *
 void disk_ring_release(struct disk_ring *r, enum disk_reader reader);
 /* Everybody's next call fails with ERR_CANCELLED. any thread */
 void disk_ring_abort(struct disk_ring *r);
-bool disk_ring_aborted(struct disk_ring *r); /* any thread */

@@ -404,8 +404,3 @@ struct disk_sink *disk_sink_close(struct disk_sink *s)
 	free(s);
 	return NULL;
 }
-
-void disk_sink_closep(struct disk_sink **s)
-{
-	*s = disk_sink_close(*s);
-}

@@ -25,7 +25,6 @@ int disk_sink_open(struct disk_dev *dev, _Atomic uint64_t *written, struct disk_
 		   struct err *err);
 /* Without commit the withheld parts are lost, as they must be. */
 struct disk_sink *disk_sink_close(struct disk_sink *s);
-void disk_sink_closep(struct disk_sink **s);
 
 /* Withholds the `len` bytes around `offset` too. Before anything is written there. */
 void disk_sink_withhold(struct disk_sink *s, uint64_t offset, size_t len);

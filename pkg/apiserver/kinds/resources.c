@@ -58,11 +58,6 @@ struct resource *resource_unref(struct resource *r)
 	return NULL;
 }
 
-void resource_unrefp(struct resource **r)
-{
-	*r = resource_unref(*r);
-}
-
 void resource_set_names(struct resource *r, const char *group, const char *version,
 			const char *plural)
 {

@@ -152,11 +152,30 @@ struct fake_machine *fake_machine_add(struct bmc_driver *driver, const char *hos
 	return m;
 }
 
-static void settings_clear(struct bmc_settings *s)
+/* Results know how to free what the machine has of their kind. */
+static void clear_settings(struct bmc_settings *s)
 {
 	struct bmc_result owner = { .op = BMC_OP_GET_SETTINGS, .settings = *s };
 	bmc_result_done(&owner);
 	*s = (struct bmc_settings){ 0 };
+}
+
+static void clear_log(struct bmc_log *l)
+{
+	struct bmc_result owner = { .op = BMC_OP_GET_LOG, .log = *l };
+	bmc_result_done(&owner);
+	*l = (struct bmc_log){ 0 };
+}
+
+static void clear_lists(struct fake_machine *m)
+{
+	struct bmc_result sensors = { .op = BMC_OP_GET_SENSORS, .sensors = m->sensors },
+			  raid = { .op = BMC_OP_GET_RAID, .raid = m->raid };
+	bmc_result_done(&sensors);
+	bmc_result_done(&raid);
+	clear_settings(&m->settings);
+	clear_log(&m->log);
+	m->inventory = json_free(m->inventory);
 }
 
 /* As real ones, it forgets nothing that is not named. */
@@ -173,11 +192,6 @@ static void settings_merge(struct bmc_settings *into, const struct bmc_settings 
 	}
 }
 
-struct fake_machine *fake_machine_get(struct bmc_driver *driver, const char *host)
-{
-	return map_get(&container_of(driver, struct fake_driver, base)->machines, host);
-}
-
 static void job_free(struct fake_job *j)
 {
 	timer_stop(&j->end);
@@ -192,7 +206,7 @@ static void machine_free(struct fake_machine *m)
 		m->jobs = j->next;
 		job_free(j);
 	}
-	settings_clear(&m->settings);
+	clear_lists(m);
 	secret_free(m->media);
 	secret_free(m->media_login);
 	free(m->host);
@@ -218,11 +232,39 @@ static void set_power(struct fake_machine *m, const struct bmc_request *request)
 	timer_set_in(&m->change, stretched(m->loop, m->power_delay));
 }
 
+static void create_volume(struct fake_machine *m, const struct bmc_volume *wanted)
+{
+	char id[32];
+	struct bmc_volume made = *wanted;
+	snprintf(id, sizeof(id), "volume-%u", ++m->volumes_made);
+	made.id = id;
+	bmc_raid_add_volume(&m->raid, &made);
+}
+
+/* By making the list anew without it. */
+static void delete_volume(struct fake_machine *m, const struct bmc_volume *volume)
+{
+	struct bmc_result old = { .op = BMC_OP_GET_RAID, .raid = m->raid };
+	struct bmc_volumes *v = &old.raid.volumes;
+	m->raid = (struct bmc_raid){ 0 };
+	for (size_t i = 0; i < old.raid.drives.count; i++)
+		bmc_raid_add_drive(&m->raid, &old.raid.drives.items[i]);
+	for (size_t i = 0; i < v->count; i++)
+		if (!streq(v->items[i].id, volume->id) ||
+		    !streq(v->items[i].controller, volume->controller))
+			bmc_raid_add_volume(&m->raid, &v->items[i]);
+	bmc_result_done(&old);
+}
+
 static void job_carry_out(struct fake_job *j)
 {
 	struct fake_machine *m = j->machine;
 	if (j->request.op == BMC_OP_SET_SETTINGS)
 		settings_merge(&m->settings, &j->request.settings);
+	else if (j->request.op == BMC_OP_CREATE_VOLUME)
+		create_volume(m, &j->request.volume);
+	else if (j->request.op == BMC_OP_DELETE_VOLUME)
+		delete_volume(m, &j->request.volume);
 	else
 		snprintf(m->info.version, sizeof(m->info.version), "from %s",
 			 j->request.firmware.url);
@@ -288,6 +330,22 @@ static void eject(struct fake_machine *m)
 	insert(m, &(struct bmc_media){ 0 });
 }
 
+/* Copies: what the machine has stays its own. */
+static void look_at_hardware(const struct fake_machine *m, enum bmc_op op,
+			     struct bmc_result *result)
+{
+	struct bmc_result own = { .op = op };
+	if (op == BMC_OP_GET_SENSORS)
+		own.sensors = m->sensors;
+	else if (op == BMC_OP_GET_LOG)
+		own.log = m->log;
+	else if (op == BMC_OP_GET_RAID)
+		own.raid = m->raid;
+	else
+		own.inventory = m->inventory;
+	bmc_result_dup(&own, result);
+}
+
 static void carry_out(struct fake_machine *m, const struct bmc_request *request,
 		      struct bmc_result *result)
 {
@@ -334,6 +392,8 @@ static void carry_out(struct fake_machine *m, const struct bmc_request *request,
 		break;
 	case BMC_OP_SET_SETTINGS:
 	case BMC_OP_UPDATE_FIRMWARE:
+	case BMC_OP_CREATE_VOLUME:
+	case BMC_OP_DELETE_VOLUME:
 		job_begin(m, request, &result->job);
 		break;
 	case BMC_OP_GET_JOB:
@@ -347,6 +407,19 @@ static void carry_out(struct fake_machine *m, const struct bmc_request *request,
 		break;
 	case BMC_OP_SET_CLOCK:
 		m->clock = request->time;
+		break;
+	case BMC_OP_RESET_BMC:
+		m->bmc_resets[request->reset]++;
+		break;
+	case BMC_OP_GET_SENSORS:
+	case BMC_OP_GET_LOG:
+	case BMC_OP_GET_RAID:
+	case BMC_OP_INSPECT:
+		look_at_hardware(m, request->op, result);
+		break;
+	case BMC_OP_CLEAR_LOG:
+		if (!ignored)
+			clear_log(&m->log);
 		break;
 	case BMC_OP_GET_SECURE_BOOT:
 	case BMC_OP_SET_SECURE_BOOT: /* not in its table */
@@ -500,23 +573,19 @@ static const struct bmc_ops ops = {
 	.idle = idle,
 	.free = free_driver,
 	/* All but secure boot: so that there is something that it cannot do. */
-	.start = { [BMC_OP_GET_POWER] = start,
-		   [BMC_OP_SET_POWER] = start,
-		   [BMC_OP_GET_BOOT] = start,
-		   [BMC_OP_SET_BOOT] = start,
-		   [BMC_OP_GET_INFO] = start,
-		   [BMC_OP_GET_BOOT_MODE] = start,
-		   [BMC_OP_SET_BOOT_MODE] = start,
-		   [BMC_OP_GET_MEDIA] = start,
-		   [BMC_OP_INSERT_MEDIA] = start,
-		   [BMC_OP_EJECT_MEDIA] = start,
-		   [BMC_OP_GET_SETTINGS] = start,
-		   [BMC_OP_SET_SETTINGS] = start,
-		   [BMC_OP_UPDATE_FIRMWARE] = start,
-		   [BMC_OP_GET_JOB] = start,
-		   [BMC_OP_SEND_NMI] = start,
-		   [BMC_OP_SET_LED] = start,
-		   [BMC_OP_SET_CLOCK] = start },
+	.start = { [BMC_OP_GET_POWER] = start,	     [BMC_OP_SET_POWER] = start,
+		   [BMC_OP_GET_BOOT] = start,	     [BMC_OP_SET_BOOT] = start,
+		   [BMC_OP_GET_INFO] = start,	     [BMC_OP_GET_BOOT_MODE] = start,
+		   [BMC_OP_SET_BOOT_MODE] = start,   [BMC_OP_GET_MEDIA] = start,
+		   [BMC_OP_INSERT_MEDIA] = start,    [BMC_OP_EJECT_MEDIA] = start,
+		   [BMC_OP_GET_SETTINGS] = start,    [BMC_OP_SET_SETTINGS] = start,
+		   [BMC_OP_UPDATE_FIRMWARE] = start, [BMC_OP_GET_JOB] = start,
+		   [BMC_OP_SEND_NMI] = start,	     [BMC_OP_SET_LED] = start,
+		   [BMC_OP_SET_CLOCK] = start,	     [BMC_OP_RESET_BMC] = start,
+		   [BMC_OP_GET_SENSORS] = start,     [BMC_OP_GET_LOG] = start,
+		   [BMC_OP_CLEAR_LOG] = start,	     [BMC_OP_GET_RAID] = start,
+		   [BMC_OP_CREATE_VOLUME] = start,   [BMC_OP_DELETE_VOLUME] = start,
+		   [BMC_OP_INSPECT] = start },
 	.boot_devices = (1U << _BMC_DEVICE_MAX) - 1,
 	.console = &console_ops,
 };

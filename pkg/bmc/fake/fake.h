@@ -42,9 +42,13 @@ struct fake_machine {
 	char *media;	   /* URL; NULL: none */
 	char *media_login; /* "user:password" that came with it; NULL: none */
 	struct bmc_settings settings;
+	struct bmc_sensors sensors;
+	struct bmc_log log;
+	struct bmc_raid raid;
+	struct json *inventory; /* its own; NULL: none */
 	bool led;
 	usec_t clock; /* as set */
-	unsigned nmis;
+	unsigned nmis, bmc_resets[_BMC_RESET_MAX];
 	usec_t job_time;       /* of a job, plus up to a half */
 	bool jobs_fail;	       /* at their end */
 	bool reports;	       /* sends events */
@@ -57,7 +61,7 @@ struct fake_machine {
 	unsigned requests, power_ons, power_offs, resets, boot_changes;
 
 	struct timer change; /* private from here on */
-	unsigned jobs_begun;
+	unsigned jobs_begun, volumes_made;
 	struct bmc_driver *driver;
 	enum bmc_action pending;
 	struct loop *loop;
@@ -67,7 +71,6 @@ struct fake_machine {
 struct bmc_driver *fake_driver_new(struct loop *loop);
 /* Off, latency 5 ms, power delay 500 ms, no faults. The host must be new. */
 struct fake_machine *fake_machine_add(struct bmc_driver *driver, const char *host);
-struct fake_machine *fake_machine_get(struct bmc_driver *driver, const char *host); /* or NULL */
 /* The host prints on its serial console; false: it is not open. What is written to it comes
  * back as an echo. */
 bool fake_machine_print(struct bmc_driver *driver, const char *host, const char *text);

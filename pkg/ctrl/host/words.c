@@ -26,6 +26,11 @@ static const char *format_of(enum prov_problem problem)
 	case PROV_OTHER_BOOT_MAC:
 		return "spec.bootMACAddress was changed from %s, by which the host has booted: set "
 		       "it back, or make the host anew";
+	case PROV_WRONG_STATE:
+		return "cannot start %s by its HostRecord; if the record is stale, delete it";
+	case PROV_NOT_STORED:
+		return "cannot store the HostRecord, without which nothing is done to the machine: "
+		       "%s";
 	}
 	return NULL;
 }
@@ -36,7 +41,7 @@ const char *host_words(struct prov_result *r)
 	char text[sizeof(r->error)];
 	if (!rest)
 		return r->error;
-	snprintf(text, sizeof(text), "%.*s%.300s%s", (int)(rest - format), format, r->error,
+	snprintf(text, sizeof(text), "%.*s%.400s%s", (int)(rest - format), format, r->error,
 		 rest + strlen("%s"));
 	memcpy(r->error, text, sizeof(text));
 	r->problem = PROV_OTHER;

@@ -26,10 +26,10 @@
 static struct fixture {
 	struct loop *loop;
 	struct web *web;
-	struct ipa_config config;
-	struct ipa_env env;
-	struct ipa_effects effects;
-	struct ipa_api *api;
+	struct agent_config config;
+	struct agent_env env;
+	struct agent_effects effects;
+	struct agent_api *api;
 	struct client client;
 	char root[32];
 	int finished, powered_off, rebooted, downed;
@@ -70,21 +70,21 @@ static int set_up(void **state)
 	t = (struct fixture){ .effects = { power_off, restart, nics_down, NULL } };
 	snprintf(t.root, sizeof(t.root), "/tmp/ingot-api-XXXXXX");
 	assert_non_null(mkdtemp(t.root));
-	ipa_config_init(&t.config);
+	agent_config_init(&t.config);
 	t.config.disk_attempts = 0;
 	t.config.image_interval = 1;
 	assert_int_equal(loop_new(&t.loop, &err), 0);
-	t.env = (struct ipa_env){
+	t.env = (struct agent_env){
 		.config = &t.config, .loop = t.loop, .root = t.root, .efivars = "/nonexistent"
 	};
 	assert_int_equal(web_new(&t.web, &err), 0);
-	const struct ipa_api_options options = {
+	const struct agent_api_options options = {
 		.loop = t.loop, .env = &t.env, .effects = &t.effects, .finished = on_finished
 	};
-	t.api = ipa_api_new(&options);
-	ipa_api_set_token(t.api, TOKEN);
-	const struct ipa_api_listener l = { .web = t.web, .address = "127.0.0.1" };
-	assert_int_equal(ipa_api_listen(t.api, &l, &err), 0);
+	t.api = agent_api_new(&options);
+	agent_api_set_token(t.api, TOKEN);
+	const struct agent_api_listener l = { .web = t.web, .address = "127.0.0.1" };
+	assert_int_equal(agent_api_listen(t.api, &l, &err), 0);
 	client_open(&t.client, t.loop);
 	return 0;
 }
@@ -93,14 +93,14 @@ static int tear_down(void **state)
 {
 	(void)state;
 	char command[64];
-	while (ipa_api_busy(t.api))
+	while (agent_api_busy(t.api))
 		loop_run(t.loop);
 	client_close(&t.client);
-	ipa_api_free(t.api);
+	agent_api_free(t.api);
 	web_free(t.web);
 	loop_free(t.loop);
-	ipa_env_done(&t.env);
-	ipa_config_done(&t.config);
+	agent_env_done(&t.env);
+	agent_config_done(&t.config);
 	snprintf(command, sizeof(command), "rm -rf %s", t.root);
 	return system(command);
 }
@@ -108,7 +108,7 @@ static int tear_down(void **state)
 static int call(const char *method, const char *path, const char *body)
 {
 	char url[512];
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", ipa_api_port(t.api), path);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", agent_api_port(t.api), path);
 	return client_call(&t.client, method, url, body);
 }
 
@@ -167,7 +167,7 @@ static void test_paths_and_methods(void **state)
 				 text("faultstring"));
 		assert_string_equal(text("faultcode"), "Client");
 	}
-	assert_true(web_router_sound(&ipa_api_router));
+	assert_true(web_router_sound(&agent_api_router));
 }
 
 static void test_token(void **state)
@@ -349,7 +349,7 @@ static void test_power(void **state)
 	assert_string_equal(text("command_status"), "SUCCEEDED");
 	while (!t.downed)
 		loop_run(t.loop);
-	assert_int_equal(ipa_api_port(t.api), 0);
+	assert_int_equal(agent_api_port(t.api), 0);
 }
 
 static void test_logs_and_sync(void **state)
@@ -405,15 +405,16 @@ static char *make_disk(size_t mib)
 	return device;
 }
 
-static char *write_body(const char *url, const char *sum, const char *drive, const char *hints)
+static char *write_body(const char *url, const char *sum, const char *drive, const char *hints,
+			const char *more)
 {
 	return xasprintf(
 		"{\"name\": \"deploy.execute_deploy_step\", \"params\": {\"step\": {\"interface\": \"deploy\", \"step\": \"write_image\", "
 		"\"priority\": 80, \"args\": {\"image_info\": {\"id\": \"disk.raw\", \"urls\": [\"%s\"], \"disk_format\": \"raw\", "
-		"\"os_hash_algo\": \"sha256\", \"os_hash_value\": \"%s\", \"node_uuid\": \"u\", \"stream_raw_images\": true}, "
+		"\"os_hash_algo\": \"sha256\", \"os_hash_value\": \"%s\", \"node_uuid\": \"u\", %s\"stream_raw_images\": true}, "
 		"\"configdrive\": \"%s\"}}, \"node\": {\"uuid\": \"u\", \"properties\": {\"root_device\": %s}}, \"ports\": [], "
 		"\"deploy_version\": {\"generic_hardware_manager\": \"1.2\"}}}",
-		url, sum, drive, hints);
+		url, sum, more, drive, hints);
 }
 
 /* A disk in the made-up /sys alone: it is chosen, not opened. */
@@ -476,13 +477,13 @@ static void test_write_image(void **state)
 	const struct configdrive_files files = { .meta_data = "{}" };
 	digest_hex(DIGEST_SHA256, server.data, server.len, hex);
 	assert_int_equal(configdrive_build_text(&files, 0, &drive, NULL), 0);
-	char *body = write_body(url, hex, drive, "{\"serial\": \"tag-1\"}");
+	char *body = write_body(url, hex, drive, "{\"serial\": \"tag-1\"}", "");
 	assert_int_equal(post(body, false), 200);
 	assert_string_equal(text("command_status"), "RUNNING");
 	/* Busy: nothing else, but progress and lists are told. */
-	if (ipa_api_busy(t.api)) {
+	if (agent_api_busy(t.api)) {
 		int status = post("{\"name\": \"standby.sync\", \"params\": {}}", true);
-		assert_true(status == 409 || !ipa_api_busy(t.api));
+		assert_true(status == 409 || !agent_api_busy(t.api));
 		if (status == 409)
 			assert_non_null(
 				strstr(text("faultstring"),
@@ -517,7 +518,7 @@ static void test_write_image(void **state)
 	free(body);
 	/* A wrong checksum: the right type of error. */
 	hex[0] = hex[0] == '0' ? '1' : '0';
-	body = write_body(url, hex, "", "{\"serial\": \"tag-1\"}");
+	body = write_body(url, hex, "", "{\"serial\": \"tag-1\"}", "");
 	assert_int_equal(post(body, true), 200);
 	assert_string_equal(text("command_status"), "FAILED");
 	assert_string_equal(text("command_error.type"), "ImageChecksumError");
@@ -525,17 +526,17 @@ static void test_write_image(void **state)
 	assert_true(
 		str_has_prefix(text("command_error.message"), "Error verifying image checksum"));
 	free(body);
-	body = write_body(url, hex, "", "{\"serial\": \"other\"}");
+	body = write_body(url, hex, "", "{\"serial\": \"other\"}", "");
 	assert_int_equal(post(body, true), 200);
 	assert_string_equal(text("command_error.type"), "DeviceNotFound");
 	assert_int_equal(json_get_int(json_get(t.client.answer, "command_error"), "code", 0), 404);
 	free(body);
-	body = write_body("http://127.0.0.1:1/x", hex, "", "{\"serial\": \"tag-1\"}");
+	body = write_body("http://127.0.0.1:1/x", hex, "", "{\"serial\": \"tag-1\"}", "");
 	t.config.image_retries = 0;
 	assert_int_equal(post(body, true), 200);
 	assert_string_equal(text("command_error.type"), "ImageDownloadError");
 	free(body);
-	body = write_body("ftp://h/x", hex, "", "{\"serial\": \"tag-1\"}");
+	body = write_body("ftp://h/x", hex, "", "{\"serial\": \"tag-1\"}", "");
 	assert_int_equal(post(body, true), 200);
 	assert_string_equal(text("command_error.type"), "InvalidCommandParamsError");
 	free(body);
@@ -544,6 +545,34 @@ static void test_write_image(void **state)
 	free(url);
 	free(drive);
 	free(device);
+}
+
+/* The image's host is asked without the proxy, which is not there; a user name in the URL is none
+ * of its host. Where it is not excepted, the proxy is asked. */
+static void test_write_image_without_the_proxy(void **state)
+{
+	(void)state;
+	struct httpd server = { .len = 8 * MIB };
+	server.data = make_image(server.len);
+	httpd_start(&server);
+	_cleanup_(freep) char *device = make_disk(128);
+	_cleanup_(freep) char *url = xasprintf("http://user:pw@127.0.0.1:%u/disk.raw", server.port);
+	static const char *const excepted[] = { "localhost, 127.0.0.1", "user" };
+	char hex[DIGEST_HEX_MAX];
+	digest_hex(DIGEST_SHA256, server.data, server.len, hex);
+	t.config.image_retries = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(excepted); i++) {
+		_cleanup_(freep) char *more = xasprintf(
+			"\"proxies\": {\"http\": \"http://127.0.0.1:1\"}, \"no_proxy\": \"%s\", ",
+			excepted[i]);
+		_cleanup_(freep) char *body = write_body(url, hex, "", "{\"serial\": \"tag-1\"}",
+							 more);
+		assert_int_equal(post(body, true), 200);
+		assert_string_equal(text("command_status"), i == 0 ? "SUCCEEDED" : "FAILED");
+	}
+	assert_string_equal(text("command_error.type"), "ImageDownloadError");
+	httpd_stop(&server);
+	free((void *)(uintptr_t)server.data);
 }
 
 static void test_erase(void **state)
@@ -601,6 +630,7 @@ int main(void)
 		TEST(test_logs_and_sync),
 		TEST(test_choose_disk),
 		TEST(test_write_image),
+		TEST(test_write_image_without_the_proxy),
 		TEST(test_erase),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

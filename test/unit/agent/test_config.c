@@ -19,10 +19,10 @@
 static void test_a_real_line(void **state)
 {
 	(void)state;
-	struct ipa_config c = { 0 };
-	ipa_config_init(&c);
+	struct agent_config c = { 0 };
+	agent_config_init(&c);
 	assert_int_equal(
-		ipa_config_parse(
+		agent_config_parse(
 			&c,
 			"BOOT_IMAGE=/x selinux=0 troubleshoot=0 text nofb ipa-api-url=http://192.168.77.1:6385/,https://b/ "
 			"ipa-inspection-callback-url=http://192.168.77.1:6385/v1/continue_inspection ipa-debug=1 "
@@ -40,18 +40,18 @@ static void test_a_real_line(void **state)
 	assert_int_equal(c.lookup_timeout, 7);
 	assert_true(c.debug);
 	assert_true(c.insecure);
-	assert_true(ipa_config_has_collector(&c, "default"));
-	assert_true(ipa_config_has_collector(&c, "logs"));
-	assert_false(ipa_config_has_collector(&c, "log"));
-	ipa_config_done(&c);
+	assert_true(agent_config_has_collector(&c, "default"));
+	assert_true(agent_config_has_collector(&c, "logs"));
+	assert_false(agent_config_has_collector(&c, "log"));
+	agent_config_done(&c);
 }
 
 static void test_defaults(void **state)
 {
 	(void)state;
-	struct ipa_config c = { 0 };
-	ipa_config_init(&c);
-	assert_int_equal(ipa_config_parse(&c, "", NULL), 0);
+	struct agent_config c = { 0 };
+	agent_config_init(&c);
+	assert_int_equal(agent_config_parse(&c, "", NULL), 0);
 	assert_int_equal(c.listen_port, 9999);
 	assert_int_equal(c.image_retries, 9);
 	assert_int_equal(c.dhcp_wait, 60);
@@ -59,7 +59,7 @@ static void test_defaults(void **state)
 	assert_false(c.lldp);
 	assert_null(c.api.items[0]);
 	assert_null(c.token);
-	ipa_config_done(&c);
+	agent_config_done(&c);
 }
 
 static void test_nonsense(void **state)
@@ -75,18 +75,18 @@ static void test_nonsense(void **state)
 		{ "ipa-lookup-timeout=-1", "ipa-lookup-timeout" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct ipa_config c = { 0 };
+		struct agent_config c = { 0 };
 		struct err err = { 0 };
 		char *line = xasprintf("%s ipa-agent-token=abc", rows[i].line);
-		ipa_config_init(&c);
-		assert_true(ipa_config_parse(&c, line, &err) < 0);
+		agent_config_init(&c);
+		assert_true(agent_config_parse(&c, line, &err) < 0);
 		assert_non_null(strstr(err.text, rows[i].key));
 		/* the rest counts, the defaults stay */
 		assert_string_equal(c.token, "abc");
 		assert_int_equal(c.listen_port, 9999);
 		assert_int_equal(c.lookup_timeout, 600);
 		free(line);
-		ipa_config_done(&c);
+		agent_config_done(&c);
 	}
 }
 
@@ -97,7 +97,7 @@ static void test_logs(void **state)
 	assert_non_null(mkdtemp(dir));
 	snprintf(command, sizeof(command), "mkdir %s/proc; echo hello > %s/proc/mounts", dir, dir);
 	assert_int_equal(system(command), 0);
-	char *logs = ipa_logs_collect(dir);
+	char *logs = agent_logs_collect(dir);
 	snprintf(command, sizeof(command), "%s/b64", dir);
 	FILE *f = fopen(command, "we");
 	fputs(logs, f);

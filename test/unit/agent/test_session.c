@@ -38,9 +38,9 @@ static struct fixture {
 	struct loop *loop;
 	struct web *web;
 	struct web_server *server;
-	struct ipa_config config;
-	struct ipa_effects effects;
-	struct ipa_session *session;
+	struct agent_config config;
+	struct agent_effects effects;
+	struct agent_session *session;
 	struct client client;
 	char root[32];
 	struct seen seen[REQUESTS_MAX];
@@ -171,11 +171,11 @@ static int tear_down(void **state)
 	(void)state;
 	char command[64];
 	client_close(&t.client);
-	ipa_session_free(t.session);
+	agent_session_free(t.session);
 	web_server_close(t.server);
 	web_free(t.web);
 	loop_free(t.loop);
-	ipa_config_done(&t.config);
+	agent_config_done(&t.config);
 	for (size_t i = 0; i < t.count; i++) {
 		free(t.seen[i].method);
 		free(t.seen[i].path);
@@ -202,9 +202,9 @@ static void run_session(const char *params, bool plain, size_t wanted)
 		else
 			snprintf(line + n, sizeof(line) - n, "%c", *p);
 	}
-	ipa_config_init(&t.config);
-	assert_int_equal(ipa_config_parse(&t.config, line, NULL), 0);
-	const struct ipa_session_options options = {
+	agent_config_init(&t.config);
+	assert_int_equal(agent_config_parse(&t.config, line, NULL), 0);
+	const struct agent_session_options options = {
 		.loop = t.loop,
 		.web = t.web,
 		.config = &t.config,
@@ -213,7 +213,7 @@ static void run_session(const char *params, bool plain, size_t wanted)
 		.plain_http = plain,
 		.failed = on_failed,
 	};
-	t.session = ipa_session_new(&options, &err);
+	t.session = agent_session_new(&options, &err);
 	assert_non_null(t.session);
 	t.wanted = wanted;
 	while (t.count < wanted && !t.failed)
@@ -236,11 +236,11 @@ static void on_tick(void *data)
 	loop_stop(data);
 }
 
-static void settle_until(enum ipa_state state)
+static void settle_until(enum agent_state state)
 {
 	struct timer tick;
 	timer_init(&tick, t.loop, "tick", on_tick, t.loop);
-	while (ipa_session_state(t.session) != state) {
+	while (agent_session_state(t.session) != state) {
 		timer_set_in(&tick, 10 * USEC_PER_MSEC);
 		loop_run(t.loop);
 	}
@@ -273,7 +273,8 @@ static void test_whole_talk(void **state)
 	assert_non_null(json_get_string(body, "agent_version"));
 	assert_null(json_get(body, "agent_verify_ca"));
 	char url[64];
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", ipa_api_port(ipa_session_api(t.session)));
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u",
+		 agent_api_port(agent_session_api(t.session)));
 	assert_string_equal(json_get_string(body, "callback_url"), url);
 	json_free(body);
 	/* A command, and the heartbeat that its end forces (the regular one comes after 90 s at the
@@ -370,14 +371,14 @@ static void test_discovery_fails(void **state)
 	(void)state;
 	run_session("ipa-api-url=http://127.0.0.1:1 ipa-lookup-timeout=1", true, REQUESTS_MAX);
 	assert_true(t.failed);
-	assert_int_equal(ipa_session_state(t.session), IPA_STATE_IDLE);
+	assert_int_equal(agent_session_state(t.session), AGENT_STATE_IDLE);
 }
 
 static void test_inspection_only(void **state)
 {
 	(void)state;
 	run_session("ipa-inspection-callback-url=@/v1/continue_inspection", true, 1);
-	settle_until(IPA_STATE_IDLE);
+	settle_until(AGENT_STATE_IDLE);
 	assert_int_equal(t.count, 1);
 }
 
@@ -387,7 +388,7 @@ static void test_inspection_retries(void **state)
 	t.inspect_refusals = 1;
 	t.refusal_status = 503;
 	run_session("ipa-inspection-callback-url=@/v1/continue_inspection", true, 2);
-	settle_until(IPA_STATE_IDLE);
+	settle_until(AGENT_STATE_IDLE);
 	assert_int_equal(t.count, 2);
 }
 
@@ -429,8 +430,8 @@ static void test_inspection_pauses(void **state)
 		{ 405, 0, 0, 0 },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		assert_int_equal(ipa_inspection_pause(rows[i].status, rows[i].tries,
-						      rows[i].waited_s * USEC_PER_SEC),
+		assert_int_equal(agent_inspection_pause(rows[i].status, rows[i].tries,
+							rows[i].waited_s * USEC_PER_SEC),
 				 rows[i].pause_s * USEC_PER_SEC);
 }
 
@@ -478,11 +479,11 @@ static void test_refusal_text(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct json *body = parse(rows[i].body);
-		_cleanup_(freep) char *text = ipa_refusal_text(body);
+		_cleanup_(freep) char *text = agent_refusal_text(body);
 		assert_string_equal(text, rows[i].says);
 		json_free(body);
 	}
-	_cleanup_(freep) char *none = ipa_refusal_text(NULL);
+	_cleanup_(freep) char *none = agent_refusal_text(NULL);
 	assert_string_equal(none, "");
 }
 
@@ -503,7 +504,7 @@ static void test_lookup_fails(void **state)
 	t.refusal_status = 404;
 	run_session("ipa-api-url=@ ipa-lookup-timeout=1", true, REQUESTS_MAX);
 	assert_true(t.failed);
-	assert_int_equal(ipa_session_state(t.session), IPA_STATE_IDLE);
+	assert_int_equal(agent_session_state(t.session), AGENT_STATE_IDLE);
 }
 
 static void test_starred_token(void **state)
@@ -511,7 +512,7 @@ static void test_starred_token(void **state)
 	(void)state;
 	t.token = "******";
 	run_session("ipa-api-url=@", true, 2);
-	settle_until(IPA_STATE_IDLE);
+	settle_until(AGENT_STATE_IDLE);
 	assert_int_equal(t.count, 2);
 }
 
@@ -548,7 +549,7 @@ static void test_second_instance_leads(void **state)
 	expect(5, "POST", TWO "/v1/heartbeat/" NODE, "1.68");
 	t.leader = "";
 	for (t.wanted = 8; t.wanted < 10; t.wanted++)
-		for (ipa_session_beat(t.session); t.count < t.wanted;)
+		for (agent_session_beat(t.session); t.count < t.wanted;)
 			loop_run(t.loop);
 	expect(6, "POST", TWO "/v1/heartbeat/" NODE, "1.68");
 	expect(7, "POST", "/v1/heartbeat/" NODE, "1.68");
@@ -566,7 +567,7 @@ static void test_nobody_leads(void **state)
 		    "/v1/continue_inspection",
 		    true, 2);
 	expect(0, "POST", "/v1/continue_inspection", NULL);
-	assert_int_equal(ipa_session_state(t.session), IPA_STATE_INSPECT);
+	assert_int_equal(agent_session_state(t.session), AGENT_STATE_INSPECT);
 	t.leader = "";
 	t.wanted = 4;
 	while (t.count < t.wanted)

@@ -8,26 +8,26 @@
 static void test_walk(void **state)
 {
 	(void)state;
-	fsm_walk(&ipa_session_fsm, IPA_STATE_NETWORK, 1U << IPA_STATE_IDLE);
+	fsm_walk(&agent_session_fsm, AGENT_STATE_NETWORK, 1U << AGENT_STATE_IDLE);
 }
 
 struct jump {
-	enum ipa_state from, to;
+	enum agent_state from, to;
 };
 
 static void jump(void *data)
 {
 	const struct jump *j = data;
-	struct ipa_session s = { .state = j->from };
+	struct agent_session s = { .state = j->from };
 	set_state(&s, j->to);
 }
 
 static void test_jumps_end_the_process(void **state)
 {
 	(void)state;
-	for (enum ipa_state from = 0; from < _IPA_STATE_MAX; from++)
-		for (enum ipa_state to = 0; to < _IPA_STATE_MAX; to++)
-			if (!fsm_may(&ipa_session_fsm, from, to))
+	for (enum agent_state from = 0; from < _AGENT_STATE_MAX; from++)
+		for (enum agent_state to = 0; to < _AGENT_STATE_MAX; to++)
+			if (!fsm_may(&agent_session_fsm, from, to))
 				assert_true(fsm_aborts(jump, &(struct jump){ from, to }));
 }
 

@@ -408,6 +408,111 @@ static void test_small_things(void **state)
 	assert_int_equal(t->machine->nmis, 1);
 }
 
+static void test_reset_of_the_bmc(void **state)
+{
+	struct bench *t = *state;
+	ask(t, &(struct bmc_request){ .op = BMC_OP_RESET_BMC, .reset = BMC_RESET_COLD });
+	expect(t, "ok ");
+	assert_int_equal(t->machine->bmc_resets[BMC_RESET_COLD], 1);
+	assert_int_equal(t->machine->bmc_resets[BMC_RESET_WARM], 0);
+	assert_int_equal(t->events[FAKE_EVENT_RESET], 0); /* the host goes on */
+}
+
+/* What the machine has changes after the answer; the answer is a copy. */
+static void test_sensors(void **state)
+{
+	struct bench *t = *state;
+	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_SENSORS });
+	expect(t, "ok ");
+	assert_int_equal(t->last.sensors.count, 0);
+	bmc_sensors_add(&t->machine->sensors,
+			&(struct bmc_sensor){ "CPU1 Temp", "Temperature", "degrees C", 35.5,
+					      BMC_LEVEL_OK });
+	bmc_sensors_add(&t->machine->sensors,
+			&(struct bmc_sensor){ "PSU2", "Power", NULL, 0, BMC_LEVEL_CRITICAL });
+	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_SENSORS });
+	expect(t, "ok ");
+	t->machine->sensors.items[0].name[0] = 'X';
+	assert_int_equal(t->last.sensors.count, 2);
+	assert_string_equal(t->last.sensors.items[0].name, "CPU1 Temp");
+	assert_true(t->last.sensors.items[0].value > 35);
+	assert_null(t->last.sensors.items[1].unit);
+	assert_int_equal(t->last.sensors.items[1].level, BMC_LEVEL_CRITICAL);
+}
+
+static void test_log(void **state)
+{
+	struct bench *t = *state;
+	bmc_log_add(&t->machine->log,
+		    &(struct bmc_log_entry){ "1", "fan 3 is gone", 1700000000, BMC_LEVEL_WARNING });
+	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_LOG });
+	ask(t, &(struct bmc_request){ .op = BMC_OP_CLEAR_LOG });
+	loop_run_until(t->loop, loop_now(t->loop) + 8 * USEC_PER_MSEC);
+	assert_int_equal(t->last.op, BMC_OP_GET_LOG);
+	assert_string_equal(t->last.log.items[0].text, "fan 3 is gone");
+	assert_int_equal(t->last.log.items[0].at, 1700000000);
+	expect(t, "ok ok ");
+	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_LOG });
+	expect(t, "ok ");
+	assert_int_equal(t->last.log.count, 0);
+}
+
+static void wait_for_job(struct bench *t)
+{
+	expect_job(t, BMC_JOB_RUNNING);
+	_cleanup_(freep) char *id = xstrdup(t->last.job.id);
+	loop_run_until(t->loop, loop_now(t->loop) + USEC_PER_MIN);
+	ask_job(t, id);
+	expect_job(t, BMC_JOB_DONE);
+	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_RAID });
+	expect(t, "ok ");
+}
+
+/* Volumes are made and deleted by jobs; another controller's of the same id stays. */
+static void test_raid(void **state)
+{
+	struct bench *t = *state;
+	char drives[] = "disk-1\ndisk-2";
+	bmc_raid_add_drive(&t->machine->raid, &(struct bmc_drive){ "raid-1", "disk-1", NULL, "S1",
+								   1u << 30, true, BMC_LEVEL_OK });
+	bmc_raid_add_volume(&t->machine->raid, &(struct bmc_volume){ .controller = "raid-2",
+								     .id = "volume-1",
+								     .raid_level = "0" });
+	ask(t, &(struct bmc_request){ .op = BMC_OP_CREATE_VOLUME,
+				      .volume = { .controller = "raid-1",
+						  .name = "root",
+						  .raid_level = "1",
+						  .drives = drives } });
+	drives[0] = 'X';
+	wait_for_job(t);
+	assert_int_equal(t->last.raid.drives.count, 1);
+	assert_null(t->last.raid.drives.items[0].model);
+	assert_string_equal(t->last.raid.drives.items[0].serial, "S1");
+	assert_int_equal(t->last.raid.volumes.count, 2);
+	assert_string_equal(t->last.raid.volumes.items[1].id, "volume-1");
+	assert_string_equal(t->last.raid.volumes.items[1].drives, "disk-1\ndisk-2");
+	ask(t, &(struct bmc_request){ .op = BMC_OP_DELETE_VOLUME,
+				      .volume = { .controller = "raid-1", .id = "volume-1" } });
+	wait_for_job(t);
+	assert_int_equal(t->last.raid.drives.count, 1);
+	assert_int_equal(t->last.raid.volumes.count, 1);
+	assert_string_equal(t->last.raid.volumes.items[0].controller, "raid-2");
+}
+
+static void test_inspection(void **state)
+{
+	struct bench *t = *state;
+	ask(t, &(struct bmc_request){ .op = BMC_OP_INSPECT });
+	expect(t, "ok ");
+	assert_null(t->last.inventory);
+	t->machine->inventory = json_new_object();
+	json_set_int(json_set(t->machine->inventory, "cpu", json_new_object()), "count", 4);
+	ask(t, &(struct bmc_request){ .op = BMC_OP_INSPECT });
+	expect(t, "ok ");
+	t->machine->inventory = json_free(t->machine->inventory);
+	assert_int_equal(json_get_int(json_get(t->last.inventory, "cpu"), "count", 0), 4);
+}
+
 /* --- what comes by itself --------------------------------------------------------------------- */
 
 struct listener {
@@ -624,6 +729,23 @@ static void test_unsupported(void **state)
 	bmc_address_done(&a);
 }
 
+/* No driver that talks to real BMCs claims what it cannot do. */
+static void test_ipmi_does_not_claim_them(void **state)
+{
+	struct bench *t = *state;
+	static const enum bmc_op ops[] = { BMC_OP_RESET_BMC,	 BMC_OP_GET_SENSORS,
+					   BMC_OP_GET_LOG,	 BMC_OP_CLEAR_LOG,
+					   BMC_OP_GET_RAID,	 BMC_OP_CREATE_VOLUME,
+					   BMC_OP_DELETE_VOLUME, BMC_OP_INSPECT };
+	struct bmc_driver *ipmi;
+	assert_int_equal(ipmi_driver_new(t->loop, NULL, &ipmi, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+		assert_true(bmc_driver_supports(t->driver, ops[i]));
+		assert_false(bmc_driver_supports(ipmi, ops[i]));
+	}
+	bmc_driver_free(ipmi);
+}
+
 static void test_open_wants_a_host(void **state)
 {
 	struct bench *t = *state;
@@ -778,12 +900,18 @@ int main(void)
 		CASE(test_job_fails),
 		CASE(test_job_without_id),
 		CASE(test_small_things),
+		CASE(test_reset_of_the_bmc),
+		CASE(test_sensors),
+		CASE(test_log),
+		CASE(test_raid),
+		CASE(test_inspection),
 		CASE(test_console),
 		CASE(test_console_ends),
 		CASE(test_console_and_fence),
 		CASE(test_events),
 		CASE(test_choose_boot),
 		CASE(test_unsupported),
+		CASE(test_ipmi_does_not_claim_them),
 		CASE(test_open_wants_a_host),
 		CASE(test_breaker_leaves_a_dead_bmc_alone),
 		CASE(test_breaker_and_new_credentials),

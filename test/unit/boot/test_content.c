@@ -94,12 +94,12 @@ static int tear_down(void **state)
 
 static char *text_of(struct world *w, const char *name)
 {
-	struct content c;
+	struct boot_content c;
 	struct err err = { 0 };
-	assert_int_equal(content_open(&w->env, name, &c, &err), 0);
+	assert_int_equal(boot_content_open(&w->env, name, &c, &err), 0);
 	assert_int_equal(c.fd, -1);
 	char *text = xstrndup(c.text, c.size);
-	content_done(&c);
+	boot_content_done(&c);
 	return text;
 }
 
@@ -242,39 +242,39 @@ static void test_hostile_words(void **state)
 	static const char *const lines[] = { "a || shell", "a && b", "x #y",	"a=${net0/ip}",
 					     "a\nshell",   "a\tb",   "a\x7f b", "# a" };
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
-		struct content c;
+		struct boot_content c;
 		struct err err = { 0 };
 		w->host.cmdline = lines[i];
-		assert_true(content_open(&w->env, "52-54-00-77-00-01.ipxe", &c, &err) < 0);
+		assert_true(boot_content_open(&w->env, "52-54-00-77-00-01.ipxe", &c, &err) < 0);
 		assert_int_equal(err.kind, ERR_INVALID);
 		assert_non_null(strstr(err.text, "metal3/node-0"));
 	}
 	static const char *const quotes[] = { "a='b'", "a=\"b c\"", "a\\b" };
 	for (size_t i = 0; i < ARRAY_SIZE(quotes); i++) {
-		struct content c;
+		struct boot_content c;
 		struct err err = { 0 };
 		w->host.cmdline = quotes[i];
-		assert_true(content_open(&w->env, "grub/52:54:00:77:00:01", &c, &err) < 0);
+		assert_true(boot_content_open(&w->env, "grub/52:54:00:77:00:01", &c, &err) < 0);
 	}
-	struct content c;
+	struct boot_content c;
 	struct err err = { 0 };
 	w->host = (struct boot_host){ .name = "h",
 				      .target = BOOT_TARGET_RAMDISK,
 				      .kernel_url = "http://x/a b",
 				      .initramfs_url = "http://x/i" };
-	assert_true(content_open(&w->env, "52-54-00-77-00-01.ipxe", &c, &err) < 0);
+	assert_true(boot_content_open(&w->env, "52-54-00-77-00-01.ipxe", &c, &err) < 0);
 	w->host.kernel_url = NULL;
-	assert_true(content_open(&w->env, "52-54-00-77-00-01.ipxe", &c, &err) < 0);
+	assert_true(boot_content_open(&w->env, "52-54-00-77-00-01.ipxe", &c, &err) < 0);
 	w->host.flavour = "unknown";
-	assert_true(content_open(&w->env, "52-54-00-77-00-01.ipxe", &c, &err) < 0);
+	assert_true(boot_content_open(&w->env, "52-54-00-77-00-01.ipxe", &c, &err) < 0);
 	assert_non_null(strstr(err.text, "unknown"));
 }
 
 static void test_ca(void **state)
 {
 	struct world *w = *state;
-	struct content c;
-	assert_int_equal(content_open(&w->env, "ca.cpio", &c, NULL), 0);
+	struct boot_content c;
+	assert_int_equal(boot_content_open(&w->env, "ca.cpio", &c, NULL), 0);
 	assert_int_equal(c.size % 512, 0);
 	assert_non_null(memmem(c.text, c.size, "etc/ironic-python-agent/ironic.crt", 35));
 	assert_non_null(memmem(c.text, c.size, "PEM\n", 4));
@@ -283,32 +283,32 @@ static void test_ca(void **state)
 	assert_non_null(memmem(c.text, c.size, "etc/ironic-python-agent.conf.d/ingot.conf", 42));
 	assert_non_null(
 		memmem(c.text, c.size, "cafile = /etc/ironic-python-agent/ironic.crt\n", 45));
-	content_done(&c);
+	boot_content_done(&c);
 	w->config.ca_pem = NULL;
-	assert_int_equal(content_open(&w->env, "ca.cpio", &c, NULL), -ENOENT);
+	assert_int_equal(boot_content_open(&w->env, "ca.cpio", &c, NULL), -ENOENT);
 }
 
 static void test_files(void **state)
 {
 	struct world *w = *state;
-	struct content c;
+	struct boot_content c;
 	char data[32];
-	assert_int_equal(content_open(&w->env, "ramdisk/virt/vmlinuz", &c, NULL), 0);
+	assert_int_equal(boot_content_open(&w->env, "ramdisk/virt/vmlinuz", &c, NULL), 0);
 	assert_int_equal(c.size, 12);
-	assert_int_equal(content_read(&c, 7, data, sizeof(data)), 5);
+	assert_int_equal(boot_content_read(&c, 7, data, sizeof(data)), 5);
 	assert_memory_equal(data, "bytes", 5);
-	assert_int_equal(content_read(&c, 12, data, sizeof(data)), 0);
-	assert_int_equal(content_read(&c, 13, data, sizeof(data)), -EINVAL);
+	assert_int_equal(boot_content_read(&c, 12, data, sizeof(data)), 0);
+	assert_int_equal(boot_content_read(&c, 13, data, sizeof(data)), -EINVAL);
 	char etag[64];
 	memcpy(etag, c.etag, sizeof(etag));
 	assert_int_equal(truncate(w->path, 3), 0);
-	assert_int_equal(content_read(&c, 0, data, sizeof(data)), -EIO);
-	content_done(&c);
-	assert_int_equal(content_open(&w->env, "snponly.efi", &c, NULL), 0);
+	assert_int_equal(boot_content_read(&c, 0, data, sizeof(data)), -EIO);
+	boot_content_done(&c);
+	assert_int_equal(boot_content_open(&w->env, "snponly.efi", &c, NULL), 0);
 	assert_string_not_equal(etag, c.etag);
-	content_done(&c);
+	boot_content_done(&c);
 	struct err err = { 0 };
-	assert_true(content_open(&w->env, "ramdisk/virt/initramfs", &c, &err) < 0);
+	assert_true(boot_content_open(&w->env, "ramdisk/virt/initramfs", &c, &err) < 0);
 	assert_non_null(strstr(err.text, "/etc"));
 }
 
@@ -342,9 +342,9 @@ static void test_no_such_name(void **state)
 		"boot.ipxe/",
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		struct content c;
+		struct boot_content c;
 		struct err err = { 0 };
-		assert_int_equal(content_open(&w->env, names[i], &c, &err), -ENOENT);
+		assert_int_equal(boot_content_open(&w->env, names[i], &c, &err), -ENOENT);
 		assert_int_equal(err.kind, ERR_NONE);
 	}
 }

@@ -44,7 +44,7 @@ static struct net_addr addr(const char *text)
 static bool fits(const struct boot_config *c, const struct boot_pool *pool, const char *address)
 {
 	struct net_addr a = addr(address);
-	return slots_fits(c, pool, &a);
+	return boot_slots_fits(c, pool, &a);
 }
 
 static int check_address(const struct boot_config *c, const char *address, struct err *err)
@@ -84,8 +84,8 @@ static void test_every_client(void **state)
 		const struct client_row *row = &client_rows[i];
 		struct dhcp_message request = row_message(row, DHCP_DISCOVER, mac_bytes), reply;
 		struct boot_host host = { .name = "h", .target = BOOT_TARGET_RAMDISK };
-		struct loader l;
-		loader_choose(&c, &host, &request, &m, &l);
+		struct boot_loader l;
+		boot_loader_choose(&c, &host, &request, &m, &l);
 		assert_string_equal(l.file, str_or(row->file, ""));
 		/* A firmware that gets nothing has a reason, an operating system does not. */
 		assert_int_equal(l.lack != NULL, !row->file && row->vendor_class);
@@ -95,7 +95,8 @@ static void test_every_client(void **state)
 		if (row->class)
 			assert_true(dhcp_has_prefix(&reply, DHCP_OPT_VENDOR_CLASS, row->class));
 		assert_int_equal(dhcp_has(&reply, DHCP_OPT_UUID), row->vendor_class != NULL);
-		assert_int_equal(dhcp_has(&reply, DHCP_OPT_TFTP_SERVER), l.kind == LOADER_TFTP);
+		assert_int_equal(dhcp_has(&reply, DHCP_OPT_TFTP_SERVER),
+				 l.kind == BOOT_LOADER_TFTP);
 		assert_string_equal(reply.file, str_or(row->file, ""));
 		uint8_t wire[DHCP_SIZE_MAX];
 		size_t len;
@@ -114,16 +115,16 @@ static void test_without_target(void **state)
 		const struct client_row *row = &client_rows[i];
 		struct dhcp_message request = row_message(row, DHCP_DISCOVER, mac_bytes), reply;
 		struct boot_host host = { .name = "h", .target = BOOT_TARGET_NONE };
-		struct loader l;
-		loader_choose(&c, &host, &request, &m, &l);
+		struct boot_loader l;
+		boot_loader_choose(&c, &host, &request, &m, &l);
 		assert_string_equal(l.file, disk_file(row));
-		assert_int_equal(l.kind == LOADER_LOCAL, l.client == LOADER_CLIENT_PXE);
+		assert_int_equal(l.kind == BOOT_LOADER_LOCAL, l.client == BOOT_LOADER_CLIENT_PXE);
 		assert_null(l.lack);
 		dhcp_reply_init(&c, &request, DHCP_OFFER, &reply);
 		dhcp_reply_boot(&c, &l, i % 2, &reply);
 		size_t len;
 		const uint8_t *vendor = dhcp_get(&reply, DHCP_OPT_VENDOR, &len);
-		if (l.kind != LOADER_LOCAL)
+		if (l.kind != BOOT_LOADER_LOCAL)
 			continue;
 		/* A menu whose only entry, taken without waiting, is the local disk. */
 		assert_int_equal(len, sizeof(menu));
@@ -144,8 +145,8 @@ static void test_no_wait_for_a_proxy(void **state)
 		bool proxy = i % 2;
 		struct dhcp_message request = row_message(row, DHCP_DISCOVER, mac_bytes), reply;
 		struct boot_host host = { .name = "h", .target = BOOT_TARGET_RAMDISK };
-		struct loader l;
-		loader_choose(&c, &host, &request, &m, &l);
+		struct boot_loader l;
+		boot_loader_choose(&c, &host, &request, &m, &l);
 		dhcp_reply_init(&c, &request, DHCP_OFFER, &reply);
 		dhcp_reply_boot(&c, &l, proxy, &reply);
 		assert_int_equal(dhcp_has_prefix(&reply, DHCP_OPT_IPXE, "\xb0\1\1"),
@@ -158,9 +159,9 @@ static void check_lack(const struct boot_config *c, const struct boot_host *host
 {
 	struct net_mac m = mac();
 	struct dhcp_message request = row_message(&client_rows[row], DHCP_DISCOVER, mac_bytes);
-	struct loader l;
-	loader_choose(c, host, &request, &m, &l);
-	assert_int_equal(l.kind, LOADER_NONE);
+	struct boot_loader l;
+	boot_loader_choose(c, host, &request, &m, &l);
+	assert_int_equal(l.kind, BOOT_LOADER_NONE);
 	assert_non_null(l.lack);
 	assert_non_null(strstr(l.lack, expect));
 }
@@ -189,8 +190,8 @@ static void test_secure_boot_gets_shim(void **state)
 	struct net_mac m = mac();
 	struct boot_host host = { .target = BOOT_TARGET_RAMDISK, .secure_boot = true };
 	struct dhcp_message request = row_message(&client_rows[5], DHCP_DISCOVER, mac_bytes);
-	struct loader l;
-	loader_choose(&c, &host, &request, &m, &l);
+	struct boot_loader l;
+	boot_loader_choose(&c, &host, &request, &m, &l);
 	assert_string_equal(l.file, "shimx64.efi");
 }
 
@@ -203,8 +204,8 @@ static void test_proxy_offer(void **state)
 		const struct client_row *row = &client_rows[i];
 		struct dhcp_message request = row_message(row, DHCP_DISCOVER, mac_bytes), reply;
 		struct boot_host host = { .target = BOOT_TARGET_RAMDISK };
-		struct loader l;
-		loader_choose(&c, &host, &request, &m, &l);
+		struct boot_loader l;
+		boot_loader_choose(&c, &host, &request, &m, &l);
 		dhcp_reply_init(&c, &request, DHCP_OFFER, &reply);
 		dhcp_reply_boot(&c, &l, true, &reply);
 		assert_int_equal(dhcp_has(&reply, DHCP_OPT_VENDOR_CLASS), row->proxy_class != NULL);
@@ -296,22 +297,23 @@ static void test_pools(void **state)
 	(void)state;
 	struct boot_config c = config();
 	struct dhcp_message request = { 0 };
-	assert_ptr_equal(slots_pool(&c, &request), &c.pools[0]);
+	assert_ptr_equal(boot_slots_pool(&c, &request), &c.pools[0]);
 	request.giaddr = ip("10.88.0.1");
-	assert_ptr_equal(slots_pool(&c, &request), &c.pools[1]);
+	assert_ptr_equal(boot_slots_pool(&c, &request), &c.pools[1]);
 	request.giaddr = ip("10.99.0.1");
-	assert_null(slots_pool(&c, &request));
+	assert_null(boot_slots_pool(&c, &request));
 	/* EVPN: the relay's address is a loopback, and what selects the subnet stands beside. */
 	dhcp_set_address(&request, DHCP_OPT_SUBNET, ip("10.77.0.0"));
-	assert_ptr_equal(slots_pool(&c, &request), &c.pools[0]);
+	assert_ptr_equal(boot_slots_pool(&c, &request), &c.pools[0]);
 	dhcp_set(&request, DHCP_OPT_RELAY, "\1\1x\5\4\x0a\x58\0\1", 9);
-	assert_ptr_equal(slots_pool(&c, &request), &c.pools[1]); /* RFC 3527: "in preference" */
-	request.giaddr.s_addr = 0; /* a client says so, and no relay */
-	assert_ptr_equal(slots_pool(&c, &request), &c.pools[0]);
+	assert_ptr_equal(boot_slots_pool(&c, &request),
+			 &c.pools[1]); /* RFC 3527: "in preference" */
+	request.giaddr.s_addr = 0;     /* a client says so, and no relay */
+	assert_ptr_equal(boot_slots_pool(&c, &request), &c.pools[0]);
 	request.giaddr = ip("10.88.0.1");
 	memcpy(request.options.bytes + request.options.slots[DHCP_OPT_RELAY].at,
 	       "\1\1x\5\4\x0a\x63\0\1", 9);
-	assert_null(slots_pool(&c, &request)); /* not the relay's own subnet instead */
+	assert_null(boot_slots_pool(&c, &request)); /* not the relay's own subnet instead */
 	c.dns[0] = addr("10.88.0.54");
 	c.dns_count = 1;
 	assert_true(fits(&c, &c.pools[1], "10.88.0.50"));
@@ -388,9 +390,9 @@ static void test_list_of_architectures(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct dhcp_message request = row_message(&client_rows[4], DHCP_DISCOVER,
 							  mac_bytes);
-		struct loader l;
+		struct boot_loader l;
 		dhcp_set(&request, DHCP_OPT_ARCH, rows[i].list, rows[i].len);
-		loader_choose(&c, &host, &request, &m, &l);
+		boot_loader_choose(&c, &host, &request, &m, &l);
 		assert_string_equal(l.file, rows[i].file);
 		assert_int_equal(l.lack != NULL, !*rows[i].file);
 	}

@@ -42,10 +42,11 @@ static struct scripted *of(struct provisioner *p)
 
 static enum prov_problem problem_of(const char *name)
 {
-	static const char *const names[] = { [PROV_BAD_BOOT_MAC] = "bad boot MAC",
-					     [PROV_NEEDS_BOOT_MAC] = "needs boot MAC",
-					     [PROV_OTHER_BMC] = "other BMC",
-					     [PROV_OTHER_BOOT_MAC] = "other boot MAC" };
+	static const char *const names[] = {
+		[PROV_BAD_BOOT_MAC] = "bad boot MAC", [PROV_NEEDS_BOOT_MAC] = "needs boot MAC",
+		[PROV_OTHER_BMC] = "other BMC",	      [PROV_OTHER_BOOT_MAC] = "other boot MAC",
+		[PROV_WRONG_STATE] = "wrong state",   [PROV_NOT_STORED] = "not stored"
+	};
 	for (size_t i = 0; name && i < ARRAY_SIZE(names); i++)
 		if (streq(names[i], name))
 			return (enum prov_problem)i;

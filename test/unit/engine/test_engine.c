@@ -18,7 +18,6 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "engine/internal.h"
-#include "engine/strangers.h"
 #include "sim/world.h"
 
 static const char key[] = "metal3/node-1", uid[] = "11111111-1111-4111-8111-111111111111";
@@ -27,8 +26,8 @@ static const char key[] = "metal3/node-1", uid[] = "11111111-1111-4111-8111-1111
 
 struct rig {
 	struct loop *loop;
-	struct world world;
-	struct machine *machine;
+	struct sim_world world;
+	struct sim_machine *machine;
 	struct engine *engine;
 	struct json *record; /* what is stored */
 	unsigned saves, kicks, warnings;
@@ -199,8 +198,8 @@ static struct rig *rig_new(uint64_t seed)
 	log_set_level(LOG_DEBUG);
 	log_set_sink(keep_quiet, NULL);
 	rig->loop = loop_new_virtual(seed, UINT64_C(1767225600) * USEC_PER_SEC);
-	world_init(&rig->world, rig->loop);
-	rig->machine = world_add(&rig->world, 1);
+	sim_world_init(&rig->world, rig->loop);
+	rig->machine = sim_world_add(&rig->world, 1);
 	str_replace(&rig->machine->bmc->username, "admin");
 	str_replace(&rig->machine->bmc->password, password);
 	rig->host = (struct prov_host){ .key = key,
@@ -220,7 +219,7 @@ static void rig_free(struct rig *rig)
 	kill_engine(rig);
 	/* Answers that are still under way find nobody. */
 	loop_run_until(rig->loop, loop_now(rig->loop) + USEC_PER_HOUR);
-	world_done(&rig->world);
+	sim_world_done(&rig->world);
 	json_free(rig->record);
 	json_free(rig->hints);
 	loop_free(rig->loop);
@@ -336,8 +335,8 @@ static void to_available(struct rig *rig)
 /* The agent that runs says so now, not in a minute. */
 static void agent_beats(struct rig *rig)
 {
-	assert_int_equal(rig->machine->run, RUN_RAMDISK);
-	rig->machine->next = AGENT_BEAT;
+	assert_int_equal(rig->machine->run, SIM_RUN_RAMDISK);
+	rig->machine->next = SIM_AGENT_BEAT;
 	timer_set_in(&rig->machine->timer, USEC_PER_MSEC);
 	advance(rig, 2 * USEC_PER_SEC);
 }
@@ -345,8 +344,8 @@ static void agent_beats(struct rig *rig)
 static void assert_runs(struct rig *rig, const char *checksum)
 {
 	advance(rig, 2 * USEC_PER_MIN);
-	assert_int_equal(rig->machine->run, RUN_OS);
-	assert_int_equal(rig->machine->disk, DISK_WRITTEN);
+	assert_int_equal(rig->machine->run, SIM_RUN_OS);
+	assert_int_equal(rig->machine->disk, SIM_DISK_WRITTEN);
 	assert_string_equal(rig->machine->image, checksum);
 }
 
@@ -359,7 +358,7 @@ static void test_whole_life(void **state)
 	to_available(rig);
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
 	assert_runs(rig, "aaaa");
-	struct machine *m = rig->machine;
+	struct sim_machine *m = rig->machine;
 	assert_int_equal(m->ramdisk_boots, 1); /* inspection's ramdisk cleans and writes too */
 	assert_int_equal(m->cleans, 1);
 	assert_int_equal(m->writes_begun, 1);
@@ -368,8 +367,8 @@ static void test_whole_life(void **state)
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
 	assert_int_equal(m->writes_begun, 1);
 	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
-	assert_int_equal(m->run, RUN_OFF);
-	assert_int_equal(m->disk, DISK_BLANK);
+	assert_int_equal(m->run, SIM_RUN_OFF);
+	assert_int_equal(m->disk, SIM_DISK_BLANK);
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
 	assert_runs(rig, "bbbb");
 	assert_int_equal(m->cleans, 2); /* not again before the second image */
@@ -764,10 +763,10 @@ static void test_no_word_of_the_command(void **state)
 		unsigned minutes; /* at least and, with two more, at most */
 		const char *says;
 	} rows[] = {
-		{ ANSWER_ERROR, 3, "no word from the agent on its command for 3m while" },
-		{ ANSWER_NONSENSE, 3, "neither a command nor a list of them" },
-		{ ANSWER_NOT, 15, "no word from the agent on its command for 15m while" },
-		{ ANSWER_EMPTY, 0, "knows nothing of its command any more" },
+		{ SIM_ANSWER_ERROR, 3, "no word from the agent on its command for 3m while" },
+		{ SIM_ANSWER_NONSENSE, 3, "neither a command nor a list of them" },
+		{ SIM_ANSWER_NOT, 15, "no word from the agent on its command for 15m while" },
+		{ SIM_ANSWER_EMPTY, 0, "knows nothing of its command any more" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		for (int clean = 0; clean < 2; clean++) {
@@ -781,9 +780,10 @@ static void test_no_word_of_the_command(void **state)
 			*time = 10 * USEC_PER_HOUR;
 			ask(rig, want, &image_a, false);
 			for (int s = 0;
-			     s < 600 && !(machine_works(rig->machine) && (clean || *begun)); s++)
+			     s < 600 && !(sim_machine_works(rig->machine) && (clean || *begun));
+			     s++)
 				advance(rig, USEC_PER_SEC);
-			assert_true(machine_works(rig->machine));
+			assert_true(sim_machine_works(rig->machine));
 			rig->world.faults.answer = rows[i].answer;
 			unsigned calls = rig->world.calls;
 			usec_t began = loop_now(rig->loop);
@@ -817,8 +817,8 @@ static void test_reset_in_deprovisioning(void **state)
 		rig->world.clean_time = USEC_PER_HOUR;
 		ask(rig, WANT_DEPROVISION, NULL, false);
 		for (int s = 0; s < 600; s++) {
-			if (rows[i].cleaning ? machine_works(rig->machine)
-					     : rig->machine->run == RUN_RAMDISK)
+			if (rows[i].cleaning ? sim_machine_works(rig->machine)
+					     : rig->machine->run == SIM_RUN_RAMDISK)
 				break;
 			advance(rig, USEC_PER_SEC);
 		}
@@ -826,19 +826,20 @@ static void test_reset_in_deprovisioning(void **state)
 			engine_boot_mark(rig->engine, at_mac(mac), ENGINE_MARK_SCRIPT);
 			engine_boot_mark(rig->engine, at_mac(mac), ENGINE_MARK_SYSTEM);
 		}
-		machine_reset(rig->machine);
-		assert_int_equal(rig->machine->run, RUN_OS);
+		sim_machine_reset(rig->machine);
+		assert_int_equal(rig->machine->run, SIM_RUN_OS);
 		usec_t began = loop_now(rig->loop);
 		rig->world.clean_time = 60 * USEC_PER_SEC;
 		advance(rig, 70 * USEC_PER_SEC);
 		engine_boot_mark(rig->engine, at_mac(mac), ENGINE_MARK_SYSTEM);
-		while (rig->machine->run == RUN_OS && loop_now(rig->loop) < began + USEC_PER_HOUR) {
+		while (rig->machine->run == SIM_RUN_OS &&
+		       loop_now(rig->loop) < began + USEC_PER_HOUR) {
 			ask(rig, WANT_DEPROVISION, NULL, rig->result.outcome == PROV_FAILED);
 			advance(rig, USEC_PER_SEC);
 		}
 		assert_true(loop_now(rig->loop) - began <= rows[i].minutes * USEC_PER_MIN);
 		assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
-		assert_int_equal(rig->machine->disk, DISK_BLANK);
+		assert_int_equal(rig->machine->disk, SIM_DISK_BLANK);
 		rig_free(rig);
 	}
 }
@@ -854,7 +855,7 @@ static void test_slow_ramdisk(void **state)
 	reach(rig, WANT_PROVISION, &image_a, false);
 	ask(rig, WANT_DEPROVISION, NULL, false);
 	boots = rig->machine->ramdisk_boots;
-	for (int s = 0; s < 600 && rig->machine->run != RUN_RAMDISK; s++)
+	for (int s = 0; s < 600 && rig->machine->run != SIM_RUN_RAMDISK; s++)
 		advance(rig, USEC_PER_SEC);
 	engine_boot_mark(rig->engine, at_mac(rig->machine->mac), ENGINE_MARK_SCRIPT);
 	engine_boot_mark(rig->engine, at_mac(rig->machine->mac), ENGINE_MARK_SYSTEM);
@@ -868,7 +869,7 @@ static void test_slow_ramdisk(void **state)
 	rig->world.boot_time = 12 * USEC_PER_MIN;
 	boots = rig->machine->ramdisk_boots;
 	ask(rig, WANT_DEPROVISION, NULL, false);
-	for (int s = 0; s < 600 && rig->machine->run != RUN_RAMDISK; s++)
+	for (int s = 0; s < 600 && rig->machine->run != SIM_RUN_RAMDISK; s++)
 		advance(rig, USEC_PER_SEC);
 	load_again(rig);
 	engine_boot_mark(rig->engine, at_mac(rig->machine->mac), ENGINE_MARK_SYSTEM);
@@ -883,7 +884,7 @@ static void test_agent_busy_for_good(void **state)
 	(void)state;
 	struct rig *rig = rig_new(110);
 	to_available(rig);
-	rig->world.faults.answer = ANSWER_BUSY;
+	rig->world.faults.answer = SIM_ANSWER_BUSY;
 	ask(rig, WANT_PROVISION, &image_a, false);
 	usec_t began = loop_now(rig->loop);
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_FAILED);
@@ -912,9 +913,9 @@ static void test_image_replaced_in_write(void **state)
 	to_available(rig);
 	ask(rig, WANT_PROVISION, &image_a, false);
 	advance(rig, 90 * USEC_PER_SEC);
-	assert_int_equal(rig->machine->disk, DISK_HALF);
+	assert_int_equal(rig->machine->disk, SIM_DISK_HALF);
 	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
-	assert_int_equal(rig->machine->disk, DISK_BLANK);
+	assert_int_equal(rig->machine->disk, SIM_DISK_BLANK);
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
 	assert_runs(rig, "bbbb");
 	assert_int_equal(rig->machine->os_boots, 1); /* the half-written disk never ran */
@@ -929,7 +930,7 @@ static void test_image_changed_in_write(void **state)
 	to_available(rig);
 	ask(rig, WANT_PROVISION, &image_a, false);
 	advance(rig, 90 * USEC_PER_SEC);
-	assert_int_equal(rig->machine->disk, DISK_HALF);
+	assert_int_equal(rig->machine->disk, SIM_DISK_HALF);
 	ask(rig, WANT_PROVISION, &image_b, false);
 	agent_beats(rig);
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
@@ -1129,7 +1130,8 @@ static void test_storage_away(void **state)
 	ask(rig, WANT_REGISTER, NULL, false);
 	assert_int_equal(rig->result.outcome, PROV_FAILED);
 	assert_true(rig->result.passing);
-	assert_non_null(strstr(rig->result.error, "cannot store the HostRecord"));
+	assert_int_equal(rig->result.problem, PROV_NOT_STORED);
+	assert_string_equal(rig->result.error, "no storage");
 	_cleanup_(json_freep) struct json *described = engine_describe(rig->engine, key);
 	assert_non_null(json_get_string(described, "trouble"));
 	unsigned kicks = rig->kicks;
@@ -1250,7 +1252,7 @@ static void test_ramdisk_only_on_record(void **state)
 static void check_kills(uint64_t seed, usec_t period)
 {
 	struct rig *rig = rig_new(seed);
-	struct machine *m = rig->machine;
+	struct sim_machine *m = rig->machine;
 	static const enum want wants[] = { WANT_REGISTER, WANT_INSPECT, WANT_PREPARE,
 					   WANT_PROVISION };
 	usec_t next = loop_now(rig->loop) + period;
@@ -1420,7 +1422,9 @@ static void test_status_wiped(void **state)
 	to_available(rig);
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
 	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_FAILED);
-	assert_non_null(strstr(rig->result.error, "\"active\""));
+	assert_int_equal(rig->result.problem, PROV_WRONG_STATE);
+	assert_string_equal(rig->result.error,
+			    "\"inspect\" while host metal3/node-1 is \"active\"");
 	assert_runs(rig, "aaaa");
 	rig_free(rig);
 }
@@ -1590,7 +1594,7 @@ static void test_record_of_another_host(void **state)
 	to_available(rig);
 	ask(rig, WANT_PROVISION, &image_a, false);
 	advance(rig, 90 * USEC_PER_SEC);
-	assert_int_equal(rig->machine->disk, DISK_HALF);
+	assert_int_equal(rig->machine->disk, SIM_DISK_HALF);
 	assert_non_null(json_get_path_string(rig->record, "boot.nonce"));
 	json_set_string(rig->record, "hostUID", "99999999-9999-4999-8999-999999999999");
 	restart_engine(rig);
@@ -1636,7 +1640,7 @@ static void test_record_missing(void **state)
 {
 	(void)state;
 	struct rig *rig = rig_new(18);
-	struct machine *m = rig->machine;
+	struct sim_machine *m = rig->machine;
 	to_available(rig);
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
 	assert_runs(rig, "aaaa");
@@ -1856,7 +1860,7 @@ static void test_second_machine_ends_the_operation(void **state)
 	to_available(rig);
 	ask(rig, WANT_PROVISION, &image_a, false);
 	advance(rig, 90 * USEC_PER_SEC);
-	assert_int_equal(rig->machine->disk, DISK_HALF);
+	assert_int_equal(rig->machine->disk, SIM_DISK_HALF);
 	assert_string_equal(lookup(rig, mac, "10.9.9.9").token, "******");
 	/* The controller does not ask again by itself: an error is told first. */
 	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_FAILED);
@@ -2134,6 +2138,53 @@ static void test_heartbeat_rules(void **state)
 	rig_free(rig);
 }
 
+static unsigned refusals;
+
+static void count_refusals(void *data, enum log_level level, const char *line)
+{
+	refusals += strstr(line, " refused") != NULL;
+	keep_quiet(data, level, line);
+}
+
+static void post_nothing(struct rig *rig, const char *source)
+{
+	struct answer a = { 0 };
+	engine_agent_inspection(rig->engine, json_new_object(), source, keep_answer, &a);
+	assert_int_equal(a.status, 400);
+}
+
+static void refuse_three_kinds(struct rig *rig, const char *source)
+{
+	struct answer a = { 0 };
+	post_nothing(rig, source);
+	assert_int_equal(heartbeat(rig, "wrong", "https://10.2.0.9:9999", source), 400);
+	engine_agent_lookup(rig->engine, rig->machine->mac, NULL, source, keep_answer, &a);
+	assert_int_equal(a.status, 404);
+}
+
+/* Of the same second: a line for each kind and each caller, however often one repeats itself. */
+static void test_each_refusal_is_logged(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(47);
+	rig->serves_dhcp = true;
+	restart_engine(rig);
+	rig->world.faults.boot_fails = 1000;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	log_set_sink(count_refusals, NULL);
+	refusals = 0;
+	for (int i = 0; i < 100; i++)
+		post_nothing(rig, "10.2.0.7");
+	assert_int_equal(refusals, 1);
+	refuse_three_kinds(rig, "10.2.0.8");
+	assert_int_equal(refusals, 4);
+	refuse_three_kinds(rig, "10.2.0.8");
+	assert_int_equal(refusals, 4);
+	rig_free(rig);
+}
+
 /* A host that was moved here while its ramdisk ran: that goes on under the UID that it knows, until
  * its end. */
 static void test_moved_with_its_ramdisk(void **state)
@@ -2380,31 +2431,6 @@ static void test_wrong_mac_is_told(void **state)
 	rig_free(rig);
 }
 
-/* A flood of MACs keeps to its memory and is not logged line by line; the newest are kept. */
-static void test_strangers_are_bounded(void **state)
-{
-	(void)state;
-	struct strangers s = { 0 };
-	usec_t now = UINT64_C(1767225600) * USEC_PER_SEC;
-	unsigned logged = 0, more;
-	char mac[18];
-	for (unsigned n = 0; n < 10000; n++) {
-		snprintf(mac, sizeof(mac), "52:54:00:ff:%02x:%02x", n >> 8, n & 255);
-		logged += strangers_note(&s, mac, "PXE", now);
-		logged += strangers_note(&s, mac, "PXE", now + 1);
-		now += USEC_PER_MSEC;
-	}
-	assert_int_equal(logged, STRANGERS_MAX); /* ten seconds have not passed since */
-	assert_string_equal(strangers_since(&s, 0, &more)->mac, mac);
-	assert_int_equal(more, STRANGERS_MAX - 1);
-	_cleanup_(json_freep) struct json *list = strangers_list(&s, now);
-	assert_int_equal(json_count(list), STRANGERS_MAX);
-	assert_int_equal(json_get_int(json_first(list), "count", 0), 2);
-	_cleanup_(json_freep) struct json *old = strangers_list(&s, now + 2 * USEC_PER_HOUR);
-	assert_int_equal(json_count(old), 0);
-	assert_null(strangers_since(&s, now + USEC_PER_SEC, &more));
-}
-
 /* A boot file that is not there: in the step, in its record, in an Event once, and in the error. */
 static void test_boot_file_fails(void **state)
 {
@@ -2432,6 +2458,40 @@ static void test_boot_file_fails(void **state)
 	engine_boot_failed(rig->engine, at_mac(rig->machine->mac), NULL, why);
 	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_FAILED);
 	assert_non_null(strstr(rig->result.error, why));
+	rig_free(rig);
+}
+
+/* A machine chooses which files it asks for: troubles that take turns are told once each, a flood
+ * of different ones four times, and neither costs more writes to the API. */
+static void test_boot_files_fail_in_turns(void **state)
+{
+	(void)state;
+	static const char *const turns[] = { "cannot read vmlinuz", "cannot read initramfs" };
+	struct rig *rig = rig_new(46);
+	char why[32];
+	rig->world.faults.boot_fails = 1000;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, 2 * USEC_PER_MIN);
+	unsigned warnings = rig->warnings, saves = rig->saves;
+	for (int i = 0; i < 200; i++) {
+		engine_boot_failed(rig->engine, at_mac(rig->machine->mac), NULL, turns[i % 2]);
+		advance(rig, USEC_PER_SEC);
+		_cleanup_(freep) char *told = trouble_of(rig);
+		assert_string_equal(told, turns[i % 2]); /* the latest, all the same */
+	}
+	assert_int_equal(rig->warnings, warnings + 2);
+	assert_int_equal(rig->saves, saves + 2);
+	for (int i = 0; i < 100; i++) {
+		snprintf(why, sizeof(why), "cannot read file %d", i);
+		engine_boot_failed(rig->engine, at_mac(rig->machine->mac), NULL, why);
+		advance(rig, 100 * USEC_PER_MSEC);
+	}
+	assert_int_equal(rig->warnings, warnings + BOOT_TOLD_MAX);
+	assert_int_equal(rig->saves, saves + BOOT_TOLD_MAX);
+	advance(rig, USEC_PER_MIN);
+	engine_boot_failed(rig->engine, at_mac(rig->machine->mac), NULL, turns[0]);
+	assert_int_equal(rig->warnings, warnings + BOOT_TOLD_MAX + 1); /* it is news again */
 	rig_free(rig);
 }
 
@@ -2642,7 +2702,7 @@ static void test_describe_a_silent_bmc(void **state)
 /* Asks for everything for a long time: nothing may leave, and nothing boot. */
 static void assert_held(struct rig *rig)
 {
-	struct machine *m = rig->machine;
+	struct sim_machine *m = rig->machine;
 	unsigned writes = m->writes_begun, commands = m->bmc->requests;
 	struct engine_hold hold;
 	assert_true(engine_held(rig->engine, key, &hold));
@@ -2766,7 +2826,7 @@ static void put_back(struct rig *rig, const struct json *record)
 	engine_load(rig->engine, key, uid, rig->record);
 }
 
-static bool is_writing(const struct machine *m)
+static bool is_writing(const struct sim_machine *m)
 {
 	return m->writes_begun > m->writes_done;
 }
@@ -2777,7 +2837,7 @@ static void test_agent_of_a_later_boot(void **state)
 {
 	(void)state;
 	struct rig *rig = rig_new(65);
-	struct machine *m = rig->machine;
+	struct sim_machine *m = rig->machine;
 	to_available(rig);
 	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_DONE);
 	_cleanup_(json_freep) struct json *before = json_dup(rig->record);
@@ -2858,7 +2918,7 @@ static void test_boot_of_an_earlier_release(void **state)
 {
 	(void)state;
 	struct rig *rig = rig_new(67);
-	struct machine *m = rig->machine;
+	struct sim_machine *m = rig->machine;
 	const struct token_key k = { (const uint8_t[32]){ 1, 2, 3 }, 32 };
 	char token[TOKEN_TEXT_MAX];
 	to_available(rig);
@@ -2997,11 +3057,12 @@ int main(void)
 		cmocka_unit_test(test_callback_addresses),
 		cmocka_unit_test(test_token_of_another_address),
 		cmocka_unit_test(test_heartbeat_rules),
+		cmocka_unit_test(test_each_refusal_is_logged),
 		cmocka_unit_test(test_moved_with_its_ramdisk),
 		cmocka_unit_test(test_fixed_address),
 		cmocka_unit_test(test_wrong_mac_is_told),
-		cmocka_unit_test(test_strangers_are_bounded),
 		cmocka_unit_test(test_boot_file_fails),
+		cmocka_unit_test(test_boot_files_fail_in_turns),
 		cmocka_unit_test(test_address_in_several_records),
 		cmocka_unit_test(test_no_walk_over_all_hosts),
 		cmocka_unit_test(test_only_the_boot_mac_is_served),

@@ -46,6 +46,9 @@ static void test_addresses(void **state)
 		{ "'address':'10.0.0.2','addresses':['10.0.0.1']", NULL,
 		  "'address':'10.0.0.2','addresses':['10.0.0.2']" },
 		{ "'mac':'a','addresses':['10.0.0.1']", NULL, "'mac':'a'" },
+		/* Of a release that had a number there, which nothing read. */
+		{ "'mac':'a','slot':3,'address':'10.0.0.1'", NULL,
+		  "'mac':'a','address':'10.0.0.1','addresses':['10.0.0.1']" },
 		/* Ours. */
 		{ "'mac':'a'", "10.0.0.1",
 		  "'mac':'a','address':'10.0.0.1','addresses':['10.0.0.1']" },
@@ -54,8 +57,10 @@ static void test_addresses(void **state)
 		{ "'mac':'a','address':'10.0.0.1','addresses':['10.0.0.1']", "", "'mac':'a'" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		_cleanup_(freep) char *in = xasprintf("{'schemaVersion':1,'dhcp':{%s}}",
-						      rows[i].in);
+		_cleanup_(freep) char *in = xasprintf(
+			"{'schemaVersion':1,'bmc':{'address':'10.1.0.1','vendor':'x'},"
+			"'dhcp':{%s}}",
+			rows[i].in);
 		_cleanup_(freep) char *want = xasprintf("{%s}", rows[i].out);
 		for (char *p = in; (p = strchr(p, '\''));)
 			*p = '"';

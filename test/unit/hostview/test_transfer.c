@@ -131,19 +131,19 @@ static void test_records(void **state)
 	map_set(&uids.map, "new", last);
 	struct json *record = parse(
 		"{\"metadata\":{},\"spec\":{\"hostUID\":\"old\",\"boot\":{"
-		"\"nonce\":\"n\"},\"agent\":{\"url\":\"u\"},\"dhcp\":{\"slot\":1}}}");
+		"\"nonce\":\"n\"},\"agent\":{\"url\":\"u\"},\"dhcp\":{\"mac\":\"m\"}}}");
 	struct json *copy = transfer_record(record, &uids, true);
 	assert_json(json_get(copy, "spec"),
 		    "{\"hostUID\":\"new\",\"boot\":{\"nonce\":\"n\",\"hostUID\":\"old\"},"
-		    "\"agent\":{\"url\":\"u\"},\"dhcp\":{\"slot\":1}}");
+		    "\"agent\":{\"url\":\"u\"},\"dhcp\":{\"mac\":\"m\"}}");
 	struct json *again = transfer_record(copy, &uids, true);
 	assert_json(json_get(again, "spec"),
 		    "{\"hostUID\":\"last\",\"boot\":{\"nonce\":\"n\",\"hostUID\":\"old\"},"
-		    "\"agent\":{\"url\":\"u\"},\"dhcp\":{\"slot\":1}}");
+		    "\"agent\":{\"url\":\"u\"},\"dhcp\":{\"mac\":\"m\"}}");
 	json_free(again);
 	json_free(copy);
 	copy = transfer_record(record, &uids, false);
-	assert_json(json_get(copy, "spec"), "{\"hostUID\":\"new\",\"dhcp\":{\"slot\":1}}");
+	assert_json(json_get(copy, "spec"), "{\"hostUID\":\"new\",\"dhcp\":{\"mac\":\"m\"}}");
 	json_free(copy);
 	json_free(record);
 	map_done(&uids.map);

@@ -460,6 +460,51 @@ static void test_proxy(void **state)
 	free(proxy);
 }
 
+/* Port 1 refuses: a request gets its answer from the proxy or not at all. The names below
+ * "localhost" need no DNS (RFC 6761). */
+static void test_no_proxy(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *host, *no_proxy;
+		bool proxied;
+	} rows[] = {
+		{ "api.localhost", NULL, true },
+		{ "api.localhost", "", true },
+		{ "api.localhost", "api.localhost", false },
+		{ "API.localhost", "other.example,api.LOCALHOST", false },
+		{ "api.localhost", "localhost", false },
+		{ "api.localhost", ".localhost", false },
+		{ "api.localhost", "calhost", true },
+		{ "api.localhost", "my.api.localhost", true },
+		{ "api.localhost", "*", false },
+		{ "user:pw@api.localhost", "api.localhost", false },
+		{ "user:pw@api.localhost", "user", true },
+		{ "127.0.0.1", "127.0.0.1", false },
+		{ "127.0.0.1", "127.0.0.0/8", false },
+		{ "127.0.0.1", "10.0.0.0/8", true },
+		{ "[::1]", "::1", false },
+		{ "[::1]", "::2", true },
+		{ "[::1]", "[", true },
+	};
+	f->server = server_start(serve_basic, NULL, NULL);
+	_cleanup_(freep) char *proxy = url_of(f->server, "");
+	setenv("no_proxy", "*", 1); /* not read */
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		int before = atomic_load(&f->server->requests);
+		struct story s = ask_url(
+			f, xasprintf("http://%s:1/hello", rows[i].host),
+			(struct http_request){ .proxy = proxy, .no_proxy = rows[i].no_proxy },
+			&story_collect);
+		bool proxied = atomic_load(&f->server->requests) > before;
+		if (proxied != rows[i].proxied || s.failed == proxied)
+			fail_msg("%s but for %s: proxied %d, failed %d", rows[i].host,
+				 str_or(rows[i].no_proxy, "none"), proxied, s.failed);
+		story_release(&s);
+	}
+	unsetenv("no_proxy");
+}
+
 static bool serve_gzip(struct peer *p)
 {
 	char text[4000];
@@ -599,6 +644,36 @@ static void test_redirect_of_post(void **state)
 	s = ask(f, "/away", r, &story_collect);
 	assert_int_equal(s.err.kind, ERR_DENIED);
 	assert_int_equal(f->other->requests, 0);
+	story_release(&s);
+}
+
+static bool serve_hops(struct peer *p)
+{
+	struct server *other = p->server->data;
+	_cleanup_(freep) char *in = xasprintf("Location: http://127.0.0.1:%u/end\r\n",
+					      other ? other->port : 0);
+	if (peer_asks(p, "GET http://api.localhost:1/in "))
+		return peer_reply(p, "302 Found", in, "");
+	if (peer_asks(p, "GET /out "))
+		return peer_reply(p, "302 Found", "Location: http://api.localhost:1/far\r\n", "");
+	return peer_reply(p, "200 OK", "", "the end");
+}
+
+/* From the proxy to a host that is asked without it, and the other way round. */
+static void test_redirect_past_the_proxy(void **state)
+{
+	struct fixture *f = *state;
+	f->other = server_start(serve_hops, NULL, NULL);
+	f->server = server_start(serve_hops, f->other, NULL);
+	_cleanup_(freep) char *proxy = url_of(f->server, "");
+	struct http_request r = { .proxy = proxy, .no_proxy = "127.0.0.1", .max_redirects = 1 };
+	struct story s = ask_url(f, xstrdup("http://api.localhost:1/in"), r, &story_collect);
+	assert_string_equal(s.body.data, "the end");
+	assert_true(server_heard(f->other, "GET /end HTTP/1.1\r\n"));
+	story_release(&s);
+	s = ask_url(f, url_of(f->other, "/out"), r, &story_collect);
+	assert_string_equal(s.body.data, "the end");
+	assert_true(server_heard(f->server, "GET http://api.localhost:1/far HTTP/1.1\r\n"));
 	story_release(&s);
 }
 
@@ -1029,11 +1104,13 @@ int main(void)
 		T(test_cancel_while_resolving),
 		T(test_environment_proxy_is_ignored),
 		T(test_proxy),
+		T(test_no_proxy),
 		T(test_gzip),
 		T(test_redirect_not_followed_unless_asked),
 		T(test_redirect_same_origin),
 		T(test_redirect_drops_credentials),
 		T(test_redirect_of_post),
+		T(test_redirect_past_the_proxy),
 		T(test_redirect_refusals),
 		T(test_policy),
 		T(test_fence),

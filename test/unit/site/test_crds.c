@@ -28,23 +28,23 @@ static void write_file(const char *directory, const char *name, const char *text
 
 static void test_embedded(void **state)
 {
-	struct crd_list list;
+	struct site_crd_list list;
 	(void)state;
-	assert_int_equal(crds_load(&(struct option_list){ 0 }, &list, NULL), 0);
+	assert_int_equal(site_crds_load(&(struct option_list){ 0 }, &list, NULL), 0);
 	assert_true(list.count >= 5);
 	bool hosts = false;
 	for (size_t i = 0; i < list.count; i++)
 		hosts |= strstr(list.json[i], "\"BareMetalHost\"") != NULL;
 	assert_true(hosts);
 	assert_null(list.json[list.count]);
-	crds_done(&list);
+	site_crds_done(&list);
 }
 
 /* Several documents in a file; what is not named like a definition is left alone. */
 static void test_directories(void **state)
 {
 	char directory[] = "/tmp/ingot-crds-XXXXXX";
-	struct crd_list ours, all;
+	struct site_crd_list ours, all;
 	(void)state;
 	assert_non_null(mkdtemp(directory));
 	write_file(directory, "a.yaml", "kind: A\n---\nkind: B\n");
@@ -53,26 +53,26 @@ static void test_directories(void **state)
 	write_file(directory, ".hidden.yaml", "not: [YAML");
 	const char *items[] = { directory };
 	const struct option_list list = { items, 1 };
-	assert_int_equal(crds_load(&(struct option_list){ 0 }, &ours, NULL), 0);
-	assert_int_equal(crds_load(&list, &all, NULL), 0);
+	assert_int_equal(site_crds_load(&(struct option_list){ 0 }, &ours, NULL), 0);
+	assert_int_equal(site_crds_load(&list, &all, NULL), 0);
 	assert_int_equal(all.count, ours.count + 3);
 	assert_non_null(strstr(all.json[all.count - 1], "\"C\""));
-	crds_done(&ours);
-	crds_done(&all);
+	site_crds_done(&ours);
+	site_crds_done(&all);
 }
 
 static void test_errors_name_the_file(void **state)
 {
 	char directory[] = "/tmp/ingot-crds-XXXXXX";
-	struct crd_list all;
+	struct site_crd_list all;
 	struct err err = { 0 };
 	(void)state;
 	assert_non_null(mkdtemp(directory));
 	write_file(directory, "bad.yaml", "a: [1\n");
 	const char *items[] = { directory, "/nonexistent/crds" };
-	assert_true(crds_load(&(struct option_list){ items, 1 }, &all, &err) < 0);
+	assert_true(site_crds_load(&(struct option_list){ items, 1 }, &all, &err) < 0);
 	assert_non_null(strstr(err.text, "bad.yaml"));
-	assert_true(crds_load(&(struct option_list){ items + 1, 1 }, &all, &err) < 0);
+	assert_true(site_crds_load(&(struct option_list){ items + 1, 1 }, &all, &err) < 0);
 	assert_non_null(strstr(err.text, "/nonexistent/crds"));
 }
 

@@ -49,28 +49,28 @@ static int tear_down(void **state)
 }
 
 /* One run of the server: opened, acknowledged up to `revision`, ended. */
-static enum hold_reason run_with(struct rig *r, const struct generation_options *more,
-				 uint64_t revision)
+static enum site_hold run_with(struct rig *r, const struct site_generation_options *more,
+			       uint64_t revision)
 {
-	struct generation_options o = *more;
-	struct generation g;
+	struct site_generation_options o = *more;
+	struct site_generation g;
 	struct err err = { 0 };
 	o.loop = r->loop;
 	o.data_dir = r->data;
 	o.place = o.place ? o.place : r->counters;
-	if (generation_open(&o, &g, &err) < 0)
+	if (site_generation_open(&o, &g, &err) < 0)
 		fail_msg("%s", err.text);
-	enum hold_reason reason = g.reason;
-	assert_int_equal(reason == HOLD_NONE, g.hold_id[0] == '\0');
+	enum site_hold reason = g.reason;
+	assert_int_equal(reason == SITE_HOLD_NONE, g.hold_id[0] == '\0');
 	if (revision)
-		generation_mark(&g, revision);
-	generation_done(&g);
+		site_generation_mark(&g, revision);
+	site_generation_done(&g);
 	return reason;
 }
 
-static enum hold_reason run(struct rig *r, uint64_t revision)
+static enum site_hold run(struct rig *r, uint64_t revision)
 {
-	return run_with(r, &(struct generation_options){ 0 }, revision);
+	return run_with(r, &(struct site_generation_options){ 0 }, revision);
 }
 
 static void copy(const char *from, const char *to)
@@ -107,36 +107,36 @@ static void test_the_same_directory(void **state)
 {
 	struct rig *r = *state;
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(run(r, 0), HOLD_NONE);
+		assert_int_equal(run(r, 0), SITE_HOLD_NONE);
 }
 
 static void test_copy_of_an_earlier_run(void **state)
 {
 	struct rig *r = *state;
 	_cleanup_(freep) char *store = store_of(r);
-	assert_int_equal(run(r, 0), HOLD_NONE);
+	assert_int_equal(run(r, 0), SITE_HOLD_NONE);
 	copy(store, r->saved);
-	assert_int_equal(run(r, 0), HOLD_NONE);
-	assert_int_equal(run(r, 0), HOLD_NONE);
+	assert_int_equal(run(r, 0), SITE_HOLD_NONE);
+	assert_int_equal(run(r, 0), SITE_HOLD_NONE);
 	copy(r->saved, store);
-	assert_int_equal(run(r, 0), HOLD_OTHER_RUN);
+	assert_int_equal(run(r, 0), SITE_HOLD_OTHER_RUN);
 }
 
 /* What was acknowledged is not in the store: an older copy of the same run. */
 static void test_older_store(void **state)
 {
 	struct rig *r = *state;
-	assert_int_equal(run(r, 1000000), HOLD_NONE);
-	assert_int_equal(run(r, 0), HOLD_OLDER);
+	assert_int_equal(run(r, 1000000), SITE_HOLD_NONE);
+	assert_int_equal(run(r, 0), SITE_HOLD_OLDER);
 }
 
 static void test_moved_without_its_counter(void **state)
 {
 	struct rig *r = *state;
-	assert_int_equal(run(r, 0), HOLD_NONE);
+	assert_int_equal(run(r, 0), SITE_HOLD_NONE);
 	_cleanup_(freep) char *counter = counter_of(r);
 	assert_int_equal(unlink(counter), 0);
-	assert_int_equal(run(r, 0), HOLD_NO_COUNTER);
+	assert_int_equal(run(r, 0), SITE_HOLD_NO_COUNTER);
 }
 
 /* One slot of two is torn by a loss of power: the other one counts, and is not ahead. */
@@ -144,32 +144,32 @@ static void test_torn_slot(void **state)
 {
 	struct rig *r = *state;
 	for (long at = 0; at <= 512; at += 512) {
-		assert_int_equal(run(r, 0), HOLD_NONE);
+		assert_int_equal(run(r, 0), SITE_HOLD_NONE);
 		_cleanup_(freep) char *counter = counter_of(r);
 		FILE *f = fopen(counter, "r+");
 		assert_non_null(f);
 		assert_int_equal(fseek(f, at + 40, SEEK_SET), 0);
 		fputc('x', f);
 		assert_int_equal(fclose(f), 0);
-		assert_int_equal(run(r, 0), HOLD_NONE);
+		assert_int_equal(run(r, 0), SITE_HOLD_NONE);
 	}
 }
 
 static void test_options(void **state)
 {
 	struct rig *r = *state;
-	const struct generation_options hold = { .hold = true }, none = { .place = "none" };
-	assert_int_equal(run_with(r, &none, 0), HOLD_NONE);
-	assert_int_equal(run_with(r, &hold, 0), HOLD_OPTION);
+	const struct site_generation_options hold = { .hold = true }, none = { .place = "none" };
+	assert_int_equal(run_with(r, &none, 0), SITE_HOLD_NONE);
+	assert_int_equal(run_with(r, &hold, 0), SITE_HOLD_OPTION);
 	/* It stands in the store until all holds are stored. */
-	assert_int_equal(run(r, 0), HOLD_OPTION);
+	assert_int_equal(run(r, 0), SITE_HOLD_OPTION);
 }
 
 static void test_reasons_have_texts(void **state)
 {
 	(void)state;
-	for (int i = HOLD_NONE + 1; i < _HOLD_REASON_MAX; i++)
-		assert_true(strlen(hold_reason_text((enum hold_reason)i)) > 10);
+	for (int i = SITE_HOLD_NONE + 1; i < _SITE_HOLD_MAX; i++)
+		assert_true(strlen(site_hold_text((enum site_hold)i)) > 10);
 }
 
 int main(void)

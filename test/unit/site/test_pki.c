@@ -23,34 +23,35 @@
 static void test_kept_and_renewed(void **state)
 {
 	char top[] = "/tmp/ingot-pki-XXXXXX";
-	struct pki first, second, third;
+	struct site_pki first, second, third;
 	(void)state;
 	assert_non_null(mkdtemp(top));
 	_cleanup_(freep) char *directory = xasprintf("%s/pki", top);
-	assert_int_equal(pki_open(directory, "192.0.2.1", NOW, &first, NULL), 0);
-	assert_int_equal(pki_open(directory, "192.0.2.1", NOW + USEC_PER_HOUR, &second, NULL), 0);
+	assert_int_equal(site_pki_open(directory, "192.0.2.1", NOW, &first, NULL), 0);
+	assert_int_equal(site_pki_open(directory, "192.0.2.1", NOW + USEC_PER_HOUR, &second, NULL),
+			 0);
 	assert_string_equal(first.ca.cert, second.ca.cert);
 	assert_string_equal(first.server.cert, second.server.cert);
 	assert_string_equal(first.admin.cert, second.admin.cert);
 	/* Another address, or a year later: another leaf of the same CA. */
-	assert_int_equal(pki_open(directory, "192.0.2.2", NOW, &third, NULL), 0);
+	assert_int_equal(site_pki_open(directory, "192.0.2.2", NOW, &third, NULL), 0);
 	assert_string_equal(first.ca.cert, third.ca.cert);
 	assert_string_not_equal(first.server.cert, third.server.cert);
 	bool fresh = false;
-	assert_int_equal(pki_renew(directory, "192.0.2.2", NOW + 2 * YEAR, &third, &fresh, NULL),
-			 0);
+	assert_int_equal(
+		site_pki_renew(directory, "192.0.2.2", NOW + 2 * YEAR, &third, &fresh, NULL), 0);
 	assert_true(fresh);
 	assert_int_equal(crypt_cert_check_time(third.server.cert, NOW + 2 * YEAR, NULL), 0);
-	pki_done(&first);
-	pki_done(&second);
-	pki_done(&third);
+	site_pki_done(&first);
+	site_pki_done(&second);
+	site_pki_done(&third);
 }
 
 static void test_kubeconfig(void **state)
 {
 	(void)state;
-	_cleanup_(secret_freep) char *text = pki_kubeconfig_for_token("CA", "https://h:6443", "123",
-								      "secret");
+	_cleanup_(secret_freep) char *text = site_pki_kubeconfig_for_token("CA", "https://h:6443",
+									   "123", "secret");
 	assert_non_null(strstr(text, "server: https://h:6443\n"));
 	assert_non_null(strstr(text, "certificate-authority-data: Q0E=\n"));
 	assert_non_null(strstr(text, "token: secret\n"));
