@@ -204,6 +204,14 @@ void object_done(struct object *o);
 /* 1: found; 0: not there; negative: answered. */
 int object_load(struct call *c, const struct resource *r, const char *ns, const char *name,
 		struct object *ret);
+/* Likewise, but never too large: what its kind's later defaults make too large is taken as it is
+ * stored. Also what object_load does with an object that is being deleted. */
+int object_load_to_delete(struct call *c, const struct resource *r, const char *ns,
+			  const char *name, struct object *ret);
+/* Small enough to be stored? */
+bool object_fits(const struct json *tree);
+/* A stored text as a tree, without defaults that came later. */
+struct json *object_parse_stored(const struct resource *r, const char *text, size_t len);
 /* A stored text as this version shows it, as a tree. What was written before the schema was is
  * brought in line; that may take so much of what is `left` as the text is long, and the rest of the
  * budget: NULL when that is spent. left NULL: each object has a budget of its own. */

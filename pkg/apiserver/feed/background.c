@@ -218,14 +218,17 @@ static bool settle_dependents(struct call *c, const struct json *owner, bool orp
 		const struct resource *r = registry_find_key(&c->s->registry,
 							     keys.items[i].resource);
 		struct object o = { 0 };
-		if (!r || object_load(c, r, keys.items[i].ns, keys.items[i].name, &o) <= 0)
+		if (!r ||
+		    object_load_to_delete(c, r, keys.items[i].ns, keys.items[i].name, &o) <= 0)
 			continue;
 		if (orphan)
 			orphan_one(c, r, &o, object_uid(owner));
 		else
 			check_dependent(c, r, &o);
 		object_done(&o);
-		int left = orphan ? 0 : object_load(c, r, keys.items[i].ns, keys.items[i].name, &o);
+		int left = orphan ? 0
+				  : object_load_to_delete(c, r, keys.items[i].ns,
+							  keys.items[i].name, &o);
 		clear = clear && !(left > 0 && blocks(o.tree, object_uid(owner)));
 		object_done(&o);
 	}
@@ -247,7 +250,7 @@ static void do_check(struct call *c, const struct work *w)
 {
 	const struct resource *r = registry_find_key(&c->s->registry, w->resource);
 	struct object o = { 0 };
-	if (!r || object_load(c, r, w->ns, w->name, &o) <= 0)
+	if (!r || object_load_to_delete(c, r, w->ns, w->name, &o) <= 0)
 		return;
 	if (object_terminating(o.tree))
 		check_owner(c, r, &o);
@@ -300,7 +303,8 @@ static bool delete_some(struct call *c, const struct resource *r, const char *ns
 		more = store_list(c->s->store, &q, stop_when_full, &keys, NULL) > 0;
 		for (size_t i = 0; i < keys.count; i++) {
 			struct object o = { 0 };
-			if (object_load(c, r, keys.items[i].ns, keys.items[i].name, &o) > 0 &&
+			if (object_load_to_delete(c, r, keys.items[i].ns, keys.items[i].name, &o) >
+				    0 &&
 			    !object_terminating(o.tree)) {
 				delete_dependent(c, r, &o, false);
 				deleted++;
@@ -485,7 +489,8 @@ static void expire(struct apiserver *s)
 		struct object o = { 0 };
 		const struct resource *r = registry_find_key(&s->registry, keys.items[i].resource);
 		call_init(&c, s, NULL);
-		if (r && object_load(&c, r, keys.items[i].ns, keys.items[i].name, &o) > 0)
+		if (r &&
+		    object_load_to_delete(&c, r, keys.items[i].ns, keys.items[i].name, &o) > 0)
 			delete_dependent(&c, r, &o, false);
 		object_done(&o);
 		call_done(&c);
@@ -541,8 +546,7 @@ struct resumer {
 static int resume_row(void *data, const struct store_row *row)
 {
 	struct resumer *u = data;
-	_cleanup_(json_freep) struct json *tree = object_parse(u->r, row->data, row->len, row->rv,
-							       NULL);
+	_cleanup_(json_freep) struct json *tree = object_parse_stored(u->r, row->data, row->len);
 	if (!object_terminating(tree))
 		return 0;
 	if (streq(u->r->key, "namespaces"))

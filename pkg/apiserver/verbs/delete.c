@@ -245,7 +245,7 @@ int verb_delete(struct call *c)
 	int result = take_options(c, &options);
 	if (result < 0)
 		return result;
-	result = object_load(c, c->resource, c->ns, c->name, &old);
+	result = object_load_to_delete(c, c->resource, c->ns, c->name, &old);
 	if (result == 0)
 		return fail_not_found(c, c->resource, c->name);
 	if (result > 0)
@@ -290,7 +290,7 @@ static int delete_named(struct call *c, const struct names *n, size_t i,
 	struct schema_budget before = c->budget;
 	size_t start = items->len;
 	bool gone;
-	int result = object_load(c, c->resource, n->ns[i], n->name[i], &old);
+	int result = object_load_to_delete(c, c->resource, n->ns[i], n->name[i], &old);
 	if (result > 0)
 		result = delete_object(c, c->resource, &old, options, &gone);
 	if (result == 0 && old.tree) {
@@ -301,7 +301,8 @@ static int delete_named(struct call *c, const struct names *n, size_t i,
 		}
 		strbuf_adds(items, items->len ? "," : "");
 		json_print(old.tree, items);
-		object_settle(c, &before, strlen(old.text), items->len - start);
+		if (c->budget.bytes)
+			object_settle(c, &before, strlen(old.text), items->len - start);
 	}
 	object_done(&old);
 	return result;

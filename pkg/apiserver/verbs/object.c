@@ -10,6 +10,9 @@
 #include "apiserver/internal.h"
 #include "base/mem.h"
 
+/* What a deletion adds to an object that may be as large as objects can be. */
+enum { DELETION_MAX = 64 * 1024 };
+
 const char *object_name(const struct json *o)
 {
 	return str_or(json_get_path_string(o, "metadata.name"), "");
@@ -56,16 +59,28 @@ static bool bring_in_line(const struct resource *r, struct json *tree, size_t le
 	return schema_default(r->schema, tree, left);
 }
 
-struct json *object_parse(const struct resource *r, const char *text, size_t len, uint64_t rv,
-			  struct schema_budget *left)
+struct json *object_parse_stored(const struct resource *r, const char *text, size_t len)
 {
-	_cleanup_(json_freep) struct json *tree = NULL;
+	struct json *tree = NULL;
 	/* We wrote it: it parses, unless the disk lies. */
 	if (json_parse(text, len, &tree, NULL) < 0)
 		return json_new_object();
-	if (rv < r->since && r->schema && !bring_in_line(r, tree, len, left))
-		return NULL;
 	json_set_string(tree, "apiVersion", r->api_version);
+	return tree;
+}
+
+/* Written under an older schema: it may be shown as more than it is. */
+static bool is_old(const struct resource *r, uint64_t rv)
+{
+	return rv < r->since && r->schema;
+}
+
+struct json *object_parse(const struct resource *r, const char *text, size_t len, uint64_t rv,
+			  struct schema_budget *left)
+{
+	_cleanup_(json_freep) struct json *tree = object_parse_stored(r, text, len);
+	if (is_old(r, rv) && !bring_in_line(r, tree, len, left))
+		return NULL;
 	return TAKE_PTR(tree);
 }
 
@@ -97,7 +112,50 @@ int fail_grown(struct call *c, const struct resource *r)
 		r->key);
 }
 
-int object_load(struct call *c, const struct resource *r, const char *ns, const char *name,
+/* As it is shown; NULL when that is too large, and the budget is spent.
+ * The server's own work goes on from object to object, and nobody would ask it for less. */
+static struct json *parse_shown(struct call *c, const struct resource *r,
+				const struct store_row *row)
+{
+	return object_parse(r, row->data, row->len, row->rv, c->request ? &c->budget : NULL);
+}
+
+static struct json *parse_bare(const struct resource *r, const struct store_row *row)
+{
+	struct json *tree = object_parse_stored(r, row->data, row->len);
+	if (is_old(r, row->rv))
+		schema_prune(r->schema, tree, NULL);
+	return tree;
+}
+
+/* Deletion must not fail because of defaults that came after the object: what could not be shown,
+ * or not be stored as it is shown, is taken as it is stored. */
+static struct json *parse_to_delete(struct call *c, const struct resource *r,
+				    const struct store_row *row)
+{
+	_cleanup_(json_freep) struct json *tree = parse_shown(c, r, row);
+	if (!tree)
+		c->budget = (struct schema_budget){ 0 }; /* later ones are not tried in vain */
+	if (tree && (!is_old(r, row->rv) || object_fits(tree)))
+		return TAKE_PTR(tree);
+	return parse_bare(r, row);
+}
+
+/* What is being deleted already can be taken as it is stored, too: finalizers come off by updates.
+ */
+static struct json *parse_to_change(struct call *c, const struct resource *r,
+				    const struct store_row *row)
+{
+	_cleanup_(json_freep) struct json *tree = parse_shown(c, r, row);
+	if (tree)
+		return TAKE_PTR(tree);
+	tree = parse_bare(r, row);
+	return object_terminating(tree) ? TAKE_PTR(tree) : NULL;
+}
+
+static int load(struct call *c, const struct resource *r, const char *ns, const char *name,
+		struct json *(*parse)(struct call *c, const struct resource *r,
+				      const struct store_row *row),
 		struct object *ret)
 {
 	struct err err;
@@ -107,13 +165,23 @@ int object_load(struct call *c, const struct resource *r, const char *ns, const 
 		return fail_store(c, &err);
 	if (found == 0)
 		return 0;
-	/* The server's own work goes on from object to object, and nobody would ask it for less. */
-	struct json *tree = object_parse(r, row.data, row.len, row.rv,
-					 c->request ? &c->budget : NULL);
+	struct json *tree = parse(c, r, &row);
 	if (!tree)
 		return fail_grown(c, r);
 	*ret = (struct object){ .rv = row.rv, .tree = tree, .text = xstrndup(row.data, row.len) };
 	return 1;
+}
+
+int object_load(struct call *c, const struct resource *r, const char *ns, const char *name,
+		struct object *ret)
+{
+	return load(c, r, ns, name, parse_to_change, ret);
+}
+
+int object_load_to_delete(struct call *c, const struct resource *r, const char *ns,
+			  const char *name, struct object *ret)
+{
+	return load(c, r, ns, name, parse_to_delete, ret);
 }
 
 /* --- writing --- */
@@ -136,6 +204,13 @@ static char *storage_text(const struct resource *r, struct json *tree, size_t *r
 	}
 	strbuf_addc(&out, '}');
 	return strbuf_take(&out, ret_len);
+}
+
+bool object_fits(const struct json *tree)
+{
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	json_print(tree, &text);
+	return text.len <= OBJECT_MAX;
 }
 
 /* Most objects have none, and most changes touch none. */
@@ -193,7 +268,7 @@ int object_store(struct call *c, const struct resource *r, struct json *tree,
 	set_version(tree, store_next_revision(c->s->store));
 	size_t len;
 	_cleanup_(freep) char *text = storage_text(r, tree, &len);
-	if (len > OBJECT_MAX)
+	if (len > OBJECT_MAX + (object_terminating(tree) ? DELETION_MAX : 0))
 		return fail(c, 413, "RequestEntityTooLarge",
 			    "Request entity too large: the object has %zu bytes, limit is %d", len,
 			    OBJECT_MAX);

@@ -39,6 +39,23 @@ static int fill_in(struct call *c, const struct resource *r, struct json *tree)
 		    object_name(tree));
 }
 
+/* What is being deleted must be able to go: defaults that do not fit are left out. */
+static int fill_in_again(struct call *c, const struct resource *r, const struct object *old,
+			 struct json **tree)
+{
+	if (!object_terminating(old->tree))
+		return fill_in(c, r, *tree);
+	_cleanup_(json_freep) struct json *filled = json_dup(*tree);
+	struct schema_budget before = c->budget;
+	if (schema_default(r->schema, filled, &c->budget) && object_fits(filled)) {
+		json_free(*tree);
+		*tree = TAKE_PTR(filled);
+		return 0;
+	}
+	c->budget = before;
+	return check_size(c, *tree);
+}
+
 /* Custom kinds may use finalizers without a slash (BMO's "baremetalhost.metal3.io" is one). */
 static void check_meta(const struct resource *r, const struct json *now, const struct json *old,
 		       struct causes *causes)
@@ -411,7 +428,7 @@ int write_update(struct call *c, const struct resource *r, const struct object *
 	if (result < 0)
 		return result;
 	combine(r, old, tree, part);
-	if (fill_in(c, r, *tree) < 0)
+	if (fill_in_again(c, r, old, tree) < 0)
 		return ANSWERED;
 	if (r->ops && r->ops->prepare)
 		r->ops->prepare(c, *tree, old->tree);
