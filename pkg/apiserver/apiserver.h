@@ -2,7 +2,9 @@
 /* Embedded Kubernetes-style API server over the store. Synchronous inside, on one loop (the store
  * thread in `ingot standalone`, the virtual loop in the simulation): a request is handled from
  * start to end in one transaction, so that optimistic concurrency needs no locks; answers leave
- * after the transaction that holds them is on disk (group commit).
+ * after the transaction that holds them is on disk (group commit). A list or a deletion of very
+ * many objects takes several steps and gives way between them: the list is as of one revision, the
+ * deletion is one of each object, as on a cluster.
  *
  * Fronts: web (apiserver/front.h, for kubectl) and kube_transport (apiserver/transport.h, for our
  * own controllers). */

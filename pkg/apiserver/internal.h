@@ -14,7 +14,8 @@
 
 struct watch;
 
-enum { ANSWERED = -1 };
+/* MORE: the call is not done; its step was full, and others have their turn. */
+enum { ANSWERED = -1, MORE = 1 };
 
 enum {
 	OBJECT_MAX = 3 * 512 * 1024, /* as etcd */
@@ -44,6 +45,7 @@ struct batch {
 	size_t event_count;
 	size_t bytes;
 	unsigned requests;
+	size_t marked; /* events of the requests before, and of what batch_keep() has kept */
 };
 
 struct apiserver {
@@ -59,6 +61,10 @@ struct apiserver {
 	const struct observer *const *observers; /* NULL-ended */
 	struct batch batch;
 	struct timer commit_timer;
+	uint64_t failures;   /* batches of which nothing was kept */
+	struct err failure;  /* the last one's */
+	struct list waiting; /* exchanges whose calls are not done */
+	struct timer turn_timer;
 	struct list watches;
 	struct timer bookmark_timer;
 	bool delivering;  /* watches that end now are freed afterwards */
@@ -92,6 +98,8 @@ void feed_committed(struct apiserver *s, struct event *events, size_t count);
 int batch_open(struct apiserver *s, struct err *err);
 /* Commits now; answers and events leave. */
 void batch_commit(struct apiserver *s);
+/* What the request has done so far stays, even if the request fails later. */
+int batch_keep(struct apiserver *s, struct err *err);
 /* Takes now and before. */
 void batch_note(struct apiserver *s, enum store_change_type type, uint64_t rv,
 		const struct store_key *key, char *now, char *before);
@@ -123,9 +131,19 @@ struct query {
 
 enum form { FORM_OBJECT, FORM_TABLE, FORM_METADATA, FORM_DISCOVERY, FORM_DISCOVERY_BETA };
 
+/* How a call goes on that is not done in one step. */
+struct rest {
+	int (*step)(struct call *c, void *data);
+	void (*free)(void *data);
+	void *data;
+};
+
 struct call {
 	struct apiserver *s;
 	const struct api_request *request; /* NULL: the server's own work */
+	struct api_request *kept;	   /* own copy of it, once the front has forgotten its */
+	struct rest rest;
+	uint64_t failures; /* the server's when the call began */
 	struct resource *resource;	   /* counted */
 	char *ns, *name, *subresource;	   /* "" when absent */
 	struct query query;
@@ -145,6 +163,12 @@ struct call {
 
 void call_init(struct call *c, struct apiserver *s, const struct api_request *request);
 void call_done(struct call *c);
+/* request.c: all but its body, for a call that goes on. */
+void call_keep_request(struct call *c);
+/* The first step; takes data. When it returns MORE, call_step() is to follow. */
+int call_begin(struct call *c, struct rest rest);
+int call_step(struct call *c);
+bool call_goes_on(const struct call *c);
 /* request.c: query, Accept, one percent-decoded segment. */
 int call_parse_query(struct call *c);
 int call_parse_accept(struct call *c);
@@ -257,10 +281,20 @@ enum part { PART_MAIN, PART_STATUS, PART_FINALIZE };
 
 int verb_get(struct call *c);
 int verb_list(struct call *c);
-/* Calls fn for each object that a list with the call's parameters holds. *ret_metadata is what such
- * a list says of itself; the caller frees it. */
-typedef void (*page_fn)(void *data, const char *ns, const char *name);
-int list_page(struct call *c, page_fn fn, void *data, struct json **ret_metadata);
+/* What a list with the call's parameters holds, found in steps: all as of one revision. */
+struct lister;
+struct list_names {
+	char **ns, **name;
+	size_t count;
+};
+/* names_only: names are collected, and no items. */
+int lister_new(struct call *c, bool names_only, struct lister **ret);
+void lister_free(void *lister);
+/* 0: it is complete. */
+int lister_step(struct lister *l);
+const struct list_names *lister_names(const struct lister *l);
+/* What such a list says of itself; new. */
+struct json *lister_metadata(struct lister *l);
 int verb_watch(struct call *c);
 int verb_create(struct call *c);
 int verb_update(struct call *c);

@@ -34,6 +34,9 @@ struct api_exchange *exchange_new(struct apiserver *s, const char *method,
 static void exchange_free(struct api_exchange *x)
 {
 	list_unlink(&x->link);
+	if (x->call)
+		call_done(x->call);
+	free(x->call);
 	strbuf_done(&x->body);
 	unknown_fields_done(&x->warnings);
 	watch_free(x->watch);
@@ -90,6 +93,11 @@ void exchange_finish(struct api_exchange *x)
 	}
 	x->ops->reply(x->front, x->status, x->content_type, x->body.data ? x->body.data : "",
 		      x->body.len);
+	exchange_free(x);
+}
+
+void exchange_drop(struct api_exchange *x)
+{
 	exchange_free(x);
 }
 

@@ -22,13 +22,72 @@ void query_done(struct query *q)
 
 void call_init(struct call *c, struct apiserver *s, const struct api_request *request)
 {
-	*c = (struct call){
-		.s = s, .request = request, .query.timeout_s = -1, .budget = SCHEMA_BUDGET
-	};
+	*c = (struct call){ .s = s,
+			    .request = request,
+			    .failures = s->failures,
+			    .query.timeout_s = -1,
+			    .budget = SCHEMA_BUDGET };
+}
+
+static void free_kept(struct api_request *q)
+{
+	if (!q)
+		return;
+	free((char *)q->method);
+	free((char *)q->path);
+	free((char *)q->user);
+	free((char *)q->groups);
+	free((char *)q->user_agent);
+	free(q);
+}
+
+void call_keep_request(struct call *c)
+{
+	const struct api_request *q = c->request;
+	if (c->kept)
+		return;
+	struct api_request kept = { .method = xstrdup(q->method),
+				    .path = xstrdup(q->path),
+				    .query = "",
+				    .content_type = "",
+				    .accept = "",
+				    .user = xstrdup(q->user),
+				    .groups = xstrdup(q->groups),
+				    .user_agent = xstrdup(q->user_agent),
+				    .body = "" };
+	c->request = c->kept = xmemdup(&kept, sizeof(kept));
+}
+
+static void drop_rest(struct call *c)
+{
+	if (c->rest.free)
+		c->rest.free(c->rest.data);
+	c->rest = (struct rest){ 0 };
+}
+
+int call_step(struct call *c)
+{
+	int result = c->rest.step(c, c->rest.data);
+	if (result != MORE)
+		drop_rest(c);
+	return result;
+}
+
+int call_begin(struct call *c, struct rest rest)
+{
+	c->rest = rest;
+	return call_step(c);
+}
+
+bool call_goes_on(const struct call *c)
+{
+	return c->rest.step != NULL;
 }
 
 void call_done(struct call *c)
 {
+	drop_rest(c);
+	free_kept(c->kept);
 	resource_unref(c->resource);
 	free(c->ns);
 	free(c->name);

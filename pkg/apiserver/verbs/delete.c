@@ -258,39 +258,38 @@ int verb_delete(struct call *c)
 
 /* --- collections --- */
 
-struct names {
-	char **ns, **name;
-	size_t count;
+/* A step's worth: each object has as many changes to store as a request of its own. */
+enum { DELETIONS_PER_STEP = 50, DELETED_BYTES_PER_STEP = 1024 * 1024 };
+
+/* Names first, deletion afterwards: a walk must not change what it walks over. Others have their
+ * turn between steps, as they have on a cluster; what has gone meanwhile is left out, and what was
+ * deleted before one object failed stays deleted. */
+struct deletion {
+	struct delete_options options;
+	struct lister *lister;
+	bool listed;
+	size_t next;
+	struct strbuf items; /* as text: trees of all would take many times the room */
 };
 
-static void names_done(struct names *n)
+static void deletion_free(void *data)
 {
-	for (size_t i = 0; i < n->count; i++) {
-		free(n->ns[i]);
-		free(n->name[i]);
-	}
-	free(n->ns);
-	free(n->name);
+	struct deletion *d = data;
+	delete_options_done(&d->options);
+	if (d->lister)
+		lister_free(d->lister);
+	strbuf_done(&d->items);
+	free(d);
 }
 
-/* Names first, deletion afterwards: a walk must not change what it walks over. */
-static void collect(void *data, const char *ns, const char *name)
-{
-	struct names *n = data;
-	n->ns = xreallocarray(n->ns, n->count + 1, sizeof(*n->ns));
-	n->name = xreallocarray(n->name, n->count + 1, sizeof(*n->name));
-	n->ns[n->count] = xstrdup(ns);
-	n->name[n->count++] = xstrdup(name);
-}
-
-static int delete_named(struct call *c, const struct names *n, size_t i,
+static int delete_named(struct call *c, const char *ns, const char *name,
 			const struct delete_options *options, struct strbuf *items)
 {
 	struct object old = { 0 };
 	struct schema_budget before = c->budget;
 	size_t start = items->len;
 	bool gone;
-	int result = object_load_to_delete(c, c->resource, n->ns[i], n->name[i], &old);
+	int result = object_load_to_delete(c, c->resource, ns, name, &old);
 	if (result > 0)
 		result = delete_object(c, c->resource, &old, options, &gone);
 	if (result == 0 && old.tree) {
@@ -308,34 +307,57 @@ static int delete_named(struct call *c, const struct names *n, size_t i,
 	return result;
 }
 
-/* The answer is the list that was deleted, as text: trees of all would take many times the room. */
-static int delete_all(struct call *c, const struct names *n, const struct delete_options *options,
-		      const struct json *metadata)
+static int delete_next(struct call *c, struct deletion *d)
 {
-	_cleanup_(strbuf_done) struct strbuf items = { 0 }, text = { 0 };
-	for (size_t i = 0; i < n->count; i++) {
-		int result = delete_named(c, n, i, options, &items);
-		if (result < 0)
-			return result;
-	}
+	struct err err;
+	const struct list_names *n = lister_names(d->lister);
+	int result = delete_named(c, n->ns[d->next], n->name[d->next], &d->options, &d->items);
+	if (result == 0 && batch_keep(c->s, &err) < 0)
+		result = fail_store(c, &err);
+	d->next++;
+	return result;
+}
+
+/* The answer is the list that was deleted. */
+static void answer_deletion(struct call *c, struct deletion *d)
+{
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	_cleanup_(json_freep) struct json *metadata = lister_metadata(d->lister);
 	strbuf_addf(&text,
 		    "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":", c->resource->list_kind,
 		    c->resource->api_version);
 	json_print(metadata, &text);
 	strbuf_adds(&text, ",\"items\":[");
-	strbuf_add(&text, items.data ? items.data : "", items.len);
+	strbuf_add(&text, d->items.data ? d->items.data : "", d->items.len);
 	strbuf_adds(&text, "]}");
 	answer_object_text(c, 200, text.data, text.len);
+}
+
+static int deletion_step(struct call *c, void *data)
+{
+	struct deletion *d = data;
+	int result = d->listed ? 0 : lister_step(d->lister);
+	if (result != 0)
+		return result;
+	d->listed = true;
+	size_t count = lister_names(d->lister)->count, bytes = d->items.len;
+	size_t end = MIN(count, d->next + DELETIONS_PER_STEP);
+	while (d->next < end && d->items.len - bytes < DELETED_BYTES_PER_STEP)
+		if (delete_next(c, d) < 0)
+			return ANSWERED;
+	if (d->next < count)
+		return MORE;
+	answer_deletion(c, d);
 	return 0;
 }
 
 /* What a list with the same parameters would show, no more: a limit holds here, too. */
 int verb_delete_collection(struct call *c)
 {
-	_cleanup_(delete_options_done) struct delete_options options;
-	_cleanup_(names_done) struct names names = { 0 };
-	_cleanup_(json_freep) struct json *metadata = NULL;
-	if (take_options(c, &options) < 0 || list_page(c, collect, &names, &metadata) < 0)
+	struct deletion *d = xcalloc(1, sizeof(*d));
+	if (take_options(c, &d->options) < 0 || lister_new(c, true, &d->lister) < 0) {
+		deletion_free(d);
 		return ANSWERED;
-	return delete_all(c, &names, &options, metadata);
+	}
+	return call_begin(c, (struct rest){ deletion_step, deletion_free, d });
 }

@@ -1,6 +1,8 @@
 /* GET of one object and of lists. A list is a walk over the store from a key on, at a revision: the
  * present one, or that of the first page, which the continue token carries. Text goes from the
- * store to the answer as it is; only selectors and tables need trees. */
+ * store to the answer as it is; only selectors and tables need trees. A long list is found in
+ * steps, between which others have their turn: all of it is as of the revision at which it began.
+ */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -268,7 +270,10 @@ static int place_init(struct call *c, struct place *p)
 
 /* --- the walk --- */
 
-enum { LIST_FULL = 1, LIST_GROWN };
+enum { LIST_FULL = 1, LIST_GROWN, LIST_PAUSED };
+
+/* Of a step: about 10 ms of work. Text that is passed on as it is costs an eighth. */
+enum { STEP_BYTES = 1024 * 1024, ROW_BYTES = 256, TEXT_SHARE = 8 };
 
 struct lister {
 	struct call *c;
@@ -278,21 +283,54 @@ struct lister {
 	struct place place;
 	struct json *table;  /* without rows; NULL: no table is wanted */
 	struct strbuf items; /* texts of objects or rows: trees take many times the room */
+	bool names_only;
+	struct list_names names; /* instead of items */
 	uint64_t count;
 	bool more;
 	char *last_ns, *last_name;
-	page_fn fn; /* NULL: items are collected */
-	void *data;
+	size_t passed; /* in this step, weighed */
+	bool begun;
+	bool whole; /* in one step, however long it takes */
 };
 
-static void lister_done(struct lister *l)
+static void names_done(struct list_names *n)
 {
-	selection_done(&l->selection);
+	for (size_t i = 0; i < n->count; i++) {
+		free(n->ns[i]);
+		free(n->name[i]);
+	}
+	free(n->ns);
+	free(n->name);
+	*n = (struct list_names){ 0 };
+}
+
+static void names_add(struct list_names *n, const struct store_key *key)
+{
+	n->ns = xreallocarray(n->ns, n->count + 1, sizeof(*n->ns));
+	n->name = xreallocarray(n->name, n->count + 1, sizeof(*n->name));
+	n->ns[n->count] = xstrdup(key->ns);
+	n->name[n->count++] = xstrdup(key->name);
+}
+
+/* What was found so far. */
+static void forget(struct lister *l)
+{
 	place_done(&l->place);
-	json_free(l->table);
 	strbuf_done(&l->items);
-	free(l->last_ns);
-	free(l->last_name);
+	names_done(&l->names);
+	str_replace(&l->last_ns, NULL);
+	str_replace(&l->last_name, NULL);
+	l->count = 0;
+	l->more = false;
+}
+
+void lister_free(void *lister)
+{
+	struct lister *l = lister;
+	forget(l);
+	selection_done(&l->selection);
+	json_free(l->table);
+	free(l);
 }
 
 /* In a list of a built-in kind the list alone says the kind, as upstream: the text begins with it
@@ -329,8 +367,8 @@ static bool add_shown(struct lister *l, const struct store_row *row, const struc
 static bool add_item(struct lister *l, const struct store_row *row, const struct json *tree)
 {
 	size_t start = l->items.len;
-	if (l->fn) {
-		l->fn(l->data, row->key.ns, row->key.name);
+	if (l->names_only) {
+		names_add(&l->names, &row->key);
 		return true;
 	}
 	if (start)
@@ -363,12 +401,26 @@ static bool needs_tree(const struct lister *l)
 	return !selection_empty(&l->selection) || l->view.form != FORM_OBJECT;
 }
 
+static bool is_metadata(const void *arg, const char *key)
+{
+	(void)arg;
+	return str_has_prefix(key, "metadata.");
+}
+
+/* Metadata has no defaults: who only wants to know names need not fill in any. */
+static struct json *parse_row(struct lister *l, const struct store_row *row)
+{
+	if (l->names_only && !selector_unknown(l->selection.fields, is_metadata, NULL))
+		return object_parse_stored(l->r, row->data, row->len);
+	return object_parse(l->r, row->data, row->len, row->rv, &l->c->budget);
+}
+
 /* One more than the limit is looked for, to know whether a token is due. */
 static int take_row(struct lister *l, const struct store_row *row)
 {
 	_cleanup_(json_freep) struct json *tree = NULL;
 	if (needs_tree(l)) {
-		tree = object_parse(l->r, row->data, row->len, row->rv, &l->c->budget);
+		tree = parse_row(l, row);
 		if (!tree)
 			return page_grown(l);
 	}
@@ -384,6 +436,20 @@ static int take_row(struct lister *l, const struct store_row *row)
 	return 0;
 }
 
+static bool step_full(struct lister *l, size_t stored, size_t shown)
+{
+	size_t bytes = MAX(stored, shown);
+	l->passed += ROW_BYTES + (needs_tree(l) || shown > stored ? bytes : bytes / TEXT_SHARE);
+	return !l->whole && l->passed >= STEP_BYTES;
+}
+
+static int pause_after(struct lister *l, const struct store_key *key)
+{
+	str_replace(&l->place.after_ns, key->ns);
+	str_replace(&l->place.after_name, key->name);
+	return LIST_PAUSED;
+}
+
 static int on_row(void *data, const struct store_row *row)
 {
 	struct lister *l = data;
@@ -394,7 +460,8 @@ static int on_row(void *data, const struct store_row *row)
 	int r = take_row(l, row);
 	if (r != LIST_GROWN)
 		object_settle(l->c, &before, row->len, l->items.len - start);
-	return r;
+	return r == 0 && step_full(l, row->len, l->items.len - start) ? pause_after(l, &row->key)
+								      : r;
 }
 
 static struct store_query query_of(const struct lister *l)
@@ -412,7 +479,8 @@ static int walk_one(struct lister *l, struct err *err)
 	struct store_row row;
 	struct store_key key = { l->r->key, l->c->ns, l->selection.name };
 	int found = store_get(l->c->s->store, &key, &row, err);
-	return found > 0 ? on_row(l, &row) : found;
+	int r = found > 0 ? on_row(l, &row) : found;
+	return r == LIST_PAUSED ? 0 : r; /* nothing follows */
 }
 
 static int walk(struct lister *l)
@@ -423,7 +491,9 @@ static int walk(struct lister *l)
 	int r = l->selection.name && scoped && !q.at && !q.after_name
 			? walk_one(l, &err)
 			: store_list(l->c->s->store, &q, on_row, l, &err);
-	return r < 0 ? fail_store(l->c, &err) : r == LIST_GROWN ? fail_grown(l->c, l->r) : 0;
+	if (r < 0)
+		return fail_store(l->c, &err);
+	return r == LIST_GROWN ? fail_grown(l->c, l->r) : r == LIST_PAUSED ? MORE : 0;
 }
 
 /* How many follow the last one shown; known only without selectors. -1: unknown. */
@@ -438,7 +508,7 @@ static int64_t count_rest(struct lister *l)
 	return (int64_t)rest;
 }
 
-static struct json *list_metadata(struct lister *l)
+struct json *lister_metadata(struct lister *l)
 {
 	char rv[24];
 	struct json *meta = json_new_object();
@@ -459,7 +529,7 @@ static void answer_list(struct lister *l)
 {
 	struct call *c = l->c;
 	bool partial = l->view.form == FORM_METADATA;
-	_cleanup_(json_freep) struct json *meta = list_metadata(l);
+	_cleanup_(json_freep) struct json *meta = lister_metadata(l);
 	struct strbuf body = { 0 };
 	strbuf_addf(&body, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":",
 		    partial ? "PartialObjectMetadataList" : l->r->list_kind,
@@ -486,7 +556,7 @@ static void answer_table(struct lister *l)
 {
 	static const char end[] = "]}";
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
-	json_set(l->table, "metadata", list_metadata(l));
+	json_set(l->table, "metadata", lister_metadata(l));
 	json_print(l->table, &text);
 	text.len -= strlen(end);
 	strbuf_add(&text, l->items.data ? l->items.data : "", l->items.len);
@@ -495,30 +565,82 @@ static void answer_table(struct lister *l)
 	answer_object_text(l->c, 200, text.data, text.len);
 }
 
-int list_page(struct call *c, page_fn fn, void *data, struct json **ret_metadata)
+/* --- in steps --- */
+
+static int lister_init(struct lister *l)
 {
-	_cleanup_(
-		lister_done) struct lister l = { .c = c, .r = c->resource, .fn = fn, .data = data };
-	if (check_list_options(c) < 0 || selection_init(c, l.r, &l.selection) < 0 ||
-	    place_init(c, &l.place) < 0 || walk(&l) < 0)
+	struct call *c = l->c;
+	if (check_list_options(c) < 0 || (!l->names_only && view_init(c, &l->view) < 0) ||
+	    selection_init(c, l->r, &l->selection) < 0 || place_init(c, &l->place) < 0)
 		return ANSWERED;
-	*ret_metadata = list_metadata(&l);
+	if (l->view.form == FORM_TABLE)
+		l->table = table_new(l->r, NULL, true);
+	return 0;
+}
+
+int lister_new(struct call *c, bool names_only, struct lister **ret)
+{
+	struct lister *l = xcalloc(1, sizeof(*l));
+	*l = (struct lister){ .c = c, .r = c->resource, .names_only = names_only };
+	if (lister_init(l) < 0) {
+		lister_free(l);
+		return ANSWERED;
+	}
+	*ret = l;
+	return 0;
+}
+
+/* So many changes came meanwhile that its revision is not kept any more. Nobody has seen anything
+ * of it yet: from the start, and this time before anything else can happen. */
+static int start_again(struct lister *l)
+{
+	forget(l);
+	l->whole = true;
+	l->c->budget = SCHEMA_BUDGET;
+	return place_init(l->c, &l->place);
+}
+
+static int find_place_again(struct lister *l)
+{
+	struct place *p = &l->place;
+	if (!p->at && p->shown != store_revision(l->c->s->store))
+		p->at = p->shown;
+	return p->at && p->at < store_oldest(l->c->s->store) ? start_again(l) : 0;
+}
+
+int lister_step(struct lister *l)
+{
+	l->passed = 0;
+	l->r = l->c->resource;
+	if (l->begun && find_place_again(l) < 0)
+		return ANSWERED;
+	l->begun = true;
+	return walk(l);
+}
+
+const struct list_names *lister_names(const struct lister *l)
+{
+	return &l->names;
+}
+
+static int list_step(struct call *c, void *data)
+{
+	struct lister *l = data;
+	int result = lister_step(l);
+	(void)c;
+	if (result != 0)
+		return result;
+	if (l->table)
+		answer_table(l);
+	else
+		answer_list(l);
 	return 0;
 }
 
 int verb_list(struct call *c)
 {
-	_cleanup_(lister_done) struct lister l = { .c = c, .r = c->resource };
-	if (check_list_options(c) < 0 || view_init(c, &l.view) < 0 ||
-	    selection_init(c, l.r, &l.selection) < 0 || place_init(c, &l.place) < 0)
+	struct lister *l;
+	if (lister_new(c, false, &l) < 0)
 		return ANSWERED;
-	if (l.view.form == FORM_TABLE)
-		l.table = table_new(l.r, NULL, true);
-	if (walk(&l) < 0)
-		return ANSWERED;
-	if (l.table)
-		answer_table(&l);
-	else
-		answer_list(&l);
-	return 0;
+	return call_begin(c, (struct rest){ list_step, lister_free, l });
 }
