@@ -142,10 +142,11 @@ struct call {
 	struct apiserver *s;
 	const struct api_request *request; /* NULL: the server's own work */
 	struct api_request *kept;	   /* own copy of it, once the front has forgotten its */
+	bool own;			   /* the server's, although it goes the way of others */
 	struct rest rest;
-	uint64_t failures; /* the server's when the call began */
-	struct resource *resource;	   /* counted */
-	char *ns, *name, *subresource;	   /* "" when absent */
+	uint64_t failures;	       /* the server's when the call began */
+	struct resource *resource;     /* counted */
+	char *ns, *name, *subresource; /* "" when absent */
 	struct query query;
 	enum form form;
 	struct schema_budget budget; /* left, for all objects of the request */
@@ -176,6 +177,20 @@ char *url_decode(const char *s, size_t len, bool form);
 void query_done(struct query *q);
 /* handle.c */
 void call_run(struct call *c);
+/* run.c: the request or its next step, in the batch. */
+void run_call(struct call *c);
+
+/* A request of the server itself. */
+struct own_request {
+	const char *method;
+	const struct resource *resource;
+	const char *ns, *name, *subresource; /* subresource NULL: none */
+	const struct json *body;	     /* a merge patch, DeleteOptions, an object; or NULL */
+};
+
+/* At once, and as any other but for admission, which is not asked: nobody would come again. Returns
+ * the status of the answer; a failure is logged. */
+int own_request(struct apiserver *s, const struct own_request *o);
 
 /* --- answers (status.c) --- */
 
@@ -409,12 +424,6 @@ const struct json *crd_version(const struct json *crd, const char *version);
 
 /* --- background work (background.c) --- */
 
-enum work_type { WORK_OWNER_GONE, WORK_CHECK, WORK_NAMESPACE, WORK_KIND, WORK_NAMES };
-
-/* OWNER_GONE: uid. CHECK: object's key. NAMESPACE: name. KIND: name of a definition that goes.
- * NAMES: of one that waits for names. */
-void work_add(struct apiserver *s, enum work_type type, const char *resource, const char *ns,
-	      const char *name);
 void work_start(struct apiserver *s);
 /* What an earlier process left half done. */
 void work_resume(struct apiserver *s);

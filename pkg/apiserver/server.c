@@ -104,52 +104,6 @@ static bool batch_full(const struct batch *b)
 	return b->requests >= BATCH_REQUESTS_MAX || b->bytes >= BATCH_BYTES_MAX;
 }
 
-/* --- requests --- */
-
-static bool writes(const struct api_request *q)
-{
-	return !streq(q->method, "GET") && !streq(q->method, "HEAD");
-}
-
-static void run(struct call *c)
-{
-	if (call_goes_on(c))
-		call_step(c);
-	else
-		call_run(c);
-}
-
-/* A request that fails leaves nothing behind but what it has kept. */
-static void run_write(struct apiserver *s, struct call *c)
-{
-	struct err err;
-	if (batch_open(s, &err) < 0 || store_savepoint(s->store, &err) < 0) {
-		fail_store(c, &err);
-		return;
-	}
-	s->batch.marked = s->batch.event_count;
-	run(c);
-	s->batch.requests++;
-	if (c->status < 400) {
-		store_release(s->store);
-		return;
-	}
-	store_revert(s->store);
-	batch_drop_events(&s->batch, s->batch.marked);
-}
-
-/* Fronts may refuse large bodies earlier; this one counts. */
-static void run_call(struct apiserver *s, struct call *c)
-{
-	if (c->request->body_len > APISERVER_BODY_MAX)
-		fail(c, 413, "RequestEntityTooLarge", "Request entity too large: limit is %d",
-		     APISERVER_BODY_MAX);
-	else if (writes(c->request))
-		run_write(s, c);
-	else
-		run(c);
-}
-
 /* --- requests that take many steps --- */
 
 /* Its kind may have changed meanwhile, or have gone. */
@@ -175,7 +129,7 @@ static void go_on(struct apiserver *s, struct call *c)
 	if (c->failures != s->failures)
 		fail_store(c, &s->failure);
 	else if (find_kind_again(c))
-		run_call(s, c);
+		run_call(c);
 }
 
 static bool is_done(const struct call *c)
@@ -228,7 +182,7 @@ struct api_exchange *apiserver_handle(struct apiserver *s, const struct api_requ
 	struct call *c = xcalloc(1, sizeof(*c));
 	usec_t began = loop_now(s->loop);
 	call_init(c, s, request);
-	run_call(s, c);
+	run_call(c);
 	struct api_exchange *x = exchange_new(s, request->method, ops, front);
 	x->began = began;
 	x->call = c;

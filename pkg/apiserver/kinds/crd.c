@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/feed/work.h"
 #include "apiserver/internal.h"
 #include "base/log.h"
 #include "base/mem.h"

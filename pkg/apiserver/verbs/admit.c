@@ -47,7 +47,7 @@ int admit(struct call *c, const struct resource *r, enum api_operation operation
 	  const struct json *now, const struct json *old)
 {
 	const struct json *any = now ? now : old;
-	if (!c->s->admit || !c->request || !resource_is(r, RESOURCE_CUSTOM))
+	if (!c->s->admit || !c->request || c->own || !resource_is(r, RESOURCE_CUSTOM))
 		return 0;
 	const struct api_admission a = { .operation = operation,
 					 .group = r->group,
