@@ -18,7 +18,7 @@
 #include "loop/loop.h"
 
 struct apiserver;
-struct call;
+struct answer;
 struct json;
 struct api_exchange; /* one request under way, made by a front */
 
@@ -33,9 +33,10 @@ enum api_operation { API_CREATE, API_UPDATE, API_DELETE };
 struct api_admission {
 	enum api_operation operation;
 	const char *group, *kind, *ns, *name;
-	const struct json *now; /* NULL: deletion */
-	const struct json *old; /* NULL: creation */
-	struct call *call;	/* private */
+	const struct json *now;	  /* NULL: deletion */
+	const struct json *old;	  /* NULL: creation */
+	struct apiserver *server; /* private, and the next */
+	struct answer *answer;
 };
 
 /* For admit functions. All objects of the kind "plural.group", in all namespaces: a new array;

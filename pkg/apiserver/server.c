@@ -109,16 +109,16 @@ static bool batch_full(const struct batch *b)
 /* Its kind may have changed meanwhile, or have gone. */
 static bool find_kind_again(struct call *c)
 {
-	struct resource *was = c->resource;
+	struct resource *was = c->in.resource;
 	if (!was->gone)
 		return true;
 	struct resource *now = registry_find(&c->s->registry, was->group, was->version,
 					     was->plural);
 	if (!now) {
-		fail(c, 404, "NotFound", "the server could not find the requested resource");
+		fail(&c->out, 404, "NotFound", "the server could not find the requested resource");
 		return false;
 	}
-	c->resource = resource_ref(now);
+	c->in.resource = resource_ref(now);
 	resource_unref(was);
 	return true;
 }
@@ -127,14 +127,14 @@ static bool find_kind_again(struct call *c)
 static void go_on(struct apiserver *s, struct call *c)
 {
 	if (c->failures != s->failures)
-		fail_store(c, &s->failure);
+		fail_store(&c->out, &s->failure);
 	else if (find_kind_again(c))
 		run_call(c);
 }
 
 static bool is_done(const struct call *c)
 {
-	return c->status || !call_goes_on(c);
+	return c->out.status || !call_goes_on(c);
 }
 
 /* What is done waits for the commit, what is not for its turn. */
@@ -146,7 +146,7 @@ static void pass_on(struct apiserver *s, struct api_exchange *x)
 			timer_set_in(&s->turn_timer, 0);
 		return;
 	}
-	exchange_take(x, x->call);
+	exchange_take(x, &x->call->out);
 	call_done(x->call);
 	free(x->call);
 	x->call = NULL;
@@ -223,17 +223,17 @@ static int make_namespaces(struct apiserver *s, struct err *err)
 		struct call c;
 		struct object old = { 0 };
 		call_init(&c, s, NULL);
-		int found = object_load(&c, r, "", first_namespaces[i], &old);
+		int found = object_load(c.s, &c.in, &c.out, r, "", first_namespaces[i], &old);
 		object_done(&old);
 		if (found == 0) {
 			_cleanup_(json_freep) struct json *ns = json_new_object();
 			json_set_string(json_make_object(ns, "metadata"), "name",
 					first_namespaces[i]);
-			found = write_create(&c, r, "", ns);
+			found = write_create(c.s, &c.in, &c.out, r, "", ns, NULL);
 		}
 		if (found < 0)
 			err_set(err, ERR_IO, "cannot make namespace %s: %s", first_namespaces[i],
-				c.body.data);
+				c.out.body.data);
 		call_done(&c);
 		if (found < 0)
 			return -EIO;

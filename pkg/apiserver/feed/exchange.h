@@ -24,8 +24,8 @@ struct api_exchange {
 
 struct api_exchange *exchange_new(struct apiserver *s, const char *method,
 				  const struct api_front_ops *ops, void *front);
-/* The call's answer moves to where it can wait for the commit. */
-void exchange_take(struct api_exchange *x, struct call *c);
+/* The answer moves to where it can wait for the commit. */
+void exchange_take(struct api_exchange *x, struct answer *a);
 /* Nothing of its batch has happened: whoever waits is told so. */
 void exchange_spoil(struct api_exchange *x, const struct err *err);
 /* Nobody waits for the answer any more. */

@@ -28,13 +28,13 @@ static void run_write(struct apiserver *s, struct call *c)
 {
 	struct err err;
 	if (batch_open(s, &err) < 0 || store_savepoint(s->store, &err) < 0) {
-		fail_store(c, &err);
+		fail_store(&c->out, &err);
 		return;
 	}
 	s->batch.marked = s->batch.event_count;
 	run(c);
 	s->batch.requests++;
-	if (c->status < 400) {
+	if (c->out.status < 400) {
 		store_release(s->store);
 		return;
 	}
@@ -45,10 +45,10 @@ static void run_write(struct apiserver *s, struct call *c)
 /* Fronts may refuse large bodies earlier; this one counts. */
 void run_call(struct call *c)
 {
-	if (c->request->body_len > APISERVER_BODY_MAX)
-		fail(c, 413, "RequestEntityTooLarge", "Request entity too large: limit is %d",
+	if (c->in.http->body_len > APISERVER_BODY_MAX)
+		fail(&c->out, 413, "RequestEntityTooLarge", "Request entity too large: limit is %d",
 		     APISERVER_BODY_MAX);
-	else if (writes(c->request))
+	else if (writes(c->in.http))
 		run_write(c->s, c);
 	else
 		run(c);
@@ -74,8 +74,8 @@ static char *path_of(const struct own_request *o)
 static void log_failure(const struct call *c)
 {
 	_cleanup_(json_freep) struct json *status = NULL;
-	json_parse(c->body.data, c->body.len, &status, NULL);
-	_cleanup_(freep) char *request = xasprintf("%s %s", c->request->method, c->request->path);
+	json_parse(c->out.body.data, c->out.body.len, &status, NULL);
+	_cleanup_(freep) char *request = xasprintf("%s %s", c->in.http->method, c->in.http->path);
 	log_warn("apiserver: a request of the server itself failed", "request", request, "error",
 		 str_or(json_get_string(status, "message"), ""));
 }
@@ -97,9 +97,9 @@ int own_request(struct apiserver *s, const struct own_request *o)
 	};
 	struct call c;
 	call_init(&c, s, &request);
-	c.own = true;
+	c.in.own = true;
 	run_call(&c);
-	int status = c.status;
+	int status = c.out.status;
 	if (status >= 400)
 		log_failure(&c);
 	call_done(&c);

@@ -14,39 +14,39 @@
 #include "base/mem.h"
 
 /* Any version will do that is not older; what we have is the newest. */
-static int check_version_reached(struct call *c)
+static int check_version_reached(struct apiserver *s, const struct request *in, struct answer *out)
 {
-	uint64_t rv, current = store_revision(c->s->store);
-	if (parse_version(c, c->query.resource_version, &rv) < 0)
+	uint64_t rv, current = store_revision(s->store);
+	if (parse_version(out, in->query.resource_version, &rv) < 0)
 		return ANSWERED;
-	return rv > current ? fail_too_large_version(c, rv, current) : 0;
+	return rv > current ? fail_too_large_version(out, rv, current) : 0;
 }
 
-int verb_get(struct call *c)
+int verb_get(struct apiserver *s, const struct request *in, struct answer *out)
 {
-	const struct resource *r = c->resource;
+	const struct resource *r = in->resource;
 	struct err err;
 	struct store_row row;
-	if (check_version_reached(c) < 0)
+	if (check_version_reached(s, in, out) < 0)
 		return ANSWERED;
-	int found = store_get(c->s->store, &(struct store_key){ r->key, c->ns, c->name }, &row,
+	int found = store_get(s->store, &(struct store_key){ r->key, in->ns, in->name }, &row,
 			      &err);
 	if (found < 0)
-		return fail_store(c, &err);
+		return fail_store(out, &err);
 	if (found == 0)
-		return fail_not_found(c, r, c->name);
-	if (c->form != FORM_OBJECT) {
+		return fail_not_found(out, r, in->name);
+	if (in->form != FORM_OBJECT) {
 		_cleanup_(json_freep) struct json *tree = object_parse(r, row.data, row.len, row.rv,
-								       &c->budget);
+								       &out->left);
 		if (!tree)
-			return fail_grown(c, r);
-		object_answer(c, 200, r, tree);
+			return fail_grown(out, r);
+		object_answer(s, in, out, 200, r, tree);
 		return 0;
 	}
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
-	if (!object_present(r, &row, &c->budget, &text))
-		return fail_grown(c, r);
-	answer_object_text(c, 200, text.data, text.len);
+	if (!object_present(r, &row, &out->left, &text))
+		return fail_grown(out, r);
+	answer_object_text(out, 200, text.data, text.len);
 	return 0;
 }
 
@@ -68,22 +68,23 @@ static bool known_field(const void *arg, const char *key)
 	return false;
 }
 
-int selection_init(struct call *c, const struct resource *r, struct selection *ret)
+int selection_init(const struct request *in, struct answer *out, const struct resource *r,
+		   struct selection *ret)
 {
 	struct err err;
 	*ret = (struct selection){ 0 };
-	if (c->query.label_selector &&
-	    selector_parse_labels(c->query.label_selector, &ret->labels, &err) < 0)
-		return fail(c, 400, "BadRequest", "%s", err.text);
-	if (c->query.field_selector &&
-	    selector_parse_fields(c->query.field_selector, &ret->fields, &err) < 0)
-		return fail(c, 400, "BadRequest", "%s", err.text);
+	if (in->query.label_selector &&
+	    selector_parse_labels(in->query.label_selector, &ret->labels, &err) < 0)
+		return fail(out, 400, "BadRequest", "%s", err.text);
+	if (in->query.field_selector &&
+	    selector_parse_fields(in->query.field_selector, &ret->fields, &err) < 0)
+		return fail(out, 400, "BadRequest", "%s", err.text);
 	const char *unknown = selector_unknown(ret->fields, known_field, r);
 	if (unknown && (resource_is(r, RESOURCE_CUSTOM) || (r->ops && r->ops->fields)))
-		return fail(c, 400, "BadRequest", "field label not supported: %s", unknown);
+		return fail(out, 400, "BadRequest", "field label not supported: %s", unknown);
 	if (unknown)
 		return fail(
-			c, 400, "BadRequest",
+			out, 400, "BadRequest",
 			"\"%s\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
 			unknown);
 	ret->name = selector_exact(ret->fields, "metadata.name");
@@ -123,9 +124,9 @@ static void forbid(struct causes *causes, bool wrong, const char *field, const c
 		causes_add(causes, CAUSE_FORBIDDEN, field, NULL, "%s", text);
 }
 
-int check_list_options(struct call *c)
+int check_list_options(const struct request *in, struct answer *out)
 {
-	const struct query *q = &c->query;
+	const struct query *q = &in->query;
 	struct causes causes = { 0 };
 	bool match = q->match != MATCH_DEFAULT, initial = q->initial_events;
 	const char *field = "resourceVersionMatch";
@@ -142,14 +143,14 @@ int check_list_options(struct call *c)
 	forbid(&causes, initial && q->watch && (q->match != MATCH_NOT_OLDER || !q->bookmarks),
 	       "sendInitialEvents",
 	       "sendInitialEvents is forbidden unless resourceVersionMatch=NotOlderThan and allowWatchBookmarks=true are given");
-	int result = causes.count ? fail_options(c, &causes) : 0;
+	int result = causes.count ? fail_options(in, out, &causes) : 0;
 	causes_done(&causes);
 	return result;
 }
 
 /* --- which revision, from where --- */
 
-int parse_version(struct call *c, const char *text, uint64_t *ret)
+int parse_version(struct answer *out, const char *text, uint64_t *ret)
 {
 	*ret = 0;
 	if (str_empty(text) || parse_u64(text, INT64_MAX, ret) == 0)
@@ -157,7 +158,7 @@ int parse_version(struct call *c, const char *text, uint64_t *ret)
 	struct causes causes = { 0 };
 	causes_add_string(&causes, CAUSE_INVALID, "resourceVersion", text,
 			  "strconv.ParseUint: parsing \"%s\": invalid syntax", text);
-	int r = fail(c, 400, "BadRequest", "invalid resource version: resourceVersion: %s",
+	int r = fail(out, 400, "BadRequest", "invalid resource version: resourceVersion: %s",
 		     causes.items[0].text);
 	causes_done(&causes);
 	return r;
@@ -207,60 +208,64 @@ static struct json *read_token(const char *token)
 	return j;
 }
 
-static int expired_token(struct call *c, const struct place *p)
+static int expired_token(struct answer *out, const struct place *p)
 {
 	_cleanup_(freep) char *token = make_token(-1, p->after_ns, p->after_name);
 	return fail_expired(
-		c, token,
+		out, token,
 		"The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.");
 }
 
-static int place_from_token(struct call *c, struct place *p)
+static int place_from_token(struct apiserver *s, const struct request *in, struct answer *out,
+			    struct place *p)
 {
-	if (c->query.resource_version && !streq(c->query.resource_version, "0"))
-		return fail(c, 400, "BadRequest",
+	if (in->query.resource_version && !streq(in->query.resource_version, "0"))
+		return fail(out, 400, "BadRequest",
 			    "specifying resource version is not allowed when using continue");
-	_cleanup_(json_freep) struct json *j = read_token(c->query.continue_token);
+	_cleanup_(json_freep) struct json *j = read_token(in->query.continue_token);
 	const char *start = json_get_string(j, "start"), *slash = start ? strchr(start, '/') : NULL;
 	int64_t rv = json_get_int(j, "rv", 0);
-	if (!slash || rv == 0 || rv > (int64_t)store_revision(c->s->store))
-		return fail(c, 400, "BadRequest", "continue key is not valid");
+	if (!slash || rv == 0 || rv > (int64_t)store_revision(s->store))
+		return fail(out, 400, "BadRequest", "continue key is not valid");
 	p->after_ns = xstrndup(start, (size_t)(slash - start));
 	p->after_name = xstrdup(slash + 1);
 	p->inconsistent = rv < 0;
 	if (rv < 0)
 		return 0;
-	if ((uint64_t)rv < store_oldest(c->s->store))
-		return expired_token(c, p);
+	if ((uint64_t)rv < store_oldest(s->store))
+		return expired_token(out, p);
 	p->at = p->shown = (uint64_t)rv;
 	return 0;
 }
 
-static int place_from_version(struct call *c, struct place *p)
+static int place_from_version(struct apiserver *s, const struct request *in, struct answer *out,
+			      struct place *p)
 {
-	uint64_t rv, current = store_revision(c->s->store);
-	const struct query *q = &c->query;
-	if (parse_version(c, q->resource_version, &rv) < 0)
+	uint64_t rv, current = store_revision(s->store);
+	const struct query *q = &in->query;
+	if (parse_version(out, q->resource_version, &rv) < 0)
 		return ANSWERED;
 	if (rv > current)
-		return fail_too_large_version(c, rv, current);
+		return fail_too_large_version(out, rv, current);
 	/* A limit with a version and no match means exactly that version, for old clients. */
 	bool exact = q->match == MATCH_EXACT || (q->match == MATCH_DEFAULT && q->limit && rv);
 	if (!exact)
 		return 0;
-	if (rv < store_oldest(c->s->store))
-		return fail_expired(c, NULL,
+	if (rv < store_oldest(s->store))
+		return fail_expired(out, NULL,
 				    "The resourceVersion for the provided list is too old.");
 	p->at = p->shown = rv;
 	return 0;
 }
 
 /* Reading "now" is cheaper than reading the past, so the present revision is read as now. */
-static int place_init(struct call *c, struct place *p)
+static int place_init(struct apiserver *s, const struct request *in, struct answer *out,
+		      struct place *p)
 {
 	*p = (struct place){ 0 };
-	int r = c->query.continue_token ? place_from_token(c, p) : place_from_version(c, p);
-	uint64_t current = store_revision(c->s->store);
+	int r = in->query.continue_token ? place_from_token(s, in, out, p)
+					 : place_from_version(s, in, out, p);
+	uint64_t current = store_revision(s->store);
 	if (p->shown == 0)
 		p->shown = current;
 	if (p->at == current)
@@ -338,7 +343,7 @@ void lister_free(void *lister)
 static bool add_text(struct lister *l, const struct store_row *row)
 {
 	size_t start = l->items.len;
-	if (!object_present(l->r, row, &l->c->budget, &l->items))
+	if (!object_present(l->r, row, &l->c->out.left, &l->items))
 		return false;
 	if (resource_is(l->r, RESOURCE_CUSTOM))
 		return true;
@@ -393,7 +398,7 @@ static int page_full(struct lister *l)
 /* The budget of the request is spent. Who wants pages gets a shorter one. */
 static int page_grown(struct lister *l)
 {
-	return l->c->query.limit && l->count ? page_full(l) : LIST_GROWN;
+	return l->c->in.query.limit && l->count ? page_full(l) : LIST_GROWN;
 }
 
 static bool needs_tree(const struct lister *l)
@@ -412,7 +417,7 @@ static struct json *parse_row(struct lister *l, const struct store_row *row)
 {
 	if (l->names_only && !selector_unknown(l->selection.fields, is_metadata, NULL))
 		return object_parse_stored(l->r, row->data, row->len);
-	return object_parse(l->r, row->data, row->len, row->rv, &l->c->budget);
+	return object_parse(l->r, row->data, row->len, row->rv, &l->c->out.left);
 }
 
 /* One more than the limit is looked for, to know whether a token is due. */
@@ -426,7 +431,7 @@ static int take_row(struct lister *l, const struct store_row *row)
 	}
 	if (tree && !selection_matches(&l->selection, tree))
 		return 0;
-	if (l->c->query.limit && l->count == l->c->query.limit)
+	if (l->c->in.query.limit && l->count == l->c->in.query.limit)
 		return page_full(l);
 	if (!add_item(l, row, tree))
 		return page_grown(l);
@@ -453,13 +458,13 @@ static int pause_after(struct lister *l, const struct store_key *key)
 static int on_row(void *data, const struct store_row *row)
 {
 	struct lister *l = data;
-	struct schema_budget before = l->c->budget;
+	struct schema_budget before = l->c->out.left;
 	size_t start = l->items.len;
 	if (!wanted(l, row))
 		return 0;
 	int r = take_row(l, row);
 	if (r != LIST_GROWN)
-		object_settle(l->c, &before, row->len, l->items.len - start);
+		object_settle(&l->c->out, &before, row->len, l->items.len - start);
 	return r == 0 && step_full(l, row->len, l->items.len - start) ? pause_after(l, &row->key)
 								      : r;
 }
@@ -467,7 +472,7 @@ static int on_row(void *data, const struct store_row *row)
 static struct store_query query_of(const struct lister *l)
 {
 	return (struct store_query){ .resource = l->r->key,
-				     .ns = *l->c->ns ? l->c->ns : NULL,
+				     .ns = *l->c->in.ns ? l->c->in.ns : NULL,
 				     .after_ns = l->place.after_ns,
 				     .after_name = l->place.after_name,
 				     .at = l->place.at };
@@ -477,7 +482,7 @@ static struct store_query query_of(const struct lister *l)
 static int walk_one(struct lister *l, struct err *err)
 {
 	struct store_row row;
-	struct store_key key = { l->r->key, l->c->ns, l->selection.name };
+	struct store_key key = { l->r->key, l->c->in.ns, l->selection.name };
 	int found = store_get(l->c->s->store, &key, &row, err);
 	int r = found > 0 ? on_row(l, &row) : found;
 	return r == LIST_PAUSED ? 0 : r; /* nothing follows */
@@ -486,14 +491,14 @@ static int walk_one(struct lister *l, struct err *err)
 static int walk(struct lister *l)
 {
 	struct err err;
-	bool scoped = *l->c->ns || !resource_is(l->r, RESOURCE_NAMESPACED);
+	bool scoped = *l->c->in.ns || !resource_is(l->r, RESOURCE_NAMESPACED);
 	struct store_query q = query_of(l);
 	int r = l->selection.name && scoped && !q.at && !q.after_name
 			? walk_one(l, &err)
 			: store_list(l->c->s->store, &q, on_row, l, &err);
 	if (r < 0)
-		return fail_store(l->c, &err);
-	return r == LIST_GROWN ? fail_grown(l->c, l->r) : r == LIST_PAUSED ? MORE : 0;
+		return fail_store(&l->c->out, &err);
+	return r == LIST_GROWN ? fail_grown(&l->c->out, l->r) : r == LIST_PAUSED ? MORE : 0;
 }
 
 /* How many follow the last one shown; known only without selectors. -1: unknown. */
@@ -539,16 +544,16 @@ static void answer_list(struct lister *l)
 	strbuf_add(&body, l->items.data ? l->items.data : "", l->items.len);
 	strbuf_adds(&body, "]}");
 	strbuf_done(&l->items);
-	if (c->query.pretty) {
-		answer_object_text(c, 200, body.data, body.len);
+	if (c->out.pretty) {
+		answer_object_text(&c->out, 200, body.data, body.len);
 		strbuf_done(&body);
 		return;
 	}
 	strbuf_addc(&body, '\n');
-	strbuf_done(&c->body);
-	c->body = body;
-	c->status = 200;
-	c->content_type = json_type_text;
+	strbuf_done(&c->out.body);
+	c->out.body = body;
+	c->out.status = 200;
+	c->out.content_type = json_type_text;
 }
 
 /* The rows are the last member of a table, and empty in this one. */
@@ -562,7 +567,7 @@ static void answer_table(struct lister *l)
 	strbuf_add(&text, l->items.data ? l->items.data : "", l->items.len);
 	strbuf_adds(&text, end);
 	strbuf_done(&l->items);
-	answer_object_text(l->c, 200, text.data, text.len);
+	answer_object_text(&l->c->out, 200, text.data, text.len);
 }
 
 /* --- in steps --- */
@@ -570,8 +575,10 @@ static void answer_table(struct lister *l)
 static int lister_init(struct lister *l)
 {
 	struct call *c = l->c;
-	if (check_list_options(c) < 0 || (!l->names_only && view_init(c, &l->view) < 0) ||
-	    selection_init(c, l->r, &l->selection) < 0 || place_init(c, &l->place) < 0)
+	if (check_list_options(&c->in, &c->out) < 0 ||
+	    (!l->names_only && view_init(c->s, &c->in, &c->out, &l->view) < 0) ||
+	    selection_init(&c->in, &c->out, l->r, &l->selection) < 0 ||
+	    place_init(c->s, &c->in, &c->out, &l->place) < 0)
 		return ANSWERED;
 	if (l->view.form == FORM_TABLE)
 		l->table = table_new(l->r, NULL, true);
@@ -581,7 +588,7 @@ static int lister_init(struct lister *l)
 int lister_new(struct call *c, bool names_only, struct lister **ret)
 {
 	struct lister *l = xcalloc(1, sizeof(*l));
-	*l = (struct lister){ .c = c, .r = c->resource, .names_only = names_only };
+	*l = (struct lister){ .c = c, .r = c->in.resource, .names_only = names_only };
 	if (lister_init(l) < 0) {
 		lister_free(l);
 		return ANSWERED;
@@ -596,8 +603,8 @@ static int start_again(struct lister *l)
 {
 	forget(l);
 	l->whole = true;
-	l->c->budget = SCHEMA_BUDGET;
-	return place_init(l->c, &l->place);
+	l->c->out.left = SCHEMA_BUDGET;
+	return place_init(l->c->s, &l->c->in, &l->c->out, &l->place);
 }
 
 static int find_place_again(struct lister *l)
@@ -611,7 +618,7 @@ static int find_place_again(struct lister *l)
 int lister_step(struct lister *l)
 {
 	l->passed = 0;
-	l->r = l->c->resource;
+	l->r = l->c->in.resource;
 	if (l->begun && find_place_again(l) < 0)
 		return ANSWERED;
 	l->begun = true;
