@@ -120,7 +120,7 @@ static void leave_parts(const struct resource *r, enum part part, struct fieldse
 static bool is_settled(const struct comparison *change, const struct json *given,
 		       const struct json *stored)
 {
-	return comparison_empty(change) && (!given || json_equal(given, stored));
+	return schema_comparison_empty(change) && (!given || json_equal(given, stored));
 }
 
 static struct json *owners_after(struct apiserver *s, const struct request *in,
@@ -128,19 +128,19 @@ static struct json *owners_after(struct apiserver *s, const struct request *in,
 				 const struct json *now, const struct comparison *change)
 {
 	const struct json *given = managed_fields(now), *stored = managed_fields(old);
-	_cleanup_(managers_done) struct managers m = { 0 };
+	_cleanup_(schema_managers_done) struct managers m = { 0 };
 	_cleanup_(freep) char *name = writer_name(in);
 	char time[CLOCK_TEXT_MAX];
 	if (old && is_reset(given))
 		return NULL;
-	if (managers_decode(given, r->api_version, &m) < 0 || json_count(given) == 0)
-		managers_decode(stored, r->api_version, &m); /* what we wrote decodes */
+	if (schema_managers_decode(given, r->api_version, &m) < 0 || json_count(given) == 0)
+		schema_managers_decode(stored, r->api_version, &m); /* what we wrote decodes */
 	if (old && m.count == 0)
 		return NULL;
-	managers_update(&m, change,
-			&(struct writer){ name, r->api_version, subresource_of(in),
-					  clock_format(loop_wall(s->loop), time) });
-	return managers_encode(&m);
+	schema_managers_update(&m, change,
+			       &(struct writer){ name, r->api_version, subresource_of(in),
+						 clock_format(loop_wall(s->loop), time) });
+	return schema_managers_encode(&m);
 }
 
 void own_write(struct apiserver *s, const struct request *in, const struct resource *r,
@@ -152,7 +152,7 @@ void own_write(struct apiserver *s, const struct request *in, const struct resou
 		return;
 	}
 	_cleanup_(json_freep) struct json *empty = old ? NULL : empty_object(r);
-	_cleanup_(comparison_done) struct comparison change = { 0 };
+	_cleanup_(schema_comparison_done) struct comparison change = { 0 };
 	typed_compare(&type, old ? old : empty, now, &change);
 	leave_parts(r, part, &change.added);
 	leave_parts(r, part, &change.modified);
@@ -333,7 +333,7 @@ static struct fieldset last_applied(struct apiserver *s, const struct request *i
 	    !streq(json_get_string(config, "apiVersion"), in->resource->api_version))
 		return (struct fieldset){ 0 };
 	struct fieldset fields = typed_fields(&type, config);
-	_cleanup_(comparison_done) struct comparison change = { 0 };
+	_cleanup_(schema_comparison_done) struct comparison change = { 0 };
 	typed_compare(&type, config, live, &change);
 	fieldset_subtract(&fields, &change.added);
 	fieldset_subtract(&fields, &change.modified);
@@ -361,14 +361,14 @@ static void owners_before(struct apiserver *s, const struct request *in, const s
 	const struct resource *r = in->resource;
 	const struct type type = type_of(s, r);
 	*ret = (struct managers){ 0 };
-	managers_decode(managed_fields(live), r->api_version, ret);
+	schema_managers_decode(managed_fields(live), r->api_version, ret);
 	if (!live || ret->count > 0)
 		return;
 	_cleanup_(json_freep) struct json *empty = empty_object(r);
-	_cleanup_(comparison_done) struct comparison all = { 0 };
+	_cleanup_(schema_comparison_done) struct comparison all = { 0 };
 	typed_compare(&type, empty, live, &all);
-	managers_update(ret, &all,
-			&(struct writer){ BEFORE_FIRST_APPLY, r->api_version, "", time });
+	schema_managers_update(ret, &all,
+			       &(struct writer){ BEFORE_FIRST_APPLY, r->api_version, "", time });
 }
 
 static int fail_apply(struct answer *out, const struct conflicts *conflicts)
@@ -384,7 +384,7 @@ static int fail_apply(struct answer *out, const struct conflicts *conflicts)
 		json_set_string(cause, "message", message);
 		json_set_string(cause, "field", conflicts->items[i].path);
 	}
-	conflicts_format(conflicts, &text);
+	schema_conflicts_format(conflicts, &text);
 	return fail_details(out, 409, "Conflict", details, "%s", text.data);
 }
 
@@ -395,8 +395,8 @@ static int apply_config(struct apiserver *s, const struct request *in, struct an
 {
 	char time[CLOCK_TEXT_MAX];
 	clock_format(loop_wall(s->loop), time);
-	_cleanup_(managers_done) struct managers owners = { 0 };
-	_cleanup_(conflicts_done) struct conflicts conflicts = { 0 };
+	_cleanup_(schema_managers_done) struct managers owners = { 0 };
+	_cleanup_(schema_conflicts_done) struct conflicts conflicts = { 0 };
 	_cleanup_(json_freep) struct json *empty = empty_object(in->resource);
 	_cleanup_(fieldset_done) struct fieldset yielded = last_applied(s, in, live);
 	owners_before(s, in, live, time, &owners);
@@ -409,10 +409,10 @@ static int apply_config(struct apiserver *s, const struct request *in, struct an
 		.force = in->query.force,
 		.yielded = &yielded,
 	};
-	if (apply_merge(&a, &owners, ret, &conflicts) < 0)
+	if (schema_apply_merge(&a, &owners, ret, &conflicts) < 0)
 		return fail_apply(out, &conflicts);
 	note_last_applied(in, config, *ret);
-	ret_applied->owners = managers_encode(&owners);
+	ret_applied->owners = schema_managers_encode(&owners);
 	return decode_patched(in, out, in->resource, *ret);
 }
 
