@@ -2,7 +2,9 @@
 /* Embedded Kubernetes-style API server over the store. Synchronous inside, on one loop (the store
  * thread in `ingot standalone`, the virtual loop in the simulation): a request is handled from
  * start to end in one transaction, so that optimistic concurrency needs no locks; answers leave
- * after the transaction that holds them is on disk (group commit).
+ * after the transaction that holds them is on disk (group commit). A list or a deletion of very
+ * many objects takes several steps and gives way between them: the list is as of one revision, the
+ * deletion is one of each object, as on a cluster.
  *
  * Fronts: web (apiserver/front.h, for kubectl) and kube_transport (apiserver/transport.h, for our
  * own controllers). */
@@ -16,7 +18,7 @@
 #include "loop/loop.h"
 
 struct apiserver;
-struct call;
+struct answer;
 struct json;
 struct api_exchange; /* one request under way, made by a front */
 
@@ -31,9 +33,10 @@ enum api_operation { API_CREATE, API_UPDATE, API_DELETE };
 struct api_admission {
 	enum api_operation operation;
 	const char *group, *kind, *ns, *name;
-	const struct json *now; /* NULL: deletion */
-	const struct json *old; /* NULL: creation */
-	struct call *call;	/* private */
+	const struct json *now;	  /* NULL: deletion */
+	const struct json *old;	  /* NULL: creation */
+	struct apiserver *server; /* private, and the next */
+	struct answer *answer;
 };
 
 /* For admit functions. All objects of the kind "plural.group", in all namespaces: a new array;

@@ -1,7 +1,7 @@
 #pragma once
 /* What the files of this module share: the server, a request while it is being handled, and the
- * steps that handle it. Functions that return int return 0, or ANSWERED when the call has been
- * given an error as its answer. */
+ * steps that handle it. Functions that return int return 0, or ANSWERED when the answer is an error
+ * already. */
 
 #include "apiserver/apiserver.h"
 #include "apiserver/resource.h"
@@ -12,9 +12,11 @@
 #include "store/store.h"
 #include "json/json.h"
 
+struct call;
 struct watch;
 
-enum { ANSWERED = -1 };
+/* MORE: the call is not done; its step was full, and others have their turn. */
+enum { ANSWERED = -1, MORE = 1 };
 
 enum {
 	OBJECT_MAX = 3 * 512 * 1024, /* as etcd */
@@ -44,6 +46,7 @@ struct batch {
 	size_t event_count;
 	size_t bytes;
 	unsigned requests;
+	size_t marked; /* events of the requests before, and of what batch_keep() has kept */
 };
 
 struct apiserver {
@@ -59,6 +62,10 @@ struct apiserver {
 	const struct observer *const *observers; /* NULL-ended */
 	struct batch batch;
 	struct timer commit_timer;
+	uint64_t failures;   /* batches of which nothing was kept */
+	struct err failure;  /* the last one's */
+	struct list waiting; /* exchanges whose calls are not done */
+	struct timer turn_timer;
 	struct list watches;
 	struct timer bookmark_timer;
 	bool delivering;  /* watches that end now are freed afterwards */
@@ -92,6 +99,8 @@ void feed_committed(struct apiserver *s, struct event *events, size_t count);
 int batch_open(struct apiserver *s, struct err *err);
 /* Commits now; answers and events leave. */
 void batch_commit(struct apiserver *s);
+/* What the request has done so far stays, even if the request fails later. */
+int batch_keep(struct apiserver *s, struct err *err);
 /* Takes now and before. */
 void batch_note(struct apiserver *s, enum store_change_type type, uint64_t rv,
 		const struct store_key *key, char *now, char *before);
@@ -123,73 +132,114 @@ struct query {
 
 enum form { FORM_OBJECT, FORM_TABLE, FORM_METADATA, FORM_DISCOVERY, FORM_DISCOVERY_BETA };
 
-struct call {
-	struct apiserver *s;
-	const struct api_request *request; /* NULL: the server's own work */
-	struct resource *resource;	   /* counted */
-	char *ns, *name, *subresource;	   /* "" when absent */
-	struct query query;
-	enum form form;
-	struct schema_budget budget; /* left, for all objects of the request */
-	/* An apply has worked out who owns the object that is about to be written: its
-	 * managedFields, or NULL. */
-	bool applying;
-	struct json *applied;
-	/* The answer. */
-	int status;
-	const char *content_type;
-	struct strbuf body;
-	struct unknown_fields warnings;
-	struct watch *watch; /* instead of a body: a stream follows; exchange_take() has it */
+/* How a call goes on that is not done in one step. */
+struct rest {
+	int (*step)(struct call *c, void *data);
+	void (*free)(void *data);
+	void *data;
 };
 
+/* What was asked for: const once it has been read (request.c, handle.c; of a deletion also its
+ * body). */
+struct request {
+	const struct api_request *http; /* NULL: nobody has asked, the server starts */
+	struct api_request *kept;	/* own copy of it, once the front has forgotten its */
+	bool own;			/* the server asks itself */
+	struct resource *resource;	/* counted */
+	char *ns, *name, *subresource;	/* "" when absent */
+	struct query query;
+	enum form form;
+};
+
+/* What is answered, and how much it may still hold. */
+struct answer {
+	int status; /* 0: none yet */
+	const char *content_type;
+	struct strbuf body;
+	bool pretty;
+	struct unknown_fields warnings;
+	struct watch *watch;	   /* instead of a body: a stream follows; exchange_take() has it */
+	struct schema_budget left; /* for all objects of the request */
+};
+
+/* From the one to the other. Functions take those of the three that they need. */
+struct call {
+	struct apiserver *s;
+	struct request in;
+	struct answer out;
+	struct rest rest;
+	uint64_t failures; /* the server's when the call began */
+};
+
+void answer_done(struct answer *a);
 void call_init(struct call *c, struct apiserver *s, const struct api_request *request);
 void call_done(struct call *c);
+/* request.c: all but its body, for a call that goes on. */
+void call_keep_request(struct call *c);
+/* The first step; takes data. When it returns MORE, call_step() is to follow. */
+int call_begin(struct call *c, struct rest rest);
+int call_step(struct call *c);
+bool call_goes_on(const struct call *c);
 /* request.c: query, Accept, one percent-decoded segment. */
-int call_parse_query(struct call *c);
-int call_parse_accept(struct call *c);
+int call_parse_query(struct request *in, struct answer *out);
+int call_parse_accept(struct request *in, struct answer *out);
 char *url_decode(const char *s, size_t len, bool form);
 void query_done(struct query *q);
 /* handle.c */
 void call_run(struct call *c);
+/* run.c: the request or its next step, in the batch. */
+void run_call(struct call *c);
+
+/* A request of the server itself. */
+struct own_request {
+	const char *method;
+	const struct resource *resource;
+	const char *ns, *name, *subresource; /* subresource NULL: none */
+	const struct json *body;	     /* a merge patch, DeleteOptions, an object; or NULL */
+};
+
+/* At once, and as any other but for admission, which is not asked: nobody would come again. Returns
+ * the status of the answer; a failure is logged. */
+int own_request(struct apiserver *s, const struct own_request *o);
 
 /* --- answers (status.c) --- */
 
-void answer_json(struct call *c, int status, const struct json *j);
-void answer_text(struct call *c, int status, const char *text);
+void answer_json(struct answer *out, int status, const struct json *j);
+void answer_text(struct answer *out, int status, const char *text);
 /* A copy of an object's text as the answer, indented when asked for. */
-void answer_object_text(struct call *c, int status, const char *text, size_t len);
+void answer_object_text(struct answer *out, int status, const char *text, size_t len);
 
-int fail(struct call *c, int status, const char *reason, const char *fmt, ...) _printf_(4, 5);
-/* Errors about the resource that the call names. name NULL: none. */
-int fail_named(struct call *c, int status, const char *reason, const struct resource *r,
+int fail(struct answer *out, int status, const char *reason, const char *fmt, ...) _printf_(4, 5);
+/* Errors about a resource. name NULL: none. */
+int fail_named(struct answer *out, int status, const char *reason, const struct resource *r,
 	       const char *name, const char *fmt, ...) _printf_(6, 7);
-int fail_not_found(struct call *c, const struct resource *r, const char *name);
-int fail_conflict(struct call *c, const struct resource *r, const char *name, const char *fmt, ...)
-	_printf_(4, 5);
-int fail_forbidden(struct call *c, const struct resource *r, const char *name, const char *fmt, ...)
-	_printf_(4, 5);
+int fail_not_found(struct answer *out, const struct resource *r, const char *name);
+int fail_conflict(struct answer *out, const struct resource *r, const char *name, const char *fmt,
+		  ...) _printf_(4, 5);
+int fail_forbidden(struct answer *out, const struct resource *r, const char *name, const char *fmt,
+		   ...) _printf_(4, 5);
 /* Who asks has no right; the kind need not be served. resource "": about a path. */
-int fail_access(struct call *c, const char *group, const char *resource, const char *name,
+int fail_access(struct answer *out, const char *group, const char *resource, const char *name,
 		const char *text);
 /* r NULL: about no kind. */
-int fail_invalid(struct call *c, const struct resource *r, const char *name,
+int fail_invalid(struct answer *out, const struct resource *r, const char *name,
 		 const struct causes *causes);
 /* An update that names no resourceVersion; a body of another kind than the path's. */
-int fail_no_version(struct call *c, const struct resource *r, const char *name);
-int fail_other_kind(struct call *c, const struct resource *r, const char *name, const char *kind);
+int fail_no_version(struct answer *out, const struct resource *r, const char *name);
+int fail_other_kind(struct answer *out, const struct resource *r, const char *name,
+		    const char *kind);
 /* About a Scale, which is no kind of the registry. */
-int fail_scale(struct call *c, const char *name, const struct causes *causes);
+int fail_scale(struct answer *out, const char *name, const struct causes *causes);
 /* About the options of the call itself: "DeleteOptions.meta.k8s.io". */
-int fail_options(struct call *c, const struct causes *causes);
+int fail_options(const struct request *in, struct answer *out, const struct causes *causes);
 /* With other details than these; takes them. */
-int fail_details(struct call *c, int status, const char *reason, struct json *details,
+int fail_details(struct answer *out, int status, const char *reason, struct json *details,
 		 const char *fmt, ...) _printf_(5, 6);
-int fail_store(struct call *c, const struct err *err);
-int fail_expired(struct call *c, const char *continue_token, const char *fmt, ...) _printf_(3, 4);
-int fail_too_large_version(struct call *c, uint64_t wanted, uint64_t current);
-void call_warn(struct call *c, const char *fmt, ...) _printf_(2, 3);
-/* The Status of the call's failure as one compact text; the call stays as it is. */
+int fail_store(struct answer *out, const struct err *err);
+int fail_expired(struct answer *out, const char *continue_token, const char *fmt, ...)
+	_printf_(3, 4);
+int fail_too_large_version(struct answer *out, uint64_t wanted, uint64_t current);
+void answer_warn(struct answer *out, const char *fmt, ...) _printf_(2, 3);
 struct json *status_success(const struct resource *r, const char *name, const char *uid);
 
 /* --- objects (object.c) --- */
@@ -202,8 +252,17 @@ struct object {
 
 void object_done(struct object *o);
 /* 1: found; 0: not there; negative: answered. */
-int object_load(struct call *c, const struct resource *r, const char *ns, const char *name,
-		struct object *ret);
+int object_load(struct apiserver *s, const struct request *in, struct answer *out,
+		const struct resource *r, const char *ns, const char *name, struct object *ret);
+/* Likewise, but never too large: what its kind's later defaults make too large is taken as it is
+ * stored. Also what object_load does with an object that is being deleted. */
+int object_load_to_delete(struct apiserver *s, const struct request *in, struct answer *out,
+			  const struct resource *r, const char *ns, const char *name,
+			  struct object *ret);
+/* Small enough to be stored? */
+bool object_fits(const struct json *tree);
+/* A stored text as a tree, without defaults that came later. */
+struct json *object_parse_stored(const struct resource *r, const char *text, size_t len);
 /* A stored text as this version shows it, as a tree. What was written before the schema was is
  * brought in line; that may take so much of what is `left` as the text is long, and the rest of the
  * budget: NULL when that is spent. left NULL: each object has a budget of its own. */
@@ -214,16 +273,18 @@ bool object_present(const struct resource *r, const struct store_row *row,
 		    struct schema_budget *left, struct strbuf *out);
 /* What was made of a stored text of `stored` bytes is gone, and `shown` bytes of it are in the
  * answer: only what these are more than what is stored counts against the budget as it was. */
-void object_settle(struct call *c, const struct schema_budget *before, size_t stored, size_t shown);
+void object_settle(struct answer *out, const struct schema_budget *before, size_t stored,
+		   size_t shown);
 /* For either: the answer. */
-int fail_grown(struct call *c, const struct resource *r);
+int fail_grown(struct answer *out, const struct resource *r);
 /* Stores *tree (metadata complete but for resourceVersion, which is set in it). old NULL: new. */
-int object_store(struct call *c, const struct resource *r, struct json *tree,
-		 const struct object *old);
-int object_erase(struct call *c, const struct resource *r, const struct object *old,
-		 struct json *last);
+int object_store(struct apiserver *s, const struct request *in, struct answer *out,
+		 const struct resource *r, struct json *tree, const struct object *old);
+int object_erase(struct apiserver *s, const struct request *in, struct answer *out,
+		 const struct resource *r, const struct object *old, struct json *last);
 /* The tree as the answer, in the form asked for. */
-void object_answer(struct call *c, int status, const struct resource *r, const struct json *tree);
+void object_answer(struct apiserver *s, const struct request *in, struct answer *out, int status,
+		   const struct resource *r, const struct json *tree);
 
 const char *object_name(const struct json *o);
 const char *object_ns(const struct json *o); /* "" when absent */
@@ -233,48 +294,71 @@ bool object_terminating(const struct json *o);
 
 /* --- reading the body (decode.c) --- */
 
-int decode_body(struct call *c, struct json **ret);
+int decode_body(const struct request *in, struct answer *out, struct json **ret);
 /* The body of an apply: YAML, of which JSON is a part. */
-int decode_apply(struct call *c, struct json **ret);
+int decode_apply(const struct request *in, struct answer *out, struct json **ret);
 /* An object of r: kind, version and metadata checked, unknown fields dropped as the query says. */
-int decode_object(struct call *c, const struct resource *r, struct json *tree);
+int decode_object(const struct request *in, struct answer *out, const struct resource *r,
+		  struct json *tree);
 /* The same for the outcome of a patch, whose errors have another shape. */
-int decode_patched(struct call *c, const struct resource *r, struct json *tree);
+int decode_patched(const struct request *in, struct answer *out, const struct resource *r,
+		   struct json *tree);
 /* `wrong` is what the decoder says of a patch's outcome. */
-int fail_patch(struct call *c, const char *outcome, const char *wrong);
+int fail_patch(struct answer *out, const char *outcome, const char *wrong);
 
 /* --- verbs --- */
 
 enum part { PART_MAIN, PART_STATUS, PART_FINALIZE };
 
-int verb_get(struct call *c);
+int verb_get(struct apiserver *s, const struct request *in, struct answer *out);
 int verb_list(struct call *c);
-/* Calls fn for each object that a list with the call's parameters holds. *ret_metadata is what such
- * a list says of itself; the caller frees it. */
-typedef void (*page_fn)(void *data, const char *ns, const char *name);
-int list_page(struct call *c, page_fn fn, void *data, struct json **ret_metadata);
-int verb_watch(struct call *c);
-int verb_create(struct call *c);
-int verb_update(struct call *c);
-int verb_patch(struct call *c);
-int verb_apply(struct call *c);
-int verb_delete(struct call *c);
+/* What a list with the request's parameters holds, found in steps: all as of one revision. */
+struct lister;
+struct list_names {
+	char **ns, **name;
+	size_t count;
+};
+/* names_only: names are collected, and no items. */
+int lister_new(struct call *c, bool names_only, struct lister **ret);
+void lister_free(void *lister);
+/* 0: it is complete. */
+int lister_step(struct lister *l);
+const struct list_names *lister_names(const struct lister *l);
+/* What such a list says of itself; new. */
+struct json *lister_metadata(struct lister *l);
+int verb_watch(struct apiserver *s, const struct request *in, struct answer *out);
+int verb_create(struct apiserver *s, const struct request *in, struct answer *out);
+int verb_update(struct apiserver *s, const struct request *in, struct answer *out);
+int verb_patch(struct apiserver *s, const struct request *in, struct answer *out);
+int verb_apply(struct apiserver *s, const struct request *in, struct answer *out);
+int verb_delete(struct apiserver *s, struct request *in, struct answer *out);
 int verb_delete_collection(struct call *c);
 /* scale.c: GET, PUT and PATCH of /scale. */
-int verb_scale(struct call *c);
+int verb_scale(struct apiserver *s, const struct request *in, struct answer *out);
 /* patch.c: the body of a PATCH, applied to *tree. */
-int patch_tree(struct call *c, struct json **tree);
+int patch_tree(const struct request *in, struct answer *out, struct json **tree);
 
-/* write.c, for patch.c, delete.c and the server's own work. *tree may be replaced. */
-int write_create(struct call *c, const struct resource *r, const char *ns, struct json *tree);
-int write_update(struct call *c, const struct resource *r, const struct object *old,
-		 struct json **tree, enum part part);
+/* Who owns the object that is about to be written, as an apply has worked it out. */
+struct applied {
+	struct json *owners; /* managedFields, or NULL */
+};
+
+/* write.c, for the other verbs and definitions that are installed. *tree may be replaced. applied
+ * NULL: it is no apply. */
+int write_create(struct apiserver *s, const struct request *in, struct answer *out,
+		 const struct resource *r, const char *ns, struct json *tree,
+		 struct applied *applied);
+int write_update(struct apiserver *s, const struct request *in, struct answer *out,
+		 const struct resource *r, const struct object *old, struct json **tree,
+		 enum part part, struct applied *applied);
 /* What of the object the path means. */
-enum part part_of_call(const struct call *c);
-int write_check_namespace(struct call *c, const struct resource *r, const char *ns);
+enum part part_of_call(const struct request *in);
+int write_check_namespace(struct apiserver *s, const struct request *in, struct answer *out,
+			  const struct resource *r, const char *ns);
 /* admit.c: negative when it was refused */
-int admit(struct call *c, const struct resource *r, enum api_operation operation,
-	  const struct json *now, const struct json *old);
+int admit(struct apiserver *s, const struct request *in, struct answer *out,
+	  const struct resource *r, enum api_operation operation, const struct json *now,
+	  const struct json *old);
 /* delete.c */
 struct delete_options {
 	char *uid, *resource_version;
@@ -282,15 +366,16 @@ struct delete_options {
 };
 void delete_options_done(struct delete_options *o);
 /* *ret_gone: it is not there any more. old->tree is changed to the last state. */
-int delete_object(struct call *c, const struct resource *r, struct object *old,
+int delete_object(struct apiserver *s, const struct request *in, struct answer *out,
+		  const struct resource *r, struct object *old,
 		  const struct delete_options *options, bool *ret_gone);
 /* server_apply.c: fieldManager and force of the query. */
-int own_check_query(struct call *c, bool apply);
+int own_check_query(const struct request *in, struct answer *out, bool apply);
 /* Sets managedFields of what is about to be stored. old NULL: new. */
-void own_write(struct call *c, const struct resource *r, const struct json *old, struct json *now,
-	       enum part part);
+void own_write(struct apiserver *s, const struct request *in, const struct resource *r,
+	       const struct json *old, struct json *now, enum part part, struct applied *applied);
 /* Nothing to store: equal but for times in managedFields, which become those of old. */
-bool own_unchanged(const struct call *c, struct json *now, const struct json *old);
+bool own_unchanged(struct json *now, const struct json *old, bool applied);
 /* strategic.c */
 int strategic_merge(struct json *target, const struct json *patch, struct err *err);
 
@@ -301,14 +386,15 @@ struct selection {
 	const char *name; /* the one name that can match; NULL: any */
 };
 
-int selection_init(struct call *c, const struct resource *r, struct selection *ret);
+int selection_init(const struct request *in, struct answer *out, const struct resource *r,
+		   struct selection *ret);
 void selection_done(struct selection *s);
 bool selection_matches(const struct selection *s, const struct json *tree);
 bool selection_empty(const struct selection *s);
 /* What parameters of lists and watches forbid each other; fails with 422. */
-int check_list_options(struct call *c);
+int check_list_options(const struct request *in, struct answer *out);
 /* "5" → 5; fails with 400. Absent: 0. */
-int parse_version(struct call *c, const char *text, uint64_t *ret);
+int parse_version(struct answer *out, const char *text, uint64_t *ret);
 
 /* --- views of an object (table.c) --- */
 
@@ -318,7 +404,7 @@ struct view {
 	usec_t wall;							 /* ages count from here */
 };
 
-int view_init(struct call *c, struct view *ret);
+int view_init(struct apiserver *s, const struct request *in, struct answer *out, struct view *ret);
 struct json *table_new(const struct resource *r, const char *rv, bool headers);
 struct json *table_row(const struct view *v, const struct resource *r, const struct json *object);
 /* PartialObjectMetadata of an object. */
@@ -346,14 +432,15 @@ const struct api_front_ops *exchange_front(struct api_exchange *x, void **ret_fr
 /* --- documents --- */
 
 /* discovery.c, openapi.c: 1 when the path is theirs. */
-int discovery_handle(struct call *c, const char *path);
-int openapi_handle(struct call *c, const char *path);
+int discovery_handle(struct apiserver *s, const struct request *in, struct answer *out,
+		     const char *path);
+int openapi_handle(struct apiserver *s, struct request *in, struct answer *out, const char *path);
 /* access.c: the segments of the path are decoded; answers with 403 who may not. */
-int access_check(struct call *c, char *const *segments, size_t count);
+int access_check(const struct request *in, struct answer *out, char *const *segments, size_t count);
 /* "create", "update", …: of the method, on one object or on many; static. */
-const char *access_verb(const struct call *c, bool one);
+const char *access_verb(const struct request *in, bool one);
 /* True when the path is its. */
-bool access_handle(struct call *c);
+bool access_handle(struct apiserver *s, const struct request *in, struct answer *out);
 
 /* --- custom kinds (crd.c) --- */
 
@@ -367,12 +454,6 @@ const struct json *crd_version(const struct json *crd, const char *version);
 
 /* --- background work (background.c) --- */
 
-enum work_type { WORK_OWNER_GONE, WORK_CHECK, WORK_NAMESPACE, WORK_KIND, WORK_NAMES };
-
-/* OWNER_GONE: uid. CHECK: object's key. NAMESPACE: name. KIND: name of a definition that goes.
- * NAMES: of one that waits for names. */
-void work_add(struct apiserver *s, enum work_type type, const char *resource, const char *ns,
-	      const char *name);
 void work_start(struct apiserver *s);
 /* What an earlier process left half done. */
 void work_resume(struct apiserver *s);

@@ -14,7 +14,8 @@
 #include "schema/schema.h"
 #include "json/json.h"
 
-struct call;
+struct answer;
+struct apiserver;
 struct resource;
 
 struct column {
@@ -39,11 +40,12 @@ enum resource_flags {
 /* What a built-in kind does by itself. All optional. `old` NULL: the object is new. */
 struct resource_ops {
 	/* Fills in what the server decides. */
-	void (*prepare)(struct call *c, struct json *now, const struct json *old);
-	void (*validate)(struct call *c, const struct json *now, const struct json *old,
-			 struct causes *causes);
+	void (*prepare)(struct apiserver *s, struct answer *out, struct json *now,
+			const struct json *old);
+	void (*validate)(struct apiserver *s, struct answer *out, const struct json *now,
+			 const struct json *old, struct causes *causes);
 	/* Negative: it may not be deleted. */
-	int (*deleting)(struct call *c, struct json *object);
+	int (*deleting)(struct apiserver *s, struct answer *out, struct json *object);
 	bool (*may_go)(const struct json *object); /* besides having no finalizers */
 	bool (*name_valid)(const char *name, struct strbuf *why);
 	/* Appends a cell for each column of the table. */

@@ -30,6 +30,8 @@ static void batch_failed(struct apiserver *s, struct batch *b, const struct err 
 {
 	struct err again;
 	log_error("store: nothing of the last requests was kept", "error", err->text);
+	s->failures++;
+	s->failure = *err;
 	list_for_each(l, &b->answers)
 		exchange_spoil(list_entry(l, struct api_exchange, link), err);
 	batch_drop_events(b, 0);
@@ -102,62 +104,96 @@ static bool batch_full(const struct batch *b)
 	return b->requests >= BATCH_REQUESTS_MAX || b->bytes >= BATCH_BYTES_MAX;
 }
 
-/* --- requests --- */
+/* --- requests that take many steps --- */
 
-static bool writes(const struct api_request *q)
+/* Its kind may have changed meanwhile, or have gone. */
+static bool find_kind_again(struct call *c)
 {
-	return !streq(q->method, "GET") && !streq(q->method, "HEAD");
+	struct resource *was = c->in.resource;
+	if (!was->gone)
+		return true;
+	struct resource *now = registry_find(&c->s->registry, was->group, was->version,
+					     was->plural);
+	if (!now) {
+		fail(&c->out, 404, "NotFound", "the server could not find the requested resource");
+		return false;
+	}
+	c->in.resource = resource_ref(now);
+	resource_unref(was);
+	return true;
 }
 
-/* A request that fails leaves nothing behind. */
-static void run_write(struct apiserver *s, struct call *c)
+/* What a batch that was not kept had shown it, or has taken back from it, is not made up for. */
+static void go_on(struct apiserver *s, struct call *c)
 {
-	struct err err;
-	if (batch_open(s, &err) < 0 || store_savepoint(s->store, &err) < 0) {
-		fail_store(c, &err);
-		return;
-	}
-	size_t events = s->batch.event_count;
-	call_run(c);
-	s->batch.requests++;
-	if (c->status < 400) {
-		store_release(s->store);
-		return;
-	}
-	store_revert(s->store);
-	batch_drop_events(&s->batch, events);
+	if (c->failures != s->failures)
+		fail_store(&c->out, &s->failure);
+	else if (find_kind_again(c))
+		run_call(c);
 }
 
-/* Fronts may refuse large bodies earlier; this one counts. */
-static void run_call(struct apiserver *s, struct call *c)
+static bool is_done(const struct call *c)
 {
-	if (c->request->body_len > APISERVER_BODY_MAX)
-		fail(c, 413, "RequestEntityTooLarge", "Request entity too large: limit is %d",
-		     APISERVER_BODY_MAX);
-	else if (writes(c->request))
-		run_write(s, c);
+	return c->out.status || !call_goes_on(c);
+}
+
+/* What is done waits for the commit, what is not for its turn. */
+static void pass_on(struct apiserver *s, struct api_exchange *x)
+{
+	if (!is_done(x->call)) {
+		list_append(&s->waiting, &x->link);
+		if (!timer_is_set(&s->turn_timer))
+			timer_set_in(&s->turn_timer, 0);
+		return;
+	}
+	exchange_take(x, &x->call->out);
+	call_done(x->call);
+	free(x->call);
+	x->call = NULL;
+	if (s->batch.open)
+		list_append(&s->batch.answers, &x->link);
 	else
-		call_run(c);
+		exchange_finish(x);
+}
+
+/* One step of the one that has waited longest. A peer that has gone wants nothing more. */
+static void on_turn(void *data)
+{
+	struct apiserver *s = data;
+	struct list *l = list_take_first(&s->waiting);
+	if (!l)
+		return;
+	if (!list_empty(&s->waiting))
+		timer_set_in(&s->turn_timer, 0);
+	struct api_exchange *x = list_entry(l, struct api_exchange, link);
+	if (x->aborted) {
+		exchange_drop(x);
+		return;
+	}
+	go_on(s, x->call);
+	pass_on(s, x);
+	if (batch_full(&s->batch))
+		batch_commit(s);
 }
 
 struct api_exchange *apiserver_handle(struct apiserver *s, const struct api_request *request,
 				      const struct api_front_ops *ops, void *front)
 {
-	struct call c;
+	struct call *c = xcalloc(1, sizeof(*c));
 	usec_t began = loop_now(s->loop);
-	call_init(&c, s, request);
-	run_call(s, &c);
+	call_init(c, s, request);
+	run_call(c);
 	struct api_exchange *x = exchange_new(s, request->method, ops, front);
 	x->began = began;
-	exchange_take(x, &c);
-	call_done(&c);
+	x->call = c;
 	bool alive = true;
 	x->alive = &alive;
-	if (s->batch.open)
-		list_append(&s->batch.answers, &x->link);
-	else
-		exchange_finish(x);
-	if (batch_full(&s->batch))
+	bool done = is_done(c);
+	if (!done)
+		call_keep_request(c);
+	pass_on(s, x);
+	/* What a call has seen must be there when it goes on. */
+	if (batch_full(&s->batch) || !done)
 		batch_commit(s);
 	if (!alive)
 		return NULL;
@@ -187,17 +223,17 @@ static int make_namespaces(struct apiserver *s, struct err *err)
 		struct call c;
 		struct object old = { 0 };
 		call_init(&c, s, NULL);
-		int found = object_load(&c, r, "", first_namespaces[i], &old);
+		int found = object_load(c.s, &c.in, &c.out, r, "", first_namespaces[i], &old);
 		object_done(&old);
 		if (found == 0) {
 			_cleanup_(json_freep) struct json *ns = json_new_object();
 			json_set_string(json_make_object(ns, "metadata"), "name",
 					first_namespaces[i]);
-			found = write_create(&c, r, "", ns);
+			found = write_create(c.s, &c.in, &c.out, r, "", ns, NULL);
 		}
 		if (found < 0)
 			err_set(err, ERR_IO, "cannot make namespace %s: %s", first_namespaces[i],
-				c.body.data);
+				c.out.body.data);
 		call_done(&c);
 		if (found < 0)
 			return -EIO;
@@ -251,6 +287,8 @@ int apiserver_new(const struct apiserver_options *options, struct apiserver **re
 	registry_init(&s->registry);
 	batch_init(&s->batch);
 	list_init(&s->watches);
+	list_init(&s->waiting);
+	timer_init(&s->turn_timer, s->loop, "apiserver turn", on_turn, s);
 	timer_init(&s->commit_timer, s->loop, "apiserver commit", on_commit, s);
 	work_start(s);
 	int r = store_open(&so, &s->store, err);
@@ -274,7 +312,10 @@ struct apiserver *apiserver_free(struct apiserver *s)
 	if (!s)
 		return NULL;
 	s->freeing = true;
+	while (!list_empty(&s->waiting))
+		on_turn(s);
 	batch_commit(s);
+	timer_stop(&s->turn_timer);
 	watch_end_all(s);
 	work_stop(s);
 	timer_stop(&s->commit_timer);

@@ -10,7 +10,7 @@
 #include "schema/causes.h"
 #include "schema/managed.h"
 
-void conflicts_done(struct conflicts *c)
+void schema_conflicts_done(struct conflicts *c)
 {
 	for (size_t i = 0; i < c->count; i++) {
 		free(c->items[i].manager);
@@ -20,7 +20,7 @@ void conflicts_done(struct conflicts *c)
 	*c = (struct conflicts){ 0 };
 }
 
-void conflicts_format(const struct conflicts *c, struct strbuf *out)
+void schema_conflicts_format(const struct conflicts *c, struct strbuf *out)
 {
 	const char *before = NULL;
 	strbuf_addf(out, "Apply failed with %zu conflict%s:", c->count, c->count == 1 ? "" : "s");
@@ -147,7 +147,7 @@ static void take_over(struct managers *m, struct manager *self, const struct com
 static void set_owner(struct manager *self, struct fieldset *wanted, const struct writer *w,
 		      bool changed)
 {
-	managers_strip(wanted);
+	schema_managers_strip(wanted);
 	if (changed)
 		str_replace(&self->time, w->time);
 	str_replace(&self->api_version, w->api_version);
@@ -164,14 +164,14 @@ static bool is_changed(const struct json *live, const struct json *now)
 	return !json_equal(before, now);
 }
 
-int apply_merge(const struct apply *a, struct managers *m, struct json **ret,
-		struct conflicts *ret_conflicts)
+int schema_apply_merge(const struct apply *a, struct managers *m, struct json **ret,
+		       struct conflicts *ret_conflicts)
 {
 	const struct type *t = &a->type;
-	struct manager *self = managers_entry(m, true, &a->writer);
+	struct manager *self = schema_managers_entry(m, true, &a->writer);
 	_cleanup_(fieldset_done) struct fieldset wanted = typed_fields(t, a->config);
 	_cleanup_(json_freep) struct json *now = typed_merge(t, a->live, a->config);
-	_cleanup_(comparison_done) struct comparison change = { 0 };
+	_cleanup_(schema_comparison_done) struct comparison change = { 0 };
 	if (!fieldset_empty(&self->fields))
 		now = prune(t, now, m, self, &wanted);
 	typed_compare(t, a->live, now, &change);
@@ -181,12 +181,12 @@ int apply_merge(const struct apply *a, struct managers *m, struct json **ret,
 	if (!a->force)
 		find_conflicts(m, self, &changed, a->yielded, ret_conflicts);
 	if (ret_conflicts->count > 0) {
-		managers_tidy(m);
+		schema_managers_tidy(m);
 		return -EEXIST;
 	}
 	take_over(m, self, &change);
 	set_owner(self, &wanted, &a->writer, is_changed(a->live, now));
-	managers_tidy(m);
+	schema_managers_tidy(m);
 	*ret = TAKE_PTR(now);
 	return 0;
 }

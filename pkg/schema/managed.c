@@ -23,7 +23,7 @@ static void manager_done(struct manager *m)
 	fieldset_done(&m->fields);
 }
 
-void managers_done(struct managers *m)
+void schema_managers_done(struct managers *m)
 {
 	for (size_t i = 0; i < m->count; i++)
 		manager_done(&m->items[i]);
@@ -31,7 +31,7 @@ void managers_done(struct managers *m)
 	*m = (struct managers){ 0 };
 }
 
-void managers_tidy(struct managers *m)
+void schema_managers_tidy(struct managers *m)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < m->count; i++) {
@@ -77,7 +77,7 @@ static size_t place_of(const struct managers *m, const struct manager *key, bool
 	return low;
 }
 
-struct manager *managers_entry(struct managers *m, bool applies, const struct writer *w)
+struct manager *schema_managers_entry(struct managers *m, bool applies, const struct writer *w)
 {
 	struct manager key = { .name = (char *)w->manager,
 			       .api_version = (char *)w->api_version,
@@ -157,9 +157,9 @@ static void sort_managers(struct managers *m)
 }
 
 /* Sorted at the end, because there may be thousands. */
-int managers_decode(const struct json *list, const char *api_version, struct managers *ret)
+int schema_managers_decode(const struct json *list, const char *api_version, struct managers *ret)
 {
-	_cleanup_(managers_done) struct managers m = { 0 };
+	_cleanup_(schema_managers_done) struct managers m = { 0 };
 	m.items = xcalloc(json_count(list) + 1, sizeof(*m.items));
 	json_for_each(entry, list) {
 		int r = decode_entry(entry, api_version, &m.items[m.count]);
@@ -215,7 +215,7 @@ static int compare_times(const void *a, const void *b)
 	return compare_shown(&x, &y);
 }
 
-struct json *managers_encode(const struct managers *m)
+struct json *schema_managers_encode(const struct managers *m)
 {
 	if (m->count == 0)
 		return NULL;
@@ -231,7 +231,7 @@ struct json *managers_encode(const struct managers *m)
 
 /* --- an ordinary write --- */
 
-void managers_strip(struct fieldset *s)
+void schema_managers_strip(struct fieldset *s)
 {
 	static const char *const meta[] = { "f:name",	       "f:namespace",
 					    "f:uid",	       "f:creationTimestamp",
@@ -274,7 +274,7 @@ static void put_back(struct managers *m, struct manager *entry)
 {
 	if (fieldset_empty(&entry->fields))
 		return;
-	struct manager *to = managers_entry(
+	struct manager *to = schema_managers_entry(
 		m, false,
 		&(struct writer){ entry->name, entry->api_version, entry->subresource, NULL });
 	fieldset_unite(&to->fields, &entry->fields);
@@ -290,7 +290,7 @@ static void fold_oldest(struct managers *m)
 		count += !m->items[i].applies;
 	if (count <= MANAGERS_UPDATES_MAX)
 		return;
-	_cleanup_(managers_done) struct managers updates = take_updates(m);
+	_cleanup_(schema_managers_done) struct managers updates = take_updates(m);
 	_cleanup_(map_done) struct map first = { 0 }; /* of each version */
 	for (size_t i = 0; i < updates.count && count > MANAGERS_UPDATES_MAX; i++) {
 		struct manager *entry = &updates.items[i];
@@ -306,20 +306,21 @@ static void fold_oldest(struct managers *m)
 		put_back(m, &updates.items[i]);
 }
 
-void managers_update(struct managers *m, const struct comparison *change, const struct writer *w)
+void schema_managers_update(struct managers *m, const struct comparison *change,
+			    const struct writer *w)
 {
 	struct fieldset mine = fieldset_union(&change->added, &change->modified);
 	for (size_t i = 0; i < m->count; i++) {
 		fieldset_subtract(&m->items[i].fields, &mine);
 		fieldset_subtract(&m->items[i].fields, &change->removed);
 	}
-	managers_strip(&mine);
+	schema_managers_strip(&mine);
 	if (!fieldset_empty(&mine)) {
-		struct manager *to = managers_entry(m, false, w);
+		struct manager *to = schema_managers_entry(m, false, w);
 		fieldset_unite(&to->fields, &mine);
 		str_replace(&to->time, w->time);
 	}
 	fieldset_done(&mine);
-	managers_tidy(m);
+	schema_managers_tidy(m);
 	fold_oldest(m);
 }

@@ -31,21 +31,22 @@ struct managers {
 	size_t count;
 };
 
-void managers_done(struct managers *m);
+void schema_managers_done(struct managers *m);
 /* -EINVAL, -E2BIG: no list of managedFields that we understand; nothing is kept of it. NULL is an
  * empty list. Entries of another group than api_version's are dropped; some may own nothing. */
-int managers_decode(const struct json *list, const char *api_version, struct managers *ret);
+int schema_managers_decode(const struct json *list, const char *api_version, struct managers *ret);
 /* NULL when there are none. */
-struct json *managers_encode(const struct managers *m);
+struct json *schema_managers_encode(const struct managers *m);
 /* The writer's entry, made when absent. */
-struct manager *managers_entry(struct managers *m, bool applies, const struct writer *w);
+struct manager *schema_managers_entry(struct managers *m, bool applies, const struct writer *w);
 /* Entries without a field go. */
-void managers_tidy(struct managers *m);
+void schema_managers_tidy(struct managers *m);
 /* What the server itself decides is nobody's: name, uid and the like. */
-void managers_strip(struct fieldset *s);
+void schema_managers_strip(struct fieldset *s);
 
 /* After a write that was no apply: the writer owns what it has changed, and nobody else does. */
-void managers_update(struct managers *m, const struct comparison *change, const struct writer *w);
+void schema_managers_update(struct managers *m, const struct comparison *change,
+			    const struct writer *w);
 
 /* --- apply (apply.c) --- */
 
@@ -68,11 +69,11 @@ struct conflicts {
 	size_t count;
 };
 
-void conflicts_done(struct conflicts *c);
+void schema_conflicts_done(struct conflicts *c);
 /* The error's text, and for each conflict a text of its own. */
-void conflicts_format(const struct conflicts *c, struct strbuf *out);
+void schema_conflicts_format(const struct conflicts *c, struct strbuf *out);
 
 /* 0: *ret is the new object, without managedFields, and *m says who owns it. -EEXIST: others own
  * fields that would change, ret_conflicts tells; *m is as it was. */
-int apply_merge(const struct apply *a, struct managers *m, struct json **ret,
-		struct conflicts *ret_conflicts);
+int schema_apply_merge(const struct apply *a, struct managers *m, struct json **ret,
+		       struct conflicts *ret_conflicts);

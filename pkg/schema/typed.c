@@ -14,14 +14,14 @@
 #include "schema/causes.h"
 #include "schema/schema_internal.h"
 
-void comparison_done(struct comparison *c)
+void schema_comparison_done(struct comparison *c)
 {
 	fieldset_done(&c->added);
 	fieldset_done(&c->modified);
 	fieldset_done(&c->removed);
 }
 
-bool comparison_empty(const struct comparison *c)
+bool schema_comparison_empty(const struct comparison *c)
 {
 	return fieldset_empty(&c->added) && fieldset_empty(&c->modified) &&
 	       fieldset_empty(&c->removed);
@@ -278,13 +278,13 @@ static void compare_item(const struct item *before, const struct item *now, unsi
 	const struct item *any = now ? now : before;
 	enum change change = compare(&any->type, before ? before->value : NULL,
 				     now ? now->value : NULL, depth + 1, &inner);
-	if (change == CHANGE_NONE && comparison_empty(&inner))
+	if (change == CHANGE_NONE && schema_comparison_empty(&inner))
 		return;
 	_cleanup_(freep) char *element = element_of(any);
 	fieldset_add(&ret->added, element, change == CHANGE_ADDED, &inner.added);
 	fieldset_add(&ret->modified, element, change == CHANGE_MODIFIED, &inner.modified);
 	fieldset_add(&ret->removed, element, change == CHANGE_REMOVED, &inner.removed);
-	comparison_done(&inner);
+	schema_comparison_done(&inner);
 }
 
 static void compare_items_of(const struct items *before, const struct items *now, unsigned depth,

@@ -20,8 +20,8 @@ struct comparison {
 	struct fieldset added, modified, removed;
 };
 
-void comparison_done(struct comparison *c);
-bool comparison_empty(const struct comparison *c);
+void schema_comparison_done(struct comparison *c);
+bool schema_comparison_empty(const struct comparison *c);
 
 /* What is wrong with a value that somebody applies, as ".spec.a: field not declared in schema";
  * several under "errors:". NULL: nothing. */

@@ -72,20 +72,20 @@ static void use_objects(const struct type *t, const struct fieldset *gone, struc
 				 .live = live,
 				 .config = config,
 				 .writer = { "fuzz", "v1", "", "2026-01-01T00:00:00Z" } };
-	fieldset_unite(&managers_entry(&m, true, &a.writer)->fields, gone);
-	if (!wrong && apply_merge(&a, &m, &now, &conflicts) == 0) {
-		struct json *list = managers_encode(&m);
+	fieldset_unite(&schema_managers_entry(&m, true, &a.writer)->fields, gone);
+	if (!wrong && schema_apply_merge(&a, &m, &now, &conflicts) == 0) {
+		struct json *list = schema_managers_encode(&m);
 		struct managers again = { 0 };
-		if (managers_decode(list, "v1", &again) < 0)
+		if (schema_managers_decode(list, "v1", &again) < 0)
 			abort();
-		managers_done(&again);
+		schema_managers_done(&again);
 		json_free(list);
 	}
 	free(wrong);
 	free(now ? json_to_string(now) : NULL);
 	json_free(now);
-	conflicts_done(&conflicts);
-	managers_done(&m);
+	schema_conflicts_done(&conflicts);
+	schema_managers_done(&m);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

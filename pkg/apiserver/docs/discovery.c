@@ -45,9 +45,9 @@ static struct json *document(const char *kind, const char *api_version)
 	return j;
 }
 
-static int answer_document(struct call *c, struct json *j)
+static int answer_document(struct answer *out, struct json *j)
 {
-	answer_json(c, 200, j);
+	answer_json(out, 200, j);
 	json_free(j);
 	return 1;
 }
@@ -122,12 +122,12 @@ static void add_scale(struct json *list, const struct resource *r)
 	json_set(j, "verbs", verbs(status_verbs, ARRAY_SIZE(status_verbs)));
 }
 
-static int resource_list(struct call *c, const char *group_version)
+static int resource_list(struct apiserver *s, struct answer *out, const char *group_version)
 {
 	struct json *j = document("APIResourceList", "v1"), *list = NULL;
 	json_set_string(j, "groupVersion", group_version);
 	json_set(j, "resources", json_new_array());
-	list_for_each(l, &c->s->registry.resources) {
+	list_for_each(l, &s->registry.resources) {
 		const struct resource *r = list_entry(l, struct resource, link);
 		if (!streq(r->api_version, group_version))
 			continue;
@@ -141,7 +141,7 @@ static int resource_list(struct call *c, const char *group_version)
 			add_subresource(list, r, "finalize");
 	}
 	if (list)
-		return answer_document(c, j);
+		return answer_document(out, j);
 	json_free(j);
 	return 0;
 }
@@ -171,36 +171,36 @@ static struct json *group_entry(const struct apiserver *s, const char *group)
 	return j;
 }
 
-static int group_list(struct call *c)
+static int group_list(struct apiserver *s, struct answer *out)
 {
 	struct json *j = document("APIGroupList", "v1");
 	struct json *groups = json_set(j, "groups", json_new_array());
-	list_for_each(l, &c->s->registry.resources) {
+	list_for_each(l, &s->registry.resources) {
 		const struct resource *r = list_entry(l, struct resource, link);
-		if (*r->group && each_group_first(c->s, r))
-			json_append(groups, group_entry(c->s, r->group));
+		if (*r->group && each_group_first(s, r))
+			json_append(groups, group_entry(s, r->group));
 	}
-	return answer_document(c, j);
+	return answer_document(out, j);
 }
 
-static int one_group(struct call *c, const char *group)
+static int one_group(struct apiserver *s, struct answer *out, const char *group)
 {
-	struct json *j = group_entry(c->s, group);
+	struct json *j = group_entry(s, group);
 	json_set_string(j, "kind", "APIGroup");
 	json_set_string(j, "apiVersion", "v1");
 	if (json_get(j, "preferredVersion"))
-		return answer_document(c, j);
+		return answer_document(out, j);
 	json_free(j);
 	return 0;
 }
 
 /* The core group has no name, and so a list of its own. */
-static int core_versions(struct call *c)
+static int core_versions(struct answer *out)
 {
 	struct json *j = document("APIVersions", "v1");
 	json_append(json_set(j, "versions", json_new_array()), json_new_string("v1"));
 	json_set(j, "serverAddressByClientCIDRs", json_new_array());
-	return answer_document(c, j);
+	return answer_document(out, j);
 }
 
 /* --- the aggregated form --- */
@@ -295,20 +295,20 @@ static struct json *aggregate_group(const struct apiserver *s, const char *group
 }
 
 /* The content type must say which document it is, or clients take it for the old one. */
-static int aggregated(struct call *c, bool core)
+static int aggregated(struct apiserver *s, const struct request *in, struct answer *out, bool core)
 {
-	bool beta = c->form == FORM_DISCOVERY_BETA;
+	bool beta = in->form == FORM_DISCOVERY_BETA;
 	struct json *j = document("APIGroupDiscoveryList",
 				  beta ? "apidiscovery.k8s.io/v2beta1" : "apidiscovery.k8s.io/v2");
 	json_make_object(j, "metadata");
 	struct json *items = json_set(j, "items", json_new_array());
-	list_for_each(l, &c->s->registry.resources) {
+	list_for_each(l, &s->registry.resources) {
 		const struct resource *r = list_entry(l, struct resource, link);
-		if ((*r->group == '\0') == core && each_group_first(c->s, r))
-			json_append(items, aggregate_group(c->s, r->group));
+		if ((*r->group == '\0') == core && each_group_first(s, r))
+			json_append(items, aggregate_group(s, r->group));
 	}
-	answer_document(c, j);
-	c->content_type =
+	answer_document(out, j);
+	out->content_type =
 		beta ? "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
 		     : "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 	return 1;
@@ -316,7 +316,7 @@ static int aggregated(struct call *c, bool core)
 
 /* --- other documents --- */
 
-static int version_document(struct call *c)
+static int version_document(struct answer *out)
 {
 	struct json *j = json_new_object();
 	json_set_string(j, "major", MAJOR);
@@ -328,10 +328,10 @@ static int version_document(struct call *c)
 	json_set_string(j, "goVersion", "none");
 	json_set_string(j, "compiler", "gcc");
 	json_set_string(j, "platform", "linux/amd64");
-	return answer_document(c, j);
+	return answer_document(out, j);
 }
 
-static int root_paths(struct call *c)
+static int root_paths(struct answer *out)
 {
 	static const char *const paths[] = { "/api",	    "/api/v1", "/apis",
 					     "/healthz",    "/livez",  "/openapi/v2",
@@ -340,7 +340,7 @@ static int root_paths(struct call *c)
 	struct json *list = json_set(j, "paths", json_new_array());
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
 		json_append(list, json_new_string(paths[i]));
-	return answer_document(c, j);
+	return answer_document(out, j);
 }
 
 /* Whoever gets an answer has reached the loop that does the work. */
@@ -353,30 +353,31 @@ static bool is_health(const char *path)
 	return false;
 }
 
-static int under_apis(struct call *c, const char *rest)
+static int under_apis(struct apiserver *s, struct answer *out, const char *rest)
 {
 	size_t len = strlen(rest);
 	_cleanup_(freep) char *name = xstrndup(rest,
 					       len > 0 && rest[len - 1] == '/' ? len - 1 : len);
-	return strchr(name, '/') ? resource_list(c, name) : one_group(c, name);
+	return strchr(name, '/') ? resource_list(s, out, name) : one_group(s, out, name);
 }
 
-int discovery_handle(struct call *c, const char *path)
+int discovery_handle(struct apiserver *s, const struct request *in, struct answer *out,
+		     const char *path)
 {
-	bool wants_all = c->form == FORM_DISCOVERY || c->form == FORM_DISCOVERY_BETA;
+	bool wants_all = in->form == FORM_DISCOVERY || in->form == FORM_DISCOVERY_BETA;
 	if (is_health(path)) {
-		answer_text(c, 200, "ok");
+		answer_text(out, 200, "ok");
 		return 1;
 	}
 	if (streq(path, "/"))
-		return root_paths(c);
+		return root_paths(out);
 	if (streq(path, "/version") || streq(path, "/version/"))
-		return version_document(c);
+		return version_document(out);
 	if (streq(path, "/api") || streq(path, "/api/"))
-		return wants_all ? aggregated(c, true) : core_versions(c);
+		return wants_all ? aggregated(s, in, out, true) : core_versions(out);
 	if (streq(path, "/apis") || streq(path, "/apis/"))
-		return wants_all ? aggregated(c, false) : group_list(c);
+		return wants_all ? aggregated(s, in, out, false) : group_list(s, out);
 	if (streq(path, "/api/v1") || streq(path, "/api/v1/"))
-		return resource_list(c, "v1");
-	return str_has_prefix(path, "/apis/") ? under_apis(c, path + strlen("/apis/")) : 0;
+		return resource_list(s, out, "v1");
+	return str_has_prefix(path, "/apis/") ? under_apis(s, out, path + strlen("/apis/")) : 0;
 }

@@ -358,29 +358,29 @@ static void fill(struct apiserver *s, enum version v, const char *api_version, s
 	add_shared(v, schemas);
 }
 
-static int document_v3(struct call *c, const char *api_version)
+static int document_v3(struct apiserver *s, struct answer *out, const char *api_version)
 {
 	_cleanup_(json_freep) struct json *j = json_new_object();
 	json_set_string(j, "openapi", "3.0.0");
 	json_set(j, "info", info());
 	struct json *paths = json_make_object(j, "paths");
 	struct json *schemas = json_make_object(json_make_object(j, "components"), "schemas");
-	fill(c->s, V3, api_version, paths, schemas);
+	fill(s, V3, api_version, paths, schemas);
 	if (json_count(paths) == 0)
 		return 0;
-	answer_json(c, 200, j);
+	answer_json(out, 200, j);
 	return 1;
 }
 
-static int document_v2(struct call *c)
+static int document_v2(struct apiserver *s, struct answer *out)
 {
 	_cleanup_(json_freep) struct json *j = json_new_object();
 	json_set_string(j, "swagger", "2.0");
 	json_set(j, "info", info());
 	struct json *paths = json_make_object(j, "paths");
 	struct json *schemas = json_make_object(j, "definitions");
-	fill(c->s, V2, NULL, paths, schemas);
-	answer_json(c, 200, j);
+	fill(s, V2, NULL, paths, schemas);
+	answer_json(out, 200, j);
 	return 1;
 }
 
@@ -413,26 +413,26 @@ static bool prefers_protobuf(const char *accept)
 }
 
 /* One kind's part of the document. */
-static void append_kind(struct call *c, const struct resource *r)
+static void append_kind(struct apiserver *s, struct answer *out, const struct resource *r)
 {
 	_cleanup_(json_freep) struct json *part = json_new_object();
 	struct json *paths = json_make_object(part, "paths");
-	add_kind(c->s, r, V2, paths, json_make_object(part, "definitions"));
-	openapi_protobuf_add(part, &c->body);
+	add_kind(s, r, V2, paths, json_make_object(part, "definitions"));
+	openapi_protobuf_add(part, &out->body);
 }
 
-static int document_v2_protobuf(struct call *c)
+static int document_v2_protobuf(struct apiserver *s, struct answer *out)
 {
 	_cleanup_(json_freep) struct json *frame = json_new_object();
 	json_set_string(frame, "swagger", "2.0");
 	json_set(frame, "info", info());
 	add_shared(V2, json_make_object(frame, "definitions"));
-	strbuf_clear(&c->body);
-	openapi_protobuf_add(frame, &c->body);
-	list_for_each(l, &c->s->registry.resources)
-		append_kind(c, list_entry(l, struct resource, link));
-	c->status = 200;
-	c->content_type = protobuf_types[1];
+	strbuf_clear(&out->body);
+	openapi_protobuf_add(frame, &out->body);
+	list_for_each(l, &s->registry.resources)
+		append_kind(s, out, list_entry(l, struct resource, link));
+	out->status = 200;
+	out->content_type = protobuf_types[1];
 	return 1;
 }
 
@@ -451,37 +451,37 @@ static uint64_t version_hash(struct apiserver *s, const char *api_version)
 	return hash;
 }
 
-static int index_v3(struct call *c)
+static int index_v3(struct apiserver *s, struct answer *out)
 {
 	_cleanup_(json_freep) struct json *j = json_new_object();
 	struct json *paths = json_make_object(j, "paths");
-	list_for_each(l, &c->s->registry.resources) {
+	list_for_each(l, &s->registry.resources) {
 		const struct resource *r = list_entry(l, struct resource, link);
 		_cleanup_(freep) char *key = xasprintf("%s/%s", *r->group ? "apis" : "api",
 						       r->api_version);
 		_cleanup_(freep) char *url = xasprintf("/openapi/v3/%s?hash=%016" PRIX64, key,
-						       version_hash(c->s, r->api_version));
+						       version_hash(s, r->api_version));
 		json_set_string(json_make_object(paths, key), "serverRelativeURL", url);
 	}
-	answer_json(c, 200, j);
+	answer_json(out, 200, j);
 	return 1;
 }
 
-int openapi_handle(struct call *c, const char *path)
+int openapi_handle(struct apiserver *s, struct request *in, struct answer *out, const char *path)
 {
 	if (!str_has_prefix(path, "/openapi/"))
 		return 0;
-	if (streq(path, "/openapi/v2") && prefers_protobuf(str_or(c->request->accept, "")))
-		return document_v2_protobuf(c);
-	if (call_parse_accept(c) < 0)
+	if (streq(path, "/openapi/v2") && prefers_protobuf(str_or(in->http->accept, "")))
+		return document_v2_protobuf(s, out);
+	if (call_parse_accept(in, out) < 0)
 		return 1;
 	if (streq(path, "/openapi/v2"))
-		return document_v2(c);
+		return document_v2(s, out);
 	if (streq(path, "/openapi/v3") || streq(path, "/openapi/v3/"))
-		return index_v3(c);
+		return index_v3(s, out);
 	if (str_has_prefix(path, "/openapi/v3/apis/"))
-		return document_v3(c, path + strlen("/openapi/v3/apis/"));
+		return document_v3(s, out, path + strlen("/openapi/v3/apis/"));
 	if (str_has_prefix(path, "/openapi/v3/api/"))
-		return document_v3(c, path + strlen("/openapi/v3/api/"));
+		return document_v3(s, out, path + strlen("/openapi/v3/api/"));
 	return 0;
 }

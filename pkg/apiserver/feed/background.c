@@ -2,12 +2,16 @@
  * that are being deleted, events past their time, the log of changes. Work is a queue of keys, each
  * in it once, done a few at a time between requests and in the same batches. What waits for
  * something (a finalizer, a last dependent) is not polled for: the change it waits for puts it in
- * the queue again. After a restart the queue is found again from what the store holds. */
+ * the queue again. After a restart the queue is found again from what the store holds.
+ *
+ * What is to be changed is asked for by requests (own_request), as a controller outside would; what
+ * is there is read as it is stored, since only metadata matters here. */
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/feed/work.h"
 #include "apiserver/internal.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -15,51 +19,6 @@
 enum { WORK_PER_STEP = 16, KEYS_PER_STEP = 200, LOG_SLACK = 512 };
 
 #define COMPACT_INTERVAL (5 * USEC_PER_MIN)
-
-struct work {
-	struct list link;
-	enum work_type type;
-	char *id; /* in work_keys */
-	char *resource, *ns, *name;
-};
-
-static void work_free(struct work *w)
-{
-	free(w->id);
-	free(w->resource);
-	free(w->ns);
-	free(w->name);
-	free(w);
-}
-
-void work_add(struct apiserver *s, enum work_type type, const char *resource, const char *ns,
-	      const char *name)
-{
-	_cleanup_(freep) char *id = xasprintf("%d/%s/%s/%s", (int)type, resource, ns, name);
-	if (map_get(&s->work_keys, id))
-		return;
-	struct work *w = xcalloc(1, sizeof(*w));
-	*w = (struct work){ .type = type,
-			    .id = TAKE_PTR(id),
-			    .resource = xstrdup(resource),
-			    .ns = xstrdup(ns),
-			    .name = xstrdup(name) };
-	map_set(&s->work_keys, w->id, w);
-	list_append(&s->work, &w->link);
-	if (!timer_is_set(&s->work_timer))
-		timer_set_in(&s->work_timer, 0);
-}
-
-/* Taken out of the set first, so that the work may queue itself again. */
-static struct work *take_work(struct apiserver *s)
-{
-	struct list *l = list_take_first(&s->work);
-	if (!l)
-		return NULL;
-	struct work *w = list_entry(l, struct work, link);
-	map_remove(&s->work_keys, w->id);
-	return w;
-}
 
 /* --- keys that a walk found --- */
 
@@ -87,20 +46,70 @@ static int add_key(void *data, const struct store_row *row)
 	return 0;
 }
 
+/* --- reading and asking --- */
+
+/* 1: it is there; 0: it is not; negative: nothing is known. */
+static int look(struct apiserver *s, const struct resource *r, const char *ns, const char *name,
+		struct json **ret)
+{
+	struct store_row row;
+	int found = r ? store_get(s->store, &(struct store_key){ r->key, ns, name }, &row, NULL)
+		      : -ENOENT;
+	if (found > 0)
+		*ret = object_parse_stored(r, row.data, row.len);
+	return found;
+}
+
+static bool ask(struct apiserver *s, const char *method, const struct resource *r,
+		const struct json *o, const char *subresource, const struct json *body)
+{
+	return own_request(s, &(struct own_request){ .method = method,
+						     .resource = r,
+						     .ns = object_ns(o),
+						     .name = object_name(o),
+						     .subresource = subresource,
+						     .body = body }) < 400;
+}
+
+/* One member of the metadata, as long as nobody else has changed the object. Takes value; NULL: the
+ * member goes. */
+static bool patch_metadata(struct apiserver *s, const struct resource *r, const struct json *o,
+			   const char *key, struct json *value)
+{
+	_cleanup_(json_freep) struct json *patch = json_new_object();
+	struct json *meta = json_make_object(patch, "metadata");
+	json_set_string(meta, "resourceVersion",
+			json_get_path_string(o, "metadata.resourceVersion"));
+	json_set(meta, key, value ? value : json_new_null());
+	return ask(s, "PATCH", r, o, NULL, patch);
+}
+
+/* This one, and no other that has taken its name. */
+static bool ask_to_delete(struct apiserver *s, const struct resource *r, const struct json *o,
+			  bool foreground)
+{
+	_cleanup_(json_freep) struct json *options = json_new_object();
+	json_set_string(options, "kind", "DeleteOptions");
+	json_set_string(options, "apiVersion", "v1");
+	json_set_string(json_make_object(options, "preconditions"), "uid", object_uid(o));
+	if (foreground)
+		json_set_string(options, "propagationPolicy", "Foreground");
+	return ask(s, "DELETE", r, o, NULL, options);
+}
+
 /* --- objects that lose their owners --- */
 
 /* 1: it is there; 0: gone; -ENOENT: of a kind that is not served, so nothing is known. */
-static int owner_state(struct call *c, const struct json *ref, const char *ns, struct object *ret)
+static int owner_state(struct apiserver *s, const struct json *ref, const char *ns,
+		       struct json **ret)
 {
 	const struct resource *r = registry_find_kind(
-		&c->s->registry, str_or(json_get_string(ref, "apiVersion"), ""),
+		&s->registry, str_or(json_get_string(ref, "apiVersion"), ""),
 		str_or(json_get_string(ref, "kind"), ""));
-	if (!r)
-		return -ENOENT;
 	const char *name = str_or(json_get_string(ref, "name"), "");
-	int found = object_load(c, r, resource_is(r, RESOURCE_NAMESPACED) ? ns : "", name, ret);
-	if (found > 0 && !streq(object_uid(ret->tree), json_get_string(ref, "uid"))) {
-		object_done(ret);
+	int found = look(s, r, r && resource_is(r, RESOURCE_NAMESPACED) ? ns : "", name, ret);
+	if (found > 0 && !streq(object_uid(*ret), json_get_string(ref, "uid"))) {
+		*ret = json_free(*ret);
 		found = 0;
 	}
 	return found < 0 ? -ENOENT : found;
@@ -111,31 +120,27 @@ struct owners {
 	bool dangling, waiting; /* an owner has gone; an owner waits for its dependents */
 };
 
-static void sort_owners(struct call *c, const struct json *tree, struct owners *ret)
+static void sort_owners(struct apiserver *s, const struct json *tree, struct owners *ret)
 {
 	*ret = (struct owners){ .solid = json_new_array() };
 	json_for_each(ref, json_get_path(tree, "metadata.ownerReferences")) {
-		struct object owner = { 0 };
-		int state = owner_state(c, ref, object_ns(tree), &owner);
+		_cleanup_(json_freep) struct json *owner = NULL;
+		int state = owner_state(s, ref, object_ns(tree), &owner);
 		if (state == 0)
 			ret->dangling = true;
-		else if (state > 0 && object_terminating(owner.tree) &&
-			 meta_has_finalizer(owner.tree, "foregroundDeletion"))
+		else if (state > 0 && object_terminating(owner) &&
+			 meta_has_finalizer(owner, "foregroundDeletion"))
 			ret->waiting = true;
 		else
 			json_append(ret->solid, json_dup(ref));
-		object_done(&owner);
 	}
 }
 
 /* Failure leaves a reference that holds nothing: the next change tries again. */
-static void drop_references(struct call *c, const struct resource *r, struct object *o,
+static void drop_references(struct apiserver *s, const struct resource *r, const struct json *o,
 			    const struct json *solid)
 {
-	struct json *now = json_dup(o->tree);
-	json_set(object_meta(now), "ownerReferences", json_count(solid) ? json_dup(solid) : NULL);
-	write_update(c, r, o, &now, PART_MAIN);
-	json_free(now);
+	patch_metadata(s, r, o, "ownerReferences", json_count(solid) ? json_dup(solid) : NULL);
 }
 
 static int note_found(void *data, const struct store_row *row)
@@ -145,37 +150,26 @@ static int note_found(void *data, const struct store_row *row)
 	return 1;
 }
 
-static bool owns_something(struct call *c, const struct json *tree)
+static bool owns_something(struct apiserver *s, const struct json *tree)
 {
 	bool found = false;
-	store_list_owned(c->s->store, object_uid(tree), note_found, &found, NULL);
+	store_list_owned(s->store, object_uid(tree), note_found, &found, NULL);
 	return found;
 }
 
-/* In the foreground only what owns something has anything to wait for. */
-static void delete_dependent(struct call *c, const struct resource *r, struct object *o,
-			     bool foreground)
-{
-	foreground = foreground && owns_something(c, o->tree);
-	struct delete_options options = { .propagation = foreground ? PROPAGATION_FOREGROUND
-								    : PROPAGATION_DEFAULT };
-	bool gone;
-	delete_object(c, r, o, &options, &gone);
-}
-
 /* An object stays while one owner holds it; references to owners that have gone are dropped then.
- */
-static void check_dependent(struct call *c, const struct resource *r, struct object *o)
+ * In the foreground only what owns something has anything to wait for. */
+static void check_dependent(struct apiserver *s, const struct resource *r, const struct json *o)
 {
 	struct owners owners;
-	if (json_count(json_get_path(o->tree, "metadata.ownerReferences")) == 0)
+	if (json_count(json_get_path(o, "metadata.ownerReferences")) == 0)
 		return;
-	sort_owners(c, o->tree, &owners);
+	sort_owners(s, o, &owners);
 	bool held = json_count(owners.solid) > 0;
 	if (held && owners.dangling && !owners.waiting)
-		drop_references(c, r, o, owners.solid);
-	else if (!held && (owners.dangling || owners.waiting) && !object_terminating(o->tree))
-		delete_dependent(c, r, o, owners.waiting);
+		drop_references(s, r, o, owners.solid);
+	else if (!held && (owners.dangling || owners.waiting) && !object_terminating(o))
+		ask_to_delete(s, r, o, owners.waiting && owns_something(s, o));
 	json_free(owners.solid);
 }
 
@@ -189,81 +183,83 @@ static bool blocks(const struct json *dependent, const char *uid)
 	return false;
 }
 
-static void release(struct call *c, const struct resource *r, struct object *o,
+static void release(struct apiserver *s, const struct resource *r, const struct json *o,
 		    const char *finalizer)
 {
-	struct json *now = json_dup(o->tree);
+	_cleanup_(json_freep) struct json *now = json_dup(o);
 	meta_remove_finalizer(now, finalizer);
-	write_update(c, r, o, &now, PART_MAIN);
-	json_free(now);
+	const struct json *left = json_get_path(now, "metadata.finalizers");
+	patch_metadata(s, r, o, "finalizers", left ? json_dup(left) : NULL);
 }
 
-static void orphan_one(struct call *c, const struct resource *r, struct object *o, const char *uid)
+static void orphan_one(struct apiserver *s, const struct resource *r, const struct json *o,
+		       const char *uid)
 {
 	_cleanup_(json_freep) struct json *rest = json_new_array();
-	json_for_each(ref, json_get_path(o->tree, "metadata.ownerReferences"))
+	json_for_each(ref, json_get_path(o, "metadata.ownerReferences"))
 		if (!streq(json_get_string(ref, "uid"), uid))
 			json_append(rest, json_dup(ref));
-	drop_references(c, r, o, rest);
+	drop_references(s, r, o, rest);
+}
+
+/* False when it stands in the way of the owner. */
+static bool settle_dependent(struct apiserver *s, const struct store_key *key,
+			     const struct json *owner, bool orphan)
+{
+	const struct resource *r = registry_find_key(&s->registry, key->resource);
+	_cleanup_(json_freep) struct json *o = NULL, *now = NULL;
+	if (look(s, r, key->ns, key->name, &o) <= 0)
+		return true;
+	if (orphan)
+		orphan_one(s, r, o, object_uid(owner));
+	else
+		check_dependent(s, r, o);
+	int left = orphan ? 0 : look(s, r, key->ns, key->name, &now);
+	return !(left > 0 && blocks(now, object_uid(owner)));
 }
 
 /* True when no dependent stands in the way of the owner. */
-static bool settle_dependents(struct call *c, const struct json *owner, bool orphan)
+static bool settle_dependents(struct apiserver *s, const struct json *owner, bool orphan)
 {
 	_cleanup_(keys_done) struct keys keys = { 0 };
 	bool clear = true;
-	if (store_list_owned(c->s->store, object_uid(owner), add_key, &keys, NULL) < 0)
+	if (store_list_owned(s->store, object_uid(owner), add_key, &keys, NULL) < 0)
 		return false;
-	for (size_t i = 0; i < keys.count; i++) {
-		const struct resource *r = registry_find_key(&c->s->registry,
-							     keys.items[i].resource);
-		struct object o = { 0 };
-		if (!r || object_load(c, r, keys.items[i].ns, keys.items[i].name, &o) <= 0)
-			continue;
-		if (orphan)
-			orphan_one(c, r, &o, object_uid(owner));
-		else
-			check_dependent(c, r, &o);
-		object_done(&o);
-		int left = orphan ? 0 : object_load(c, r, keys.items[i].ns, keys.items[i].name, &o);
-		clear = clear && !(left > 0 && blocks(o.tree, object_uid(owner)));
-		object_done(&o);
-	}
+	for (size_t i = 0; i < keys.count; i++)
+		clear = settle_dependent(s, &keys.items[i], owner, orphan) && clear;
 	return clear;
 }
 
 /* Until its dependents are settled, the finalizer keeps the owner. */
-static void check_owner(struct call *c, const struct resource *r, struct object *o)
+static void check_owner(struct apiserver *s, const struct resource *r, const struct json *o)
 {
-	bool orphan = meta_has_finalizer(o->tree, "orphan");
-	if (!object_terminating(o->tree) ||
-	    (!orphan && !meta_has_finalizer(o->tree, "foregroundDeletion")))
+	bool orphan = meta_has_finalizer(o, "orphan");
+	if (!object_terminating(o) || (!orphan && !meta_has_finalizer(o, "foregroundDeletion")))
 		return;
-	if (settle_dependents(c, o->tree, orphan))
-		release(c, r, o, orphan ? "orphan" : "foregroundDeletion");
+	if (settle_dependents(s, o, orphan))
+		release(s, r, o, orphan ? "orphan" : "foregroundDeletion");
 }
 
-static void do_check(struct call *c, const struct work *w)
+static void do_check(struct apiserver *s, const struct work *w)
 {
-	const struct resource *r = registry_find_key(&c->s->registry, w->resource);
-	struct object o = { 0 };
-	if (!r || object_load(c, r, w->ns, w->name, &o) <= 0)
+	const struct resource *r = registry_find_key(&s->registry, w->resource);
+	_cleanup_(json_freep) struct json *o = NULL;
+	if (look(s, r, w->ns, w->name, &o) <= 0)
 		return;
-	if (object_terminating(o.tree))
-		check_owner(c, r, &o);
+	if (object_terminating(o))
+		check_owner(s, r, o);
 	else
-		check_dependent(c, r, &o);
-	object_done(&o);
+		check_dependent(s, r, o);
 }
 
 /* One work item each, so that many dependents do not make one long step. */
-static void do_owner_gone(struct call *c, const struct work *w)
+static void do_owner_gone(struct apiserver *s, const struct work *w)
 {
 	_cleanup_(keys_done) struct keys keys = { 0 };
-	if (store_list_owned(c->s->store, w->name, add_key, &keys, NULL) < 0)
+	if (store_list_owned(s->store, w->name, add_key, &keys, NULL) < 0)
 		return;
 	for (size_t i = 0; i < keys.count; i++)
-		work_add(c->s, WORK_CHECK, keys.items[i].resource, keys.items[i].ns,
+		work_add(s, WORK_CHECK, keys.items[i].resource, keys.items[i].ns,
 			 keys.items[i].name);
 }
 
@@ -284,9 +280,16 @@ static int stop_when_full(void *data, const struct store_row *row)
 	return k->count == KEYS_PER_STEP;
 }
 
+static bool delete_one(struct apiserver *s, const struct resource *r, const struct store_key *key)
+{
+	_cleanup_(json_freep) struct json *o = NULL;
+	return look(s, r, key->ns, key->name, &o) > 0 && !object_terminating(o) &&
+	       ask_to_delete(s, r, o, false);
+}
+
 /* Deletes what does not wait for a finalizer yet, a step's worth. True when there may be more to do
  * at once. */
-static bool delete_some(struct call *c, const struct resource *r, const char *ns)
+static bool delete_some(struct apiserver *s, const struct resource *r, const char *ns)
 {
 	_cleanup_(keys_done) struct keys keys = { 0 };
 	_cleanup_(freep) char *after_ns = NULL, *after_name = NULL;
@@ -297,16 +300,9 @@ static bool delete_some(struct call *c, const struct resource *r, const char *ns
 		};
 		keys_done(&keys);
 		keys = (struct keys){ 0 };
-		more = store_list(c->s->store, &q, stop_when_full, &keys, NULL) > 0;
-		for (size_t i = 0; i < keys.count; i++) {
-			struct object o = { 0 };
-			if (object_load(c, r, keys.items[i].ns, keys.items[i].name, &o) > 0 &&
-			    !object_terminating(o.tree)) {
-				delete_dependent(c, r, &o, false);
-				deleted++;
-			}
-			object_done(&o);
-		}
+		more = store_list(s->store, &q, stop_when_full, &keys, NULL) > 0;
+		for (size_t i = 0; i < keys.count; i++)
+			deleted += delete_one(s, r, &keys.items[i]);
 		if (keys.count) {
 			str_replace(&after_ns, keys.items[keys.count - 1].ns);
 			str_replace(&after_name, keys.items[keys.count - 1].name);
@@ -315,93 +311,89 @@ static bool delete_some(struct call *c, const struct resource *r, const char *ns
 	return deleted >= KEYS_PER_STEP;
 }
 
-static void finalize_namespace(struct call *c, const struct resource *r, struct object *o)
+static void finalize_namespace(struct apiserver *s, const struct resource *r, const struct json *o)
 {
-	struct json *now = json_dup(o->tree);
+	_cleanup_(json_freep) struct json *now = json_dup(o);
 	json_set(json_make_object(now, "spec"), "finalizers", json_new_array());
-	write_update(c, r, o, &now, PART_FINALIZE);
-	json_free(now);
+	ask(s, "PUT", r, o, "finalize", now);
 }
 
 /* Each kind once, by its storage version. */
-static bool empty_namespace(struct call *c, const char *ns, bool *ret_again)
+static bool empty_namespace(struct apiserver *s, const char *ns, bool *ret_again)
 {
 	bool empty = true;
-	list_for_each(l, &c->s->registry.resources) {
+	list_for_each(l, &s->registry.resources) {
 		struct resource *r = list_entry(l, struct resource, link);
 		if (!resource_is(r, RESOURCE_NAMESPACED) ||
-		    registry_find_key(&c->s->registry, r->key) != r)
+		    registry_find_key(&s->registry, r->key) != r)
 			continue;
-		*ret_again = delete_some(c, r, ns) || *ret_again;
-		empty = empty && count_in(c->s, r, ns) == 0;
+		*ret_again = delete_some(s, r, ns) || *ret_again;
+		empty = empty && count_in(s, r, ns) == 0;
 	}
 	return empty;
 }
 
-static void do_namespace(struct call *c, const struct work *w)
+static void do_namespace(struct apiserver *s, const struct work *w)
 {
-	const struct resource *r = registry_find(&c->s->registry, "", "v1", "namespaces");
-	struct object o = { 0 };
+	const struct resource *r = registry_find(&s->registry, "", "v1", "namespaces");
+	_cleanup_(json_freep) struct json *o = NULL;
 	bool again = false;
-	if (object_load(c, r, "", w->name, &o) > 0 && object_terminating(o.tree)) {
-		if (empty_namespace(c, w->name, &again))
-			finalize_namespace(c, r, &o);
-		else if (again)
-			work_add(c->s, WORK_NAMESPACE, "", "", w->name);
-	}
-	object_done(&o);
+	if (look(s, r, "", w->name, &o) <= 0 || !object_terminating(o))
+		return;
+	if (empty_namespace(s, w->name, &again))
+		finalize_namespace(s, r, o);
+	else if (again)
+		work_add(s, WORK_NAMESPACE, "", "", w->name);
+}
+
+static const struct resource *definitions(const struct apiserver *s)
+{
+	return registry_find(&s->registry, "apiextensions.k8s.io", "v1",
+			     "customresourcedefinitions");
 }
 
 /* A definition goes after its last object. */
-static void do_kind(struct call *c, const struct work *w)
+static void do_kind(struct apiserver *s, const struct work *w)
 {
-	const struct resource *crds = registry_find(&c->s->registry, "apiextensions.k8s.io", "v1",
-						    "customresourcedefinitions");
-	struct object o = { 0 };
-	if (object_load(c, crds, "", w->name, &o) > 0 && object_terminating(o.tree)) {
-		struct resource *r = registry_find_key(&c->s->registry, w->name);
-		bool again = r && delete_some(c, r, NULL);
-		if (!r || count_in(c->s, r, NULL) == 0)
-			release(c, crds, &o, "customresourcecleanup.apiextensions.k8s.io");
-		else if (again)
-			work_add(c->s, WORK_KIND, "", "", w->name);
-	}
-	object_done(&o);
+	const struct resource *crds = definitions(s);
+	_cleanup_(json_freep) struct json *o = NULL;
+	if (look(s, crds, "", w->name, &o) <= 0 || !object_terminating(o))
+		return;
+	struct resource *r = registry_find_key(&s->registry, w->name);
+	bool again = r && delete_some(s, r, NULL);
+	if (!r || count_in(s, r, NULL) == 0)
+		release(s, crds, o, "customresourcecleanup.apiextensions.k8s.io");
+	else if (again)
+		work_add(s, WORK_KIND, "", "", w->name);
 }
 
-/* An update without a change: what the server fills in is worked out again. */
-static void do_names(struct call *c, const struct work *w)
+/* A patch without a change: what the server fills in is worked out again. */
+static void do_names(struct apiserver *s, const struct work *w)
 {
-	const struct resource *crds = registry_find(&c->s->registry, "apiextensions.k8s.io", "v1",
-						    "customresourcedefinitions");
-	struct object o = { 0 };
-	if (object_load(c, crds, "", w->name, &o) > 0) {
-		struct json *now = json_dup(o.tree);
-		write_update(c, crds, &o, &now, PART_MAIN);
-		json_free(now);
-	}
-	object_done(&o);
+	_cleanup_(json_freep) struct json *o = NULL, *nothing = json_new_object();
+	if (look(s, definitions(s), "", w->name, &o) > 0)
+		ask(s, "PATCH", definitions(s), o, NULL, nothing);
 }
 
 /* --- the queue --- */
 
-static void do_work(struct call *c, const struct work *w)
+static void do_work(struct apiserver *s, const struct work *w)
 {
 	switch (w->type) {
 	case WORK_OWNER_GONE:
-		do_owner_gone(c, w);
+		do_owner_gone(s, w);
 		return;
 	case WORK_CHECK:
-		do_check(c, w);
+		do_check(s, w);
 		return;
 	case WORK_NAMESPACE:
-		do_namespace(c, w);
+		do_namespace(s, w);
 		return;
 	case WORK_KIND:
-		do_kind(c, w);
+		do_kind(s, w);
 		return;
 	case WORK_NAMES:
-		do_names(c, w);
+		do_names(s, w);
 		return;
 	}
 }
@@ -416,11 +408,8 @@ static void on_work(void *data)
 		timer_set_in(&s->work_timer, USEC_PER_SEC);
 		return;
 	}
-	for (int i = 0; i < WORK_PER_STEP && (w = take_work(s)); i++) {
-		struct call c;
-		call_init(&c, s, NULL);
-		do_work(&c, w);
-		call_done(&c);
+	for (int i = 0; i < WORK_PER_STEP && (w = work_take(s)); i++) {
+		do_work(s, w);
 		work_free(w);
 	}
 	if (!list_empty(&s->work))
@@ -481,14 +470,10 @@ static void expire(struct apiserver *s)
 	    0)
 		return;
 	for (size_t i = 0; i < keys.count; i++) {
-		struct call c;
-		struct object o = { 0 };
 		const struct resource *r = registry_find_key(&s->registry, keys.items[i].resource);
-		call_init(&c, s, NULL);
-		if (r && object_load(&c, r, keys.items[i].ns, keys.items[i].name, &o) > 0)
-			delete_dependent(&c, r, &o, false);
-		object_done(&o);
-		call_done(&c);
+		_cleanup_(json_freep) struct json *o = NULL;
+		if (look(s, r, keys.items[i].ns, keys.items[i].name, &o) > 0)
+			ask_to_delete(s, r, o, false);
 	}
 }
 
@@ -541,8 +526,7 @@ struct resumer {
 static int resume_row(void *data, const struct store_row *row)
 {
 	struct resumer *u = data;
-	_cleanup_(json_freep) struct json *tree = object_parse(u->r, row->data, row->len, row->rv,
-							       NULL);
+	_cleanup_(json_freep) struct json *tree = object_parse_stored(u->r, row->data, row->len);
 	if (!object_terminating(tree))
 		return 0;
 	if (streq(u->r->key, "namespaces"))
@@ -575,7 +559,7 @@ void work_resume(struct apiserver *s)
 
 void work_stop(struct apiserver *s)
 {
-	for (struct work *w; (w = take_work(s));)
+	for (struct work *w; (w = work_take(s));)
 		work_free(w);
 	map_done(&s->work_keys);
 	timer_stop(&s->work_timer);

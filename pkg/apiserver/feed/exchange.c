@@ -34,6 +34,9 @@ struct api_exchange *exchange_new(struct apiserver *s, const char *method,
 static void exchange_free(struct api_exchange *x)
 {
 	list_unlink(&x->link);
+	if (x->call)
+		call_done(x->call);
+	free(x->call);
 	strbuf_done(&x->body);
 	unknown_fields_done(&x->warnings);
 	watch_free(x->watch);
@@ -42,15 +45,15 @@ static void exchange_free(struct api_exchange *x)
 	free(x);
 }
 
-void exchange_take(struct api_exchange *x, struct call *c)
+void exchange_take(struct api_exchange *x, struct answer *a)
 {
-	x->status = c->status;
-	x->content_type = c->content_type;
-	x->body = c->body;
-	x->warnings = c->warnings;
-	x->watch = TAKE_PTR(c->watch);
-	c->body = (struct strbuf){ 0 };
-	c->warnings = (struct unknown_fields){ 0 };
+	x->status = a->status;
+	x->content_type = a->content_type;
+	x->body = a->body;
+	x->warnings = a->warnings;
+	x->watch = TAKE_PTR(a->watch);
+	a->body = (struct strbuf){ 0 };
+	a->warnings = (struct unknown_fields){ 0 };
 }
 
 /* A line of text that can stand in a header. */
@@ -93,6 +96,11 @@ void exchange_finish(struct api_exchange *x)
 	exchange_free(x);
 }
 
+void exchange_drop(struct api_exchange *x)
+{
+	exchange_free(x);
+}
+
 void apiserver_stream_drained(struct api_exchange *x)
 {
 	if (x && x->live)
@@ -114,13 +122,12 @@ const struct api_front_ops *exchange_front(struct api_exchange *x, void **ret_fr
 
 void exchange_spoil(struct api_exchange *x, const struct err *err)
 {
-	struct call c;
-	call_init(&c, x->s, NULL);
-	fail_store(&c, err);
+	struct answer a = { 0 };
+	fail_store(&a, err);
 	strbuf_done(&x->body);
 	x->watch = watch_free(x->watch);
-	exchange_take(x, &c);
-	call_done(&c);
+	exchange_take(x, &a);
+	answer_done(&a);
 }
 
 void apiserver_abort(struct api_exchange *x)

@@ -5,7 +5,8 @@
 #include "apiserver/internal.h"
 
 struct api_exchange {
-	struct list link; /* of the batch that owes the answer */
+	struct list link;  /* of the batch that owes the answer, or of the calls that go on */
+	struct call *call; /* that goes on; owned */
 	struct apiserver *s;
 	const struct api_front_ops *ops;
 	void *front;
@@ -23,9 +24,11 @@ struct api_exchange {
 
 struct api_exchange *exchange_new(struct apiserver *s, const char *method,
 				  const struct api_front_ops *ops, void *front);
-/* The call's answer moves to where it can wait for the commit. */
-void exchange_take(struct api_exchange *x, struct call *c);
+/* The answer moves to where it can wait for the commit. */
+void exchange_take(struct api_exchange *x, struct answer *a);
 /* Nothing of its batch has happened: whoever waits is told so. */
 void exchange_spoil(struct api_exchange *x, const struct err *err);
+/* Nobody waits for the answer any more. */
+void exchange_drop(struct api_exchange *x);
 /* The answer leaves, or its stream begins. */
 void exchange_finish(struct api_exchange *x);

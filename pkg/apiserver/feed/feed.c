@@ -37,6 +37,18 @@ int batch_open(struct apiserver *s, struct err *err)
 	return 0;
 }
 
+int batch_keep(struct apiserver *s, struct err *err)
+{
+	/* A savepoint would begin a transaction of its own. */
+	if (!store_in_transaction(s->store))
+		return err_set(
+			err, ERR_IO,
+			"the store rolled back a transaction, probably because its disk is full");
+	store_release(s->store);
+	s->batch.marked = s->batch.event_count;
+	return store_savepoint(s->store, err);
+}
+
 /* Texts are kept until the commit, when it is known whether anybody may see them. */
 void batch_note(struct apiserver *s, enum store_change_type type, uint64_t rv,
 		const struct store_key *key, char *now, char *before)

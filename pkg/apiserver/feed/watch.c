@@ -65,27 +65,29 @@ struct watch *watch_free(struct watch *w)
 
 /* --- asking for one --- */
 
-int verb_watch(struct call *c)
+int verb_watch(struct apiserver *s, const struct request *in, struct answer *out)
 {
 	uint64_t rv;
-	if (check_list_options(c) < 0 || parse_version(c, c->query.resource_version, &rv) < 0)
+	if (check_list_options(in, out) < 0 ||
+	    parse_version(out, in->query.resource_version, &rv) < 0)
 		return ANSWERED;
 	struct watch *w = xcalloc(1, sizeof(*w));
 	list_init(&w->link);
-	w->s = c->s;
-	w->r = resource_ref(c->resource);
-	w->ns = xstrdup(c->ns);
+	w->s = s;
+	w->r = resource_ref(in->resource);
+	w->ns = xstrdup(in->ns);
 	w->position = rv;
-	w->bookmarks = c->query.bookmarks;
-	w->phase = rv == 0 || c->query.initial_events ? PHASE_PRESENT : PHASE_LOG;
-	w->mark_initial = c->query.initial_events;
-	w->timeout_s = c->query.timeout_s;
-	if (view_init(c, &w->view) < 0 || selection_init(c, w->r, &w->selection) < 0) {
+	w->bookmarks = in->query.bookmarks;
+	w->phase = rv == 0 || in->query.initial_events ? PHASE_PRESENT : PHASE_LOG;
+	w->mark_initial = in->query.initial_events;
+	w->timeout_s = in->query.timeout_s;
+	if (view_init(s, in, out, &w->view) < 0 ||
+	    selection_init(in, out, w->r, &w->selection) < 0) {
 		watch_free(w);
 		return ANSWERED;
 	}
-	c->watch = w;
-	c->status = 200;
+	out->watch = w;
+	out->status = 200;
 	return 0;
 }
 
@@ -117,11 +119,10 @@ static void send_tree(struct watch *w, const char *type, const struct json *obje
 }
 
 /* An error ends the stream. */
-static void send_failure(struct watch *w, struct call *c)
+static void send_failure(struct watch *w, const struct answer *a)
 {
-	send_text(w, "ERROR", c->body.data, c->body.len - 1); /* without the newline */
+	send_text(w, "ERROR", a->body.data, a->body.len - 1); /* without the newline */
 	w->ended = true;
-	call_done(c);
 }
 
 static void send_bookmark(struct watch *w, bool initial_end)
@@ -150,10 +151,9 @@ static void send_bookmark(struct watch *w, bool initial_end)
 /* The watch goes with what cannot be shown: nothing may be left out. */
 static void send_grown(struct watch *w)
 {
-	struct call c;
-	call_init(&c, w->s, NULL);
-	fail_grown(&c, w->r);
-	send_failure(w, &c);
+	_cleanup_(answer_done) struct answer a = { 0 };
+	fail_grown(&a, w->r);
+	send_failure(w, &a);
 }
 
 /* Each object of a stream leaves before the next is read, and has a budget of its own. */
@@ -347,14 +347,14 @@ static bool reader_waits(const struct watch *w)
 }
 
 /* What the position asks for may be gone, or not be there yet. */
-static bool position_lost(struct watch *w, struct call *c)
+static bool position_lost(struct watch *w, struct answer *out)
 {
 	struct apiserver *s = w->s;
 	uint64_t oldest = store_oldest(s->store);
 	if (w->position > s->committed)
-		fail_too_large_version(c, w->position, s->committed);
+		fail_too_large_version(out, w->position, s->committed);
 	else if (w->position < oldest)
-		fail_expired(c, NULL, "too old resource version: %" PRIu64 " (%" PRIu64 ")",
+		fail_expired(out, NULL, "too old resource version: %" PRIu64 " (%" PRIu64 ")",
 			     w->position, oldest);
 	else
 		return false;
@@ -363,21 +363,18 @@ static bool position_lost(struct watch *w, struct call *c)
 
 static void step(struct watch *w)
 {
-	struct call c;
+	_cleanup_(answer_done) struct answer a = { 0 };
 	struct err err;
-	call_init(&c, w->s, NULL);
 	w->passed = 0;
-	if (position_lost(w, &c)) {
-		send_failure(w, &c);
+	if (position_lost(w, &a)) {
+		send_failure(w, &a);
 		return;
 	}
 	int r = w->phase == PHASE_PRESENT ? replay_present(w, &err) : replay_log(w, &err);
-	if (r < 0) {
-		fail_store(&c, &err);
-		send_failure(w, &c);
+	if (r >= 0)
 		return;
-	}
-	call_done(&c);
+	fail_store(&a, &err);
+	send_failure(w, &a);
 }
 
 static bool behind(const struct watch *w)

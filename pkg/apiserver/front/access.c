@@ -17,7 +17,7 @@ enum { METHOD_TEXT = 16 };
 
 /* As k8s.io/apiserver/pkg/endpoints/request has it (requestinfo.go). Kinds need not be served: who
  * may not ask learns nothing about what there is. */
-const char *access_verb(const struct call *c, bool one)
+const char *access_verb(const struct request *in, bool one)
 {
 	static const struct {
 		const char *method, *verb;
@@ -26,7 +26,7 @@ const char *access_verb(const struct call *c, bool one)
 		{ "PUT", "update" },
 		{ "PATCH", "patch" },
 	};
-	const char *method = c->request->method;
+	const char *method = in->http->method;
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (streq(method, verbs[i].method))
 			return verbs[i].verb;
@@ -34,7 +34,7 @@ const char *access_verb(const struct call *c, bool one)
 		return one ? "delete" : "deletecollection";
 	if (!streq(method, "GET") && !streq(method, "HEAD"))
 		return ""; /* nobody but an administrator's, and then 405 */
-	return c->query.watch ? "watch" : one ? "get" : "list";
+	return in->query.watch ? "watch" : one ? "get" : "list";
 }
 
 static const char *segment(char *const *segments, size_t count, size_t at)
@@ -43,8 +43,8 @@ static const char *segment(char *const *segments, size_t count, size_t at)
 }
 
 /* A namespace is in itself: its own segment stays the resource. */
-static void resource_access(struct call *c, char *const *segments, size_t count, size_t at,
-			    struct access *ret)
+static void resource_access(const struct request *in, char *const *segments, size_t count,
+			    size_t at, struct access *ret)
 {
 	bool scoped = streq(segments[at], "namespaces") && at + 1 < count;
 	const char *third = segment(segments, count, at + 2);
@@ -56,28 +56,28 @@ static void resource_access(struct call *c, char *const *segments, size_t count,
 	ret->resource = segments[at];
 	ret->name = segment(segments, count, at + 1);
 	ret->subresource = segment(segments, count, at + 2);
-	ret->verb = access_verb(c, *ret->name != '\0');
+	ret->verb = access_verb(in, *ret->name != '\0');
 }
 
 /* Verbs of paths are methods in lower case; what is longer than any method fits no rule. */
-static void path_access(struct call *c, char method[METHOD_TEXT], struct access *ret)
+static void path_access(const struct request *in, char method[METHOD_TEXT], struct access *ret)
 {
 	size_t i = 0;
-	for (const char *p = c->request->method; *p && i < METHOD_TEXT - 1; p++)
+	for (const char *p = in->http->method; *p && i < METHOD_TEXT - 1; p++)
 		method[i++] = (char)(*p | 0x20);
 	method[i] = '\0';
 	ret->verb = method;
-	ret->path = c->request->path;
+	ret->path = in->http->path;
 }
 
 /* Clients show the message as it is, and people search for it: word by word the real server's. */
-static int refuse(struct call *c, const struct access *a)
+static int refuse(const struct request *in, struct answer *out, const struct access *a)
 {
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
-	strbuf_addf(&text, "User \"%s\" cannot %s ", c->request->user, a->verb);
+	strbuf_addf(&text, "User \"%s\" cannot %s ", in->http->user, a->verb);
 	if (a->path) {
 		strbuf_addf(&text, "path \"%s\"", a->path);
-		return fail_access(c, "", "", "", text.data);
+		return fail_access(out, "", "", "", text.data);
 	}
 	strbuf_addf(&text, "resource \"%s%s%s\" in API group \"%s\" ", a->resource,
 		    *a->subresource ? "/" : "", a->subresource, a->group);
@@ -85,25 +85,25 @@ static int refuse(struct call *c, const struct access *a)
 		strbuf_addf(&text, "in the namespace \"%s\"", a->ns);
 	else
 		strbuf_adds(&text, "at the cluster scope");
-	return fail_access(c, a->group, a->resource, a->name, text.data);
+	return fail_access(out, a->group, a->resource, a->name, text.data);
 }
 
 /* No role has that right, as there is nobody to act for whose rights are not his groups'. The words
  * name the first right that is asked for. */
-static int refuse_impersonation(struct call *c, struct access *a)
+static int refuse_impersonation(const struct request *in, struct answer *out, struct access *a)
 {
-	const char *who = c->request->impersonate;
+	const char *who = in->http->impersonate;
 	const char *mode = str_has_prefix(who, "system:node:")		   ? "arbitrary-node"
 			   : str_has_prefix(who, "system:serviceaccount:") ? "serviceaccount"
 									   : "user-info";
 	_cleanup_(freep) char *verb = xasprintf("impersonate-on:%s:%s", mode, a->verb);
 	a->verb = verb;
-	return refuse(c, a);
+	return refuse(in, out, a);
 }
 
 /* The segments are decoded, so that "%73ecrets" is what it will be to resolve() in handle.c, which
  * must take no other segment for the resource than this does. */
-int access_check(struct call *c, char *const *segments, size_t count)
+int access_check(const struct request *in, struct answer *out, char *const *segments, size_t count)
 {
 	struct access a = { .group = "", .resource = "", .subresource = "", .ns = "", .name = "" };
 	char method[METHOD_TEXT];
@@ -111,13 +111,13 @@ int access_check(struct call *c, char *const *segments, size_t count)
 	bool core = streq(segments[0], "api") && count > 2;
 	if (core || (streq(segments[0], "apis") && count > 3)) {
 		a.group = core ? "" : segments[1];
-		resource_access(c, segments, count, core ? 2 : 3, &a);
+		resource_access(in, segments, count, core ? 2 : 3, &a);
 	} else {
-		path_access(c, method, &a);
+		path_access(in, method, &a);
 	}
-	if (c->request->impersonate)
-		return refuse_impersonation(c, &a);
-	return role_allows(c->request->groups, &a, &reason) ? 0 : refuse(c, &a);
+	if (in->http->impersonate)
+		return refuse_impersonation(in, out, &a);
+	return role_allows(in->http->groups, &a, &reason) ? 0 : refuse(in, out, &a);
 }
 
 /* --- reviews: what may I ---------------------------------------------------------------------- */
@@ -128,7 +128,7 @@ static const char *attribute(const struct json *of, const char *key)
 }
 
 /* path: what was given besides the attributes of a resource; NULL when there were neither. */
-static void fail_attributes(struct call *c, const struct json *path)
+static void fail_attributes(struct answer *out, const struct json *path)
 {
 	struct causes causes = { 0 };
 	if (path)
@@ -138,14 +138,16 @@ static void fail_attributes(struct call *c, const struct json *path)
 		causes_add(
 			&causes, CAUSE_INVALID, "spec.resourceAttributes", "null",
 			"exactly one of nonResourceAttributes or resourceAttributes must be specified");
-	fail_invalid(c, NULL, "", &causes);
+	fail_invalid(out, NULL, "", &causes);
 	causes_done(&causes);
 }
 
 /* Asked about wildcards, too: `kubectl auth can-i '*' '*'`. Who is allowed is told why as well;
  * kubectl shows the reason of a no. */
-static void may_i(struct call *c, const struct json *spec, struct json *status)
+static void may_i(struct apiserver *s, const struct request *in, struct answer *out,
+		  const struct json *spec, struct json *status)
 {
+	(void)s;
 	const struct json *resource = json_get(spec, "resourceAttributes");
 	const struct json *path = json_get(spec, "nonResourceAttributes");
 	const struct json *of = resource ? resource : path;
@@ -158,10 +160,10 @@ static void may_i(struct call *c, const struct json *spec, struct json *status)
 				  .name = attribute(of, "name") };
 	const char *reason;
 	if (!resource == !path) {
-		fail_attributes(c, path);
+		fail_attributes(out, path);
 		return;
 	}
-	json_set_bool(status, "allowed", role_allows(c->request->groups, &a, &reason));
+	json_set_bool(status, "allowed", role_allows(in->http->groups, &a, &reason));
 	json_set_string(status, "reason", reason);
 }
 
@@ -185,11 +187,11 @@ static void add_rule(struct json *rules, const char *const *verbs, const char *g
 static const char *const any[] = { "*", NULL };
 
 /* Rules can only allow; so "all but Secrets" becomes a list of what is served. */
-static void viewer_rules(struct call *c, struct json *rules)
+static void viewer_rules(struct apiserver *s, struct json *rules)
 {
 	struct json *core = json_new_array();
 	struct map groups = { 0 };
-	list_for_each(l, &c->s->registry.resources) {
+	list_for_each(l, &s->registry.resources) {
 		struct resource *r = list_entry(l, struct resource, link);
 		if (*r->group && !map_set(&groups, r->group, r))
 			add_rule(rules, role_reading_verbs, r->group, strings(any));
@@ -211,10 +213,12 @@ static void own_review_rules(struct json *rules)
 }
 
 /* By these kubectl prints `auth can-i --list`; they must say the same as role_allows(). */
-static void my_rules(struct call *c, const struct json *spec, struct json *status)
+static void my_rules(struct apiserver *s, const struct request *in, struct answer *out,
+		     const struct json *spec, struct json *status)
 {
+	(void)out;
 	static const char *const get[] = { "get", NULL };
-	const char *groups = c->request->groups;
+	const char *groups = in->http->groups;
 	bool all = role_is_admin(groups);
 	(void)spec;
 	struct json *rules = json_set(status, "resourceRules", json_new_array());
@@ -223,7 +227,7 @@ static void my_rules(struct call *c, const struct json *spec, struct json *statu
 	else
 		own_review_rules(rules);
 	if (role_is_viewer(groups))
-		viewer_rules(c, rules);
+		viewer_rules(s, rules);
 	struct json *paths = json_set(status, "nonResourceRules", json_new_array());
 	struct json *rule = json_append(paths, json_new_object());
 	json_set(rule, "verbs", strings(all ? any : get));
@@ -234,13 +238,15 @@ static void my_rules(struct call *c, const struct json *spec, struct json *statu
 /* --- reviews: who am I ------------------------------------------------------------------------ */
 
 /* The group that everybody is in is added here, as it gives no role. */
-static void who_am_i(struct call *c, const struct json *spec, struct json *status)
+static void who_am_i(struct apiserver *s, const struct request *in, struct answer *out,
+		     const struct json *spec, struct json *status)
 {
+	(void)s, (void)out;
 	struct json *info = json_make_object(status, "userInfo");
 	(void)spec;
-	json_set_string(info, "username", c->request->user);
+	json_set_string(info, "username", in->http->user);
 	struct json *groups = json_set(info, "groups", json_new_array());
-	for (const char *p = str_or(c->request->groups, ""); *p;) {
+	for (const char *p = str_or(in->http->groups, ""); *p;) {
 		size_t len = strcspn(p, "\n");
 		_cleanup_(freep) char *group = xstrndup(p, len);
 		json_append(groups, json_new_string(group));
@@ -254,7 +260,8 @@ static void who_am_i(struct call *c, const struct json *spec, struct json *statu
 static const struct {
 	const char *path, *api_version, *kind;
 	/* Fills the status, or answers with a failure. */
-	void (*answer)(struct call *c, const struct json *spec, struct json *status);
+	void (*answer)(struct apiserver *s, const struct request *in, struct answer *out,
+		       const struct json *spec, struct json *status);
 } rows[] = {
 	{ "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "authorization.k8s.io/v1",
 	  "SelfSubjectAccessReview", may_i },
@@ -264,37 +271,37 @@ static const struct {
 	  "SelfSubjectReview", who_am_i },
 };
 
-static void review(struct call *c, size_t row)
+static void review(struct apiserver *s, const struct request *in, struct answer *out, size_t row)
 {
 	_cleanup_(json_freep) struct json *body = NULL;
-	if (decode_body(c, &body) < 0)
+	if (decode_body(in, out, &body) < 0)
 		return;
 	const char *kind = json_get_string(body, "kind");
 	const char *version = json_get_string(body, "apiVersion");
 	if ((kind && !streq(kind, rows[row].kind)) ||
 	    (version && !streq(version, rows[row].api_version))) {
-		fail(c, 400, "BadRequest", "this path takes a %s of %s", rows[row].kind,
+		fail(out, 400, "BadRequest", "this path takes a %s of %s", rows[row].kind,
 		     rows[row].api_version);
 		return;
 	}
 	json_set_string(body, "kind", rows[row].kind);
 	json_set_string(body, "apiVersion", rows[row].api_version);
 	struct json *status = json_new_object();
-	rows[row].answer(c, json_get(body, "spec"), status);
+	rows[row].answer(s, in, out, json_get(body, "spec"), status);
 	json_set(body, "status", status);
-	if (c->status == 0)
-		answer_json(c, 201, body);
+	if (out->status == 0)
+		answer_json(out, 201, body);
 }
 
-bool access_handle(struct call *c)
+bool access_handle(struct apiserver *s, const struct request *in, struct answer *out)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (!streq(c->request->path, rows[i].path))
+		if (!streq(in->http->path, rows[i].path))
 			continue;
-		if (streq(c->request->method, "POST"))
-			review(c, i);
+		if (streq(in->http->method, "POST"))
+			review(s, in, out, i);
 		else
-			fail(c, 405, "MethodNotAllowed",
+			fail(out, 405, "MethodNotAllowed",
 			     "the server does not allow this method on the requested resource");
 		return true;
 	}

@@ -12,9 +12,9 @@
 enum { MEMBERS_MAX = 10000 };
 
 /* Without parameters such as charset. */
-static bool has_type(const struct call *c, const char *type)
+static bool has_type(const struct request *in, const char *type)
 {
-	const char *given = c->request->content_type;
+	const char *given = in->http->content_type;
 	size_t len = strcspn(given, "; ");
 	return len == strlen(type) && strncasecmp(given, type, len) == 0;
 }
@@ -30,17 +30,17 @@ static bool too_many_members(const struct json *j)
 	return false;
 }
 
-static int check_shape(struct call *c, struct json **tree)
+static int check_shape(struct answer *out, struct json **tree)
 {
 	bool object = json_is_object(*tree), too_many = too_many_members(*tree);
 	if (object && !too_many)
 		return 0;
 	*tree = json_free(*tree);
 	if (too_many)
-		return fail(c, 413, "RequestEntityTooLarge",
+		return fail(out, 413, "RequestEntityTooLarge",
 			    "Request entity too large: an object has more than %d members",
 			    MEMBERS_MAX);
-	return fail(c, 400, "BadRequest",
+	return fail(out, 400, "BadRequest",
 		    "the object provided is unrecognized: it is not a JSON object");
 }
 
@@ -74,75 +74,75 @@ static const struct reader {
 	{ "application/vnd.kubernetes.protobuf", parse_protobuf, "" },
 };
 
-static const struct reader *find_reader(const struct call *c)
+static const struct reader *find_reader(const struct request *in)
 {
-	if (str_empty(c->request->content_type))
+	if (str_empty(in->http->content_type))
 		return &readers[0];
 	for (size_t i = 0; i < ARRAY_SIZE(readers); i++)
-		if (has_type(c, readers[i].media))
+		if (has_type(in, readers[i].media))
 			return &readers[i];
 	return NULL;
 }
 
-int decode_body(struct call *c, struct json **ret)
+int decode_body(const struct request *in, struct answer *out, struct json **ret)
 {
 	struct err err;
-	const struct reader *reader = find_reader(c);
+	const struct reader *reader = find_reader(in);
 	if (!reader)
 		return fail(
-			c, 415, "UnsupportedMediaType",
+			out, 415, "UnsupportedMediaType",
 			"the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf");
-	if (reader->parse(c->request, ret, &err) < 0)
-		return fail(c, 400, "BadRequest",
+	if (reader->parse(in->http, ret, &err) < 0)
+		return fail(out, 400, "BadRequest",
 			    "the object provided is unrecognized (must be of type %s): %s%s",
-			    c->resource ? c->resource->kind : "object", reader->fault, err.text);
-	return check_shape(c, ret);
+			    in->resource ? in->resource->kind : "object", reader->fault, err.text);
+	return check_shape(out, ret);
 }
 
-int decode_apply(struct call *c, struct json **ret)
+int decode_apply(const struct request *in, struct answer *out, struct json **ret)
 {
 	struct err err;
-	if (parse_yaml(c->request, ret, &err) < 0)
-		return fail(c, 400, "BadRequest", "error decoding YAML: %s", err.text);
+	if (parse_yaml(in->http, ret, &err) < 0)
+		return fail(out, 400, "BadRequest", "error decoding YAML: %s", err.text);
 	if (json_is_object(*ret))
-		return check_shape(c, ret);
+		return check_shape(out, ret);
 	*ret = json_free(*ret);
-	return fail(c, 400, "BadRequest", "error decoding YAML: it is not an object");
+	return fail(out, 400, "BadRequest", "error decoding YAML: it is not an object");
 }
 
-static int fail_no_text(struct call *c, const struct resource *r, const char *key)
+static int fail_no_text(struct answer *out, const struct resource *r, const char *key)
 {
 	return fail(
-		c, 400, "BadRequest",
+		out, 400, "BadRequest",
 		"the object provided is unrecognized (must be of type %s): couldn't get version/kind; json parse error: json: cannot unmarshal value into Go struct field .%s of type string",
 		r->kind, key);
 }
 
 /* Built-in kinds may leave out what the path says; custom ones may not, as upstream. */
-static int check_kind(struct call *c, const struct resource *r, struct json *tree)
+static int check_kind(struct answer *out, const struct resource *r, struct json *tree)
 {
 	static const char *const keys[] = { "apiVersion", "kind" };
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		const struct json *value = json_get(tree, keys[i]);
 		if (!json_is_null(value) && !json_is_string(value))
-			return fail_no_text(c, r, keys[i]);
+			return fail_no_text(out, r, keys[i]);
 	}
 	const char *version = json_get_string(tree, "apiVersion"),
 		   *kind = json_get_string(tree, "kind");
 	if (resource_is(r, RESOURCE_CUSTOM) && str_empty(kind))
-		return fail(c, 400, "BadRequest", "Object 'Kind' is missing in the request body");
+		return fail(out, 400, "BadRequest", "Object 'Kind' is missing in the request body");
 	if (resource_is(r, RESOURCE_CUSTOM) && str_empty(version))
-		return fail(c, 400, "BadRequest",
+		return fail(out, 400, "BadRequest",
 			    "Object 'apiVersion' is missing in the request body");
 	if (!str_empty(version) && !streq(version, r->api_version))
 		return fail(
-			c, 400, "BadRequest",
+			out, 400, "BadRequest",
 			"the API version in the data (%s) does not match the expected API version (%s)",
 			version, r->api_version);
 	if (!str_empty(kind) && !streq(kind, r->kind) && resource_is(r, RESOURCE_CUSTOM))
-		return fail_other_kind(c, r, object_name(tree), kind);
+		return fail_other_kind(out, r, object_name(tree), kind);
 	if (!str_empty(kind) && !streq(kind, r->kind))
-		return fail(c, 400, "BadRequest",
+		return fail(out, 400, "BadRequest",
 			    "the kind in the data (%s) does not match the expected kind (%s)", kind,
 			    r->kind);
 	json_set_string(tree, "apiVersion", r->api_version);
@@ -196,34 +196,36 @@ static char *strict_text(const struct unknown_fields *unknown)
 }
 
 /* The default: old clients go on, and their users are told. */
-static void warn_unknown(struct call *c, const struct unknown_fields *unknown)
+static void warn_unknown(const struct request *in, struct answer *out,
+			 const struct unknown_fields *unknown)
 {
-	for (size_t i = 0; c->query.validation == FIELDS_WARN && i < unknown->count; i++)
-		call_warn(c, "unknown field \"%s\"", unknown->items[i]);
+	for (size_t i = 0; in->query.validation == FIELDS_WARN && i < unknown->count; i++)
+		answer_warn(out, "unknown field \"%s\"", unknown->items[i]);
 }
 
-int decode_object(struct call *c, const struct resource *r, struct json *tree)
+int decode_object(const struct request *in, struct answer *out, const struct resource *r,
+		  struct json *tree)
 {
-	int result = check_kind(c, r, tree);
+	int result = check_kind(out, r, tree);
 	if (result < 0)
 		return result;
 	_cleanup_(unknown_fields_done) struct unknown_fields unknown = { 0 };
 	_cleanup_(freep) char *wrong = clean(r, tree, &unknown);
-	if (!wrong && unknown.count > 0 && c->query.validation == FIELDS_STRICT)
+	if (!wrong && unknown.count > 0 && in->query.validation == FIELDS_STRICT)
 		wrong = strict_text(&unknown);
 	if (wrong)
-		return fail(c, 400, "BadRequest",
+		return fail(out, 400, "BadRequest",
 			    "%s in version \"%s\" cannot be handled as a %s: %s", r->kind,
 			    r->version, r->kind, wrong);
-	warn_unknown(c, &unknown);
+	warn_unknown(in, out, &unknown);
 	return 0;
 }
 
-int fail_patch(struct call *c, const char *outcome, const char *wrong)
+int fail_patch(struct answer *out, const char *outcome, const char *wrong)
 {
 	struct causes causes = { 0 };
 	causes_add_string(&causes, CAUSE_INVALID, "patch", outcome, "%s", wrong);
-	int result = fail_invalid(c, NULL, "", &causes);
+	int result = fail_invalid(out, NULL, "", &causes);
 	causes_done(&causes);
 	return result;
 }
@@ -248,39 +250,41 @@ static char *patched_kind_fault(const struct resource *r, const struct json *tre
 			 str_or(json_get_string(tree, "apiVersion"), ""));
 }
 
-static int fail_patched_version(struct call *c, const struct resource *r, const struct json *tree)
+static int fail_patched_version(struct answer *out, const struct resource *r,
+				const struct json *tree)
 {
 	struct causes causes = { 0 };
 	causes_add_json(&causes, CAUSE_INVALID, "apiVersion", json_get(tree, "apiVersion"),
 			"must be %s", r->api_version);
-	int result = fail_invalid(c, r, object_name(tree), &causes);
+	int result = fail_invalid(out, r, object_name(tree), &causes);
 	causes_done(&causes);
 	return result;
 }
 
-static int check_patched_kind(struct call *c, const struct resource *r, struct json *tree,
+static int check_patched_kind(struct answer *out, const struct resource *r, struct json *tree,
 			      const char *outcome)
 {
 	_cleanup_(freep) char *wrong = patched_kind_fault(r, tree);
 	if (wrong)
-		return fail_patch(c, outcome, wrong);
+		return fail_patch(out, outcome, wrong);
 	if (resource_is(r, RESOURCE_CUSTOM) && says_other(tree, "apiVersion", r->api_version))
-		return fail_patched_version(c, r, tree);
-	return check_kind(c, r, tree);
+		return fail_patched_version(out, r, tree);
+	return check_kind(out, r, tree);
 }
 
-int decode_patched(struct call *c, const struct resource *r, struct json *tree)
+int decode_patched(const struct request *in, struct answer *out, const struct resource *r,
+		   struct json *tree)
 {
 	_cleanup_(freep) char *before = json_to_string(tree);
-	int result = check_patched_kind(c, r, tree, before);
+	int result = check_patched_kind(out, r, tree, before);
 	if (result < 0)
 		return result;
 	_cleanup_(unknown_fields_done) struct unknown_fields unknown = { 0 };
 	_cleanup_(freep) char *wrong = clean(r, tree, &unknown);
-	if (!wrong && unknown.count > 0 && c->query.validation == FIELDS_STRICT)
+	if (!wrong && unknown.count > 0 && in->query.validation == FIELDS_STRICT)
 		wrong = strict_text(&unknown);
 	if (wrong)
-		return fail_patch(c, before, wrong);
-	warn_unknown(c, &unknown);
+		return fail_patch(out, before, wrong);
+	warn_unknown(in, out, &unknown);
 	return 0;
 }

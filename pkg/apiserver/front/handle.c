@@ -51,7 +51,7 @@ static void take(struct segments *g, size_t at, char **ret)
 }
 
 /* Fills the call's target; false when the path names no kind that is served. */
-static bool resolve(struct call *c, struct segments *g)
+static bool resolve(struct apiserver *s, struct request *in, struct segments *g)
 {
 	bool core = streq(g->items[0], "api");
 	size_t at = core ? 2 : 3;
@@ -64,42 +64,42 @@ static bool resolve(struct call *c, struct segments *g)
 	    (streq(g->items[at + 2], "status") || streq(g->items[at + 2], "finalize")))
 		scoped = false;
 	size_t plural = scoped ? at + 2 : at;
-	struct resource *r = registry_find(&c->s->registry, group, version, g->items[plural]);
+	struct resource *r = registry_find(&s->registry, group, version, g->items[plural]);
 	if (!r || g->count > plural + 3 || (scoped && !resource_is(r, RESOURCE_NAMESPACED)))
 		return false;
-	c->resource = resource_ref(r);
-	take(g, scoped ? at + 1 : SEGMENTS_MAX, &c->ns);
-	take(g, plural + 1, &c->name);
-	take(g, plural + 2, &c->subresource);
+	in->resource = resource_ref(r);
+	take(g, scoped ? at + 1 : SEGMENTS_MAX, &in->ns);
+	take(g, plural + 1, &in->name);
+	take(g, plural + 2, &in->subresource);
 	return true;
 }
 
 /* --- verbs --- */
 
-static bool subresource_served(const struct call *c)
+static bool subresource_served(const struct request *in)
 {
-	const struct resource *r = c->resource;
-	return *c->subresource == '\0' ||
-	       (streq(c->subresource, "status") && resource_is(r, RESOURCE_STATUS)) ||
-	       (streq(c->subresource, "finalize") && resource_is(r, RESOURCE_FINALIZE)) ||
-	       (streq(c->subresource, "scale") && resource_is(r, RESOURCE_SCALE));
+	const struct resource *r = in->resource;
+	return *in->subresource == '\0' ||
+	       (streq(in->subresource, "status") && resource_is(r, RESOURCE_STATUS)) ||
+	       (streq(in->subresource, "finalize") && resource_is(r, RESOURCE_FINALIZE)) ||
+	       (streq(in->subresource, "scale") && resource_is(r, RESOURCE_SCALE));
 }
 
 /* The words of two servers: that of built-in kinds and that of custom ones. */
-static int method_not_allowed(struct call *c)
+static int method_not_allowed(const struct request *in, struct answer *out)
 {
-	if (!resource_is(c->resource, RESOURCE_CUSTOM))
-		return fail(c, 405, "MethodNotAllowed",
+	if (!resource_is(in->resource, RESOURCE_CUSTOM))
+		return fail(out, 405, "MethodNotAllowed",
 			    "the server does not allow this method on the requested resource");
-	return fail_named(c, 405, "MethodNotAllowed", c->resource, NULL,
-			  "%s is not supported on resources of kind \"%s\"", access_verb(c, true),
-			  c->resource->key);
+	return fail_named(out, 405, "MethodNotAllowed", in->resource, NULL,
+			  "%s is not supported on resources of kind \"%s\"", access_verb(in, true),
+			  in->resource->key);
 }
 
 /* Of a custom kind without a name. */
-static int name_missing(struct call *c)
+static int name_missing(struct answer *out)
 {
-	return fail(c, 400, "BadRequest", "name must be provided");
+	return fail(out, 400, "BadRequest", "name must be provided");
 }
 
 static bool reads_or_changes(const char *method)
@@ -107,22 +107,23 @@ static bool reads_or_changes(const char *method)
 	return streq(method, "GET") || streq(method, "PUT") || streq(method, "PATCH");
 }
 
-static int run_on_one(struct call *c, const char *method)
+static int run_on_one(struct apiserver *s, struct request *in, struct answer *out,
+		      const char *method)
 {
-	bool main = *c->subresource == '\0';
-	if (streq(c->subresource, "finalize") && !streq(method, "PUT"))
-		return method_not_allowed(c);
-	if (streq(c->subresource, "scale") && reads_or_changes(method))
-		return verb_scale(c);
+	bool main = *in->subresource == '\0';
+	if (streq(in->subresource, "finalize") && !streq(method, "PUT"))
+		return method_not_allowed(in, out);
+	if (streq(in->subresource, "scale") && reads_or_changes(method))
+		return verb_scale(s, in, out);
 	if (streq(method, "GET"))
-		return verb_get(c);
+		return verb_get(s, in, out);
 	if (streq(method, "PUT"))
-		return verb_update(c);
+		return verb_update(s, in, out);
 	if (streq(method, "PATCH"))
-		return verb_patch(c);
+		return verb_patch(s, in, out);
 	if (streq(method, "DELETE") && main)
-		return verb_delete(c);
-	return method_not_allowed(c);
+		return verb_delete(s, in, out);
+	return method_not_allowed(in, out);
 }
 
 static bool may_delete_all(const struct resource *r)
@@ -133,84 +134,88 @@ static bool may_delete_all(const struct resource *r)
 static int run_on_all(struct call *c, const char *method)
 {
 	if (streq(method, "GET"))
-		return c->query.watch ? verb_watch(c) : verb_list(c);
+		return c->in.query.watch ? verb_watch(c->s, &c->in, &c->out) : verb_list(c);
 	if (streq(method, "POST"))
-		return verb_create(c);
-	if (streq(method, "DELETE") && may_delete_all(c->resource))
+		return verb_create(c->s, &c->in, &c->out);
+	if (streq(method, "DELETE") && may_delete_all(c->in.resource))
 		return verb_delete_collection(c);
-	if (resource_is(c->resource, RESOURCE_CUSTOM) && reads_or_changes(method))
-		return name_missing(c);
-	return method_not_allowed(c);
+	if (resource_is(c->in.resource, RESOURCE_CUSTOM) && reads_or_changes(method))
+		return name_missing(&c->out);
+	return method_not_allowed(&c->in, &c->out);
 }
 
 /* Below built-in groups upstream answers as an API, elsewhere as a web server. */
-static void not_found(struct call *c)
+static void not_found(const struct request *in, struct answer *out)
 {
 	static const char *const built_in[] = { "/api/v1/", "/apis/coordination.k8s.io/v1/",
 						"/apis/apiextensions.k8s.io/v1/" };
 	for (size_t i = 0; i < ARRAY_SIZE(built_in); i++)
-		if (str_has_prefix(c->request->path, built_in[i])) {
-			fail(c, 404, "NotFound",
+		if (str_has_prefix(in->http->path, built_in[i])) {
+			fail(out, 404, "NotFound",
 			     "the server could not find the requested resource");
 			return;
 		}
-	answer_text(c, 404, "404 page not found\n");
+	answer_text(out, 404, "404 page not found\n");
 }
 
 static int run_verb(struct call *c)
 {
-	const char *method = c->request->method;
-	bool one = *c->name != '\0';
-	if (!subresource_served(c)) {
-		if (resource_is(c->resource, RESOURCE_CUSTOM))
-			return fail_not_found(c, c->resource, c->name);
-		not_found(c);
+	const char *method = c->in.http->method;
+	bool one = *c->in.name != '\0';
+	if (!subresource_served(&c->in)) {
+		if (resource_is(c->in.resource, RESOURCE_CUSTOM))
+			return fail_not_found(&c->out, c->in.resource, c->in.name);
+		not_found(&c->in, &c->out);
 		return ANSWERED;
 	}
-	if (streq(c->name, ".") || streq(c->name, ".."))
-		return fail(c, 400, "BadRequest", "Name parameter invalid: \"%s\": may not be '%s'",
-			    c->name, c->name);
+	if (streq(c->in.name, ".") || streq(c->in.name, ".."))
+		return fail(&c->out, 400, "BadRequest",
+			    "Name parameter invalid: \"%s\": may not be '%s'", c->in.name,
+			    c->in.name);
 	/* Across namespaces one can only look. */
-	if (resource_is(c->resource, RESOURCE_NAMESPACED) && *c->ns == '\0' &&
+	if (resource_is(c->in.resource, RESOURCE_NAMESPACED) && *c->in.ns == '\0' &&
 	    (one || !streq(method, "GET"))) {
 		if (!one)
-			return method_not_allowed(c);
-		not_found(c);
+			return method_not_allowed(&c->in, &c->out);
+		not_found(&c->in, &c->out);
 		return ANSWERED;
 	}
-	return one ? run_on_one(c, method) : run_on_all(c, method);
+	return one ? run_on_one(c->s, &c->in, &c->out, method) : run_on_all(c, method);
 }
 
-static void run_document(struct call *c, const char *path)
+static void run_document(struct apiserver *s, struct request *in, struct answer *out,
+			 const char *path)
 {
-	bool reads = streq(c->request->method, "GET") || streq(c->request->method, "HEAD");
-	if (!reads || (!discovery_handle(c, path) && !openapi_handle(c, path)))
-		not_found(c);
+	bool reads = streq(in->http->method, "GET") || streq(in->http->method, "HEAD");
+	if (!reads || (!discovery_handle(s, in, out, path) && !openapi_handle(s, in, out, path)))
+		not_found(in, out);
 }
 
 /* Of no path of the API: the list of paths, for who reads. */
-static void run_outside(struct call *c)
+static void run_outside(struct apiserver *s, const struct request *in, struct answer *out)
 {
-	bool reads = streq(c->request->method, "GET") || streq(c->request->method, "HEAD");
-	if (!streq(c->request->path, "/") || !reads || !discovery_handle(c, "/"))
-		answer_text(c, 404, "404 page not found\n");
+	bool reads = streq(in->http->method, "GET") || streq(in->http->method, "HEAD");
+	if (!streq(in->http->path, "/") || !reads || !discovery_handle(s, in, out, "/"))
+		answer_text(out, 404, "404 page not found\n");
 }
 
 void call_run(struct call *c)
 {
 	_cleanup_(segments_done) struct segments g;
-	if (!split(c->request->path, &g)) {
-		run_outside(c);
+	if (!split(c->in.http->path, &g)) {
+		run_outside(c->s, &c->in, &c->out);
 		return;
 	}
 	/* OpenAPI has media types of its own, and looks at Accept itself. */
-	bool openapi = str_has_prefix(c->request->path, "/openapi/");
-	if (call_parse_query(c) < 0 || (!openapi && call_parse_accept(c) < 0))
+	bool openapi = str_has_prefix(c->in.http->path, "/openapi/");
+	if (call_parse_query(&c->in, &c->out) < 0 ||
+	    (!openapi && call_parse_accept(&c->in, &c->out) < 0))
 		return;
-	if (access_check(c, g.items, g.count) < 0 || access_handle(c))
+	if (access_check(&c->in, &c->out, g.items, g.count) < 0 ||
+	    access_handle(c->s, &c->in, &c->out))
 		return;
-	if (resolve(c, &g))
+	if (resolve(c->s, &c->in, &g))
 		run_verb(c);
 	else
-		run_document(c, c->request->path);
+		run_document(c->s, &c->in, &c->out, c->in.http->path);
 }

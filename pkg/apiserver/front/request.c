@@ -22,21 +22,88 @@ void query_done(struct query *q)
 
 void call_init(struct call *c, struct apiserver *s, const struct api_request *request)
 {
-	*c = (struct call){
-		.s = s, .request = request, .query.timeout_s = -1, .budget = SCHEMA_BUDGET
-	};
+	*c = (struct call){ .s = s,
+			    .failures = s->failures,
+			    .in = { .http = request, .query.timeout_s = -1 },
+			    .out.left = SCHEMA_BUDGET };
+}
+
+static void free_kept(struct api_request *q)
+{
+	if (!q)
+		return;
+	free((char *)q->method);
+	free((char *)q->path);
+	free((char *)q->user);
+	free((char *)q->groups);
+	free((char *)q->user_agent);
+	free(q);
+}
+
+void call_keep_request(struct call *c)
+{
+	const struct api_request *q = c->in.http;
+	if (c->in.kept)
+		return;
+	struct api_request kept = { .method = xstrdup(q->method),
+				    .path = xstrdup(q->path),
+				    .query = "",
+				    .content_type = "",
+				    .accept = "",
+				    .user = xstrdup(q->user),
+				    .groups = xstrdup(q->groups),
+				    .user_agent = xstrdup(q->user_agent),
+				    .body = "" };
+	c->in.http = c->in.kept = xmemdup(&kept, sizeof(kept));
+}
+
+static void drop_rest(struct call *c)
+{
+	if (c->rest.free)
+		c->rest.free(c->rest.data);
+	c->rest = (struct rest){ 0 };
+}
+
+int call_step(struct call *c)
+{
+	int result = c->rest.step(c, c->rest.data);
+	if (result != MORE)
+		drop_rest(c);
+	return result;
+}
+
+int call_begin(struct call *c, struct rest rest)
+{
+	c->rest = rest;
+	return call_step(c);
+}
+
+bool call_goes_on(const struct call *c)
+{
+	return c->rest.step != NULL;
+}
+
+static void request_done(struct request *in)
+{
+	free_kept(in->kept);
+	resource_unref(in->resource);
+	free(in->ns);
+	free(in->name);
+	free(in->subresource);
+	query_done(&in->query);
+}
+
+void answer_done(struct answer *a)
+{
+	strbuf_done(&a->body);
+	unknown_fields_done(&a->warnings);
 }
 
 void call_done(struct call *c)
 {
-	resource_unref(c->resource);
-	free(c->ns);
-	free(c->name);
-	free(c->subresource);
-	query_done(&c->query);
-	strbuf_done(&c->body);
-	unknown_fields_done(&c->warnings);
-	json_free(c->applied);
+	drop_rest(c);
+	request_done(&c->in);
+	answer_done(&c->out);
 }
 
 static int hex_value(char c)
@@ -74,26 +141,27 @@ char *url_decode(const char *s, size_t len, bool form)
 /* --- parameters --- */
 
 /* `value` as it is to be shown; `supported` as a list of quoted words. */
-static int unsupported(struct call *c, const char *name, const char *value, const char *supported)
+static int unsupported(const struct request *in, struct answer *out, const char *name,
+		       const char *value, const char *supported)
 {
 	struct causes causes = { 0 };
 	causes_add(&causes, CAUSE_NOT_SUPPORTED, name, value, "supported values: %s", supported);
-	int result = fail_options(c, &causes);
+	int result = fail_options(in, out, &causes);
 	causes_done(&causes);
 	return result;
 }
 
-static int bad_number(struct call *c, const char *value)
+static int bad_number(struct answer *out, const char *value)
 {
-	return fail(c, 400, "BadRequest", "strconv.ParseInt: parsing \"%s\": invalid syntax",
+	return fail(out, 400, "BadRequest", "strconv.ParseInt: parsing \"%s\": invalid syntax",
 		    value);
 }
 
-static int parse_bool(struct call *c, const char *name, const char *value, bool *ret)
+static int parse_bool(const char *name, const char *value, bool *ret)
 {
 	/* As Go's conversion of url.Values: absent, "", "0" and "false" are false, all else is
 	 * true. */
-	(void)c, (void)name;
+	(void)name;
 	*ret = !streq(value, "0") && strcasecmp(value, "false") != 0;
 	return 0;
 }
@@ -115,7 +183,8 @@ static const struct choice {
 	  { "", "Background", "Foreground", "Orphan" } },
 };
 
-static int parse_choice(struct call *c, const struct choice *choice, const char *value, int *ret)
+static int parse_choice(const struct request *in, struct answer *out, const struct choice *choice,
+			const char *value, int *ret)
 {
 	for (int i = 0; choice->words[i]; i++)
 		if (streq(value, choice->words[i])) {
@@ -124,33 +193,33 @@ static int parse_choice(struct call *c, const struct choice *choice, const char 
 		}
 	_cleanup_(strbuf_done) struct strbuf quoted = { 0 };
 	causes_quote(value, &quoted);
-	return unsupported(c, choice->name, quoted.data, choice->supported);
+	return unsupported(in, out, choice->name, quoted.data, choice->supported);
 }
 
-static int set_dry_run(struct call *c, const char *value)
+static int set_dry_run(struct request *in, struct answer *out, const char *value)
 {
 	if (streq(value, "All")) {
-		c->query.dry_run = true;
+		in->query.dry_run = true;
 		return 0;
 	}
 	_cleanup_(strbuf_done) struct strbuf list = { 0 };
 	strbuf_addc(&list, '[');
 	json_quote(value, &list);
 	strbuf_addc(&list, ']');
-	return unsupported(c, "dryRun", list.data, "\"All\"");
+	return unsupported(in, out, "dryRun", list.data, "\"All\"");
 }
 
-static int set_numbers(struct call *c, const char *name, const char *value)
+static int set_numbers(struct request *in, struct answer *out, const char *name, const char *value)
 {
 	int64_t number;
 	if (*value == '\0')
 		return 0;
 	if (parse_i64(value, &number) < 0)
-		return bad_number(c, value);
+		return bad_number(out, value);
 	if (streq(name, "limit"))
-		c->query.limit = (uint64_t)MAX(number, (int64_t)0);
+		in->query.limit = (uint64_t)MAX(number, (int64_t)0);
 	else if (streq(name, "timeoutSeconds"))
-		c->query.timeout_s = MIN(MAX(number, (int64_t)-1), (int64_t)INT32_MAX);
+		in->query.timeout_s = MIN(MAX(number, (int64_t)-1), (int64_t)INT32_MAX);
 	return 0;
 }
 
@@ -165,15 +234,15 @@ static void store_choice(struct query *q, const char *name, int choice)
 }
 
 /* 1: no such parameter. */
-static int set_choice(struct call *c, const char *name, const char *value)
+static int set_choice(struct request *in, struct answer *out, const char *name, const char *value)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(choices); i++) {
 		int choice = 0;
 		if (!streq(name, choices[i].name))
 			continue;
-		if (*value && parse_choice(c, &choices[i], value, &choice) < 0)
+		if (*value && parse_choice(in, out, &choices[i], value, &choice) < 0)
 			return ANSWERED;
-		store_choice(&c->query, name, choice);
+		store_choice(&in->query, name, choice);
 		return 0;
 	}
 	return 1;
@@ -234,27 +303,28 @@ static bool concerns_writes(const char *name)
 	return false;
 }
 
-static int set_parameter(struct call *c, const char *name, const char *value)
+static int set_parameter(struct request *in, struct answer *out, const char *name,
+			 const char *value)
 {
-	c->query.pretty_given |= streq(name, "pretty");
-	if (streq(c->request->method, "GET") && concerns_writes(name))
+	in->query.pretty_given |= streq(name, "pretty");
+	if (streq(in->http->method, "GET") && concerns_writes(name))
 		return 0;
-	char **text = text_parameter(&c->query, name);
+	char **text = text_parameter(&in->query, name);
 	if (text) {
 		str_replace(text, *value ? value : NULL);
 		return 0;
 	}
-	bool *flag = bool_parameter(&c->query, name);
-	c->query.force_given |= streq(name, "force");
-	c->query.orphan_given |= streq(name, "orphanDependents");
+	bool *flag = bool_parameter(&in->query, name);
+	in->query.force_given |= streq(name, "force");
+	in->query.orphan_given |= streq(name, "orphanDependents");
 	if (flag)
-		return parse_bool(c, name, value, flag);
+		return parse_bool(name, value, flag);
 	if (streq(name, "dryRun"))
-		return set_dry_run(c, value);
+		return set_dry_run(in, out, value);
 	if (streq(name, "limit") || streq(name, "timeoutSeconds") ||
 	    streq(name, "gracePeriodSeconds"))
-		return set_numbers(c, name, value);
-	return set_choice(c, name, value) < 0 ? ANSWERED : 0;
+		return set_numbers(in, out, name, value);
+	return set_choice(in, out, name, value) < 0 ? ANSWERED : 0;
 }
 
 /* Who looks at answers with one of these wants to read them. */
@@ -267,24 +337,25 @@ static bool is_person(const char *user_agent)
 	return false;
 }
 
-int call_parse_query(struct call *c)
+int call_parse_query(struct request *in, struct answer *out)
 {
-	for (const char *p = c->request->query; *p;) {
+	for (const char *p = in->http->query; *p;) {
 		size_t len = strcspn(p, "&"), name_len = strcspn(p, "=&");
 		_cleanup_(freep) char *name = url_decode(p, name_len, true);
 		_cleanup_(freep) char *value = name_len < len ? url_decode(p + name_len + 1,
 									   len - name_len - 1, true)
 							      : xstrdup("");
 		if (!name || !value)
-			return fail(c, 400, "BadRequest",
+			return fail(out, 400, "BadRequest",
 				    "the query is not properly percent-encoded");
-		int r = set_parameter(c, name, value);
+		int r = set_parameter(in, out, name, value);
+		out->pretty = in->query.pretty;
 		if (r < 0)
 			return r;
 		p += len + (p[len] == '&');
 	}
-	if (!c->query.pretty_given)
-		c->query.pretty = is_person(c->request->user_agent);
+	if (!in->query.pretty_given)
+		out->pretty = is_person(in->http->user_agent);
 	return 0;
 }
 
@@ -363,19 +434,19 @@ static bool media_form(const struct media *m, enum form *ret)
 }
 
 /* The first that we can do; quality values are ignored, as clients list in order of preference. */
-int call_parse_accept(struct call *c)
+int call_parse_accept(struct request *in, struct answer *out)
 {
-	const char *p = c->request->accept;
+	const char *p = in->http->accept;
 	bool any = str_empty(p);
 	while (!any && *p) {
 		size_t len = strcspn(p, ",");
 		_cleanup_(media_done) struct media m;
 		parse_media(p, len, &m);
-		any = media_form(&m, &c->form);
+		any = media_form(&m, &in->form);
 		p += len + (p[len] == ',');
 	}
 	if (any)
 		return 0;
-	return fail(c, 406, "NotAcceptable",
+	return fail(out, 406, "NotAcceptable",
 		    "only the following media types are accepted: application/json");
 }

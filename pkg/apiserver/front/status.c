@@ -13,48 +13,48 @@
 const char json_type_text[] = "application/json";
 
 /* They leave as headers, whatever the answer is. */
-void call_warn(struct call *c, const char *fmt, ...)
+void answer_warn(struct answer *out, const char *fmt, ...)
 {
 	char *text = NULL;
 	va_list ap;
 	va_start(ap, fmt);
 	if (vasprintf(&text, fmt, ap) > 0)
-		unknown_fields_add(&c->warnings, text);
+		unknown_fields_add(&out->warnings, text);
 	va_end(ap);
 	free(text);
 }
 
-void answer_json(struct call *c, int status, const struct json *j)
+void answer_json(struct answer *out, int status, const struct json *j)
 {
-	strbuf_clear(&c->body);
-	if (c->query.pretty)
-		json_print_pretty(j, &c->body);
+	strbuf_clear(&out->body);
+	if (out->pretty)
+		json_print_pretty(j, &out->body);
 	else
-		json_print(j, &c->body);
-	strbuf_addc(&c->body, '\n');
-	c->status = status;
-	c->content_type = json_type_text;
+		json_print(j, &out->body);
+	strbuf_addc(&out->body, '\n');
+	out->status = status;
+	out->content_type = json_type_text;
 }
 
-void answer_text(struct call *c, int status, const char *text)
+void answer_text(struct answer *out, int status, const char *text)
 {
-	strbuf_clear(&c->body);
-	strbuf_adds(&c->body, text);
-	c->status = status;
-	c->content_type = "text/plain; charset=utf-8";
+	strbuf_clear(&out->body);
+	strbuf_adds(&out->body, text);
+	out->status = status;
+	out->content_type = "text/plain; charset=utf-8";
 }
 
 /* Most answers are text from the store that nobody parses. */
-void answer_object_text(struct call *c, int status, const char *text, size_t len)
+void answer_object_text(struct answer *out, int status, const char *text, size_t len)
 {
-	strbuf_clear(&c->body);
-	if (c->query.pretty)
-		json_indent(text, len, &c->body);
+	strbuf_clear(&out->body);
+	if (out->pretty)
+		json_indent(text, len, &out->body);
 	else
-		strbuf_add(&c->body, text, len);
-	strbuf_addc(&c->body, '\n');
-	c->status = status;
-	c->content_type = json_type_text;
+		strbuf_add(&out->body, text, len);
+	strbuf_addc(&out->body, '\n');
+	out->status = status;
+	out->content_type = json_type_text;
 }
 
 static struct json *status_new(const char *status)
@@ -81,11 +81,11 @@ static struct json *failure(int status, const char *reason, const char *message,
 	return j;
 }
 
-static int answer_failure(struct call *c, int status, const char *reason, const char *message,
+static int answer_failure(struct answer *out, int status, const char *reason, const char *message,
 			  struct json *details)
 {
 	_cleanup_(json_freep) struct json *j = failure(status, reason, message, details);
-	answer_json(c, status, j);
+	answer_json(out, status, j);
 	return ANSWERED;
 }
 
@@ -97,13 +97,13 @@ static char *_printf_(1, 0) vformat(const char *fmt, va_list ap)
 	return text;
 }
 
-int fail(struct call *c, int status, const char *reason, const char *fmt, ...)
+int fail(struct answer *out, int status, const char *reason, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
 	_cleanup_(freep) char *text = vformat(fmt, ap);
 	va_end(ap);
-	return answer_failure(c, status, reason, text, NULL);
+	return answer_failure(out, status, reason, text, NULL);
 }
 
 /* The group is left out of details for core kinds, as Go's omitempty does. */
@@ -118,56 +118,58 @@ static struct json *details_of(const struct resource *r, const char *name, const
 	return details;
 }
 
-int fail_named(struct call *c, int status, const char *reason, const struct resource *r,
+int fail_named(struct answer *out, int status, const char *reason, const struct resource *r,
 	       const char *name, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
 	_cleanup_(freep) char *text = vformat(fmt, ap);
 	va_end(ap);
-	return answer_failure(c, status, reason, text, details_of(r, name, r->plural));
+	return answer_failure(out, status, reason, text, details_of(r, name, r->plural));
 }
 
-int fail_details(struct call *c, int status, const char *reason, struct json *details,
+int fail_details(struct answer *out, int status, const char *reason, struct json *details,
 		 const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
 	_cleanup_(freep) char *text = vformat(fmt, ap);
 	va_end(ap);
-	return answer_failure(c, status, reason, text, details);
+	return answer_failure(out, status, reason, text, details);
 }
 
 /* Named by resource, "secrets", where fail_invalid names by kind: as upstream. */
-int fail_not_found(struct call *c, const struct resource *r, const char *name)
+int fail_not_found(struct answer *out, const struct resource *r, const char *name)
 {
-	return fail_named(c, 404, "NotFound", r, name, "%s \"%s\" not found", r->key, name);
+	return fail_named(out, 404, "NotFound", r, name, "%s \"%s\" not found", r->key, name);
 }
 
-int fail_conflict(struct call *c, const struct resource *r, const char *name, const char *fmt, ...)
+int fail_conflict(struct answer *out, const struct resource *r, const char *name, const char *fmt,
+		  ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
 	_cleanup_(freep) char *text = vformat(fmt, ap);
 	va_end(ap);
-	return fail_named(c, 409, "Conflict", r, name,
+	return fail_named(out, 409, "Conflict", r, name,
 			  "Operation cannot be fulfilled on %s \"%s\": %s", r->key, name, text);
 }
 
-int fail_forbidden(struct call *c, const struct resource *r, const char *name, const char *fmt, ...)
+int fail_forbidden(struct answer *out, const struct resource *r, const char *name, const char *fmt,
+		   ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
 	_cleanup_(freep) char *text = vformat(fmt, ap);
 	va_end(ap);
 	if (str_empty(name))
-		return fail_named(c, 403, "Forbidden", r, NULL, "%s is forbidden: %s", r->key,
+		return fail_named(out, 403, "Forbidden", r, NULL, "%s is forbidden: %s", r->key,
 				  text);
-	return fail_named(c, 403, "Forbidden", r, name, "%s \"%s\" is forbidden: %s", r->key, name,
-			  text);
+	return fail_named(out, 403, "Forbidden", r, name, "%s \"%s\" is forbidden: %s", r->key,
+			  name, text);
 }
 
-int fail_access(struct call *c, const char *group, const char *resource, const char *name,
+int fail_access(struct answer *out, const char *group, const char *resource, const char *name,
 		const char *text)
 {
 	struct json *details = json_new_object();
@@ -183,7 +185,7 @@ int fail_access(struct call *c, const char *group, const char *resource, const c
 	if (*resource && *name)
 		strbuf_addf(&message, " \"%s\"", name);
 	strbuf_addf(&message, "%sforbidden: %s", *resource ? " is " : "", text);
-	return answer_failure(c, 403, "Forbidden", message.data, details);
+	return answer_failure(out, 403, "Forbidden", message.data, details);
 }
 
 static struct json *causes_to_json(const struct causes *causes)
@@ -199,54 +201,55 @@ static struct json *causes_to_json(const struct causes *causes)
 }
 
 /* `what`: whose faults these are, as the text says it. Takes details. */
-static int answer_invalid(struct call *c, const char *what, const char *name, struct json *details,
-			  const struct causes *causes)
+static int answer_invalid(struct answer *out, const char *what, const char *name,
+			  struct json *details, const struct causes *causes)
 {
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
 	strbuf_addf(&text, "%s \"%s\" is invalid: ", what, name);
 	causes_format(causes, &text);
 	json_set(details, "causes", causes_to_json(causes));
-	return answer_failure(c, 422, "Invalid", text.data, details);
+	return answer_failure(out, 422, "Invalid", text.data, details);
 }
 
-int fail_invalid(struct call *c, const struct resource *r, const char *name,
+int fail_invalid(struct answer *out, const struct resource *r, const char *name,
 		 const struct causes *causes)
 {
 	_cleanup_(freep) char *kind = r ? resource_qualified_kind(r) : xstrdup("");
 	struct json *details = r ? details_of(r, name, r->kind) : json_new_object();
-	return answer_invalid(c, kind, name, details, causes);
+	return answer_invalid(out, kind, name, details, causes);
 }
 
-int fail_no_version(struct call *c, const struct resource *r, const char *name)
+int fail_no_version(struct answer *out, const struct resource *r, const char *name)
 {
 	struct causes causes = { 0 };
 	causes_add(&causes, CAUSE_INVALID, "metadata.resourceVersion", "0",
 		   "must be specified for an update");
-	int result = answer_invalid(c, r->key, name, details_of(r, name, r->plural), &causes);
+	int result = answer_invalid(out, r->key, name, details_of(r, name, r->plural), &causes);
 	causes_done(&causes);
 	return result;
 }
 
-int fail_other_kind(struct call *c, const struct resource *r, const char *name, const char *kind)
+int fail_other_kind(struct answer *out, const struct resource *r, const char *name,
+		    const char *kind)
 {
 	struct causes causes = { 0 };
 	_cleanup_(freep) char *what = xasprintf("%s%s%s", kind, *r->group ? "." : "", r->group);
 	causes_add_string(&causes, CAUSE_INVALID, "kind", kind, "must be %s", r->kind);
-	int result = answer_invalid(c, what, name, details_of(r, name, kind), &causes);
+	int result = answer_invalid(out, what, name, details_of(r, name, kind), &causes);
 	causes_done(&causes);
 	return result;
 }
 
-int fail_scale(struct call *c, const char *name, const struct causes *causes)
+int fail_scale(struct answer *out, const char *name, const struct causes *causes)
 {
 	struct json *details = json_new_object();
 	json_set_string(details, "name", name);
 	json_set_string(details, "group", "autoscaling");
 	json_set_string(details, "kind", "Scale");
-	return answer_invalid(c, "Scale.autoscaling", name, details, causes);
+	return answer_invalid(out, "Scale.autoscaling", name, details, causes);
 }
 
-static const char *options_kind(const struct call *c)
+static const char *options_kind(const struct request *in)
 {
 	static const struct {
 		const char *method, *kind;
@@ -255,33 +258,33 @@ static const char *options_kind(const struct call *c)
 		      { "PATCH", "PatchOptions" },
 		      { "DELETE", "DeleteOptions" } };
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (streq(c->request->method, kinds[i].method))
+		if (streq(in->http->method, kinds[i].method))
 			return kinds[i].kind;
 	return "ListOptions";
 }
 
 /* Options are no kind that is served, but upstream speaks of them as of one. */
-int fail_options(struct call *c, const struct causes *causes)
+int fail_options(const struct request *in, struct answer *out, const struct causes *causes)
 {
-	_cleanup_(freep) char *what = xasprintf("%s.meta.k8s.io", options_kind(c));
+	_cleanup_(freep) char *what = xasprintf("%s.meta.k8s.io", options_kind(in));
 	struct json *details = json_new_object();
 	json_set_string(details, "group", "meta.k8s.io");
-	json_set_string(details, "kind", options_kind(c));
-	return answer_invalid(c, what, "", details, causes);
+	json_set_string(details, "kind", options_kind(in));
+	return answer_invalid(out, what, "", details, causes);
 }
 
 /* With the cause in the text: who runs this server is often the one who asks. */
-int fail_store(struct call *c, const struct err *err)
+int fail_store(struct answer *out, const struct err *err)
 {
 	struct json *details = json_new_object();
 	struct json *cause = json_append(json_set(details, "causes", json_new_array()),
 					 json_new_object());
 	json_set_string(cause, "message", err->text);
 	_cleanup_(freep) char *text = xasprintf("Internal error occurred: %s", err->text);
-	return answer_failure(c, 500, "InternalError", text, details);
+	return answer_failure(out, 500, "InternalError", text, details);
 }
 
-int fail_expired(struct call *c, const char *continue_token, const char *fmt, ...)
+int fail_expired(struct answer *out, const char *continue_token, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
@@ -290,11 +293,11 @@ int fail_expired(struct call *c, const char *continue_token, const char *fmt, ..
 	_cleanup_(json_freep) struct json *j = failure(410, "Expired", text, NULL);
 	if (continue_token)
 		json_set_string(json_make_object(j, "metadata"), "continue", continue_token);
-	answer_json(c, 410, j);
+	answer_json(out, 410, j);
 	return ANSWERED;
 }
 
-int fail_too_large_version(struct call *c, uint64_t wanted, uint64_t current)
+int fail_too_large_version(struct answer *out, uint64_t wanted, uint64_t current)
 {
 	struct json *details = json_new_object();
 	struct json *cause = json_append(json_set(details, "causes", json_new_array()),
@@ -305,7 +308,7 @@ int fail_too_large_version(struct call *c, uint64_t wanted, uint64_t current)
 	_cleanup_(freep) char *text = xasprintf("Timeout: Too large resource version: %" PRIu64
 						", current: %" PRIu64,
 						wanted, current);
-	return answer_failure(c, 504, "Timeout", text, details);
+	return answer_failure(out, 504, "Timeout", text, details);
 }
 
 /* Kinds without a body to return answer a deletion so; kubectl reads the uid and waits for it to

@@ -66,9 +66,10 @@ static void validate_immutable(const struct json *now, const struct json *old,
 }
 
 /* stringData is only ever written. */
-static void secret_prepare(struct call *c, struct json *now, const struct json *old)
+static void secret_prepare(struct apiserver *s, struct answer *out, struct json *now,
+			   const struct json *old)
 {
-	(void)c;
+	(void)s, (void)out;
 	_cleanup_(json_freep) struct json *plain = json_take(now, "stringData");
 	json_for_each(entry, plain) {
 		const char *text = str_or(json_string(entry), "");
@@ -140,11 +141,11 @@ static void validate_secret_contents(const struct json *now, struct causes *caus
 			   CAUSE_BARE);
 }
 
-static void secret_validate(struct call *c, const struct json *now, const struct json *old,
-			    struct causes *causes)
+static void secret_validate(struct apiserver *s, struct answer *out, const struct json *now,
+			    const struct json *old, struct causes *causes)
 {
+	(void)s, (void)out;
 	static const char *const fields[] = { "data", NULL };
-	(void)c;
 	validate_keys(json_get(now, "data"), "data", causes);
 	validate_size(data_size(json_get(now, "data"), true), "data", causes);
 	validate_secret_type(now, causes);
@@ -182,11 +183,11 @@ const struct resource_ops secret_ops = {
 };
 
 /* Text and bytes share one set of keys. */
-static void config_map_validate(struct call *c, const struct json *now, const struct json *old,
-				struct causes *causes)
+static void config_map_validate(struct apiserver *s, struct answer *out, const struct json *now,
+				const struct json *old, struct causes *causes)
 {
+	(void)s, (void)out;
 	static const char *const fields[] = { "data", "binaryData", NULL };
-	(void)c;
 	const struct json *data = json_get(now, "data"), *binary = json_get(now, "binaryData");
 	validate_keys(data, "data", causes);
 	validate_keys(binary, "binaryData", causes);
@@ -215,9 +216,10 @@ const struct resource_ops config_map_ops = {
 
 /* --- Namespace --- */
 
-static void namespace_prepare(struct call *c, struct json *now, const struct json *old)
+static void namespace_prepare(struct apiserver *s, struct answer *out, struct json *now,
+			      const struct json *old)
 {
-	(void)c;
+	(void)s, (void)out;
 	json_set_string(json_make_object(object_meta(now), "labels"), "kubernetes.io/metadata.name",
 			object_name(now));
 	if (old)
@@ -250,10 +252,11 @@ static void validate_namespace_finalizers(const struct json *list, struct causes
 }
 
 /* The phase says no more than the mark of deletion does, and nobody may make it say less. */
-static void namespace_validate(struct call *c, const struct json *now, const struct json *old,
-			       struct causes *causes)
+static void namespace_validate(struct apiserver *s, struct answer *out, const struct json *now,
+			       const struct json *old, struct causes *causes)
 {
-	(void)c, (void)old;
+	(void)s, (void)out;
+	(void)old;
 	bool ends = object_terminating(now);
 	const char *phase = str_or(json_get_path_string(now, "status.phase"), "");
 	validate_namespace_finalizers(json_get_path(now, "spec.finalizers"), causes);
@@ -264,13 +267,14 @@ static void namespace_validate(struct call *c, const struct json *now, const str
 }
 
 /* Namespaces without which clients do not work. */
-static int namespace_deleting(struct call *c, struct json *o)
+static int namespace_deleting(struct apiserver *s, struct answer *out, struct json *o)
 {
 	static const char *const kept[] = { "default", "kube-system", "kube-public" };
 	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
 		if (streq(object_name(o), kept[i]))
-			return fail_forbidden(c, c->resource, kept[i],
-					      "this namespace may not be deleted");
+			return fail_forbidden(out,
+					      registry_find(&s->registry, "", "v1", "namespaces"),
+					      kept[i], "this namespace may not be deleted");
 	json_set_string(json_make_object(o, "status"), "phase", "Terminating");
 	return 0;
 }
@@ -300,10 +304,10 @@ const struct resource_ops namespace_ops = {
 
 /* --- Event --- */
 
-static void event_validate(struct call *c, const struct json *now, const struct json *old,
-			   struct causes *causes)
+static void event_validate(struct apiserver *s, struct answer *out, const struct json *now,
+			   const struct json *old, struct causes *causes)
 {
-	(void)c;
+	(void)s, (void)out;
 	const char *ns = str_or(json_get_path_string(now, "involvedObject.namespace"), "");
 	/* Of objects without a namespace events go to "default". */
 	bool fits = *ns ? streq(ns, object_ns(now)) : streq(object_ns(now), "default");
@@ -406,10 +410,11 @@ const struct resource_ops event_ops = {
 
 /* --- Lease --- */
 
-static void lease_validate(struct call *c, const struct json *now, const struct json *old,
-			   struct causes *causes)
+static void lease_validate(struct apiserver *s, struct answer *out, const struct json *now,
+			   const struct json *old, struct causes *causes)
 {
-	(void)c, (void)old;
+	(void)s, (void)out;
+	(void)old;
 	const struct json *duration = json_get_path(now, "spec.leaseDurationSeconds");
 	const struct json *transitions = json_get_path(now, "spec.leaseTransitions");
 	int64_t number;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/feed/work.h"
 #include "apiserver/internal.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -43,8 +44,8 @@ static void default_names(struct json *crd)
 		json_set_string(names, "listKind", list_kind);
 }
 
-static void set_condition(struct call *c, struct json *crd, const char *type, const char *status,
-			  const char *reason, const char *message)
+static void set_condition(struct apiserver *s, struct json *crd, const char *type,
+			  const char *status, const char *reason, const char *message)
 {
 	struct json *st = json_make_object(crd, "status");
 	if (!json_is_array(json_get(st, "conditions")))
@@ -56,7 +57,7 @@ static void set_condition(struct call *c, struct json *crd, const char *type, co
 	if (!found)
 		found = json_append(list, json_new_object());
 	if (!streq(json_get_string(found, "status"), status))
-		meta_set_time(found, "lastTransitionTime", loop_wall(c->s->loop));
+		meta_set_time(found, "lastTransitionTime", loop_wall(s->loop));
 	json_set_string(found, "message", message);
 	json_set_string(found, "reason", reason);
 	json_set_string(found, "status", status);
@@ -102,7 +103,7 @@ static bool condition_is(const struct json *crd, const char *type, const char *s
 }
 
 /* The first come has the names; who comes second waits, established or not, until they are free. */
-static void refuse_names(struct call *c, struct json *crd, const struct resource *rival)
+static void refuse_names(struct apiserver *s, struct json *crd, const struct resource *rival)
 {
 	const char *kind = text_at(crd, "spec.names.kind");
 	const char *list_kind = text_at(crd, "spec.names.listKind");
@@ -110,16 +111,16 @@ static void refuse_names(struct call *c, struct json *crd, const struct resource
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
 	causes_quote(list ? list_kind : kind, &text);
 	strbuf_adds(&text, " is already in use");
-	set_condition(c, crd, "NamesAccepted", "False", list ? "ListKindConflict" : "KindConflict",
+	set_condition(s, crd, "NamesAccepted", "False", list ? "ListKindConflict" : "KindConflict",
 		      text.data);
 	if (!condition_is(crd, "Established", "True"))
-		set_condition(c, crd, "Established", "False", "NotAccepted",
+		set_condition(s, crd, "Established", "False", "NotAccepted",
 			      "not all names are accepted");
 }
 
-static void accept_names(struct call *c, struct json *crd)
+static void accept_names(struct apiserver *s, struct json *crd)
 {
-	const struct resource *rival = find_rival(c->s, crd, text_at(crd, "spec.names.listKind"),
+	const struct resource *rival = find_rival(s, crd, text_at(crd, "spec.names.listKind"),
 						  text_at(crd, "spec.names.kind"));
 	struct json *status = json_get_mut(crd, "status");
 	if (rival) {
@@ -128,17 +129,19 @@ static void accept_names(struct call *c, struct json *crd)
 			json_set_string(names, "plural", text_at(crd, "spec.names.plural"));
 			json_set_string(names, "kind", "");
 		}
-		refuse_names(c, crd, rival);
+		refuse_names(s, crd, rival);
 		return;
 	}
 	json_set(status, "acceptedNames", json_dup(json_get_path(crd, "spec.names")));
-	set_condition(c, crd, "NamesAccepted", "True", "NoConflicts", "no conflicts found");
-	set_condition(c, crd, "Established", "True", "InitialNamesAccepted",
+	set_condition(s, crd, "NamesAccepted", "True", "NoConflicts", "no conflicts found");
+	set_condition(s, crd, "Established", "True", "InitialNamesAccepted",
 		      "the initial names have been accepted");
 }
 
-static void crd_prepare(struct call *c, struct json *now, const struct json *old)
+static void crd_prepare(struct apiserver *s, struct answer *out, struct json *now,
+			const struct json *old)
 {
+	(void)out;
 	default_names(now);
 	if (!json_get_path(now, "spec.conversion.strategy"))
 		json_set_string(json_make_object(json_get_mut(now, "spec"), "conversion"),
@@ -149,7 +152,7 @@ static void crd_prepare(struct call *c, struct json *now, const struct json *old
 	if (!old)
 		json_remove(now, "status");
 	json_make_object(now, "status");
-	accept_names(c, now);
+	accept_names(s, now);
 	note_stored_version(now);
 }
 
@@ -321,11 +324,12 @@ static bool has_rules(const struct json *j)
 	return false;
 }
 
-static void crd_validate(struct call *c, const struct json *now, const struct json *old,
-			 struct causes *causes)
+static void crd_validate(struct apiserver *s, struct answer *out, const struct json *now,
+			 const struct json *old, struct causes *causes)
 {
+	(void)s;
 	check_names(now, causes);
-	check_versions(now, &c->budget, causes);
+	check_versions(now, &out->left, causes);
 	if (json_get_bool(json_get(now, "spec"), "preserveUnknownFields", false))
 		causes_add(
 			causes, CAUSE_INVALID, "spec.preserveUnknownFields", "true",
@@ -337,7 +341,7 @@ static void crd_validate(struct call *c, const struct json *now, const struct js
 	if (old)
 		check_update(now, old, causes);
 	if (has_rules(json_get_path(now, "spec.versions")))
-		call_warn(c, "this server does not evaluate x-kubernetes-validations");
+		answer_warn(out, "this server does not evaluate x-kubernetes-validations");
 }
 
 /* --- registering --- */
@@ -528,14 +532,15 @@ static void crd_changed(struct apiserver *s, const struct resource *r, const str
 const struct observer crd_observer = { .changed = crd_changed };
 
 /* The finalizer keeps a definition while it has objects (see do_kind in background.c). */
-static int crd_deleting(struct call *c, struct json *object)
+static int crd_deleting(struct apiserver *s, struct answer *out, struct json *object)
 {
+	(void)out;
 	struct json *meta = object_meta(object);
 	if (!json_is_array(json_get(meta, "finalizers")))
 		json_set(meta, "finalizers", json_new_array());
 	if (!object_terminating(object) && !meta_has_finalizer(object, CLEANUP_FINALIZER))
 		json_append(json_get_mut(meta, "finalizers"), json_new_string(CLEANUP_FINALIZER));
-	set_condition(c, object, "Terminating", "True", "InstanceDeletionInProgress",
+	set_condition(s, object, "Terminating", "True", "InstanceDeletionInProgress",
 		      "CustomResource deletion is in progress");
 	return 0;
 }
@@ -586,7 +591,8 @@ int crd_load_all(struct apiserver *s, struct err *err)
 }
 
 /* What the server ships wins over what stands there; labels and annotations of others stay. */
-static int update_installed(struct call *c, const struct resource *r, const struct object *old,
+static int update_installed(struct apiserver *s, const struct request *in, struct answer *out,
+			    const struct resource *r, const struct object *old,
 			    const struct json *crd)
 {
 	struct json *now = json_dup(old->tree);
@@ -594,7 +600,7 @@ static int update_installed(struct call *c, const struct resource *r, const stru
 	json_for_each(label, json_get_path(crd, "metadata.labels"))
 		json_set_string(json_make_object(object_meta(now), "labels"), json_key(label),
 				json_string(label));
-	int result = write_update(c, r, old, &now, PART_MAIN);
+	int result = write_update(s, in, out, r, old, &now, PART_MAIN, NULL);
 	json_free(now);
 	return result;
 }
@@ -610,20 +616,20 @@ int crd_install(struct apiserver *s, const char *text, struct err *err)
 	struct call c;
 	struct object old = { 0 };
 	call_init(&c, s, NULL);
-	c.resource = resource_ref(r);
+	c.in.resource = resource_ref(r);
 	schema_prune(r->schema, crd, NULL);
 	_cleanup_(freep) char *name = xstrdup(object_name(crd));
-	result = object_load(&c, r, "", name, &old);
+	result = object_load(c.s, &c.in, &c.out, r, "", name, &old);
 	if (result > 0)
-		result = update_installed(&c, r, &old, crd);
+		result = update_installed(c.s, &c.in, &c.out, r, &old, crd);
 	else if (result == 0)
-		result = write_create(&c, r, "", crd);
+		result = write_create(c.s, &c.in, &c.out, r, "", crd, NULL);
 	if (result < 0)
 		result = err_set(err, ERR_INVALID, "cannot install the definition %s: %s", name,
-				 c.body.data);
-	for (size_t i = 0; i < c.warnings.count; i++)
+				 c.out.body.data);
+	for (size_t i = 0; i < c.out.warnings.count; i++)
 		log_warn("apiserver: a definition asks for more than is done", "name", name,
-			 "warning", c.warnings.items[i]);
+			 "warning", c.out.warnings.items[i]);
 	object_done(&old);
 	call_done(&c);
 	return result;

@@ -26,8 +26,8 @@ static int add(void *data, const struct store_row *row)
 
 struct json *api_admission_list(const struct api_admission *a, const char *key, struct err *err)
 {
-	struct apiserver *s = a->call->s;
-	struct listing l = { registry_find_key(&s->registry, key), &a->call->budget,
+	struct apiserver *s = a->server;
+	struct listing l = { registry_find_key(&s->registry, key), &a->answer->left,
 			     json_new_array() };
 	struct store_query q = { .resource = key };
 	int r = l.r ? store_list(s->store, &q, add, &l, err) : 0;
@@ -40,14 +40,15 @@ struct json *api_admission_list(const struct api_admission *a, const char *key, 
 
 void api_admission_warn(const struct api_admission *a, const char *text)
 {
-	call_warn(a->call, "%s", text);
+	answer_warn(a->answer, "%s", text);
 }
 
-int admit(struct call *c, const struct resource *r, enum api_operation operation,
-	  const struct json *now, const struct json *old)
+int admit(struct apiserver *s, const struct request *in, struct answer *out,
+	  const struct resource *r, enum api_operation operation, const struct json *now,
+	  const struct json *old)
 {
 	const struct json *any = now ? now : old;
-	if (!c->s->admit || !c->request || !resource_is(r, RESOURCE_CUSTOM))
+	if (!s->admit || !in->http || in->own || !resource_is(r, RESOURCE_CUSTOM))
 		return 0;
 	const struct api_admission a = { .operation = operation,
 					 .group = r->group,
@@ -56,7 +57,8 @@ int admit(struct call *c, const struct resource *r, enum api_operation operation
 					 .name = object_name(any),
 					 .now = now,
 					 .old = old,
-					 .call = c };
-	_cleanup_(freep) char *denial = c->s->admit(c->s->admit_data, &a);
-	return denial ? fail(c, 403, "Forbidden", "%s", denial) : 0;
+					 .server = s,
+					 .answer = out };
+	_cleanup_(freep) char *denial = s->admit(s->admit_data, &a);
+	return denial ? fail(out, 403, "Forbidden", "%s", denial) : 0;
 }

@@ -84,7 +84,7 @@ static char *shape_fault(const struct json *scale)
 	return NULL;
 }
 
-static int check_replicas(struct call *c, const struct json *scale)
+static int check_replicas(struct answer *out, const struct json *scale)
 {
 	if (int_at(scale, ".spec.replicas") >= 0)
 		return 0;
@@ -92,74 +92,77 @@ static int check_replicas(struct call *c, const struct json *scale)
 	causes_add_json(&causes, CAUSE_INVALID, "spec.replicas",
 			json_get_path(scale, "spec.replicas"),
 			"must be greater than or equal to 0");
-	int result = fail_scale(c, object_name(scale), &causes);
+	int result = fail_scale(out, object_name(scale), &causes);
 	causes_done(&causes);
 	return result;
 }
 
-static int check_scale(struct call *c, const struct json *scale, bool patched)
+static int check_scale(const struct request *in, struct answer *out, const struct json *scale,
+		       bool patched)
 {
 	_cleanup_(freep) char *wrong = shape_fault(scale);
 	_cleanup_(freep) char *outcome = wrong ? json_to_string(scale) : NULL;
 	if (wrong)
-		return patched ? fail_patch(c, outcome, wrong)
-			       : fail(c, 400, "BadRequest", "%s", wrong);
-	if (!streq(object_name(scale), c->name))
-		return fail(c, 400, "BadRequest",
+		return patched ? fail_patch(out, outcome, wrong)
+			       : fail(out, 400, "BadRequest", "%s", wrong);
+	if (!streq(object_name(scale), in->name))
+		return fail(out, 400, "BadRequest",
 			    "the name of the object (%s) does not match the name on the URL (%s)",
-			    object_name(scale), c->name);
-	return check_replicas(c, scale);
+			    object_name(scale), in->name);
+	return check_replicas(out, scale);
 }
 
 /* The Scale's version is the condition, where it has one; the rest of the object is as it is. */
-static int store_scale(struct call *c, const struct object *old, const struct json *scale)
+static int store_scale(struct apiserver *s, const struct request *in, struct answer *out,
+		       const struct object *old, const struct json *scale)
 {
 	_cleanup_(json_freep) struct json *tree = json_dup(old->tree);
 	const char *rv = json_get_path_string(scale, "metadata.resourceVersion");
 	if (!str_empty(rv))
 		json_set_string(object_meta(tree), "resourceVersion", rv);
-	set_int(tree, c->resource->scale.spec_path, int_at(scale, ".spec.replicas"));
-	int result = write_update(c, c->resource, old, &tree, PART_MAIN);
+	set_int(tree, in->resource->scale.spec_path, int_at(scale, ".spec.replicas"));
+	int result = write_update(s, in, out, in->resource, old, &tree, PART_MAIN, NULL);
 	if (result < 0)
 		return result;
-	_cleanup_(json_freep) struct json *now = scale_of(c->resource, tree);
-	answer_json(c, 200, now);
+	_cleanup_(json_freep) struct json *now = scale_of(in->resource, tree);
+	answer_json(out, 200, now);
 	return 0;
 }
 
-static int change(struct call *c, const struct object *old, bool patch)
+static int change(struct apiserver *s, const struct request *in, struct answer *out,
+		  const struct object *old, bool patch)
 {
-	_cleanup_(json_freep) struct json *scale = patch ? scale_of(c->resource, old->tree) : NULL;
-	int result = patch ? patch_tree(c, &scale) : decode_body(c, &scale);
+	_cleanup_(json_freep) struct json *scale = patch ? scale_of(in->resource, old->tree) : NULL;
+	int result = patch ? patch_tree(in, out, &scale) : decode_body(in, out, &scale);
 	if (result == 0)
-		result = check_scale(c, scale, patch);
-	return result < 0 ? result : store_scale(c, old, scale);
+		result = check_scale(in, out, scale, patch);
+	return result < 0 ? result : store_scale(s, in, out, old, scale);
 }
 
 /* What has no count yet can be given one, but not read: 0 would be a lie. */
-static int answer_scale(struct call *c, const struct json *object)
+static int answer_scale(const struct request *in, struct answer *out, const struct json *object)
 {
-	const char *path = c->resource->scale.spec_path;
+	const char *path = in->resource->scale.spec_path;
 	struct err err;
 	if (!find(object, path)) {
 		err_set(&err, ERR_INVALID, "the spec replicas field \"%s\" does not exist", path);
-		return fail_store(c, &err);
+		return fail_store(out, &err);
 	}
-	_cleanup_(json_freep) struct json *scale = scale_of(c->resource, object);
-	answer_json(c, 200, scale);
+	_cleanup_(json_freep) struct json *scale = scale_of(in->resource, object);
+	answer_json(out, 200, scale);
 	return 0;
 }
 
-int verb_scale(struct call *c)
+int verb_scale(struct apiserver *s, const struct request *in, struct answer *out)
 {
 	struct object old = { 0 };
-	const char *method = c->request->method;
-	int result = object_load(c, c->resource, c->ns, c->name, &old);
+	const char *method = in->http->method;
+	int result = object_load(s, in, out, in->resource, in->ns, in->name, &old);
 	if (result == 0)
-		return fail_not_found(c, c->resource, c->name);
+		return fail_not_found(out, in->resource, in->name);
 	if (result > 0)
-		result = streq(method, "GET") ? answer_scale(c, old.tree)
-					      : change(c, &old, streq(method, "PATCH"));
+		result = streq(method, "GET") ? answer_scale(in, out, old.tree)
+					      : change(s, in, out, &old, streq(method, "PATCH"));
 	object_done(&old);
 	return result;
 }

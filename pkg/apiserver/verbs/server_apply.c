@@ -34,13 +34,13 @@ static char *user_agent_name(const char *agent)
 	return text;
 }
 
-static char *writer_name(const struct call *c)
+static char *writer_name(const struct request *in)
 {
-	if (!c->request)
+	if (!in->http)
 		return xstrdup(SELF);
-	if (c->query.field_manager)
-		return xstrdup(c->query.field_manager);
-	return user_agent_name(str_or(c->request->user_agent, ""));
+	if (in->query.field_manager)
+		return xstrdup(in->query.field_manager);
+	return user_agent_name(str_or(in->http->user_agent, ""));
 }
 
 static void check_manager(const char *name, struct causes *causes)
@@ -57,27 +57,27 @@ static void check_manager(const char *name, struct causes *causes)
 				  (unsigned)(unsigned char)name[at], at);
 }
 
-int own_check_query(struct call *c, bool apply)
+int own_check_query(const struct request *in, struct answer *out, bool apply)
 {
 	struct causes causes = { 0 };
-	if (apply && !c->query.field_manager)
+	if (apply && !in->query.field_manager)
 		causes_add(&causes, CAUSE_REQUIRED, "fieldManager", NULL,
 			   "is required for apply patch");
-	if (!apply && c->query.force_given && streq(c->request->method, "PATCH"))
+	if (!apply && in->query.force_given && streq(in->http->method, "PATCH"))
 		causes_add(&causes, CAUSE_FORBIDDEN, "force", NULL,
 			   "may not be specified for non-apply patch");
-	if (c->query.field_manager)
-		check_manager(c->query.field_manager, &causes);
-	int result = causes.count ? fail_options(c, &causes) : 0;
+	if (in->query.field_manager)
+		check_manager(in->query.field_manager, &causes);
+	int result = causes.count ? fail_options(in, out, &causes) : 0;
 	causes_done(&causes);
 	return result;
 }
 
 /* --- after each write --- */
 
-static struct type type_of(const struct call *c, const struct resource *r)
+static struct type type_of(struct apiserver *s, const struct resource *r)
 {
-	return (struct type){ .schema = r->schema, .meta = c->s->registry.meta, .resource = true };
+	return (struct type){ .schema = r->schema, .meta = s->registry.meta, .resource = true };
 }
 
 /* What every object of the kind has, so that it is nobody's. */
@@ -101,9 +101,9 @@ static const struct json *managed_fields(const struct json *object)
 	return json_get(json_get(object, "metadata"), "managedFields");
 }
 
-static const char *subresource_of(const struct call *c)
+static const char *subresource_of(const struct request *in)
 {
-	return str_or(c->subresource, "");
+	return str_or(in->subresource, "");
 }
 
 /* Parts with a path of their own are not changed on the main one, whatever the server fills in
@@ -120,44 +120,45 @@ static void leave_parts(const struct resource *r, enum part part, struct fieldse
 static bool is_settled(const struct comparison *change, const struct json *given,
 		       const struct json *stored)
 {
-	return comparison_empty(change) && (!given || json_equal(given, stored));
+	return schema_comparison_empty(change) && (!given || json_equal(given, stored));
 }
 
-static struct json *owners_after(struct call *c, const struct resource *r, const struct json *old,
+static struct json *owners_after(struct apiserver *s, const struct request *in,
+				 const struct resource *r, const struct json *old,
 				 const struct json *now, const struct comparison *change)
 {
 	const struct json *given = managed_fields(now), *stored = managed_fields(old);
-	_cleanup_(managers_done) struct managers m = { 0 };
-	_cleanup_(freep) char *name = writer_name(c);
+	_cleanup_(schema_managers_done) struct managers m = { 0 };
+	_cleanup_(freep) char *name = writer_name(in);
 	char time[CLOCK_TEXT_MAX];
 	if (old && is_reset(given))
 		return NULL;
-	if (managers_decode(given, r->api_version, &m) < 0 || json_count(given) == 0)
-		managers_decode(stored, r->api_version, &m); /* what we wrote decodes */
+	if (schema_managers_decode(given, r->api_version, &m) < 0 || json_count(given) == 0)
+		schema_managers_decode(stored, r->api_version, &m); /* what we wrote decodes */
 	if (old && m.count == 0)
 		return NULL;
-	managers_update(&m, change,
-			&(struct writer){ name, r->api_version, subresource_of(c),
-					  clock_format(loop_wall(c->s->loop), time) });
-	return managers_encode(&m);
+	schema_managers_update(&m, change,
+			       &(struct writer){ name, r->api_version, subresource_of(in),
+						 clock_format(loop_wall(s->loop), time) });
+	return schema_managers_encode(&m);
 }
 
-void own_write(struct call *c, const struct resource *r, const struct json *old, struct json *now,
-	       enum part part)
+void own_write(struct apiserver *s, const struct request *in, const struct resource *r,
+	       const struct json *old, struct json *now, enum part part, struct applied *applied)
 {
-	const struct type type = type_of(c, r);
-	if (c->applying) {
-		json_set(object_meta(now), "managedFields", TAKE_PTR(c->applied));
+	const struct type type = type_of(s, r);
+	if (applied) {
+		json_set(object_meta(now), "managedFields", TAKE_PTR(applied->owners));
 		return;
 	}
 	_cleanup_(json_freep) struct json *empty = old ? NULL : empty_object(r);
-	_cleanup_(comparison_done) struct comparison change = { 0 };
+	_cleanup_(schema_comparison_done) struct comparison change = { 0 };
 	typed_compare(&type, old ? old : empty, now, &change);
 	leave_parts(r, part, &change.added);
 	leave_parts(r, part, &change.modified);
 	struct json *list = old && is_settled(&change, managed_fields(now), managed_fields(old))
 				    ? json_dup(managed_fields(old))
-				    : owners_after(c, r, old, now, &change);
+				    : owners_after(s, in, r, old, now, &change);
 	json_set(object_meta(now), "managedFields", list);
 }
 
@@ -190,84 +191,87 @@ static bool undone(struct json *now, const struct json *old)
 	return same;
 }
 
-bool own_unchanged(const struct call *c, struct json *now, const struct json *old)
+bool own_unchanged(struct json *now, const struct json *old, bool applied)
 {
-	return json_equal(now, old) || (c->applying && undone(now, old));
+	return json_equal(now, old) || (applied && undone(now, old));
 }
 
 /* --- what is applied --- */
 
 /* "suite.ingot.dev/v1, Kind=Thing"; of a version that is none, nothing is shown. */
-static int fail_type(struct call *c, const char *version, const char *kind)
+static int fail_type(struct answer *out, const char *version, const char *kind)
 {
 	const char *slash = strchr(version, '/');
 	if (slash && strchr(slash + 1, '/'))
 		version = kind = slash = "";
-	return fail(c, 400, "BadRequest", "invalid object type: %s%s, Kind=%s",
+	return fail(out, 400, "BadRequest", "invalid object type: %s%s, Kind=%s",
 		    *version && slash ? "" : "/", version, kind);
 }
 
-static int check_kind(struct call *c, const struct json *config)
+static int check_kind(const struct request *in, struct answer *out, const struct json *config)
 {
 	const char *version = str_or(json_get_string(config, "apiVersion"), "");
 	const char *kind = str_or(json_get_string(config, "kind"), "");
 	const struct json *meta = json_get(config, "metadata");
-	if (!streq(version, c->resource->api_version) || !streq(kind, c->resource->kind))
-		return fail_type(c, version, kind);
+	if (!streq(version, in->resource->api_version) || !streq(kind, in->resource->kind))
+		return fail_type(out, version, kind);
 	if (!json_is_null(json_get(meta, "managedFields")))
-		return fail(c, 400, "BadRequest", "metadata.managedFields must be nil");
+		return fail(out, 400, "BadRequest", "metadata.managedFields must be nil");
 	return 0;
 }
 
-static int check_schema(struct call *c, const struct json *config)
+static int check_schema(struct apiserver *s, const struct request *in, struct answer *out,
+			const struct json *config)
 {
-	const struct type type = type_of(c, c->resource);
+	const struct type type = type_of(s, in->resource);
 	_cleanup_(freep) char *wrong = typed_validate(&type, config);
 	if (!wrong)
 		return 0;
 	const struct json *meta = json_get(config, "metadata");
-	return fail(c, 500, "", "failed to create typed patch object (%s/%s; %s%s, Kind=%s): %s",
+	return fail(out, 500, "", "failed to create typed patch object (%s/%s; %s%s, Kind=%s): %s",
 		    str_or(json_get_string(meta, "namespace"), ""),
-		    str_or(json_get_string(meta, "name"), ""), *c->resource->group ? "" : "/",
-		    c->resource->api_version, c->resource->kind, wrong);
+		    str_or(json_get_string(meta, "name"), ""), *in->resource->group ? "" : "/",
+		    in->resource->api_version, in->resource->kind, wrong);
 }
 
 /* The path says which object it is; a new one must say so itself, as upstream. */
-static int check_name(struct call *c, struct json *config, bool is_new)
+static int check_name(const struct request *in, struct answer *out, struct json *config,
+		      bool is_new)
 {
 	struct json *meta = object_meta(config);
 	const char *name = str_or(json_get_string(meta, "name"), "");
 	const char *ns = str_or(json_get_string(meta, "namespace"), "");
 	if (*name == '\0' && is_new)
 		return fail(
-			c, 400, "BadRequest",
+			out, 400, "BadRequest",
 			"the name of the object (%s based on URL) was undeterminable: name must be provided",
-			c->name);
-	if (*name && !streq(name, c->name))
-		return fail(c, 400, "BadRequest",
+			in->name);
+	if (*name && !streq(name, in->name))
+		return fail(out, 400, "BadRequest",
 			    "the name of the object (%s) does not match the name on the URL (%s)",
-			    name, c->name);
-	if (*ns && !streq(ns, c->ns))
+			    name, in->name);
+	if (*ns && !streq(ns, in->ns))
 		return fail(
-			c, 400, "BadRequest",
+			out, 400, "BadRequest",
 			"the namespace of the provided object does not match the namespace sent on the request");
-	json_set_string(meta, "name", c->name);
+	json_set_string(meta, "name", in->name);
 	return 0;
 }
 
-static int check_uid(struct call *c, const struct json *config, const struct json *live)
+static int check_uid(const struct request *in, struct answer *out, const struct json *config,
+		     const struct json *live)
 {
 	const char *uid = object_uid(config);
 	if (*uid == '\0' || streq(uid, object_uid(live)))
 		return 0;
 	if (!live)
 		return fail_conflict(
-			c, c->resource, c->name,
+			out, in->resource, in->name,
 			"uid mismatch: the provided object specified uid %s, and no existing object was found",
 			uid);
 	struct causes causes = { 0 };
 	causes_add_string(&causes, CAUSE_INVALID, "metadata.uid", uid, "field is immutable");
-	int result = fail_invalid(c, c->resource, c->name, &causes);
+	int result = fail_invalid(out, in->resource, in->name, &causes);
 	causes_done(&causes);
 	return result;
 }
@@ -304,30 +308,32 @@ static struct json *part_of_config(const struct resource *r, struct json *config
 	return rest;
 }
 
-static int read_config(struct call *c, struct json **ret)
+static int read_config(struct apiserver *s, const struct request *in, struct answer *out,
+		       struct json **ret)
 {
-	int result = decode_apply(c, ret);
+	int result = decode_apply(in, out, ret);
 	if (result == 0)
-		result = check_kind(c, *ret);
-	return result < 0 ? result : check_schema(c, *ret);
+		result = check_kind(in, out, *ret);
+	return result < 0 ? result : check_schema(s, in, out, *ret);
 }
 
 /* --- apply --- */
 
 /* What `kubectl apply` without --server-side has left in an annotation, as far as it still stands:
  * kubectl may take that over from itself without being told to. */
-static struct fieldset last_applied(const struct call *c, const struct json *live)
+static struct fieldset last_applied(struct apiserver *s, const struct request *in,
+				    const struct json *live)
 {
-	const struct type type = type_of(c, c->resource);
+	const struct type type = type_of(s, in->resource);
 	const char *text = json_get_string(json_get_path(live, "metadata.annotations"),
 					   LAST_APPLIED);
 	_cleanup_(json_freep) struct json *config = NULL;
-	if (!streq(c->query.field_manager, KUBECTL) || !text ||
+	if (!streq(in->query.field_manager, KUBECTL) || !text ||
 	    json_parse(text, strlen(text), &config, NULL) < 0 ||
-	    !streq(json_get_string(config, "apiVersion"), c->resource->api_version))
+	    !streq(json_get_string(config, "apiVersion"), in->resource->api_version))
 		return (struct fieldset){ 0 };
 	struct fieldset fields = typed_fields(&type, config);
-	_cleanup_(comparison_done) struct comparison change = { 0 };
+	_cleanup_(schema_comparison_done) struct comparison change = { 0 };
 	typed_compare(&type, config, live, &change);
 	fieldset_subtract(&fields, &change.added);
 	fieldset_subtract(&fields, &change.modified);
@@ -336,10 +342,10 @@ static struct fieldset last_applied(const struct call *c, const struct json *liv
 }
 
 /* So that `kubectl apply` without --server-side knows what has been applied meanwhile. */
-static void note_last_applied(const struct call *c, const struct json *config, struct json *now)
+static void note_last_applied(const struct request *in, const struct json *config, struct json *now)
 {
 	struct json *annotations = json_get_mut(object_meta(now), "annotations");
-	if (!streq(c->query.field_manager, KUBECTL) || !json_get(annotations, LAST_APPLIED))
+	if (!streq(in->query.field_manager, KUBECTL) || !json_get(annotations, LAST_APPLIED))
 		return;
 	_cleanup_(json_freep) struct json *shown = json_dup(config);
 	json_remove(json_get_mut(json_get_mut(shown, "metadata"), "annotations"), LAST_APPLIED);
@@ -349,23 +355,23 @@ static void note_last_applied(const struct call *c, const struct json *config, s
 }
 
 /* Who owns the object now; for one without owners, all that it holds gets one. */
-static void owners_before(const struct call *c, const struct json *live, const char *time,
-			  struct managers *ret)
+static void owners_before(struct apiserver *s, const struct request *in, const struct json *live,
+			  const char *time, struct managers *ret)
 {
-	const struct resource *r = c->resource;
-	const struct type type = type_of(c, r);
+	const struct resource *r = in->resource;
+	const struct type type = type_of(s, r);
 	*ret = (struct managers){ 0 };
-	managers_decode(managed_fields(live), r->api_version, ret);
+	schema_managers_decode(managed_fields(live), r->api_version, ret);
 	if (!live || ret->count > 0)
 		return;
 	_cleanup_(json_freep) struct json *empty = empty_object(r);
-	_cleanup_(comparison_done) struct comparison all = { 0 };
+	_cleanup_(schema_comparison_done) struct comparison all = { 0 };
 	typed_compare(&type, empty, live, &all);
-	managers_update(ret, &all,
-			&(struct writer){ BEFORE_FIRST_APPLY, r->api_version, "", time });
+	schema_managers_update(ret, &all,
+			       &(struct writer){ BEFORE_FIRST_APPLY, r->api_version, "", time });
 }
 
-static int fail_apply(struct call *c, const struct conflicts *conflicts)
+static int fail_apply(struct answer *out, const struct conflicts *conflicts)
 {
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
 	struct json *details = json_new_object();
@@ -378,80 +384,89 @@ static int fail_apply(struct call *c, const struct conflicts *conflicts)
 		json_set_string(cause, "message", message);
 		json_set_string(cause, "field", conflicts->items[i].path);
 	}
-	conflicts_format(conflicts, &text);
-	return fail_details(c, 409, "Conflict", details, "%s", text.data);
+	schema_conflicts_format(conflicts, &text);
+	return fail_details(out, 409, "Conflict", details, "%s", text.data);
 }
 
-/* live NULL: the object is new. The outcome's owners wait in the call for own_write(). */
-static int apply_config(struct call *c, const struct json *live, const struct json *config,
-			struct json **ret)
+/* live NULL: the object is new. */
+static int apply_config(struct apiserver *s, const struct request *in, struct answer *out,
+			const struct json *live, const struct json *config, struct json **ret,
+			struct applied *ret_applied)
 {
 	char time[CLOCK_TEXT_MAX];
-	clock_format(loop_wall(c->s->loop), time);
-	_cleanup_(managers_done) struct managers owners = { 0 };
-	_cleanup_(conflicts_done) struct conflicts conflicts = { 0 };
-	_cleanup_(json_freep) struct json *empty = empty_object(c->resource);
-	_cleanup_(fieldset_done) struct fieldset yielded = last_applied(c, live);
-	owners_before(c, live, time, &owners);
+	clock_format(loop_wall(s->loop), time);
+	_cleanup_(schema_managers_done) struct managers owners = { 0 };
+	_cleanup_(schema_conflicts_done) struct conflicts conflicts = { 0 };
+	_cleanup_(json_freep) struct json *empty = empty_object(in->resource);
+	_cleanup_(fieldset_done) struct fieldset yielded = last_applied(s, in, live);
+	owners_before(s, in, live, time, &owners);
 	const struct apply a = {
-		.type = type_of(c, c->resource),
+		.type = type_of(s, in->resource),
 		.live = live ? live : empty,
 		.config = config,
-		.writer = { c->query.field_manager, c->resource->api_version, subresource_of(c),
+		.writer = { in->query.field_manager, in->resource->api_version, subresource_of(in),
 			    time },
-		.force = c->query.force,
+		.force = in->query.force,
 		.yielded = &yielded,
 	};
-	if (apply_merge(&a, &owners, ret, &conflicts) < 0)
-		return fail_apply(c, &conflicts);
-	note_last_applied(c, config, *ret);
-	c->applied = managers_encode(&owners);
-	c->applying = true;
-	return decode_patched(c, c->resource, *ret);
+	if (schema_apply_merge(&a, &owners, ret, &conflicts) < 0)
+		return fail_apply(out, &conflicts);
+	note_last_applied(in, config, *ret);
+	ret_applied->owners = schema_managers_encode(&owners);
+	return decode_patched(in, out, in->resource, *ret);
 }
 
-static int apply_new(struct call *c, const struct json *config)
+static void applied_done(struct applied *a)
+{
+	json_free(a->owners);
+}
+
+static int apply_new(struct apiserver *s, const struct request *in, struct answer *out,
+		     const struct json *config)
 {
 	_cleanup_(json_freep) struct json *tree = NULL;
-	int result = apply_config(c, NULL, config, &tree);
+	_cleanup_(applied_done) struct applied applied = { 0 };
+	int result = apply_config(s, in, out, NULL, config, &tree, &applied);
 	if (result == 0)
-		result = write_create(c, c->resource, c->ns, tree);
+		result = write_create(s, in, out, in->resource, in->ns, tree, &applied);
 	if (result == 0)
-		object_answer(c, 201, c->resource, tree);
+		object_answer(s, in, out, 201, in->resource, tree);
 	return result;
 }
 
-static int apply_to(struct call *c, const struct object *old, const struct json *config,
-		    enum part part)
+static int apply_to(struct apiserver *s, const struct request *in, struct answer *out,
+		    const struct object *old, const struct json *config, enum part part)
 {
 	_cleanup_(json_freep) struct json *tree = NULL;
-	int result = apply_config(c, old->tree, config, &tree);
+	_cleanup_(applied_done) struct applied applied = { 0 };
+	int result = apply_config(s, in, out, old->tree, config, &tree, &applied);
 	if (result == 0)
-		result = write_update(c, c->resource, old, &tree, part);
+		result = write_update(s, in, out, in->resource, old, &tree, part, &applied);
 	if (result == 0)
-		object_answer(c, 200, c->resource, tree);
+		object_answer(s, in, out, 200, in->resource, tree);
 	return result;
 }
 
-int verb_apply(struct call *c)
+int verb_apply(struct apiserver *s, const struct request *in, struct answer *out)
 {
 	_cleanup_(json_freep) struct json *config = NULL;
 	struct object old = { 0 };
-	enum part part = part_of_call(c);
-	int found = own_check_query(c, true);
-	if (found < 0 || read_config(c, &config) < 0)
+	enum part part = part_of_call(in);
+	int found = own_check_query(in, out, true);
+	if (found < 0 || read_config(s, in, out, &config) < 0)
 		return ANSWERED;
-	found = object_load(c, c->resource, c->ns, c->name, &old);
+	found = object_load(s, in, out, in->resource, in->ns, in->name, &old);
 	if (found == 0 && part != PART_MAIN)
-		found = fail_not_found(c, c->resource, c->name);
+		found = fail_not_found(out, in->resource, in->name);
 	if (found < 0)
 		return found;
-	int result = check_name(c, config, !found);
+	int result = check_name(in, out, config, !found);
 	if (result == 0)
-		result = check_uid(c, config, found ? old.tree : NULL);
+		result = check_uid(in, out, config, found ? old.tree : NULL);
 	if (result == 0) {
-		config = part_of_config(c->resource, config, part);
-		result = found ? apply_to(c, &old, config, part) : apply_new(c, config);
+		config = part_of_config(in->resource, config, part);
+		result = found ? apply_to(s, in, out, &old, config, part)
+			       : apply_new(s, in, out, config);
 	}
 	object_done(&old);
 	return result;

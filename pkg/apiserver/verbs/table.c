@@ -7,11 +7,11 @@
 #include "apiserver/internal.h"
 #include "base/mem.h"
 
-int view_init(struct call *c, struct view *ret)
+int view_init(struct apiserver *s, const struct request *in, struct answer *out, struct view *ret)
 {
 	static const char *const includes[] = { "Metadata", "Object", "None" };
-	*ret = (struct view){ .form = c->form, .wall = loop_wall(c->s->loop) };
-	const char *wanted = c->query.include_object;
+	*ret = (struct view){ .form = in->form, .wall = loop_wall(s->loop) };
+	const char *wanted = in->query.include_object;
 	for (size_t i = 0; wanted && i < ARRAY_SIZE(includes); i++)
 		if (streq(wanted, includes[i])) {
 			ret->include = i;
@@ -19,7 +19,7 @@ int view_init(struct call *c, struct view *ret)
 		}
 	if (!wanted)
 		return 0;
-	return fail(c, 400, "BadRequest", "unrecognized includeObject value: \"%s\"", wanted);
+	return fail(out, 400, "BadRequest", "unrecognized includeObject value: \"%s\"", wanted);
 }
 
 struct json *metadata_of(const struct json *object)
@@ -146,11 +146,12 @@ struct json *view_object(const struct view *v, const struct resource *r, const s
 	return table;
 }
 
-void object_answer(struct call *c, int status, const struct resource *r, const struct json *tree)
+void object_answer(struct apiserver *s, const struct request *in, struct answer *out, int status,
+		   const struct resource *r, const struct json *tree)
 {
 	struct view v;
-	if (view_init(c, &v) < 0)
+	if (view_init(s, in, out, &v) < 0)
 		return;
 	_cleanup_(json_freep) struct json *shown = view_object(&v, r, tree, true);
-	answer_json(c, status, shown);
+	answer_json(out, status, shown);
 }

@@ -17,26 +17,44 @@ enum { GENERATED_SUFFIX = 5, GENERATED_NAME_MAX = 63 - GENERATED_SUFFIX, GENERAT
 
 /* Asked again when it is stored; a large one is told here, before owners of its fields are worked
  * out, which costs more than all the rest. */
-static int check_size(struct call *c, const struct json *tree)
+static int check_size(const struct request *in, struct answer *out, const struct json *tree)
 {
-	if (!c->request || c->request->body_len <= OBJECT_MAX)
+	if (!in->http || in->http->body_len <= OBJECT_MAX)
 		return 0;
 	_cleanup_(strbuf_done) struct strbuf text = { 0 };
 	json_print(tree, &text);
 	if (text.len <= OBJECT_MAX)
 		return 0;
-	return fail(c, 413, "RequestEntityTooLarge",
+	return fail(out, 413, "RequestEntityTooLarge",
 		    "Request entity too large: the object has %zu bytes, limit is %d", text.len,
 		    OBJECT_MAX);
 }
 
-static int fill_in(struct call *c, const struct resource *r, struct json *tree)
+static int fill_in(const struct request *in, struct answer *out, const struct resource *r,
+		   struct json *tree)
 {
-	if (schema_default(r->schema, tree, &c->budget))
-		return check_size(c, tree);
-	return fail(c, 413, "RequestEntityTooLarge",
+	if (schema_default(r->schema, tree, &out->left))
+		return check_size(in, out, tree);
+	return fail(out, 413, "RequestEntityTooLarge",
 		    "%s \"%s\" is too large with the defaults of its schema", r->kind,
 		    object_name(tree));
+}
+
+/* What is being deleted must be able to go: defaults that do not fit are left out. */
+static int fill_in_again(const struct request *in, struct answer *out, const struct resource *r,
+			 const struct object *old, struct json **tree)
+{
+	if (!object_terminating(old->tree))
+		return fill_in(in, out, r, *tree);
+	_cleanup_(json_freep) struct json *filled = json_dup(*tree);
+	struct schema_budget before = out->left;
+	if (schema_default(r->schema, filled, &out->left) && object_fits(filled)) {
+		json_free(*tree);
+		*tree = TAKE_PTR(filled);
+		return 0;
+	}
+	out->left = before;
+	return check_size(in, out, *tree);
 }
 
 /* Custom kinds may use finalizers without a slash (BMO's "baremetalhost.metal3.io" is one). */
@@ -51,8 +69,8 @@ static void check_meta(const struct resource *r, const struct json *now, const s
 }
 
 /* Of a status on its own path, texts speak as of a whole object, as upstream. */
-static int check(struct call *c, const struct resource *r, const struct json *now,
-		 const struct json *old, enum part part)
+static int check(struct apiserver *s, struct answer *out, const struct resource *r,
+		 const struct json *now, const struct json *old, enum part part)
 {
 	struct causes causes = { 0 };
 	_cleanup_(path_done) struct path path = {
@@ -62,14 +80,14 @@ static int check(struct call *c, const struct resource *r, const struct json *no
 	check_meta(r, now, old, &causes);
 	schema_validate(r->schema, now, old, &path, &causes);
 	if (r->ops && r->ops->validate)
-		r->ops->validate(c, now, old, &causes);
-	int result = causes.count ? fail_invalid(c, r, object_name(now), &causes) : 0;
+		r->ops->validate(s, out, now, old, &causes);
+	int result = causes.count ? fail_invalid(out, r, object_name(now), &causes) : 0;
 	causes_done(&causes);
 	return result;
 }
 
 /* The namespace that the path names goes into the object, which may not name another. */
-static int set_namespace(struct call *c, const struct resource *r, const char *ns,
+static int set_namespace(struct answer *out, const struct resource *r, const char *ns,
 			 struct json *tree)
 {
 	struct json *meta = object_meta(tree);
@@ -80,24 +98,25 @@ static int set_namespace(struct call *c, const struct resource *r, const char *n
 	}
 	if (*given && !streq(given, ns))
 		return fail(
-			c, 400, "BadRequest",
+			out, 400, "BadRequest",
 			"the namespace of the provided object does not match the namespace sent on the request");
 	json_set_string(meta, "namespace", ns);
 	return 0;
 }
 
-int write_check_namespace(struct call *c, const struct resource *r, const char *ns)
+int write_check_namespace(struct apiserver *s, const struct request *in, struct answer *out,
+			  const struct resource *r, const char *ns)
 {
 	if (!resource_is(r, RESOURCE_NAMESPACED))
 		return 0;
-	const struct resource *namespaces = registry_find(&c->s->registry, "", "v1", "namespaces");
+	const struct resource *namespaces = registry_find(&s->registry, "", "v1", "namespaces");
 	struct object found = { 0 };
-	int result = object_load(c, namespaces, "", ns, &found);
+	int result = object_load(s, in, out, namespaces, "", ns, &found);
 	bool terminating = result > 0 && object_terminating(found.tree);
 	object_done(&found);
 	if (result < 0)
 		return result;
-	return result == 0 ? fail_not_found(c, namespaces, ns) : terminating ? 1 : 0;
+	return result == 0 ? fail_not_found(out, namespaces, ns) : terminating ? 1 : 0;
 }
 
 /* --- creation --- */
@@ -111,16 +130,17 @@ static void random_suffix(struct loop *loop, char out[GENERATED_SUFFIX + 1])
 	out[GENERATED_SUFFIX] = '\0';
 }
 
-static int exists(struct call *c, const struct resource *r, const char *ns, const char *name)
+static int exists(struct apiserver *s, struct answer *out, const struct resource *r, const char *ns,
+		  const char *name)
 {
 	struct err err;
 	struct store_row row;
-	int found = store_get(c->s->store, &(struct store_key){ r->key, ns, name }, &row, &err);
-	return found < 0 ? fail_store(c, &err) : found;
+	int found = store_get(s->store, &(struct store_key){ r->key, ns, name }, &row, &err);
+	return found < 0 ? fail_store(out, &err) : found;
 }
 
-static int generate_name(struct call *c, const struct resource *r, const char *ns,
-			 struct json *meta)
+static int generate_name(struct apiserver *s, struct answer *out, const struct resource *r,
+			 const char *ns, struct json *meta)
 {
 	const char *base = str_or(json_get_string(meta, "generateName"), "");
 	char suffix[GENERATED_SUFFIX + 1];
@@ -128,10 +148,10 @@ static int generate_name(struct call *c, const struct resource *r, const char *n
 	if (*base == '\0' || !str_empty(json_get_string(meta, "name")))
 		return 0;
 	for (int i = 0; i < GENERATE_TRIES; i++) {
-		random_suffix(c->s->loop, suffix);
+		random_suffix(s->loop, suffix);
 		_cleanup_(freep) char *name = xasprintf("%.*s%s", GENERATED_NAME_MAX, base, suffix);
 		json_set_string(meta, "name", name);
-		found = exists(c, r, ns, name);
+		found = exists(s, out, r, ns, name);
 		if (found <= 0)
 			break;
 	}
@@ -140,19 +160,19 @@ static int generate_name(struct call *c, const struct resource *r, const char *n
 
 /* Checked against the store, because a simulation that restarts with its seed draws the same again.
  */
-static void set_uid(struct call *c, struct json *meta)
+static void set_uid(struct apiserver *s, struct json *meta)
 {
 	uint8_t random[16];
 	char uid[UUID_TEXT_SIZE];
 	struct store_row row;
 	do {
-		loop_random(c->s->loop, random, sizeof(random));
+		loop_random(s->loop, random, sizeof(random));
 		uuid_format(random, uid);
-	} while (store_get_by_uid(c->s->store, uid, &row, NULL) > 0);
+	} while (store_get_by_uid(s->store, uid, &row, NULL) > 0);
 	json_set_string(meta, "uid", uid);
 }
 
-static void stamp_new(struct call *c, const struct resource *r, struct json *tree)
+static void stamp_new(struct apiserver *s, const struct resource *r, struct json *tree)
 {
 	static const char *const theirs[] = { "uid",
 					      "resourceVersion",
@@ -163,22 +183,22 @@ static void stamp_new(struct call *c, const struct resource *r, struct json *tre
 	struct json *meta = object_meta(tree);
 	for (size_t i = 0; i < ARRAY_SIZE(theirs); i++)
 		json_remove(meta, theirs[i]);
-	set_uid(c, meta);
-	meta_set_time(meta, "creationTimestamp", loop_wall(c->s->loop));
+	set_uid(s, meta);
+	meta_set_time(meta, "creationTimestamp", loop_wall(s->loop));
 	if (resource_is(r, RESOURCE_GENERATION))
 		json_set_int(meta, "generation", 1);
 	if (resource_is(r, RESOURCE_STATUS) && resource_is(r, RESOURCE_CUSTOM))
 		json_remove(tree, "status");
 }
 
-static int refuse_terminating(struct call *c, const struct resource *r, const char *name,
+static int refuse_terminating(struct answer *out, const struct resource *r, const char *name,
 			      const char *ns)
 {
 	fail_forbidden(
-		c, r, name,
+		out, r, name,
 		"unable to create new content in namespace %s because it is being terminated", ns);
 	struct json *status = NULL;
-	if (json_parse(c->body.data, c->body.len, &status, NULL) < 0)
+	if (json_parse(out->body.data, out->body.len, &status, NULL) < 0)
 		return ANSWERED;
 	_cleanup_(freep) char *message = xasprintf("namespace %s is being terminated", ns);
 	struct json *causes = json_set(json_make_object(status, "details"), "causes",
@@ -187,118 +207,121 @@ static int refuse_terminating(struct call *c, const struct resource *r, const ch
 	json_set_string(cause, "reason", "NamespaceTerminating");
 	json_set_string(cause, "message", message);
 	json_set_string(cause, "field", "metadata.namespace");
-	answer_json(c, 403, status);
+	answer_json(out, 403, status);
 	json_free(status);
 	return ANSWERED;
 }
 
-static int refuse_existing(struct call *c, const struct resource *r, const char *ns,
-			   const char *name)
+static int refuse_existing(struct apiserver *s, const struct request *in, struct answer *out,
+			   const struct resource *r, const char *ns, const char *name)
 {
 	struct object there = { 0 };
-	if (object_load(c, r, ns, name, &there) < 0)
+	if (object_load(s, in, out, r, ns, name, &there) < 0)
 		return ANSWERED;
 	const char *why = object_terminating(there.tree) ? "object is being deleted: " : "";
 	object_done(&there);
-	return fail_named(c, 409, "AlreadyExists", r, name, "%s%s \"%s\" already exists", why,
+	return fail_named(out, 409, "AlreadyExists", r, name, "%s%s \"%s\" already exists", why,
 			  r->key, name);
 }
 
 /* Existence comes last: an invalid object is told so even if its name is taken. */
-static int check_new(struct call *c, const struct resource *r, const char *ns,
-		     const struct json *tree)
+static int check_new(struct apiserver *s, const struct request *in, struct answer *out,
+		     const struct resource *r, const char *ns, const struct json *tree)
 {
 	const char *name = object_name(tree);
 	if (r->terminating)
 		return fail_named(
-			c, 405, "MethodNotAllowed", r, NULL,
+			out, 405, "MethodNotAllowed", r, NULL,
 			"create is not supported on resources of kind \"%s\": its definition is being deleted",
 			r->key);
-	int terminating = write_check_namespace(c, r, ns);
+	int terminating = write_check_namespace(s, in, out, r, ns);
 	if (terminating)
-		return terminating < 0 ? terminating : refuse_terminating(c, r, name, ns);
-	int result = check(c, r, tree, NULL, PART_MAIN);
+		return terminating < 0 ? terminating : refuse_terminating(out, r, name, ns);
+	int result = check(s, out, r, tree, NULL, PART_MAIN);
 	if (result == 0)
-		result = admit(c, r, API_CREATE, tree, NULL);
+		result = admit(s, in, out, r, API_CREATE, tree, NULL);
 	if (result < 0)
 		return result;
-	int found = exists(c, r, ns, name);
-	return found > 0 ? refuse_existing(c, r, ns, name) : found;
+	int found = exists(s, out, r, ns, name);
+	return found > 0 ? refuse_existing(s, in, out, r, ns, name) : found;
 }
 
 /* Names before checks, because a generated name must pass them, too. */
-int write_create(struct call *c, const struct resource *r, const char *ns, struct json *tree)
+int write_create(struct apiserver *s, const struct request *in, struct answer *out,
+		 const struct resource *r, const char *ns, struct json *tree,
+		 struct applied *applied)
 {
 	struct json *meta = object_meta(tree);
 	json_set_string(tree, "apiVersion", r->api_version);
 	json_set_string(tree, "kind", r->kind);
-	int result = set_namespace(c, r, ns, tree);
+	int result = set_namespace(out, r, ns, tree);
 	if (result == 0)
-		result = generate_name(c, r, ns, meta);
+		result = generate_name(s, out, r, ns, meta);
 	if (result < 0)
 		return result;
-	stamp_new(c, r, tree);
-	if (fill_in(c, r, tree) < 0)
+	stamp_new(s, r, tree);
+	if (fill_in(in, out, r, tree) < 0)
 		return ANSWERED;
 	if (r->ops && r->ops->prepare)
-		r->ops->prepare(c, tree, NULL);
-	result = check_new(c, r, ns, tree);
+		r->ops->prepare(s, out, tree, NULL);
+	result = check_new(s, in, out, r, ns, tree);
 	if (result < 0)
 		return result;
-	own_write(c, r, NULL, tree, PART_MAIN);
-	return object_store(c, r, tree, NULL);
+	own_write(s, in, r, NULL, tree, PART_MAIN, applied);
+	return object_store(s, in, out, r, tree, NULL);
 }
 
-static int create_from(struct call *c, struct json *tree)
+static int create_from(struct apiserver *s, const struct request *in, struct answer *out,
+		       struct json *tree)
 {
 	const char *version = json_get_path_string(tree, "metadata.resourceVersion");
 	if (!str_empty(version) && !streq(version, "0"))
-		return fail(c, 500, "",
+		return fail(out, 500, "",
 			    "resourceVersion should not be set on objects to be created");
-	int result = write_create(c, c->resource, c->ns, tree);
+	int result = write_create(s, in, out, in->resource, in->ns, tree, NULL);
 	if (result == 0)
-		object_answer(c, 201, c->resource, tree);
+		object_answer(s, in, out, 201, in->resource, tree);
 	return result;
 }
 
-int verb_create(struct call *c)
+int verb_create(struct apiserver *s, const struct request *in, struct answer *out)
 {
 	_cleanup_(json_freep) struct json *tree = NULL;
-	int result = own_check_query(c, false);
+	int result = own_check_query(in, out, false);
 	if (result == 0)
-		result = decode_body(c, &tree);
+		result = decode_body(in, out, &tree);
 	if (result == 0)
-		result = decode_object(c, c->resource, tree);
-	return result < 0 ? result : create_from(c, tree);
+		result = decode_object(in, out, in->resource, tree);
+	return result < 0 ? result : create_from(s, in, out, tree);
 }
 
 /* --- update --- */
 
-static int refuse_field(struct call *c, const struct resource *r, const char *name,
+static int refuse_field(struct answer *out, const struct resource *r, const char *name,
 			const char *field, const struct json *value)
 {
 	struct causes causes = { 0 };
 	causes_add_json(&causes, CAUSE_INVALID, field, value, "field is immutable");
-	int result = fail_invalid(c, r, name, &causes);
+	int result = fail_invalid(out, r, name, &causes);
 	causes_done(&causes);
 	return result;
 }
 
 /* In an update the uid says which object is meant; in a patch it is a field like any other. */
-static int refuse_uid(struct call *c, const struct resource *r, const struct object *old,
-		      const struct json *now)
+static int refuse_uid(const struct request *in, struct answer *out, const struct resource *r,
+		      const struct object *old, const struct json *now)
 {
 	const char *name = object_name(old->tree);
-	if (!c->request || !streq(c->request->method, "PATCH"))
+	if (!in->http || !streq(in->http->method, "PATCH"))
 		return fail_conflict(
-			c, r, name,
+			out, r, name,
 			"Precondition failed: UID in precondition: %s, UID in object meta: %s",
 			object_uid(now), object_uid(old->tree));
-	return refuse_field(c, r, name, "metadata.uid", json_get_path(now, "metadata.uid"));
+	return refuse_field(out, r, name, "metadata.uid", json_get_path(now, "metadata.uid"));
 }
 
 /* When an object goes is the server's to say. */
-static int refuse_other_end(struct call *c, const struct resource *r, const struct json *old,
+static int refuse_other_end(struct answer *out, const struct resource *r, const struct json *old,
 			    const struct json *now)
 {
 	static const char *const fields[] = { "metadata.deletionTimestamp",
@@ -306,26 +329,27 @@ static int refuse_other_end(struct call *c, const struct resource *r, const stru
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		const struct json *value = json_get_path(now, fields[i]);
 		if (!json_is_null(value) && !json_equal(value, json_get_path(old, fields[i])))
-			return refuse_field(c, r, object_name(old), fields[i], value);
+			return refuse_field(out, r, object_name(old), fields[i], value);
 	}
 	return 0;
 }
 
-static int check_preconditions(struct call *c, const struct resource *r, const struct object *old,
+static int check_preconditions(const struct request *in, struct answer *out,
+			       const struct resource *r, const struct object *old,
 			       const struct json *now)
 {
 	const char *version = str_or(json_get_path_string(now, "metadata.resourceVersion"), "");
 	const char *uid = object_uid(now), *name = object_name(old->tree);
 	bool any = *version == '\0' || streq(version, "0");
 	if (any && !resource_is(r, RESOURCE_UNCONDITIONAL_UPDATE))
-		return fail_no_version(c, r, name);
+		return fail_no_version(out, r, name);
 	if (*uid && !streq(uid, object_uid(old->tree)))
-		return refuse_uid(c, r, old, now);
-	if (refuse_other_end(c, r, old->tree, now) < 0)
+		return refuse_uid(in, out, r, old, now);
+	if (refuse_other_end(out, r, old->tree, now) < 0)
 		return ANSWERED;
 	if (!any && !streq(version, json_get_path_string(old->tree, "metadata.resourceVersion")))
 		return fail_conflict(
-			c, r, name,
+			out, r, name,
 			"the object has been modified; please apply your changes to the latest version and try again");
 	return 0;
 }
@@ -394,87 +418,90 @@ static bool may_go(const struct resource *r, const struct json *tree)
 }
 
 /* No write without a change: versions would rise, and watchers wake, for nothing. */
-static int commit_update(struct call *c, const struct resource *r, const struct object *old,
-			 struct json *tree)
+static int commit_update(struct apiserver *s, const struct request *in, struct answer *out,
+			 const struct resource *r, const struct object *old, struct json *tree,
+			 bool applied)
 {
 	if (may_go(r, tree))
-		return object_erase(c, r, old, tree);
-	if (own_unchanged(c, tree, old->tree))
+		return object_erase(s, in, out, r, old, tree);
+	if (own_unchanged(tree, old->tree, applied))
 		return 0;
-	return object_store(c, r, tree, old);
+	return object_store(s, in, out, r, tree, old);
 }
 
-int write_update(struct call *c, const struct resource *r, const struct object *old,
-		 struct json **tree, enum part part)
+int write_update(struct apiserver *s, const struct request *in, struct answer *out,
+		 const struct resource *r, const struct object *old, struct json **tree,
+		 enum part part, struct applied *applied)
 {
-	int result = check_preconditions(c, r, old, *tree);
+	int result = check_preconditions(in, out, r, old, *tree);
 	if (result < 0)
 		return result;
 	combine(r, old, tree, part);
-	if (fill_in(c, r, *tree) < 0)
+	if (fill_in_again(in, out, r, old, tree) < 0)
 		return ANSWERED;
 	if (r->ops && r->ops->prepare)
-		r->ops->prepare(c, *tree, old->tree);
-	result = check(c, r, *tree, old->tree, part);
+		r->ops->prepare(s, out, *tree, old->tree);
+	result = check(s, out, r, *tree, old->tree, part);
 	if (result == 0 && part == PART_MAIN)
-		result = admit(c, r, API_UPDATE, *tree, old->tree);
+		result = admit(s, in, out, r, API_UPDATE, *tree, old->tree);
 	if (result < 0)
 		return result;
-	own_write(c, r, old->tree, *tree, part);
+	own_write(s, in, r, old->tree, *tree, part, applied);
 	if (part == PART_MAIN)
 		count_generation(r, *tree, old->tree);
-	return commit_update(c, r, old, *tree);
+	return commit_update(s, in, out, r, old, *tree, applied);
 }
 
-enum part part_of_call(const struct call *c)
+enum part part_of_call(const struct request *in)
 {
-	return streq(c->subresource, "status")	   ? PART_STATUS
-	       : streq(c->subresource, "finalize") ? PART_FINALIZE
-						   : PART_MAIN;
+	return streq(in->subresource, "status")	    ? PART_STATUS
+	       : streq(in->subresource, "finalize") ? PART_FINALIZE
+						    : PART_MAIN;
 }
 
-static int check_name(struct call *c, struct json *tree)
+static int check_name(const struct request *in, struct answer *out, struct json *tree)
 {
 	const char *name = object_name(tree);
 	if (*name == '\0')
 		return fail(
-			c, 400, "BadRequest",
+			out, 400, "BadRequest",
 			"the name of the object (%s based on URL) was undeterminable: name must be provided",
-			c->name);
-	if (!streq(name, c->name))
-		return fail(c, 400, "BadRequest",
+			in->name);
+	if (!streq(name, in->name))
+		return fail(out, 400, "BadRequest",
 			    "the name of the object (%s) does not match the name on the URL (%s)",
-			    name, c->name);
-	return set_namespace(c, c->resource, c->ns, tree);
+			    name, in->name);
+	return set_namespace(out, in->resource, in->ns, tree);
 }
 
-static int update_with(struct call *c, struct json **tree)
+static int update_with(struct apiserver *s, const struct request *in, struct answer *out,
+		       struct json **tree)
 {
-	const struct resource *r = c->resource;
+	const struct resource *r = in->resource;
 	struct object old = { 0 };
-	int result = object_load(c, r, c->ns, c->name, &old);
+	int result = object_load(s, in, out, r, in->ns, in->name, &old);
 	if (result == 0) {
 		bool create = resource_is(r, RESOURCE_CREATE_ON_UPDATE) &&
-			      part_of_call(c) == PART_MAIN;
-		return create ? create_from(c, *tree) : fail_not_found(c, r, c->name);
+			      part_of_call(in) == PART_MAIN;
+		return create ? create_from(s, in, out, *tree) : fail_not_found(out, r, in->name);
 	}
 	if (result > 0)
-		result = write_update(c, r, &old, tree, part_of_call(c));
+		result = write_update(s, in, out, r, &old, tree, part_of_call(in), NULL);
 	object_done(&old);
 	if (result == 0)
-		object_answer(c, 200, r, *tree);
+		object_answer(s, in, out, 200, r, *tree);
 	return result;
 }
 
-int verb_update(struct call *c)
+int verb_update(struct apiserver *s, const struct request *in, struct answer *out)
 {
 	_cleanup_(json_freep) struct json *tree = NULL;
-	int result = own_check_query(c, false);
+	int result = own_check_query(in, out, false);
 	if (result == 0)
-		result = decode_body(c, &tree);
+		result = decode_body(in, out, &tree);
 	if (result == 0)
-		result = decode_object(c, c->resource, tree);
+		result = decode_object(in, out, in->resource, tree);
 	if (result == 0)
-		result = check_name(c, tree);
-	return result < 0 ? result : update_with(c, &tree);
+		result = check_name(in, out, tree);
+	return result < 0 ? result : update_with(s, in, out, &tree);
 }

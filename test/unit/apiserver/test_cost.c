@@ -127,18 +127,152 @@ static void test_lists_of_old_ones(void **state)
 	assert_status(200);
 }
 
-/* All of them or none. */
+/* The answer shows as many as it can hold as they were, the others as they are stored. */
 static void test_deletion_of_old_ones(void **state)
 {
 	struct server *s = *state;
+	size_t whole = 0;
 	make_old_ones(s);
-	ask(s, "DELETE", OLDS, NULL);
-	assert_grown();
-	assert_whole(ask(s, "GET", OLDS "/o000", NULL));
-	ask(s, "DELETE", OLDS "?limit=600", NULL);
+	ask(s, "DELETE", OLDS "?limit=50", NULL);
 	assert_status(200);
-	assert_int_equal(json_count(json_get(last.json, "items")), 600);
-	assert_int_equal(json_count(json_get(ask(s, "GET", OLDS, NULL), "items")), OLD_ONES - 600);
+	json_for_each(object, json_get(last.json, "items"))
+		assert_whole(object);
+	assert_int_equal(json_count(json_get(ask(s, "GET", OLDS "?limit=1", NULL), "items")), 1);
+	assert_int_equal(number_at(last.json, "metadata.remainingItemCount"), OLD_ONES - 51);
+	for (int i = 0; i < 50; i++) {
+		_cleanup_(freep) char *body = xasprintf(OLD("new%d", "'a':'x','big':''"), i);
+		ask(s, "POST", OLDS, body);
+		assert_status(201);
+	}
+	ask(s, "DELETE", OLDS, NULL);
+	assert_status(200);
+	assert_int_equal(json_count(json_get(last.json, "items")), OLD_ONES);
+	json_for_each(object, json_get(last.json, "items"))
+		whole += strlen(text_of(object, "spec.big")) == BIG;
+	assert_true(whole > OLD_ONES / 2 && whole < OLD_ONES);
+	assert_int_equal(json_count(json_get(ask(s, "GET", OLDS, NULL), "items")), 0);
+}
+
+enum { ITEMS = 2000 };
+
+/* An object that alone, with the default of its items, has `each` times 2000 bytes more than is
+ * stored. */
+static void make_giant(struct server *s, const char *path, const char *meta, size_t each)
+{
+	_cleanup_(freep) char *items = series(ITEMS, "{'n':%zu}");
+	_cleanup_(freep) char *text = xmalloc(each + 1);
+	memset(text, 'x', each);
+	text[each] = '\0';
+	_cleanup_(freep) char *body = xasprintf(
+		"{'apiVersion':'test.ingot.dev/v1','kind':'Old','metadata':{'name':'giant'%s},"
+		"'spec':{'l':[%s]}}",
+		meta, items);
+	ask(s, "POST", path, body);
+	assert_status(201);
+	_cleanup_(freep) char *patch = xasprintf(
+		"[{'op':'add','path':'/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties"
+		"/l/items/properties/b','value':{'type':'string','default':'%s'}}]",
+		text);
+	ask_as(s, "PATCH", CRDS "/olds.test.ingot.dev", "application/json-patch+json",
+	       "application/json", patch);
+	assert_status(200);
+}
+
+static void define_giant(struct server *s)
+{
+	define(s,
+	       "'l':{'type':'array','items':{'type':'object','properties':{'n':{'type':'integer'}}}}");
+}
+
+static void test_deletion_of_a_giant(void **state)
+{
+	struct server *s = *state;
+	define_giant(s);
+	make_giant(s, OLDS, "", BIG);
+	ask(s, "GET", OLDS "/giant", NULL);
+	assert_grown();
+	ask(s, "PATCH", OLDS "/giant", "{'metadata':{'labels':{'a':'b'}}}");
+	assert_grown();
+	ask(s, "DELETE", OLDS "/giant?dryRun=All", NULL);
+	assert_status(200);
+	ask(s, "DELETE", OLDS "/giant", NULL);
+	assert_status(200);
+	ask(s, "GET", OLDS "/giant", NULL);
+	assert_status(404);
+}
+
+/* In a collection, with a selector, by its namespace and by its kind. */
+static void test_giants_go_with_others(void **state)
+{
+	struct server *s = *state;
+	static const char path[] = "/apis/test.ingot.dev/v1/namespaces/big/olds";
+	define_giant(s);
+	make_giant(s, OLDS, ",'labels':{'a':'b'}", BIG);
+	ask(s, "DELETE", OLDS "?labelSelector=a%3Db", NULL);
+	assert_status(200);
+	assert_int_equal(json_count(json_get(last.json, "items")), 1);
+	ask(s, "GET", OLDS "/giant", NULL);
+	assert_status(404);
+	ask(s, "POST", NAMESPACES, "{'metadata':{'name':'big'}}");
+	ask(s, "DELETE", CRDS "/olds.test.ingot.dev", NULL);
+	settle(s);
+	define_giant(s);
+	make_giant(s, path, "", BIG);
+	ask(s, "DELETE", NAMESPACES "/big", NULL);
+	loop_run_until(s->loop, loop_now(s->loop) + USEC_PER_SEC);
+	ask(s, "GET", NAMESPACES "/big", NULL);
+	assert_status(404);
+}
+
+/* Finalizers come off by updates; each of them ends what the deletion began. `each`: too much to be
+ * shown, and too much to be stored. */
+static void giant_with_finalizers(struct server *s, size_t each)
+{
+	define_giant(s);
+	make_giant(s, OLDS, ",'finalizers':['a.b/c','a.b/d']", each);
+	ask(s, "DELETE", OLDS "/giant", NULL);
+	assert_status(200);
+	ask(s, "GET", OLDS "/giant", NULL);
+	assert_status(200);
+	assert_true(*text_of(last.json, "metadata.deletionTimestamp") != '\0');
+	ask(s, "PATCH", OLDS "/giant", "{'metadata':{'finalizers':['a.b/d']}}");
+	assert_status(200);
+	ask(s, "PATCH", OLDS "/giant", "{'metadata':{'finalizers':null}}");
+	assert_status(200);
+	ask(s, "GET", OLDS "/giant", NULL);
+	assert_status(404);
+}
+
+static void test_giant_with_finalizers(void **state)
+{
+	giant_with_finalizers(*state, BIG);
+}
+
+static void test_large_one_with_finalizers(void **state)
+{
+	giant_with_finalizers(*state, 1000);
+}
+
+/* Its definition may grow once more. */
+static void test_giant_grows_while_it_goes(void **state)
+{
+	struct server *s = *state;
+	define_giant(s);
+	make_giant(s, OLDS, ",'finalizers':['a.b/c']", 1000);
+	ask(s, "DELETE", OLDS "/giant", NULL);
+	assert_status(200);
+	_cleanup_(freep) char *big = big_text();
+	_cleanup_(freep) char *patch = xasprintf(
+		"[{'op':'add','path':'/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties"
+		"/l/items/properties/d','value':{'type':'string','default':'%s'}}]",
+		big);
+	ask_as(s, "PATCH", CRDS "/olds.test.ingot.dev", "application/json-patch+json",
+	       "application/json", patch);
+	assert_status(200);
+	ask(s, "PATCH", OLDS "/giant", "{'metadata':{'finalizers':null}}");
+	assert_status(200);
+	ask(s, "GET", OLDS "/giant", NULL);
+	assert_status(404);
 }
 
 /* The server's own work is not held up: nobody would ask it for less. */
@@ -381,6 +515,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		server_test(test_lists_of_old_ones),
 		server_test(test_deletion_of_old_ones),
+		server_test(test_deletion_of_a_giant),
+		server_test(test_giants_go_with_others),
+		server_test(test_giant_with_finalizers),
+		server_test(test_large_one_with_finalizers),
+		server_test(test_giant_grows_while_it_goes),
 		server_test(test_kind_of_old_ones_goes),
 		server_test(test_watch_of_old_ones),
 		server_test(test_defaults_that_multiply),

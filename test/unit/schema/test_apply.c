@@ -111,7 +111,7 @@ static void assert_compared(const char *before, const char *now, const char *add
 	assert_fields(&c.added, added);
 	assert_fields(&c.modified, modified);
 	assert_fields(&c.removed, removed);
-	comparison_done(&c);
+	schema_comparison_done(&c);
 	json_free(x);
 	json_free(y);
 }
@@ -284,7 +284,7 @@ static struct managers managers_of(const char *text)
 {
 	struct json *j = parse_quoted(text);
 	struct managers m;
-	assert_int_equal(managers_decode(j, "g/v1", &m), 0);
+	assert_int_equal(schema_managers_decode(j, "g/v1", &m), 0);
 	json_free(j);
 	return m;
 }
@@ -292,7 +292,7 @@ static struct managers managers_of(const char *text)
 /* "m1 Apply {'f:a':{}}", a line each, in the order of managedFields. */
 static void assert_managers(const struct managers *m, const char *expected)
 {
-	struct json *list = managers_encode(m);
+	struct json *list = schema_managers_encode(m);
 	struct strbuf text = { 0 };
 	json_for_each(entry, list) {
 		char *fields = json_to_string(json_get(entry, "fieldsV1"));
@@ -326,21 +326,21 @@ static void test_managers_as_json(void **state)
 								"{'f:z':{}}") "," ENTRY("empty",
 											"Update",
 											"{}") "]");
-	managers_tidy(&m);
+	schema_managers_tidy(&m);
 	assert_managers(&m, "c Apply {'f:x':{}}\na Update {'f:z':{}}\nb Update {'f:x':{}}\n");
-	managers_done(&m);
+	schema_managers_done(&m);
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
 		struct json *j = parse_quoted(refused[i]);
-		if (managers_decode(j, "g/v1", &m) != -EINVAL)
+		if (schema_managers_decode(j, "g/v1", &m) != -EINVAL)
 			fail_msg("%s is taken", refused[i]);
 		json_free(j);
 	}
 	/* Of another group, as a client may have copied them. */
 	struct json *j = parse_quoted("[" ENTRY("a", "Update", "{'f:a':{}}") "]");
-	assert_int_equal(managers_decode(j, "v1", &m), 0);
+	assert_int_equal(schema_managers_decode(j, "v1", &m), 0);
 	assert_int_equal(m.count, 0);
 	json_free(j);
-	assert_null(managers_encode(&m));
+	assert_null(schema_managers_encode(&m));
 }
 
 static void write_as(struct managers *m, const char *manager, const char *time, const char *before,
@@ -349,8 +349,8 @@ static void write_as(struct managers *m, const char *manager, const char *time, 
 	struct json *x = parse_quoted(before), *y = parse_quoted(now);
 	struct comparison c;
 	typed_compare(&type, x, y, &c);
-	managers_update(m, &c, &(struct writer){ manager, "g/v1", "", time });
-	comparison_done(&c);
+	schema_managers_update(m, &c, &(struct writer){ manager, "g/v1", "", time });
+	schema_comparison_done(&c);
 	json_free(x);
 	json_free(y);
 }
@@ -369,7 +369,7 @@ static void test_updates(void **state)
 	write_as(&m, "c", "2026-01-01T00:00:03Z", "{'size':2,'labels':{'x':'1','y':'2'}}",
 		 "{'size':2}");
 	assert_managers(&m, "b Update {'f:size':{}}\n");
-	managers_done(&m);
+	schema_managers_done(&m);
 }
 
 static void test_old_updates_become_one(void **state)
@@ -385,7 +385,7 @@ static void test_old_updates_become_one(void **state)
 		write_as(&m, name, time, before, now);
 	}
 	assert_int_equal(m.count, MANAGERS_UPDATES_MAX);
-	struct json *list = managers_encode(&m);
+	struct json *list = schema_managers_encode(&m);
 	const struct json *oldest = json_at(list, 0);
 	assert_string_equal(json_get_string(oldest, "manager"), "ancient-changes");
 	assert_string_equal(json_get_string(oldest, "time"), "2026-01-01T00:00:02Z");
@@ -393,7 +393,7 @@ static void test_old_updates_become_one(void **state)
 		    "{'f:labels':{'f:k0':{},'f:k1':{},'f:k2':{}}}");
 	assert_string_equal(json_get_string(json_at(list, 1), "manager"), "m03");
 	json_free(list);
-	managers_done(&m);
+	schema_managers_done(&m);
 }
 
 /* --- apply
@@ -416,16 +416,16 @@ static char *apply_as(struct scene *s, const char *manager, bool force, const ch
 				 .config = wanted,
 				 .writer = { manager, "g/v1", "", "2026-01-01T00:00:00Z" },
 				 .force = force };
-	int r = apply_merge(&a, &s->managers, &now, &conflicts);
+	int r = schema_apply_merge(&a, &s->managers, &now, &conflicts);
 	assert_int_equal(r, conflicts.count ? -EEXIST : 0);
 	if (r < 0) {
-		conflicts_format(&conflicts, &text);
+		schema_conflicts_format(&conflicts, &text);
 		assert_null(now);
 	} else {
 		json_free(s->live);
 		s->live = now;
 	}
-	conflicts_done(&conflicts);
+	schema_conflicts_done(&conflicts);
 	json_free(wanted);
 	return strbuf_take(&text, NULL);
 }
@@ -444,7 +444,7 @@ static void apply(struct scene *s, const char *manager, bool force, const char *
 static void scene_done(struct scene *s)
 {
 	json_free(s->live);
-	managers_done(&s->managers);
+	schema_managers_done(&s->managers);
 }
 
 static void test_apply(void **state)
@@ -527,11 +527,11 @@ static void test_yielded_fields(void **state)
 				 .config = config,
 				 .writer = { "k", "g/v1", "", "2026-01-01T00:00:00Z" },
 				 .yielded = &yielded };
-	assert_int_equal(apply_merge(&a, &s.managers, &now, &conflicts), -EEXIST);
+	assert_int_equal(schema_apply_merge(&a, &s.managers, &now, &conflicts), -EEXIST);
 	assert_int_equal(conflicts.count, 1);
 	assert_string_equal(conflicts.items[0].path, ".name");
 	assert_string_equal(conflicts.items[0].manager, "\"u\" using g/v1");
-	conflicts_done(&conflicts);
+	schema_conflicts_done(&conflicts);
 	fieldset_done(&yielded);
 	json_free(config);
 	json_free(was);
@@ -549,24 +549,24 @@ static void test_time(void **state)
 			   .live = live,
 			   .config = live,
 			   .writer = { "a", "g/v1", "", "2026-02-02T00:00:00Z" } };
-	assert_int_equal(apply_merge(&a, &m, &now, &conflicts), 0);
+	assert_int_equal(schema_apply_merge(&a, &m, &now, &conflicts), 0);
 	assert_string_equal(m.items[0].time, "2026-01-01T00:00:00Z");
 	json_free(now);
 	/* Nor is it one that somebody else wants the same. */
 	a.writer.manager = "b";
-	assert_int_equal(apply_merge(&a, &m, &now, &conflicts), 0);
+	assert_int_equal(schema_apply_merge(&a, &m, &now, &conflicts), 0);
 	assert_null(m.items[1].time);
 	json_free(now);
 	a.writer.manager = "a";
 	a.force = true;
 	struct json *other = parse_quoted("{'size':2}");
 	a.config = other;
-	assert_int_equal(apply_merge(&a, &m, &now, &conflicts), 0);
+	assert_int_equal(schema_apply_merge(&a, &m, &now, &conflicts), 0);
 	assert_string_equal(m.items[0].time, "2026-02-02T00:00:00Z");
 	json_free(now);
 	json_free(other);
 	json_free(live);
-	managers_done(&m);
+	schema_managers_done(&m);
 }
 
 int main(void)
