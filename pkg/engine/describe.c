@@ -245,7 +245,9 @@ void engine_measure(const struct engine *e)
 		counts[n->state]++;
 	}
 	for (int s = 0; s < _NODE_STATE_MAX; s++)
-		metric_set(METRIC_NODES, counts[s], node_state_info((enum node_state)s)->name);
+		if (node_state_info((enum node_state)s)->used)
+			metric_set(METRIC_NODES, counts[s],
+				   node_state_info((enum node_state)s)->name);
 }
 
 static int by_key(const void *a, const void *b)

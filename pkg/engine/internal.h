@@ -40,17 +40,38 @@ struct node_ticket;
 /* n NULL: what was to be stored never will be. */
 typedef void (*node_saved_fn)(void *data, struct node *n);
 
+/* Ironic's, all of them. `used` in the table says which of them the engine enters. */
 enum node_state {
 	NODE_ENROLL,
+	NODE_VERIFYING,
 	NODE_MANAGEABLE,
 	NODE_INSPECTING,
+	NODE_INSPECT_WAIT,
 	NODE_INSPECT_FAILED,
+	NODE_ADOPTING,
+	NODE_ADOPT_FAILED,
+	NODE_CLEANING,
+	NODE_CLEAN_WAIT,
+	NODE_CLEAN_HOLD,
+	NODE_CLEAN_FAILED,
 	NODE_AVAILABLE,
 	NODE_DEPLOYING,
+	NODE_DEPLOY_WAIT,
+	NODE_DEPLOY_HOLD,
 	NODE_DEPLOY_FAILED,
 	NODE_ACTIVE,
 	NODE_DELETING,
 	NODE_ERROR, /* deprovisioning failed */
+	NODE_RESCUING,
+	NODE_RESCUE_WAIT,
+	NODE_RESCUE,
+	NODE_RESCUE_FAILED,
+	NODE_UNRESCUING,
+	NODE_UNRESCUE_FAILED,
+	NODE_SERVICING,
+	NODE_SERVICE_WAIT,
+	NODE_SERVICE_HOLD,
+	NODE_SERVICE_FAILED,
 	_NODE_STATE_MAX,
 };
 
@@ -358,12 +379,14 @@ bool node_inspects(const struct node *n);
 struct node_state_info {
 	const char *name; /* as Ironic calls it */
 	enum op_kind op;  /* the operation that runs in it; OP_NONE: resting */
+	bool used;	  /* some operation enters it */
 	unsigned next;	  /* bits of allowed next states */
 };
 
 extern const struct fsm node_fsm;
 const struct node_state_info *node_state_info(enum node_state s);
-int node_state_parse(const char *name, enum node_state *ret); /* -EINVAL */
+/* -EINVAL, also for a state that is not used: what it means for the machine is not known. */
+int node_state_parse(const char *name, enum node_state *ret);
 bool node_may_go(const struct node *n, enum node_state next);
 /* The only way to change n->state: checks, stamps, logs. Does not save. */
 void node_set_state(struct node *n, enum node_state next);

@@ -85,7 +85,9 @@ static struct node *usable(struct engine *e, const struct prov_host *host, struc
 static bool may_start(const struct node *n, enum op_kind kind, struct prov_result *ret)
 {
 	struct err err;
-	if (node_may_go(n, op_info(kind)->during))
+	/* Ironic's "rebuild", which no controller of ours asks for. */
+	bool rebuilds = n->state == NODE_ERROR && kind == OP_DEPLOY;
+	if (!rebuilds && node_may_go(n, op_info(kind)->during))
 		return true;
 	err_set(&err, ERR_CONFLICT,
 		"host %s is asked for \"%s\", but is \"%s\" by its HostRecord: if the record is wrong, "
@@ -569,29 +571,14 @@ void engine_adopt(struct engine *e, const struct prov_host *host, bool retry,
 	struct node *n = usable(e, host, ret);
 	if (!n)
 		return;
-	switch (n->state) {
-	case NODE_INSPECTING:
-	case NODE_INSPECT_FAILED:
+	if (n->state == NODE_INSPECTING || n->state == NODE_INSPECT_FAILED) {
 		op_abort(n);
 		node_set_state(n, NODE_MANAGEABLE);
-		take_over(n);
-		break;
-	case NODE_DEPLOYING:
-		op_abort(n); /* the controller has seen its end; only the record has not */
-		take_over(n);
-		break;
-	case NODE_ENROLL:
-	case NODE_MANAGEABLE:
-	case NODE_AVAILABLE:
-		take_over(n);
-		break;
-	case NODE_ACTIVE:
-	case NODE_DEPLOY_FAILED:
-	case NODE_DELETING:
-	case NODE_ERROR:
-	case _NODE_STATE_MAX:
-		break;
 	}
+	if (n->state == NODE_DEPLOYING)
+		op_abort(n); /* the controller has seen its end; only the record has not */
+	if (n->state != NODE_ACTIVE && node_may_go(n, NODE_ACTIVE))
+		take_over(n);
 	if (n->save.running)
 		running(ret, true);
 	else
