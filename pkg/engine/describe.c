@@ -99,7 +99,7 @@ static void add_operation(struct json *j, const struct node *n)
 	if (!step)
 		return;
 	json_set_string(j, "operation", op_info(n->op.kind)->name);
-	json_set_string(j, "step", step->name);
+	json_set_string(j, "step", step_name(plan_now(&n->op.plan)));
 	json_set_int(j, "attempt", n->op.attempt);
 	if (op_info(n->op.kind)->counts)
 		set_time(j, "startedAt", n->record.step.started_at);

@@ -396,9 +396,7 @@ void engine_inspect(struct engine *e, const struct prov_host *host,
 	}
 	if (n->state == NODE_MANAGEABLE && inspection_under_way(n) && !params->refresh) {
 		node_set_state(n, NODE_INSPECTING);
-		str_replace(&n->record.step.operation, op_info(OP_INSPECT)->name);
-		str_replace(&n->record.step.name, steps[STEP_WAIT_INVENTORY].name);
-		op_resume(n, OP_INSPECT);
+		op_resume_at(n, OP_INSPECT, STEP_WAIT_INVENTORY);
 		running(ret, false);
 		return;
 	}

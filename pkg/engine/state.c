@@ -114,5 +114,7 @@ void node_set_state(struct node *n, enum node_state next)
 		  states[next].name);
 	n->state = next;
 	str_replace(&n->record.node.state, states[next].name);
+	if (states[next].op == OP_NONE)
+		plan_done(&n->record.plan); /* what was under way is over */
 	n->record.node.since = node_wall(n);
 }
