@@ -294,6 +294,21 @@ const struct json *agent_command_result(const struct json *answer, const char *n
 	return json_is_null(result) ? NULL : result;
 }
 
+bool agent_command_of_other(const struct json *answer, const char *name, const char *interface,
+			    const char *step)
+{
+	static const char *const members[] = { "clean_step", "deploy_step", "service_step" };
+	const struct json *result = agent_command_result(answer, name);
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		const struct json *was = json_get(result, members[i]);
+		const char *was_step = json_get_string(was, "step");
+		const char *was_interface = str_or(json_get_string(was, "interface"), "deploy");
+		if (was_step && (!streq(was_step, step) || !streq(was_interface, interface)))
+			return true;
+	}
+	return false;
+}
+
 enum agent_command_status agent_command_find(const struct json *answer, const char *name,
 					     const char **ret_id, char *ret_error,
 					     size_t error_size)

@@ -85,6 +85,9 @@ struct json *agent_step_params(const char *interface, const char *step, int prio
 enum agent_command_status agent_command_find(const struct json *answer, const char *name,
 					     const char **ret_id, char *ret_error,
 					     size_t error_size);
+/* Does what the newest command of that name gave tell of another step than this one? */
+bool agent_command_of_other(const struct json *answer, const char *name, const char *interface,
+			    const char *step);
 /* What the newest command of that name gave; borrowed, NULL when there is nothing. */
 const struct json *agent_command_result(const struct json *answer, const char *name);
 /* Has the answer the form of a list of commands or of one command? Any other says nothing. */

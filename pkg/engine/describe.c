@@ -99,7 +99,7 @@ static void add_operation(struct json *j, const struct node *n)
 	if (!step)
 		return;
 	json_set_string(j, "operation", op_info(n->op.kind)->name);
-	json_set_string(j, "step", step->name);
+	json_set_string(j, "step", step_name(plan_now(&n->op.plan)));
 	json_set_int(j, "attempt", n->op.attempt);
 	if (op_info(n->op.kind)->counts)
 		set_time(j, "startedAt", n->record.step.started_at);
@@ -245,7 +245,9 @@ void engine_measure(const struct engine *e)
 		counts[n->state]++;
 	}
 	for (int s = 0; s < _NODE_STATE_MAX; s++)
-		metric_set(METRIC_NODES, counts[s], node_state_info((enum node_state)s)->name);
+		if (node_state_info((enum node_state)s)->used)
+			metric_set(METRIC_NODES, counts[s],
+				   node_state_info((enum node_state)s)->name);
 }
 
 static int by_key(const void *a, const void *b)

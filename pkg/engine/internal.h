@@ -7,8 +7,9 @@
  * node.c      nodes, their table, kicks
  * records.c   saving and loading of records
  * state.c     the node state machine
- * op.c        operations: rows of steps, and the runner
- * steps/      what each step does, and the table of them
+ * op.c        operations, and the runner that takes a node through their plans
+ * plan.c      plans: lists of steps, as data in the record
+ * steps/      what each step does, and the tables of steps and plans
  * power.c     asking the BMC
  * boot.c      the boot of the ramdisk, and what the boot services see of it
  * addresses.c MACs and the DHCP address
@@ -30,6 +31,7 @@
 #include "engine/history.h"
 #include "engine/index.h"
 #include "engine/macs.h"
+#include "engine/plan.h"
 #include "engine/record.h"
 #include "engine/strangers.h"
 #include "engine/token.h"
@@ -40,17 +42,38 @@ struct node_ticket;
 /* n NULL: what was to be stored never will be. */
 typedef void (*node_saved_fn)(void *data, struct node *n);
 
+/* Ironic's, all of them. `used` in the table says which of them the engine enters. */
 enum node_state {
 	NODE_ENROLL,
+	NODE_VERIFYING,
 	NODE_MANAGEABLE,
 	NODE_INSPECTING,
+	NODE_INSPECT_WAIT,
 	NODE_INSPECT_FAILED,
+	NODE_ADOPTING,
+	NODE_ADOPT_FAILED,
+	NODE_CLEANING,
+	NODE_CLEAN_WAIT,
+	NODE_CLEAN_HOLD,
+	NODE_CLEAN_FAILED,
 	NODE_AVAILABLE,
 	NODE_DEPLOYING,
+	NODE_DEPLOY_WAIT,
+	NODE_DEPLOY_HOLD,
 	NODE_DEPLOY_FAILED,
 	NODE_ACTIVE,
 	NODE_DELETING,
 	NODE_ERROR, /* deprovisioning failed */
+	NODE_RESCUING,
+	NODE_RESCUE_WAIT,
+	NODE_RESCUE,
+	NODE_RESCUE_FAILED,
+	NODE_UNRESCUING,
+	NODE_UNRESCUE_FAILED,
+	NODE_SERVICING,
+	NODE_SERVICE_WAIT,
+	NODE_SERVICE_HOLD,
+	NODE_SERVICE_FAILED,
 	_NODE_STATE_MAX,
 };
 
@@ -69,7 +92,7 @@ enum op_kind {
 enum step_result { STEP_DONE, STEP_WAIT, STEP_FAILED };
 
 enum step_id {
-	STEP_END, /* ends the rows of an operation */
+	STEP_END, /* ends the rows of a plan */
 	STEP_VERIFY,
 	STEP_FIND_AGENT,
 	STEP_POWER_OFF,
@@ -86,6 +109,7 @@ enum step_id {
 	STEP_START_DISK,
 	STEP_FINAL_OFF,
 	STEP_SOFT_OFF,
+	STEP_AGENT, /* any other step of an agent: what it is stands in the plan */
 	_STEP_MAX
 };
 
@@ -98,7 +122,7 @@ enum step_note {
 
 struct step {
 	const char *interface; /* Ironic's, whose kind of step it is */
-	const char *name;      /* in the record; no operation has two of one name */
+	const char *name;      /* for people; no plan has two of one name */
 	/* Before the record is saved for this step: what is about to be. Not called when the step
 	 * is resumed. */
 	void (*enter)(struct node *n);
@@ -111,6 +135,15 @@ struct step {
 	const char *waits_for; /* for the message of a time-out */
 	bool needs_agent;      /* an earlier step has found one */
 	bool boots_again;      /* after a time-out back to STEP_POWER_OFF, boot_attempts times */
+	/* Of a step that is the agent's; of STEP_AGENT the plan says all of it. */
+	const char *command;   /* "extension.command" */
+	const char *plan_name; /* the agent's name of the step, in plans; NULL: `name` */
+	int priority;
+	const char *doing; /* for messages: "while doing it" */
+	/* What the command is sent with; NULL: the step as the plan has it. */
+	struct json *(*params)(struct node *n, struct err *err);
+	void (*done)(struct node *n); /* the command has succeeded; NULL: nothing is noted */
+	const char *failed;	      /* in front of the error; NULL: nothing */
 };
 
 /* A question to the BMC or the agent. Errors are kept by err_keep(): there are as many nodes as
@@ -119,7 +152,7 @@ enum ask_state { ASK_IDLE, ASK_RUNNING, ASK_ANSWERED, ASK_FAILED };
 
 struct node_op {
 	enum op_kind kind;
-	size_t index;	   /* of the step */
+	struct plan plan;  /* the record's, of operations that it tells of */
 	bool entered;	   /* the step's record is written, perhaps not stored yet */
 	bool resumed;	   /* another process began the step */
 	void *state;	   /* the entered step's own (step.state_size); NULL: it has none */
@@ -370,22 +403,19 @@ bool node_inspects(const struct node *n);
 struct node_state_info {
 	const char *name; /* as Ironic calls it */
 	enum op_kind op;  /* the operation that runs in it; OP_NONE: resting */
+	bool used;	  /* some operation enters it */
 	unsigned next;	  /* bits of allowed next states */
 };
 
 extern const struct fsm node_fsm;
 const struct node_state_info *node_state_info(enum node_state s);
-int node_state_parse(const char *name, enum node_state *ret); /* -EINVAL */
+/* -EINVAL, also for a state that is not used: what it means for the machine is not known. */
+int node_state_parse(const char *name, enum node_state *ret);
 bool node_may_go(const struct node *n, enum node_state next);
 /* The only way to change n->state: checks, stamps, logs. Does not save. */
 void node_set_state(struct node *n, enum node_state next);
 
 /* --- op.c ------------------------------------------------------------------------------------- */
-
-struct op_row {
-	enum step_id step;
-	bool (*skip)(const struct node *n); /* asked when the step's turn comes; NULL: never */
-};
 
 struct op_info {
 	const char *name;
@@ -394,7 +424,6 @@ struct op_info {
 	/* With a BMC in trouble; then it is told, and the controller tries again with growing
 	 * distance. 0: until the step's deadline. */
 	usec_t patience;
-	const struct op_row *rows; /* up to STEP_END */
 };
 
 const struct op_info *op_info(enum op_kind kind);
@@ -404,6 +433,8 @@ const struct step *op_step(const struct node *n); /* the running one, or NULL */
 void op_start(struct node *n, enum op_kind kind);
 /* After a restart: goes on with the step of the record; from its beginning if that is not known. */
 void op_resume(struct node *n, enum op_kind kind);
+/* The same, of an operation that is found to be under way without a record of it. */
+void op_resume_at(struct node *n, enum op_kind kind, enum step_id step);
 void op_abort(struct node *n); /* without any effect on hardware */
 /* A machine that is waited for is booted once more, as if for the first time. */
 void op_boot_again(struct node *n, const char *why);
@@ -429,6 +460,29 @@ char *node_trouble(const struct node *n);
 /* --- steps/table.c ---------------------------------------------------------------------------- */
 
 extern const struct step steps[_STEP_MAX];
+/* What runs a step of a plan; NULL: this release does not know it. */
+const struct step *step_find(const struct plan_step *p);
+/* For people: of a step in a plan. "" when it is not known. */
+const char *step_name(const struct plan_step *p);
+
+struct plan_row {
+	enum step_id step;
+	enum plan_unless unless;
+};
+
+/* What the operation's plan is made of, up to STEP_END; not for OP_NONE. */
+const struct plan_row *plan_rows(enum op_kind kind);
+/* The operation's plan, at its first step. */
+void plan_build(enum op_kind kind, struct plan *ret);
+/* Has the step nothing to do? */
+bool plan_idle(const struct node *n, const struct plan_step *p);
+/* Goes to the step with that name for people; false: it has none, and stays where it is. */
+bool plan_seek(struct plan *p, const char *name);
+/* May the runner follow it? A plan that is read was perhaps not written by us. */
+int plan_check(const struct plan *p, struct err *err);
+/* Of a record that was read, in whose state that operation runs: checks its plan, and makes the one
+ * that records of earlier releases do not have. */
+int plan_take(struct node_record *r, enum op_kind kind, struct err *err);
 
 /* --- power.c ---------------------------------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-/* Operations are rows of steps; the runner takes a node through them.
+/* Operations are plans of steps; the runner takes a node through them.
  *
  * A step is written down in the record before it does anything, so that whoever comes after a crash
  * knows what may have been done. Its function looks first and acts second, and is called again
@@ -17,60 +17,7 @@
 #include "engine/internal.h"
 #include "metrics/metrics.h"
 
-/* --- operations: rows of steps, and when a step has nothing to do ----------------------------- */
-
-static bool agent_found(const struct node *n)
-{
-	return n->op.agent_found;
-}
-
-static bool is_clean(const struct node *n)
-{
-	return n->spec.cleaning == PROV_CLEAN_DISABLED || n->record.node.cleaned_at != 0;
-}
-
-static bool boots_by_bios(const struct node *n)
-{
-	return n->spec.boot_mode == BOOT_LEGACY;
-}
-
-static bool is_off(const struct node *n)
-{
-	return n->power.state == PROV_POWER_OFF;
-}
-
-static const struct op_row verify_rows[] = { { STEP_VERIFY, NULL }, { STEP_END, NULL } };
-static const struct op_row inspect_rows[] = {
-	{ STEP_POWER_OFF, NULL },      { STEP_BOOT_NETWORK, NULL }, { STEP_POWER_ON, NULL },
-	{ STEP_WAIT_INVENTORY, NULL }, { STEP_END, NULL },
-};
-static const struct op_row deploy_rows[] = {
-	{ STEP_FIND_AGENT, NULL },
-	{ STEP_POWER_OFF, agent_found },
-	{ STEP_BOOT_NETWORK, agent_found },
-	{ STEP_POWER_ON, agent_found },
-	{ STEP_WAIT_AGENT, agent_found },
-	{ STEP_CHOOSE_DISK, NULL },
-	{ STEP_CLEAN, is_clean },
-	{ STEP_WRITE, NULL },
-	{ STEP_BOOT_ENTRY, boots_by_bios },
-	{ STEP_BOOT_DISK, NULL },
-	{ STEP_AGENT_OFF, NULL },
-	{ STEP_START_DISK, NULL },
-	{ STEP_END, NULL },
-};
-static const struct op_row undeploy_rows[] = {
-	{ STEP_POWER_OFF, NULL },    { STEP_BOOT_NETWORK, is_clean },
-	{ STEP_POWER_ON, is_clean }, { STEP_WAIT_AGENT, is_clean },
-	{ STEP_CLEAN, is_clean },    { STEP_FINAL_OFF, NULL },
-	{ STEP_END, NULL },
-};
-static const struct op_row on_rows[] = { { STEP_POWER_ON, NULL }, { STEP_END, NULL } };
-static const struct op_row off_rows[] = { { STEP_POWER_OFF, NULL }, { STEP_END, NULL } };
-/* The hard one is for BMCs that know no soft one. */
-static const struct op_row soft_off_rows[] = { { STEP_SOFT_OFF, NULL },
-					       { STEP_POWER_OFF, is_off },
-					       { STEP_END, NULL } };
+/* --- operations --- */
 
 #define STAY	      _NODE_STATE_MAX
 #define PATIENT	      0
@@ -79,17 +26,15 @@ static const struct op_row soft_off_rows[] = { { STEP_SOFT_OFF, NULL },
 #define FAULT_TOLD    (60 * USEC_PER_SEC)
 
 static const struct op_info ops[_OP_MAX] = {
-	[OP_NONE] = { "none", STAY, STAY, STAY, false, PATIENT, NULL },
-	[OP_VERIFY] = { "verify", STAY, STAY, STAY, false, HICCUP, verify_rows },
+	[OP_NONE] = { "none", STAY, STAY, STAY, false, PATIENT },
+	[OP_VERIFY] = { "verify", STAY, STAY, STAY, false, HICCUP },
 	[OP_INSPECT] = { "inspect", NODE_INSPECTING, NODE_MANAGEABLE, NODE_INSPECT_FAILED, true,
-			 PATIENT, inspect_rows },
-	[OP_DEPLOY] = { "deploy", NODE_DEPLOYING, NODE_ACTIVE, NODE_DEPLOY_FAILED, true, PATIENT,
-			deploy_rows },
-	[OP_UNDEPLOY] = { "undeploy", NODE_DELETING, NODE_AVAILABLE, NODE_ERROR, true, PATIENT,
-			  undeploy_rows },
-	[OP_POWER_ON] = { "power on", STAY, STAY, STAY, false, COMMAND_RETRY, on_rows },
-	[OP_POWER_OFF] = { "power off", STAY, STAY, STAY, false, COMMAND_RETRY, off_rows },
-	[OP_SOFT_OFF] = { "soft power off", STAY, STAY, STAY, false, COMMAND_RETRY, soft_off_rows },
+			 PATIENT },
+	[OP_DEPLOY] = { "deploy", NODE_DEPLOYING, NODE_ACTIVE, NODE_DEPLOY_FAILED, true, PATIENT },
+	[OP_UNDEPLOY] = { "undeploy", NODE_DELETING, NODE_AVAILABLE, NODE_ERROR, true, PATIENT },
+	[OP_POWER_ON] = { "power on", STAY, STAY, STAY, false, COMMAND_RETRY },
+	[OP_POWER_OFF] = { "power off", STAY, STAY, STAY, false, COMMAND_RETRY },
+	[OP_SOFT_OFF] = { "soft power off", STAY, STAY, STAY, false, COMMAND_RETRY },
 };
 
 const struct op_info *op_info(enum op_kind kind)
@@ -97,16 +42,22 @@ const struct op_info *op_info(enum op_kind kind)
 	return &ops[kind];
 }
 
-static const struct op_row *row_of(const struct node *n)
-{
-	return &ops[n->op.kind].rows[n->op.index];
-}
-
 const struct step *op_step(const struct node *n)
 {
-	if (n->op.kind == OP_NONE || row_of(n)->step == STEP_END)
-		return NULL;
-	return &steps[row_of(n)->step];
+	const struct plan_step *p = plan_now(&n->op.plan);
+	return p ? step_find(p) : NULL;
+}
+
+/* Of the running step, for people. */
+static const char *name_of(const struct node *n)
+{
+	return step_name(plan_now(&n->op.plan));
+}
+
+static void to_step(struct node *n, int64_t place)
+{
+	n->op.plan.place = place;
+	n->op.entered = false;
 }
 
 static bool recorded(const struct node *n)
@@ -134,12 +85,22 @@ void op_note(struct node *n, enum step_note note)
 		s->note(n, note);
 }
 
+static void forget(struct node *n)
+{
+	err_keep(&n->op.last, NULL);
+	free(n->op.state);
+	plan_done(&n->op.plan);
+	n->op = (struct node_op){ 0 };
+}
+
 static void begin(struct node *n, enum op_kind kind)
 {
 	if (ops[kind].counts)
 		n->engine->busy++;
 	drop_asks(n);
-	n->op = (struct node_op){ .kind = kind, .attempt = 1 };
+	forget(n);
+	n->op.kind = kind;
+	n->op.attempt = 1;
 	n->progress = (struct node_progress){ 0 };
 	n->agent.rebooted = false;
 }
@@ -149,9 +110,7 @@ static void end(struct node *n)
 	if (ops[n->op.kind].counts)
 		n->engine->busy--;
 	drop_asks(n);
-	err_keep(&n->op.last, NULL);
-	free(n->op.state);
-	n->op = (struct node_op){ 0 };
+	forget(n);
 	n->progress = (struct node_progress){ 0 };
 	timer_stop(&n->wake);
 	node_schedule_poll(n);
@@ -167,7 +126,8 @@ void op_preset_metrics(void)
 	for (size_t k = OP_NONE + 1; k < _OP_MAX; k++) {
 		for (size_t i = 0; i < ARRAY_SIZE(op_outcomes); i++)
 			metric_add(METRIC_OPERATIONS, 0, ops[k].name, op_outcomes[i]);
-		for (const struct op_row *row = ops[k].rows; row->step != STEP_END; row++)
+		const struct plan_row *row = plan_rows((enum op_kind)k);
+		for (; row->step != STEP_END; row++)
 			for (size_t i = 0; i < ARRAY_SIZE(step_outcomes); i++)
 				metric_add(METRIC_STEPS, 0, ops[k].name, steps[row->step].name,
 					   step_outcomes[i]);
@@ -193,8 +153,13 @@ void op_start(struct node *n, enum op_kind kind)
 {
 	op_abort(n);
 	begin(n, kind);
+	plan_build(kind, &n->op.plan);
 	if (recorded(n)) {
 		node_set_state(n, ops[kind].during);
+		plan_copy(&n->record.plan, &n->op.plan);
+		/* None has begun. The last one of the operation before is not to be resumed. */
+		str_replace(&n->record.step.operation, NULL);
+		str_replace(&n->record.step.name, NULL);
 		str_replace(&n->record.node.last_error, NULL);
 		memset(&n->record.progress, 0, sizeof(n->record.progress));
 	}
@@ -204,22 +169,32 @@ void op_start(struct node *n, enum op_kind kind)
 void op_resume(struct node *n, enum op_kind kind)
 {
 	begin(n, kind);
-	const struct op_row *rows = ops[kind].rows;
+	if (n->record.plan.steps.count == 0)
+		plan_build(kind, &n->record.plan);
+	plan_copy(&n->op.plan, &n->record.plan);
 	bool known = streq(n->record.step.operation, ops[kind].name);
-	for (size_t i = 0; known && rows[i].step != STEP_END; i++) {
-		if (!streq(steps[rows[i].step].name, n->record.step.name))
-			continue;
-		n->op.index = i;
+	const struct step *s = op_step(n);
+	if (known && s && streq(n->record.step.name, name_of(n))) {
 		n->op.entered = n->op.resumed = true;
 		new_state(n);
 		n->op.attempt = n->record.step.attempt;
 		n->power.fresh = false;
-		history_step(&n->history, node_wall(n), ops[kind].name, steps[rows[i].step].name);
+		history_step(&n->history, node_wall(n), ops[kind].name, s->name);
 		log_info("operation resumed", "host", n->key, "operation", ops[kind].name, "step",
 			 n->record.step.name);
-		break;
+	} else {
+		to_step(n, 0);
 	}
 	op_advance(n);
+}
+
+void op_resume_at(struct node *n, enum op_kind kind, enum step_id step)
+{
+	plan_build(kind, &n->record.plan);
+	plan_seek(&n->record.plan, steps[step].name);
+	str_replace(&n->record.step.operation, ops[kind].name);
+	str_replace(&n->record.step.name, steps[step].name);
+	op_resume(n, kind);
 }
 
 void op_abort(struct node *n)
@@ -277,7 +252,7 @@ void op_fail(struct node *n, const struct err *err)
 	_cleanup_(freep) char *shown = redact_urls(err->text);
 	/* No step: all are done, and their record is being stored. */
 	log_warn("operation failed", "host", n->key, "operation", info->name, "step",
-		 s ? s->name : "none", "error", shown);
+		 s ? name_of(n) : "none", "error", shown);
 	op_ended(n, "failed", shown);
 	switch (n->op.kind) {
 	case OP_VERIFY:
@@ -358,12 +333,6 @@ enum step_result step_trouble(struct node *n, const struct err *trouble, struct 
 	return step_rest(n, delay);
 }
 
-static void to_step(struct node *n, size_t index)
-{
-	n->op.index = index;
-	n->op.entered = false;
-}
-
 static void clear_step(struct node *n)
 {
 	struct node_op *op = &n->op;
@@ -390,20 +359,22 @@ static void enter(struct node *n, const struct step *s)
 	if (s->enter)
 		s->enter(n);
 	str_replace(&n->record.step.operation, ops[n->op.kind].name);
-	str_replace(&n->record.step.name, s->name);
+	str_replace(&n->record.step.name, name_of(n));
+	n->record.plan.place = n->op.plan.place;
 	n->record.step.started_at = node_wall(n);
 	n->record.step.attempt = n->op.attempt;
 	str_replace(&n->record.step.trouble, NULL);
 	n->record.step.deadline = n->record.step.started_at + step_timeout(n, s);
 	str_replace(&n->record.step.waits_for, s->waits_for);
-	log_info("step", "host", n->key, "operation", ops[n->op.kind].name, "step", s->name);
+	log_info("step", "host", n->key, "operation", ops[n->op.kind].name, "step", name_of(n));
 	node_save(n);
 }
 
 static void to_power_off(struct node *n)
 {
-	size_t first = 0;
-	while (ops[n->op.kind].rows[first].step != STEP_POWER_OFF)
+	int64_t first = 0;
+	/* Each plan has one before a step that boots again (plan_check). */
+	while (step_find(plan_at(&n->op.plan, (size_t)first)) != &steps[STEP_POWER_OFF])
 		first++;
 	to_step(n, first);
 }
@@ -461,7 +432,7 @@ static bool run_step(struct node *n, const struct step *s)
 	switch (s->run(n, &err)) {
 	case STEP_DONE:
 		step_ended(n, "done", NULL);
-		to_step(n, n->op.index + 1);
+		to_step(n, n->op.plan.place + 1);
 		return true;
 	case STEP_FAILED:
 		op_fail(n, &err);
@@ -504,8 +475,8 @@ void op_advance(struct node *n)
 			finish(n);
 			return;
 		}
-		if (!n->op.entered && row_of(n)->skip && row_of(n)->skip(n)) {
-			to_step(n, n->op.index + 1);
+		if (!n->op.entered && plan_idle(n, plan_now(&n->op.plan))) {
+			to_step(n, n->op.plan.place + 1);
 			continue;
 		}
 		if (!n->op.entered) {

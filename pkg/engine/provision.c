@@ -84,7 +84,9 @@ static struct node *usable(struct engine *e, const struct prov_host *host, struc
  * That is an error of this host, and no reason to do anything to it. */
 static bool may_start(const struct node *n, enum op_kind kind, struct prov_result *ret)
 {
-	if (node_may_go(n, op_info(kind)->during))
+	/* Ironic's "rebuild", which no controller of ours asks for. */
+	bool rebuilds = n->state == NODE_ERROR && kind == OP_DEPLOY;
+	if (!rebuilds && node_may_go(n, op_info(kind)->during))
 		return true;
 	_cleanup_(freep) char *subject = xasprintf("\"%s\" while host %s is \"%s\"",
 						   op_info(kind)->name, n->key,
@@ -388,9 +390,7 @@ void engine_inspect(struct engine *e, const struct prov_host *host,
 	}
 	if (n->state == NODE_MANAGEABLE && inspection_under_way(n) && !params->refresh) {
 		node_set_state(n, NODE_INSPECTING);
-		str_replace(&n->record.step.operation, op_info(OP_INSPECT)->name);
-		str_replace(&n->record.step.name, steps[STEP_WAIT_INVENTORY].name);
-		op_resume(n, OP_INSPECT);
+		op_resume_at(n, OP_INSPECT, STEP_WAIT_INVENTORY);
 		running(ret, false);
 		return;
 	}
@@ -563,29 +563,14 @@ void engine_adopt(struct engine *e, const struct prov_host *host, bool retry,
 	struct node *n = usable(e, host, ret);
 	if (!n)
 		return;
-	switch (n->state) {
-	case NODE_INSPECTING:
-	case NODE_INSPECT_FAILED:
+	if (n->state == NODE_INSPECTING || n->state == NODE_INSPECT_FAILED) {
 		op_abort(n);
 		node_set_state(n, NODE_MANAGEABLE);
-		take_over(n);
-		break;
-	case NODE_DEPLOYING:
-		op_abort(n); /* the controller has seen its end; only the record has not */
-		take_over(n);
-		break;
-	case NODE_ENROLL:
-	case NODE_MANAGEABLE:
-	case NODE_AVAILABLE:
-		take_over(n);
-		break;
-	case NODE_ACTIVE:
-	case NODE_DEPLOY_FAILED:
-	case NODE_DELETING:
-	case NODE_ERROR:
-	case _NODE_STATE_MAX:
-		break;
 	}
+	if (n->state == NODE_DEPLOYING)
+		op_abort(n); /* the controller has seen its end; only the record has not */
+	if (n->state != NODE_ACTIVE && node_may_go(n, NODE_ACTIVE))
+		take_over(n);
 	if (n->save.running)
 		running(ret, true);
 	else

@@ -64,6 +64,16 @@ static const struct bind_field step_fields[] = {
 };
 TABLE(step);
 
+static const struct bind_field plan_fields[] = {
+	FIELD("place", BIND_INT, plan.place),
+	{ .key = "steps",
+	  .type = BIND_LIST,
+	  .offset = offsetof(struct node_record, plan.steps),
+	  .sub = &plan_step_struct },
+	{ 0 },
+};
+TABLE(plan);
+
 static const struct bind_field image_fields[] = {
 	FIELD("url", BIND_STRING, image.url),
 	FIELD("checksum", BIND_STRING, image.checksum),
@@ -120,6 +130,7 @@ static const struct bind_field record_fields[] = {
 	OBJECT("boot", boot_struct),
 	OBJECT("agent", agent_struct),
 	OBJECT("step", step_struct),
+	OBJECT("plan", plan_struct),
 	OBJECT("image", image_struct),
 	OBJECT("progress", progress_struct),
 	OBJECT("dhcp", dhcp_struct),
@@ -176,7 +187,7 @@ int record_load(const struct json *j, struct node_record *ret, struct err *err)
 
 static int version_for(const struct node_record *r)
 {
-	return r->boot.number ? 2 : 1;
+	return r->plan.steps.count ? RECORD_WITH_PLAN : r->boot.number ? 2 : 1;
 }
 
 struct json *record_save(const struct node_record *r)

@@ -3,12 +3,14 @@
  * are heap copies. */
 
 #include "base/clock.h"
+#include "engine/plan.h"
 #include "json/bind.h"
 
 /* Records of this version and of all before it are read. A record is stored with the lowest one
  * that tells all of it, so that an earlier release goes on with what it can read. 2: boot.number is
- * set, and the token of that boot is made in a way that version 1 does not know. */
-enum { RECORD_SCHEMA_VERSION = 2 };
+ * set, and the token of that boot is made in a way that version 1 does not know. 3: an operation is
+ * under way, and what it does next stands in `plan`. */
+enum { RECORD_SCHEMA_VERSION = 3, RECORD_WITH_PLAN = 3 };
 
 struct node_record {
 	char *host_uid;
@@ -53,6 +55,7 @@ struct node_record {
 		char *waits_for; /* for people */
 		char *trouble;	 /* of the agent in this step, passing; likewise */
 	} step;
+	struct plan plan; /* of the operation under way; its place is that of `step` */
 	struct {
 		char *url; /* without userinfo and query, as the checksum if that is a URL */
 		char *checksum;

@@ -140,11 +140,16 @@ static int load_record(struct node *n, const struct json *record, struct err *er
 	if (r < 0)
 		return r;
 	const char *state = str_or(n->record.node.state, node_state_info(NODE_ENROLL)->name);
-	if (node_state_parse(state, &n->state) < 0)
+	enum node_state found;
+	if (node_state_parse(state, &found) < 0)
 		return err_set(err, ERR_INVALID,
 			       "node.state is \"%s\", which is no state: "
 			       "delete the record to have the host looked at anew",
 			       state);
+	r = plan_take(&n->record, node_state_info(found)->op, err);
+	if (r < 0)
+		return r;
+	n->state = found;
 	add_old_uid(n);
 	return 0;
 }

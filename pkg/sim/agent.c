@@ -176,8 +176,12 @@ static void end_command(struct sim_machine *m, const char *error)
 {
 	struct json *c = last_command(m);
 	json_set_string(c, "command_status", error ? "FAILED" : "SUCCEEDED");
+	const char *name = json_get_string(c, "command_name");
 	if (error)
 		json_set_string(json_set(c, "command_error", json_new_object()), "details", error);
+	else if (str_has_prefix(name, "execute_")) /* as agents do, it says whose result it is */
+		json_set(json_make_object(c, "command_result"), name + strlen("execute_"),
+			 json_dup(m->step));
 	if (m->next == SIM_AGENT_BEAT)
 		sim_agent_next(m, SIM_AGENT_BEAT, 5 * USEC_PER_SEC);
 }
@@ -206,12 +210,33 @@ static void write_ends(struct sim_machine *m)
 	end_command(m, NULL);
 }
 
+static bool steps_by(const struct sim_machine *m, const char *name, const char *command,
+		     const char *step)
+{
+	return streq(name, command) && streq(json_get_string(m->step, "step"), step);
+}
+
+static void other_step_ends(struct sim_machine *m)
+{
+	_cleanup_(freep) char *args = json_get(m->step, "args")
+					      ? json_to_string(json_get(m->step, "args"))
+					      : NULL;
+	strbuf_addf(&m->other, "%s %s %s\n", str_or(json_get_string(m->step, "interface"), "?"),
+		    str_or(json_get_string(m->step, "step"), "?"), str_or(args, "none"));
+	end_command(m, NULL);
+}
+
 void sim_agent_work_ends(void *data)
 {
 	struct sim_machine *m = data;
 	const char *name = json_get_string(last_command(m), "command_name");
-	if (streq(name, "execute_deploy_step")) {
+	if (steps_by(m, name, "execute_deploy_step", "write_image")) {
 		write_ends(m);
+	} else if (streq(name, "execute_deploy_step")) {
+		other_step_ends(m);
+	} else if (streq(name, "execute_clean_step") &&
+		   !steps_by(m, name, "execute_clean_step", "erase_devices_metadata")) {
+		other_step_ends(m);
 	} else if (streq(name, "execute_clean_step")) {
 		m->disk = SIM_DISK_BLANK;
 		m->cleaned = true;
@@ -304,7 +329,11 @@ static struct json *start_command(struct sim_machine *m, const struct json *body
 		free(m->asked);
 		m->asked = json_to_string(json_get_path(body, "params.node.properties"));
 	}
-	if (streq(name, "execute_deploy_step"))
+	if (str_has_prefix(name, "execute_")) {
+		json_free(m->step);
+		m->step = json_dup(json_get_path(body, "params.step"));
+	}
+	if (steps_by(m, name, "execute_deploy_step", "write_image"))
 		begin_write(m, json_get(body, "params"));
 	else
 		timer_set_in(&m->work, streq(name, "power_off") || streq(name, "choose_disk")

@@ -133,7 +133,8 @@ void sim_world_done(struct sim_world *w)
 		secret_free(m->token);
 		free(m->mac), free(m->address), free(m->url), free(m->image), free(m->writing),
 			free(m->reads_from), free(m->node_uuid), free(m->asked),
-			json_free(m->image_info);
+			json_free(m->image_info), json_free(m->step);
+		strbuf_done(&m->other);
 		free(m);
 	}
 	bmc_driver_free(w->driver);

@@ -57,9 +57,12 @@ struct sim_machine {
 	usec_t write_began;
 	unsigned progress_asks;
 	unsigned ramdisk_boots, os_boots, writes_begun, writes_done, cleans, boot_entries, choices;
-	char *asked;  /* the node's properties in the last question for the disk */
-	bool stock;   /* the agent is the stock one: it knows no command of Ingot's */
-	bool no_disk; /* none fits the hints */
+	char *asked;	     /* the node's properties in the last question for the disk */
+	struct json *step;   /* the last that the agent was told to carry out */
+	struct strbuf other; /* those that it carried out beside cleaning and writing: interface,
+				name, arguments, a line each */
+	bool stock;	     /* the agent is the stock one: it knows no command of Ingot's */
+	bool no_disk;	     /* none fits the hints */
 };
 
 struct sim_world {

@@ -2,6 +2,7 @@
  * has ended. */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "agentapi/messages.h"
 #include "base/log.h"
@@ -96,12 +97,31 @@ static enum step_result no_word(struct node *n, const char *what, struct err *er
 	return step_rest(n, 5 * USEC_PER_SEC);
 }
 
-static enum step_result take_command_state(struct node *n, const char *command, const char *what,
-					   struct err *err)
+/* As agents list it, without its extension. */
+static const char *short_name(const struct plan_step *p)
+{
+	return strchr(p->command, '.') + 1;
+}
+
+/* Agents list commands without their parameters. The newest one that runs or has failed is this
+ * step's, for the steps before it have succeeded; one that succeeded says whose it was. */
+static enum agent_command_status state_of(const struct node *n, const struct plan_step *p,
+					  char *text, size_t size)
+{
+	const char *command = short_name(p);
+	enum agent_command_status status = agent_command_find(n->agent.answer, command, NULL, text,
+							      size);
+	bool earlier = status == AGENT_COMMAND_SUCCEEDED &&
+		       agent_command_of_other(n->agent.answer, command, p->interface, p->step);
+	return earlier ? AGENT_COMMAND_ABSENT : status;
+}
+
+static enum step_result take_command_state(struct node *n, const struct plan_step *p,
+					   const char *what, struct err *err)
 {
 	struct agent_step *s = n->op.state;
 	char text[400] = "";
-	switch (agent_command_find(n->agent.answer, command, NULL, text, sizeof(text))) {
+	switch (state_of(n, p, text, sizeof(text))) {
 	case AGENT_COMMAND_SUCCEEDED:
 		return STEP_DONE;
 	case AGENT_COMMAND_FAILED:
@@ -150,15 +170,26 @@ static void check_answer(struct node *n)
 	n->agent.ask.state = ASK_FAILED;
 }
 
-/* Brings one agent command to its end: looks whether it was started (perhaps by a process before
- * us), starts it, and then looks again at each heartbeat and now and then. `params` builds what is
- * sent. */
-enum step_result step_command(struct node *n, const char *extension, const char *command,
-			      const char *what,
-			      struct json *(*params)(struct node *n, struct err *err),
-			      struct err *err)
+struct json *step_params(struct node *n, struct json *args)
+{
+	const struct plan_step *p = plan_now(&n->op.plan);
+	_cleanup_(json_freep) struct json *node = node_for_agent(n);
+	return agent_step_params(p->interface, p->step, (int)p->priority, args, node);
+}
+
+static struct json *params_of(struct node *n, const struct step *step, struct err *err)
+{
+	const struct plan_step *p = plan_now(&n->op.plan);
+	if (step->params)
+		return step->params(n, err);
+	return step_params(n, p->args ? json_dup(p->args) : NULL);
+}
+
+static enum step_result command(struct node *n, const struct step *step, const char *what,
+				struct err *err)
 {
 	struct agent_step *s = n->op.state;
+	const struct plan_step *p = plan_now(&n->op.plan);
 	if (n->agent.rebooted) {
 		err_set(err, ERR_IO, "host %s: the machine restarted while %s", n->key, what);
 		return STEP_FAILED;
@@ -174,44 +205,43 @@ enum step_result step_command(struct node *n, const char *extension, const char 
 		node_ask_agent(n, "GET", "/v1/commands/", NULL, AGENT_CALL_TIMEOUT);
 		return STEP_WAIT;
 	}
-	enum step_result r = take_command_state(n, command, what, err);
+	enum step_result r = take_command_state(n, p, what, err);
 	if (r != STEP_WAIT)
 		return r;
 	if (s->commanded)
 		/* Its end comes by heartbeat too. */
 		return step_rest(n, (s->soon ? 1 : LOOK_S) * USEC_PER_SEC);
-	struct json *p = params(n, err);
-	if (!p)
+	struct json *params = params_of(n, step, err);
+	if (!params)
 		return STEP_FAILED;
-	_cleanup_(freep) char *name = xasprintf("%s.%s", extension, command);
-	node_ask_agent(n, "POST", "/v1/commands/?wait=false", agent_command(name, p),
+	node_ask_agent(n, "POST", "/v1/commands/?wait=false", agent_command(p->command, params),
 		       AGENT_CALL_TIMEOUT);
 	return STEP_WAIT;
 }
 
-/* --- cleaning --------------------------------------------------------------------------------- */
-
-static struct json *clean_params(struct node *n, struct err *err)
+enum step_result step_agent(struct node *n, struct err *err)
 {
-	(void)err;
-	_cleanup_(json_freep) struct json *node = node_for_agent(n);
-	return agent_step_params("deploy", "erase_devices_metadata", 10, NULL, node);
+	const struct step *step = op_step(n);
+	const struct plan_step *p = plan_now(&n->op.plan);
+	_cleanup_(freep) char *what = step->doing ? xstrdup(step->doing)
+						  : xasprintf("carrying out the step %s.%s",
+							      p->interface, p->step);
+	enum step_result r = command(n, step, what, err);
+	if (r == STEP_DONE && step->done)
+		step->done(n);
+	if (r == STEP_FAILED && step->failed)
+		err_wrap(err, "%s", step->failed);
+	return r;
 }
 
-enum step_result step_clean(struct node *n, struct err *err)
+void step_cleaned(struct node *n)
 {
-	enum step_result r = step_command(n, "clean", "execute_clean_step", "cleaning its disks",
-					  clean_params, err);
-	if (r == STEP_DONE)
-		n->record.node.cleaned_at = node_wall(n);
-	else if (r == STEP_FAILED)
-		err_wrap(err, "Cleaning failed");
-	return r;
+	n->record.node.cleaned_at = node_wall(n);
 }
 
 /* --- the boot entry --------------------------------------------------------------------------- */
 
-static struct json *bootloader_params(struct node *n, struct err *err)
+struct json *step_bootloader_params(struct node *n, struct err *err)
 {
 	(void)n, (void)err;
 	struct json *params = json_new_object();
@@ -221,12 +251,6 @@ static struct json *bootloader_params(struct node *n, struct err *err)
 	json_set(params, "prep_boot_part_uuid", json_new_null());
 	json_set_string(params, "target_boot_mode", "uefi");
 	return params;
-}
-
-enum step_result step_boot_entry(struct node *n, struct err *err)
-{
-	return step_command(n, "image", "install_bootloader", "making the UEFI boot entry",
-			    bootloader_params, err);
 }
 
 /* --- the end of the agent --------------------------------------------------------------------- */

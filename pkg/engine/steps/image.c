@@ -16,7 +16,7 @@ enum { TROUBLE_MAX = 320 }; /* of an agent's text */
 
 /* --- the disk --------------------------------------------------------------------------------- */
 
-static struct json *choose_params(struct node *n, struct err *err)
+struct json *step_choose_params(struct node *n, struct err *err)
 {
 	(void)err;
 	struct json *params = json_new_object();
@@ -60,11 +60,12 @@ enum step_result step_choose_disk(struct node *n, struct err *err)
 			   str_or(hints, "(none: the smallest of at least 4 GiB)"));
 		return STEP_DONE;
 	}
-	enum step_result r = step_command(n, "ingot", "choose_disk", "choosing the disk",
-					  choose_params, err);
-	if (r == STEP_DONE)
-		tell_disk(n, agent_command_result(n->agent.answer, "choose_disk"));
-	return r;
+	return step_agent(n, err);
+}
+
+void step_disk_chosen(struct node *n)
+{
+	tell_disk(n, agent_command_result(n->agent.answer, "choose_disk"));
 }
 
 /* --- image ------------------------------------------------------------------------------------ */
@@ -159,7 +160,8 @@ static int config_drive(const struct node *n, char **ret, struct err *err)
 	return r < 0 ? err_wrap(err, "host %s: config drive", n->key) : 0;
 }
 
-static struct json *write_params(struct node *n, struct err *err)
+/* The record holds none of it: there are passwords in it. */
+struct json *step_write_params(struct node *n, struct err *err)
 {
 	struct json *args = json_new_object();
 	struct json *info = json_set(args, "image_info", image_info(n));
@@ -170,8 +172,7 @@ static struct json *write_params(struct node *n, struct err *err)
 	}
 	json_set_string(args, "configdrive", drive);
 	json_set_string(info, "configdrive", drive);
-	_cleanup_(json_freep) struct json *node = node_for_agent(n);
-	return agent_step_params("deploy", "write_image", 80, args, node);
+	return step_params(n, args);
 }
 
 void step_enter_write(struct node *n)
@@ -293,6 +294,11 @@ void step_write_note(struct node *n, enum step_note note)
 	}
 }
 
+void step_written(struct node *n)
+{
+	n->record.image.written_at = node_wall(n);
+}
+
 enum step_result step_write(struct node *n, struct err *err)
 {
 	struct write_step *s = n->op.state;
@@ -300,10 +306,7 @@ enum step_result step_write(struct node *n, struct err *err)
 		return STEP_WAIT;
 	s->turn = true;
 	s->command.soon = watched(n);
-	enum step_result r = step_command(n, "deploy", "execute_deploy_step", "writing the image",
-					  write_params, err);
-	if (r == STEP_DONE)
-		n->record.image.written_at = node_wall(n);
+	enum step_result r = step_agent(n, err);
 	if (r != STEP_WAIT) {
 		memset(&n->record.progress, 0, sizeof(n->record.progress));
 		str_replace(&n->record.step.trouble, NULL);

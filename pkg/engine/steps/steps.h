@@ -60,21 +60,25 @@ enum step_result step_wait_agent(struct node *n, struct err *err);
 
 /* --- agent.c ---------------------------------------------------------------------------------- */
 
-/* Brings one agent command to its end: looks whether it was started (perhaps by a process before
- * us), starts it, and then looks again at each heartbeat and now and then. `params` builds what is
- * sent. */
-enum step_result step_command(struct node *n, const char *extension, const char *command,
-			      const char *what,
-			      struct json *(*params)(struct node *n, struct err *err),
-			      struct err *err);
 enum step_result step_find_agent(struct node *n, struct err *err);
-enum step_result step_clean(struct node *n, struct err *err);
-enum step_result step_boot_entry(struct node *n, struct err *err);
+/* Any step that is one command of the agent: brings it to its end. Looks whether it was started
+ * (perhaps by a process before us), starts it, and then looks again at each heartbeat and now and
+ * then. What is sent, and what is done at the end, stands in the plan and in the step's row. */
+enum step_result step_agent(struct node *n, struct err *err);
+/* The command's parameters where the agent is given a step: the plan's, with these arguments in
+ * place of its own. Takes args (NULL: none). */
+struct json *step_params(struct node *n, struct json *args);
+void step_cleaned(struct node *n);
+struct json *step_bootloader_params(struct node *n, struct err *err);
 enum step_result step_agent_off(struct node *n, struct err *err);
 
 /* --- image.c ---------------------------------------------------------------------------------- */
 
+struct json *step_choose_params(struct node *n, struct err *err);
 enum step_result step_choose_disk(struct node *n, struct err *err);
+void step_disk_chosen(struct node *n);
 void step_enter_write(struct node *n);
+struct json *step_write_params(struct node *n, struct err *err);
+void step_written(struct node *n);
 void step_write_note(struct node *n, enum step_note note);
 enum step_result step_write(struct node *n, struct err *err);

@@ -297,6 +297,39 @@ static void test_newest_command(void **state)
 	assert_int_equal(agent_command_find(NULL, "c", NULL, NULL, 0), AGENT_COMMAND_ABSENT);
 }
 
+/* Agents list commands without their parameters; what a step gave says whose it is. */
+static void test_result_of_another_step(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *result, *interface, *step;
+		bool other;
+	} rows[] = {
+		{ "{'deploy_result': null, 'deploy_step': {'interface': 'raid', 'step': 's'}}",
+		  "raid", "s", false },
+		{ "{'deploy_step': {'interface': 'raid', 'step': 's'}}", "raid", "t", true },
+		{ "{'clean_step': {'interface': 'raid', 'step': 's'}}", "deploy", "s", true },
+		{ "{'clean_step': {'step': 's'}}", "deploy", "s", false }, /* by default */
+		{ "{'service_step': {'interface': 'bios', 'step': 's'}}", "deploy", "t", true },
+		/* They do not say. */
+		{ "{'deploy_step': {}}", "deploy", "s", false },
+		{ "{'deploy_step': 's'}", "deploy", "t", false },
+		{ "{'result': 'prepared'}", "deploy", "s", false },
+		{ "'text'", "deploy", "s", false },
+		{ "null", "deploy", "s", false },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_(freep) char *text = xasprintf(
+			"{'commands': [{'command_name': 'a', 'command_status': 'SUCCEEDED', "
+			"'command_result': %s}]}",
+			rows[i].result);
+		_cleanup_(json_freep) struct json *list = parse_quoted(text);
+		assert_int_equal(agent_command_of_other(list, "a", rows[i].interface, rows[i].step),
+				 rows[i].other);
+		assert_false(agent_command_of_other(list, "b", "deploy", "x"));
+	}
+}
+
 static void expect_text(struct json *j, const char *quoted)
 {
 	_cleanup_(json_freep) struct json *wanted = parse_quoted(quoted);
@@ -359,6 +392,7 @@ int main(void)
 		cmocka_unit_test(test_interfaces_of_an_inspection),
 		cmocka_unit_test(test_what_is_kept_of_an_inspection),
 		cmocka_unit_test(test_newest_command),
+		cmocka_unit_test(test_result_of_another_step),
 		cmocka_unit_test(test_what_agents_are_sent),
 		cmocka_unit_test(test_lookup_answers),
 	};

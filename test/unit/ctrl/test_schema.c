@@ -91,6 +91,8 @@ static void check(const struct bind_struct *s, const struct json *schema, const 
 			check_enum(f, p, here);
 		if (f->type == BIND_OBJECT || f->type == BIND_OPT_OBJECT)
 			check(f->sub, p, here);
+		if (f->type == BIND_LIST)
+			check(f->sub, json_get(p, "items"), here);
 	}
 }
 
@@ -108,10 +110,13 @@ static void check_complete(const struct bind_struct *s, const struct json *schem
 		if (!binds(s, json_key(p)))
 			fail_msg("%s.%s is in the CRD but not bound", path, json_key(p));
 	}
-	for (const struct bind_field *f = s->fields; f->key; f++)
+	for (const struct bind_field *f = s->fields; f->key; f++) {
+		const struct json *p = json_get(json_get(schema, "properties"), f->key);
 		if (f->type == BIND_OBJECT)
-			check_complete(f->sub, json_get(json_get(schema, "properties"), f->key),
-				       f->key);
+			check_complete(f->sub, p, f->key);
+		if (f->type == BIND_LIST)
+			check_complete(f->sub, json_get(p, "items"), f->key);
+	}
 }
 
 static void test_host(void **state)
