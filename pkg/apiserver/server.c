@@ -137,11 +137,15 @@ static bool is_done(const struct call *c)
 	return c->out.status || !call_goes_on(c);
 }
 
-/* What is done waits for the commit, what is not for its turn. */
-static void pass_on(struct apiserver *s, struct api_exchange *x)
+/* What is done waits for the commit, what is not for its turn. Whose turn it is keeps it to its
+ * end: what all had found by halves would stay in memory together. */
+static void pass_on(struct apiserver *s, struct api_exchange *x, bool has_turn)
 {
 	if (!is_done(x->call)) {
-		list_append(&s->waiting, &x->link);
+		if (has_turn)
+			list_prepend(&s->waiting, &x->link);
+		else
+			list_append(&s->waiting, &x->link);
 		if (!timer_is_set(&s->turn_timer))
 			timer_set_in(&s->turn_timer, 0);
 		return;
@@ -156,7 +160,7 @@ static void pass_on(struct apiserver *s, struct api_exchange *x)
 		exchange_finish(x);
 }
 
-/* One step of the one that has waited longest. A peer that has gone wants nothing more. */
+/* One step of the one that came first. A peer that has gone wants nothing more. */
 static void on_turn(void *data)
 {
 	struct apiserver *s = data;
@@ -171,7 +175,7 @@ static void on_turn(void *data)
 		return;
 	}
 	go_on(s, x->call);
-	pass_on(s, x);
+	pass_on(s, x, true);
 	if (batch_full(&s->batch))
 		batch_commit(s);
 }
@@ -191,7 +195,7 @@ struct api_exchange *apiserver_handle(struct apiserver *s, const struct api_requ
 	bool done = is_done(c);
 	if (!done)
 		call_keep_request(c);
-	pass_on(s, x);
+	pass_on(s, x, false);
 	/* What a call has seen must be there when it goes on. */
 	if (batch_full(&s->batch) || !done)
 		batch_commit(s);

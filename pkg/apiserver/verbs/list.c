@@ -597,14 +597,26 @@ int lister_new(struct call *c, bool names_only, struct lister **ret)
 	return 0;
 }
 
-/* So many changes came meanwhile that its revision is not kept any more. Nobody has seen anything
- * of it yet: from the start, and this time before anything else can happen. */
+/* Nobody has seen anything of it yet. */
 static int start_again(struct lister *l)
 {
 	forget(l);
-	l->whole = true;
 	l->c->out.left = SCHEMA_BUDGET;
 	return place_init(l->c->s, &l->c->in, &l->c->out, &l->place);
+}
+
+/* So many changes came meanwhile that its revision is not kept any more: from the start, and this
+ * time before anything else can happen. */
+static int start_again_whole(struct lister *l)
+{
+	l->whole = true;
+	return start_again(l);
+}
+
+/* Of all long lists only one at a time takes room for what it found. */
+static int put_off(struct lister *l)
+{
+	return start_again(l) < 0 ? ANSWERED : MORE;
 }
 
 static int find_place_again(struct lister *l)
@@ -612,17 +624,19 @@ static int find_place_again(struct lister *l)
 	struct place *p = &l->place;
 	if (!p->at && p->shown != store_revision(l->c->s->store))
 		p->at = p->shown;
-	return p->at && p->at < store_oldest(l->c->s->store) ? start_again(l) : 0;
+	return p->at && p->at < store_oldest(l->c->s->store) ? start_again_whole(l) : 0;
 }
 
 int lister_step(struct lister *l)
 {
+	bool first = !l->begun;
 	l->passed = 0;
 	l->r = l->c->in.resource;
 	if (l->begun && find_place_again(l) < 0)
 		return ANSWERED;
 	l->begun = true;
-	return walk(l);
+	int r = walk(l);
+	return r == MORE && first && !list_empty(&l->c->s->waiting) ? put_off(l) : r;
 }
 
 const struct list_names *lister_names(const struct lister *l)

@@ -137,6 +137,23 @@ static void test_end_in_between(void **state)
 	answer_done(&deletion);
 }
 
+/* Of two at once the later one begins anew when its turn has come, and shows what it would have shown.
+ */
+static void test_one_long_list_at_a_time(void **state)
+{
+	struct server *s = *state;
+	struct answer first = { 0 }, second = { 0 };
+	make_many(s, MANY);
+	begin(s, "GET", WIDGETS "?labelSelector=a%3Db", &first);
+	begin(s, "GET", WIDGETS "?labelSelector=a%3Db", &second);
+	change(s, "DELETE", WIDGETS "/w0000", NULL);
+	settle(s);
+	assert_int_equal(items_of(&first), MANY);
+	assert_int_equal(items_of(&second), MANY);
+	answer_done(&first);
+	answer_done(&second);
+}
+
 struct late {
 	struct server *s;
 	struct answer *list;
@@ -257,6 +274,7 @@ int main(void)
 		server_test(test_pages_and_tables),
 		server_test(test_peer_goes_in_between),
 		server_test(test_end_in_between),
+		server_test(test_one_long_list_at_a_time),
 		server_test(test_list_outlives_its_revision),
 		server_test(test_deletion_of_many),
 		server_test(test_changes_during_a_deletion),
