@@ -137,8 +137,8 @@ static void test_end_in_between(void **state)
 	answer_done(&deletion);
 }
 
-/* Of two at once the later one begins anew when its turn has come, and shows what it would have shown.
- */
+/* Of two at once the later one begins anew when its turn has come. It shows what it would have
+ * shown without the other. */
 static void test_one_long_list_at_a_time(void **state)
 {
 	struct server *s = *state;
