@@ -126,7 +126,7 @@ static bool find_kind_again(struct call *c)
 /* What a batch that was not kept had shown it, or has taken back from it, is not made up for. */
 static void go_on(struct apiserver *s, struct call *c)
 {
-	if (c->failures != s->failures)
+	if (c->failures != s->failures) // NOLINT: what waits has a call
 		fail_store(&c->out, &s->failure);
 	else if (find_kind_again(c))
 		run_call(c);

@@ -232,16 +232,13 @@ void sim_agent_work_ends(void *data)
 	const char *name = json_get_string(last_command(m), "command_name");
 	if (steps_by(m, name, "execute_deploy_step", "write_image")) {
 		write_ends(m);
-	} else if (streq(name, "execute_deploy_step")) {
-		other_step_ends(m);
-	} else if (streq(name, "execute_clean_step") &&
-		   !steps_by(m, name, "execute_clean_step", "erase_devices_metadata")) {
-		other_step_ends(m);
-	} else if (streq(name, "execute_clean_step")) {
+	} else if (steps_by(m, name, "execute_clean_step", "erase_devices_metadata")) {
 		m->disk = SIM_DISK_BLANK;
 		m->cleaned = true;
 		m->cleans++;
 		end_command(m, NULL);
+	} else if (str_has_prefix(name, "execute_")) {
+		other_step_ends(m);
 	} else if (streq(name, "install_bootloader")) {
 		m->boot_entries++;
 		end_command(m, NULL);
