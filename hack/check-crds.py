@@ -29,7 +29,7 @@ KEYWORDS = {
     "object": {"properties", "required", "additionalProperties", "x-kubernetes-map-type"},
     "array": {"items", "minItems", "maxItems", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"},
 }
-# Objects whose members only those know who put them there: of our own kinds alone.
+# Objects with members of any name. Only our own kinds may have some.
 FREE = {("HostRecord", "spec.plan.steps[].args")}
 BASE = "clusterctl.cluster.x-k8s.io"
 MOVE, HIERARCHY = BASE + "/move", BASE + "/move-hierarchy"

@@ -137,8 +137,8 @@ static bool is_done(const struct call *c)
 	return c->out.status || !call_goes_on(c);
 }
 
-/* What is done waits for the commit, what is not for its turn. Whose turn it is keeps it to its
- * end: what all had found by halves would stay in memory together. */
+/* What is done waits for the commit, what is not for its turn. A request keeps its turn until it is
+ * done, because a half-done one holds in memory what it has found. */
 static void pass_on(struct apiserver *s, struct api_exchange *x, bool has_turn)
 {
 	if (!is_done(x->call)) {
@@ -160,7 +160,7 @@ static void pass_on(struct apiserver *s, struct api_exchange *x, bool has_turn)
 		exchange_finish(x);
 }
 
-/* One step of the one that came first. A peer that has gone wants nothing more. */
+/* One step of the request that came first. If its peer has gone, it is dropped. */
 static void on_turn(void *data)
 {
 	struct apiserver *s = data;

@@ -597,7 +597,7 @@ int lister_new(struct call *c, bool names_only, struct lister **ret)
 	return 0;
 }
 
-/* Nobody has seen anything of it yet. */
+/* None of it has been answered, so it may as well begin anew. */
 static int start_again(struct lister *l)
 {
 	forget(l);
@@ -613,7 +613,8 @@ static int start_again_whole(struct lister *l)
 	return start_again(l);
 }
 
-/* Of all long lists only one at a time takes room for what it found. */
+/* Others wait already: what this list has found is dropped until its turn comes, so that of all
+ * long lists only one takes memory. */
 static int put_off(struct lister *l)
 {
 	return start_again(l) < 0 ? ANSWERED : MORE;
