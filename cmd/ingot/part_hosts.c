@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "bmc/ipmi/ipmi.h"
+#include "bmc/redfish/redfish.h"
 #include "ctrl/debug.h"
 #include "http/http.h"
 #include "net/net.h"
@@ -15,7 +16,8 @@
 #include "runtime_parts.h"
 #include "web/web.h"
 
-#define DRAIN_LIMIT (3 * USEC_PER_SEC)
+#define DRAIN_LIMIT  (3 * USEC_PER_SEC)
+#define LOGOUT_LIMIT (3 * USEC_PER_SEC)
 
 /* --- where connections may go to -------------------------------------------------------------- */
 
@@ -58,10 +60,17 @@ static int open_bmc(void *data, struct err *err)
 {
 	struct runtime *rt = data;
 	const struct ipmi_options ipmi = { .policy = &rt->hosts.targets.bmcs };
-	int r = ipmi_driver_new(rt->loop, &ipmi, &rt->hosts.ipmi, err);
-	if (r == 0)
-		ipmi_driver_open_sockets(rt->hosts.ipmi);
-	return r;
+	const struct redfish_options redfish = { .user_agent = "ingot/" INGOT_VERSION,
+						 .policy = &rt->hosts.targets.bmcs };
+	struct hosts_part *h = &rt->hosts;
+	int r = ipmi_driver_new(rt->loop, &ipmi, &h->ipmi, err);
+	if (r < 0)
+		return r;
+	ipmi_driver_open_sockets(h->ipmi);
+	r = redfish_driver_new(rt->loop, BMC_DRIVER_REDFISH, &redfish, &h->redfish, err);
+	if (r < 0)
+		return r;
+	return redfish_driver_new(rt->loop, BMC_DRIVER_IDRAC, &redfish, &h->idrac, err);
 }
 
 static void free_bmc(void *data)
@@ -70,12 +79,64 @@ static void free_bmc(void *data)
 	if (!rt->hosts.ipmi)
 		return;
 	loop_drain(rt->loop); /* cancelled requests of closed BMCs */
+	timer_stop(&rt->hosts.logout_limit);
+	bmc_driver_free(rt->hosts.idrac);
+	bmc_driver_free(rt->hosts.redfish);
 	bmc_driver_free(rt->hosts.ipmi);
 }
 
-const struct service bmc_service = {
-	.name = "bmc", .needs = { "targets" }, .phases[SERVICE_OPEN] = open_bmc, .free = free_bmc
-};
+/* A session that is left behind blocks one of a BMC's few places for half an hour. */
+static void end_of_sessions(struct runtime *rt)
+{
+	struct hosts_part *h = &rt->hosts;
+	service_done_fn done = TAKE_PTR(h->logged_out);
+	timer_stop(&h->logout_limit);
+	if (done)
+		done(h->logged_out_data);
+}
+
+static void on_left(void *data)
+{
+	struct runtime *rt = data;
+	struct hosts_part *h = &rt->hosts;
+	if (redfish_driver_leaving(h->redfish) + redfish_driver_leaving(h->idrac) == 0)
+		end_of_sessions(rt);
+}
+
+static void on_logout_limit(void *data)
+{
+	end_of_sessions(data);
+}
+
+static void drain_bmc(void *data, service_done_fn done, void *done_data)
+{
+	struct runtime *rt = data;
+	struct hosts_part *h = &rt->hosts;
+	if (!h->redfish || !h->idrac) {
+		done(done_data);
+		return;
+	}
+	h->logged_out = done;
+	h->logged_out_data = done_data;
+	timer_init(&h->logout_limit, rt->loop, "end of sessions", on_logout_limit, rt);
+	timer_set_in(&h->logout_limit, LOGOUT_LIMIT);
+	redfish_driver_on_left(h->redfish, on_left, rt);
+	redfish_driver_on_left(h->idrac, on_left, rt);
+	on_left(rt);
+}
+
+const struct service bmc_service = { .name = "bmc",
+				     .needs = { "targets" },
+				     .phases[SERVICE_OPEN] = open_bmc,
+				     .drain = drain_bmc,
+				     .free = free_bmc };
+
+static void add_driver(struct hosts_part *h, enum bmc_driver_kind kind, struct bmc_driver *driver,
+		       const struct fence *fence)
+{
+	bmc_driver_set_fence(driver, fence);
+	h->drivers.drivers[kind] = driver;
+}
 
 /* The fences are set here, at the one place that hands out ways to a BMC and to an agent. */
 static int open_link(void *data, struct err *err)
@@ -88,8 +149,9 @@ static int open_link(void *data, struct err *err)
 	int r = http_client_new(rt->loop, &http, &h->http, err);
 	if (r < 0)
 		return r;
-	bmc_driver_set_fence(h->ipmi, &http.fence);
-	h->drivers.drivers[BMC_DRIVER_IPMI] = h->ipmi;
+	add_driver(h, BMC_DRIVER_IPMI, h->ipmi, &http.fence);
+	add_driver(h, BMC_DRIVER_REDFISH, h->redfish, &http.fence);
+	add_driver(h, BMC_DRIVER_IDRAC, h->idrac, &http.fence);
 	h->link = agent_http_link_new(h->http);
 	return 0;
 }

@@ -42,7 +42,7 @@ struct site_part {
 /* part_hosts.c: controller, engine, BMCs, the link to agents. */
 struct hosts_part {
 	struct net_targets targets;
-	struct bmc_driver *ipmi;
+	struct bmc_driver *ipmi, *redfish, *idrac;
 	struct bmc_driver_set drivers;
 	struct http_client *http;
 	struct agent_link *link;
@@ -55,6 +55,9 @@ struct hosts_part {
 	struct timer drain_limit;
 	service_done_fn drained;
 	void *drained_data;
+	struct timer logout_limit;
+	service_done_fn logged_out;
+	void *logged_out_data;
 };
 
 /* part_boot.c: what machines that boot, and their agents, talk to. */

@@ -254,6 +254,8 @@ static void release(struct bmc *bmc)
 	bmc_address_done(&bmc->address);
 	bmc_credentials_done(&bmc->credentials);
 	free(bmc->last_error);
+	free(bmc->ca);
+	free(bmc->pinned_sha256);
 	free(bmc->key);
 	free(bmc);
 }
@@ -357,9 +359,10 @@ unsigned bmc_queued(const struct bmc *bmc)
 
 /* --- handles --------------------------------------------------------------------------------- */
 
-static struct bmc_options with_defaults(const struct bmc_options *given)
+static struct bmc_options with_defaults(const struct bmc_ops *ops, const struct bmc_options *given)
 {
 	struct bmc_options o = given ? *given : (struct bmc_options){ 0 };
+	o.timeout = o.timeout ? o.timeout : ops->timeout;
 	o.timeout = o.timeout ? o.timeout : 30 * USEC_PER_SEC;
 	o.breaker_failures = o.breaker_failures ? o.breaker_failures : 3;
 	o.breaker_first = o.breaker_first ? o.breaker_first : 15 * USEC_PER_SEC;
@@ -387,9 +390,13 @@ int bmc_open(struct bmc_driver *driver, const struct bmc_address *address,
 	bmc->driver = driver;
 	bmc_address_copy(address, &bmc->address);
 	bmc_credentials_copy(credentials, &bmc->credentials);
-	bmc->options = with_defaults(options);
+	bmc->options = with_defaults(driver->ops, options);
 	bmc->key = xstrdup(bmc->options.key);
 	bmc->options.key = bmc->key;
+	bmc->ca = xstrdup(bmc->options.ca);
+	bmc->pinned_sha256 = xstrdup(bmc->options.pinned_sha256);
+	bmc->options.ca = bmc->ca;
+	bmc->options.pinned_sha256 = bmc->pinned_sha256;
 	list_init(&bmc->queue);
 	timer_init(&bmc->timer, driver->loop, "bmc", on_timer, bmc);
 	driver->open_count++;

@@ -34,8 +34,8 @@ enum bmc_op {
 	BMC_OP_GET_SECURE_BOOT, /* → enabled */
 	BMC_OP_SET_SECURE_BOOT, /* enable; holds from the next reset on */
 	BMC_OP_GET_MEDIA,	/* → media */
-	BMC_OP_INSERT_MEDIA,	/* media; what was inserted before is ejected */
-	BMC_OP_EJECT_MEDIA,	/* success when there is none */
+	BMC_OP_INSERT_MEDIA,	/* media → media; what was inserted before is ejected */
+	BMC_OP_EJECT_MEDIA,	/* media: its URL → media; success when there is none */
 	BMC_OP_GET_SETTINGS,	/* → settings: the firmware's ("BIOS") */
 	BMC_OP_SET_SETTINGS,	/* settings: those to change; a job */
 	BMC_OP_UPDATE_FIRMWARE, /* firmware; a job */
@@ -47,10 +47,17 @@ enum bmc_op {
 	BMC_OP_GET_SENSORS, /* → sensors */
 	BMC_OP_GET_LOG,	    /* → log: the system event log */
 	BMC_OP_CLEAR_LOG,
-	BMC_OP_GET_RAID,      /* → raid */
-	BMC_OP_CREATE_VOLUME, /* volume; a job */
-	BMC_OP_DELETE_VOLUME, /* volume: controller and id count; a job */
-	BMC_OP_INSPECT,	      /* → inventory */
+	BMC_OP_GET_RAID,	       /* → raid */
+	BMC_OP_CREATE_VOLUME,	       /* volume; a job */
+	BMC_OP_DELETE_VOLUME,	       /* volume: controller and id count; a job */
+	BMC_OP_INSPECT,		       /* → inventory */
+	BMC_OP_GET_HEALTH,	       /* → level: the whole machine's */
+	BMC_OP_GET_FIRMWARE,	       /* → components */
+	BMC_OP_RESET_SETTINGS,	       /* the firmware's settings to their defaults; a job */
+	BMC_OP_RESET_SECURE_BOOT_KEYS, /* keys */
+	BMC_OP_GET_SUBSCRIPTIONS,      /* → subscriptions: to the BMC's events, of all clients */
+	BMC_OP_SUBSCRIBE,	       /* subscription → subscription, with its id */
+	BMC_OP_UNSUBSCRIBE,	       /* subscription: the id counts */
 	_BMC_OP_MAX,
 };
 
@@ -78,6 +85,8 @@ struct bmc_boot {
 	enum bmc_device device;
 	bool persistent; /* else for the next boot only */
 	bool uefi;	 /* boot mode of the host: IPMI tells the firmware which to use */
+	/* With BMC_DEVICE_UEFI_HTTP: what the firmware is to fetch. NULL: what DHCP names. */
+	char *http_uri;
 };
 
 struct bmc_info {
@@ -93,6 +102,10 @@ enum bmc_boot_mode { BMC_MODE_UNKNOWN, BMC_MODE_LEGACY, BMC_MODE_UEFI };
 struct bmc_media {
 	char *url;
 	char *username, *password; /* of the server that has the image; zeroed when freed */
+	/* What another client has inserted stays, and an insert fails with ERR_CONFLICT; with this
+	 * it is ejected, and the result's URL says what it was. Ours are the images of the server
+	 * that the request's URL names. An eject without a URL is for all. */
+	bool replace;
 };
 
 struct bmc_setting {
@@ -107,6 +120,35 @@ struct bmc_settings {
 struct bmc_firmware {
 	char *component; /* "bios", "bmc", "nic:<id>" */
 	char *url;
+};
+
+/* Of what can be updated: the BMC's own words. */
+struct bmc_component {
+	char *id;
+	char *name, *version; /* NULL: unknown */
+	bool updateable;
+};
+
+struct bmc_components {
+	struct bmc_component *items;
+	size_t count;
+};
+
+/* What becomes of Secure Boot's keys, from the next reset on. */
+enum bmc_keys { BMC_KEYS_DEFAULT, BMC_KEYS_DELETE_ALL, BMC_KEYS_DELETE_PK, _BMC_KEYS_MAX };
+
+/* A wish of a client that the BMC posts events to a URL. */
+struct bmc_subscription {
+	char *id;	   /* the BMC's; NULL in a request that makes one */
+	char *destination; /* URL */
+	char *context;	   /* comes back with each event; NULL: "" */
+	char *protocol;	   /* NULL: "Redfish" */
+	char *types;	   /* EventTypes, one a line; NULL: "Alert" */
+};
+
+struct bmc_subscriptions {
+	struct bmc_subscription *items;
+	size_t count;
 };
 
 /* Warm: only its software starts anew, settings and open consoles may survive. */
@@ -203,6 +245,8 @@ struct bmc_request {
 		struct bmc_job job; /* the id counts */
 		enum bmc_reset reset;
 		struct bmc_volume volume;
+		enum bmc_keys keys;
+		struct bmc_subscription subscription;
 	};
 	usec_t timeout; /* 0: the BMC's option */
 	/* More requests are expected within this time: keep the session so long (at most 20 s)
@@ -232,6 +276,10 @@ struct bmc_result {
 		struct bmc_log log;
 		struct bmc_raid raid;
 		struct json *inventory; /* in the form in which agents post it */
+		enum bmc_health_level level;
+		struct bmc_components components;
+		struct bmc_subscription subscription;
+		struct bmc_subscriptions subscriptions;
 	};
 };
 
@@ -246,6 +294,8 @@ void bmc_sensors_add(struct bmc_sensors *s, const struct bmc_sensor *sensor);
 void bmc_log_add(struct bmc_log *l, const struct bmc_log_entry *entry);
 void bmc_raid_add_drive(struct bmc_raid *r, const struct bmc_drive *drive);
 void bmc_raid_add_volume(struct bmc_raid *r, const struct bmc_volume *volume);
+void bmc_components_add(struct bmc_components *c, const struct bmc_component *component);
+void bmc_subscriptions_add(struct bmc_subscriptions *s, const struct bmc_subscription *one);
 
 /* result is valid during the call. New requests may be submitted and the BMC may be closed inside.
  */
@@ -259,9 +309,13 @@ struct bmc_credentials {
 };
 
 struct bmc_options {
-	const char *key;	   /* of the host, for the fence; copied; NULL: of none */
-	usec_t timeout;		   /* of a request; 0: 30 s */
-	bool insecure_tls;	   /* disableCertificateVerification */
+	const char *key;   /* of the host, for the fence; copied; NULL: of none */
+	usec_t timeout;	   /* of a request; 0: the driver's, mostly 30 s */
+	bool insecure_tls; /* disableCertificateVerification */
+	/* Trust of BMCs that speak TLS: without either it is the system's authorities. Copied. */
+	const char *ca;		   /* PEM: these authorities instead, and no others */
+	const char *pinned_sha256; /* of the BMC's own certificate, hexadecimal: exactly this one,
+				      whatever its name, dates and authority; wins over all else */
 	unsigned breaker_failures; /* failed requests in a row before the BMC is left alone; 0: 3 */
 	usec_t breaker_first;	   /* for so long, doubling; 0: 15 s */
 	usec_t breaker_max;	   /* 0: 10 min */

@@ -52,6 +52,7 @@ struct bmc_ops {
 	void (*free)(struct bmc_driver *driver);
 
 	bmc_start_fn start[_BMC_OP_MAX];       /* NULL: unsupported */
+	usec_t timeout;			       /* of a request, if nobody says another; 0: 30 s */
 	unsigned boot_devices;		       /* bit per enum bmc_device, for BMC_OP_SET_BOOT */
 	const struct bmc_console_ops *console; /* NULL: unsupported */
 };
@@ -68,6 +69,7 @@ struct bmc {
 	struct bmc_address address;
 	struct bmc_credentials credentials;
 	char *key;		    /* for the fence; NULL: of no host */
+	char *ca, *pinned_sha256;   /* options' own copies */
 	struct bmc_options options; /* without zeros: the defaults are filled in */
 	struct list queue;	    /* of struct bmc_task */
 	struct bmc_task *running;

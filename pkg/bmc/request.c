@@ -13,7 +13,8 @@
 
 static void media_dup(struct bmc_media *m)
 {
-	*m = (struct bmc_media){ xstrdup(m->url), xstrdup(m->username), xstrdup(m->password) };
+	*m = (struct bmc_media){ xstrdup(m->url), xstrdup(m->username), xstrdup(m->password),
+				 m->replace };
 }
 
 static void media_done(struct bmc_media *m)
@@ -35,6 +36,16 @@ const char *bmc_settings_get(const struct bmc_settings *s, const char *name)
 		if (streq(s->items[i].name, name))
 			return s->items[i].value;
 	return NULL;
+}
+
+static void boot_dup(struct bmc_boot *b)
+{
+	b->http_uri = xstrdup(b->http_uri);
+}
+
+static void boot_done(struct bmc_boot *b)
+{
+	b->http_uri = secret_free(b->http_uri); /* a token may be part of it */
 }
 
 static void settings_dup(struct bmc_settings *s)
@@ -110,6 +121,19 @@ static const struct item_kind volume_kind = {
 	  AT(bmc_volume, raid_level), AT(bmc_volume, drives) },
 };
 
+static const struct item_kind component_kind = {
+	sizeof(struct bmc_component),
+	3,
+	{ AT(bmc_component, id), AT(bmc_component, name), AT(bmc_component, version) },
+};
+static const struct item_kind subscription_kind = {
+	sizeof(struct bmc_subscription),
+	5,
+	{ AT(bmc_subscription, id), AT(bmc_subscription, destination),
+	  AT(bmc_subscription, context), AT(bmc_subscription, protocol),
+	  AT(bmc_subscription, types) },
+};
+
 static char **string_of(void *item, const struct item_kind *kind, size_t i)
 {
 	return (char **)((char *)item + kind->strings[i]);
@@ -179,6 +203,16 @@ void bmc_raid_add_volume(struct bmc_raid *r, const struct bmc_volume *volume)
 	r->volumes.items = items_add(r->volumes.items, &r->volumes.count, volume, &volume_kind);
 }
 
+void bmc_components_add(struct bmc_components *c, const struct bmc_component *component)
+{
+	c->items = items_add(c->items, &c->count, component, &component_kind);
+}
+
+void bmc_subscriptions_add(struct bmc_subscriptions *s, const struct bmc_subscription *one)
+{
+	s->items = items_add(s->items, &s->count, one, &subscription_kind);
+}
+
 static void raid_dup(struct bmc_raid *r)
 {
 	r->drives.items = items_dup(r->drives.items, r->drives.count, &drive_kind);
@@ -205,6 +239,10 @@ enum owned {
 	OWNED_LOG,
 	OWNED_RAID,
 	OWNED_INVENTORY,
+	OWNED_BOOT,
+	OWNED_COMPONENTS,
+	OWNED_SUBSCRIPTION,
+	OWNED_SUBSCRIPTIONS,
 };
 
 static const struct {
@@ -214,16 +252,16 @@ static const struct {
 } rows[_BMC_OP_MAX] = {
 	[BMC_OP_GET_POWER] = { "read power state", OWNED_NONE, OWNED_NONE, false },
 	[BMC_OP_SET_POWER] = { "change power state", OWNED_NONE, OWNED_NONE, false },
-	[BMC_OP_GET_BOOT] = { "read boot device", OWNED_NONE, OWNED_NONE, false },
-	[BMC_OP_SET_BOOT] = { "set boot device", OWNED_NONE, OWNED_NONE, false },
+	[BMC_OP_GET_BOOT] = { "read boot device", OWNED_NONE, OWNED_BOOT, false },
+	[BMC_OP_SET_BOOT] = { "set boot device", OWNED_BOOT, OWNED_NONE, false },
 	[BMC_OP_GET_INFO] = { "read BMC model", OWNED_NONE, OWNED_NONE, false },
 	[BMC_OP_GET_BOOT_MODE] = { "read boot mode", OWNED_NONE, OWNED_NONE, false },
 	[BMC_OP_SET_BOOT_MODE] = { "set boot mode", OWNED_NONE, OWNED_NONE, false },
 	[BMC_OP_GET_SECURE_BOOT] = { "read secure boot state", OWNED_NONE, OWNED_NONE, false },
 	[BMC_OP_SET_SECURE_BOOT] = { "set secure boot state", OWNED_NONE, OWNED_NONE, false },
 	[BMC_OP_GET_MEDIA] = { "read virtual media", OWNED_NONE, OWNED_MEDIA, false },
-	[BMC_OP_INSERT_MEDIA] = { "insert virtual media", OWNED_MEDIA, OWNED_NONE, false },
-	[BMC_OP_EJECT_MEDIA] = { "eject virtual media", OWNED_NONE, OWNED_NONE, false },
+	[BMC_OP_INSERT_MEDIA] = { "insert virtual media", OWNED_MEDIA, OWNED_MEDIA, false },
+	[BMC_OP_EJECT_MEDIA] = { "eject virtual media", OWNED_MEDIA, OWNED_MEDIA, false },
 	[BMC_OP_GET_SETTINGS] = { "read firmware settings", OWNED_NONE, OWNED_SETTINGS, false },
 	[BMC_OP_SET_SETTINGS] = { "change firmware settings", OWNED_SETTINGS, OWNED_JOB, true },
 	[BMC_OP_UPDATE_FIRMWARE] = { "update firmware", OWNED_FIRMWARE, OWNED_JOB, true },
@@ -239,6 +277,17 @@ static const struct {
 	[BMC_OP_CREATE_VOLUME] = { "create a volume", OWNED_VOLUME, OWNED_JOB, true },
 	[BMC_OP_DELETE_VOLUME] = { "delete a volume", OWNED_VOLUME, OWNED_JOB, true },
 	[BMC_OP_INSPECT] = { "inspect the host", OWNED_NONE, OWNED_INVENTORY, false },
+	[BMC_OP_GET_HEALTH] = { "read the machine's health", OWNED_NONE, OWNED_NONE, false },
+	[BMC_OP_GET_FIRMWARE] = { "read firmware versions", OWNED_NONE, OWNED_COMPONENTS, false },
+	[BMC_OP_RESET_SETTINGS] = { "reset firmware settings", OWNED_NONE, OWNED_JOB, true },
+	[BMC_OP_RESET_SECURE_BOOT_KEYS] = { "reset the keys of secure boot", OWNED_NONE, OWNED_NONE,
+					    false },
+	[BMC_OP_GET_SUBSCRIPTIONS] = { "read event subscriptions", OWNED_NONE, OWNED_SUBSCRIPTIONS,
+				       false },
+	[BMC_OP_SUBSCRIBE] = { "subscribe to events", OWNED_SUBSCRIPTION, OWNED_SUBSCRIPTION,
+			       false },
+	[BMC_OP_UNSUBSCRIBE] = { "end an event subscription", OWNED_SUBSCRIPTION, OWNED_NONE,
+				 false },
 };
 
 const char *bmc_op_name(enum bmc_op op)
@@ -257,6 +306,8 @@ static void owned_dup(enum owned what, void *member)
 	struct bmc_sensors *sensors = member;
 	struct bmc_log *log = member;
 	struct json **inventory = member;
+	struct bmc_components *components = member;
+	struct bmc_subscriptions *subscriptions = member;
 	switch (what) {
 	case OWNED_NONE:
 		break;
@@ -287,6 +338,20 @@ static void owned_dup(enum owned what, void *member)
 	case OWNED_INVENTORY:
 		*inventory = *inventory ? json_dup(*inventory) : NULL;
 		break;
+	case OWNED_BOOT:
+		boot_dup(member);
+		break;
+	case OWNED_COMPONENTS:
+		components->items = items_dup(components->items, components->count,
+					      &component_kind);
+		break;
+	case OWNED_SUBSCRIPTION:
+		item_dup(member, &subscription_kind);
+		break;
+	case OWNED_SUBSCRIPTIONS:
+		subscriptions->items = items_dup(subscriptions->items, subscriptions->count,
+						 &subscription_kind);
+		break;
 	}
 }
 
@@ -295,6 +360,8 @@ static void owned_done(enum owned what, void *member)
 	struct bmc_sensors *sensors = member;
 	struct bmc_log *log = member;
 	struct json **inventory = member;
+	struct bmc_components *components = member;
+	struct bmc_subscriptions *subscriptions = member;
 	switch (what) {
 	case OWNED_NONE:
 		break;
@@ -326,6 +393,20 @@ static void owned_done(enum owned what, void *member)
 		break;
 	case OWNED_INVENTORY:
 		*inventory = json_free(*inventory);
+		break;
+	case OWNED_BOOT:
+		boot_done(member);
+		break;
+	case OWNED_COMPONENTS:
+		items_done(components->items, components->count, &component_kind);
+		*components = (struct bmc_components){ 0 };
+		break;
+	case OWNED_SUBSCRIPTION:
+		item_done(member, &subscription_kind);
+		break;
+	case OWNED_SUBSCRIPTIONS:
+		items_done(subscriptions->items, subscriptions->count, &subscription_kind);
+		*subscriptions = (struct bmc_subscriptions){ 0 };
 		break;
 	}
 }

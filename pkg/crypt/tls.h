@@ -12,6 +12,10 @@ void crypt_tls_cleanse(void *ssl_ctx);
 /* Before anything else of OpenSSL: what it frees is zeroed, the plain text of connections included.
  */
 void crypt_zero_freed(void);
+enum { CRYPT_SHA256_HEX = 65 };
+/* Of the certificate that the peer of a connection (an SSL *) has shown, in lower case; "" when
+ * there is none. */
+void crypt_tls_peer_sha256(void *ssl, char ret[CRYPT_SHA256_HEX]);
 /* OpenSSL's words for a result of certificate verification: "certificate has expired". */
 const char *crypt_tls_verify_text(long result);
 /* That the key (PEM, no password) belongs to the first certificate: files that are replaced one

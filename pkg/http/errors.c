@@ -157,6 +157,11 @@ static bool by_us(const struct http_op *op, struct err *ret)
 	case STOP_IDLE:
 		too_late(op, ret);
 		return true;
+	case STOP_PIN:
+		err_set(ret, ERR_DENIED,
+			"the server's certificate is not the one whose SHA-256 was pinned: if it "
+			"was replaced on purpose, pin the new one");
+		return true;
 	case STOP_FENCE:
 		err_set(ret, ERR_CANCELLED, "not sent: this instance is no longer the leader");
 		return true;

@@ -31,6 +31,9 @@ struct http_tls {
 	const char *ca;	    /* replaces the system's roots */
 	const char *pinned; /* exactly this certificate is trusted, leaf or not; names unchecked if
 			       no_name_check */
+	/* SHA-256 of the server's own certificate, 64 hexadecimal digits: exactly this one is
+	 * trusted, whatever its name, dates and authority. Compared before each request is sent. */
+	const char *pinned_sha256;
 	const char *cert, *key;	 /* client certificate */
 	const char *server_name; /* checked instead of the URL's host, and sent as SNI */
 	bool insecure;

@@ -45,6 +45,7 @@ enum stop {
 	STOP_DEADLINE,
 	STOP_IDLE,
 	STOP_FENCE, /* the fence said no */
+	STOP_PIN,   /* the certificate is another one */
 };
 
 struct http_op {

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "crypt/tls.h"
 #include "http/internal.h"
 
 static void on_timer(void *data);
@@ -261,13 +262,28 @@ bool http_op_may_send(struct http_op *op)
 	return fence_allows(&op->client->fence, op->key) || stop(op, STOP_FENCE, 0);
 }
 
+/* Kept connections are asked, too: one may have been made with less trust. */
+static bool has_pinned_certificate(struct http_op *op)
+{
+	const char *pin = op->tls ? op->tls->pinned_sha256 : NULL;
+	struct curl_tlssessioninfo *session = NULL;
+	if (!pin)
+		return true;
+	char shown[CRYPT_SHA256_HEX] = "";
+	if (curl_easy_getinfo(op->easy, CURLINFO_TLS_SSL_PTR, &session) == CURLE_OK && session &&
+	    session->backend == CURLSSLBACKEND_OPENSSL)
+		crypt_tls_peer_sha256(session->internals, shown);
+	return (*shown && strcasecmp(shown, pin) == 0) || stop(op, STOP_PIN, 0);
+}
+
 int http_op_on_request(void *data, char *peer, char *local, int peer_port, int local_port)
 {
 	(void)peer, (void)local, (void)peer_port, (void)local_port;
 	struct http_op *op = data;
 	op->started = true;
 	op->last_byte = loop_now(op->client->loop);
-	return op->cancelled || !http_op_may_send(op) ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+	bool good = !op->cancelled && has_pinned_certificate(op) && http_op_may_send(op);
+	return good ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 /* --- end

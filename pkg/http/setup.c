@@ -240,8 +240,10 @@ static void set_trust(CURL *easy, const struct http_tls *tls)
 		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 		set_blob(easy, CURLOPT_CAINFO_BLOB, anchor);
 	}
-	bool names = !tls->insecure && !tls->no_name_check;
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, tls->insecure ? 0L : 1L);
+	/* A pinned certificate is compared as a whole (op.c), which no chain makes better. */
+	bool chain = !tls->insecure && !tls->pinned_sha256;
+	bool names = chain && !tls->no_name_check;
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, chain ? 1L : 0L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, names ? 2L : 0L);
 }
 

@@ -69,10 +69,20 @@ static bool chance(struct loop *loop, unsigned permille)
 static void boot_host(struct fake_machine *m, enum fake_event event)
 {
 	struct bmc_boot boot = m->boot;
-	if (!m->boot.persistent)
+	bool once = !boot.persistent;
+	if (once)
 		m->boot = (struct bmc_boot){ 0 };
 	if (m->on_event)
 		m->on_event(m->data, m, event, &boot);
+	if (once)
+		secret_free(boot.http_uri);
+}
+
+static void keep_boot(struct fake_machine *m, const struct bmc_boot *boot)
+{
+	secret_free(m->boot.http_uri);
+	m->boot = *boot;
+	m->boot.http_uri = xstrdup(boot->http_uri);
 }
 
 static struct bmc *open_at(struct bmc_driver *driver, const char *host)
@@ -209,6 +219,7 @@ static void machine_free(struct fake_machine *m)
 	clear_lists(m);
 	secret_free(m->media);
 	secret_free(m->media_login);
+	secret_free(m->boot.http_uri);
 	free(m->host);
 	secret_free(m->username);
 	secret_free(m->password);
@@ -360,10 +371,11 @@ static void carry_out(struct fake_machine *m, const struct bmc_request *request,
 		break;
 	case BMC_OP_GET_BOOT:
 		result->boot = m->boot;
+		result->boot.http_uri = xstrdup(m->boot.http_uri);
 		break;
 	case BMC_OP_SET_BOOT:
 		if (!ignored)
-			m->boot = request->boot;
+			keep_boot(m, &request->boot);
 		m->boot_changes++;
 		break;
 	case BMC_OP_GET_INFO:
@@ -422,7 +434,14 @@ static void carry_out(struct fake_machine *m, const struct bmc_request *request,
 			clear_log(&m->log);
 		break;
 	case BMC_OP_GET_SECURE_BOOT:
-	case BMC_OP_SET_SECURE_BOOT: /* not in its table */
+	case BMC_OP_SET_SECURE_BOOT: /* from here on: not in its table */
+	case BMC_OP_GET_HEALTH:
+	case BMC_OP_GET_FIRMWARE:
+	case BMC_OP_RESET_SETTINGS:
+	case BMC_OP_RESET_SECURE_BOOT_KEYS:
+	case BMC_OP_GET_SUBSCRIPTIONS:
+	case BMC_OP_SUBSCRIBE:
+	case BMC_OP_UNSUBSCRIBE:
 	case _BMC_OP_MAX:
 		break;
 	}

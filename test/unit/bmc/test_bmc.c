@@ -300,7 +300,7 @@ static void test_requests_are_copies(void **state)
 	_cleanup_(freep) char *url = xstrdup("http://10.9.9.9/boot.iso"), *user = xstrdup("bmc"),
 			      *password = xstrdup("hunter2");
 	ask(t,
-	    &(struct bmc_request){ .op = BMC_OP_INSERT_MEDIA, .media = { url, user, password } });
+	    &(struct bmc_request){ .op = BMC_OP_INSERT_MEDIA, .media = { url, user, password, false } });
 	url[0] = user[0] = password[0] = 'X';
 	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_MEDIA });
 	expect(t, "ok ok ");
@@ -315,7 +315,7 @@ static void test_requests_are_copies(void **state)
 	assert_null(t->machine->media_login);
 	/* One that never runs gives its copies back as well. */
 	uint64_t ticket = ask(t, &(struct bmc_request){ .op = BMC_OP_INSERT_MEDIA,
-							.media = { url, user, password } });
+							.media = { url, user, password, false } });
 	bmc_cancel(t->bmc, ticket);
 	expect(t, "cancelled ");
 }

@@ -265,7 +265,7 @@ static void test_boot(void **state)
 {
 	struct bench *t = *state;
 	struct bmc_request set = { .op = BMC_OP_SET_BOOT };
-	set.boot = (struct bmc_boot){ BMC_DEVICE_PXE, false, true };
+	set.boot = (struct bmc_boot){ BMC_DEVICE_PXE, false, true, NULL };
 	ask(&t->a, &set);
 	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_BOOT });
 	expect(&t->a, "ok ok ");
@@ -275,7 +275,7 @@ static void test_boot(void **state)
 	assert_int_equal(t->peer.bmc.boot[2], 0x08);
 	/* Supermicro's own disk code, after asking who the BMC is. */
 	t->peer.bmc.manufacturer = 10876;
-	set.boot = (struct bmc_boot){ BMC_DEVICE_DISK, true, true };
+	set.boot = (struct bmc_boot){ BMC_DEVICE_DISK, true, true, NULL };
 	ask(&t->a, &set);
 	expect(&t->a, "ok ");
 	assert_int_equal(t->peer.bmc.boot[0], 0xe0);

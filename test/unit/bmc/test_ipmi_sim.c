@@ -305,7 +305,7 @@ static void check_boot(struct bench *t, enum bmc_device device, const char *name
 {
 	char boot[1024];
 	struct bmc_request set = { .op = BMC_OP_SET_BOOT };
-	set.boot = (struct bmc_boot){ device, true, true };
+	set.boot = (struct bmc_boot){ device, true, true, NULL };
 	ask(&t->a, &set);
 	ask(&t->a, &(struct bmc_request){ .op = BMC_OP_GET_BOOT });
 	expect(&t->a, "ok ok ");
