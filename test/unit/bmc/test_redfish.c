@@ -38,8 +38,8 @@ static void test_wrong_password(void **state)
 	rig_open(t, "wrong");
 	get_power(&t->a);
 	expect(&t->a, "denied ");
-	expect_text(t, "401");
-	expect_story(t, LOGIN " 401\n");
+	expect_text(t, "refused the user name or the password: 401");
+	expect_story(t, LOGIN " 401\nGET /redfish/v1/ 200\n");
 	for (int i = 0; i < 3; i++)
 		get_power(&t->a);
 	expect(&t->a, "denied denied denied ");
@@ -122,6 +122,27 @@ static void test_no_sessions_at_all(void **state)
 			      "GET /redfish/v1/ 200\n"
 			      "GET /redfish/v1/ 200\n"
 			      "GET /redfish/v1/Systems/1 200\n"
+			      "GET /redfish/v1/Systems/1 200\n");
+}
+
+/* sushy-tools has none, and answers 401 to all that it does not know. */
+static void test_no_sessions_but_refused(void **state)
+{
+	static const struct rule rules[] = {
+		{ .ask = LOGIN, .status = "401 Unauthorized" },
+		{ .ask = "GET /redfish/v1/ ",
+		  .status = "200 OK",
+		  .body = "{\"Systems\":{\"@odata.id\":\"/redfish/v1/Systems\"}}" },
+		{ 0 },
+	};
+	struct rig *t = *state;
+	rig_start(t, rules);
+	get_power(&t->a);
+	expect(&t->a, "ok ");
+	assert_true(server_heard(t->server, "Authorization: Basic YWRtaW46c2VjcmV0"));
+	expect_story(t, LOGIN " 401\n"
+			      "GET /redfish/v1/ 200\n"
+			      "GET /redfish/v1/ 200\n"
 			      "GET /redfish/v1/Systems/1 200\n");
 }
 
@@ -673,6 +694,7 @@ int main(void)
 		CASE(test_session_never_accepted),
 		CASE(test_sessions_exhausted),
 		CASE(test_no_sessions_at_all),
+		CASE(test_no_sessions_but_refused),
 		CASE(test_only_system),
 		CASE(test_one_of_two),
 		CASE(test_two_remain),
