@@ -177,7 +177,8 @@ void rf_fail_answer(struct rf_bmc *rf, const struct rf_answer *a)
 	const char *why = rf_says(a, "PasswordChangeRequired")
 				  ? ": it wants the password changed first"
 				  : "";
-	rf_fail(rf, kind_of(a->status), "answered %s to %s %.200s%s", said.data,
+	const char *what = a->status == 401 ? "refused the user name or the password:" : "answered";
+	rf_fail(rf, kind_of(a->status), "%s %s to %s %.200s%s", what, said.data,
 		method_of(&rf->run->ask), a->path, why);
 }
 
