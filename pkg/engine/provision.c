@@ -176,17 +176,13 @@ static int refuse_scheme(struct prov_result *ret, char *text)
 	return -ENOTSUP;
 }
 
-/* What the driver can do and the boot steps do not do yet is refused here. */
+/* What drivers can do and the boot steps do not do yet is refused here. */
 static int check_scheme(const struct engine *e, const struct bmc_scheme *s,
 			const struct prov_host *host, struct prov_result *ret)
 {
 	bool needs_mac = s->needs_mac || (s->boot == BMC_BOOT_NETWORK && !host->power_only);
 	if (needs_mac && str_empty(host->boot_mac))
 		return problem(ret, PROV_NEEDS_BOOT_MAC, s->name);
-	if (s->boot != BMC_BOOT_NETWORK && !host->power_only)
-		return refuse_scheme(
-			ret,
-			xasprintf("BMC type '%s' is not supported by this version yet", s->name));
 	if (host->boot_mode != BOOT_UEFI_SECURE)
 		return 0;
 	if (!has_secure_boot(e, s))

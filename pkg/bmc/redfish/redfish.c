@@ -21,6 +21,7 @@ static void links_done(struct rf_links *l)
 	free(l->system);
 	free(l->manager);
 	free(l->sessions);
+	free(l->systems);
 	free(l->reset);
 	free(l->media_slots);
 	free(l->media);

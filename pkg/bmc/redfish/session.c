@@ -44,7 +44,6 @@ struct login {
 	rf_answer_fn raw;
 	char *body;
 	rf_fn next;
-	char *refusal; /* what it said to a login where all others have their sessions */
 };
 
 static void login_free(struct login *l)
@@ -56,7 +55,6 @@ static void login_free(struct login *l)
 	free((char *)l->ask.etag);
 	json_free(l->ask.body);
 	secret_free(l->body);
-	free(l->refusal);
 	free(l);
 }
 
@@ -110,63 +108,10 @@ static void post_session(struct rf_bmc *rf)
 		    on_session);
 }
 
-static char *describe_refusal(const struct rf_answer *a)
-{
-	struct strbuf said = { 0 };
-	rf_describe(a, &said);
-	if (rf_says(a, "PasswordChangeRequired"))
-		strbuf_adds(&said, ": it wants the password changed first");
-	return strbuf_take(&said, NULL);
-}
-
-static void deny(struct rf_bmc *rf, const char *refusal)
-{
-	rf_deny(rf, "refused the credentials");
-	rf_fail(rf, ERR_DENIED, "refused the user name or the password: %s to POST %.200s", refusal,
-		str_or(rf->links.sessions, SESSIONS));
-}
-
-/* Where its sessions are, when they are not where all others have them. The root needs no login. A
- * service without sessions may answer 401 to whatever it does not know: a refusal counts only if
- * the root says that sessions are made there. */
-static void on_root(struct rf_bmc *rf, struct rf_answer *a)
-{
-	struct login *l = rf->run->login;
-	const char *link = rf_link(json_get(a->body, "Links"), "Sessions");
-	_cleanup_(freep) char *path = link ? rf_path_of(link) : NULL;
-	if (rf_is_success(a) && path && !streq(path, SESSIONS)) {
-		rf->links.sessions = TAKE_PTR(path);
-		post_session(rf);
-	} else if (l->refusal &&
-		   (path || rf_link(a->body, "SessionService") || !rf_is_success(a))) {
-		_cleanup_(freep) char *refusal = TAKE_PTR(l->refusal);
-		deny(rf, refusal);
-	} else {
-		use_basic(rf);
-	}
-}
-
 static bool is_full(const struct rf_answer *a)
 {
 	return rf_says(a, "SessionLimitExceeded") || rf_mentions(a, "SessionLimitExceeded") ||
 	       rf_mentions(a, "maximum number of") || a->status == 503 || a->status == 429;
-}
-
-static void ask_root(struct rf_bmc *rf, char *refusal)
-{
-	rf->run->login->refusal = refusal;
-	rf_exchange(rf, &(struct rf_request){ .path = "/redfish/v1/" }, on_root);
-}
-
-static void on_refused(struct rf_bmc *rf, const struct rf_answer *a)
-{
-	char *refusal = describe_refusal(a);
-	if (!rf->links.sessions) {
-		ask_root(rf, refusal);
-		return;
-	}
-	deny(rf, refusal);
-	free(refusal);
 }
 
 static void on_session(struct rf_bmc *rf, struct rf_answer *a)
@@ -179,14 +124,35 @@ static void on_session(struct rf_bmc *rf, struct rf_answer *a)
 		rf->full = is_full(a);
 		use_basic(rf);
 	} else if (a->status == 401 || a->status == 403) {
-		on_refused(rf, a);
-	} else if (a->status == 404 && !rf->links.sessions) {
-		ask_root(rf, NULL);
+		rf_deny(rf, "refused the credentials");
+		rf_fail_answer(rf, a);
 	} else if (a->status < 500 || a->status == 501) {
 		use_basic(rf);
 	} else {
 		rf_fail_answer(rf, a);
 	}
+}
+
+/* What has no sessions says so in the root, which needs no login (DSP0266, 6.5). Asked for one all
+ * the same, an emulator behind HTTP basic refuses it as if the password were wrong. */
+static void on_root(struct rf_bmc *rf, struct rf_answer *a)
+{
+	if (rf_redirected(rf, a) || rf_other_encoding(rf, a))
+		return;
+	if (rf_is_success(a) && a->body)
+		rf_take_root(rf, a->body);
+	if (rf->root_read && !rf->has_sessions)
+		use_basic(rf);
+	else
+		post_session(rf);
+}
+
+static void begin_login(struct rf_bmc *rf)
+{
+	if (rf->root_read)
+		post_session(rf);
+	else
+		rf_exchange(rf, &(struct rf_request){ .path = RF_ROOT }, on_root);
 }
 
 void rf_login(struct rf_bmc *rf, rf_fn next)
@@ -204,7 +170,7 @@ void rf_login(struct rf_bmc *rf, rf_fn next)
 	l->next = next;
 	rf_transport_swap(rf, &l->ask, &l->body, &l->raw);
 	rf->run->login = l;
-	post_session(rf);
+	begin_login(rf);
 }
 
 void rf_session_forget(struct rf_bmc *rf)
