@@ -218,7 +218,7 @@ struct rf_bmc {
 	usec_t denied_until; /* monotonic; 0: not denied */
 	char *denied;
 	char root_vendor[32]; /* "" until the root was read, or if it says nothing */
-	bool root_read, has_sessions;
+	bool root_read, no_sessions;
 	char vendor[32], model[48]; /* "" until the system was read */
 	uint32_t quirks;	    /* bits of enum rf_quirk */
 	bool wants_encoding;	    /* 406 for answers without compression */

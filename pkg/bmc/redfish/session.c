@@ -141,7 +141,7 @@ static void on_root(struct rf_bmc *rf, struct rf_answer *a)
 		return;
 	if (rf_is_success(a) && a->body)
 		rf_take_root(rf, a->body);
-	if (rf->root_read && !rf->has_sessions)
+	if (rf->no_sessions)
 		use_basic(rf);
 	else
 		post_session(rf);
@@ -149,10 +149,12 @@ static void on_root(struct rf_bmc *rf, struct rf_answer *a)
 
 static void begin_login(struct rf_bmc *rf)
 {
-	if (rf->root_read)
-		post_session(rf);
-	else
+	if (!rf->root_read)
 		rf_exchange(rf, &(struct rf_request){ .path = RF_ROOT }, on_root);
+	else if (rf->no_sessions)
+		use_basic(rf);
+	else
+		post_session(rf);
 }
 
 void rf_login(struct rf_bmc *rf, rf_fn next)
