@@ -177,8 +177,11 @@ void rf_fail_answer(struct rf_bmc *rf, const struct rf_answer *a)
 	const char *why = rf_says(a, "PasswordChangeRequired")
 				  ? ": it wants the password changed first"
 				  : "";
-	rf_fail(rf, kind_of(a->status), "answered %s to %s %.200s%s", said.data,
-		method_of(&rf->run->ask), a->path, why);
+	struct err err;
+	_cleanup_(freep) char *endpoint = bmc_address_endpoint(&rf->base.address);
+	err_set_code(&err, kind_of(a->status), a->status, "BMC %s answered %s to %s %.200s%s",
+		     endpoint, said.data, method_of(&rf->run->ask), a->path, why);
+	rf_fail_err(rf, &err);
 }
 
 void rf_after(struct rf_bmc *rf, usec_t pause, rf_fn next)

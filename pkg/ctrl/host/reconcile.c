@@ -360,6 +360,8 @@ static void reconcile_bound(struct reconcile *rc)
 	note_states(rc);
 	json_free(rc->status_before);
 	secret_free(rc->password);
+	free(rc->bmc_ca);
+	free(rc->bmc_pin);
 	free(rc->trouble);
 	free(rc->username);
 	free(rc->key);
