@@ -1,5 +1,6 @@
 """BMCs that nobody here wrote: the Redfish emulator of sushy-tools (hack/peer-sushy), before nothing (its fake driver) or before guests of
 libvirt. Each has an address of its own in the lab and a log of what it was asked, which is the emulator's."""
+import functools
 import json
 import os
 import re
@@ -18,6 +19,7 @@ PORT = 8000
 REQUEST = re.compile(r'"(?:\x1b\[\d+m)*([A-Z]+) (\S+) HTTP/1\.[01](?:\x1b\[\d+m)*" (\d+)')
 
 
+@functools.cache
 def missing():
     """Why there is no emulator, or None."""
     done = subprocess.run([os.path.join(HERE, "../../hack/peer-sushy"), TREE], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
