@@ -217,9 +217,9 @@ struct rf_bmc {
 	bool full;	     /* no session was free: this operation does without */
 	usec_t denied_until; /* monotonic; 0: not denied */
 	char *denied;
-	char root_vendor[32]; /* "" until the root was read, or if it says nothing */
-	bool root_read, has_sessions;
-	char vendor[32], model[48]; /* "" until the system was read */
+	char root_vendor[64]; /* "" until the root was read, or if it says nothing */
+	bool root_read, no_sessions;
+	char vendor[64], model[64]; /* "" until the system was read */
 	uint32_t quirks;	    /* bits of enum rf_quirk */
 	bool wants_encoding;	    /* 406 for answers without compression */
 	struct bmc_boot again;	    /* for rf_boot_again(); device NONE: nothing */

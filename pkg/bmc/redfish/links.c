@@ -210,7 +210,7 @@ void rf_take_root(struct rf_bmc *rf, const struct json *root)
 	free(rf->links.systems);
 	rf->links.sessions = sessions ? rf_path_of(sessions) : NULL;
 	rf->links.systems = systems ? rf_path_of(systems) : NULL;
-	rf->has_sessions = sessions || json_get(root, "SessionService");
+	rf->no_sessions = !sessions && !json_get(root, "SessionService");
 	/* The maker of the BMC, where that is not the maker of the machine. */
 	rf_text(root, "Vendor", rf->root_vendor, sizeof(rf->root_vendor));
 	rf->root_read = true;
