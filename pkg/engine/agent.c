@@ -86,19 +86,22 @@ static struct log_pace *pace(struct engine *e, const char *source, const char *w
 	return log_pace_of(&e->refused, loop_now(e->options.loop), source, what, host);
 }
 
-/* Does it come from the address that DHCP gave to the host? A stranger on the wire who knows a MAC
+/* Does it come from an address that DHCP gave to the host? A stranger on the wire who knows a MAC
  * would have to take over the host's address too. Nobody is told why he is refused, but the log. */
 static bool comes_from_host(const struct node *n, const char *source)
 {
-	const char *own = n->record.dhcp.address;
-	if (!n->engine->options.serves_dhcp || streq(own, source))
+	if (!n->engine->options.serves_dhcp || record_has_address(&n->record, source))
 		return true;
+	const char *v4 = record_get_address(&n->record, AF_INET);
+	const char *v6 = record_get_address(&n->record, AF_INET6);
+	_cleanup_(freep) char *expected = xasprintf("%s%s%s", str_or(v4, ""), v4 && v6 ? ", " : "",
+						    str_or(v6, ""));
 	log_paced(
 		pace(n->engine, source, "agent", n->key), loop_now(n->engine->options.loop),
 		LOG_WARN,
 		"agent refused: it does not come from the address that DHCP gave to this host",
 		"host", n->key, "source", source, "expected",
-		str_empty(own) ? "none given yet" : own, "hint",
+		*expected ? expected : "none given yet", "hint",
 		"a second DHCP server on this network, or another machine that uses the host's MAC");
 	return false;
 }

@@ -467,12 +467,13 @@ static void put_address(struct wcursor *w, const struct dhcp6_address *address)
 }
 
 void dhcp6_add_ia(struct dhcp6_message *m, const struct dhcp6_ia *ia,
-		  const struct dhcp6_address *address, enum dhcp6_status status, const char *text)
+		  const struct dhcp6_address *addresses, size_t count, enum dhcp6_status status,
+		  const char *text)
 {
 	struct wcursor w;
 	bool temporary = ia->code == DHCP6_OPT_IA_TA;
 	size_t size = temporary ? IA_TA_HEADER : IA_HEADER;
-	size += address ? OPTION_HEADER + ADDRESS_SIZE : 0;
+	size += count * (OPTION_HEADER + ADDRESS_SIZE);
 	size += status != DHCP6_SUCCESS ? OPTION_HEADER + status_size(text) : 0;
 	begin(m, ia->code, size, &w);
 	wcursor_be32(&w, ia->iaid);
@@ -480,8 +481,8 @@ void dhcp6_add_ia(struct dhcp6_message *m, const struct dhcp6_ia *ia,
 		wcursor_be32(&w, ia->t1);
 		wcursor_be32(&w, ia->t2);
 	}
-	if (address)
-		put_address(&w, address);
+	for (size_t i = 0; i < count; i++)
+		put_address(&w, &addresses[i]);
 	if (status == DHCP6_SUCCESS)
 		return;
 	wcursor_be16(&w, DHCP6_OPT_STATUS);

@@ -156,9 +156,10 @@ void dhcp6_add(struct dhcp6_message *m, uint16_t code, const void *data, size_t 
 void dhcp6_add_u8(struct dhcp6_message *m, uint16_t code, uint8_t v);
 void dhcp6_add_u16(struct dhcp6_message *m, uint16_t code, uint16_t v);
 void dhcp6_add_status(struct dhcp6_message *m, enum dhcp6_status status, const char *text);
-/* An IA_NA, IA_TA or IA_PD: times, an address (NULL: none) and a status that is not success. */
+/* An IA_NA, IA_TA or IA_PD: times, addresses and a status that is not success. */
 void dhcp6_add_ia(struct dhcp6_message *m, const struct dhcp6_ia *ia,
-		  const struct dhcp6_address *address, enum dhcp6_status status, const char *text);
+		  const struct dhcp6_address *addresses, size_t count, enum dhcp6_status status,
+		  const char *text);
 /* As RFC 5970 has UEFI's: "HTTPClient" with Intel's enterprise number. */
 void dhcp6_add_vendor_class(struct dhcp6_message *m, uint32_t enterprise, const char *text);
 void dhcp6_add_user_class(struct dhcp6_message *m, const char *text);

@@ -54,7 +54,7 @@ static void answer(const struct dhcp6_message *m)
 	dhcp6_copy_relays(&reply, m);
 	dhcp6_echo(&reply, m, DHCP6_OPT_CLIENT_ID);
 	for (size_t n = 0; dhcp6_get_ia(m, n, &ia); n++)
-		dhcp6_add_ia(&reply, &ia, NULL, DHCP6_NO_ADDRESSES, "this host has one address");
+		dhcp6_add_ia(&reply, &ia, NULL, 0, DHCP6_NO_ADDRESSES, "this host has one address");
 	if (dhcp6_encode(&reply, out, &len) < 0)
 		return;
 	if (len > sizeof(out) || dhcp6_decode(out, len, &back) < 0)

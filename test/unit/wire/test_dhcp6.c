@@ -156,7 +156,7 @@ static void test_reply_as_dnsmasq(void **state)
 	m.xid = request.xid;
 	dhcp6_echo(&m, &request, DHCP6_OPT_CLIENT_ID);
 	dhcp6_echo(&m, &recorded, DHCP6_OPT_SERVER_ID);
-	dhcp6_add_ia(&m, &ia, &address, DHCP6_SUCCESS, NULL);
+	dhcp6_add_ia(&m, &ia, &address, 1, DHCP6_SUCCESS, NULL);
 	dhcp6_add_status(&m, DHCP6_SUCCESS, "success");
 	dhcp6_add_u8(&m, DHCP6_OPT_PREFERENCE, 0);
 	dhcp6_add(&m, DHCP6_OPT_BOOT_FILE_URL, "tftp://[fd77::1]/snponly.efi", 28);
@@ -402,7 +402,7 @@ static void test_status(void **state)
 	struct dhcp6_message m = { .type = DHCP6_REPLY };
 	struct dhcp6_ia ia = { .code = DHCP6_OPT_IA_NA, .iaid = 7 }, back;
 	assert_int_equal(dhcp6_get_status(&m, NULL), DHCP6_SUCCESS);
-	dhcp6_add_ia(&m, &ia, NULL, DHCP6_NO_ADDRESSES, "none");
+	dhcp6_add_ia(&m, &ia, NULL, 0, DHCP6_NO_ADDRESSES, "none");
 	dhcp6_add_status(&m, DHCP6_NOT_ON_LINK, "");
 	assert_true(dhcp6_get_ia(&m, 0, &back));
 	assert_int_equal(back.iaid, 7);
