@@ -214,8 +214,10 @@ static bool is_bmc(const struct engine *e, const struct net_addr *a)
 static int check_callback(const struct node *n, const char *host, const char *source,
 			  struct err *err)
 {
-	struct net_addr a;
-	if (!streq(host, source))
+	struct net_addr a, from;
+	/* As addresses: IPv6 has many ways to write one. */
+	if (net_parse_ip(host, &a) < 0 || net_parse_ip(source, &from) < 0 ||
+	    !net_same_ip(&a, &from))
 		return err_set(err, ERR_INVALID,
 			       "heartbeat: callback_url must name the address that it comes from");
 	if (n->record.boot.source_address && !streq(n->record.boot.source_address, source))
@@ -223,7 +225,7 @@ static int check_callback(const struct node *n, const char *host, const char *so
 			       "heartbeat: the token was given to another address than this one");
 	if (n->record.agent.url)
 		return 0; /* checked when it was new */
-	if (net_parse_ip(host, &a) < 0 || is_bmc(n->engine, &a))
+	if (is_bmc(n->engine, &a))
 		return err_set(err, ERR_INVALID, "heartbeat: callback_url names a BMC");
 	int r = net_policy_check(n->engine->options.agents, &a, err);
 	return r < 0 ? err_wrap(err, "heartbeat: callback_url") : 0;

@@ -202,7 +202,7 @@ class Site:
     def credentials(self, server, password=None):
         return secret(f"{server.name}-bmc", username=server.bmc_user, password=password or server.bmc_password)
 
-    def bare_metal_host(self, server, image=None, user_data=None, **spec):
+    def bare_metal_host(self, server, image=None, user_data=None, annotations=None, **spec):
         body = {"online": True, "bootMACAddress": server.mac, "bootMode": "legacy" if server.firmware == "bios" else "UEFI",
                 "bmc": {"address": server.bmc_url, "credentialsName": f"{server.name}-bmc"}, **spec}
         if image:
@@ -210,7 +210,7 @@ class Site:
         if user_data:
             body["userData"] = {"name": user_data}
         return {"apiVersion": "metal3.io/v1alpha1", "kind": "BareMetalHost",
-                "metadata": {"name": server.name, "namespace": "default"}, "spec": body}
+                "metadata": {"name": server.name, "namespace": "default", "annotations": annotations or {}}, "spec": body}
 
     def add_image(self, name, make):
         """One more image: make(path) makes it."""
