@@ -25,7 +25,7 @@
 #include "base/mem.h"
 #include "boot/probe_wire.h"
 
-enum { RECEIVE_BURST = 64 };
+enum { RECEIVE_BURST = 64, ASKS = 2 /* one packet may be lost */ };
 
 struct boot_prober {
 	struct loop *loop;
@@ -42,6 +42,7 @@ struct boot_probe {
 	struct net_addr address;
 	struct net_mac own;
 	bool answered; /* by somebody without a MAC */
+	int asks_left;
 	struct timer timer;
 	boot_probe_done_fn done;
 	void *data;
@@ -72,9 +73,21 @@ static void finish(struct boot_probe *p, const struct net_mac *mac)
 	done(data, taken);
 }
 
+static void ask(struct boot_probe *p)
+{
+	struct boot_prober *prober = p->prober;
+	p->asks_left--;
+	timer_set_in(&p->timer, BOOT_PROBE_WAIT_MS * USEC_PER_MSEC / ASKS);
+	prober->wire.ops->ask(&prober->wire, &p->address, ++prober->last_seq);
+}
+
 static void on_timeout(void *data)
 {
-	finish(data, NULL);
+	struct boot_probe *p = data;
+	if (p->asks_left > 0)
+		ask(p);
+	else
+		finish(p, NULL);
 }
 
 struct boot_probe *boot_probe_start(struct boot_prober *prober, const struct net_addr *address,
@@ -84,13 +97,17 @@ struct boot_probe *boot_probe_start(struct boot_prober *prober, const struct net
 		return NULL;
 	struct boot_probe *p = xcalloc(1, sizeof(*p));
 	*p = (struct boot_probe){
-		.prober = prober, .address = *address, .own = *own, .done = done, .data = data
+		.prober = prober,
+		.address = *address,
+		.own = *own,
+		.asks_left = ASKS,
+		.done = done,
+		.data = data,
 	};
 	list_append(&prober->probes, &p->node);
 	prober->count++;
 	timer_init(&p->timer, prober->loop, "dhcp-probe", on_timeout, p);
-	timer_set_in(&p->timer, BOOT_PROBE_WAIT_MS * USEC_PER_MSEC);
-	prober->wire.ops->ask(&prober->wire, address, ++prober->last_seq);
+	ask(p);
 	return p;
 }
 
