@@ -142,7 +142,14 @@ static void send_current(struct dhcp6_client *c)
 
 /* --- states ----------------------------------------------------------------------------------- */
 
-static void set_state(struct dhcp6_client *c, enum state state)
+static void choose_xid(struct dhcp6_client *c)
+{
+	loop_random(c->options.loop, &c->xid, sizeof(c->xid));
+	c->xid &= 0xffffff;
+}
+
+/* The timer and the first message of the state are the caller's. */
+static void enter(struct dhcp6_client *c, enum state state)
 {
 	if (state != c->state)
 		fsm_check(&machine, c->state, state, "");
@@ -152,8 +159,12 @@ static void set_state(struct dhcp6_client *c, enum state state)
 	c->waiting = false;
 	c->preference = -1;
 	c->began = loop_now(c->options.loop);
-	loop_random(c->options.loop, &c->xid, sizeof(c->xid));
-	c->xid &= 0xffffff;
+	choose_xid(c);
+}
+
+static void set_state(struct dhcp6_client *c, enum state state)
+{
+	enter(c, state);
 	if (state == STATE_BOUND)
 		set_timer(c, c->t1);
 	else
@@ -352,15 +363,10 @@ void dhcp6_client_decline(struct dhcp6_client *c)
 {
 	if (!net_is_set(&c->lease.address))
 		return;
-	loop_random(c->options.loop, &c->xid, sizeof(c->xid));
-	c->xid &= 0xffffff;
+	choose_xid(c);
 	(void)transmit(c, DHCP6_DECLINE, true, true);
 	lose(c);
-	fsm_check(&machine, c->state, STATE_SOLICIT, "");
-	c->state = STATE_SOLICIT;
-	c->timeout = 0;
-	c->tries = 0;
-	c->preference = -1;
+	enter(c, STATE_SOLICIT);
 	timer_set_in(&c->timer, DECLINE_REST_S * USEC_PER_SEC);
 }
 
@@ -385,8 +391,7 @@ struct dhcp6_client *dhcp6_client_new(const struct dhcp6_client_options *options
 	c->preference = -1;
 	c->waiting = true;
 	c->began = loop_now(options->loop);
-	loop_random(options->loop, &c->xid, sizeof(c->xid));
-	c->xid &= 0xffffff;
+	choose_xid(c);
 	return c;
 }
 

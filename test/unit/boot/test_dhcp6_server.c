@@ -459,10 +459,10 @@ static void silence(void *data)
 	send_to(w, w->client, ALL_SERVERS, &m);
 	m = recorded(dhclient_solicit);
 	m.type = DHCP6_REQUEST;
-	dhcp6_add(&m, DHCP6_OPT_SERVER_ID, "\0\3\0\1abcdef", 10);
+	dhcp6_add(&m, DHCP6_OPT_SERVER_ID, "\0\4site's DHCP serv.", 18);
 	add_ia(&m, 7, "fd77::50");
 	send_to(w, w->client, ALL_SERVERS, &m);
-	m = with_address(dhclient_solicit, DHCP6_REBIND, "fd77::50");
+	m = solicit6(dhclient_solicit);
 	send_to(w, w->client, "fd77::1", &m);
 	/* What servers send, what is cut off, what has no address to confirm. */
 	m = recorded(dnsmasq_reply);
@@ -711,6 +711,24 @@ static void test_probe(void **state)
 	boot_prober_close(prober);
 }
 
+/* The first packet finds nobody, as if it were lost. */
+static void test_probe_asks_again(void **state)
+{
+	struct world *w = world(state);
+	struct boot_prober *prober;
+	struct err err;
+	struct probed p = { w->loop, -1 };
+	struct net_addr a = addr6("fd77::62");
+	assert_int_equal(boot_prober_open(w->loop, AF_INET6, "srv0", &prober, &err), 0);
+	assert_non_null(boot_probe_start(prober, &a, &other, on_probed, &p));
+	assert_true(run("nsenter -t %d -n sh -c 'ip addr add fd77::62/64 dev cli0 nodad; "
+			"until ip maddr show dev cli0 | grep -q ff02::1:ff00:62; do :; done'",
+			w->clients.keeper));
+	loop_run(w->loop);
+	assert_int_equal(p.taken, 1);
+	boot_prober_close(prober);
+}
+
 /* The range's other address is another machine's. */
 static void test_address_in_use(void **state)
 {
@@ -814,6 +832,27 @@ static ssize_t advert(struct world *w, int fd, uint8_t out[ADVERT_MAX])
 	return n;
 }
 
+/* A machine of the site that is no host. */
+static void solicit_stranger(int fd)
+{
+	static const uint8_t packet[] = {
+		133, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0x52, 0x54, 0, 0x99, 0, 1
+	};
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6,
+				   .sin6_addr = { { { 0xff, 2, [15] = 2 } } } };
+	assert_int_equal(sendto(fd, packet, sizeof(packet), 0, (struct sockaddr *)&to, sizeof(to)),
+			 sizeof(packet));
+}
+
+/* As if a router had passed it on. */
+static void solicit_from_far(int fd)
+{
+	const int far = 254, near = 255;
+	assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &far, sizeof(far)), 0);
+	solicit(fd, 1);
+	assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &near, sizeof(near)), 0);
+}
+
 static void routers(void *data)
 {
 	static const uint8_t want[] = { 134,  0,    0xff, 0xff, 64,   0xc0, 0,	  0,	0,
@@ -822,11 +861,16 @@ static void routers(void *data)
 					0xff, 0,    0,	  0,	0,    0xfd, 0x77 };
 	struct world *w = data;
 	uint8_t got[ADVERT_MAX] = { 0 };
+	struct dhcp6_message m = solicit6(dhclient_solicit);
 	int fd = solicit_socket(&w->clients);
+	solicit_stranger(fd);
+	solicit_from_far(fd);
 	solicit(fd, 1);
 	ssize_t n = advert(w, fd, got);
 	got[2] = got[3] = 0xff; /* the checksum, which the kernel has looked at */
 	EXPECT(w, n == 48 && memcmp(got, want, sizeof(want)) == 0);
+	(void)ask(w, &m); /* what was sent before has been answered, or not */
+	EXPECT(w, recv(fd, got, sizeof(got), MSG_DONTWAIT) < 0 && errno == EAGAIN);
 	close(fd);
 }
 
@@ -903,19 +947,13 @@ int main(void)
 	log_set_level(LOG_ERROR);
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		CASE(test_every_client),
-		CASE(test_silence),
-		CASE(test_strangers),
-		CASE(test_only_the_leader_answers),
-		CASE(test_lost_record),
-		CASE(test_messages),
-		CASE(test_decline),
-		CASE(test_fixed_address),
-		CASE(test_probe),
-		CASE(test_address_in_use),
-		CASE(test_relayed),
-		CASE(test_router_adverts),
-		CASE(test_unnamed_solicitation),
+		CASE(test_every_client),   CASE(test_silence),
+		CASE(test_strangers),	   CASE(test_only_the_leader_answers),
+		CASE(test_lost_record),	   CASE(test_messages),
+		CASE(test_decline),	   CASE(test_fixed_address),
+		CASE(test_probe),	   CASE(test_probe_asks_again),
+		CASE(test_address_in_use), CASE(test_relayed),
+		CASE(test_router_adverts), CASE(test_unnamed_solicitation),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
