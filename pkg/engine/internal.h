@@ -215,9 +215,12 @@ struct node_net {
 /* Its BMC and its power (power.c). */
 struct node_power {
 	char *address, *username, *password; /* from the latest call */
+	char *ca, *pin;			     /* likewise; NULL: none */
 	bool insecure;
 	struct bmc *bmc;
-	bool open_insecure;	  /* as it was opened */
+	/* As it was opened. */
+	bool open_insecure;
+	char *open_ca, *open_pin;
 	struct index_entry place; /* in engine.bmcs */
 	struct node_ask ask;
 	uint64_t ticket;	  /* of the last question, which may still be under way */
@@ -494,6 +497,9 @@ int plan_take(struct node_record *r, enum op_kind kind, struct err *err);
 /* Opens the BMC by the node's settings; with other credentials only, it stays open. The question
  * under way ends unanswered. */
 int node_open_bmc(struct node *n, struct err *err);
+/* Is it the BMC's own refusal of the credentials? A certificate that is not trusted ends a
+ * connection before anything was said, and has no code. */
+bool node_bmc_refuses(const struct err *err);
 void node_ask_power(struct node *n, bool urgent);
 void node_ask_action(struct node *n, enum bmc_action action);
 void node_ask_boot(struct node *n, enum bmc_device device, bool persistent);

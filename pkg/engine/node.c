@@ -158,6 +158,7 @@ struct node *node_free(struct node *n)
 	json_free(n->agent.answer);
 	secret_free(n->power.password);
 	free(n->power.address), free(n->power.username), free(n->spec.boot_mac);
+	free(n->power.ca), free(n->power.pin), free(n->power.open_ca), free(n->power.open_pin);
 	free(n->net.fixed), free(n->net.fixed_error);
 	for (size_t i = 0; i < ENGINE_FAMILIES; i++)
 		free(n->net.fixed_of[i]);

@@ -108,6 +108,7 @@ TABLE(dhcp);
 static const struct bind_field registered_fields[] = {
 	FIELD("bmcAddress", BIND_STRING, registered.bmc_address),
 	FIELD("bootMACAddress", BIND_STRING, registered.boot_mac),
+	FIELD("bmcCertificate", BIND_STRING, registered.bmc_certificate),
 	FIELD("neverBooted", BIND_BOOL, registered.never_booted),
 	{ 0 },
 };

@@ -76,8 +76,9 @@ struct node_record {
 	} dhcp;
 	struct {
 		char *bmc_address, *boot_mac;
-		bool never_booted; /* by boot_mac; it may still be corrected */
-	} registered;		   /* with what; NULL: not yet, or detached since */
+		char *bmc_certificate; /* SHA-256 of the one that was pinned; NULL: none was */
+		bool never_booted;     /* by boot_mac; it may still be corrected */
+	} registered;		       /* with what; NULL: not yet, or detached since */
 };
 
 extern const struct bind_struct record_struct;

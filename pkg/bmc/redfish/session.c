@@ -30,10 +30,11 @@ int rf_check_denied(struct rf_bmc *rf, struct err *err)
 	if (loop_now(rf->base.driver->loop) >= rf->denied_until)
 		return 0;
 	_cleanup_(freep) char *endpoint = bmc_address_endpoint(&rf->base.address);
-	return err_set(err, ERR_DENIED,
-		       "BMC %s %s: it is left alone until its Secret changes, for an hour at most, "
-		       "so that the account is not locked",
-		       endpoint, str_or(rf->denied, "refused the credentials"));
+	return err_set_code(
+		err, ERR_DENIED, 401,
+		"BMC %s %s: it is left alone until its Secret changes, for an hour at most, "
+		"so that the account is not locked",
+		endpoint, str_or(rf->denied, "refused the credentials"));
 }
 
 /* --- login ----------------------------------------------------------------------------------- */

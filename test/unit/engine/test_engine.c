@@ -413,9 +413,71 @@ static void test_wrong_password(void **state)
 	assert_int_equal(rig->result.outcome, PROV_FAILED);
 	unsigned requests = rig->machine->bmc->requests;
 	advance(rig, USEC_PER_HOUR);
+	/* The controller's back-off is no reason either: accounts are locked by such tries. */
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, true), PROV_FAILED);
 	assert_int_equal(rig->machine->bmc->requests, requests);
 	rig->host.password = password;
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
+static void register_with(struct rig *rig, bool credentials_changed)
+{
+	const char *node_id;
+	engine_register(rig->engine, &rig->host,
+			&(struct prov_register){ .retry = true,
+						 .credentials_changed = credentials_changed },
+			&node_id, &rig->result);
+}
+
+/* The password is changed at the BMC: the look at a resting host meets it, once. The same Secret is
+ * tried again when somebody has touched it. */
+static void test_password_changed_at_the_bmc(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(3);
+	to_available(rig);
+	str_replace(&rig->machine->bmc->password, "another");
+	advance(rig, 10 * USEC_PER_MIN);
+	unsigned requests = rig->machine->bmc->requests;
+	for (int i = 0; i < 600; i++) {
+		register_with(rig, false);
+		assert_int_equal(rig->result.outcome, PROV_FAILED);
+		advance(rig, USEC_PER_MIN);
+	}
+	assert_int_equal(rig->machine->bmc->requests, requests);
+	str_replace(&rig->machine->bmc->password, password);
+	register_with(rig, true);
+	assert_int_equal(rig->result.outcome, PROV_RUNNING);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
+/* A pin needs a BMC that shows a certificate; another one opens the BMC anew. */
+static void test_pinned_certificate(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(3);
+	rig->host.bmc_pin = "aa";
+	static const char *const without[] = { "ipmi://10.1.0.1", "redfish+http://10.1.0.1/x" };
+	for (size_t i = 0; i < ARRAY_SIZE(without); i++) {
+		rig->host.bmc_address = without[i];
+		assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
+		assert_int_equal(rig->result.problem, PROV_NO_CERTIFICATE);
+	}
+	rig->host.bmc_address = "redfish://10.1.0.1/x";
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	const struct node *n = node_find(rig->engine, key);
+	assert_string_equal(n->record.registered.bmc_certificate, "aa");
+	unsigned requests = rig->machine->bmc->requests;
+	rig->host.bmc_pin = "bb";
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_true(rig->machine->bmc->requests > requests);
+	assert_string_equal(n->record.registered.bmc_certificate, "bb");
+	rig->host.bmc_ca = "PEM";
+	requests = rig->machine->bmc->requests;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_true(rig->machine->bmc->requests > requests);
 	rig_free(rig);
 }
 
@@ -3157,6 +3219,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_uefi_entry),
 	cmocka_unit_test(test_image_places),
 	cmocka_unit_test(test_wrong_password),
+	cmocka_unit_test(test_password_changed_at_the_bmc),
+	cmocka_unit_test(test_pinned_certificate),
 	cmocka_unit_test(test_another_machine),
 	cmocka_unit_test(test_password_changed_in_flight),
 	cmocka_unit_test(test_password_in_the_address),
