@@ -128,6 +128,14 @@ static void learn(struct rf_bmc *rf, const struct json *system)
 }
 
 /* A path to a manager or a chassis is a common mistake. */
+static bool is_system(const struct json *body)
+{
+	const char *type = json_get_string(body, "@odata.type");
+	if (type)
+		return strstr(type, "ComputerSystem.") != NULL;
+	return json_get(body, "PowerState") || json_get(body, "Boot") || json_get(body, "Actions");
+}
+
 static void on_system(struct rf_bmc *rf, struct rf_answer *a)
 {
 	struct rf_search *s = TAKE_PTR(rf->run->search);
@@ -144,8 +152,7 @@ static void on_system(struct rf_bmc *rf, struct rf_answer *a)
 		rf_fail_answer(rf, a);
 		return;
 	}
-	if (!json_get(a->body, "PowerState") && !json_get(a->body, "Boot") &&
-	    !json_get_path(a->body, "Actions")) {
+	if (!is_system(a->body)) {
 		rf_fail(rf, ERR_INVALID,
 			"says that \"%.200s\" is no system: correct the path in the "
 			"address",
@@ -204,6 +211,14 @@ static void on_systems(struct rf_bmc *rf, struct rf_answer *a)
 		rf_each_member(rf, a->path, on_candidate, choose);
 }
 
+static enum rf_expand expand_of(const struct json *root)
+{
+	const struct json *query = json_get_path(root, "ProtocolFeaturesSupported.ExpandQuery");
+	if (!json_get_bool(query, "NoLinks", false))
+		return RF_EXPAND_NONE;
+	return json_get_bool(query, "Levels", false) ? RF_EXPAND_LEVELS : RF_EXPAND_ONE;
+}
+
 static void on_root(struct rf_bmc *rf, struct rf_answer *a)
 {
 	const char *link = rf_link(json_get(a->body, "Links"), "Sessions");
@@ -212,6 +227,7 @@ static void on_root(struct rf_bmc *rf, struct rf_answer *a)
 	/* The maker of the BMC, where that is not the maker of the machine. */
 	rf_text(a->body, "Vendor", rf->root_vendor, sizeof(rf->root_vendor));
 	rf->root_read = true;
+	rf->expand = expand_of(a->body);
 	const char *systems = rf_link(a->body, "Systems");
 	if (rf->links.system)
 		read_system(rf);
