@@ -367,7 +367,7 @@ static void test_image_name_stays(void **state)
 		SLOT(MEDIA, "{\"Members\":[" MEMBER(MEDIA "/CD1") "]}"),
 		SLOT(MEDIA "/CD1",
 		     "{\"Id\":\"CD1\",\"MediaTypes\":[\"CD\"],\"Image\":null,"
-		     "\"ImageName\":\"old.iso\",\"ConnectedVia\":\"NotConnected\"," ACTIONS(
+		     "\"ImageName\":\"old.iso\"," ACTIONS(
 			     MEDIA "/CD1") "}"),
 		{ 0 },
 	};
