@@ -177,10 +177,11 @@ void rf_fail_answer(struct rf_bmc *rf, const struct rf_answer *a)
 	const char *why = rf_says(a, "PasswordChangeRequired")
 				  ? ": it wants the password changed first"
 				  : "";
+	const char *what = a->status == 401 ? "refused the user name or the password:" : "answered";
 	struct err err;
 	_cleanup_(freep) char *endpoint = bmc_address_endpoint(&rf->base.address);
-	err_set_code(&err, kind_of(a->status), a->status, "BMC %s answered %s to %s %.200s%s",
-		     endpoint, said.data, method_of(&rf->run->ask), a->path, why);
+	err_set_code(&err, kind_of(a->status), a->status, "BMC %s %s %s to %s %.200s%s", endpoint,
+		     what, said.data, method_of(&rf->run->ask), a->path, why);
 	rf_fail_err(rf, &err);
 }
 

@@ -13,8 +13,7 @@
 #include "ctrl/resources.h"
 #include "json/patch.h"
 
-/* --- the steps before the state machine: each true when the reconcile ends with it -------------
- */
+/* --- before the state machine; true: the reconcile ends with it ------------------------------ */
 
 bool host_is_held(const struct json *object)
 {
