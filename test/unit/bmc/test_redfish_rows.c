@@ -365,10 +365,8 @@ static void test_image_name_stays(void **state)
 	static const struct rule rules[] = {
 		IS(MACHINE("Supermicro", "SYS-1029P", "")),
 		SLOT(MEDIA, "{\"Members\":[" MEMBER(MEDIA "/CD1") "]}"),
-		SLOT(MEDIA "/CD1",
-		     "{\"Id\":\"CD1\",\"MediaTypes\":[\"CD\"],\"Image\":null,"
-		     "\"ImageName\":\"old.iso\"," ACTIONS(
-			     MEDIA "/CD1") "}"),
+		SLOT(MEDIA "/CD1", "{\"Id\":\"CD1\",\"MediaTypes\":[\"CD\"],\"Image\":null,"
+				   "\"ImageName\":\"old.iso\"," ACTIONS(MEDIA "/CD1") "}"),
 		{ 0 },
 	};
 	struct rig *t = *state;
