@@ -7,7 +7,7 @@ import shutil
 import time
 
 from server import LabError, Machine
-from sushy_bmc import Emulator
+from sushy import Emulator
 
 DOMAIN = """<domain type='qemu'>
   <name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>{memory}</memory><vcpu>1</vcpu>

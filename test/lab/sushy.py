@@ -1,17 +1,31 @@
-"""BMCs that nobody here wrote: the Redfish emulator of sushy-tools (hack/peer-sushy) as it is, before nothing (its fake driver) or before guests of
+"""BMCs that nobody here wrote: the Redfish emulator of sushy-tools (hack/peer-sushy), before nothing (its fake driver) or before guests of
 libvirt. Each has an address of its own in the lab and a log of what it was asked, which is the emulator's."""
+import functools
 import json
 import os
 import re
 import secrets
 import socket
+import subprocess
+import sys
 import time
 import uuid
 
-from server import LabError, redfish_emulator, run
+from server import LabError, run
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+TREE = os.path.abspath("build/peers/sushy")
 PORT = 8000
 REQUEST = re.compile(r'"(?:\x1b\[\d+m)*([A-Z]+) (\S+) HTTP/1\.[01](?:\x1b\[\d+m)*" (\d+)')
+
+
+@functools.cache
+def missing():
+    """Why there is no emulator, or None."""
+    done = subprocess.run([os.path.join(HERE, "../../hack/peer-sushy"), TREE], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode == 0:
+        return None
+    return "sushy-tools cannot be installed from PyPI: " + (done.stdout.strip().splitlines() or ["?"])[-1]
 
 
 class Emulator:
@@ -59,7 +73,7 @@ class Emulator:
 
     def start(self):
         arguments = ["--ssl-certificate", self.path("crt"), "--ssl-key", self.path("key")] if self.tls else []
-        self._process = self.lab.popen([os.path.join(redfish_emulator(), "bin/sushy-emulator"), "--config", self.path("config.py"), "-i", self.address,
+        self._process = self.lab.popen([os.path.join(TREE, "bin/sushy-emulator"), "--config", self.path("config.py"), "-i", self.address,
                                         "-p", str(PORT), *arguments], log=self.path("log"), cwd=self.dir,
                                        env={**os.environ, "NO_COLOR": "1"})
         self._wait()
@@ -71,7 +85,7 @@ class Emulator:
             file.write(f"SUSHY_EMULATOR_STATE_DIR = {self.path('state')!r}\nSUSHY_EMULATOR_AUTH_FILE = {self.path('auth')!r}\n")
             file.write(driver or "SUSHY_EMULATOR_FAKE_DRIVER = True\nSUSHY_EMULATOR_FAKE_SYSTEMS = " + repr([{
                 "uuid": self.uuid, "name": self.name, "power_state": "Off", "nics": [{"mac": self.mac, "ip": ""}]}]) + "\n")
-        hashed = run([os.path.join(redfish_emulator(), "bin/python"), "-c", "import bcrypt, sys\nprint(bcrypt.hashpw(sys.argv[1].encode(), "
+        hashed = run([os.path.join(TREE, "bin/python"), "-c", "import bcrypt, sys\nprint(bcrypt.hashpw(sys.argv[1].encode(), "
                       "bcrypt.gensalt(4)).decode())", self.password]).strip()
         with open(self.path("auth"), "w") as file:
             file.write(f"{self.user}:{hashed}\n")
@@ -91,3 +105,6 @@ class Emulator:
             time.sleep(0.05)
         raise LabError(f"the emulator {self.name} does not answer; see {self.path('log')}")
 
+
+if __name__ == "__main__":
+    sys.exit(missing())
