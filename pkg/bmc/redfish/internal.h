@@ -55,6 +55,7 @@ struct rf_request {
 	bool optional;	    /* `next` takes an answer without body where there is no such thing */
 	bool lenient;	    /* `next` takes what is too large (413) or no JSON without a body */
 	bool once;	    /* a lost answer ends it: the request may have been carried out */
+	bool whole; /* a 202 is followed to the end of its task: `next` takes how that ended */
 };
 
 void rf_ask(struct rf_bmc *rf, const struct rf_request *request, rf_answer_fn next);
@@ -90,6 +91,9 @@ bool rf_mentions(const struct rf_answer *a, const char *text);
 /* "400 Base.1.8.ActionParameterMissing, ...": status and ids, for messages. */
 void rf_describe(const struct rf_answer *a, struct strbuf *out);
 bool rf_is_success(const struct rf_answer *a);
+/* Of a task, or of its monitor (DSP0266, 12.2): still at work? Has it ended badly? */
+bool rf_task_runs(const struct rf_answer *a);
+bool rf_task_failed(const struct rf_answer *a);
 /* The member's "@odata.id". NULL: none, or not a text. */
 const char *rf_link(const struct json *object, const char *member);
 const char *rf_id(const struct json *resource);
@@ -203,6 +207,8 @@ struct rf_run {
 	char *kept_body;
 	rf_answer_fn kept_raw;
 	bool etag_fetched;
+	bool follows;	   /* a task, to its end */
+	unsigned missing;  /* times that it was not known */
 	bool answered;	   /* at all, in this operation */
 	bool logged_again; /* a session that was refused has been replaced */
 	bool ends;

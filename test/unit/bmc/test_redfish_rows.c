@@ -147,7 +147,7 @@ static void test_dell_cd_fails(void **state)
 }
 
 /* A task that never ends: the request does, by its own time. */
-static void test_task_without_end(void **state)
+static void test_dell_cd_without_end(void **state)
 {
 	static const struct rule rules[] = {
 		DELL,
@@ -365,10 +365,8 @@ static void test_image_name_stays(void **state)
 	static const struct rule rules[] = {
 		IS(MACHINE("Supermicro", "SYS-1029P", "")),
 		SLOT(MEDIA, "{\"Members\":[" MEMBER(MEDIA "/CD1") "]}"),
-		SLOT(MEDIA "/CD1",
-		     "{\"Id\":\"CD1\",\"MediaTypes\":[\"CD\"],\"Image\":null,"
-		     "\"ImageName\":\"old.iso\",\"ConnectedVia\":\"NotConnected\"," ACTIONS(
-			     MEDIA "/CD1") "}"),
+		SLOT(MEDIA "/CD1", "{\"Id\":\"CD1\",\"MediaTypes\":[\"CD\"],\"Image\":null,"
+				   "\"ImageName\":\"old.iso\"," ACTIONS(MEDIA "/CD1") "}"),
 		{ 0 },
 	};
 	struct rig *t = *state;
@@ -545,6 +543,74 @@ static void test_remote_media_are_off(void **state)
 	assert_true(story_has(t, "POST /redfish/v1/Managers/1/on 204\n"));
 }
 
+/* --- tasks ----------------------------------------------------------------------------------- */
+
+#define TASK "/redfish/v1/TaskService/TaskMonitors/3"
+#define BEGINS                                                                                     \
+	{                                                                                          \
+		.ask = "PATCH " SYSTEM " ", .status = "202 Accepted",                              \
+		.headers = "Location: " TASK "\r\n"                                                \
+	}
+
+/* Any BMC may do a change later: it is done when its task is. */
+static void task_ends(void **state, const char *status, const char *body, const char *trace)
+{
+	const struct rule rules[] = {
+		BEGINS,
+		{ .ask = "GET " TASK, .status = "404 Not Found", .times = 2 },
+		{ .ask = "GET " TASK, .status = "202 Accepted", .times = 2 },
+		{ .ask = "GET " TASK,
+		  .status = "200 OK",
+		  .body = "{\"TaskState\":\"Running\"}",
+		  .times = 1 },
+		{ .ask = "GET " TASK, .status = status, .body = body },
+		{ 0 },
+	};
+	rig_setup(state);
+	struct rig *t = *state;
+	rig_start(t, rules);
+	set_boot(t, BMC_DEVICE_PXE, false, true);
+	if (t->a.waiting > 0)
+		loop_run(t->a.loop);
+	if (!streq(t->a.trace, trace))
+		fail_msg("%s %s: \"%s\" (%s)", status, str_or(body, ""), t->a.trace,
+			 t->a.last.err.text);
+	t->a.trace[0] = '\0';
+	assert_true(story_has(t, "GET " TASK " 404\nGET " TASK " 404\nGET " TASK " 202\n"));
+	rig_teardown(state);
+}
+
+static void test_task(void **state)
+{
+	task_ends(state, "204 No Content", NULL, "ok ");
+	task_ends(state, "200 OK", NULL, "ok ");
+	task_ends(state, "200 OK", "{\"TaskState\":\"Completed\",\"TaskStatus\":\"OK\"}", "ok ");
+	task_ends(state, "200 OK", "{\"TaskState\":\"Pending\"}", "ok "); /* for the next reset */
+	task_ends(state, "200 OK", "{\"TaskState\":\"Exception\"}", "io ");
+	task_ends(state, "200 OK", "{\"TaskState\":\"Completed\",\"TaskStatus\":\"Critical\"}",
+		  "io ");
+	task_ends(state, "400 Bad Request", "{}", "invalid ");
+}
+
+/* The request ends by its own time, and says what it waited for; the next one is served. */
+static void test_task_without_end(void **state)
+{
+	static const struct rule rules[] = {
+		BEGINS,
+		{ .ask = "GET " TASK, .status = "202 Accepted" },
+		{ 0 },
+	};
+	struct bmc_request r = { .op = BMC_OP_SET_BOOT, .timeout = 300 * USEC_PER_MSEC };
+	struct rig *t = *state;
+	rig_start(t, rules);
+	r.boot = (struct bmc_boot){ .device = BMC_DEVICE_PXE, .uefi = true };
+	ask(&t->a, &r);
+	expect(&t->a, "timeout ");
+	expect_text(t, "has not ended task " TASK);
+	get_power(&t->a);
+	expect(&t->a, "ok ");
+}
+
 /* --- slots of others ------------------------------------------------------------------------- */
 
 #define CD_1 MEDIA "/1"
@@ -678,7 +744,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_dell_cd),
 		CASE(test_dell_cd_fails),
-		CASE(test_task_without_end),
+		CASE(test_dell_cd_without_end),
 		CASE(test_refusal_has_its_id),
 		CASE(test_targets_in_settings),
 		CASE(test_power_on_conflicts),
@@ -698,6 +764,8 @@ int main(void)
 		CASE(test_patched_slot_wants_a_login),
 		cmocka_unit_test(test_boot_whole),
 		CASE(test_remote_media_are_off),
+		cmocka_unit_test(test_task),
+		CASE(test_task_without_end),
 		CASE(test_slot_refuses),
 		CASE(test_slot_answers_405),
 		CASE(test_slot_without_insert),
