@@ -29,6 +29,18 @@ enum {
 static void send_again(struct rf_bmc *rf);
 static void set_request(struct rf_bmc *rf, const struct rf_request *q, char *path);
 
+/* --- trust ----------------------------------------------------------------------------------- */
+
+void rf_tls(const struct rf_bmc *rf, struct http_tls *ret)
+{
+	const struct bmc_options *o = &rf->base.options;
+	const char *tls = bmc_address_param(&rf->base.address, "tls");
+	*ret = (struct http_tls){ .ca = o->ca,
+				  .pinned_sha256 = o->pinned_sha256,
+				  .insecure = o->insecure_tls && !o->pinned_sha256,
+				  .legacy = tls && strcmp(tls, "old") == 0 };
+}
+
 /* --- the life of an operation ---------------------------------------------------------------- */
 
 static void request_done(struct rf_request *q)
@@ -165,10 +177,11 @@ void rf_fail_answer(struct rf_bmc *rf, const struct rf_answer *a)
 	const char *why = rf_says(a, "PasswordChangeRequired")
 				  ? ": it wants the password changed first"
 				  : "";
+	const char *what = a->status == 401 ? "refused the user name or the password:" : "answered";
 	struct err err;
 	_cleanup_(freep) char *endpoint = bmc_address_endpoint(&rf->base.address);
-	err_set_code(&err, kind_of(a->status), a->status, "BMC %s answered %s to %s %.200s%s",
-		     endpoint, said.data, method_of(&rf->run->ask), a->path, why);
+	err_set_code(&err, kind_of(a->status), a->status, "BMC %s %s %s to %s %.200s%s", endpoint,
+		     what, said.data, method_of(&rf->run->ask), a->path, why);
 	rf_fail_err(rf, &err);
 }
 

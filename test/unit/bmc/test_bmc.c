@@ -299,8 +299,8 @@ static void test_requests_are_copies(void **state)
 	struct bench *t = *state;
 	_cleanup_(freep) char *url = xstrdup("http://10.9.9.9/boot.iso"), *user = xstrdup("bmc"),
 			      *password = xstrdup("hunter2");
-	ask(t,
-	    &(struct bmc_request){ .op = BMC_OP_INSERT_MEDIA, .media = { url, user, password, false } });
+	ask(t, &(struct bmc_request){ .op = BMC_OP_INSERT_MEDIA,
+				      .media = { url, user, password, false } });
 	url[0] = user[0] = password[0] = 'X';
 	ask(t, &(struct bmc_request){ .op = BMC_OP_GET_MEDIA });
 	expect(t, "ok ok ");

@@ -2064,6 +2064,10 @@ static void test_secure_boot(void **state)
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
 	assert_string_equal(rig->result.error, "BMC driver redfish does not support secure boot");
 	fake_driver_add_secure_boot(rig->world.driver);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "with Secure Boot yet"));
+	by_media(rig);
+	rig->host.boot_mode = BOOT_UEFI_SECURE;
 	bmc->no_secure_boot = true;
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
 	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_FAILED);
@@ -2075,10 +2079,13 @@ static void test_secure_boot(void **state)
 	load_again(rig);
 	rig->host.boot_mode = BOOT_UEFI;
 	assert_int_equal(reach(rig, WANT_PREPARE, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
 	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
-	rig->host.boot_mode = BOOT_UEFI_SECURE;
+	assert_false(bmc->secure_boot);
 	bmc->secure_boot = true; /* by its owner: not ours to switch off */
-	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	node_find(rig->engine, key)->record.node.cleaned_at = 0;
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
+	assert_true(bmc->secure_boot);
 	rig_free(rig);
 }
 
