@@ -19,6 +19,8 @@
  *
  * A medium holds secrets if its archive does; GRUB's configuration holds none. */
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "wire/parts.h"
 
@@ -32,7 +34,7 @@ enum {
 
 struct media_paths {
 	const char *kernel, *initramfs;
-	const char *loaders; /* directory that hack/boot-media made: bios.img, efi.img, mbr.img */
+	const char *loaders; /* directory that hack/boot-loaders made: bios.img, efi.img, mbr.img */
 };
 
 /* Opened and measured. Counted; a set that an image uses stays open when newer files take its
@@ -49,6 +51,9 @@ struct media_set *media_set_unref(struct media_set *s); /* any thread; accepts N
 const char *media_set_digest(const struct media_set *s);
 /* Are the paths' files still those that were opened? False: open a new set. */
 bool media_set_is_current(const struct media_set *s, const struct media_paths *paths);
+
+/* Has nobody written into the files since they were measured? */
+bool media_set_is_intact(const struct media_set *s);
 
 /* --- a host's image --------------------------------------------------------------------------- */
 
@@ -73,6 +78,7 @@ uint64_t media_image_size(const struct media_image *im);
 /* SHA-256 over what the bytes follow from, hex: equal digests, equal images. Cheap, unlike a digest
  * of the image itself. */
 const char *media_image_digest(const struct media_image *im);
+bool media_image_is_intact(const struct media_image *im); /* as media_set_is_intact */
 /* The bytes from `offset` on; returns how many, 0 at the end. -EIO: a shared file has become
  * shorter. any thread */
 ssize_t media_image_read(const struct media_image *im, uint64_t offset, void *out, size_t len);
