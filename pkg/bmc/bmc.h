@@ -403,7 +403,8 @@ struct bmc_driver_set {
 	struct bmc_driver *drivers[_BMC_DRIVER_MAX];
 };
 
-/* Or NULL and ERR_UNSUPPORTED with a text for the user. */
+/* Or NULL and ERR_UNSUPPORTED with a text for the user, also for a way to boot that no plan has steps
+ * for yet. */
 struct bmc_driver *bmc_driver_find(const struct bmc_driver_set *set,
 				   const struct bmc_scheme *scheme, struct err *err);
 /* All its BMCs must be closed. Accepts NULL; returns NULL. */

@@ -168,18 +168,30 @@ static bool has_secure_boot(const struct engine *e, const struct bmc_scheme *sch
 	return !driver || bmc_driver_supports(driver, BMC_OP_SET_SECURE_BOOT);
 }
 
+/* Takes the text. */
+static int refuse_scheme(struct prov_result *ret, char *text)
+{
+	failed(ret, text);
+	free(text);
+	return -ENOTSUP;
+}
+
+/* What drivers can do and the boot steps do not do yet is refused here. */
 static int check_scheme(const struct engine *e, const struct bmc_scheme *s,
 			const struct prov_host *host, struct prov_result *ret)
 {
 	bool needs_mac = s->needs_mac || (s->boot == BMC_BOOT_NETWORK && !host->power_only);
 	if (needs_mac && str_empty(host->boot_mac))
 		return problem(ret, PROV_NEEDS_BOOT_MAC, s->name);
-	if (host->boot_mode != BOOT_UEFI_SECURE || has_secure_boot(e, s))
+	if (host->boot_mode != BOOT_UEFI_SECURE)
 		return 0;
-	_cleanup_(freep) char *text = xasprintf("BMC driver %s does not support secure boot",
-						s->name);
-	failed(ret, text);
-	return -ENOTSUP;
+	if (!has_secure_boot(e, s))
+		return refuse_scheme(
+			ret, xasprintf("BMC driver %s does not support secure boot", s->name));
+	return refuse_scheme(
+		ret, xasprintf("this version cannot boot hosts of type '%s' with Secure Boot "
+			       "yet: set spec.bootMode to UEFI",
+			       s->name));
 }
 
 static int check_host(const struct node *n, const struct prov_host *host, struct prov_result *ret)

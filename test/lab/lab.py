@@ -78,6 +78,10 @@ class ChassisHandler(socketserver.StreamRequestHandler):
                    ("reset", "1"): server.reset, ("shutdown", "1"): server.soft_off}
         if what == "boot":
             server.set_boot(value, by="ipmi")
+        elif what == "medium" and value:
+            server.insert_medium(value, by="bmc")
+        elif what == "medium":
+            server.eject_medium(by="bmc")
         elif what == "identify":
             server.chassis.add(by="ipmi", set="identify", value=value)
         else:
@@ -125,28 +129,28 @@ class Lab:
         self.close()
 
     def server(self, name, firmware="bios", memory=512, disk="8G", disks=None, nics=1, cdrom=False,
-               cpus=1, nic_rom=None, netboot="pxe", extra=()):
+               cpus=1, nic_rom=None, netboot="pxe", extra=(), bmc="ipmi"):
         """A server, switched off, and its running BMC.
 
         disk is the size of a single virtio disk; disks, a list of Disk, replaces it. netboot tells
         which network stacks of OVMF are on: "pxe", "http" or "any". nic_rom overrides whether the
         NIC has its iPXE ROM (BIOS yes, UEFI no). extra are further arguments for QEMU, such as
-        -kernel, -initrd and -append to boot without a network.
+        -kernel, -initrd and -append to boot without a network. bmc is "ipmi" or "redfish" (redfish_bmc.py).
         """
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name) or name in self.servers:
             raise LabError(f"{name!r} is no name for a new server")
         shutil.rmtree(os.path.join(self.dir, name), ignore_errors=True)
         server = Server(self, len(self.servers) + 1, name, firmware, memory, disks or [Disk(disk)],
                         nics, cdrom, cpus, nic_rom, netboot,
-                        extra)
+                        extra, bmc)
         self.servers[name] = server
         self._write_json()
         return server
 
-    def native(self, name, memory=512, disk=None):
+    def native(self, name, memory=512, disk=None, bmc="ipmi"):
         """A server without a virtual machine (native.py), switched off, and its running BMC."""
         shutil.rmtree(os.path.join(self.dir, name), ignore_errors=True)
-        server = NativeServer(self, len(self.servers) + 1, name, memory, [disk or Disk("5G")])
+        server = NativeServer(self, len(self.servers) + 1, name, memory, [disk or Disk("5G")], bmc)
         self.servers[name] = server
         self._write_json()
         return server

@@ -25,8 +25,8 @@ POWER_OFF, REBOOT = 10, 11
 
 
 class NativeServer(Machine):
-    def __init__(self, lab, number, name, memory, disks):
-        super().__init__(lab, number, name, "bios", memory, disks)
+    def __init__(self, lab, number, name, memory, disks, bmc="ipmi"):
+        super().__init__(lab, number, name, "bios", memory, disks, bmc=bmc)
         self.agent = AGENT
         self._starts = 0
         self._unplugged = False
@@ -140,7 +140,7 @@ class NativeServer(Machine):
                                        log=self.path("console.log"), cwd=self.dir)
         self.events.add(event="START", pid=self._process.pid)
         self.events.add(event="BOOT", order=self._boot)
-        self._boot = "none"
+        self._boot_taken()
         threading.Thread(target=self._wait, args=[self._process], daemon=True).start()
 
     def _stop(self):

@@ -1,5 +1,6 @@
 """Servers, their disks, their BMCs, and the records of what happened to them. Server is QEMU; native.py has another kind."""
 import contextlib
+import functools
 import json
 import os
 import queue
@@ -30,6 +31,8 @@ BOOT_ORDER = {
     "cdrom": ("cd", "disk", "nic"),
     "bios": ("disk", "nic", "cd"),
 }
+
+REDFISH_PORT = 8000
 
 BMC_CONFIG = """\
 name "{name}"
@@ -73,6 +76,13 @@ def run(argv, **options):
     if done.returncode != 0:
         raise LabError(f"{' '.join(argv)}: status {done.returncode}: {done.stdout.strip()}")
     return done.stdout
+
+
+@functools.lru_cache
+def redfish_emulator():
+    """Where it is installed; None when it cannot be had."""
+    done = subprocess.run([os.path.join(HERE, "../../hack/peer-sushy")], stdout=subprocess.PIPE, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def size_bytes(text):
@@ -159,7 +169,7 @@ class Machine:
 
     The public methods may be called from any thread; power and boot commands come in from the BMC as well."""
 
-    def __init__(self, lab, number, name, firmware, memory, disks, nics=1):
+    def __init__(self, lab, number, name, firmware, memory, disks, nics=1, bmc="ipmi"):
         self.lab = lab
         self.name = name
         self.number = number
@@ -171,13 +181,16 @@ class Machine:
         self.macs = [f"52:54:00:77:{number:02x}:{n:02x}" for n in range(nics)]
         self.bmc_address = f"10.78.0.{number + 10}"
         self.bmc_user, self.bmc_password = "admin", secrets.token_hex(6)
+        self.bmc_certificate = None  # of a Redfish BMC: file with certificate and key; None: plain HTTP
         self.console_port = 9000 + number
         self.chassis_fault = None  # callable(verb, what) -> None | "error" | text of the answer
         self.dir = os.path.join(lab.dir, name)
         self._lock = threading.RLock()
         self._process = None
         self._boot = "none"
+        self._bmc_kind = bmc
         self._bmc = None
+        self._bmc_log_read = 0
 
     def close(self):
         self.power_off(by="lab")
@@ -191,7 +204,10 @@ class Machine:
 
     @property
     def bmc_url(self):
-        return f"ipmi://{self.bmc_address}"
+        if self._bmc_kind == "ipmi":
+            return f"ipmi://{self.bmc_address}"
+        tls = "" if self.bmc_certificate else "+http"
+        return f"redfish{tls}://{self.bmc_address}:{REDFISH_PORT}/redfish/v1/Systems/{self.uuid}"
 
     def path(self, name):
         return os.path.join(self.dir, name)
@@ -267,11 +283,17 @@ class Machine:
                 self._press_button()
 
     def set_boot(self, device, by="test"):
-        """For the next boot only, whether by power on, by reset or by the guest itself."""
+        """For the next boot only, whether by power on, by reset or by the guest itself. Behind a Redfish BMC for all, as the
+        emulator's other drivers do it."""
         with self._lock:
             self.chassis.add(by=by, set="boot", value=device, was=self._boot)
             self._boot = device if device in BOOT_ORDER else "none"
             self._order_changed()
+
+    def _boot_taken(self):
+        """A boot has begun with the order that was asked for."""
+        if self._bmc_kind == "ipmi":
+            self._boot = "none"
 
     def _order_changed(self):
         pass
@@ -293,8 +315,12 @@ class Machine:
             self._bmc = None
 
     def bmc_start(self):
-        self._bmc = self.lab.popen(["ipmi_sim", "-n", "-c", "bmc.conf", "-f", "bmc.emu",
-                                    "-s", "bmc-state"], log=self.path("bmc.log"), cwd=self.dir)
+        command = ["ipmi_sim", "-n", "-c", "bmc.conf", "-f", "bmc.emu", "-s", "bmc-state"]
+        if self._bmc_kind == "redfish":
+            self._write_redfish()
+            self._bmc_log_read = os.path.getsize(self.path("bmc.log")) if os.path.exists(self.path("bmc.log")) else 0
+            command = [os.path.join(redfish_emulator(), "bin/python3"), os.path.join(HERE, "redfish_bmc.py"), "redfish.json"]
+        self._bmc = self.lab.popen(command, log=self.path("bmc.log"), cwd=self.dir)
         self._wait_bmc()
 
     # --- set-up ---
@@ -321,7 +347,23 @@ class Machine:
             file.write(BMC_EMULATION)
         self.bmc_start()
 
-    def _wait_bmc(self, deadline=10):
+    def _write_redfish(self):
+        with open(self.path("redfish.json"), "w", encoding="utf-8") as file:
+            json.dump({"address": self.bmc_address, "port": REDFISH_PORT, "uuid": self.uuid, "name": self.name, "mac": self.mac,
+                       "user": self.bmc_user, "password": self.bmc_password, "socket": self.lab.socket_path,
+                       "firmware": self.firmware, "dir": self.dir, "certificate": self.bmc_certificate}, file)
+
+    def _says_ready(self):
+        with open(self.path("bmc.log"), encoding="utf-8") as file:
+            return "Running on" in file.read()[self._bmc_log_read:] or None
+
+    def _wait_bmc(self):
+        if self._bmc_kind == "redfish":
+            watch.until(self.path("bmc.log"), self._says_ready, 60, "Redfish emulator")
+        else:
+            self._wait_ipmi()
+
+    def _wait_ipmi(self, deadline=10):
         """ipmi_sim tells nobody when it is ready: ask by ASF presence ping until it answers."""
         ping = bytes.fromhex("0600ff06000011be80000000")
         end = time.monotonic() + deadline
@@ -340,8 +382,8 @@ class Server(Machine):
     """A QEMU process."""
 
     def __init__(self, lab, number, name, firmware, memory, disks, nics, cdrom, cpus, nic_rom,
-                 netboot, extra):
-        super().__init__(lab, number, name, firmware, memory, disks, nics)
+                 netboot, extra, bmc="ipmi"):
+        super().__init__(lab, number, name, firmware, memory, disks, nics, bmc)
         self.cpus = cpus
         self.cdrom = cdrom
         # SeaBIOS boots from the network by the card's ROM, which is iPXE; OVMF has its own stack,
@@ -454,7 +496,7 @@ class Server(Machine):
         settled, because the firmware may reset the machine and read the order again until then."""
         self._settled()
         self.events.add(event="BOOT", order=self._boot)
-        self._boot = "none"
+        self._boot_taken()
         self._settling = threading.Timer(SETTLE_SECONDS, self._work.put, [("settled", self._qmp)])
         self._settling.daemon = True
         self._settling.start()

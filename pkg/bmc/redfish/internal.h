@@ -107,6 +107,10 @@ bool rf_is_own(const char *base_url, const char *link);
 
 /* --- what belongs to the system (links.c) ---------------------------------------------------- */
 
+#define RF_ROOT "/redfish/v1/"
+
+/* Learns what the service's root says. */
+void rf_take_root(struct rf_bmc *rf, const struct json *root);
 /* Reads the system anew (and finds it first, once); next takes its answer. */
 void rf_get_system(struct rf_bmc *rf, rf_answer_fn next);
 /* The manager of the system that was read; the first that it names. */
@@ -168,6 +172,7 @@ struct rf_links {
 	char *system;
 	char *manager;
 	char *sessions;
+	char *systems;	   /* their collection */
 	char *reset;	   /* target of the system's Reset */
 	char *media_slots; /* their collection */
 	char *media;	   /* the slot that was used last */
@@ -213,7 +218,7 @@ struct rf_bmc {
 	usec_t denied_until; /* monotonic; 0: not denied */
 	char *denied;
 	char root_vendor[32]; /* "" until the root was read, or if it says nothing */
-	bool root_read;
+	bool root_read, has_sessions;
 	char vendor[32], model[48]; /* "" until the system was read */
 	uint32_t quirks;	    /* bits of enum rf_quirk */
 	bool wants_encoding;	    /* 406 for answers without compression */

@@ -179,11 +179,12 @@ static void add_slot(struct rf_bmc *rf, struct rf_answer *a)
 	struct media *m = rf_state(rf);
 	if (m->count == SLOTS_MAX || !holds_cd(a->body) || !takes_urls(rf, a->body))
 		return;
-	m->slots[m->count++] = (struct slot){ .path = xstrdup(a->path),
-					      .etag = xstrdup(a->etag),
-					      .allow = xstrdup(a->allow),
-					      .inserted = is_inserted(rf, a->body),
-					      .body = TAKE_PTR(a->body) };
+	struct slot *s = &m->slots[m->count++];
+	*s = (struct slot){ .path = xstrdup(a->path),
+			    .etag = xstrdup(a->etag),
+			    .allow = xstrdup(a->allow),
+			    .inserted = is_inserted(rf, a->body) };
+	s->body = TAKE_PTR(a->body);
 }
 
 static void on_slot(struct rf_bmc *rf, struct rf_answer *a)

@@ -16,21 +16,12 @@
 /* Busy BMCs are asked again for so long. */
 #define TIMEOUT (2 * USEC_PER_MIN)
 
-void rf_tls(const struct rf_bmc *rf, struct http_tls *ret)
-{
-	const struct bmc_options *o = &rf->base.options;
-	const char *tls = bmc_address_param(&rf->base.address, "tls");
-	*ret = (struct http_tls){ .ca = o->ca,
-				  .pinned_sha256 = o->pinned_sha256,
-				  .insecure = o->insecure_tls && !o->pinned_sha256,
-				  .legacy = tls && strcmp(tls, "old") == 0 };
-}
-
 static void links_done(struct rf_links *l)
 {
 	free(l->system);
 	free(l->manager);
 	free(l->sessions);
+	free(l->systems);
 	free(l->reset);
 	free(l->media_slots);
 	free(l->media);

@@ -29,6 +29,18 @@ enum {
 static void send_again(struct rf_bmc *rf);
 static void set_request(struct rf_bmc *rf, const struct rf_request *q, char *path);
 
+/* --- trust ----------------------------------------------------------------------------------- */
+
+void rf_tls(const struct rf_bmc *rf, struct http_tls *ret)
+{
+	const struct bmc_options *o = &rf->base.options;
+	const char *tls = bmc_address_param(&rf->base.address, "tls");
+	*ret = (struct http_tls){ .ca = o->ca,
+				  .pinned_sha256 = o->pinned_sha256,
+				  .insecure = o->insecure_tls && !o->pinned_sha256,
+				  .legacy = tls && strcmp(tls, "old") == 0 };
+}
+
 /* --- the life of an operation ---------------------------------------------------------------- */
 
 static void request_done(struct rf_request *q)
@@ -165,7 +177,8 @@ void rf_fail_answer(struct rf_bmc *rf, const struct rf_answer *a)
 	const char *why = rf_says(a, "PasswordChangeRequired")
 				  ? ": it wants the password changed first"
 				  : "";
-	rf_fail(rf, kind_of(a->status), "answered %s to %s %.200s%s", said.data,
+	const char *what = a->status == 401 ? "refused the user name or the password:" : "answered";
+	rf_fail(rf, kind_of(a->status), "%s %s to %s %.200s%s", what, said.data,
 		method_of(&rf->run->ask), a->path, why);
 }
 

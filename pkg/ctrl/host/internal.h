@@ -1,7 +1,8 @@
 #pragma once
 /* The inside of a host's reconcile. Not for other modules.
  *
- * reconcile.c   the order of a reconcile, writes and events
+ * reconcile.c   the order of a reconcile
+ * report.c      its writes, events, the error of the host
  * machine.c     the state machine: rows, transitions, deletion, detachment
  * states.c      the work of each state
  * register.c    credentials and registration
@@ -46,7 +47,7 @@ struct reconcile {
 	bool credentials_tried_changed;
 };
 
-/* --- reconcile.c ------------------------------------------------------------------------------ */
+/* --- report.c --------------------------------------------------------------------------------- */
 
 void host_event(struct reconcile *rc, bool warning, const char *reason, const char *fmt, ...)
 	_printf_(4, 5);
@@ -70,12 +71,12 @@ bool host_clear_error(struct reconcile *rc);
 /* Likewise, of an error beside which the host is still looked after: nothing has been tried, so it
  * is not counted, and one of power is not hidden by it. */
 void host_show_error(struct reconcile *rc, enum bmh_error error, const char *text);
-bool host_inspection_disabled(const struct bmh *h);
 
 /* --- machine.c -------------------------------------------------------------------------------- */
 
 struct next machine_run(struct reconcile *rc);
 void machine_go(struct reconcile *rc, enum bmh_state next);
+bool host_inspection_disabled(const struct bmh *h);
 bool host_wants_provisioning(const struct bmh *h);
 bool host_provisioning_cancelled(const struct bmh *h);
 /* The fourth error of a host that is to go was the last one, as in upstream. */

@@ -41,6 +41,12 @@ static const char *method(const struct bmh_custom_deploy *c)
 	return c ? str_or(c->method, "") : "";
 }
 
+bool host_inspection_disabled(const struct bmh *h)
+{
+	return streq(h->spec.inspection, "disabled") ||
+	       streq(api_annotation(&h->meta, BMH_INSPECT), "disabled");
+}
+
 bool host_wants_provisioning(const struct bmh *h)
 {
 	const struct bmh_provisioning *s = &h->status.provisioning;

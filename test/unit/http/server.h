@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -209,6 +210,7 @@ static inline SSL_CTX *server_tls(const struct crypt_pair *pair)
 static inline struct server *server_start(serve_fn serve, void *data, const struct crypt_pair *pair)
 {
 	struct server *s = xcalloc(1, sizeof(*s));
+	signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to sockets without MSG_NOSIGNAL */
 	s->fd = listen_on_loopback(&s->port);
 	s->serve = serve;
 	s->data = data;
