@@ -3,10 +3,36 @@
 #include "wire/parts.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/macro.h"
+#include "base/mem.h"
+
+struct file {
+	int fd;
+	uint64_t size;
+};
+
+static struct part file_at(void *data, uint64_t offset)
+{
+	const struct file *f = data;
+	return (struct part){ .len = f->size - offset, .fd = f->fd, .offset = offset };
+}
+
+static void file_release(void *data)
+{
+	struct file *f = data;
+	close(f->fd);
+	free(f);
+}
+
+struct parts parts_of_file(int fd, uint64_t size)
+{
+	struct file *f = xmalloc(sizeof(*f));
+	*f = (struct file){ fd, size };
+	return (struct parts){ .size = size, .at = file_at, .release = file_release, .data = f };
+}
 
 static int read_file(const struct part *p, uint8_t *out, size_t len)
 {

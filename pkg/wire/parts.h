@@ -22,6 +22,8 @@ struct parts {
 	void *data;
 };
 
+/* An open file up to `size`; the release closes it. */
+struct parts parts_of_file(int fd, uint64_t size);
 /* At most `len` bytes from `offset`; returns how many: fewer only at the end. -EIO when a file has
  * become shorter. */
 ssize_t parts_read(const struct parts *p, uint64_t offset, void *out, size_t len);
