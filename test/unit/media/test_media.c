@@ -74,7 +74,10 @@ static int set_up(void **state)
 	expect_run(w, "mkdir loaders; head -c 300001 /dev/urandom >vmlinuz; "
 		      "head -c 700003 /dev/urandom >initramfs; "
 		      "head -c 150000 /dev/urandom >loaders/bios.img; "
-		      "head -c 1474560 /dev/urandom >loaders/efi.img; "
+		      "head -c 40000 /dev/urandom >BOOTX64.EFI && "
+		      "truncate -s 1440K loaders/efi.img && mformat -i loaders/efi.img :: && "
+		      "mmd -i loaders/efi.img ::/EFI ::/EFI/BOOT && "
+		      "mcopy -i loaders/efi.img BOOTX64.EFI ::/EFI/BOOT/ && "
 		      "head -c 512 /dev/urandom >loaders/mbr.img");
 	return 0;
 }
@@ -158,6 +161,15 @@ static void test_other_readers(void **state)
 		      "grep -q 'img path :   1  /boot/grub/bios.img' said && "
 		      "grep -q 'img path :   2  /boot/grub/efi.img' said && file disc.iso && "
 		      "file disc.iso | grep -q \"ISO 9660.*'INGOT.*(bootable)\"");
+	/* The other catalogue of the disc, and as a stick: a partition that firmware mounts. */
+	expect_run(w, "isoinfo -d -i disc.iso >said && grep -q 'El Torito VD version 1' said && "
+		      "isoinfo -R -x /ingot/vmlinuz -i disc.iso | cmp - vmlinuz && "
+		      "start=$(sfdisk -d disc.iso | sed -n "
+		      "'/type=ef/s/.*start= *\\([0-9]*\\).*/\\1/p') && "
+		      "mcopy -i disc.iso@@$((start * 512)) ::/EFI/BOOT/BOOTX64.EFI from-stick && "
+		      "cmp from-stick BOOTX64.EFI && "
+		      "mcopy -i tree/boot/grub/efi.img ::/EFI/BOOT/BOOTX64.EFI from-disc && "
+		      "cmp from-disc BOOTX64.EFI");
 	assert_int_equal(media_image_sha256(w->image, sum, NULL), 0);
 	assert_int_equal(run(w, "echo '%s  disc.iso' | sha256sum -c", sum), 0);
 	/* Both of the host's are padded to their slots. */
