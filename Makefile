@@ -127,8 +127,9 @@ export SSH_KEY FIRMWARE
 .PHONY: ramdisk demo lab-image
 ramdisk: setup $(B)/ramdisk/$(FLAVOUR)/initramfs ## build the boot ramdisk: FLAVOUR=virt|generic [SSH_KEY=file] [FIRMWARE=none]
 
-$(B)/ramdisk/%/initramfs: $(B)/ingot-agent hack/ramdisk hack/debian.sh $(wildcard hack/ramdisk.d/*)
+$(B)/ramdisk/%/initramfs: $(B)/ingot-agent hack/ramdisk hack/boot-loaders hack/debian.sh $(wildcard hack/ramdisk.d/*)
 	@hack/ramdisk $* $(@D) $(B)/ingot-agent
+	@hack/boot-loaders $(@D)/loaders
 
 # Physical machines by default, other than the lab's.
 IMAGE ?= ingot.dev/ingot:0.1.0
@@ -241,7 +242,7 @@ install: all ## programs, CRDs, manifests, ramdisks (if built), systemd unit: PR
 	@ln -sf ingotctl $(TO)/bin/kubectl-ingot
 	@umask 022; cp -rP --no-preserve=mode,ownership crds manifests $(TO)/share/ingot/
 	@install -m 644 LICENSE docs/*.md $(TO)/share/doc/ingot/
-	@for f in $(wildcard $(B)/ramdisk/*/vmlinuz $(B)/ramdisk/*/initramfs); do \
+	@for f in $(wildcard $(B)/ramdisk/*/vmlinuz $(B)/ramdisk/*/initramfs $(B)/ramdisk/*/loaders/*); do \
 		install -D -m 644 $$f $(TO)/share/ingot/$${f#$(B)/}; done
 	@umask 022; $(with_prefix) manifests/systemd/ingot.service >$(TO)/lib/systemd/system/ingot.service
 	@install -m 644 manifests/systemd/ingot.sysusers $(TO)/lib/sysusers.d/ingot.conf
