@@ -163,11 +163,11 @@ static int check_boot_mac(const struct node *n, const struct prov_host *host,
 	return -EEXIST;
 }
 
-/* True also where there is no driver: that is reported elsewhere. */
+/* No plan switches it on yet, so that a host would boot without it. True also where there is no
+ * driver: that is reported elsewhere. */
 static bool has_secure_boot(const struct engine *e, const struct bmc_scheme *scheme)
 {
-	const struct bmc_driver *driver = bmc_driver_find(e->options.drivers, scheme, NULL);
-	return !driver || bmc_driver_supports(driver, BMC_OP_SET_SECURE_BOOT);
+	return !bmc_driver_find(e->options.drivers, scheme, NULL);
 }
 
 /* Takes the text. */

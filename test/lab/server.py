@@ -1,6 +1,5 @@
 """Servers, their disks, their BMCs, and the records of what happened to them. Server is QEMU; native.py has another kind."""
 import contextlib
-import functools
 import json
 import os
 import queue
@@ -33,6 +32,7 @@ BOOT_ORDER = {
 }
 
 REDFISH_PORT = 8000
+SUSHY_PYTHON = os.path.abspath("build/peers/sushy/bin/python3")  # after hack/peer-sushy
 
 BMC_CONFIG = """\
 name "{name}"
@@ -76,13 +76,6 @@ def run(argv, **options):
     if done.returncode != 0:
         raise LabError(f"{' '.join(argv)}: status {done.returncode}: {done.stdout.strip()}")
     return done.stdout
-
-
-@functools.lru_cache
-def redfish_emulator():
-    """Where it is installed; None when it cannot be had."""
-    done = subprocess.run([os.path.join(HERE, "../../hack/peer-sushy")], stdout=subprocess.PIPE, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def size_bytes(text):
@@ -320,7 +313,7 @@ class Machine:
         if self._bmc_kind == "redfish":
             self._write_redfish()
             self._bmc_log_read = os.path.getsize(self.path("bmc.log")) if os.path.exists(self.path("bmc.log")) else 0
-            command = [os.path.join(redfish_emulator(), "bin/python3"), os.path.join(HERE, "redfish_bmc.py"), "redfish.json"]
+            command = [SUSHY_PYTHON, os.path.join(HERE, "redfish_bmc.py"), "redfish.json"]
         self._bmc = self.lab.popen(command, log=self.path("bmc.log"), cwd=self.dir)
         self._wait_bmc()
 
