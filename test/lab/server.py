@@ -197,7 +197,7 @@ class Machine:
 
     @property
     def bmc_url(self):
-        host = f"[{self.bmc_address}]" if ":" in self.bmc_address else self.bmc_address
+        host = f"[{self.bmc_address.replace('%', '%25')}]" if ":" in self.bmc_address else self.bmc_address
         if self._bmc_kind == "ipmi":
             return f"ipmi://{host}"
         tls = "" if self.bmc_certificate else "+http"
@@ -331,6 +331,12 @@ class Machine:
                     *(["nodad"] if self.lab.v6 else []))
         self._create_bmc()
 
+    def bmc_move(self, address):
+        """The BMC goes to an address that the lab has already."""
+        self.bmc_stop()
+        self.bmc_address = address
+        self._create_bmc()
+
     def _create_bmc(self):
         chassis = f"{os.path.join(HERE, 'chassis')} {self.lab.socket_path} {self.name}"
         with open(self.path("bmc.conf"), "w", encoding="ascii") as file:
@@ -365,7 +371,7 @@ class Machine:
         family = socket.AF_INET6 if self.lab.v6 else socket.AF_INET
         with self.lab.inside(), socket.socket(family, socket.SOCK_DGRAM) as client:
             client.settimeout(0.05)
-            client.connect((self.bmc_address, 623))
+            client.connect(socket.getaddrinfo(self.bmc_address, 623, family)[0][4])  # with its zone
             while time.monotonic() < end:
                 with contextlib.suppress(OSError):
                     client.send(ping)
