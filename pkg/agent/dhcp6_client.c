@@ -83,7 +83,7 @@ static void add_association(const struct dhcp6_client *c, bool address, struct d
 {
 	const struct dhcp6_ia ia = { .code = DHCP6_OPT_IA_NA, .iaid = c->iaid };
 	const struct dhcp6_address a = { .ip = c->wanted };
-	dhcp6_add_ia(m, &ia, &a, address, DHCP6_SUCCESS, NULL);
+	dhcp6_add_ia(m, &ia, &a, address, DHCP6_SUCCESS, "");
 }
 
 /* Hundredths of a second since the exchange began. */

@@ -194,7 +194,7 @@ static void on_readable(void *data, int events)
 	(void)events;
 	for (int i = 0; i < RECEIVE_BURST; i++) {
 		uint8_t packet[DHCP6_SIZE_MAX + 1]; /* longer ones do not decode */
-		struct sockaddr_in6 from;
+		struct sockaddr_in6 from = { 0 };
 		socklen_t from_len = sizeof(from);
 		ssize_t len = recvfrom(n->fd, packet, sizeof(packet), 0, (struct sockaddr *)&from,
 				       &from_len);

@@ -158,7 +158,7 @@ static void add_lease(const struct boot_config *config, const struct dhcp6_messa
 	ia.t1 = lease / 2;
 	ia.t2 = lease / 5 * 4;
 	size_t count = list_addresses(asked, slot, lease, addresses);
-	dhcp6_add_ia(m, &ia, addresses, renews ? count : 1, DHCP6_SUCCESS, NULL);
+	dhcp6_add_ia(m, &ia, addresses, renews ? count : 1, DHCP6_SUCCESS, "");
 }
 
 void dhcp6_reply_lease(const struct boot_config *config, const struct dhcp6_message *request,

@@ -112,7 +112,7 @@ int link6_parse(enum link6_kind kind, const uint8_t *packet, size_t len, struct 
 static bool take_one(struct link6 *l)
 {
 	uint8_t packet[PACKET_MAX];
-	struct sockaddr_ll from;
+	struct sockaddr_ll from = { 0 };
 	socklen_t from_len = sizeof(from);
 	struct link6_packet p;
 	ssize_t n = recvfrom(l->fd, packet, sizeof(packet), MSG_TRUNC, (struct sockaddr *)&from,
@@ -186,7 +186,7 @@ int link6_send(const struct link6 *l, const struct net_mac *mac, const struct in
 	       uint8_t *message, size_t len)
 {
 	uint8_t packet[PACKET_MAX];
-	struct in6_addr source;
+	struct in6_addr source = { 0 };
 	struct wcursor w;
 	struct sockaddr_ll to = { .sll_family = AF_PACKET,
 				  .sll_protocol = htons(ETH_P_IPV6),

@@ -53,6 +53,7 @@ struct rf_request {
 	size_t max_bytes;   /* of the answer; 0: RF_BODY_MAX */
 	bool any;	    /* `next` takes answers of 400 and more, too */
 	bool optional;	    /* `next` takes an answer without body where there is no such thing */
+	bool lenient;	    /* `next` takes what is too large (413) or no JSON without a body */
 	bool once;	    /* a lost answer ends it: the request may have been carried out */
 	bool whole; /* a 202 is followed to the end of its task: `next` takes how that ended */
 };
@@ -162,6 +163,7 @@ void rf_start_set_clock(struct bmc *bmc, struct bmc_task *task);
 void rf_start_reset_bmc(struct bmc *bmc, struct bmc_task *task);
 void rf_start_get_health(struct bmc *bmc, struct bmc_task *task);
 void rf_start_reset_keys(struct bmc *bmc, struct bmc_task *task);
+void rf_start_inspect(struct bmc *bmc, struct bmc_task *task);
 /* boot.c: before each start of the host, sends the boot device once more that this BMC takes for
  * one boot only, although it is to stay. */
 void rf_boot_again(struct rf_bmc *rf, rf_fn next);
@@ -182,6 +184,9 @@ struct rf_links {
 	char *media;	   /* the slot that was used last */
 	char *media_image; /* its Image after our insert: a token may be part of it */
 };
+
+/* Which query brings a collection with its members in it. */
+enum rf_expand { RF_EXPAND_NONE, RF_EXPAND_ONE, RF_EXPAND_LEVELS };
 
 enum rf_login_way { RF_LOGIN_SESSION, RF_LOGIN_BASIC };
 
@@ -225,6 +230,7 @@ struct rf_bmc {
 	char *denied;
 	char root_vendor[64]; /* "" until the root was read, or if it says nothing */
 	bool root_read, no_sessions;
+	enum rf_expand expand;	    /* as the root says */
 	char vendor[64], model[64]; /* "" until the system was read */
 	uint32_t quirks;	    /* bits of enum rf_quirk */
 	bool wants_encoding;	    /* 406 for answers without compression */

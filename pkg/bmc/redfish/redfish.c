@@ -92,7 +92,7 @@ static void redfish_free(struct bmc_driver *driver)
 	[BMC_OP_EJECT_MEDIA] = rf_start_eject_media, [BMC_OP_SEND_NMI] = rf_start_send_nmi,        \
 	[BMC_OP_SET_LED] = rf_start_set_led, [BMC_OP_SET_CLOCK] = rf_start_set_clock,              \
 	[BMC_OP_RESET_BMC] = rf_start_reset_bmc, [BMC_OP_GET_HEALTH] = rf_start_get_health,        \
-	[BMC_OP_RESET_SECURE_BOOT_KEYS] = rf_start_reset_keys
+	[BMC_OP_RESET_SECURE_BOOT_KEYS] = rf_start_reset_keys, [BMC_OP_INSPECT] = rf_start_inspect
 
 #define DEVICES                                                                                    \
 	(1U << BMC_DEVICE_NONE | 1U << BMC_DEVICE_PXE | 1U << BMC_DEVICE_DISK |                    \

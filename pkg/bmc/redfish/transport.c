@@ -441,6 +441,10 @@ static int read_body(struct rf_bmc *rf, int status, const char *body, size_t len
 	bool needed = streq(method_of(q), "GET") && status == 200 && !may_be_empty;
 	if (!needed || (r == 0 && json_is_object(*ret)))
 		return 0;
+	if (q->lenient) {
+		*ret = json_free(*ret);
+		return 0;
+	}
 	rf_fail(rf, ERR_PROTOCOL,
 		"answered GET %.200s with something that is not a JSON object%s%.120s", q->path,
 		r < 0 ? ": " : "", r < 0 ? err.text : "");
@@ -490,6 +494,20 @@ static void answered(struct rf_bmc *rf, const struct http_response *r, const cha
 	json_free(a.body);
 }
 
+static void too_large(struct rf_bmc *rf)
+{
+	_cleanup_(freep) char *path = xstrdup(rf->run->ask.path);
+	struct rf_answer a = { .status = 413,
+			       .path = path,
+			       .location = "",
+			       .etag = "",
+			       .allow = "",
+			       .token = "",
+			       .retry_after_s = -1 };
+	rf->run->answered = true;
+	rf->run->raw(rf, &a);
+}
+
 static void on_done(void *data, const struct err *err, const struct http_response *r,
 		    const char *body, size_t len)
 {
@@ -497,6 +515,10 @@ static void on_done(void *data, const struct err *err, const struct http_respons
 	rf->run->http = NULL;
 	if (!err) {
 		answered(rf, r, body, len);
+		return;
+	}
+	if (err->kind == ERR_LIMIT && rf->run->ask.lenient) {
+		too_large(rf);
 		return;
 	}
 	if ((err->kind == ERR_UNREACHABLE || err->kind == ERR_PROTOCOL ||

@@ -413,7 +413,7 @@ static void domain_is(struct world *w, const void *wire, size_t len, const char 
 	ia.t1 = ia.t2 = 5;
 	dhcp6_echo(&m, &w->sent, DHCP6_OPT_CLIENT_ID);
 	dhcp6_add(&m, DHCP6_OPT_SERVER_ID, server_one, sizeof(server_one));
-	dhcp6_add_ia(&m, &ia, &a, 1, DHCP6_SUCCESS, NULL);
+	dhcp6_add_ia(&m, &ia, &a, 1, DHCP6_SUCCESS, "");
 	dhcp6_add(&m, DHCP6_OPT_RAPID_COMMIT, NULL, 0);
 	dhcp6_add(&m, DHCP6_OPT_DOMAINS, wire, len);
 	assert_int_equal(dhcp6_encode(&m, packet, &size), 0);

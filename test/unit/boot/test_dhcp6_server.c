@@ -288,7 +288,7 @@ static void add_ia(struct dhcp6_message *m, uint32_t iaid, const char *address)
 	struct dhcp6_address a = { .preferred = 1, .valid = 2 };
 	if (address && inet_pton(AF_INET6, address, &a.ip) != 1)
 		abort();
-	dhcp6_add_ia(m, &ia, &a, address != NULL, DHCP6_SUCCESS, NULL);
+	dhcp6_add_ia(m, &ia, &a, address != NULL, DHCP6_SUCCESS, "");
 }
 
 static struct dhcp6_message solicit6(const char *hex)
@@ -762,10 +762,11 @@ static struct dhcp6_relay *add_relay(struct dhcp6_message *m, const char *link, 
 static void send_with_mac(struct world *w, struct dhcp6_message *m, const struct net_mac *mac)
 {
 	uint8_t packet[DHCP6_SIZE_MAX], option[12] = { 0, DHCP6_OPT_CLIENT_MAC, 0, 8, 0, 1 };
-	size_t len;
+	size_t len = 0;
 	m->xid = ++w->xid;
 	memcpy(option + 6, mac->bytes, 6);
 	EXPECT(w, dhcp6_encode(m, packet, &len) == 0);
+	assert_true(len > 34);
 	memmove(packet + 34 + sizeof(option), packet + 34, len - 34);
 	memcpy(packet + 34, option, sizeof(option));
 	send_bytes(w, w->relay, "fd77::1", packet, len + sizeof(option));

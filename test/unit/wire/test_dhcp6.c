@@ -156,7 +156,7 @@ static void test_reply_as_dnsmasq(void **state)
 	m.xid = request.xid;
 	dhcp6_echo(&m, &request, DHCP6_OPT_CLIENT_ID);
 	dhcp6_echo(&m, &recorded, DHCP6_OPT_SERVER_ID);
-	dhcp6_add_ia(&m, &ia, &address, 1, DHCP6_SUCCESS, NULL);
+	dhcp6_add_ia(&m, &ia, &address, 1, DHCP6_SUCCESS, "");
 	dhcp6_add_status(&m, DHCP6_SUCCESS, "success");
 	dhcp6_add_u8(&m, DHCP6_OPT_PREFERENCE, 0);
 	dhcp6_add(&m, DHCP6_OPT_BOOT_FILE_URL, "tftp://[fd77::1]/snponly.efi", 28);
