@@ -211,6 +211,13 @@ static void on_systems(struct rf_bmc *rf, struct rf_answer *a)
 		rf_each_member(rf, a->path, on_candidate, choose);
 }
 
+static void learn_link(char **ret, const struct json *object, const char *member)
+{
+	const char *link = rf_link(object, member);
+	free(*ret);
+	*ret = link ? rf_path_of(link) : NULL;
+}
+
 static enum rf_expand expand_of(const struct json *root)
 {
 	const struct json *query = json_get_path(root, "ProtocolFeaturesSupported.ExpandQuery");
@@ -227,6 +234,8 @@ static void on_root(struct rf_bmc *rf, struct rf_answer *a)
 	/* The maker of the BMC, where that is not the maker of the machine. */
 	rf_text(a->body, "Vendor", rf->root_vendor, sizeof(rf->root_vendor));
 	rf->root_read = true;
+	learn_link(&rf->links.update, a->body, "UpdateService");
+	learn_link(&rf->links.events, a->body, "EventService");
 	rf->expand = expand_of(a->body);
 	const char *systems = rf_link(a->body, "Systems");
 	if (rf->links.system)
