@@ -165,6 +165,16 @@ void rf_start_update_firmware(struct bmc *bmc, struct bmc_task *task);
 void rf_start_get_subscriptions(struct bmc *bmc, struct bmc_task *task);
 void rf_start_subscribe(struct bmc *bmc, struct bmc_task *task);
 void rf_start_unsubscribe(struct bmc *bmc, struct bmc_task *task);
+void rf_start_get_sensors(struct bmc *bmc, struct bmc_task *task);
+void rf_start_get_log(struct bmc *bmc, struct bmc_task *task);
+void rf_start_clear_log(struct bmc *bmc, struct bmc_task *task);
+/* misc.c: a word of the schema Health, or of a log's Severity. */
+enum bmc_health_level rf_level_of(const char *word);
+/* sensors.c. Pure: what a Thermal or Power has, or one of the schema Sensor. */
+void rf_read_sensors(const struct json *thermal_or_power, struct bmc_sensors *out);
+void rf_read_sensor(const struct json *sensor, struct bmc_sensors *out);
+/* log.c. RFC 3339; 0: it is none. */
+usec_t rf_parse_time(const char *text);
 /* tasks.c: ends the operation with the job that the answer begins; `at_once` if it begins none. */
 void rf_job_begun(struct rf_bmc *rf, const struct rf_answer *a, enum bmc_job_state at_once);
 /* All but the id. Pure. */
