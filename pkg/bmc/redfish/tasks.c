@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "bmc/redfish/internal.h"
 
-enum { TASK_TEXT_MAX = 300 };
+enum { TASK_TEXT_MAX = 300, NEW_TRIES = 4, NEW_PAUSES = 3 /* of the driver's */ };
 
 static const struct {
 	const char *word;
@@ -151,10 +151,28 @@ static bool is_passing(const struct rf_answer *a)
 	       a->status == 503;
 }
 
+struct asked {
+	unsigned tries;
+};
+
+static void get_job(struct rf_bmc *rf);
+
+/* Dell's iDRAC does not know a new job for some seconds. */
+static bool comes_later(struct rf_bmc *rf, const struct rf_answer *a)
+{
+	struct asked *s = rf_state(rf);
+	if (a->status != 404 || !strstr(a->path, "/JID_") || ++s->tries >= NEW_TRIES)
+		return false;
+	rf_after(rf, NEW_PAUSES * rf_driver_of(rf)->retry_pause, get_job);
+	return true;
+}
+
 /* A monitor gives the result of the work itself when it has ended: also an error. */
 static void on_job(struct rf_bmc *rf, struct rf_answer *a)
 {
 	struct bmc_job *job = &rf_task(rf)->result.job;
+	if (comes_later(rf, a))
+		return;
 	if (a->status == 404 || a->status == 410) {
 		rf_fail(rf, ERR_NOT_FOUND,
 			"does not know %.200s any more: the job has ended, or was lost when the "
@@ -181,11 +199,19 @@ static void on_job(struct rf_bmc *rf, struct rf_answer *a)
 	rf_done(rf);
 }
 
+static void get_job(struct rf_bmc *rf)
+{
+	rf_ask(rf,
+	       &(struct rf_request){ .path = str_or(rf_task(rf)->request.job.id, ""),
+				     .any = true,
+				     .lenient = true },
+	       on_job);
+}
+
 void rf_start_get_job(struct bmc *bmc, struct bmc_task *task)
 {
+	(void)task;
 	struct rf_bmc *rf = rf_begin(bmc);
-	rf_ask(rf,
-	       &(struct rf_request){
-		       .path = str_or(task->request.job.id, ""), .any = true, .lenient = true },
-	       on_job);
+	rf_state_new(rf, sizeof(struct asked), NULL);
+	get_job(rf);
 }

@@ -332,6 +332,26 @@ static void test_job_is_gone(void **state)
 	bmc_result_done(&k.result);
 }
 
+static void test_job_of_dell_comes_later(void **state)
+{
+	static const struct rule rules[] = {
+		{ .ask = "GET /redfish/v1/Jobs/JID_1 ", .status = "404 Not Found", .times = 2 },
+		{ .ask = "GET /redfish/v1/Jobs/JID_1 ",
+		  .status = "200 OK",
+		  .body = "{\"JobState\":\"Running\"}" },
+		{ 0 },
+	};
+	struct rig *t = *state;
+	rig_start(t, rules);
+	struct bmc_request request = { .op = BMC_OP_GET_JOB,
+				       .job = { .id = (char *)"/redfish/v1/Jobs/JID_1" } };
+	struct kept k = run(t, &request, "ok ");
+	expect_job(&k, BMC_JOB_RUNNING, "/redfish/v1/Jobs/JID_1", NULL);
+	request.job.id = (char *)"/redfish/v1/Jobs/JID_2";
+	k = run(t, &request, "not-found ");
+	bmc_result_done(&k.result);
+}
+
 /* --- events ---------------------------------------------------------------------------------- */
 
 static const struct rule events[] = {
@@ -403,12 +423,19 @@ static void test_unsubscribe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_read_settings),    CASE(test_no_settings),
-		CASE(test_change_settings),  CASE(test_settings_elsewhere),
-		CASE(test_default_settings), CASE(test_update),
-		CASE(test_firmware_list),    CASE(test_update_by_nothing_of_ours),
-		CASE(test_job_states),	     CASE(test_job_is_gone),
-		CASE(test_subscriptions),    CASE(test_unsubscribe),
+		CASE(test_read_settings),
+		CASE(test_no_settings),
+		CASE(test_change_settings),
+		CASE(test_settings_elsewhere),
+		CASE(test_default_settings),
+		CASE(test_update),
+		CASE(test_firmware_list),
+		CASE(test_update_by_nothing_of_ours),
+		CASE(test_job_states),
+		CASE(test_job_is_gone),
+		CASE(test_job_of_dell_comes_later),
+		CASE(test_subscriptions),
+		CASE(test_unsubscribe),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
