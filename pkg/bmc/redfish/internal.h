@@ -167,6 +167,7 @@ void rf_start_subscribe(struct bmc *bmc, struct bmc_task *task);
 void rf_start_unsubscribe(struct bmc *bmc, struct bmc_task *task);
 void rf_start_get_sensors(struct bmc *bmc, struct bmc_task *task);
 void rf_start_get_log(struct bmc *bmc, struct bmc_task *task);
+void rf_start_get_raid(struct bmc *bmc, struct bmc_task *task);
 void rf_start_clear_log(struct bmc *bmc, struct bmc_task *task);
 /* misc.c: a word of the schema Health, or of a log's Severity. */
 enum bmc_health_level rf_level_of(const char *word);

@@ -92,7 +92,8 @@ static void redfish_free(struct bmc_driver *driver)
 	[BMC_OP_RESET_SECURE_BOOT_KEYS] = rf_start_reset_keys,                                     \
 	[BMC_OP_INSPECT] = rf_start_inspect, [BMC_OP_GET_JOB] = rf_start_get_job,                  \
 	[BMC_OP_GET_SENSORS] = rf_start_get_sensors, [BMC_OP_GET_LOG] = rf_start_get_log,          \
-	[BMC_OP_CLEAR_LOG] = rf_start_clear_log, [BMC_OP_GET_SETTINGS] = rf_start_get_settings,    \
+	[BMC_OP_CLEAR_LOG] = rf_start_clear_log, [BMC_OP_GET_RAID] = rf_start_get_raid,            \
+	[BMC_OP_GET_SETTINGS] = rf_start_get_settings,                                             \
 	[BMC_OP_SET_SETTINGS] = rf_start_set_settings,                                             \
 	[BMC_OP_RESET_SETTINGS] = rf_start_reset_settings,                                         \
 	[BMC_OP_GET_FIRMWARE] = rf_start_get_firmware,                                             \

@@ -1,4 +1,4 @@
-/* Sensors by both schemas, and the system event log. */
+/* Sensors by both schemas, the system event log, drives and volumes. */
 
 #include "redfish_rig.h"
 
@@ -174,13 +174,65 @@ static void test_times(void **state)
 	assert_int_equal(rf_parse_time(""), 0);
 }
 
+/* --- drives and volumes ---------------------------------------------------------------------- */
+
+/* Empty bays are none, nor are raw drives volumes. */
+static void test_raid(void **state)
+{
+	static const struct rule rules[] = {
+		SYSTEM_OF(",\"Storage\":{\"@odata.id\":\"/redfish/v1/St\"}"),
+		{ .ask = "GET /redfish/v1/St ",
+		  .status = "200 OK",
+		  .body = "{\"Members\":[{\"@odata.id\":\"/redfish/v1/St/A\"}]}" },
+		{ .ask = "GET /redfish/v1/St/A ",
+		  .status = "200 OK",
+		  .body = "{\"Id\":\"A\",\"Volumes\":{\"@odata.id\":\"/redfish/v1/V\"},\"Drives\":["
+			  "{\"@odata.id\":\"/redfish/v1/D1\"},{},{\"@odata.id\":\"/redfish/v1/D2\"},"
+			  "{\"@odata.id\":\"/redfish/v1/gone\"}]}" },
+		{ .ask = "GET /redfish/v1/D1 ",
+		  .status = "200 OK",
+		  .body = "{\"Id\":\"D1\",\"CapacityBytes\":1000,\"MediaType\":\"HDD\",\"Model\":"
+			  "\" M \",\"Status\":{\"Health\":\"Warning\"}}" },
+		{ .ask = "GET /redfish/v1/D2 ",
+		  .status = "200 OK",
+		  .body = "{\"Id\":\"D2\",\"Status\":{\"State\":\"Absent\"}}" },
+		{ .ask = "GET /redfish/v1/V ",
+		  .status = "200 OK",
+		  .body = "{\"Members\":[{\"@odata.id\":\"/redfish/v1/V/1\"},{\"@odata.id\":"
+			  "\"/redfish/v1/V/2\"}]}" },
+		{ .ask = "GET /redfish/v1/V/1 ",
+		  .status = "200 OK",
+		  .body = "{\"Id\":\"1\",\"RAIDType\":\"RAID10\",\"CapacityBytes\":900}" },
+		{ .ask = "GET /redfish/v1/V/2 ",
+		  .status = "200 OK",
+		  .body = "{\"Id\":\"2\",\"RAIDType\":null,\"CapacityBytes\":1000}" },
+		{ 0 },
+	};
+	struct rig *t = *state;
+	rig_start(t, rules);
+	struct kept k = run(t, BMC_OP_GET_RAID, "ok ");
+	const struct bmc_raid *r = &k.result.raid;
+	assert_int_equal(r->drives.count, 1);
+	assert_string_equal(r->drives.items[0].controller, "A");
+	assert_string_equal(r->drives.items[0].model, "M");
+	assert_true(r->drives.items[0].rotational);
+	assert_int_equal(r->drives.items[0].level, BMC_LEVEL_WARNING);
+	assert_int_equal(r->volumes.count, 1);
+	assert_string_equal(r->volumes.items[0].raid_level, "1+0");
+	assert_int_equal(r->volumes.items[0].size_bytes, 900);
+	bmc_result_done(&k.result);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_thermal_and_power), CASE(test_collection_of_sensors),
-		CASE(test_no_sensors),	      CASE(test_log),
+		CASE(test_thermal_and_power),
+		CASE(test_collection_of_sensors),
+		CASE(test_no_sensors),
+		CASE(test_log),
+		CASE(test_raid),
 		cmocka_unit_test(test_times),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
