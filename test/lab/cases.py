@@ -43,8 +43,8 @@ class Native:
         native.make_images(cls.images)
 
     @staticmethod
-    def server(site, name="node-1", firmware="bios", memory=512):
-        return site.lab.native(name, memory=memory, disk=Disk("5G", fill="128M"))
+    def server(site, name="node-1", firmware="bios", memory=512, **machine):
+        return site.lab.native(name, memory=memory, disk=Disk("5G", fill="128M"), **machine)
 
 
 SESSION_GAP = 5  # seconds between sessions to one BMC, as shipped

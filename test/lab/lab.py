@@ -78,6 +78,10 @@ class ChassisHandler(socketserver.StreamRequestHandler):
                    ("reset", "1"): server.reset, ("shutdown", "1"): server.soft_off}
         if what == "boot":
             server.set_boot(value, by="ipmi")
+        elif what == "medium" and value:
+            server.insert_medium(value, by="bmc")
+        elif what == "medium":
+            server.eject_medium(by="bmc")
         elif what == "identify":
             server.chassis.add(by="ipmi", set="identify", value=value)
         else:
@@ -88,12 +92,13 @@ class ChassisHandler(socketserver.StreamRequestHandler):
 class Lab:
     """The namespace: br0 (10.77.0.1/24, fd77::1/64) carries the servers' NICs, bmc0 (10.78.0.1/24)
     the BMCs' addresses, api0 (10.79.0.1/24) machines that reach an API server from outside. The code under test runs inside and has
-    the .1 addresses."""
+    the .1 addresses. With v6 there is no IPv4 but that of lo: bmc0 has fd78::1/64."""
 
     PREFIX = "ingot-lab-"
 
-    def __init__(self, directory):
+    def __init__(self, directory, v6=False):
         self.dir = os.path.abspath(directory)
+        self.v6 = v6
         self.name = f"{self.PREFIX}{os.getpid()}-{secrets.token_hex(2)}"
         self.servers = {}
         self._children = []
@@ -125,28 +130,28 @@ class Lab:
         self.close()
 
     def server(self, name, firmware="bios", memory=512, disk="8G", disks=None, nics=1, cdrom=False,
-               cpus=1, nic_rom=None, netboot="pxe", extra=()):
+               cpus=1, nic_rom=None, netboot="pxe", extra=(), bmc="ipmi"):
         """A server, switched off, and its running BMC.
 
         disk is the size of a single virtio disk; disks, a list of Disk, replaces it. netboot tells
         which network stacks of OVMF are on: "pxe", "http" or "any". nic_rom overrides whether the
         NIC has its iPXE ROM (BIOS yes, UEFI no). extra are further arguments for QEMU, such as
-        -kernel, -initrd and -append to boot without a network.
+        -kernel, -initrd and -append to boot without a network. bmc is "ipmi" or "redfish" (redfish_bmc.py).
         """
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name) or name in self.servers:
             raise LabError(f"{name!r} is no name for a new server")
         shutil.rmtree(os.path.join(self.dir, name), ignore_errors=True)
         server = Server(self, len(self.servers) + 1, name, firmware, memory, disks or [Disk(disk)],
                         nics, cdrom, cpus, nic_rom, netboot,
-                        extra)
+                        extra, bmc)
         self.servers[name] = server
         self._write_json()
         return server
 
-    def native(self, name, memory=512, disk=None):
+    def native(self, name, memory=512, disk=None, bmc="ipmi"):
         """A server without a virtual machine (native.py), switched off, and its running BMC."""
         shutil.rmtree(os.path.join(self.dir, name), ignore_errors=True)
-        server = NativeServer(self, len(self.servers) + 1, name, memory, [disk or Disk("5G")])
+        server = NativeServer(self, len(self.servers) + 1, name, memory, [disk or Disk("5G")], bmc)
         self.servers[name] = server
         self._write_json()
         return server
@@ -205,8 +210,11 @@ class Lab:
             self.ip("link", "add", bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0",
                     "group_fwd_mask", "0x4000")
             self.ip("link", "set", bridge, "up")
-        self.ip("address", "add", "10.77.0.1/24", "dev", "br0")
         self.ip("address", "add", "fd77::1/64", "dev", "br0", "nodad")
+        if self.v6:
+            self.ip("address", "add", "fd78::1/64", "dev", "bmc0", "nodad")
+            return
+        self.ip("address", "add", "10.77.0.1/24", "dev", "br0")
         self.ip("address", "add", "10.78.0.1/24", "dev", "bmc0")
         self.ip("address", "add", "10.79.0.1/24", "dev", "api0")
 

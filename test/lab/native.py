@@ -25,8 +25,8 @@ POWER_OFF, REBOOT = 10, 11
 
 
 class NativeServer(Machine):
-    def __init__(self, lab, number, name, memory, disks):
-        super().__init__(lab, number, name, "bios", memory, disks)
+    def __init__(self, lab, number, name, memory, disks, bmc="ipmi"):
+        super().__init__(lab, number, name, "bios", memory, disks, bmc=bmc)
         self.agent = AGENT
         self._starts = 0
         self._unplugged = False
@@ -135,12 +135,12 @@ class NativeServer(Machine):
         order = BOOT_ORDER[self._boot]
         numbers = os.stat(f"/dev/{self._loop_name}").st_rdev
         config = {"dir": self.dir, "tap": self._tap(), "plugged": not self._unplugged, "mac": self.mac, "order": order,
-                  "disk": [os.major(numbers), os.minor(numbers), DISK], "agent": os.path.realpath(self.agent), "code": HERE}
+                  "disk": [os.major(numbers), os.minor(numbers), DISK], "agent": os.path.realpath(self.agent), "code": HERE, "v6": self.lab.v6}
         self._process = self.lab.popen([sys.executable, os.path.join(HERE, "cage.py"), json.dumps(config)],
                                        log=self.path("console.log"), cwd=self.dir)
         self.events.add(event="START", pid=self._process.pid)
         self.events.add(event="BOOT", order=self._boot)
-        self._boot = "none"
+        self._boot_taken()
         threading.Thread(target=self._wait, args=[self._process], daemon=True).start()
 
     def _stop(self):

@@ -31,6 +31,9 @@ BOOT_ORDER = {
     "bios": ("disk", "nic", "cd"),
 }
 
+REDFISH_PORT = 8000
+SUSHY_PYTHON = os.path.abspath("build/peers/sushy/bin/python3")  # after hack/peer-sushy
+
 BMC_CONFIG = """\
 name "{name}"
 set_working_mc 0x20
@@ -159,7 +162,7 @@ class Machine:
 
     The public methods may be called from any thread; power and boot commands come in from the BMC as well."""
 
-    def __init__(self, lab, number, name, firmware, memory, disks, nics=1):
+    def __init__(self, lab, number, name, firmware, memory, disks, nics=1, bmc="ipmi"):
         self.lab = lab
         self.name = name
         self.number = number
@@ -169,15 +172,18 @@ class Machine:
         self.uuid = str(uuid.uuid4())
         self.serial = f"LAB-{name}"
         self.macs = [f"52:54:00:77:{number:02x}:{n:02x}" for n in range(nics)]
-        self.bmc_address = f"10.78.0.{number + 10}"
+        self.bmc_address = f"fd78::{number + 10}" if lab.v6 else f"10.78.0.{number + 10}"
         self.bmc_user, self.bmc_password = "admin", secrets.token_hex(6)
+        self.bmc_certificate = None  # of a Redfish BMC: file with certificate and key; None: plain HTTP
         self.console_port = 9000 + number
         self.chassis_fault = None  # callable(verb, what) -> None | "error" | text of the answer
         self.dir = os.path.join(lab.dir, name)
         self._lock = threading.RLock()
         self._process = None
         self._boot = "none"
+        self._bmc_kind = bmc
         self._bmc = None
+        self._bmc_log_read = 0
 
     def close(self):
         self.power_off(by="lab")
@@ -191,7 +197,11 @@ class Machine:
 
     @property
     def bmc_url(self):
-        return f"ipmi://{self.bmc_address}"
+        host = f"[{self.bmc_address}]" if ":" in self.bmc_address else self.bmc_address
+        if self._bmc_kind == "ipmi":
+            return f"ipmi://{host}"
+        tls = "" if self.bmc_certificate else "+http"
+        return f"redfish{tls}://{host}:{REDFISH_PORT}/redfish/v1/Systems/{self.uuid}"
 
     def path(self, name):
         return os.path.join(self.dir, name)
@@ -267,11 +277,17 @@ class Machine:
                 self._press_button()
 
     def set_boot(self, device, by="test"):
-        """For the next boot only, whether by power on, by reset or by the guest itself."""
+        """For the next boot only, whether by power on, by reset or by the guest itself. Behind a Redfish BMC for all, as the
+        emulator's other drivers do it."""
         with self._lock:
             self.chassis.add(by=by, set="boot", value=device, was=self._boot)
             self._boot = device if device in BOOT_ORDER else "none"
             self._order_changed()
+
+    def _boot_taken(self):
+        """A boot has begun with the order that was asked for."""
+        if self._bmc_kind == "ipmi":
+            self._boot = "none"
 
     def _order_changed(self):
         pass
@@ -293,8 +309,12 @@ class Machine:
             self._bmc = None
 
     def bmc_start(self):
-        self._bmc = self.lab.popen(["ipmi_sim", "-n", "-c", "bmc.conf", "-f", "bmc.emu",
-                                    "-s", "bmc-state"], log=self.path("bmc.log"), cwd=self.dir)
+        command = ["ipmi_sim", "-n", "-c", "bmc.conf", "-f", "bmc.emu", "-s", "bmc-state"]
+        if self._bmc_kind == "redfish":
+            self._write_redfish()
+            self._bmc_log_read = os.path.getsize(self.path("bmc.log")) if os.path.exists(self.path("bmc.log")) else 0
+            command = [SUSHY_PYTHON, os.path.join(HERE, "redfish_bmc.py"), "redfish.json"]
+        self._bmc = self.lab.popen(command, log=self.path("bmc.log"), cwd=self.dir)
         self._wait_bmc()
 
     # --- set-up ---
@@ -307,7 +327,8 @@ class Machine:
         for index, disk in enumerate(self.disks):
             disk.serial = disk.serial or f"{self.name}-disk{index}"
             disk.create(self.path(f"disk{index}.raw"))
-        self.lab.ip("address", "add", f"{self.bmc_address}/24", "dev", "bmc0")
+        self.lab.ip("address", "add", f"{self.bmc_address}/{64 if self.lab.v6 else 24}", "dev", "bmc0",
+                    *(["nodad"] if self.lab.v6 else []))
         self._create_bmc()
 
     def _create_bmc(self):
@@ -321,11 +342,28 @@ class Machine:
             file.write(BMC_EMULATION)
         self.bmc_start()
 
-    def _wait_bmc(self, deadline=10):
+    def _write_redfish(self):
+        with open(self.path("redfish.json"), "w", encoding="utf-8") as file:
+            json.dump({"address": self.bmc_address, "port": REDFISH_PORT, "uuid": self.uuid, "name": self.name, "mac": self.mac,
+                       "user": self.bmc_user, "password": self.bmc_password, "socket": self.lab.socket_path,
+                       "firmware": self.firmware, "dir": self.dir, "certificate": self.bmc_certificate}, file)
+
+    def _says_ready(self):
+        with open(self.path("bmc.log"), encoding="utf-8") as file:
+            return "Running on" in file.read()[self._bmc_log_read:] or None
+
+    def _wait_bmc(self):
+        if self._bmc_kind == "redfish":
+            watch.until(self.path("bmc.log"), self._says_ready, 60, "Redfish emulator")
+        else:
+            self._wait_ipmi()
+
+    def _wait_ipmi(self, deadline=10):
         """ipmi_sim tells nobody when it is ready: ask by ASF presence ping until it answers."""
         ping = bytes.fromhex("0600ff06000011be80000000")
         end = time.monotonic() + deadline
-        with self.lab.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        family = socket.AF_INET6 if self.lab.v6 else socket.AF_INET
+        with self.lab.inside(), socket.socket(family, socket.SOCK_DGRAM) as client:
             client.settimeout(0.05)
             client.connect((self.bmc_address, 623))
             while time.monotonic() < end:
@@ -340,8 +378,8 @@ class Server(Machine):
     """A QEMU process."""
 
     def __init__(self, lab, number, name, firmware, memory, disks, nics, cdrom, cpus, nic_rom,
-                 netboot, extra):
-        super().__init__(lab, number, name, firmware, memory, disks, nics)
+                 netboot, extra, bmc="ipmi"):
+        super().__init__(lab, number, name, firmware, memory, disks, nics, bmc)
         self.cpus = cpus
         self.cdrom = cdrom
         # SeaBIOS boots from the network by the card's ROM, which is iPXE; OVMF has its own stack,
@@ -454,7 +492,7 @@ class Server(Machine):
         settled, because the firmware may reset the machine and read the order again until then."""
         self._settled()
         self.events.add(event="BOOT", order=self._boot)
-        self._boot = "none"
+        self._boot_taken()
         self._settling = threading.Timer(SETTLE_SECONDS, self._work.put, [("settled", self._qmp)])
         self._settling.daemon = True
         self._settling.start()
@@ -513,7 +551,7 @@ class Server(Machine):
         argv = ["-machine", "q35",
                 "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}",
                 "-drive", "if=pflash,format=raw,unit=1,file=vars.fd"]
-        off = {"any": [], "pxe": ["IPv6PXE"], "http": ["IPv4PXE", "IPv6PXE"]}[self.netboot]
+        off = {"any": [], "pxe": ["IPv6PXE"], "pxe6": ["IPv4PXE"], "http": ["IPv4PXE", "IPv6PXE"]}[self.netboot]
         for stack in off:
             argv += ["-fw_cfg", f"name=opt/org.tianocore/{stack}Support,string=n"]
         return argv

@@ -55,6 +55,7 @@ struct rf_request {
 	bool optional;	    /* `next` takes an answer without body where there is no such thing */
 	bool lenient;	    /* `next` takes what is too large (413) or no JSON without a body */
 	bool once;	    /* a lost answer ends it: the request may have been carried out */
+	bool whole; /* a 202 is followed to the end of its task: `next` takes how that ended */
 };
 
 void rf_ask(struct rf_bmc *rf, const struct rf_request *request, rf_answer_fn next);
@@ -90,6 +91,9 @@ bool rf_mentions(const struct rf_answer *a, const char *text);
 /* "400 Base.1.8.ActionParameterMissing, ...": status and ids, for messages. */
 void rf_describe(const struct rf_answer *a, struct strbuf *out);
 bool rf_is_success(const struct rf_answer *a);
+/* Of a task, or of its monitor (DSP0266, 12.2): still at work? Has it ended badly? */
+bool rf_task_runs(const struct rf_answer *a);
+bool rf_task_failed(const struct rf_answer *a);
 /* The member's "@odata.id". NULL: none, or not a text. */
 const char *rf_link(const struct json *object, const char *member);
 const char *rf_id(const struct json *resource);
@@ -108,6 +112,10 @@ bool rf_is_own(const char *base_url, const char *link);
 
 /* --- what belongs to the system (links.c) ---------------------------------------------------- */
 
+#define RF_ROOT "/redfish/v1/"
+
+/* Learns what the service's root says. */
+void rf_take_root(struct rf_bmc *rf, const struct json *root);
 /* Reads the system anew (and finds it first, once); next takes its answer. */
 void rf_get_system(struct rf_bmc *rf, rf_answer_fn next);
 /* The manager of the system that was read; the first that it names. */
@@ -199,6 +207,7 @@ struct rf_links {
 	char *manager;
 	char *sessions;
 	char *update, *events; /* their services */
+	char *systems;	       /* their collection */
 	char *reset;	       /* target of the system's Reset */
 	char *media_slots;     /* their collection */
 	char *media;	       /* the slot that was used last */
@@ -227,6 +236,8 @@ struct rf_run {
 	char *kept_body;
 	rf_answer_fn kept_raw;
 	bool etag_fetched;
+	bool follows;	   /* a task, to its end */
+	unsigned missing;  /* times that it was not known */
 	bool answered;	   /* at all, in this operation */
 	bool logged_again; /* a session that was refused has been replaced */
 	bool ends;
@@ -246,10 +257,10 @@ struct rf_bmc {
 	bool full;	     /* no session was free: this operation does without */
 	usec_t denied_until; /* monotonic; 0: not denied */
 	char *denied;
-	char root_vendor[32]; /* "" until the root was read, or if it says nothing */
-	bool root_read;
+	char root_vendor[64]; /* "" until the root was read, or if it says nothing */
+	bool root_read, no_sessions;
 	enum rf_expand expand;	    /* as the root says */
-	char vendor[32], model[48]; /* "" until the system was read */
+	char vendor[64], model[64]; /* "" until the system was read */
 	uint32_t quirks;	    /* bits of enum rf_quirk */
 	bool wants_encoding;	    /* 406 for answers without compression */
 	struct bmc_boot again;	    /* for rf_boot_again(); device NONE: nothing */

@@ -11,8 +11,6 @@
 
 enum { PAGES_MAX = 32, NAMES_MAX = 200 };
 
-#define ROOT "/redfish/v1/"
-
 /* --- members of collections ------------------------------------------------------------------ */
 
 struct rf_members {
@@ -226,25 +224,49 @@ static enum rf_expand expand_of(const struct json *root)
 	return json_get_bool(query, "Levels", false) ? RF_EXPAND_LEVELS : RF_EXPAND_ONE;
 }
 
-static void on_root(struct rf_bmc *rf, struct rf_answer *a)
+void rf_take_root(struct rf_bmc *rf, const struct json *root)
 {
-	const char *link = rf_link(json_get(a->body, "Links"), "Sessions");
-	if (link && !rf->links.sessions)
-		rf->links.sessions = rf_path_of(link);
+	const char *sessions = rf_link(json_get(root, "Links"), "Sessions");
+	const char *systems = rf_link(root, "Systems");
+	free(rf->links.sessions);
+	free(rf->links.systems);
+	rf->links.sessions = sessions ? rf_path_of(sessions) : NULL;
+	rf->links.systems = systems ? rf_path_of(systems) : NULL;
+	rf->no_sessions = !sessions && !json_get(root, "SessionService");
 	/* The maker of the BMC, where that is not the maker of the machine. */
-	rf_text(a->body, "Vendor", rf->root_vendor, sizeof(rf->root_vendor));
+	rf_text(root, "Vendor", rf->root_vendor, sizeof(rf->root_vendor));
+	rf->expand = expand_of(root);
+	learn_link(&rf->links.update, root, "UpdateService");
+	learn_link(&rf->links.events, root, "EventService");
 	rf->root_read = true;
-	learn_link(&rf->links.update, a->body, "UpdateService");
-	learn_link(&rf->links.events, a->body, "EventService");
-	rf->expand = expand_of(a->body);
-	const char *systems = rf_link(a->body, "Systems");
+}
+
+static void find_system(struct rf_bmc *rf)
+{
 	if (rf->links.system)
 		read_system(rf);
-	else if (systems)
-		rf_get(rf, systems, on_systems);
+	else if (rf->links.systems)
+		rf_get(rf, rf->links.systems, on_systems);
 	else
 		rf_fail(rf, ERR_UNSUPPORTED, "has no systems at %s: is this a Redfish service?",
-			ROOT);
+			RF_ROOT);
+}
+
+/* Some give their root only to those who have logged in. */
+static void on_root(struct rf_bmc *rf, struct rf_answer *a)
+{
+	if (a->body)
+		rf_take_root(rf, a->body);
+	rf->root_read = true;
+	find_system(rf);
+}
+
+static void read_root(struct rf_bmc *rf)
+{
+	if (rf->root_read)
+		find_system(rf);
+	else
+		rf_get_optional(rf, RF_ROOT, on_root);
 }
 
 void rf_get_system(struct rf_bmc *rf, rf_answer_fn next)
@@ -254,10 +276,7 @@ void rf_get_system(struct rf_bmc *rf, rf_answer_fn next)
 	rf->run->search->next = next;
 	if (!rf->links.system)
 		rf->links.system = bmc_address_system_path(&rf->base.address);
-	if (rf->links.system && rf->root_read)
-		read_system(rf);
-	else
-		rf_get_optional(rf, ROOT, on_root);
+	rf_login(rf, read_root);
 }
 
 void rf_get_manager(struct rf_bmc *rf, rf_answer_fn next)

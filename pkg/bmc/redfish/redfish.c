@@ -23,6 +23,7 @@ static void links_done(struct rf_links *l)
 	free(l->sessions);
 	free(l->update);
 	free(l->events);
+	free(l->systems);
 	free(l->reset);
 	free(l->media_slots);
 	free(l->media);
@@ -52,7 +53,11 @@ static void redfish_abandon(struct bmc *bmc, struct err *err)
 	struct rf_bmc *rf = rf_of(bmc);
 	_cleanup_(freep) char *endpoint = bmc_address_endpoint(&bmc->address);
 	const struct rf_request *q = &rf->run->ask;
-	if (q->path)
+	if (rf->run->follows && q->path)
+		err_set(err, ERR_TIMEOUT,
+			"BMC %s has not ended task %.200s in time: look at it there", endpoint,
+			q->path);
+	else if (q->path)
 		err_set(err, ERR_TIMEOUT, "BMC %s has not answered %s %.200s in time%s", endpoint,
 			str_or(q->method, "GET"), q->path,
 			rf->run->tries ? ", or only that it is busy" : "");

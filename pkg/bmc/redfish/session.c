@@ -30,10 +30,11 @@ int rf_check_denied(struct rf_bmc *rf, struct err *err)
 	if (loop_now(rf->base.driver->loop) >= rf->denied_until)
 		return 0;
 	_cleanup_(freep) char *endpoint = bmc_address_endpoint(&rf->base.address);
-	return err_set(err, ERR_DENIED,
-		       "BMC %s %s: it is left alone until its Secret changes, for an hour at most, "
-		       "so that the account is not locked",
-		       endpoint, str_or(rf->denied, "refused the credentials"));
+	return err_set_code(
+		err, ERR_DENIED, 401,
+		"BMC %s %s: it is left alone until its Secret changes, for an hour at most, "
+		"so that the account is not locked",
+		endpoint, str_or(rf->denied, "refused the credentials"));
 }
 
 /* --- login ----------------------------------------------------------------------------------- */
@@ -108,21 +109,6 @@ static void post_session(struct rf_bmc *rf)
 		    on_session);
 }
 
-/* Where its sessions are, when they are not where all others have them. The root needs no login. */
-static void on_root(struct rf_bmc *rf, struct rf_answer *a)
-{
-	const char *link = rf_link(json_get(a->body, "Links"), "Sessions");
-	char *path = link ? rf_path_of(link) : NULL;
-	if (!rf_is_success(a) || !path || streq(path, SESSIONS)) {
-		free(path);
-		use_basic(rf);
-		return;
-	}
-	free(rf->links.sessions);
-	rf->links.sessions = path;
-	post_session(rf);
-}
-
 static bool is_full(const struct rf_answer *a)
 {
 	return rf_says(a, "SessionLimitExceeded") || rf_mentions(a, "SessionLimitExceeded") ||
@@ -141,13 +127,35 @@ static void on_session(struct rf_bmc *rf, struct rf_answer *a)
 	} else if (a->status == 401 || a->status == 403) {
 		rf_deny(rf, "refused the credentials");
 		rf_fail_answer(rf, a);
-	} else if (a->status == 404 && !rf->links.sessions) {
-		rf_exchange(rf, &(struct rf_request){ .path = "/redfish/v1/" }, on_root);
 	} else if (a->status < 500 || a->status == 501) {
 		use_basic(rf);
 	} else {
 		rf_fail_answer(rf, a);
 	}
+}
+
+/* What has no sessions says so in the root, which needs no login (DSP0266, 6.5). Asked for one all
+ * the same, an emulator behind HTTP basic refuses it as if the password were wrong. */
+static void on_root(struct rf_bmc *rf, struct rf_answer *a)
+{
+	if (rf_redirected(rf, a) || rf_other_encoding(rf, a))
+		return;
+	if (rf_is_success(a) && a->body)
+		rf_take_root(rf, a->body);
+	if (rf->no_sessions)
+		use_basic(rf);
+	else
+		post_session(rf);
+}
+
+static void begin_login(struct rf_bmc *rf)
+{
+	if (!rf->root_read)
+		rf_exchange(rf, &(struct rf_request){ .path = RF_ROOT }, on_root);
+	else if (rf->no_sessions)
+		use_basic(rf);
+	else
+		post_session(rf);
 }
 
 void rf_login(struct rf_bmc *rf, rf_fn next)
@@ -165,7 +173,7 @@ void rf_login(struct rf_bmc *rf, rf_fn next)
 	l->next = next;
 	rf_transport_swap(rf, &l->ask, &l->body, &l->raw);
 	rf->run->login = l;
-	post_session(rf);
+	begin_login(rf);
 }
 
 void rf_session_forget(struct rf_bmc *rf)

@@ -41,8 +41,9 @@ struct reconcile {
 	struct prov_host prov;
 	char *key;
 	char *username, *password;
-	char *trouble; /* what holds up the work that is under way; NULL: nothing */
-	bool examined; /* the state machine, or at least the credentials, were looked at */
+	char *bmc_ca, *bmc_pin; /* NULL: none */
+	char *trouble;		/* what holds up the work that is under way; NULL: nothing */
+	bool examined;		/* the state machine, or at least the credentials, were looked at */
 	bool have_credentials;
 	bool credentials_tried_changed;
 };

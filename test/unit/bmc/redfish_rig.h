@@ -60,7 +60,8 @@ static const struct rule plain_machine[] = {
 	{ .ask = LOGIN, .status = "401 Unauthorized" },
 	{ .ask = "GET /redfish/v1/ ",
 	  .status = "200 OK",
-	  .body = "{\"Systems\":{\"@odata.id\":\"/redfish/v1/Systems\"}}" },
+	  .body = "{\"Systems\":{\"@odata.id\":\"/redfish/v1/Systems\"},\"Links\":{\"Sessions\":"
+		  "{\"@odata.id\":\"/redfish/v1/SessionService/Sessions\"}}}" },
 	{ .ask = "GET /redfish/v1/Systems ",
 	  .status = "200 OK",
 	  .body = "{\"Members\":[{\"@odata.id\":\"/redfish/v1/Systems/1\"}]}" },

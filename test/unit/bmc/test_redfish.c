@@ -19,10 +19,9 @@ static void test_one_session(void **state)
 	get_power(&t->a);
 	expect(&t->a, "ok ok ");
 	assert_int_equal(t->a.last.power, BMC_POWER_OFF);
-	expect_story(t, LOGIN " 201\n"
-			      "GET /redfish/v1/ 200\n"
-			      "GET /redfish/v1/Systems/1 200\n"
-			      "GET /redfish/v1/Systems/1 200\n");
+	expect_story(t, "GET /redfish/v1/ 200\n" LOGIN " 201\n"
+			"GET /redfish/v1/Systems/1 200\n"
+			"GET /redfish/v1/Systems/1 200\n");
 	assert_true(server_heard(t->server, "X-Auth-Token: key1"));
 	assert_false(server_heard(t->server, "Authorization"));
 	rig_close(t);
@@ -39,7 +38,7 @@ static void test_wrong_password(void **state)
 	get_power(&t->a);
 	expect(&t->a, "denied ");
 	expect_text(t, "401");
-	expect_story(t, LOGIN " 401\n");
+	expect_story(t, "GET /redfish/v1/ 200\n" LOGIN " 401\n");
 	for (int i = 0; i < 3; i++)
 		get_power(&t->a);
 	expect(&t->a, "denied denied denied ");
@@ -62,10 +61,9 @@ static void test_session_expires(void **state)
 	rig_start(t, rules);
 	get_power(&t->a);
 	expect(&t->a, "ok ");
-	expect_story(t, LOGIN " 201\n"
-			      "GET /redfish/v1/ 200\n"
-			      "GET /redfish/v1/Systems/1 401\n" LOGIN " 201\n"
-			      "GET /redfish/v1/Systems/1 200\n");
+	expect_story(t, "GET /redfish/v1/ 200\n" LOGIN " 201\n"
+			"GET /redfish/v1/Systems/1 401\n" LOGIN " 201\n"
+			"GET /redfish/v1/Systems/1 200\n");
 }
 
 static void test_session_never_accepted(void **state)
@@ -79,10 +77,9 @@ static void test_session_never_accepted(void **state)
 	get_power(&t->a);
 	get_power(&t->a);
 	expect(&t->a, "denied denied ");
-	expect_story(t, LOGIN " 201\n"
-			      "GET /redfish/v1/ 200\n"
-			      "GET /redfish/v1/Systems/1 401\n" LOGIN " 201\n"
-			      "GET /redfish/v1/Systems/1 401\n");
+	expect_story(t, "GET /redfish/v1/ 200\n" LOGIN " 201\n"
+			"GET /redfish/v1/Systems/1 401\n" LOGIN " 201\n"
+			"GET /redfish/v1/Systems/1 401\n");
 }
 
 /* Without a free session requests carry the password; the next operation asks for one again. */
@@ -101,7 +98,7 @@ static void test_sessions_exhausted(void **state)
 	get_power(&t->a);
 	expect(&t->a, "ok ");
 	assert_true(server_heard(t->server, "Authorization: Basic YWRtaW46c2VjcmV0"));
-	expect_story(t, LOGIN " 503\nGET /redfish/v1/ 200\nGET /redfish/v1/Systems/1 200\n");
+	expect_story(t, "GET /redfish/v1/ 200\n" LOGIN " 503\nGET /redfish/v1/Systems/1 200\n");
 	get_power(&t->a);
 	expect(&t->a, "ok ");
 	expect_story(t, LOGIN " 201\nGET /redfish/v1/Systems/1 200\n");
@@ -118,11 +115,54 @@ static void test_no_sessions_at_all(void **state)
 	get_power(&t->a);
 	get_power(&t->a);
 	expect(&t->a, "ok ok ");
-	expect_story(t, LOGIN " 404\n"
-			      "GET /redfish/v1/ 200\n"
-			      "GET /redfish/v1/ 200\n"
-			      "GET /redfish/v1/Systems/1 200\n"
-			      "GET /redfish/v1/Systems/1 200\n");
+	expect_story(t, "GET /redfish/v1/ 200\n" LOGIN " 404\n"
+			"GET /redfish/v1/Systems/1 200\n"
+			"GET /redfish/v1/Systems/1 200\n");
+}
+
+/* sushy-tools: a login would be refused as if the password were wrong, and an account be locked. */
+static void test_root_without_sessions(void **state)
+{
+	static const struct rule rules[] = {
+		{ .ask = "GET /redfish/v1/ ",
+		  .status = "200 OK",
+		  .body = "{\"Systems\":{\"@odata.id\":\"/redfish/v1/Systems\"}}" },
+		{ .ask = LOGIN, .status = "401 Unauthorized" },
+		{ 0 },
+	};
+	struct rig *t = *state;
+	rig_start(t, rules);
+	get_power(&t->a);
+	expect(&t->a, "ok ");
+	expect_story(t, "GET /redfish/v1/ 200\nGET /redfish/v1/Systems/1 200\n");
+	assert_true(server_heard(t->server, "Authorization: Basic YWRtaW46c2VjcmV0"));
+	const struct bmc_credentials other = { (char *)"admin", (char *)"other" };
+	assert_int_equal(bmc_set_credentials(t->a.bmc, &other, NULL), 0);
+	get_power(&t->a);
+	expect(&t->a, "ok ");
+	expect_story(t, "GET /redfish/v1/Systems/1 200\n");
+}
+
+/* Some give the root only to those who have logged in. */
+static void test_root_behind_login(void **state)
+{
+	static const struct rule rules[] = {
+		{ .ask = "GET /redfish/v1/ ",
+		  .needs = KEY,
+		  .status = "200 OK",
+		  .body = "{\"Systems\":{\"@odata.id\":\"/redfish/v1/Systems\"}}" },
+		{ .ask = "GET /redfish/v1/ ", .status = "401 Unauthorized" },
+		{ 0 },
+	};
+	struct rig *t = *state;
+	t->path = "";
+	rig_start(t, rules);
+	get_power(&t->a);
+	expect(&t->a, "ok ");
+	expect_story(t, "GET /redfish/v1/ 401\n" LOGIN " 201\n"
+			"GET /redfish/v1/ 200\n"
+			"GET /redfish/v1/Systems 200\n"
+			"GET /redfish/v1/Systems/1 200\n");
 }
 
 /* --- finding the system ---------------------------------------------------------------------- */
@@ -135,11 +175,10 @@ static void test_only_system(void **state)
 	get_power(&t->a);
 	get_power(&t->a);
 	expect(&t->a, "ok ok ");
-	expect_story(t, LOGIN " 201\n"
-			      "GET /redfish/v1/ 200\n"
-			      "GET /redfish/v1/Systems 200\n"
-			      "GET /redfish/v1/Systems/1 200\n"
-			      "GET /redfish/v1/Systems/1 200\n");
+	expect_story(t, "GET /redfish/v1/ 200\n" LOGIN " 201\n"
+			"GET /redfish/v1/Systems 200\n"
+			"GET /redfish/v1/Systems/1 200\n"
+			"GET /redfish/v1/Systems/1 200\n");
 }
 
 #define TWO                                                                                        \
@@ -222,7 +261,7 @@ static void test_redirect_elsewhere(void **state)
 	get_power(&t->a);
 	expect(&t->a, "protocol ");
 	expect_text(t, "another host");
-	expect_story(t, LOGIN " 201\nGET /redfish/v1/ 200\nGET /redfish/v1/Systems/1 307\n");
+	expect_story(t, "GET /redfish/v1/ 200\n" LOGIN " 201\nGET /redfish/v1/Systems/1 307\n");
 }
 
 static void test_redirect_without_end(void **state)
@@ -253,11 +292,10 @@ static void test_compression_only(void **state)
 	get_power(&t->a);
 	get_power(&t->a);
 	expect(&t->a, "ok ok ");
-	expect_story(t, LOGIN " 201\n"
-			      "GET /redfish/v1/ 200\n"
-			      "GET /redfish/v1/Systems/1 406\n"
-			      "GET /redfish/v1/Systems/1 200\n"
-			      "GET /redfish/v1/Systems/1 200\n");
+	expect_story(t, "GET /redfish/v1/ 200\n" LOGIN " 201\n"
+			"GET /redfish/v1/Systems/1 406\n"
+			"GET /redfish/v1/Systems/1 200\n"
+			"GET /redfish/v1/Systems/1 200\n");
 }
 
 static void test_busy(void **state)
@@ -494,10 +532,9 @@ static void test_power_actions(void **state)
 	rig_start(t, NULL);
 	act(&t->a, BMC_ACTION_ON);
 	expect(&t->a, "ok ");
-	expect_story(t, LOGIN " 201\n"
-			      "GET /redfish/v1/ 200\n"
-			      "GET /redfish/v1/Systems/1 200\n"
-			      "POST /redfish/v1/Systems/1/Actions/ComputerSystem.Reset 204\n");
+	expect_story(t, "GET /redfish/v1/ 200\n" LOGIN " 201\n"
+			"GET /redfish/v1/Systems/1 200\n"
+			"POST /redfish/v1/Systems/1/Actions/ComputerSystem.Reset 204\n");
 	act(&t->a, BMC_ACTION_OFF); /* it is off */
 	expect(&t->a, "ok ");
 	expect_story(t, "GET /redfish/v1/Systems/1 200\n");
@@ -559,11 +596,10 @@ static void test_boot_once_only(void **state)
 	rig_start(t, rules);
 	set_boot(t, BMC_DEVICE_DISK, true);
 	expect(&t->a, "ok ");
-	expect_story(t, LOGIN " 201\n"
-			      "GET /redfish/v1/ 200\n"
-			      "GET /redfish/v1/Systems/1 200\n"
-			      "PATCH /redfish/v1/Systems/1 400\n"
-			      "PATCH /redfish/v1/Systems/1 204\n");
+	expect_story(t, "GET /redfish/v1/ 200\n" LOGIN " 201\n"
+			"GET /redfish/v1/Systems/1 200\n"
+			"PATCH /redfish/v1/Systems/1 400\n"
+			"PATCH /redfish/v1/Systems/1 204\n");
 	act(&t->a, BMC_ACTION_ON);
 	expect(&t->a, "ok ");
 	forget_story(t);
@@ -592,12 +628,11 @@ static void test_etags(void **state)
 	rig_start(t, rules);
 	set_boot(t, BMC_DEVICE_PXE, false);
 	expect(&t->a, "ok ");
-	expect_story(t, LOGIN " 201\n"
-			      "GET /redfish/v1/ 200\n"
-			      "GET /redfish/v1/Systems/1 200\n"
-			      "PATCH /redfish/v1/Systems/1 412\n"
-			      "PATCH /redfish/v1/Systems/1 412\n"
-			      "PATCH /redfish/v1/Systems/1 204\n");
+	expect_story(t, "GET /redfish/v1/ 200\n" LOGIN " 201\n"
+			"GET /redfish/v1/Systems/1 200\n"
+			"PATCH /redfish/v1/Systems/1 412\n"
+			"PATCH /redfish/v1/Systems/1 412\n"
+			"PATCH /redfish/v1/Systems/1 204\n");
 }
 
 /* Each property goes to where it is: AMI's future state has the target, the system the mode. */
@@ -627,12 +662,11 @@ static void test_boot_in_settings(void **state)
 	rig_start(t, rules);
 	set_boot(t, BMC_DEVICE_PXE, false);
 	expect(&t->a, "ok ");
-	expect_story(t, LOGIN " 201\n"
-			      "GET /redfish/v1/ 200\n"
-			      "GET /redfish/v1/Systems/1 200\n"
-			      "GET /redfish/v1/Systems/1/SD 200\n"
-			      "PATCH /redfish/v1/Systems/1/SD 200\n"
-			      "PATCH /redfish/v1/Systems/1 200\n");
+	expect_story(t, "GET /redfish/v1/ 200\n" LOGIN " 201\n"
+			"GET /redfish/v1/Systems/1 200\n"
+			"GET /redfish/v1/Systems/1/SD 200\n"
+			"PATCH /redfish/v1/Systems/1/SD 200\n"
+			"PATCH /redfish/v1/Systems/1 200\n");
 }
 
 /* A URL that the BMC has no place for is not dropped without a word. */
@@ -673,6 +707,8 @@ int main(void)
 		CASE(test_session_never_accepted),
 		CASE(test_sessions_exhausted),
 		CASE(test_no_sessions_at_all),
+		CASE(test_root_without_sessions),
+		CASE(test_root_behind_login),
 		CASE(test_only_system),
 		CASE(test_one_of_two),
 		CASE(test_two_remain),

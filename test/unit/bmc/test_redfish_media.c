@@ -27,11 +27,10 @@
 		.ask = "GET " CD " ", .status = "200 OK", .body = (text), .times = (n)             \
 	}
 #define FIRST_REQUESTS                                                                             \
-	LOGIN " 201\n"                                                                             \
-	      "GET /redfish/v1/ 200\n"                                                             \
-	      "GET /redfish/v1/Systems/1 200\n"                                                    \
-	      "GET /redfish/v1/Managers/1 200\n"                                                   \
-	      "GET " MEDIA " 200\n"
+	"GET /redfish/v1/ 200\n" LOGIN " 201\n"                                                    \
+	"GET /redfish/v1/Systems/1 200\n"                                                          \
+	"GET /redfish/v1/Managers/1 200\n"                                                         \
+	"GET " MEDIA " 200\n"
 
 static void insert(struct rig *t, bool replace)
 {
