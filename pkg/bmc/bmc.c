@@ -266,7 +266,7 @@ static void check_job(const struct bmc *bmc, struct bmc_task *task)
 	struct bmc_result *r = &task->result;
 	if (r->err.kind != ERR_NONE || !bmc_op_begins_job(r->op))
 		return;
-	bool running = r->job.state != BMC_JOB_DONE && r->job.state != BMC_JOB_FAILED;
+	bool running = r->job.state == BMC_JOB_RUNNING;
 	if ((running && str_empty(r->job.id)) || strlen(str_or(r->job.id, "")) > BMC_JOB_ID_MAX)
 		err_set(&r->err, ERR_PROTOCOL,
 			"BMC %s began with it (%s), but did not say by which name to ask for it",

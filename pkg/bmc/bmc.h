@@ -223,7 +223,8 @@ enum { BMC_JOB_ID_MAX = 512 }; /* it stands in the host's record */
  * begins it is done as soon as there is an id, which is all that another process needs to ask on.
  */
 struct bmc_job {
-	char *id;   /* the BMC's; NULL: all was done at once */
+	char *id;   /* the BMC's; NULL: all was done at once, or (NEEDS_RESET) is done with the
+		       host's next reset, after which what it was to change tells */
 	char *text; /* what the BMC says about it; NULL: nothing */
 	enum bmc_job_state state;
 	uint8_t percent;

@@ -164,6 +164,34 @@ void rf_start_reset_bmc(struct bmc *bmc, struct bmc_task *task);
 void rf_start_get_health(struct bmc *bmc, struct bmc_task *task);
 void rf_start_reset_keys(struct bmc *bmc, struct bmc_task *task);
 void rf_start_inspect(struct bmc *bmc, struct bmc_task *task);
+void rf_start_get_job(struct bmc *bmc, struct bmc_task *task);
+void rf_start_get_settings(struct bmc *bmc, struct bmc_task *task);
+void rf_start_set_settings(struct bmc *bmc, struct bmc_task *task);
+void rf_start_reset_settings(struct bmc *bmc, struct bmc_task *task);
+void rf_start_get_firmware(struct bmc *bmc, struct bmc_task *task);
+void rf_start_update_firmware(struct bmc *bmc, struct bmc_task *task);
+void rf_start_get_subscriptions(struct bmc *bmc, struct bmc_task *task);
+void rf_start_subscribe(struct bmc *bmc, struct bmc_task *task);
+void rf_start_unsubscribe(struct bmc *bmc, struct bmc_task *task);
+void rf_start_get_sensors(struct bmc *bmc, struct bmc_task *task);
+void rf_start_get_log(struct bmc *bmc, struct bmc_task *task);
+void rf_start_get_raid(struct bmc *bmc, struct bmc_task *task);
+void rf_start_clear_log(struct bmc *bmc, struct bmc_task *task);
+/* misc.c: a word of the schema Health, or of a log's Severity. */
+enum bmc_health_level rf_level_of(const char *word);
+/* sensors.c. Pure: what a Thermal or Power has, or one of the schema Sensor. */
+void rf_read_sensors(const struct json *thermal_or_power, struct bmc_sensors *out);
+void rf_read_sensor(const struct json *sensor, struct bmc_sensors *out);
+/* log.c. RFC 3339; 0: it is none. */
+usec_t rf_parse_time(const char *text);
+/* tasks.c: ends the operation with the job that the answer begins; `at_once` if it begins none. */
+void rf_job_begun(struct rf_bmc *rf, const struct rf_answer *a, enum bmc_job_state at_once);
+/* All but the id. Pure. */
+void rf_read_task(const struct json *task, struct bmc_job *ret);
+/* settings.c. Pure. A value as text; NULL: it has none. */
+char *rf_setting_text(const struct json *value);
+/* The text as a value of the type of the present one; NULL: it is none of that. */
+struct json *rf_setting_value(const struct json *now, const char *text);
 /* boot.c: before each start of the host, sends the boot device once more that this BMC takes for
  * one boot only, although it is to stay. */
 void rf_boot_again(struct rf_bmc *rf, rf_fn next);
@@ -178,11 +206,12 @@ struct rf_links {
 	char *system;
 	char *manager;
 	char *sessions;
-	char *systems;	   /* their collection */
-	char *reset;	   /* target of the system's Reset */
-	char *media_slots; /* their collection */
-	char *media;	   /* the slot that was used last */
-	char *media_image; /* its Image after our insert: a token may be part of it */
+	char *update, *events; /* their services */
+	char *systems;	       /* their collection */
+	char *reset;	       /* target of the system's Reset */
+	char *media_slots;     /* their collection */
+	char *media;	       /* the slot that was used last */
+	char *media_image;     /* its Image after our insert: a token may be part of it */
 };
 
 /* Which query brings a collection with its members in it. */

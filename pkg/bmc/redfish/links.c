@@ -209,6 +209,13 @@ static void on_systems(struct rf_bmc *rf, struct rf_answer *a)
 		rf_each_member(rf, a->path, on_candidate, choose);
 }
 
+static void learn_link(char **ret, const struct json *object, const char *member)
+{
+	const char *link = rf_link(object, member);
+	free(*ret);
+	*ret = link ? rf_path_of(link) : NULL;
+}
+
 static enum rf_expand expand_of(const struct json *root)
 {
 	const struct json *query = json_get_path(root, "ProtocolFeaturesSupported.ExpandQuery");
@@ -229,6 +236,8 @@ void rf_take_root(struct rf_bmc *rf, const struct json *root)
 	/* The maker of the BMC, where that is not the maker of the machine. */
 	rf_text(root, "Vendor", rf->root_vendor, sizeof(rf->root_vendor));
 	rf->expand = expand_of(root);
+	learn_link(&rf->links.update, root, "UpdateService");
+	learn_link(&rf->links.events, root, "EventService");
 	rf->root_read = true;
 }
 

@@ -154,7 +154,7 @@ void rf_start_reset_bmc(struct bmc *bmc, struct bmc_task *task)
 
 /* --- health ---------------------------------------------------------------------------------- */
 
-static enum bmc_health_level level_of(const char *word)
+enum bmc_health_level rf_level_of(const char *word)
 {
 	static const char *const words[] = { [BMC_LEVEL_UNKNOWN] = "",
 					     [BMC_LEVEL_OK] = "OK",
@@ -170,8 +170,8 @@ static enum bmc_health_level level_of(const char *word)
 static void on_health(struct rf_bmc *rf, struct rf_answer *a)
 {
 	const struct json *status = json_get(a->body, "Status");
-	enum bmc_health_level own = level_of(json_get_string(status, "Health"));
-	enum bmc_health_level all = level_of(json_get_string(status, "HealthRollup"));
+	enum bmc_health_level own = rf_level_of(json_get_string(status, "Health"));
+	enum bmc_health_level all = rf_level_of(json_get_string(status, "HealthRollup"));
 	rf_task(rf)->result.level = MAX(own, all);
 	rf_done(rf);
 }

@@ -21,6 +21,8 @@ static void links_done(struct rf_links *l)
 	free(l->system);
 	free(l->manager);
 	free(l->sessions);
+	free(l->update);
+	free(l->events);
 	free(l->systems);
 	free(l->reset);
 	free(l->media_slots);
@@ -92,7 +94,17 @@ static void redfish_free(struct bmc_driver *driver)
 	[BMC_OP_EJECT_MEDIA] = rf_start_eject_media, [BMC_OP_SEND_NMI] = rf_start_send_nmi,        \
 	[BMC_OP_SET_LED] = rf_start_set_led, [BMC_OP_SET_CLOCK] = rf_start_set_clock,              \
 	[BMC_OP_RESET_BMC] = rf_start_reset_bmc, [BMC_OP_GET_HEALTH] = rf_start_get_health,        \
-	[BMC_OP_RESET_SECURE_BOOT_KEYS] = rf_start_reset_keys, [BMC_OP_INSPECT] = rf_start_inspect
+	[BMC_OP_RESET_SECURE_BOOT_KEYS] = rf_start_reset_keys,                                     \
+	[BMC_OP_INSPECT] = rf_start_inspect, [BMC_OP_GET_JOB] = rf_start_get_job,                  \
+	[BMC_OP_GET_SENSORS] = rf_start_get_sensors, [BMC_OP_GET_LOG] = rf_start_get_log,          \
+	[BMC_OP_CLEAR_LOG] = rf_start_clear_log, [BMC_OP_GET_RAID] = rf_start_get_raid,            \
+	[BMC_OP_GET_SETTINGS] = rf_start_get_settings,                                             \
+	[BMC_OP_SET_SETTINGS] = rf_start_set_settings,                                             \
+	[BMC_OP_RESET_SETTINGS] = rf_start_reset_settings,                                         \
+	[BMC_OP_GET_FIRMWARE] = rf_start_get_firmware,                                             \
+	[BMC_OP_UPDATE_FIRMWARE] = rf_start_update_firmware,                                       \
+	[BMC_OP_GET_SUBSCRIPTIONS] = rf_start_get_subscriptions,                                   \
+	[BMC_OP_SUBSCRIBE] = rf_start_subscribe, [BMC_OP_UNSUBSCRIBE] = rf_start_unsubscribe
 
 #define DEVICES                                                                                    \
 	(1U << BMC_DEVICE_NONE | 1U << BMC_DEVICE_PXE | 1U << BMC_DEVICE_DISK |                    \
