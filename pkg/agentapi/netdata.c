@@ -34,24 +34,49 @@ struct place {
 	char text[NETDATA_ID_SIZE + 64];
 };
 
-static _printf_(2, 3) void problem(const struct place *p, const char *fmt, ...)
+static void describe(const struct place *p, char out[NETDATA_PROBLEM_SIZE], const char *fmt,
+		     va_list ap)
 {
-	struct netdata *n = p->n;
-	if (n->problem_count == NETDATA_PROBLEMS_MAX) {
-		n->problems_left_out++;
-		return;
-	}
-	char *out = n->problems[n->problem_count++];
-	va_list ap;
 	int len = snprintf(out, NETDATA_PROBLEM_SIZE, "%s: ", p->text);
-	va_start(ap, fmt);
 	vsnprintf(out + len, (size_t)(NETDATA_PROBLEM_SIZE - len), fmt, ap);
-	va_end(ap);
 	/* It goes to a console and into a log, a line each; a cut may end in half of a character.
 	 */
 	for (; *out; out++)
 		if ((unsigned char)*out < ' ' || (unsigned char)*out >= 0x7f)
 			*out = '?';
+}
+
+static void keep(const struct place *p, const char text[NETDATA_PROBLEM_SIZE])
+{
+	struct netdata *n = p->n;
+	if (n->problem_count == NETDATA_PROBLEMS_MAX)
+		n->problems_left_out++;
+	else
+		memcpy(n->problems[n->problem_count++], text, NETDATA_PROBLEM_SIZE);
+}
+
+/* Something is left out because of it. */
+static _printf_(2, 3) void problem(const struct place *p, const char *fmt, ...)
+{
+	char text[NETDATA_PROBLEM_SIZE] = "";
+	va_list ap;
+	va_start(ap, fmt);
+	describe(p, text, fmt, ap);
+	va_end(ap);
+	if (!*p->n->wrong)
+		memcpy(p->n->wrong, text, sizeof(text));
+	keep(p, text);
+}
+
+/* Nothing that we know of is missing because of it. */
+static _printf_(2, 3) void notice(const struct place *p, const char *fmt, ...)
+{
+	char text[NETDATA_PROBLEM_SIZE] = "";
+	va_list ap;
+	va_start(ap, fmt);
+	describe(p, text, fmt, ap);
+	va_end(ap);
+	keep(p, text);
 }
 
 static struct place place_of(struct netdata *n, const char *list, size_t i, const char *id)
@@ -164,7 +189,7 @@ static void tell_unknown(const struct place *p, const struct json *object,
 		for (size_t i = 0; known[i] && !is; i++)
 			is = streq(known[i], key);
 		if (!is)
-			problem(p, "%.*s is not known, and was passed over", SHOWN_MAX, key);
+			notice(p, "%.*s is not known, and was passed over", SHOWN_MAX, key);
 	}
 }
 
@@ -1000,6 +1025,16 @@ int netdata_parse(const char *text, size_t len, struct netdata **ret, struct err
 	json_free(root);
 	*ret = n;
 	return 0;
+}
+
+int netdata_check(const char *text, size_t len, struct err *err)
+{
+	struct netdata *n = NULL;
+	int r = netdata_parse(text, len, &n, err);
+	if (r == 0 && *n->wrong)
+		r = err_set(err, ERR_INVALID, "%s", n->wrong);
+	netdata_free(n);
+	return r;
 }
 
 struct netdata *netdata_free(struct netdata *n)

@@ -95,10 +95,14 @@ struct netdata {
 	char problems[NETDATA_PROBLEMS_MAX][NETDATA_PROBLEM_SIZE];
 	size_t problem_count;
 	size_t problems_left_out;
+	char wrong[NETDATA_PROBLEM_SIZE]; /* the first problem that left something out; "": none */
 };
 
 /* Fails only for what is no JSON object or too large; all else is in `problems`. A struct netdata
  * is large: not for the stack. */
 int netdata_parse(const char *text, size_t len, struct netdata **ret, struct err *err);
+/* For those who hand the data on: ERR_INVALID names the first place that would be left out. Members
+ * that are not known are no error. */
+int netdata_check(const char *text, size_t len, struct err *err);
 struct netdata *netdata_free(struct netdata *n);
 void netdata_freep(struct netdata **n);

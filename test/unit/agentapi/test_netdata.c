@@ -287,12 +287,29 @@ static void test_refused(void **state)
 	free(large);
 }
 
+static void test_check(void **state)
+{
+	(void)state;
+	static const char harmless[] =
+		"{\"links\": [{\"id\": \"a\", \"type\": \"phy\", \"colour\": 1, "
+		"\"ethernet_mac_address\": \"52:54:00:00:00:01\"}]}";
+	static const char wrong[] = "{\"x\": 1, \"links\": [{\"id\": \"a\", \"type\": \"phy\", "
+				    "\"ethernet_mac_address\": \"52:54\"}]}";
+	struct err err = { 0 };
+	assert_int_equal(netdata_check("{}", 2, &err), 0);
+	assert_int_equal(netdata_check(harmless, strlen(harmless), &err), 0);
+	assert_true(netdata_check(wrong, strlen(wrong), &err) < 0);
+	assert_true(str_has_prefix(err.text, "links[0] \"a\": ethernet_mac_address"));
+	assert_true(netdata_check("[]", 2, &err) < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bond_and_vlan), cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_wrong),	      cmocka_unit_test(test_one_line),
 		cmocka_unit_test(test_limits),	      cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_check),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
