@@ -14,12 +14,14 @@
 #define BMH_HARDWARE_DETAILS "inspect.metal3.io/hardwaredetails"
 #define BMH_DELETE_FOR_MOVE  "clusterctl.cluster.x-k8s.io/delete-for-move"
 #define BMH_DHCP_ADDRESS     "ingot.dev/dhcp-address"
-#define BMH_RELEASE	     "ingot.dev/release"
-#define SECRET_LABEL	     "environment.metal3.io"
-#define SECRET_LABEL_VALUE   "baremetal"
-#define SECRET_FINALIZER     "baremetalhost.metal3.io/secret"
-#define HARDWARE_FINALIZER   "baremetalhost.metal3.io/hardwareData"
-#define RECORD_FINALIZER     "ingot.dev/hostrecord"
+/* SHA-256 of the certificate that the host's BMC shall have, and no other. */
+#define BMH_BMC_CERTIFICATE "ingot.dev/bmc-certificate-sha256"
+#define BMH_RELEASE	    "ingot.dev/release"
+#define SECRET_LABEL	    "environment.metal3.io"
+#define SECRET_LABEL_VALUE  "baremetal"
+#define SECRET_FINALIZER    "baremetalhost.metal3.io/secret"
+#define HARDWARE_FINALIZER  "baremetalhost.metal3.io/hardwareData"
+#define RECORD_FINALIZER    "ingot.dev/hostrecord"
 
 /* status.provisioning.state; the names stand in bmh.c. BMH_READY is an old name of available. */
 enum bmh_state {

@@ -199,21 +199,28 @@ struct node_spec {
 	char *image_url, *image_checksum;
 };
 
+enum { ENGINE_FAMILIES = 2 };
+
 /* How it is known on the provisioning network (addresses.c). */
 struct node_net {
-	char *fixed;	   /* the DHCP address that it shall have; NULL: any */
-	char *fixed_error; /* why it cannot; NULL: it can */
-	struct index_entry stored_place, fixed_place; /* in engine.slots */
-	struct net_mac *nics; /* known by the last inventory that was stored */
+	char *fixed; /* the DHCP addresses that it shall have, as the host says it; NULL: any */
+	char *fixed_of[ENGINE_FAMILIES]; /* of IPv4, IPv6; NULL: any */
+	char *fixed_error;		 /* why it cannot; NULL: it can */
+	struct index_entry stored_place[ENGINE_FAMILIES],
+		fixed_place[ENGINE_FAMILIES]; /* in engine.slots */
+	struct net_mac *nics;		      /* known by the last inventory that was stored */
 	size_t nic_count;
 };
 
 /* Its BMC and its power (power.c). */
 struct node_power {
 	char *address, *username, *password; /* from the latest call */
+	char *ca, *pin;			     /* likewise; NULL: none */
 	bool insecure;
 	struct bmc *bmc;
-	bool open_insecure;	  /* as it was opened */
+	/* As it was opened. */
+	bool open_insecure;
+	char *open_ca, *open_pin;
 	struct index_entry place; /* in engine.bmcs */
 	struct node_ask ask;
 	uint64_t ticket;	  /* of the last question, which may still be under way */
@@ -381,9 +388,10 @@ bool node_boots_by(const struct node *n, const struct net_mac *mac);
 void node_drop_macs(struct node *n);
 /* The NICs of n->inspection.inventory become the host's, in place of those of the one before. */
 void node_take_nics(struct node *n);
-/* After each change of n->record.dhcp, net.fixed or net.fixed_error. */
+/* After each change of n->record.dhcp, net.fixed_of or net.fixed_error. */
 void node_index_slots(struct node *n);
-/* NULL: any will do. */
+void node_leave_slots(struct node *n); /* before it goes */
+/* "192.0.2.1", "2001:db8::1", or one of each with a comma; NULL: any will do. */
 void node_take_fixed_address(struct node *n, const char *address);
 
 /* --- boot.c ----------------------------------------------------------------------------------- */
@@ -489,6 +497,9 @@ int plan_take(struct node_record *r, enum op_kind kind, struct err *err);
 /* Opens the BMC by the node's settings; with other credentials only, it stays open. The question
  * under way ends unanswered. */
 int node_open_bmc(struct node *n, struct err *err);
+/* Is it the BMC's own refusal of the credentials? A certificate that is not trusted ends a
+ * connection before anything was said, and has no code. */
+bool node_bmc_refuses(const struct err *err);
 void node_ask_power(struct node *n, bool urgent);
 void node_ask_action(struct node *n, enum bmc_action action);
 void node_ask_boot(struct node *n, enum bmc_device device, bool persistent);

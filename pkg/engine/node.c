@@ -126,8 +126,7 @@ void node_forget_old_uid(struct node *n)
 static void leave_indices(struct node *n)
 {
 	struct engine *e = n->engine;
-	index_set(&e->slots, &n->net.stored_place, n, NULL);
-	index_set(&e->slots, &n->net.fixed_place, n, NULL);
+	node_leave_slots(n);
 	index_set(&e->bmcs, &n->power.place, n, NULL);
 	list_unlink(&n->boot.unheard);
 }
@@ -159,7 +158,10 @@ struct node *node_free(struct node *n)
 	json_free(n->agent.answer);
 	secret_free(n->power.password);
 	free(n->power.address), free(n->power.username), free(n->spec.boot_mac);
+	free(n->power.ca), free(n->power.pin), free(n->power.open_ca), free(n->power.open_pin);
 	free(n->net.fixed), free(n->net.fixed_error);
+	for (size_t i = 0; i < ENGINE_FAMILIES; i++)
+		free(n->net.fixed_of[i]);
 	err_keep(&n->power.verify_error, NULL), err_keep(&n->power.error, NULL);
 	err_keep(&n->save.unreadable, NULL), err_keep(&n->save.error, NULL);
 	err_keep(&n->power.ask.err, NULL), err_keep(&n->agent.ask.err, NULL);

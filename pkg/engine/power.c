@@ -17,6 +17,7 @@
 static bool is_open(const struct node *n, const struct bmc_address *address)
 {
 	return n->power.bmc && n->power.open_insecure == n->power.insecure &&
+	       streq(n->power.open_ca, n->power.ca) && streq(n->power.open_pin, n->power.pin) &&
 	       bmc_address_equal(bmc_get_address(n->power.bmc), address);
 }
 
@@ -25,7 +26,10 @@ static int open_anew(struct node *n, const struct bmc_address *address,
 {
 	struct bmc_driver *driver = bmc_driver_find(n->engine->options.drivers, address->scheme,
 						    err);
-	struct bmc_options options = { .key = n->key, .insecure_tls = n->power.insecure };
+	struct bmc_options options = { .key = n->key,
+				       .insecure_tls = n->power.insecure,
+				       .ca = n->power.ca,
+				       .pinned_sha256 = n->power.pin };
 	struct bmc *bmc;
 	if (!driver || bmc_open(driver, address, credentials, &options, &bmc, err) < 0)
 		return err_value(err);
@@ -33,6 +37,8 @@ static int open_anew(struct node *n, const struct bmc_address *address,
 	n->power.bmc = bmc;
 	node_index_bmc(n);
 	n->power.open_insecure = n->power.insecure;
+	str_replace(&n->power.open_ca, n->power.ca);
+	str_replace(&n->power.open_pin, n->power.pin);
 	return 0;
 }
 
@@ -74,6 +80,24 @@ static void power_read(struct node *n, enum bmc_power power)
 		node_kick(n);
 }
 
+bool node_bmc_refuses(const struct err *err)
+{
+	return err && err->kind == ERR_DENIED && err->code != 0;
+}
+
+/* Of a host at rest, whose password was changed behind our back: it is as one that is not
+ * registered, and not asked again before its Secret is another one. */
+static void note_refusal(struct node *n, const struct bmc_result *result)
+{
+	if (result->op != BMC_OP_GET_POWER || !node_bmc_refuses(&result->err) ||
+	    n->op.kind == OP_VERIFY)
+		return;
+	n->power.verified = false;
+	err_keep(&n->power.verify_error, &result->err);
+	if (n->op.kind == OP_NONE)
+		node_kick(n);
+}
+
 static void read_failed(struct node *n)
 {
 	if (n->op.kind == OP_NONE && ++n->power.read_failures == 3)
@@ -89,10 +113,11 @@ static void on_answer(void *data, const struct bmc_result *result)
 	bool ok = result->err.kind == ERR_NONE;
 	n->power.ask.state = ok ? ASK_ANSWERED : ASK_FAILED;
 	err_keep(&n->power.ask.err, &result->err);
-	if (ok && result->power != BMC_POWER_UNKNOWN)
+	if (ok && result->op == BMC_OP_GET_POWER && result->power != BMC_POWER_UNKNOWN)
 		power_read(n, result->power);
 	else if (!ok)
 		read_failed(n);
+	note_refusal(n, result);
 	if (n->op.kind != OP_NONE)
 		op_advance(n);
 	else

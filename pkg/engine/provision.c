@@ -111,9 +111,11 @@ static bool take_bmc_settings(struct node *n, const struct prov_host *host)
 	bool changed = take_string(&n->power.address, host->bmc_address);
 	changed |= n->power.insecure != host->bmc_insecure;
 	n->power.insecure = host->bmc_insecure;
+	changed |= take_string(&n->power.pin, host->bmc_pin);
 	if (!host->username || !host->password)
 		return changed;
 	changed |= take_string(&n->power.username, host->username);
+	changed |= take_string(&n->power.ca, host->bmc_ca);
 	if (!streq(n->power.password, host->password)) {
 		n->power.password = secret_free(n->power.password);
 		n->power.password = xstrdup(host->password);
@@ -161,11 +163,11 @@ static int check_boot_mac(const struct node *n, const struct prov_host *host,
 	return -EEXIST;
 }
 
-/* True also where there is no driver: that is reported elsewhere. */
+/* No plan switches it on yet, so that a host would boot without it. True also where there is no
+ * driver: that is reported elsewhere. */
 static bool has_secure_boot(const struct engine *e, const struct bmc_scheme *scheme)
 {
-	const struct bmc_driver *driver = bmc_driver_find(e->options.drivers, scheme, NULL);
-	return !driver || bmc_driver_supports(driver, BMC_OP_SET_SECURE_BOOT);
+	return !bmc_driver_find(e->options.drivers, scheme, NULL);
 }
 
 /* Takes the text. */
@@ -174,6 +176,14 @@ static int refuse_scheme(struct prov_result *ret, char *text)
 	failed(ret, text);
 	free(text);
 	return -ENOTSUP;
+}
+
+/* A pin that nothing is held against would be no more than a comfort. */
+static int check_pin(const struct bmc_address *a, const struct prov_host *host,
+		     struct prov_result *ret)
+{
+	bool tls = a->scheme->http && !a->plain_http;
+	return host->bmc_pin && !tls ? problem(ret, PROV_NO_CERTIFICATE, a->scheme->name) : 0;
 }
 
 /* What drivers can do and the boot steps do not do yet is refused here. */
@@ -206,6 +216,8 @@ static int check_host(const struct node *n, const struct prov_host *host, struct
 		failed(ret, err.text);
 	else
 		r = check_scheme(n->engine, address.scheme, host, ret);
+	if (r == 0)
+		r = check_pin(&address, host, ret);
 	bmc_address_done(&address);
 	return r;
 }
@@ -266,6 +278,7 @@ static void take_identity(struct node *n, const struct prov_host *host)
 {
 	_cleanup_(freep) char *address = bmc_identity(str_or(host->bmc_address, ""));
 	bool changed = take_string(&n->record.registered.bmc_address, address);
+	changed |= take_string(&n->record.registered.bmc_certificate, host->bmc_pin);
 	if (take_string(&n->record.registered.boot_mac, host->boot_mac)) {
 		n->record.registered.never_booted = true;
 		changed = true;
@@ -274,9 +287,12 @@ static void take_identity(struct node *n, const struct prov_host *host)
 		node_save(n);
 }
 
+/* BMCs lock accounts after a few refused logins, and an operator out of his own machine with them:
+ * what was refused is not said again before the Secret, or the address, is another one. */
 static bool retry_verify(const struct node *n, const struct prov_register *params, bool changed)
 {
-	bool told = n->power.verify_error && !params->retry && !params->credentials_changed;
+	bool again = params->retry && !node_bmc_refuses(n->power.verify_error);
+	bool told = n->power.verify_error && !again && !params->credentials_changed;
 	return changed || (!n->power.verified && !told);
 }
 
@@ -339,6 +355,7 @@ void engine_register(struct engine *e, const struct prov_host *host,
 			failed(ret, err.text);
 			return;
 		}
+		err_keep(&n->power.verify_error, NULL);
 		op_advance(n);
 	}
 	if (n->power.verify_error && !n->power.verified)
@@ -596,6 +613,7 @@ void engine_remove(struct engine *e, const struct prov_host *host, bool force,
 	if (n && force && n->record.registered.bmc_address) {
 		str_replace(&n->record.registered.bmc_address, NULL);
 		str_replace(&n->record.registered.boot_mac, NULL);
+		str_replace(&n->record.registered.bmc_certificate, NULL);
 		n->record.registered.never_booted = false;
 		node_save(n);
 	}

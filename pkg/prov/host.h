@@ -21,7 +21,11 @@ struct prov_host {
 	const char *key; /* "namespace/name" */
 	const char *uid; /* the object's UID */
 	const char *bmc_address;
-	bool bmc_insecure; /* do not verify the BMC's certificate */
+	bool bmc_insecure;   /* do not verify the BMC's certificate */
+	const char *bmc_ca;  /* PEM: authorities that its certificate must come from; NULL: the
+				system's */
+	const char *bmc_pin; /* SHA-256 of its certificate, 64 lower-case hex digits: this one and
+				no other; NULL: none is asked for */
 	const char *username,
 		*password;	  /* NULL when the credentials are not to be had (deletion) */
 	const char *boot_mac;	  /* "" when not given */
@@ -52,6 +56,7 @@ enum prov_problem {
 	PROV_OTHER_BMC,	     /* than the host was registered with; no subject */
 	PROV_OTHER_BOOT_MAC, /* than the host has booted by: the subject */
 	PROV_WRONG_STATE,    /* subject: what cannot start, and the state that is known */
+	PROV_NO_CERTIFICATE, /* a certificate is pinned, and the BMC has none: the subject */
 	PROV_NOT_STORED,     /* what is known of the host; nothing is done to it. Subject: why */
 };
 

@@ -28,12 +28,19 @@ static _Noreturn void die(const char *what, const char *why)
 	exit(EXIT_FAILURE);
 }
 
+static _Noreturn void die_errno(const char *what)
+{
+	struct err err;
+	err_set_errno(&err, errno, "cannot be used");
+	die(what, err.text);
+}
+
 static char *slurp(const char *path, size_t *ret_len)
 {
 	char *text = xcalloc(1, FILE_MAX + 1);
 	FILE *f = fopen(path, "re");
 	if (!f)
-		die(path, strerror(errno));
+		die_errno(path);
 	*ret_len = fread(text, 1, FILE_MAX, f);
 	fclose(f);
 	return text;
@@ -63,9 +70,9 @@ static void write_file(const struct media_image *im, const char *path)
 	for (uint64_t at = 0; f && (n = media_image_read(im, at, piece, PIECE)) > 0;
 	     at += (uint64_t)n)
 		if (fwrite(piece, 1, (size_t)n, f) != (size_t)n)
-			die(path, strerror(errno));
+			die_errno(path);
 	if (!f || n < 0 || fclose(f) != 0)
-		die(path, strerror(errno));
+		die_errno(path);
 }
 
 static struct media_image *find(void *data, const char *cap, const char *peer)

@@ -41,12 +41,12 @@ static bool find(void *data, const struct net_mac *mac, struct boot_host *ret)
 	return memcmp(mac, &w->mac, sizeof(*mac)) == 0;
 }
 
-static bool slot_get(void *data, const struct net_mac *mac, struct net_addr *ret)
+static bool slot_get(void *data, const struct net_mac *mac, int family, struct net_addr *ret)
 {
 	const struct world *w = data;
 	(void)mac;
 	*ret = w->slot;
-	return net_is_set(&w->slot);
+	return net_is_set(&w->slot) && net_family(&w->slot) == family;
 }
 
 static bool slot_used(void *data, const struct net_addr *address)
@@ -61,11 +61,11 @@ static void slot_stored(void *data)
 	w->done(w->done_data, NULL);
 }
 
-static void slot_set(void *data, const struct net_mac *mac, const struct net_addr *address,
-		     boot_slot_done_fn done, void *done_data)
+static void slot_set(void *data, const struct net_mac *mac, int family,
+		     const struct net_addr *address, boot_slot_done_fn done, void *done_data)
 {
 	struct world *w = data;
-	(void)mac;
+	(void)mac, (void)family;
 	w->slot = address ? *address : (struct net_addr){ 0 };
 	w->done = done;
 	w->done_data = done_data;
@@ -96,10 +96,11 @@ static const struct boot_ops ops = { .find = find,
 static void read_pool(char *text, struct boot_pool *ret)
 {
 	char *dash = strchr(text, '-'), *slash = strchr(text, '/');
-	if (!dash || !slash)
+	uint64_t bits;
+	if (!dash || !slash || parse_u64(slash + 1, 32, &bits) < 0)
 		die(text, "not FIRST-LAST/BITS");
 	*dash = *slash = '\0';
-	ret->bits = (unsigned)atoi(slash + 1);
+	ret->bits = (unsigned)bits;
 	if (net_parse_ip(text, &ret->start) < 0 || net_parse_ip(dash + 1, &ret->end) < 0)
 		die(text, "no address");
 }

@@ -454,7 +454,8 @@ static int fault(const struct bmc *bmc, struct fake_machine *m, struct err *err)
 	const char *host = bmc->address.host;
 	bool sets_power = bmc->running->request.op == BMC_OP_SET_POWER;
 	if (!let_in(bmc, m))
-		return err_set(err, ERR_DENIED, "BMC %s does not accept these credentials", host);
+		return err_set_code(err, ERR_DENIED, 401,
+				    "BMC %s does not accept these credentials", host);
 	if (chance(m->loop, m->faults.busy))
 		return err_set(err, ERR_BUSY, "BMC %s is busy (simulated)", host);
 	if ((sets_power && m->refuses_power) || chance(m->loop, m->faults.refused))

@@ -71,7 +71,7 @@ static bool may_push(const struct power *p)
 
 static bool choose_type(struct power *p, const struct json *object, const char *list)
 {
-	for (size_t i = 0; p->types[i] && i < 3; i++) {
+	for (size_t i = 0; i < 3 && p->types[i]; i++) {
 		bool button = strcmp(p->types[i], "PushPowerButton") == 0;
 		bool first = i == 0, listed = json_count(json_get(object, list)) > 0;
 		if ((!first && !listed) || (button && !may_push(p)) ||

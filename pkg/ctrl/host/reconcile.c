@@ -13,8 +13,7 @@
 #include "ctrl/resources.h"
 #include "json/patch.h"
 
-/* --- the steps before the state machine: each true when the reconcile ends with it -------------
- */
+/* --- before the state machine; true: the reconcile ends with it ------------------------------ */
 
 bool host_is_held(const struct json *object)
 {
@@ -360,6 +359,8 @@ static void reconcile_bound(struct reconcile *rc)
 	note_states(rc);
 	json_free(rc->status_before);
 	secret_free(rc->password);
+	free(rc->bmc_ca);
+	free(rc->bmc_pin);
 	free(rc->trouble);
 	free(rc->username);
 	free(rc->key);

@@ -1,11 +1,13 @@
 /* Credentials and registration: the steps that every managed state takes before its own work. Pure
  * but for the provisioner. */
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "crypt/crypt.h"
 #include "ctrl/host/internal.h"
 
 /* Without white space around it, as tools that make Secrets from files leave it. */
@@ -208,11 +210,15 @@ static bool secret_absent(struct reconcile *rc, struct next *ret)
 }
 
 /* Only a claimed Secret is watched; another one is looked at again after a while. */
-static struct next invalid_credentials(struct reconcile *rc, const char *key, bool holds_nul)
+static bool is_watched(const struct reconcile *rc)
 {
 	const struct json *labels = json_get_path(rc->facts->secrets[SECRET_BMC].object,
 						  "metadata.labels");
-	bool watched = streq(json_get_string(labels, SECRET_LABEL), SECRET_LABEL_VALUE);
+	return streq(json_get_string(labels, SECRET_LABEL), SECRET_LABEL_VALUE);
+}
+
+static struct next invalid_credentials(struct reconcile *rc, const char *key, bool holds_nul)
+{
 	char text[600];
 	host_count(rc, METRIC_CREDENTIALS_INVALID, NULL);
 	snprintf(text, sizeof(text), "The BMC secret %s/%s %s %s%s: set its key %s%s",
@@ -220,7 +226,7 @@ static struct next invalid_credentials(struct reconcile *rc, const char *key, bo
 		 holds_nul ? "has a" : "has no", key,
 		 holds_nul ? " with a NUL byte, which no BMC takes" : ", or an empty one", key,
 		 holds_nul ? " to plain text, neither UTF-16 nor compressed" : "");
-	return credential_error(rc, watched ? 0 : 10 * USEC_PER_SEC, text);
+	return credential_error(rc, is_watched(rc) ? 0 : 10 * USEC_PER_SEC, text);
 }
 
 /* A BMC takes text: IPMI pads passwords with NUL bytes, so one that holds a NUL would be sent as
@@ -243,6 +249,62 @@ static bool take_credential(struct reconcile *rc, const char *key, char **ret,
 	return false;
 }
 
+/* --- trust ------------------------------------------------------------------------------------ */
+
+/* Left out it is the system's authorities; one that holds none must not become that. */
+static bool take_ca(struct reconcile *rc, struct next *ret)
+{
+	const struct json *secret = rc->facts->secrets[SECRET_BMC].object;
+	usec_t end;
+	char text[600];
+	if (!json_get(json_get(secret, "data"), "ca.crt"))
+		return true;
+	rc->bmc_ca = secret_value(secret, "ca.crt");
+	if (rc->bmc_ca && crypt_cert_not_after(rc->bmc_ca, &end, NULL) == 0)
+		return true;
+	host_count(rc, METRIC_CREDENTIALS_INVALID, NULL);
+	snprintf(
+		text, sizeof(text),
+		"The BMC secret %s/%s has a ca.crt that holds no certificate in PEM form: set its key "
+		"ca.crt to the authority that signs the BMC's certificate, or remove the key",
+		rc->host.meta.ns, rc->host.spec.bmc->credentials_name);
+	*ret = credential_error(rc, is_watched(rc) ? 0 : 10 * USEC_PER_SEC, text);
+	return false;
+}
+
+/* "AB:CD:…", as `openssl x509 -fingerprint -sha256` prints it, or without colons. A new string, or
+ * NULL. */
+static char *parse_digest(const char *text)
+{
+	enum { DIGITS = 64 };
+	_cleanup_(freep) char *out = xcalloc(1, DIGITS + 1);
+	size_t n = 0;
+	for (const char *c = text; *c; c++) {
+		if (*c == ':' && n > 0 && n % 2 == 0)
+			continue;
+		if (!isxdigit((unsigned char)*c) || n == DIGITS)
+			return NULL;
+		out[n++] = (char)tolower((unsigned char)*c);
+	}
+	return n == DIGITS ? TAKE_PTR(out) : NULL;
+}
+
+static bool take_pin(struct reconcile *rc, struct next *ret)
+{
+	const char *text = api_annotation(&rc->host.meta, BMH_BMC_CERTIFICATE);
+	if (!text)
+		return true;
+	rc->bmc_pin = parse_digest(text);
+	if (rc->bmc_pin)
+		return true;
+	*ret = credential_error(
+		rc, 0,
+		"The annotation " BMH_BMC_CERTIFICATE
+		" is no SHA-256 of a certificate: set it to 64 hexadecimal digits, as "
+		"`openssl x509 -noout -fingerprint -sha256` prints them, or remove it");
+	return false;
+}
+
 bool host_credentials(struct reconcile *rc, struct next *ret)
 {
 	if (missing_details(rc, ret) || secret_absent(rc, ret))
@@ -250,7 +312,8 @@ bool host_credentials(struct reconcile *rc, struct next *ret)
 	/* Looked at before it is claimed: a Secret of another purpose must not become the host's
 	 * and go away with it. */
 	if (!take_credential(rc, "username", &rc->username, ret) ||
-	    !take_credential(rc, "password", &rc->password, ret))
+	    !take_credential(rc, "password", &rc->password, ret) || !take_ca(rc, ret) ||
+	    !take_pin(rc, ret))
 		return false;
 	const struct json *secret = rc->facts->secrets[SECRET_BMC].object;
 	if (!rc->host.meta.deleted_at && claim_secret(rc, secret, true)) {
@@ -259,6 +322,8 @@ bool host_credentials(struct reconcile *rc, struct next *ret)
 	}
 	rc->prov.username = rc->username;
 	rc->prov.password = rc->password;
+	rc->prov.bmc_ca = rc->bmc_ca;
+	rc->prov.bmc_pin = rc->bmc_pin;
 	return true;
 }
 

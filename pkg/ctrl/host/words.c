@@ -28,6 +28,9 @@ static const char *format_of(enum prov_problem problem)
 		       "it back, or make the host anew";
 	case PROV_WRONG_STATE:
 		return "cannot start %s by its HostRecord; if the record is stale, delete it";
+	case PROV_NO_CERTIFICATE:
+		return "the annotation ingot.dev/bmc-certificate-sha256 pins a certificate, and a BMC "
+		       "of type %s shows none: remove the annotation, or correct spec.bmc.address";
 	case PROV_NOT_STORED:
 		return "cannot store the HostRecord, without which nothing is done to the machine: "
 		       "%s";

@@ -43,9 +43,10 @@ static struct scripted *of(struct provisioner *p)
 static enum prov_problem problem_of(const char *name)
 {
 	static const char *const names[] = {
-		[PROV_BAD_BOOT_MAC] = "bad boot MAC", [PROV_NEEDS_BOOT_MAC] = "needs boot MAC",
-		[PROV_OTHER_BMC] = "other BMC",	      [PROV_OTHER_BOOT_MAC] = "other boot MAC",
-		[PROV_WRONG_STATE] = "wrong state",   [PROV_NOT_STORED] = "not stored"
+		[PROV_BAD_BOOT_MAC] = "bad boot MAC",	 [PROV_NEEDS_BOOT_MAC] = "needs boot MAC",
+		[PROV_OTHER_BMC] = "other BMC",		 [PROV_OTHER_BOOT_MAC] = "other boot MAC",
+		[PROV_WRONG_STATE] = "wrong state",	 [PROV_NOT_STORED] = "not stored",
+		[PROV_NO_CERTIFICATE] = "no certificate"
 	};
 	for (size_t i = 0; name && i < ARRAY_SIZE(names); i++)
 		if (streq(names[i], name))
@@ -94,6 +95,10 @@ static void reg(struct provisioner *p, const struct prov_host *host,
 	if (host->dhcp_address)
 		snprintf(buf + strlen(buf), sizeof(buf) - strlen(buf), " address=%s",
 			 host->dhcp_address);
+	if (host->bmc_ca)
+		snprintf(buf + strlen(buf), sizeof(buf) - strlen(buf), " ca");
+	if (host->bmc_pin)
+		snprintf(buf + strlen(buf), sizeof(buf) - strlen(buf), " pin=%s", host->bmc_pin);
 	const struct json *row = answer(p, "register", buf, ret);
 	*ret_node_id = str_or(json_get_string(row, "node_id"), host->uid);
 }

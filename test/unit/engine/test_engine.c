@@ -413,9 +413,71 @@ static void test_wrong_password(void **state)
 	assert_int_equal(rig->result.outcome, PROV_FAILED);
 	unsigned requests = rig->machine->bmc->requests;
 	advance(rig, USEC_PER_HOUR);
+	/* The controller's back-off is no reason either: accounts are locked by such tries. */
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, true), PROV_FAILED);
 	assert_int_equal(rig->machine->bmc->requests, requests);
 	rig->host.password = password;
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
+static void register_with(struct rig *rig, bool credentials_changed)
+{
+	const char *node_id;
+	engine_register(rig->engine, &rig->host,
+			&(struct prov_register){ .retry = true,
+						 .credentials_changed = credentials_changed },
+			&node_id, &rig->result);
+}
+
+/* The password is changed at the BMC: the look at a resting host meets it, once. The same Secret is
+ * tried again when somebody has touched it. */
+static void test_password_changed_at_the_bmc(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(3);
+	to_available(rig);
+	str_replace(&rig->machine->bmc->password, "another");
+	advance(rig, 10 * USEC_PER_MIN);
+	unsigned requests = rig->machine->bmc->requests;
+	for (int i = 0; i < 600; i++) {
+		register_with(rig, false);
+		assert_int_equal(rig->result.outcome, PROV_FAILED);
+		advance(rig, USEC_PER_MIN);
+	}
+	assert_int_equal(rig->machine->bmc->requests, requests);
+	str_replace(&rig->machine->bmc->password, password);
+	register_with(rig, true);
+	assert_int_equal(rig->result.outcome, PROV_RUNNING);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
+/* A pin needs a BMC that shows a certificate; another one opens the BMC anew. */
+static void test_pinned_certificate(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(3);
+	rig->host.bmc_pin = "aa";
+	static const char *const without[] = { "ipmi://10.1.0.1", "redfish+http://10.1.0.1/x" };
+	for (size_t i = 0; i < ARRAY_SIZE(without); i++) {
+		rig->host.bmc_address = without[i];
+		assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
+		assert_int_equal(rig->result.problem, PROV_NO_CERTIFICATE);
+	}
+	rig->host.bmc_address = "redfish://10.1.0.1/x";
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	const struct node *n = node_find(rig->engine, key);
+	assert_string_equal(n->record.registered.bmc_certificate, "aa");
+	unsigned requests = rig->machine->bmc->requests;
+	rig->host.bmc_pin = "bb";
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_true(rig->machine->bmc->requests > requests);
+	assert_string_equal(n->record.registered.bmc_certificate, "bb");
+	rig->host.bmc_ca = "PEM";
+	requests = rig->machine->bmc->requests;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_true(rig->machine->bmc->requests > requests);
 	rig_free(rig);
 }
 
@@ -1905,7 +1967,8 @@ static void slot_stored(void *data, const struct err *err)
 static int give_slot(struct rig *rig, const char *mac, const char *address)
 {
 	int result = -1;
-	engine_slot_set(rig->engine, at_mac(mac), address, slot_stored, &result);
+	engine_slot_set(rig->engine, at_mac(mac), strchr(address, ':') ? AF_INET6 : AF_INET,
+			address, slot_stored, &result);
 	advance(rig, USEC_PER_SEC);
 	return result;
 }
@@ -1948,7 +2011,7 @@ static void test_agents_come_from_their_address(void **state)
 	/* Its other NIC is unknown until the inventory is stored, and cannot take the address away
 	 * afterwards. */
 	assert_int_equal(give_slot(rig, "52:54:00:00:99:99", "10.2.0.9"), ERR_BUSY);
-	assert_string_equal(engine_slot_get(rig->engine, at_mac(mac)), "10.2.0.1");
+	assert_string_equal(engine_slot_get(rig->engine, at_mac(mac), AF_INET), "10.2.0.1");
 	struct answer a = lookup(rig, mac, "10.2.0.1");
 	assert_int_equal(strlen(a.token), 87);
 	rig_free(rig);
@@ -2304,12 +2367,12 @@ static void test_fixed_address(void **state)
 	assert_int_equal(json_parse(stored, strlen(stored), &record, NULL), 0);
 	engine_load(rig->engine, "metal3/node-2", "2222", record);
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
-	assert_false(engine_slot_fixed(rig->engine, at_mac(mac), &address));
+	assert_false(engine_slot_fixed(rig->engine, at_mac(mac), AF_INET, &address));
 	rig->host.dhcp_address = "10.2.0.7";
 	for (int i = 0; i < 3; i++)
 		ask(rig, WANT_REGISTER, NULL, false);
 	assert_int_equal(rig->warnings, 1);
-	assert_true(engine_slot_fixed(rig->engine, at_mac(mac), &address));
+	assert_true(engine_slot_fixed(rig->engine, at_mac(mac), AF_INET, &address));
 	assert_null(address);
 	rig->host.dhcp_address = "10.2.0.66"; /* refused by check_address */
 	ask(rig, WANT_REGISTER, NULL, false);
@@ -2322,7 +2385,7 @@ static void test_fixed_address(void **state)
 	engine_remove(rig->engine, &(struct prov_host){ .key = "metal3/node-2" }, true, &result);
 	assert_false(engine_slot_used(rig->engine, "10.2.0.7"));
 	ask(rig, WANT_REGISTER, NULL, false);
-	assert_true(engine_slot_fixed(rig->engine, at_mac(mac), &address));
+	assert_true(engine_slot_fixed(rig->engine, at_mac(mac), AF_INET, &address));
 	assert_string_equal(address, "10.2.0.7");
 	assert_true(engine_slot_used(rig->engine, "10.2.0.7")); /* nobody else may get it */
 	assert_int_equal(rig->warnings, 3);
@@ -2330,7 +2393,7 @@ static void test_fixed_address(void **state)
 	assert_int_equal(rig->warnings, 4);
 	rig->host.dhcp_address = NULL;
 	ask(rig, WANT_REGISTER, NULL, false);
-	assert_false(engine_slot_fixed(rig->engine, at_mac(mac), &address));
+	assert_false(engine_slot_fixed(rig->engine, at_mac(mac), AF_INET, &address));
 	assert_false(engine_slot_used(rig->engine, "10.2.0.7"));
 	rig_free(rig);
 }
@@ -2399,7 +2462,7 @@ static void test_no_walk_over_all_hosts(void **state)
 	to_available(rig);
 	assert_true(engine_slot_used(rig->engine, "10.5.1.1"));
 	assert_false(engine_slot_used(rig->engine, "10.6.1.1"));
-	assert_true(engine_slot_fixed(rig->engine, at_mac(rig->machine->mac), &fixed));
+	assert_true(engine_slot_fixed(rig->engine, at_mac(rig->machine->mac), AF_INET, &fixed));
 	assert_true(engine_boot_find(rig->engine, at_mac(rig->machine->mac), &boot));
 	assert_int_equal(lookup(rig, "52:54:00:ff:ff:ff", "10.2.0.9").status, 404);
 	remove_neighbour(rig, 17);
@@ -3156,6 +3219,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_uefi_entry),
 	cmocka_unit_test(test_image_places),
 	cmocka_unit_test(test_wrong_password),
+	cmocka_unit_test(test_password_changed_at_the_bmc),
+	cmocka_unit_test(test_pinned_certificate),
 	cmocka_unit_test(test_another_machine),
 	cmocka_unit_test(test_password_changed_in_flight),
 	cmocka_unit_test(test_password_in_the_address),
