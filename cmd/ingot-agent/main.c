@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/dhcp6_nic.h"
 #include "agent/disk/image.h"
 #include "agent/effects.h"
 #include "agent/hw/inventory.h"
@@ -280,11 +281,55 @@ static int write_image(void *data)
 	return EXIT_OK;
 }
 
+/* --- dhcp6 ----------------------------------------------------------------------------------- */
+
+struct dhcp6_options {
+	const char *interface, *script;
+};
+
+#define DHCP6(member) .offset = offsetof(struct dhcp6_options, member)
+
+static const struct option_row dhcp6_rows[] = {
+	{ .name = "interface",
+	  .argument = "DEVICE",
+	  .help = "get an address for this interface",
+	  .type = &option_text,
+	  DHCP6(interface),
+	  .required = true },
+	{ .name = "script",
+	  .argument = "FILE",
+	  .help = "run this program when the address comes, is renewed or goes",
+	  .type = &option_path,
+	  DHCP6(script) },
+	{ .name = NULL },
+};
+
+/* Until a signal ends it. */
+static int run_dhcp6(void *data)
+{
+	const struct dhcp6_options *o = data;
+	struct dhcp6_nic *nic = NULL;
+	struct loop *loop = NULL;
+	struct err err = { 0 };
+	int r = loop_new(&loop, &err);
+	const struct dhcp6_nic_options options = { loop, o->interface, o->script };
+	if (r == 0)
+		r = dhcp6_nic_open(&options, &nic, &err);
+	if (r == 0)
+		loop_run(loop);
+	else
+		fprintf(stderr, "ingot-agent: %s\n", err.text);
+	dhcp6_nic_close(nic);
+	loop_free(loop);
+	return r < 0 ? EXIT_FAILED : EXIT_OK;
+}
+
 /* --- dispatch -------------------------------------------------------------------------------- */
 
 static const struct option_table run_tables[] = { { NULL, run_rows, 0 }, { NULL, NULL, 0 } };
 static const struct option_table inventory_tables[] = { { NULL, inventory_rows, 0 },
 							{ NULL, NULL, 0 } };
+static const struct option_table dhcp6_tables[] = { { NULL, dhcp6_rows, 0 }, { NULL, NULL, 0 } };
 static const struct option_table write_tables[] = { { NULL, write_rows, 0 }, { NULL, NULL, 0 } };
 
 static const struct command run_command = {
@@ -310,8 +355,16 @@ static const struct command write_command = {
 	.run = write_image,
 };
 
+static const struct command dhcp6_command = {
+	.name = "dhcp6",
+	.summary = "get an address by DHCPv6 and keep it: for ramdisks",
+	.options = dhcp6_tables,
+	.options_size = sizeof(struct dhcp6_options),
+	.run = run_dhcp6,
+};
+
 static const struct command *const commands[] = { &run_command, &inventory_command, &write_command,
-						  NULL };
+						  &dhcp6_command, NULL };
 
 static const struct program program = {
 	.name = "ingot-agent",

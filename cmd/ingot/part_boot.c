@@ -6,7 +6,6 @@
  * our certificate on the provisioning network and goes to the ramdisk, so that agents trust us
  * alone. */
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,7 +33,8 @@ static int join_instances(void *data, struct err *err)
 	struct runtime *rt = data;
 	struct boot_part *b = &rt->boot;
 	struct site_instances_options o = { .ns = rt->election.options.ns,
-					    .address = b->address,
+					    .address = rt->options->address.v4,
+					    .address6 = rt->options->address.v6,
 					    .agent_port = rt->options->agent_port,
 					    .http_port = rt->options->http_port };
 	(void)err;
@@ -65,16 +65,16 @@ const struct service instances_service = { .name = "instances",
 					   .phases[SERVICE_STAND_BY] = join_instances,
 					   .free = free_instances };
 
-static char *agent_urls(void *data, const char *path)
+static char *agent_urls(void *data, int family, const char *path)
 {
 	const struct runtime *rt = data;
-	return site_instances_agent_urls(rt->boot.instances, path);
+	return site_instances_agent_urls(rt->boot.instances, family, path);
 }
 
-static const char *const *boot_urls(void *data)
+static const char *const *boot_urls(void *data, int family)
 {
 	const struct runtime *rt = data;
-	return site_instances_boot_urls(rt->boot.instances);
+	return site_instances_boot_urls(rt->boot.instances, family);
 }
 
 /* --- options ---------------------------------------------------------------------------------- */
@@ -82,9 +82,9 @@ static const char *const *boot_urls(void *data)
 /* What one option needs of another. A wrong value of one option was refused by its type. */
 static int check_boot_options(const struct runtime_options *o, struct err *err)
 {
-	if (o->address.s_addr == 0)
-		return err_set(err, ERR_INVALID,
-			       "--provisioning-address: name our IPv4 address on %s", o->interface);
+	if (!net_is_set(&o->address.v4) && !net_is_set(&o->address.v6))
+		return err_set(err, ERR_INVALID, "--provisioning-address: name our address on %s",
+			       o->interface);
 	if (!o->ramdisk)
 		return err_set(err, ERR_INVALID,
 			       "--ramdisk: name the directory with vmlinuz and initramfs");
@@ -94,20 +94,41 @@ static int check_boot_options(const struct runtime_options *o, struct err *err)
 	return 0;
 }
 
+static char *make_url(const char *scheme, const struct net_addr *address, uint16_t port)
+{
+	struct net_addr at = *address;
+	char text[NET_TEXT_MAX];
+	net_set_port(&at, port);
+	return xasprintf("%s://%s", scheme, net_format(&at, text));
+}
+
+static void make_side(const struct runtime_options *o, const struct net_addr *address,
+		      struct boot_side *ret)
+{
+	if (!net_is_set(address))
+		return;
+	ret->at = *address;
+	net_format_ip(address, ret->address);
+	ret->http_url = make_url("http", address, o->http_port);
+}
+
 static void make_config(struct runtime *rt)
 {
 	const struct runtime_options *o = rt->options;
 	struct boot_part *b = &rt->boot;
-	inet_ntop(AF_INET, &o->address, b->address, sizeof(b->address));
+	bool v4 = net_is_set(&o->address.v4);
+	make_side(o, &o->address.v4, &b->sides[0]);
+	make_side(o, &o->address.v6, &b->sides[1]);
 	b->kernel = xasprintf("%s/vmlinuz", o->ramdisk);
 	b->initramfs = xasprintf("%s/initramfs", o->ramdisk);
 	b->ramdisks[0] = (struct boot_ramdisk){ "ramdisk", b->kernel, b->initramfs };
-	b->http_url = xasprintf("http://%s:%u", b->address, o->http_port);
-	b->agent_url = xasprintf("https://%s:%u", b->address, o->agent_port);
+	b->agent_url = make_url("https", v4 ? &o->address.v4 : &o->address.v6, o->agent_port);
 	b->config = (struct boot_config){ .device = o->interface,
-					  .address = net_from_v4(o->address),
+					  .address = o->address.v4,
+					  .address6 = o->address.v6,
 					  .tftp = true,
-					  .http_url = b->http_url,
+					  .http_url = b->sides[0].http_url,
+					  .http_url6 = b->sides[1].http_url,
 					  .ramdisks = b->ramdisks };
 }
 
@@ -130,8 +151,8 @@ int runtime_check_address(void *data, const char *text, struct err *err)
 {
 	const struct runtime *rt = data;
 	struct net_addr address;
-	if (net_parse_ip(text, &address) < 0 || net_family(&address) != AF_INET)
-		return err_set(err, ERR_INVALID, "it is not an IPv4 address");
+	if (net_parse_ip(text, &address) < 0)
+		return err_set(err, ERR_INVALID, "it is not an address");
 	if (!rt->options->interface || rt->boot.config.dhcp != BOOT_DHCP_SERVER)
 		return err_set(err, ERR_INVALID,
 			       "Ingot gives no addresses: it runs without --dhcp server");
@@ -142,23 +163,34 @@ int runtime_check_address(void *data, const char *text, struct err *err)
 
 /* Bound to the interface, not only to its address: machines of another network must not reach it.
  */
-static struct web_server_options listener(const struct runtime *rt, uint16_t port)
+static struct web_server_options listener(const struct runtime *rt, const struct boot_side *side,
+					  uint16_t port)
 {
-	return (struct web_server_options){ .address = rt->boot.address,
+	return (struct web_server_options){ .address = side->address,
 					    .share_percent = rt->options->peer_share,
 					    .device = rt->options->interface,
 					    .port = port };
 }
 
 /* A port that another program has shows now, and not when this process is to take over. */
-static int bind_port(const struct runtime *rt, uint16_t port, int *ret_fd, struct err *err)
+static int bind_port(const struct runtime *rt, const struct boot_side *side, uint16_t port,
+		     int *ret_fd, struct err *err)
 {
-	struct web_server_options o = listener(rt, port);
+	struct web_server_options o = listener(rt, side, port);
 	int r = web_bind(&o, err);
 	if (r < 0)
 		return r;
 	*ret_fd = r;
 	return 0;
+}
+
+static int bind_ports(const struct runtime *rt, struct boot_side *side, struct err *err)
+{
+	const struct runtime_options *o = rt->options;
+	if (!net_is_set(&side->at))
+		return 0;
+	int r = bind_port(rt, side, o->http_port, &side->http_fd, err);
+	return r < 0 ? r : bind_port(rt, side, o->agent_port, &side->agent_fd, err);
 }
 
 static struct boot_env env_of(struct runtime *rt)
@@ -172,7 +204,8 @@ static int open_media(struct runtime *rt, struct err *err)
 	struct boot_part *b = &rt->boot;
 	_cleanup_(freep) char *loaders = xasprintf("%s/loaders", rt->options->ramdisk);
 	const struct engine_media_options o = { .paths = { b->kernel, b->initramfs, loaders },
-						.origin = b->http_url,
+						.origin_v4 = b->sides[0].http_url,
+						.origin_v6 = b->sides[1].http_url,
 						.kernel_args = rt->options->kernel_args,
 						.agent_urls = agent_urls,
 						.places = rt };
@@ -202,18 +235,22 @@ static int open_sockets(void *data, struct err *err)
 		r = dhcp_server_open(&env, &b->dhcp, err);
 	if (r == 0)
 		r = tftp_server_open(&env, &b->tftp, err);
-	if (r == 0)
-		r = bind_port(rt, rt->options->http_port, &b->http_fd, err);
-	return r < 0 ? r : bind_port(rt, rt->options->agent_port, &b->agent_fd, err);
+	for (size_t i = 0; r == 0 && i < BOOT_SIDES; i++)
+		r = bind_ports(rt, &b->sides[i], err);
+	return r;
 }
 
 /* --- the certificate -------------------------------------------------------------------------- */
 
-/* Made at each start and not kept, unlike the CA that agents trust. The address is what they
+/* Made at each start and not kept, unlike the CA that agents trust. The addresses are what they
  * compare. */
 static int make_certificate(struct runtime *rt, struct err *err)
 {
-	const char *addresses[] = { rt->boot.address, NULL };
+	const char *addresses[BOOT_SIDES + 1] = { NULL };
+	size_t count = 0;
+	for (size_t i = 0; i < BOOT_SIDES; i++)
+		if (net_is_set(&rt->boot.sides[i].at))
+			addresses[count++] = rt->boot.sides[i].address;
 	usec_t now = loop_wall(rt->loop);
 	struct crypt_cert_spec spec = {
 		.common_name = "ingot",
@@ -233,8 +270,10 @@ static void renew_certificate(struct runtime *rt)
 	struct err err;
 	b->cert = (struct crypt_pair){ 0 };
 	int r = make_certificate(rt, &err);
-	if (r == 0)
-		r = web_server_set_certificate(b->agent_server, b->cert.cert, b->cert.key, &err);
+	for (size_t i = 0; r == 0 && i < BOOT_SIDES; i++)
+		if (b->sides[i].agent_server)
+			r = web_server_set_certificate(b->sides[i].agent_server, b->cert.cert,
+						       b->cert.key, &err);
 	if (r < 0) {
 		log_warn("the certificate for agents cannot be renewed", "error", err.text);
 		crypt_pair_release(&b->cert);
@@ -278,24 +317,23 @@ static int take_fd(int *fd)
 }
 
 /* HTTPS only: agents bring their tokens here. */
-static int open_agent_server(struct runtime *rt, struct err *err)
+static int open_agent_server(struct runtime *rt, struct boot_side *side, struct err *err)
 {
 	struct boot_part *b = &rt->boot;
-	b->routes = agent_routes_new(rt->hosts.engine, rt->loop, b->agent_url);
 	struct web_route rows[3] = { { .prefix = NULL } };
 	agent_routes_rows(b->routes, rows);
-	struct web_server_options w = listener(rt, rt->options->agent_port);
+	struct web_server_options w = listener(rt, side, rt->options->agent_port);
 	w.name = "agents";
 	w.cert = b->cert.cert;
 	w.key = b->cert.key;
 	w.routes = rows;
-	w.bound = take_fd(&b->agent_fd);
-	return web_server_open(rt->web, &w, &b->agent_server, err);
+	w.bound = take_fd(&side->agent_fd);
+	return web_server_open(rt->web, &w, &side->agent_server, err);
 }
 
 /* One listener for both tables: scripts are small, and downloads have the bulk thread to
  * themselves. */
-static int open_boot_server(struct runtime *rt, struct err *err)
+static int open_boot_server(struct runtime *rt, struct boot_side *side, struct err *err)
 {
 	struct boot_part *b = &rt->boot;
 	struct web_route rows[16] = { { .prefix = NULL } };
@@ -309,11 +347,21 @@ static int open_boot_server(struct runtime *rt, struct err *err)
 		for (const struct web_route *row = tables[t];
 		     row->prefix && count < ARRAY_SIZE(rows) - 1; row++)
 			rows[count++] = *row;
-	struct web_server_options w = listener(rt, rt->options->http_port);
+	struct web_server_options w = listener(rt, side, rt->options->http_port);
 	w.name = "boot";
 	w.routes = rows;
-	w.bound = take_fd(&b->http_fd);
-	return web_server_open(b->bulk, &w, &b->boot_server, err);
+	w.bound = take_fd(&side->http_fd);
+	return web_server_open(b->bulk, &w, &side->boot_server, err);
+}
+
+/* To DHCPv6: the same in all instances, and in each process of them. */
+static void name_server(struct runtime *rt)
+{
+	static const char purpose[] = "ingot DHCPv6 server";
+	const struct site_installation *i = &rt->site.installation;
+	uint8_t digest[32];
+	hmac_sha256(i->key, sizeof(i->key), purpose, sizeof(purpose) - 1, digest);
+	memcpy(rt->boot.config.server_uuid, digest, sizeof(rt->boot.config.server_uuid));
 }
 
 static int open_servers(struct runtime *rt, struct err *err)
@@ -321,14 +369,23 @@ static int open_servers(struct runtime *rt, struct err *err)
 	struct boot_part *b = &rt->boot;
 	struct boot_env env = env_of(rt);
 	b->config.ca_pem = rt->site.installation.ca.cert;
+	name_server(rt);
 	int r = web_new(&b->bulk, err);
 	if (r < 0)
 		return r;
 	b->http = http_boot_new(&env);
 	if (b->media)
 		b->media_http = media_http_new(rt->loop, &engine_media_http_ops, b->media);
-	r = open_boot_server(rt, err);
-	return r < 0 ? r : open_agent_server(rt, err);
+	b->routes = agent_routes_new(rt->hosts.engine, rt->loop, b->agent_url);
+	for (size_t i = 0; r == 0 && i < BOOT_SIDES; i++) {
+		struct boot_side *side = &b->sides[i];
+		if (!net_is_set(&side->at))
+			continue;
+		r = open_boot_server(rt, side, err);
+		if (r == 0)
+			r = open_agent_server(rt, side, err);
+	}
+	return r;
 }
 
 /* Hosts and agents meet open ports only now. */
@@ -364,7 +421,7 @@ static void refuse_shared(struct web_request *r, int status, const char *text)
 }
 
 /* Their own ports are bound to the provisioning network, and open while this process leads. `own`:
- * the server of that port. */
+ * the server of one of them. */
 static bool may_share(const struct runtime *rt, struct web_request *r, const struct web_server *own)
 {
 	struct net_addr source;
@@ -378,30 +435,37 @@ static bool may_share(const struct runtime *rt, struct web_request *r, const str
 	return false;
 }
 
+static const struct web_server *any_server(const struct runtime *rt)
+{
+	const struct boot_side *sides = rt->boot.sides;
+	return sides[0].agent_server ? sides[0].agent_server : sides[1].agent_server;
+}
+
 static void share_agents(void *data, struct web_request *r)
 {
 	struct runtime *rt = data;
-	if (may_share(rt, r, rt->boot.agent_server))
+	if (may_share(rt, r, any_server(rt)))
 		agent_routes_handle(rt->boot.routes, r);
 }
 
 static void share_before_body(void *data, struct web_request *r)
 {
 	struct runtime *rt = data;
-	if (may_share(rt, r, rt->boot.agent_server))
+	if (may_share(rt, r, any_server(rt)))
 		agent_routes_before_body(rt->boot.routes, r);
 }
 
 static void share_boot(void *data, struct web_request *r)
 {
 	struct runtime *rt = data;
-	if (may_share(rt, r, rt->boot.boot_server))
+	if (may_share(rt, r, any_server(rt)))
 		http_boot_handle(rt->boot.http, r);
 }
 
-const char *runtime_address(const struct runtime *rt)
+struct net_pair runtime_addresses(const struct runtime *rt)
 {
-	return rt->options->interface ? rt->boot.address : NULL;
+	const struct net_pair none = { .v4 = { .v4 = { .sin_family = AF_UNSPEC } } };
+	return rt->options->interface ? rt->options->address : none;
 }
 
 void runtime_shared_routes(struct runtime *rt, struct web_route ret[RUNTIME_SHARED_ROUTES])
@@ -429,8 +493,10 @@ static void silence(void *data)
 	struct runtime *rt = data;
 	struct boot_part *b = &rt->boot;
 	timer_stop(&b->validity);
-	b->agent_server = web_server_close(b->agent_server);
-	b->boot_server = web_server_close(b->boot_server);
+	for (size_t i = 0; i < BOOT_SIDES; i++) {
+		b->sides[i].agent_server = web_server_close(b->sides[i].agent_server);
+		b->sides[i].boot_server = web_server_close(b->sides[i].boot_server);
+	}
 	if (rt->loop)
 		loop_drain(rt->loop); /* requests that had come already */
 	b->dhcp = dhcp_server_close(b->dhcp);
@@ -449,11 +515,14 @@ static void free_boot(void *data)
 	agent_routes_free(b->routes);
 	web_free(b->bulk);
 	crypt_pair_release(&b->cert);
-	if (b->http_fd)
-		close(b->http_fd);
-	if (b->agent_fd)
-		close(b->agent_fd);
-	free(b->kernel), free(b->initramfs), free(b->http_url), free(b->agent_url);
+	for (size_t i = 0; i < BOOT_SIDES; i++) {
+		if (b->sides[i].http_fd)
+			close(b->sides[i].http_fd);
+		if (b->sides[i].agent_fd)
+			close(b->sides[i].agent_fd);
+		free(b->sides[i].http_url);
+	}
+	free(b->kernel), free(b->initramfs), free(b->agent_url);
 }
 
 const struct service boot_service = { .name = "boot",

@@ -34,8 +34,7 @@ static int make_targets(void *data, struct err *err)
 	const struct runtime_options *o = rt->options;
 	const struct boot_config *c = &rt->boot.config;
 	(void)err;
-	net_targets_make(&o->targets, o->interface, o->interface ? &o->address : NULL,
-			 &rt->hosts.targets);
+	net_targets_make(&o->targets, o->interface, &o->address, &rt->hosts.targets);
 	for (size_t i = 0; c->dhcp == BOOT_DHCP_SERVER && i < c->pool_count; i++)
 		add_pool(&rt->hosts.targets.agents.only, &c->pools[i]);
 	return 0;

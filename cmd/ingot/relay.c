@@ -12,11 +12,12 @@
 #include "boot/check.h"
 #include "boot/dhcp_relay.h"
 #include "commands.h"
+#include "net/options.h"
 #include "process.h"
 
 struct relay_options {
 	const char *interface;
-	struct in_addr address, server;
+	struct net_addr address, server;
 	enum log_level log_level;
 };
 
@@ -31,14 +32,14 @@ static const struct option_row rows[] = {
 	  .required = true },
 	{ .name = "address",
 	  .argument = "ADDRESS",
-	  .help = "use this IPv4 address of the interface; it tells the server the subnet",
-	  .type = &option_ipv4,
+	  .help = "use this address of the interface; it tells the server the subnet",
+	  .type = &net_option_machine,
 	  FIELD(address),
 	  .required = true },
 	{ .name = "server",
 	  .argument = "ADDRESS",
 	  .help = "relay to this address, Ingot's --provisioning-address",
-	  .type = &option_ipv4,
+	  .type = &net_option_machine,
 	  FIELD(server),
 	  .required = true },
 	{ .name = "log-level",
@@ -68,12 +69,13 @@ static void stop(void *data)
 static int check(const struct relay_options *o, struct err *err)
 {
 	log_set_level(o->log_level);
-	if (o->address.s_addr == o->server.s_addr)
+	if (net_family(&o->address) != AF_INET || net_family(&o->server) != AF_INET)
+		return err_set(err, ERR_INVALID, "--address, --server: the relay serves IPv4");
+	if (net_same_ip(&o->address, &o->server))
 		return err_set(
 			err, ERR_INVALID,
 			"--server: is the same as --address; a machine that runs Ingot needs no relay");
-	struct net_addr own = net_from_v4(o->address);
-	return boot_check_interface("interface", o->interface, "address", &own, NULL, err);
+	return boot_check_interface("interface", o->interface, "address", &o->address, NULL, err);
 }
 
 /* Active at once: there is no Lease to wait for, and the server answers or it does not. */
@@ -97,8 +99,8 @@ static int run(void *data)
 {
 	const struct relay_options *o = data;
 	const struct dhcp_relay_options options = { .device = o->interface,
-						    .address = net_from_v4(o->address),
-						    .server = net_from_v4(o->server) };
+						    .address = o->address,
+						    .server = o->server };
 	struct relay r = { .process = { .command = "relay", .stop = stop, .data = &r } };
 	struct err err;
 	if (check(o, &err) < 0) {

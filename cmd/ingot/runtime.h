@@ -25,7 +25,7 @@ struct runtime_options {
 	const char *namespace_watched;
 	const char *namespace_own;
 	const char *interface; /* NULL: nothing is booted */
-	struct in_addr address;
+	struct net_pair address;
 	const char *ramdisk, *kernel_args;
 	uint16_t http_port, agent_port;
 	unsigned peer_share;
@@ -93,7 +93,8 @@ void runtime_describe(void *runtime, struct web_request *r, const char *path);
  * provisioning network, 403. Ended by prefix NULL; none without network boot. */
 enum { RUNTIME_SHARED_ROUTES = 6 };
 void runtime_shared_routes(struct runtime *rt, struct web_route ret[RUNTIME_SHARED_ROUTES]);
-const char *runtime_address(const struct runtime *rt); /* on the provisioning network; NULL: none */
+/* On the provisioning network, of both families; none is set without one. */
+struct net_pair runtime_addresses(const struct runtime *rt);
 /* Ends in order, within ten seconds: no more effect on hardware, writes to the API that are under
  * way end, Events are sent, the Lease is given back; then fn is called. Only runtime_free() may
  * follow, also before fn. */

@@ -61,13 +61,23 @@ struct hosts_part {
 	void *logged_out_data;
 };
 
+enum { BOOT_SIDES = 2 };
+
+/* Our address of one family on the provisioning network, and what listens there. */
+struct boot_side {
+	struct net_addr at; /* not set: none */
+	char address[NET_IP_TEXT_MAX];
+	char *http_url;
+	int http_fd, agent_fd; /* bound, and silent until we lead; 0: none */
+	struct web_server *agent_server, *boot_server;
+};
+
 /* part_boot.c: what machines that boot, and their agents, talk to. */
 struct boot_part {
-	char address[INET_ADDRSTRLEN]; /* ours on the provisioning network */
 	struct boot_config config;
 	struct boot_ramdisk ramdisks[2];
-	char *kernel, *initramfs, *http_url, *agent_url;
-	int http_fd, agent_fd; /* bound, and silent until we lead; 0: none */
+	char *kernel, *initramfs, *agent_url;
+	struct boot_side sides[BOOT_SIDES]; /* of IPv4, IPv6 */
 	struct engine_boot_env env;
 	struct dhcp_server *dhcp;
 	struct tftp_server *tftp;
@@ -76,7 +86,6 @@ struct boot_part {
 	struct media_http *media_http;
 	struct agent_routes *routes;
 	struct web *bulk; /* downloads have a thread to themselves */
-	struct web_server *agent_server, *boot_server;
 	struct crypt_pair cert;
 	struct timer validity;
 	struct validity cert_seen;

@@ -289,16 +289,17 @@ static int start_shared(struct standalone *s, struct err *err)
 {
 	struct web_route parts[RUNTIME_SHARED_ROUTES] = { { .prefix = NULL } };
 	const struct web_route api = api_route(s);
-	const struct site_shared_options options = {
+	struct site_shared_options options = {
 		.loop = s->process.loop,
 		.ca = &s->pki.ca,
-		.address = s->runtime ? runtime_address(s->runtime) : NULL,
 		.api = &api,
 		.parts = parts,
 		.share_percent = s->options->runtime.peer_share,
 	};
-	if (s->runtime)
+	if (s->runtime) {
+		options.addresses = runtime_addresses(s->runtime);
 		runtime_shared_routes(s->runtime, parts);
+	}
 	return site_shared_open(&s->shared, &options, err);
 }
 
@@ -335,8 +336,8 @@ static char *api_url(const struct standalone *s)
 {
 	struct net_addr to = s->options->api_bind;
 	char text[NET_TEXT_MAX];
-	if (net_is_unspecified(&to))
-		net_parse_ip(net_family(&to) == AF_INET ? "127.0.0.1" : "::1", &to);
+	if (net_is_unspecified(&to)) /* "::" is served by IPv4, too (web_bind) */
+		net_parse_ip("127.0.0.1", &to);
 	net_set_port(&to, web_server_port(s->server));
 	return xasprintf("https://%s", net_format(&to, text));
 }

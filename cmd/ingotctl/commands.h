@@ -8,7 +8,7 @@
 #include "hostview/render.h"
 
 extern const struct command status_command, watch_command, describe_command, move_command,
-	release_command;
+	release_command, bmc_command;
 
 /* How the API and the engine are reached, and whose hosts; of struct hostview_options. */
 extern const struct option_row hostview_rows[];

@@ -13,7 +13,8 @@
 
 static const struct command *const commands[] = { &status_command,   &watch_command,
 						  &describe_command, &release_command,
-						  &move_command,     NULL };
+						  &move_command,     &bmc_command,
+						  NULL };
 
 static const struct program program = {
 	.name = "ingotctl",

@@ -2,7 +2,6 @@
  * strictly: no blanks, no signs or units that the range does not speak of, because a value that is
  * taken otherwise than it was meant shows only when a machine somewhere is treated by it. */
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,74 +204,3 @@ const struct option_type option_seconds = { .name = "seconds",
 const struct option_type option_port = {
 	.name = "port", .noun = "a port", .read = read_port, .range = range_of_numbers
 };
-
-/* --- IPv4 addresses --------------------------------------------------------------------------- */
-
-static int parse_ipv4(const char *text, struct in_addr *ret)
-{
-	struct in_addr address;
-	if (inet_pton(AF_INET, text, &address) != 1 || address.s_addr == 0)
-		return -EINVAL;
-	*ret = address;
-	return 0;
-}
-
-static int read_ipv4(const struct option_row *row, const char *text, void *value, struct err *why)
-{
-	(void)row, (void)why;
-	return parse_ipv4(text, value);
-}
-
-static int add_ipv4(const char *text, struct option_addresses *list)
-{
-	struct in_addr address;
-	int r = parse_ipv4(text, &address);
-	if (r < 0)
-		return r;
-	list->items = xreallocarray(list->items, list->count + 1, sizeof(*list->items));
-	list->items[list->count++] = address;
-	return 0;
-}
-
-static int read_ipv4_repeat(const struct option_row *row, const char *text, void *value,
-			    struct err *why)
-{
-	(void)row, (void)why;
-	return add_ipv4(text, value);
-}
-
-static int read_ipv4_list(const struct option_row *row, const char *text, void *value,
-			  struct err *why)
-{
-	struct option_addresses *list = value;
-	for (const char *at = text; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
-		_cleanup_(freep) char *one = xstrndup(at, strcspn(at, ","));
-		if (list->count == (size_t)row->max)
-			return err_set(why, ERR_LIMIT, "\"%s\" is more than %d addresses", text,
-				       (int)row->max);
-		if (add_ipv4(one, list) < 0)
-			return -EINVAL;
-	}
-	return 0;
-}
-
-static void free_addresses(void *value)
-{
-	struct option_addresses *list = value;
-	free(list->items);
-	*list = (struct option_addresses){ 0 };
-}
-
-const struct option_type option_ipv4 = { .name = "ipv4",
-					 .noun = "an IPv4 address",
-					 .read = read_ipv4 };
-const struct option_type option_ipv4_repeat = { .name = "ipv4",
-						.noun = "an IPv4 address",
-						.repeats = true,
-						.read = read_ipv4_repeat,
-						.done = free_addresses };
-const struct option_type option_ipv4_list = { .name = "ipv4-list",
-					      .noun = "a list of IPv4 addresses such as "
-						      "192.168.77.2,192.168.77.3",
-					      .read = read_ipv4_list,
-					      .done = free_addresses };

@@ -61,12 +61,6 @@ struct option_list {
 	size_t count;
 };
 
-struct in_addr;
-struct option_addresses {
-	struct in_addr *items;
-	size_t count;
-};
-
 /* Strings are borrowed from argv. */
 extern const struct option_type option_text, /* const char *: anything */
 	option_texts,			     /* struct option_list, repeated */
@@ -81,10 +75,7 @@ extern const struct option_type option_text, /* const char *: anything */
 	option_unsigned,    /* unsigned, min to max */
 	option_integer,	    /* int, min to max */
 	option_seconds,	    /* usec_t, min to max seconds */
-	option_port,	    /* uint16_t, min to max */
-	option_ipv4,	    /* struct in_addr; not 0.0.0.0, which stays for "not given" */
-	option_ipv4_list,   /* struct option_addresses, with commas; max: how many */
-	option_ipv4_repeat; /* struct option_addresses, repeated */
+	option_port;	    /* uint16_t, min to max */
 
 /* One table of all, for the functions below; from the heap. */
 struct option_row *options_join(const struct option_table *tables);

@@ -50,7 +50,7 @@ enum bmc_op {
 	BMC_OP_GET_RAID,	       /* → raid */
 	BMC_OP_CREATE_VOLUME,	       /* volume; a job */
 	BMC_OP_DELETE_VOLUME,	       /* volume: controller and id count; a job */
-	BMC_OP_INSPECT,		       /* → inventory */
+	BMC_OP_INSPECT,		       /* → inventory; some hundred requests: give it minutes */
 	BMC_OP_GET_HEALTH,	       /* → level: the whole machine's */
 	BMC_OP_GET_FIRMWARE,	       /* → components */
 	BMC_OP_RESET_SETTINGS,	       /* the firmware's settings to their defaults; a job */
@@ -275,7 +275,9 @@ struct bmc_result {
 		struct bmc_sensors sensors;
 		struct bmc_log log;
 		struct bmc_raid raid;
-		struct json *inventory; /* in the form in which agents post it */
+		/* In the form in which agents post it, without what the BMC does not tell; what
+		 * hosts need of that is named in "missing", what could not be read in "skipped". */
+		struct json *inventory;
 		enum bmc_health_level level;
 		struct bmc_components components;
 		struct bmc_subscription subscription;

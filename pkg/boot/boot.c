@@ -62,27 +62,70 @@ static int check_ramdisk(const struct boot_ramdisk *r, struct err *err)
 	return 0;
 }
 
+const struct net_addr *boot_own_address(const struct boot_config *config, int family)
+{
+	const struct net_addr *a = family == AF_INET6 ? &config->address6 : &config->address;
+	return net_is_set(a) ? a : NULL;
+}
+
+const char *boot_http_url(const struct boot_config *config, int family)
+{
+	return family == AF_INET6 ? config->http_url6 : config->http_url;
+}
+
+bool boot_has_pool(const struct boot_config *config, int family)
+{
+	for (size_t i = 0; i < config->pool_count; i++)
+		if (net_family(&config->pools[i].start) == family)
+			return true;
+	return false;
+}
+
+static int check_family(const struct boot_config *c, int family, struct err *err)
+{
+	const char *url = boot_http_url(c, family);
+	if (boot_own_address(c, family) && !(url && url_usable(url)))
+		return err_set(err, ERR_INVALID,
+			       "the boot URL must look like http://192.168.77.1:8080 or "
+			       "http://[fd77::1]:8080, without a slash at the end");
+	if (c->dhcp == BOOT_DHCP_SERVER && !boot_own_address(c, family) && boot_has_pool(c, family))
+		return err_set(err, ERR_INVALID,
+			       "there is a DHCP range, but no address of ours, of %s",
+			       family == AF_INET6 ? "IPv6" : "IPv4");
+	return 0;
+}
+
+static int check_ranges(const struct boot_config *c, struct err *err)
+{
+	int r = 0;
+	if (c->pool_count > BOOT_POOLS_MAX)
+		return err_set(err, ERR_LIMIT, "more than %d DHCP ranges", BOOT_POOLS_MAX);
+	if (c->pool_count == 0)
+		return err_set(err, ERR_INVALID,
+			       "DHCP is on, but no range of addresses is given: name one, or "
+			       "choose proxy mode");
+	for (size_t i = 0; r == 0 && i < c->pool_count; i++)
+		r = check_pool(&c->pools[i], i, err);
+	return r;
+}
+
 int boot_config_check(const struct boot_config *c, struct err *err)
 {
 	if (str_empty(c->device))
 		return err_set(err, ERR_INVALID,
 			       "the provisioning network's device is not set: name one, such as "
 			       "eth1");
-	if (!net_is_set(&c->address))
+	if (!net_is_set(&c->address) && !net_is_set(&c->address6))
 		return err_set(err, ERR_INVALID, "our address on %s is not set", c->device);
-	if (!c->http_url || !url_usable(c->http_url) || (c->file_url && !url_usable(c->file_url)))
+	if (c->file_url && !url_usable(c->file_url))
 		return err_set(err, ERR_INVALID,
-			       "the boot URL must look like http://192.168.77.1:8080, without a "
-			       "slash at the end");
-	if (c->pool_count > BOOT_POOLS_MAX)
-		return err_set(err, ERR_LIMIT, "more than %d DHCP ranges", BOOT_POOLS_MAX);
-	if (c->dhcp == BOOT_DHCP_SERVER && c->pool_count == 0)
-		return err_set(err, ERR_INVALID,
-			       "DHCP is on, but no range of addresses is given: name one, or "
-			       "choose proxy mode");
-	int r = 0;
-	for (size_t i = 0; r == 0 && c->dhcp == BOOT_DHCP_SERVER && i < c->pool_count; i++)
-		r = check_pool(&c->pools[i], i, err);
+			       "the boot URL of files must look like http://192.168.77.1:8080, "
+			       "without a slash at the end");
+	int r = c->dhcp == BOOT_DHCP_SERVER ? check_ranges(c, err) : 0;
+	if (r == 0)
+		r = check_family(c, AF_INET, err);
+	if (r == 0)
+		r = check_family(c, AF_INET6, err);
 	for (const struct boot_ramdisk *d = c->ramdisks; r == 0 && d && d->flavour; d++)
 		r = check_ramdisk(d, err);
 	return r;
@@ -115,7 +158,8 @@ bool boot_address_free(const struct boot_config *config, const struct boot_pool 
 	for (size_t i = 0; i < config->dns_count; i++)
 		if (net_same_ip(address, &config->dns[i]))
 			return false;
-	return !net_same_ip(address, &config->address) && !net_same_ip(address, &pool->gateway);
+	return !net_same_ip(address, &config->address) &&
+	       !net_same_ip(address, &config->address6) && !net_same_ip(address, &pool->gateway);
 }
 
 int boot_address_check(const struct boot_config *config, const struct net_addr *address,

@@ -24,16 +24,16 @@ enum {
 
 enum boot_dhcp {
 	BOOT_DHCP_OFF,	  /* the site's own DHCP names our loaders and scripts */
-	BOOT_DHCP_SERVER, /* addresses and boot files, on port 67 */
-	BOOT_DHCP_PROXY,  /* boot files beside a site's own DHCP, on ports 67 and 4011 */
+	BOOT_DHCP_SERVER, /* addresses and boot files, on ports 67 and 547 */
+	BOOT_DHCP_PROXY,  /* boot files beside a site's own DHCP, on ports 67 and 4011; IPv4 only */
 };
 
 /* One subnet that addresses are given from. Clients on our own wire get the pool that holds our own
- * address, relayed ones the pool that holds their relay's address. */
+ * address of its family, relayed ones the pool that holds their relay's address. */
 struct boot_pool {
 	struct net_addr start, end; /* both inside */
 	unsigned bits;		    /* of the subnet's prefix */
-	struct net_addr gateway;    /* not set: none is announced */
+	struct net_addr gateway; /* not set: none is announced; never for IPv6, where routers do */
 };
 
 /* A file that TFTP serves under `name`, and HTTP under /boot/`name`. A row whose file does not
@@ -51,9 +51,15 @@ struct boot_ramdisk {
 
 /* Borrowed, with all that it points to, for the life of the services. */
 struct boot_config {
-	const char *device;	 /* of the provisioning network; sockets are bound to it */
-	struct net_addr address; /* ours on that device */
+	const char *device; /* of the provisioning network; sockets are bound to it */
+	/* Ours on that device: IPv4, IPv6 (not link-local), one of them at least. */
+	struct net_addr address, address6;
 	enum boot_dhcp dhcp;
+	/* Hosts on our own wire learn the IPv6 range's prefix, and that there is DHCPv6, from us:
+	 * no router there tells them. */
+	bool router_adverts;
+	/* Of the installation: to DHCPv6 clients all its instances are one server. */
+	uint8_t server_uuid[16];
 	bool tftp;
 	struct boot_pool pools[BOOT_POOLS_MAX]; /* BOOT_DHCP_SERVER */
 	size_t pool_count;
@@ -61,9 +67,11 @@ struct boot_config {
 	size_t dns_count;
 	const char *domain;	/* NULL: none is announced */
 	uint32_t lease_seconds; /* 0: BOOT_LEASE_DEFAULT_S */
-	/* Of scripts and loaders: "http://192.168.77.1:8080", without a slash at the end. */
-	const char *http_url;
-	const char *file_url; /* of kernels and ramdisks (the bulk listener); NULL: http_url */
+	/* Of scripts and loaders: "http://192.168.77.1:8080", without a slash at the end. For each
+	 * family that we have an address of. */
+	const char *http_url, *http_url6;
+	const char
+		*file_url; /* of kernels and ramdisks by IPv4 (a bulk listener); NULL: http_url */
 	const struct boot_file *files;	     /* ended by name NULL; NULL: boot_default_files */
 	const struct boot_ramdisk *ramdisks; /* ended by flavour NULL; NULL: none */
 	/* Goes to the ramdisk as /boot/ca.cpio, so that it trusts our API. NULL: none. */
@@ -118,22 +126,24 @@ struct boot_ops {
 	/* False: not a host of ours. */
 	bool (*find)(void *data, const struct net_mac *mac, struct boot_host *ret);
 	/* Before a script is written for a host that boots a ramdisk: what no packet asks for.
+	 * family: which of our addresses it has asked (AF_INET, AF_INET6), and will.
 	 * *ret_cmdline: a new string, in place of host->cmdline. May be NULL. */
-	void (*complete)(void *data, const struct net_mac *mac, struct boot_host *host,
+	void (*complete)(void *data, const struct net_mac *mac, int family, struct boot_host *host,
 			 char **ret_cmdline);
-	/* The slot is the address that belongs to a MAC for as long as the host exists. */
-	bool (*slot_get)(void *data, const struct net_mac *mac, struct net_addr *ret);
+	/* The slot is the address of a family that belongs to a MAC for as long as the host exists.
+	 */
+	bool (*slot_get)(void *data, const struct net_mac *mac, int family, struct net_addr *ret);
 	/* The one address that a person wants this host to have, inside a range or not; not set:
 	 * one that cannot be given, so the host gets none. False: any of the range. May be NULL. */
-	bool (*slot_fixed)(void *data, const struct net_mac *mac, struct net_addr *ret);
+	bool (*slot_fixed)(void *data, const struct net_mac *mac, int family, struct net_addr *ret);
 	/* The fixed address is another machine's on the wire. May be NULL. */
 	void (*slot_taken)(void *data, const struct net_mac *mac, const struct net_addr *address);
 	/* Does the record of any host hold this address, or is it any host's fixed one? */
 	bool (*slot_used)(void *data, const struct net_addr *address);
 	/* Stores the slot (NULL: forgets it); it is offered only after `done` came without an
 	 * error. `done` comes also when the service has been closed meanwhile. */
-	void (*slot_set)(void *data, const struct net_mac *mac, const struct net_addr *address,
-			 boot_slot_done_fn done, void *done_data);
+	void (*slot_set)(void *data, const struct net_mac *mac, int family,
+			 const struct net_addr *address, boot_slot_done_fn done, void *done_data);
 	/* May be NULL, as may those below. */
 	void (*seen)(void *data, const struct net_mac *mac, enum boot_stage stage);
 	/* A machine that find() does not know asked for a boot. */
@@ -153,6 +163,11 @@ struct boot_env {
 
 /* ERR_INVALID names the field that is wrong and says what it should be. */
 int boot_config_check(const struct boot_config *config, struct err *err);
+/* Ours of a family, or NULL. */
+const struct net_addr *boot_own_address(const struct boot_config *config, int family);
+const char *boot_http_url(const struct boot_config *config, int family);
+/* Is there a pool of the family? */
+bool boot_has_pool(const struct boot_config *config, int family);
 /* Whether the address may be reserved for a host: in a pool's subnet, and not one that the
  * configuration uses itself. */
 int boot_address_check(const struct boot_config *config, const struct net_addr *address,
@@ -161,7 +176,8 @@ struct net_prefix boot_pool_subnet(const struct boot_pool *pool);
 /* The pool whose subnet holds the address, or NULL. */
 const struct boot_pool *boot_pool_find(const struct boot_config *config,
 				       const struct net_addr *address);
-/* Neither the subnet's first or last nor ours nor a gateway's or name server's. */
+/* Neither the subnet's first or last nor ours nor a gateway's or name server's. (IPv6 has no last
+ * address that is special; leaving it out costs one.) */
 bool boot_address_free(const struct boot_config *config, const struct boot_pool *pool,
 		       const struct net_addr *address);
 /* The row whose file exists, or NULL. */

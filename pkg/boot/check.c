@@ -115,8 +115,12 @@ static int check_loaders(const struct boot_config *c, const char **ret_summary, 
 
 int boot_check(const struct boot_config *c, const char **ret_summary, struct err *err)
 {
-	int r = boot_check_interface("provisioning-interface", c->device, "provisioning-address",
-				     &c->address, ret_summary, err);
+	const struct net_addr *const own[] = { &c->address, &c->address6 };
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(own); i++)
+		if (net_is_set(own[i]))
+			r = boot_check_interface("provisioning-interface", c->device,
+						 "provisioning-address", own[i], ret_summary, err);
 	for (const struct boot_ramdisk *d = c->ramdisks; r == 0 && d && d->flavour; d++)
 		r = check_ramdisk(d, ret_summary, err);
 	return r < 0 ? r : check_loaders(c, ret_summary, err);

@@ -102,17 +102,19 @@ static int give_text(struct strbuf *text, const char *type, struct boot_content 
 
 /* --- the kinds: each gets the part of the name that its pattern left open --- */
 
-static int open_loader(const struct boot_env *env, const char *name, struct boot_content *ret,
-		       struct err *err)
+static int open_loader(const struct boot_env *env, const char *name, int family,
+		       struct boot_content *ret, struct err *err)
 {
 	const struct boot_file *f = boot_file_find(env->config, name);
+	(void)family;
 	return f ? open_file(f->path, ret, err) : -ENOENT;
 }
 
-static int open_ramdisk(const struct boot_env *env, const char *name, struct boot_content *ret,
-			struct err *err)
+static int open_ramdisk(const struct boot_env *env, const char *name, int family,
+			struct boot_content *ret, struct err *err)
 {
 	const char *slash = strchr(name, '/');
+	(void)family;
 	_cleanup_(freep) char *flavour = slash ? xstrndup(name, (size_t)(slash - name)) : NULL;
 	const struct boot_ramdisk *r = slash ? boot_ramdisk_find(env->config, flavour) : NULL;
 	if (r && streq(slash, "/vmlinuz"))
@@ -123,12 +125,13 @@ static int open_ramdisk(const struct boot_env *env, const char *name, struct boo
 }
 
 /* Small, so that it is made anew each time instead of being kept in step with the certificate. */
-static int open_ca(const struct boot_env *env, const char *name, struct boot_content *ret,
-		   struct err *err)
+static int open_ca(const struct boot_env *env, const char *name, int family,
+		   struct boot_content *ret, struct err *err)
 {
 	static const char conf[] = "[DEFAULT]\ncafile = /" CA_FILE "\n";
 	struct cpio c = { 0 };
 	(void)name;
+	(void)family;
 	(void)err;
 	if (!env->config->ca_pem)
 		return -ENOENT;
@@ -147,22 +150,23 @@ static int open_ca(const struct boot_env *env, const char *name, struct boot_con
 	return 0;
 }
 
-static int open_generic(const struct boot_env *env, const char *name, struct boot_content *ret,
-			struct err *err)
+static int open_generic(const struct boot_env *env, const char *name, int family,
+			struct boot_content *ret, struct err *err)
 {
 	struct strbuf text = { 0 };
 	(void)name;
 	(void)err;
-	boot_script_ipxe_generic(env->config->http_url, &text);
+	boot_script_ipxe_generic(boot_http_url(env->config, family), &text);
 	return give_text(&text, TYPE_TEXT, ret);
 }
 
-static int open_grub_generic(const struct boot_env *env, const char *name, struct boot_content *ret,
-			     struct err *err)
+static int open_grub_generic(const struct boot_env *env, const char *name, int family,
+			     struct boot_content *ret, struct err *err)
 {
 	struct strbuf text = { 0 };
 	(void)env;
 	(void)name;
+	(void)family;
 	(void)err;
 	boot_script_grub_generic(&text);
 	return give_text(&text, TYPE_TEXT, ret);
@@ -193,9 +197,12 @@ static struct place flavour_place(const char *files, const char *base, const cha
 
 /* Ours first. GRUB loads by TFTP, from where it came itself, so there is nothing else for it. */
 static size_t find_places(const struct boot_config *config, const struct boot_host *host,
-			  enum script_kind kind, struct place places[static BOOT_OTHERS_MAX + 1])
+			  int family, enum script_kind kind,
+			  struct place places[static BOOT_OTHERS_MAX + 1])
 {
 	const char *const none[] = { NULL };
+	const char *url = boot_http_url(config, family);
+	const char *files = family == AF_INET ? config->file_url : NULL;
 	const char *const *others = host->other_urls ? host->other_urls : none;
 	size_t count = 0;
 	if (kind == SCRIPT_GRUB) {
@@ -204,26 +211,26 @@ static size_t find_places(const struct boot_config *config, const struct boot_ho
 		places[count] = flavour_place("", "", host->flavour);
 		str_replace(&places[count++].ca, "/ca.cpio");
 	} else if (host->flavour) {
-		places[count++] = flavour_place(str_or(config->file_url, config->http_url),
-						config->http_url, host->flavour);
+		places[count++] = flavour_place(files ? files : url, url, host->flavour);
 		for (; *others && count <= BOOT_OTHERS_MAX; others++)
 			places[count++] = flavour_place(*others, *others, host->flavour);
 	} else if (host->kernel_url && host->initramfs_url) {
 		places[count++] = (struct place){ .kernel = xstrdup(host->kernel_url),
 						  .initramfs = xstrdup(host->initramfs_url),
-						  .ca = xasprintf("%s/boot/ca.cpio",
-								  config->http_url) };
+						  .ca = xasprintf("%s/boot/ca.cpio", url) };
 	}
 	return count;
 }
 
 static int write_ramdisk(const struct boot_config *config, const struct boot_host *host,
-			 const struct net_mac *mac, enum script_kind kind, struct strbuf *out)
+			 const struct net_mac *mac, int family, enum script_kind kind,
+			 struct strbuf *out)
 {
 	_cleanup_(places_done) struct place places[BOOT_OTHERS_MAX + 1] = { 0 };
 	struct boot_script_files files[BOOT_OTHERS_MAX + 1];
 	struct boot_script_boot b = { .places = files,
-				      .place_count = find_places(config, host, kind, places),
+				      .place_count = find_places(config, host, family, kind,
+								 places),
 				      .cmdline = host->cmdline };
 	if (b.place_count == 0 || (host->flavour && !boot_ramdisk_find(config, host->flavour)))
 		return -EINVAL;
@@ -235,7 +242,7 @@ static int write_ramdisk(const struct boot_config *config, const struct boot_hos
 				   : boot_script_ipxe_ramdisk(&b, out);
 }
 
-static int write_script(const struct boot_env *env, const struct net_mac *mac,
+static int write_script(const struct boot_env *env, const struct net_mac *mac, int family,
 			enum script_kind kind, struct strbuf *out, struct err *err)
 {
 	_cleanup_(freep) char *cmdline = NULL;
@@ -257,9 +264,9 @@ static int write_script(const struct boot_env *env, const struct net_mac *mac,
 		return 0;
 	case BOOT_TARGET_RAMDISK:
 		if (env->ops->complete)
-			env->ops->complete(env->data, mac, &host, &cmdline);
+			env->ops->complete(env->data, mac, family, &host, &cmdline);
 		host.cmdline = cmdline ? cmdline : host.cmdline;
-		if (write_ramdisk(env->config, &host, mac, kind, out) == 0)
+		if (write_ramdisk(env->config, &host, mac, family, kind, out) == 0)
 			return 0;
 		break;
 	}
@@ -269,11 +276,11 @@ static int write_script(const struct boot_env *env, const struct net_mac *mac,
 		       host.name, str_or(host.flavour, "by URL"));
 }
 
-static int open_script(const struct boot_env *env, const struct net_mac *mac, enum script_kind kind,
-		       struct boot_content *ret, struct err *err)
+static int open_script(const struct boot_env *env, const struct net_mac *mac, int family,
+		       enum script_kind kind, struct boot_content *ret, struct err *err)
 {
 	struct strbuf text = { 0 };
-	int r = write_script(env, mac, kind, &text, err);
+	int r = write_script(env, mac, family, kind, &text, err);
 	if (r == 0)
 		return give_text(&text, TYPE_TEXT, ret);
 	strbuf_done(&text);
@@ -295,26 +302,28 @@ static int parse_mac(const char *text, struct net_mac *ret)
 	return net_parse_mac(colons, ret);
 }
 
-static int open_ipxe(const struct boot_env *env, const char *name, struct boot_content *ret,
-		     struct err *err)
+static int open_ipxe(const struct boot_env *env, const char *name, int family,
+		     struct boot_content *ret, struct err *err)
 {
 	struct net_mac mac;
-	return parse_mac(name, &mac) == 0 ? open_script(env, &mac, SCRIPT_IPXE, ret, err) : -ENOENT;
+	return parse_mac(name, &mac) == 0 ? open_script(env, &mac, family, SCRIPT_IPXE, ret, err)
+					  : -ENOENT;
 }
 
-static int open_grub(const struct boot_env *env, const char *name, struct boot_content *ret,
-		     struct err *err)
+static int open_grub(const struct boot_env *env, const char *name, int family,
+		     struct boot_content *ret, struct err *err)
 {
 	struct net_mac mac;
-	return parse_mac(name, &mac) == 0 ? open_script(env, &mac, SCRIPT_GRUB, ret, err) : -ENOENT;
+	return parse_mac(name, &mac) == 0 ? open_script(env, &mac, family, SCRIPT_GRUB, ret, err)
+					  : -ENOENT;
 }
 
 /* The first row that matches decides. */
 static const struct kind {
 	const char *prefix, *suffix;
 	bool exact; /* nothing between the two */
-	int (*open)(const struct boot_env *env, const char *rest, struct boot_content *ret,
-		    struct err *err);
+	int (*open)(const struct boot_env *env, const char *rest, int family,
+		    struct boot_content *ret, struct err *err);
 } kinds[] = {
 	{ "ca.cpio", "", true, open_ca },
 	{ "boot.ipxe", "", true, open_generic },
@@ -325,8 +334,8 @@ static const struct kind {
 	{ "", "", false, open_loader },
 };
 
-int boot_content_open(const struct boot_env *env, const char *name, struct boot_content *ret,
-		      struct err *err)
+int boot_content_open(const struct boot_env *env, const char *name, int family,
+		      struct boot_content *ret, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		const struct kind *k = &kinds[i];
@@ -335,7 +344,7 @@ int boot_content_open(const struct boot_env *env, const char *name, struct boot_
 		    (k->exact ? len != around : len <= around))
 			continue;
 		_cleanup_(freep) char *rest = xstrndup(name + strlen(k->prefix), len - around);
-		return k->open(env, rest, ret, err);
+		return k->open(env, rest, family, ret, err);
 	}
 	return -ENOENT;
 }

@@ -20,9 +20,10 @@ struct boot_content {
 	const char *type;
 };
 
-/* -ENOENT: no such name, or its host is not ours. Other failures are written to err. */
-int boot_content_open(const struct boot_env *env, const char *name, struct boot_content *ret,
-		      struct err *err);
+/* family: of the asker's address (AF_INET, AF_INET6); scripts go on with URLs of the same. -ENOENT:
+ * no such name, or its host is not ours. Other failures are written to err. */
+int boot_content_open(const struct boot_env *env, const char *name, int family,
+		      struct boot_content *ret, struct err *err);
 void boot_content_done(struct boot_content *c);
 /* At most `len` bytes from `offset`; -EIO when the file has become shorter. */
 ssize_t boot_content_read(const struct boot_content *c, uint64_t offset, void *out, size_t len);

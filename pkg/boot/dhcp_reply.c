@@ -11,6 +11,18 @@
 
 #include "base/str.h"
 
+const struct boot_pool *dhcp_reply_pool(const struct boot_config *config,
+					const struct dhcp_message *request)
+{
+	struct in_addr link = request->giaddr;
+	if (link.s_addr == 0)
+		return boot_pool_find(config, &config->address);
+	if (!dhcp_get_relay_address(request, DHCP_RELAY_LINK, &link))
+		(void)dhcp_get_address(request, DHCP_OPT_SUBNET, &link);
+	struct net_addr subnet = net_from_v4(link);
+	return boot_pool_find(config, &subnet);
+}
+
 /* What the client shall take for us: a relay that wants to see renewals names itself. */
 static struct in_addr server_identifier(const struct boot_config *config,
 					const struct dhcp_message *request)
@@ -56,10 +68,12 @@ void dhcp_reply_init(const struct boot_config *config, const struct dhcp_message
 static void set_name_servers(const struct boot_config *config, struct dhcp_message *m)
 {
 	struct in_addr dns[BOOT_DNS_MAX];
+	size_t count = 0;
 	for (size_t i = 0; i < config->dns_count; i++)
-		dns[i] = net_to_v4(&config->dns[i]);
-	if (config->dns_count)
-		dhcp_set(m, DHCP_OPT_DNS, dns, config->dns_count * sizeof(dns[0]));
+		if (net_family(&config->dns[i]) == AF_INET)
+			dns[count++] = net_to_v4(&config->dns[i]);
+	if (count)
+		dhcp_set(m, DHCP_OPT_DNS, dns, count * sizeof(dns[0]));
 }
 
 void dhcp_reply_lease(const struct boot_config *config, const struct boot_pool *pool,

@@ -5,6 +5,11 @@
 #include "boot/loader.h"
 #include "wire/dhcp.h"
 
+/* The pool that the request's subnet belongs to; NULL when there is none. A relay names the subnet
+ * by its address, unless it selects another one, as it does where its own address belongs to none
+ * of hosts (EVPN): by option 82 (RFC 3527), else by option 118 (RFC 3011). */
+const struct boot_pool *dhcp_reply_pool(const struct boot_config *config,
+					const struct dhcp_message *request);
 /* Does the request, which a relay may have told its own address for ours (RFC 5107), name us? */
 bool dhcp_reply_is_server(const struct boot_config *config, const struct dhcp_message *request,
 			  struct in_addr server);

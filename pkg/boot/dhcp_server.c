@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "boot/dhcp6_server.h"
 #include "boot/dhcp_reply.h"
 #include "boot/router_advert.h"
 #include "boot/slots.h"
@@ -41,6 +42,7 @@ struct dhcp_server {
 	bool active;
 	struct port main, pxe;	      /* 67, 4011 */
 	struct boot_slots *slots;     /* server mode only */
+	struct dhcp6_server *six;     /* server mode with an IPv6 range */
 	struct router_advert *advert; /* NULL: the device has no IPv6 */
 	usec_t no_range_at;	      /* when that was logged last */
 	struct log_paces paces;
@@ -148,10 +150,18 @@ static void refuse(const struct query *q, const char *why)
 
 static void on_discover(const struct query *q)
 {
-	if (net_is_set(&q->slot))
+	struct in_addr ip;
+	struct boot_slots_ask ask = { .pool = q->pool,
+				      .mac = q->mac,
+				      .message = q->request,
+				      .message_size = sizeof(*q->request) };
+	if (net_is_set(&q->slot)) {
 		grant(q, DHCP_OFFER, &q->slot);
-	else
-		boot_slots_find(q->server->slots, q->pool, &q->mac, q->request);
+		return;
+	}
+	if (dhcp_get_address(q->request, DHCP_OPT_ADDRESS, &ip))
+		ask.wanted = net_from_v4(ip);
+	boot_slots_find(q->server->slots, &ask);
 }
 
 static void on_request(const struct query *q)
@@ -217,7 +227,7 @@ static void note_no_range(const struct query *q)
 static void serve(struct query *q)
 {
 	const struct dhcp_server *s = q->server;
-	q->pool = boot_slots_pool(s->env.config, q->request);
+	q->pool = dhcp_reply_pool(s->env.config, q->request);
 	if (!q->pool) {
 		note_no_range(q);
 		return;
@@ -342,12 +352,13 @@ static void on_readable(void *data, int events)
 }
 
 /* A slot was found for a DISCOVER: its sender still waits. The host may have gone meanwhile. */
-static void on_slot(void *data, const struct dhcp_message *request, const struct net_addr *address)
+static void on_slot(void *data, const void *message, const struct net_addr *address)
 {
 	struct dhcp_server *s = data;
+	const struct dhcp_message *request = message;
 	struct query q = { .server = s, .request = request };
 	memcpy(q.mac.bytes, request->chaddr, sizeof(q.mac.bytes));
-	q.pool = boot_slots_pool(s->env.config, request);
+	q.pool = dhcp_reply_pool(s->env.config, request);
 	if (s->active && s->env.ops->find(s->env.data, &q.mac, &q.host))
 		grant(&q, DHCP_OFFER, address);
 }
@@ -366,24 +377,40 @@ static int open_port(struct dhcp_server *s, struct port *port, uint16_t number, 
 			    err);
 }
 
-/* A help only: everything works without it. */
-static void open_advert(struct dhcp_server *s)
+/* A help only where it is not asked for: everything works without it. */
+static int open_advert(struct dhcp_server *s, struct err *err)
 {
-	struct err err;
-	if (router_advert_open(s->env.loop, s->env.config->device, &s->advert, &err) < 0)
-		log_info("network boots through iPXE take 13 s longer", "error", err.text);
+	struct err why;
+	int r = router_advert_open(&s->env, &s->advert, &why);
+	if (r < 0 && s->env.config->router_adverts)
+		return err_set(err, why.kind, "--router-adverts: %s", why.text);
+	if (r < 0)
+		log_info("network boots through iPXE take 13 s longer", "error", why.text);
+	return 0;
 }
 
-static int open_all(struct dhcp_server *s, struct err *err)
+static int open_four(struct dhcp_server *s, struct err *err)
 {
-	if (s->env.config->dhcp == BOOT_DHCP_OFF)
-		return 0;
-	open_advert(s);
 	int r = open_port(s, &s->main, DHCP_SERVER_PORT, err);
 	if (r == 0 && s->env.config->dhcp == BOOT_DHCP_PROXY)
 		r = open_port(s, &s->pxe, DHCP_PXE_PORT, err);
 	if (r == 0 && s->env.config->dhcp == BOOT_DHCP_SERVER)
-		r = boot_slots_open(&s->env, on_slot, s, &s->slots, err);
+		r = boot_slots_open(&s->env, AF_INET, on_slot, s, &s->slots, err);
+	return r;
+}
+
+/* As server, in the families that there are ranges of. */
+static int open_all(struct dhcp_server *s, struct err *err)
+{
+	const struct boot_config *config = s->env.config;
+	bool server = config->dhcp == BOOT_DHCP_SERVER;
+	if (config->dhcp == BOOT_DHCP_OFF)
+		return 0;
+	int r = open_advert(s, err);
+	if (r == 0 && (!server || boot_has_pool(config, AF_INET)))
+		r = open_four(s, err);
+	if (r == 0 && server && boot_has_pool(config, AF_INET6))
+		r = dhcp6_server_open(&s->env, &s->six, err);
 	return r;
 }
 
@@ -418,6 +445,7 @@ struct dhcp_server *dhcp_server_close(struct dhcp_server *s)
 	if (!s)
 		return NULL;
 	boot_slots_close(s->slots);
+	dhcp6_server_close(s->six);
 	router_advert_close(s->advert);
 	close_port(&s->main);
 	close_port(&s->pxe);
@@ -428,4 +456,8 @@ struct dhcp_server *dhcp_server_close(struct dhcp_server *s)
 void dhcp_server_set_active(struct dhcp_server *s, bool active)
 {
 	s->active = active;
+	if (s->six)
+		dhcp6_server_set_active(s->six, active);
+	if (s->advert)
+		router_advert_set_active(s->advert, active);
 }

@@ -60,11 +60,22 @@ static void note_failure(struct http_boot *h, struct web_request *r, const struc
 		h->env.ops->failed(h->env.data, NULL, peer, err->text);
 }
 
+/* A peer without a numeric address, as behind a Unix socket, gets what IPv4 has; where we have no
+ * IPv4, nobody has. */
+static int peer_family(const struct http_boot *h, const struct web_request *r)
+{
+	struct net_addr peer;
+	int family = net_parse_ip(web_peer_address(r), &peer) == 0 ? net_family(&peer) : AF_INET;
+	return boot_http_url(h->env.config, family) ? family
+	       : family == AF_INET		    ? AF_INET6
+						    : AF_INET;
+}
+
 static void serve(struct http_boot *h, struct web_request *r, const char *name)
 {
 	struct boot_content c;
 	struct err err = { 0 };
-	if (boot_content_open(&h->env, name, &c, &err) == 0) {
+	if (boot_content_open(&h->env, name, peer_family(h, r), &c, &err) == 0) {
 		metric_add(METRIC_BOOT_REQUESTS, 1, c.text ? "script" : "file");
 		send_content(r, &c);
 		return;

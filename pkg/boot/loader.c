@@ -1,4 +1,5 @@
-/* Which file a DHCP client is to boot, by RFC 4578 and the processor architecture numbers of IANA.
+/* Which file a DHCP client is to boot, by RFC 4578, RFC 5970 and the processor architecture numbers
+ * of IANA.
  * snponly.efi and not ipxe.efi: it takes the firmware's own network driver and starts at once,
  * where ipxe.efi first probes PCI for seconds. "Already iPXE" is told by option 175 or the user
  * class, never by the architecture: iPXE sends that of the firmware below it. Pure but for the look
@@ -24,6 +25,14 @@ static const struct arch_row {
 	{ 19, "snponly-arm64.efi", NULL },   /* arm64 UEFI, HTTP boot */
 };
 
+/* What the choice depends on, whichever protocol said it. */
+struct asker {
+	enum boot_loader_client client;
+	int family;
+	const uint8_t *archs; /* two bytes each; NULL: none told */
+	size_t archs_len;
+};
+
 static bool is_ipxe(const struct dhcp_message *request)
 {
 	/* RFC 3004 wants a length in front of each class, and iPXE sends none. */
@@ -43,6 +52,37 @@ enum boot_loader_client boot_loader_client(const struct dhcp_message *request)
 	return BOOT_LOADER_CLIENT_OS;
 }
 
+enum boot_loader_client boot_loader_client6(const struct dhcp6_message *request)
+{
+	if (dhcp6_has_user_class(request, "iPXE"))
+		return BOOT_LOADER_CLIENT_IPXE;
+	if (dhcp6_has_vendor_class(request, "HTTPClient"))
+		return BOOT_LOADER_CLIENT_HTTP;
+	if (dhcp6_has_vendor_class(request, "PXEClient"))
+		return BOOT_LOADER_CLIENT_PXE;
+	return BOOT_LOADER_CLIENT_OS;
+}
+
+static struct asker asker4(const struct dhcp_message *request)
+{
+	/* ROMs from before RFC 4578 are BIOS. */
+	static const uint8_t bios[2] = { 0 };
+	struct asker a = { .client = boot_loader_client(request), .family = AF_INET };
+	a.archs = dhcp_get(request, DHCP_OPT_ARCH, &a.archs_len);
+	if (a.archs && a.archs_len >= sizeof(bios))
+		return a;
+	a.archs = bios;
+	a.archs_len = sizeof(bios);
+	return a;
+}
+
+static struct asker asker6(const struct dhcp6_message *request)
+{
+	struct asker a = { .client = boot_loader_client6(request), .family = AF_INET6 };
+	a.archs = dhcp6_get(request, DHCP6_OPT_ARCH, &a.archs_len);
+	return a;
+}
+
 static const struct arch_row *arch_row(uint16_t arch)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(arch_table); i++)
@@ -53,15 +93,11 @@ static const struct arch_row *arch_row(uint16_t arch)
 
 /* A list of types, the client's choice first (RFC 4578, 2.1: "one or more"): the first one whose
  * loader is here, else the first that is known. */
-static const struct arch_row *find_arch(const struct boot_config *config,
-					const struct dhcp_message *request)
+static const struct arch_row *find_arch(const struct boot_config *config, const struct asker *asker)
 {
-	size_t len;
 	const struct arch_row *known = NULL;
-	const uint8_t *list = dhcp_get(request, DHCP_OPT_ARCH, &len);
-	if (!list || len < 2)
-		return arch_row(0); /* ROMs from before RFC 4578 are BIOS */
-	for (size_t i = 0; i + 1 < len; i += 2) {
+	const uint8_t *list = asker->archs;
+	for (size_t i = 0; list && i + 1 < asker->archs_len; i += 2) {
 		const struct arch_row *row = arch_row((uint16_t)(list[i] << 8 | list[i + 1]));
 		if (row && boot_file_find(config, row->file))
 			return row;
@@ -82,12 +118,13 @@ static void set_url(struct boot_loader *l, const char *base, const char *name, c
 }
 
 static const char *loader_name(const struct boot_config *config, const struct boot_host *host,
-			       const struct dhcp_message *request, struct boot_loader *l)
+			       const struct asker *asker, struct boot_loader *l)
 {
-	const struct arch_row *row = find_arch(config, request);
+	const struct arch_row *row = find_arch(config, asker);
 	const char *name = row && host->secure_boot ? row->signed_file : row ? row->file : NULL;
 	if (!row)
-		l->lack = "no loader is known for this architecture (DHCP option 93)";
+		l->lack = "no loader is known for this architecture (DHCP option 93, DHCPv6 "
+			  "option 61)";
 	else if (!name)
 		l->lack = "no signed loader works for this firmware: use PXE, virtual media, or "
 			  "switch Secure Boot off";
@@ -99,14 +136,27 @@ static const char *loader_name(const struct boot_config *config, const struct bo
 	return l->lack ? NULL : name;
 }
 
-static void choose_firmware(const struct boot_config *config, const struct boot_host *host,
-			    const struct dhcp_message *request, struct boot_loader *l)
+/* RFC 5970, section 3.1: firmware takes the server out of the URL. */
+static void set_tftp_url(const struct boot_config *config, const char *name, struct boot_loader *l)
 {
-	const char *name = loader_name(config, host, request, l);
+	char ip[NET_IP_TEXT_MAX];
+	l->kind = BOOT_LOADER_URL;
+	snprintf(l->file, sizeof(l->file), "tftp://[%s]/%s", net_format_ip(&config->address6, ip),
+		 name);
+}
+
+static void choose_firmware(const struct boot_config *config, const struct boot_host *host,
+			    const struct asker *asker, struct boot_loader *l)
+{
+	const char *name = loader_name(config, host, asker, l);
 	if (!name)
 		return;
 	if (l->client == BOOT_LOADER_CLIENT_HTTP) {
-		set_url(l, config->http_url, name, "");
+		set_url(l, boot_http_url(config, asker->family), name, "");
+		return;
+	}
+	if (asker->family == AF_INET6) {
+		set_tftp_url(config, name, l);
 		return;
 	}
 	l->kind = BOOT_LOADER_TFTP;
@@ -115,33 +165,49 @@ static void choose_firmware(const struct boot_config *config, const struct boot_
 
 /* Firmware that gets no boot file at all asks for another minute (EDK2: 69 s for PXE, 60 s for HTTP
  * boot). So PXE is told to boot locally, and HTTP boot gets a URL that answers 404. */
-static void choose_disk(const struct boot_config *config, struct boot_loader *l)
+static void choose_disk(const struct boot_config *config, int family, struct boot_loader *l)
 {
 	if (l->client == BOOT_LOADER_CLIENT_HTTP)
-		set_url(l, config->http_url, "none", "");
-	else
+		set_url(l, boot_http_url(config, family), "none", "");
+	else if (family == AF_INET)
 		l->kind = BOOT_LOADER_LOCAL;
+}
+
+static void choose(const struct boot_config *config, const struct boot_host *host,
+		   const struct asker *asker, const struct net_mac *mac, struct boot_loader *ret)
+{
+	struct boot_loader l = { .client = asker->client };
+	char name[BOOT_MAC_FILE_SIZE];
+	switch (l.client) {
+	case BOOT_LOADER_CLIENT_OS:
+		break;
+	case BOOT_LOADER_CLIENT_IPXE: /* without a target too: the script then exits to the disk */
+		set_url(&l, boot_http_url(config, asker->family), boot_mac_file(mac, name),
+			".ipxe");
+		break;
+	case BOOT_LOADER_CLIENT_PXE:
+	case BOOT_LOADER_CLIENT_HTTP:
+		if (host->target == BOOT_TARGET_RAMDISK)
+			choose_firmware(config, host, asker, &l);
+		else
+			choose_disk(config, asker->family, &l);
+		break;
+	}
+	*ret = l;
 }
 
 void boot_loader_choose(const struct boot_config *config, const struct boot_host *host,
 			const struct dhcp_message *request, const struct net_mac *mac,
 			struct boot_loader *ret)
 {
-	struct boot_loader l = { .client = boot_loader_client(request) };
-	char name[BOOT_MAC_FILE_SIZE];
-	switch (l.client) {
-	case BOOT_LOADER_CLIENT_OS:
-		break;
-	case BOOT_LOADER_CLIENT_IPXE: /* without a target too: the script then exits to the disk */
-		set_url(&l, config->http_url, boot_mac_file(mac, name), ".ipxe");
-		break;
-	case BOOT_LOADER_CLIENT_PXE:
-	case BOOT_LOADER_CLIENT_HTTP:
-		if (host->target == BOOT_TARGET_RAMDISK)
-			choose_firmware(config, host, request, &l);
-		else
-			choose_disk(config, &l);
-		break;
-	}
-	*ret = l;
+	const struct asker asker = asker4(request);
+	choose(config, host, &asker, mac, ret);
+}
+
+void boot_loader_choose6(const struct boot_config *config, const struct boot_host *host,
+			 const struct dhcp6_message *request, const struct net_mac *mac,
+			 struct boot_loader *ret)
+{
+	const struct asker asker = asker6(request);
+	choose(config, host, &asker, mac, ret);
 }

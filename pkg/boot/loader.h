@@ -4,6 +4,7 @@
 
 #include "boot/boot.h"
 #include "wire/dhcp.h"
+#include "wire/dhcp6.h"
 
 enum { BOOT_LOADER_FILE_MAX = 256 };
 
@@ -24,7 +25,7 @@ enum boot_loader_kind {
 struct boot_loader {
 	enum boot_loader_client client;
 	enum boot_loader_kind kind;
-	char file[BOOT_LOADER_FILE_MAX]; /* name or URL; "" when there is none */
+	char file[BOOT_LOADER_FILE_MAX]; /* name or (always by IPv6) URL; "": there is none */
 	const char *lack; /* BOOT_LOADER_NONE although wanted: what to do about it; or NULL */
 };
 
@@ -32,3 +33,9 @@ enum boot_loader_client boot_loader_client(const struct dhcp_message *request);
 void boot_loader_choose(const struct boot_config *config, const struct boot_host *host,
 			const struct dhcp_message *request, const struct net_mac *mac,
 			struct boot_loader *ret);
+/* The same by DHCPv6, which knows no word for "boot your disk": firmware that gets no URL goes on
+ * by itself. */
+enum boot_loader_client boot_loader_client6(const struct dhcp6_message *request);
+void boot_loader_choose6(const struct boot_config *config, const struct boot_host *host,
+			 const struct dhcp6_message *request, const struct net_mac *mac,
+			 struct boot_loader *ret);

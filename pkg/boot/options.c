@@ -16,17 +16,29 @@ enum { LEASE_MIN_S = 120, LEASE_MAX_S = 30 * 24 * 3600, DOMAIN_MAX = 253 };
 
 /* --- types of values -------------------------------------------------------------------------- */
 
+/* As long as prefixes of networks with hosts are. */
+static bool bits_possible(int family, unsigned bits)
+{
+	return family == AF_INET6 ? bits >= 32 && bits <= 126 : bits >= 8 && bits <= 31;
+}
+
 static int parse_range(const char *text, struct boot_pool *ret, struct err *why)
 {
-	char first[32], last[32], rest;
+	char first[NET_IP_TEXT_MAX], last[NET_IP_TEXT_MAX], rest;
 	unsigned bits = 0;
 	struct boot_pool p = { 0 };
 	uint64_t size;
-	if (sscanf(text, "%31[0-9.]-%31[0-9.]/%2u%c", first, last, &bits, &rest) != 3 || bits < 8 ||
-	    bits > 31 || net_parse_ip(first, &p.start) < 0 || net_parse_ip(last, &p.end) < 0)
+	if (sscanf(text, "%63[0-9a-fA-F:.]-%63[0-9a-fA-F:.]/%3u%c", first, last, &bits, &rest) !=
+		    3 ||
+	    net_parse_ip(first, &p.start) < 0 || net_parse_ip(last, &p.end) < 0 ||
+	    !bits_possible(net_family(&p.start), bits))
 		return -EINVAL;
 	p.bits = bits;
 	struct net_prefix subnet = boot_pool_subnet(&p);
+	if (net_is_link_local(&p.start))
+		return err_set(why, ERR_INVALID,
+			       "\"%s\" has link-local addresses, which hosts give themselves",
+			       text);
 	if (!net_distance(&p.start, &p.end, &size) || !net_prefix_contains(&subnet, &p.end))
 		return err_set(
 			why, ERR_INVALID,
@@ -83,7 +95,7 @@ static int read_words(const struct option_row *row, const char *text, void *valu
 
 const struct option_type boot_option_range = {
 	.name = "range",
-	.noun = "of the form 192.168.77.10-192.168.77.99/24",
+	.noun = "of the form 192.168.77.10-192.168.77.99/24 or fd77::100-fd77::1ff/64",
 	.repeats = true,
 	.read = read_range,
 };
@@ -109,18 +121,18 @@ const struct option_row boot_dhcp_rows[] = {
 	  .offset = offsetof(struct boot_dhcp_options, mode) },
 	{ .name = "dhcp-range",
 	  .argument = "FIRST-LAST/BITS",
-	  .help = "give these addresses to hosts; once per subnet, with --dhcp server",
+	  .help = "give these IPv4 or IPv6 addresses to hosts; once per subnet, with --dhcp server",
 	  .type = &boot_option_range,
 	  .offset = offsetof(struct boot_dhcp_options, ranges) },
 	{ .name = "dhcp-gateway",
 	  .argument = "ADDRESS",
-	  .help = "announce this default gateway to the hosts of its subnet; once per subnet",
-	  .type = &option_ipv4_repeat,
+	  .help = "announce this default gateway to the hosts of its IPv4 subnet; once per subnet",
+	  .type = &net_option_machine_repeat,
 	  .offset = offsetof(struct boot_dhcp_options, gateways) },
 	{ .name = "dhcp-dns",
 	  .argument = "ADDRESS,...",
 	  .help = "announce these DNS servers",
-	  .type = &option_ipv4_list,
+	  .type = &net_option_machine_list,
 	  .max = BOOT_DNS_MAX,
 	  .offset = offsetof(struct boot_dhcp_options, dns) },
 	{ .name = "dhcp-domain",
@@ -137,6 +149,10 @@ const struct option_row boot_dhcp_rows[] = {
 	  .max = LEASE_MAX_S,
 	  .offset = offsetof(struct boot_dhcp_options, lease),
 	  .given = offsetof(struct boot_dhcp_options, lease_given) },
+	{ .name = "router-adverts",
+	  .help = "tell hosts the prefix of the IPv6 range and to use DHCPv6, where no router does",
+	  .type = &option_flag,
+	  .offset = offsetof(struct boot_dhcp_options, router_adverts) },
 	{ .name = NULL },
 };
 
@@ -148,14 +164,12 @@ static int check_unused(const struct boot_dhcp_options *o, struct err *err)
 	const struct {
 		const char *name;
 		bool given;
-	} given[] = { { "range", o->ranges.count },
-		      { "gateway", o->gateways.count },
-		      { "dns", o->dns.count },
-		      { "domain", o->domain },
-		      { "lease", o->lease_given } };
+	} given[] = { { "dhcp-range", o->ranges.count }, { "dhcp-gateway", o->gateways.count },
+		      { "dhcp-dns", o->dns.count },	 { "dhcp-domain", o->domain },
+		      { "dhcp-lease", o->lease_given },	 { "router-adverts", o->router_adverts } };
 	for (size_t i = 0; i < ARRAY_SIZE(given); i++)
 		if (given[i].given)
-			return err_set(err, ERR_INVALID, "--dhcp-%s goes with --dhcp server only",
+			return err_set(err, ERR_INVALID, "--%s goes with --dhcp server only",
 				       given[i].name);
 	return 0;
 }
@@ -171,6 +185,12 @@ static int set_gateway(const struct net_addr *address, struct boot_config *ret, 
 	char text[NET_IP_TEXT_MAX];
 	struct boot_pool *pool = pool_of(ret, address);
 	net_format_ip(address, text);
+	if (net_family(address) != AF_INET)
+		return err_set(
+			err, ERR_INVALID,
+			"--dhcp-gateway: %s: DHCPv6 announces no gateway; IPv6 hosts learn it "
+			"from their router's advertisements",
+			text);
 	if (!pool)
 		return err_set(err, ERR_INVALID,
 			       "--dhcp-gateway: %s is not in the subnet of any --dhcp-range", text);
@@ -193,7 +213,8 @@ static int check_ways(const struct boot_dhcp_options *o, const struct boot_confi
 		      struct err *err)
 {
 	for (size_t i = 0; i < c->pool_count; i++)
-		if (!net_is_set(&c->pools[i].gateway) &&
+		if (net_family(&c->pools[i].start) == AF_INET &&
+		    !net_is_set(&c->pools[i].gateway) &&
 		    boot_pool_find(c, &c->address) != &c->pools[i])
 			return err_set(err, ERR_INVALID,
 				       "--dhcp-range: %s is not in the subnet of "
@@ -203,15 +224,35 @@ static int check_ways(const struct boot_dhcp_options *o, const struct boot_confi
 	return 0;
 }
 
+static int check_families(const struct boot_dhcp_options *o, const struct boot_config *c,
+			  struct err *err)
+{
+	for (size_t i = 0; i < c->pool_count; i++) {
+		int family = net_family(&c->pools[i].start);
+		if (!boot_own_address(c, family))
+			return err_set(err, ERR_INVALID,
+				       "--dhcp-range: %s needs an %s address of ours: name it by "
+				       "--provisioning-address",
+				       o->ranges.items[i].text,
+				       family == AF_INET6 ? "IPv6" : "IPv4");
+	}
+	if (c->router_adverts && !boot_pool_find(c, &c->address6))
+		return err_set(err, ERR_INVALID,
+			       "--router-adverts: no --dhcp-range is in the IPv6 subnet of "
+			       "--provisioning-address");
+	return 0;
+}
+
 static void set_values(const struct boot_dhcp_options *o, struct boot_config *ret)
 {
 	for (size_t i = 0; i < o->ranges.count; i++)
 		ret->pools[i] = o->ranges.items[i].pool;
 	for (size_t i = 0; i < o->dns.count; i++)
-		ret->dns[i] = net_from_v4(o->dns.items[i]);
+		ret->dns[i] = o->dns.items[i];
 	ret->pool_count = o->ranges.count;
 	ret->dns_count = o->dns.count;
 	ret->domain = o->domain;
+	ret->router_adverts = o->router_adverts;
 	ret->lease_seconds = (uint32_t)(o->lease / USEC_PER_SEC);
 }
 
@@ -219,6 +260,11 @@ int boot_dhcp_options_apply(const struct boot_dhcp_options *o, struct boot_confi
 			    struct err *err)
 {
 	ret->dhcp = o->mode;
+	if (o->mode == BOOT_DHCP_PROXY && !net_is_set(&ret->address))
+		return err_set(
+			err, ERR_INVALID,
+			"--dhcp proxy: there is none for IPv6: choose --dhcp server, or --dhcp "
+			"off and let the site's DHCPv6 server name the boot files");
 	if (o->mode != BOOT_DHCP_SERVER)
 		return check_unused(o, err);
 	if (o->ranges.count == 0)
@@ -226,10 +272,8 @@ int boot_dhcp_options_apply(const struct boot_dhcp_options *o, struct boot_confi
 			       "--dhcp-range: name the addresses for hosts, or choose --dhcp proxy "
 			       "beside a DHCP server of the site");
 	set_values(o, ret);
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < o->gateways.count; i++) {
-		struct net_addr gateway = net_from_v4(o->gateways.items[i]);
-		r = set_gateway(&gateway, ret, err);
-	}
+	int r = check_families(o, ret, err);
+	for (size_t i = 0; r == 0 && i < o->gateways.count; i++)
+		r = set_gateway(&o->gateways.items[i], ret, err);
 	return r < 0 ? r : check_ways(o, ret, err);
 }

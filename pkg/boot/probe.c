@@ -1,13 +1,12 @@
-/* Is an address in use? A proper ARP probe (RFC 5227) needs raw frames. Instead one ICMP echo is
- * sent to the address: before the echo can leave, the kernel must ask by ARP, which even a
- * firewalled host answers. So two things tell that the address is taken: an echo reply, and (on our
- * own wire) a neighbour entry with a hardware address. An entry with the client's own MAC is no
- * conflict: the host still, or again, uses the address that it had before its record was lost.
+/* Is an address in use? Each family asks in its own way (probe4.c, probe6.c); what is common is
+ * that somebody answers for the address, or nobody does in time. An answer with the client's own
+ * MAC is no conflict: the host still, or again, uses the address that it had before its record was
+ * lost.
  *
- * A neighbour entry may be stale: then the address is skipped although its owner has gone, which
- * costs nothing but another address. A host that answers neither within BOOT_PROBE_WAIT_MS is
- * missed; it will be met again as a DECLINE, for which clients probe themselves. Relayed subnets
- * have no ARP and only the echo counts.
+ * The kernel's neighbour entries may be stale: then the address is skipped although its owner has
+ * gone, which costs nothing but another address. A host that answers neither within
+ * BOOT_PROBE_WAIT_MS is missed; it will be met again as a DECLINE, for which clients probe
+ * themselves.
  *
  * The prober owns its probes' descriptor; a probe is freed before its done is called. Core thread.
  */
@@ -15,38 +14,35 @@
 #include "boot/probe.h"
 
 #include <errno.h>
-#include <linux/icmp.h>
-#include <net/if_arp.h>
-#include <netinet/in.h>
-#include <netinet/ip.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "boot/probe_wire.h"
 
-enum { RECEIVE_BURST = 64 };
+enum { RECEIVE_BURST = 64, ASKS = 2 /* one packet may be lost */ };
 
 struct boot_prober {
 	struct loop *loop;
-	char device[16]; /* IFNAMSIZ */
-	int fd;
+	struct probe_wire wire;
 	struct loop_io *io;
 	struct list probes;
 	size_t count;
-	uint16_t id, last_seq;
+	uint16_t last_seq;
 };
 
 struct boot_probe {
 	struct list node;
 	struct boot_prober *prober;
-	struct net_addr address; /* IPv4 */
+	struct net_addr address;
 	struct net_mac own;
-	uint16_t seq;
+	bool answered; /* by somebody without a MAC */
+	int asks_left;
 	struct timer timer;
 	boot_probe_done_fn done;
 	void *data;
@@ -63,52 +59,35 @@ struct boot_probe *boot_probe_cancel(struct boot_probe *p)
 	return NULL;
 }
 
-/* The MAC that answers for the address, by the kernel's neighbour table. False: none. */
-static bool find_neighbour(const struct boot_probe *p, struct net_mac *ret)
+/* mac NULL: nobody has told it. */
+static void finish(struct boot_probe *p, const struct net_mac *mac)
 {
-	struct arpreq req = { 0 };
-	memcpy(&req.arp_pa, &p->address.v4, sizeof(p->address.v4));
-	memcpy(req.arp_dev, p->prober->device, sizeof(req.arp_dev));
-	if (ioctl(p->prober->fd, SIOCGARP, &req) < 0 || !(req.arp_flags & ATF_COM))
-		return false;
-	memcpy(ret->bytes, req.arp_ha.sa_data, sizeof(ret->bytes));
-	return true;
-}
-
-static void finish(struct boot_probe *p, bool answered)
-{
-	struct net_mac mac;
-	bool taken = find_neighbour(p, &mac) ? !net_mac_equal(&mac, &p->own) : answered;
+	const struct probe_wire *wire = &p->prober->wire;
+	struct net_mac found;
+	if (!mac && wire->ops->find_mac && wire->ops->find_mac(wire, &p->address, &found))
+		mac = &found;
+	bool taken = mac ? !net_mac_equal(mac, &p->own) : p->answered;
 	boot_probe_done_fn done = p->done;
 	void *data = p->data;
 	boot_probe_cancel(p);
 	done(data, taken);
 }
 
+static void ask(struct boot_probe *p)
+{
+	struct boot_prober *prober = p->prober;
+	p->asks_left--;
+	timer_set_in(&p->timer, BOOT_PROBE_WAIT_MS * USEC_PER_MSEC / ASKS);
+	prober->wire.ops->ask(&prober->wire, &p->address, ++prober->last_seq);
+}
+
 static void on_timeout(void *data)
 {
-	finish(data, false);
-}
-
-static uint16_t checksum(const uint16_t *words, size_t count)
-{
-	uint32_t sum = 0;
-	for (size_t i = 0; i < count; i++)
-		sum += words[i];
-	sum = (sum >> 16) + (sum & 0xffff);
-	return (uint16_t) ~(sum + (sum >> 16));
-}
-
-static void send_echo(const struct boot_probe *p)
-{
-	union {
-		struct icmphdr header;
-		uint16_t words[sizeof(struct icmphdr) / 2];
-	} echo = { .header = { .type = ICMP_ECHO,
-			       .un.echo = { htons(p->prober->id), htons(p->seq) } } };
-	echo.header.checksum = checksum(echo.words, ARRAY_SIZE(echo.words));
-	/* A failure means no route or no link, and then there is no answer either. */
-	(void)sendto(p->prober->fd, &echo, sizeof(echo), 0, &p->address.sa, net_len(&p->address));
+	struct boot_probe *p = data;
+	if (p->asks_left > 0)
+		ask(p);
+	else
+		finish(p, NULL);
 }
 
 struct boot_probe *boot_probe_start(struct boot_prober *prober, const struct net_addr *address,
@@ -117,40 +96,32 @@ struct boot_probe *boot_probe_start(struct boot_prober *prober, const struct net
 	if (prober->count >= BOOT_PROBES_MAX)
 		return NULL;
 	struct boot_probe *p = xcalloc(1, sizeof(*p));
-	*p = (struct boot_probe){ .prober = prober,
-				  .address = *address,
-				  .own = *own,
-				  .seq = ++prober->last_seq,
-				  .done = done,
-				  .data = data };
+	*p = (struct boot_probe){
+		.prober = prober,
+		.address = *address,
+		.own = *own,
+		.asks_left = ASKS,
+		.done = done,
+		.data = data,
+	};
 	list_append(&prober->probes, &p->node);
 	prober->count++;
 	timer_init(&p->timer, prober->loop, "dhcp-probe", on_timeout, p);
-	timer_set_in(&p->timer, BOOT_PROBE_WAIT_MS * USEC_PER_MSEC);
-	send_echo(p);
+	ask(p);
 	return p;
 }
 
-static void take_reply(struct boot_prober *prober, const uint8_t *packet, size_t len)
+/* Where MACs come with packets, one that brings none is not the last word: the other may follow. */
+static void take_word(struct boot_prober *prober, const struct probe_word *word)
 {
-	struct iphdr ip;
-	struct icmphdr icmp;
-	if (len < sizeof(ip))
-		return;
-	memcpy(&ip, packet, sizeof(ip));
-	size_t at = (size_t)ip.ihl * 4;
-	if (at < sizeof(ip) || len < at + sizeof(icmp))
-		return;
-	memcpy(&icmp, packet + at, sizeof(icmp));
-	if (icmp.type != ICMP_ECHOREPLY || icmp.un.echo.id != htons(prober->id))
-		return;
 	list_for_each(node, &prober->probes) {
 		struct boot_probe *p = list_entry(node, struct boot_probe, node);
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed is off the list */
-		if (p->seq != ntohs(icmp.un.echo.sequence) ||
-		    net_to_v4(&p->address).s_addr != ip.saddr)
+		if (!net_same_ip(&p->address, &word->address))
 			continue;
-		finish(p, true);
+		p->answered = true;
+		if (word->has_mac || prober->wire.ops->find_mac)
+			finish(p, word->has_mac ? &word->mac : NULL);
 		return;
 	}
 }
@@ -160,41 +131,49 @@ static void on_readable(void *data, int events)
 	struct boot_prober *prober = data;
 	(void)events;
 	for (int i = 0; i < RECEIVE_BURST; i++) {
-		uint8_t packet[128];
-		ssize_t n = recv(prober->fd, packet, sizeof(packet), 0);
-		if (n < 0)
+		struct probe_word word;
+		int r = prober->wire.ops->receive(&prober->wire, &word);
+		if (r == -EAGAIN)
 			return;
-		take_reply(prober, packet, (size_t)n);
+		if (r == 0)
+			take_word(prober, &word);
 	}
 }
 
-static int set_up(int fd, const char *device)
+/* All zero where the device has none of Ethernet's kind. */
+static struct net_mac read_mac(int fd, const char *device)
 {
-	struct icmp_filter filter = { ~(1u << ICMP_ECHOREPLY) };
-	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device) + 1) <
-		    0 ||
-	    setsockopt(fd, SOL_RAW, ICMP_FILTER, &filter, sizeof(filter)) < 0)
-		return -errno;
-	return 0;
+	struct ifreq r = { 0 };
+	struct net_mac mac = { 0 };
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", device);
+	if (ioctl(fd, SIOCGIFHWADDR, &r) == 0)
+		memcpy(mac.bytes, r.ifr_hwaddr.sa_data, sizeof(mac.bytes));
+	return mac;
 }
 
-int boot_prober_open(struct loop *loop, const char *device, struct boot_prober **ret,
+int boot_prober_open(struct loop *loop, int family, const char *device, struct boot_prober **ret,
 		     struct err *err)
 {
-	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP);
-	if (fd < 0)
-		return err_set_errno(
-			err, errno,
-			"cannot probe addresses before DHCP offers them (it needs root "
-			"or CAP_NET_RAW)");
 	struct boot_prober *p = xcalloc(1, sizeof(*p));
-	*p = (struct boot_prober){ .loop = loop, .fd = fd };
+	*p = (struct boot_prober){
+		.loop = loop,
+		.wire = { .ops = family == AF_INET6 ? &probe_wire6 : &probe_wire4, .fd = -1 }
+	};
 	list_init(&p->probes);
-	snprintf(p->device, sizeof(p->device), "%s", device);
-	loop_random(loop, &p->id, sizeof(p->id));
-	int r = set_up(fd, device);
-	r = r < 0 ? err_set_errno(err, r, "cannot probe addresses on %s", device)
-		  : loop_io_open(loop, fd, LOOP_READ, "dhcp-probe", on_readable, p, &p->io, err);
+	snprintf(p->wire.device, sizeof(p->wire.device), "%s", device);
+	p->wire.index = if_nametoindex(device);
+	loop_random(loop, &p->wire.id, sizeof(p->wire.id));
+	int r = p->wire.ops->open(&p->wire);
+	if (r < 0) {
+		err_set_errno(err, r,
+			      "cannot probe addresses on %s before DHCP offers them (it needs root "
+			      "or CAP_NET_RAW)",
+			      device);
+	} else {
+		p->wire.own_mac = read_mac(p->wire.fd, device);
+		r = loop_io_open(loop, p->wire.fd, LOOP_READ, "dhcp-probe", on_readable, p, &p->io,
+				 err);
+	}
 	if (r < 0) {
 		boot_prober_close(p);
 		return r;
@@ -209,7 +188,8 @@ struct boot_prober *boot_prober_close(struct boot_prober *p)
 		return NULL;
 	if (p->io)
 		loop_io_close(p->io);
-	close(p->fd);
+	if (p->wire.fd >= 0)
+		close(p->wire.fd);
 	free(p);
 	return NULL;
 }

@@ -12,8 +12,8 @@ enum { BOOT_PROBE_WAIT_MS = 500, BOOT_PROBES_MAX = 256 };
 /* `taken`: a MAC other than `own` answered for the address. */
 typedef void (*boot_probe_done_fn)(void *data, bool taken);
 
-/* Needs CAP_NET_RAW, now and not later. */
-int boot_prober_open(struct loop *loop, const char *device, struct boot_prober **ret,
+/* For addresses of one family (AF_INET, AF_INET6). Needs CAP_NET_RAW, now and not later. */
+int boot_prober_open(struct loop *loop, int family, const char *device, struct boot_prober **ret,
 		     struct err *err);
 /* No probe may be under way. */
 struct boot_prober *boot_prober_close(struct boot_prober *p);

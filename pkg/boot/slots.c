@@ -10,7 +10,7 @@
  * DECLINE may be a stranger's, in a host's name: a MAC keeps at most DECLINED_MAX addresses in
  * quarantine by it.
  *
- * A search belongs to its MAC; further DISCOVERs meanwhile only replace the request that will be
+ * A search belongs to its MAC; further requests meanwhile only replace the one that will be
  * answered. While a slot is being stored its search is owned by that write: closing cuts it off
  * from the service and the write's end frees it. Core thread. */
 
@@ -35,6 +35,7 @@ static const usec_t FULL_REST = 5 * USEC_PER_SEC; /* a range that was full is no
 
 struct boot_slots {
 	const struct boot_env *env;
+	int family;
 	struct boot_prober *prober;
 	struct list searches;
 	size_t search_count;
@@ -55,7 +56,8 @@ struct search {
 	struct boot_slots *slots; /* NULL: closed while storing */
 	const struct boot_pool *pool;
 	struct net_mac mac;
-	struct dhcp_message request;
+	struct net_addr asked; /* by the client; not set: any */
+	void *message;
 	struct net_addr address;
 	struct boot_probe *probe; /* NULL: walking or storing */
 	bool fixed;		  /* only `wanted`, an address that a person has chosen, will do */
@@ -66,18 +68,6 @@ struct search {
 };
 
 /* --- what fits -------------------------------------------------------------------------------- */
-
-const struct boot_pool *boot_slots_pool(const struct boot_config *config,
-					const struct dhcp_message *request)
-{
-	struct in_addr link = request->giaddr;
-	if (link.s_addr == 0)
-		return boot_pool_find(config, &config->address);
-	if (!dhcp_get_relay_address(request, DHCP_RELAY_LINK, &link))
-		(void)dhcp_get_address(request, DHCP_OPT_SUBNET, &link);
-	struct net_addr subnet = net_from_v4(link);
-	return boot_pool_find(config, &subnet);
-}
 
 bool boot_slots_fits(const struct boot_config *config, const struct boot_pool *pool,
 		     const struct net_addr *address)
@@ -90,7 +80,7 @@ bool boot_slots_fits(const struct boot_config *config, const struct boot_pool *p
 static bool fixed(const struct boot_slots *s, const struct net_mac *mac, struct net_addr *ret)
 {
 	const struct boot_ops *ops = s->env->ops;
-	return ops->slot_fixed && ops->slot_fixed(s->env->data, mac, ret);
+	return ops->slot_fixed && ops->slot_fixed(s->env->data, mac, s->family, ret);
 }
 
 static bool in_subnet(const struct boot_slots *s, const struct boot_pool *pool,
@@ -190,7 +180,6 @@ static enum pick walk(struct search *w, struct net_addr *ret)
 static enum pick pick(struct search *w, struct net_addr *ret)
 {
 	const struct boot_slots *s = w->slots;
-	struct in_addr ip;
 	if (w->fixed) {
 		*ret = w->wanted;
 		return in_subnet(s, w->pool, &w->wanted) && !searched(s, &w->wanted) &&
@@ -198,12 +187,9 @@ static enum pick pick(struct search *w, struct net_addr *ret)
 			       ? PICK_FOUND
 			       : PICK_NONE;
 	}
-	if (!dhcp_get_address(&w->request, DHCP_OPT_ADDRESS, &ip))
+	if (!net_is_set(&w->asked) || !usable(s, w->pool, &w->asked))
 		return walk(w, ret);
-	struct net_addr asked = net_from_v4(ip);
-	if (!usable(s, w->pool, &asked))
-		return walk(w, ret);
-	*ret = asked;
+	*ret = w->asked;
 	return PICK_FOUND;
 }
 
@@ -211,7 +197,8 @@ bool boot_slots_get(const struct boot_slots *s, const struct boot_pool *pool,
 		    const struct net_mac *mac, struct net_addr *ret)
 {
 	struct net_addr address, wanted;
-	if (!s->env->ops->slot_get(s->env->data, mac, &address) || quarantined(s, &address))
+	if (!s->env->ops->slot_get(s->env->data, mac, s->family, &address) ||
+	    quarantined(s, &address))
 		return false;
 	if (fixed(s, mac, &wanted)
 		    ? !net_same_ip(&address, &wanted) || !in_subnet(s, pool, &address)
@@ -243,6 +230,7 @@ static void end_search(struct search *w)
 	}
 	boot_probe_cancel(w->probe);
 	timer_stop(&w->turn);
+	free(w->message);
 	free(w);
 }
 
@@ -257,7 +245,7 @@ static void on_stored(void *data, const struct err *err)
 	else if (s)
 		log_search(LOG_INFO, w, "address assigned", NULL);
 	if (s && good)
-		s->ready(s->data, &w->request, &w->address);
+		s->ready(s->data, w->message, &w->address);
 	end_search(w);
 }
 
@@ -269,7 +257,7 @@ static void on_probed(void *data, bool taken)
 	struct boot_slots *s = w->slots;
 	w->probe = NULL;
 	if (!taken) {
-		s->env->ops->slot_set(s->env->data, &w->mac, &w->address, on_stored, w);
+		s->env->ops->slot_set(s->env->data, &w->mac, s->family, &w->address, on_stored, w);
 		return;
 	}
 	log_search(LOG_WARN, w,
@@ -334,19 +322,27 @@ static struct search *find_search(struct boot_slots *s, const struct net_mac *ma
 	return NULL;
 }
 
-void boot_slots_find(struct boot_slots *s, const struct boot_pool *pool, const struct net_mac *mac,
-		     const struct dhcp_message *request)
+static void take_message(struct search *w, const struct boot_slots_ask *ask)
 {
-	struct search *w = find_search(s, mac);
-	if (w && w->pool == pool) {
-		w->request = *request;
+	free(w->message);
+	w->message = xmemdup(ask->message, ask->message_size);
+}
+
+void boot_slots_find(struct boot_slots *s, const struct boot_slots_ask *ask)
+{
+	struct search *w = find_search(s, &ask->mac);
+	if (w && w->pool == ask->pool) {
+		take_message(w, ask);
 		return;
 	}
 	/* With another pool the host has moved between subnets: the search under way ends first. */
 	if (w || s->search_count >= BOOT_SLOTS_PENDING_MAX)
 		return;
 	w = xcalloc(1, sizeof(*w));
-	*w = (struct search){ .slots = s, .pool = pool, .mac = *mac, .request = *request };
+	*w = (struct search){
+		.slots = s, .pool = ask->pool, .mac = ask->mac, .asked = ask->wanted
+	};
+	take_message(w, ask);
 	timer_init(&w->turn, s->env->loop, "dhcp range", on_turn, w);
 	list_append(&s->searches, &w->node);
 	s->search_count++;
@@ -365,23 +361,24 @@ void boot_slots_decline(struct boot_slots *s, const struct net_mac *mac,
 {
 	struct net_addr own, wanted;
 	/* Anyone on the wire can send a DECLINE in a host's name: see DECLINED_MAX. */
-	if (!s->env->ops->slot_get(s->env->data, mac, &own) || !net_same_ip(&own, address))
+	if (!s->env->ops->slot_get(s->env->data, mac, s->family, &own) ||
+	    !net_same_ip(&own, address))
 		return;
 	if (quarantined(s, address)) /* not offered any more; each repetition would be a write */
 		return;
 	quarantine(s, address, mac);
 	if (fixed(s, mac, &wanted) && s->env->ops->slot_taken)
 		s->env->ops->slot_taken(s->env->data, mac, address);
-	s->env->ops->slot_set(s->env->data, mac, NULL, on_forgotten, NULL);
+	s->env->ops->slot_set(s->env->data, mac, s->family, NULL, on_forgotten, NULL);
 }
 
-int boot_slots_open(const struct boot_env *env, boot_slots_ready_fn ready, void *data,
+int boot_slots_open(const struct boot_env *env, int family, boot_slots_ready_fn ready, void *data,
 		    struct boot_slots **ret, struct err *err)
 {
 	struct boot_slots *s = xcalloc(1, sizeof(*s));
-	*s = (struct boot_slots){ .env = env, .ready = ready, .data = data };
+	*s = (struct boot_slots){ .env = env, .family = family, .ready = ready, .data = data };
 	list_init(&s->searches);
-	int r = boot_prober_open(env->loop, env->config->device, &s->prober, err);
+	int r = boot_prober_open(env->loop, family, env->config->device, &s->prober, err);
 	if (r < 0) {
 		free(s);
 		return r;

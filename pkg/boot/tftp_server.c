@@ -37,17 +37,25 @@ enum {
 	TIMEOUT_DEFAULT_S = 1,
 	TIMEOUT_MAX_S = 5, /* longer ones are not granted: they would hold a transfer for ages */
 	BELOW_DATA = 20 + 8 + TFTP_DATA_HEADER, /* IP, UDP, TFTP */
+	IPV6_MORE = 20,				/* its header is that much longer */
 	MTU_DEFAULT = 1500,
 	MTU_MAX = 9216,
 	BLOCK_CAP = MTU_MAX - BELOW_DATA,
 };
 
+/* Where requests of one family arrive. */
+struct listener {
+	struct tftp_server *server;
+	struct net_addr address; /* ours */
+	int fd;
+	struct loop_io *io;
+};
+
 struct tftp_server {
 	struct boot_env env;
 	bool active;
-	int fd;
-	struct loop_io *io;
-	uint16_t block_max;    /* so that no block is fragmented */
+	struct listener four, six;
+	uint16_t block_max;    /* by IPv4; so that no block is fragmented */
 	struct list transfers; /* oldest first */
 	size_t count;
 	struct log_paces paces;
@@ -254,8 +262,11 @@ static void grant(struct transfer *t, const struct tftp_options *asked)
 	g->has_windowsize = asked->has_windowsize;
 	g->has_timeout = asked->has_timeout && asked->timeout_s <= TIMEOUT_MAX_S;
 	g->tsize = t->content.size;
+	uint16_t most = t->server->block_max;
+	if (net_family(&t->peer) == AF_INET6 && most > TFTP_BLOCK_DEFAULT + IPV6_MORE)
+		most -= IPV6_MORE;
 	if (g->has_blksize)
-		t->block_size = g->blksize = MIN(asked->blksize, t->server->block_max);
+		t->block_size = g->blksize = MIN(asked->blksize, most);
 	if (g->has_windowsize)
 		t->window = g->windowsize = MIN(asked->windowsize, (uint16_t)TFTP_WINDOW_MAX);
 	g->timeout_s = asked->timeout_s;
@@ -269,7 +280,8 @@ static void grant(struct transfer *t, const struct tftp_options *asked)
 static int open_socket(struct transfer *t, struct err *err)
 {
 	const struct boot_config *config = t->server->env.config;
-	struct boot_udp_options options = { .device = config->device, .address = config->address };
+	struct boot_udp_options options = { .device = config->device };
+	options.address = *boot_own_address(config, net_family(&t->peer));
 	int r = boot_udp_open(&options, &t->fd, err);
 	if (r < 0)
 		return r;
@@ -322,8 +334,8 @@ static const char *find_content(struct transfer *t, enum tftp_error *ret)
 {
 	struct err err = { 0 };
 	/* Some firmware puts a slash in front. */
-	int r = boot_content_open(&t->server->env, t->name + strspn(t->name, "/"), &t->content,
-				  &err);
+	int r = boot_content_open(&t->server->env, t->name + strspn(t->name, "/"),
+				  net_family(&t->peer), &t->content, &err);
 	if (r == 0)
 		return NULL;
 	*ret = r == -ENOENT ? TFTP_ERROR_NOT_FOUND : TFTP_ERROR_OTHER;
@@ -389,13 +401,14 @@ static void start(struct tftp_server *s, const struct tftp_request *r, const str
 
 static void on_readable(void *data, int events)
 {
-	struct tftp_server *s = data;
+	const struct listener *l = data;
+	struct tftp_server *s = l->server;
 	(void)events;
 	for (int i = 0; i < RECEIVE_BURST; i++) {
 		uint8_t packet[TFTP_REQUEST_MAX + 1]; /* longer ones do not decode */
 		struct net_addr from;
 		struct tftp_request r;
-		ssize_t n = boot_udp_receive(s->fd, packet, sizeof(packet), &from);
+		ssize_t n = boot_udp_receive(l->fd, packet, sizeof(packet), &from);
 		if (n < 0)
 			return;
 		if (!s->active || tftp_decode_request(packet, (size_t)n, &r) < 0 || known(s, &from))
@@ -419,19 +432,20 @@ static uint16_t device_block_max(int fd, const char *device)
 						     : (uint16_t)(mtu - BELOW_DATA);
 }
 
-static int open_server(struct tftp_server *s, struct err *err)
+static int open_listener(struct listener *l, struct err *err)
 {
-	const struct boot_config *config = s->env.config;
-	struct boot_udp_options options = { .device = config->device,
-					    .address = config->address,
+	struct tftp_server *s = l->server;
+	const char *device = s->env.config->device;
+	struct boot_udp_options options = { .device = device,
+					    .address = l->address,
 					    .port = TFTP_PORT };
-	if (!config->tftp)
+	if (!s->env.config->tftp || !net_is_set(&l->address))
 		return 0;
-	int r = boot_udp_open(&options, &s->fd, err);
+	int r = boot_udp_open(&options, &l->fd, err);
 	if (r < 0)
 		return r;
-	s->block_max = device_block_max(s->fd, config->device);
-	return loop_io_open(s->env.loop, s->fd, LOOP_READ, "tftp", on_readable, s, &s->io, err);
+	s->block_max = device_block_max(l->fd, device);
+	return loop_io_open(s->env.loop, l->fd, LOOP_READ, "tftp", on_readable, l, &l->io, err);
 }
 
 int tftp_server_open(const struct boot_env *env, struct tftp_server **ret, struct err *err)
@@ -440,9 +454,13 @@ int tftp_server_open(const struct boot_env *env, struct tftp_server **ret, struc
 	if (r < 0)
 		return r;
 	struct tftp_server *s = xcalloc(1, sizeof(*s));
-	*s = (struct tftp_server){ .env = *env, .fd = -1 };
+	*s = (struct tftp_server){ .env = *env };
+	s->four = (struct listener){ .server = s, .address = env->config->address, .fd = -1 };
+	s->six = (struct listener){ .server = s, .address = env->config->address6, .fd = -1 };
 	list_init(&s->transfers);
-	r = open_server(s, err);
+	r = open_listener(&s->four, err);
+	if (r == 0)
+		r = open_listener(&s->six, err);
 	if (r < 0) {
 		tftp_server_close(s);
 		return err_wrap(err, "TFTP");
@@ -451,16 +469,22 @@ int tftp_server_open(const struct boot_env *env, struct tftp_server **ret, struc
 	return 0;
 }
 
+static void close_listener(struct listener *l)
+{
+	if (l->io)
+		loop_io_close(l->io);
+	if (l->fd >= 0)
+		close(l->fd);
+}
+
 struct tftp_server *tftp_server_close(struct tftp_server *s)
 {
 	if (!s)
 		return NULL;
 	list_for_each_safe(node, &s->transfers)
 		transfer_free(list_entry(node, struct transfer, node));
-	if (s->io)
-		loop_io_close(s->io);
-	if (s->fd >= 0)
-		close(s->fd);
+	close_listener(&s->four);
+	close_listener(&s->six);
 	free(s);
 	return NULL;
 }

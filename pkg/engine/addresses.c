@@ -1,5 +1,5 @@
 /* What a host is known by on the provisioning network: its MACs, of which each belongs to one host,
- * and the address that DHCP gives to its boot NIC. Core thread. */
+ * and the addresses that DHCP gives to its boot NIC. Core thread. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -87,22 +87,44 @@ void node_drop_macs(struct node *n)
 	forget_nics(n);
 }
 
-/* --- the DHCP address ------------------------------------------------------------------------- */
+/* --- the DHCP addresses ----------------------------------------------------------------------- */
+
+static const int families[ENGINE_FAMILIES] = { AF_INET, AF_INET6 };
+
+static size_t family_index(int family)
+{
+	return family == AF_INET6;
+}
 
 void node_index_slots(struct node *n)
 {
 	struct map *slots = &n->engine->slots;
-	index_set(slots, &n->net.stored_place, n, n->record.dhcp.address);
-	index_set(slots, &n->net.fixed_place, n, n->net.fixed_error ? NULL : n->net.fixed);
+	for (size_t i = 0; i < ENGINE_FAMILIES; i++) {
+		index_set(slots, &n->net.stored_place[i], n,
+			  record_get_address(&n->record, families[i]));
+		index_set(slots, &n->net.fixed_place[i], n,
+			  n->net.fixed_error ? NULL : n->net.fixed_of[i]);
+	}
 }
 
-const char *engine_slot_get(const struct engine *e, const struct net_mac *mac)
+void node_leave_slots(struct node *n)
+{
+	for (size_t i = 0; i < ENGINE_FAMILIES; i++) {
+		index_set(&n->engine->slots, &n->net.stored_place[i], n, NULL);
+		index_set(&n->engine->slots, &n->net.fixed_place[i], n, NULL);
+	}
+}
+
+static bool has_slots(const struct node *n, const struct net_mac *mac)
+{
+	char text[NET_MAC_TEXT_SIZE];
+	return streq(n->record.dhcp.mac, net_format_mac(mac, text));
+}
+
+const char *engine_slot_get(const struct engine *e, const struct net_mac *mac, int family)
 {
 	const struct node *n = engine_by_mac(e, mac);
-	char text[NET_MAC_TEXT_SIZE];
-	bool known = n && streq(n->record.dhcp.mac, net_format_mac(mac, text)) &&
-		     !str_empty(n->record.dhcp.address);
-	return known ? n->record.dhcp.address : NULL;
+	return n && has_slots(n, mac) ? record_get_address(&n->record, family) : NULL;
 }
 
 bool engine_slot_used(const struct engine *e, const char *address)
@@ -110,12 +132,14 @@ bool engine_slot_used(const struct engine *e, const char *address)
 	return index_find(&e->slots, address, NULL);
 }
 
-bool engine_slot_fixed(const struct engine *e, const struct net_mac *mac, const char **ret)
+bool engine_slot_fixed(const struct engine *e, const struct net_mac *mac, int family,
+		       const char **ret)
 {
 	const struct node *n = engine_by_mac(e, mac);
-	if (!n || !n->net.fixed)
+	const char *wanted = n ? n->net.fixed_of[family_index(family)] : NULL;
+	if (!wanted && !(n && n->net.fixed_error))
 		return false;
-	*ret = n->net.fixed_error ? NULL : n->net.fixed;
+	*ret = n->net.fixed_error ? NULL : wanted;
 	return true;
 }
 
@@ -129,12 +153,41 @@ void engine_slot_taken(struct engine *e, const struct net_mac *mac, const char *
 			   address);
 }
 
-static int check_fixed(const struct node *n, struct err *err)
+static int check_fixed(const struct node *n, const char *address, struct err *err)
 {
 	const struct engine_options *o = &n->engine->options;
-	int r = o->address_check ? o->address_check(o->address_data, n->net.fixed, err) : 0;
-	const struct node *holder = r == 0 ? index_find(&n->engine->slots, n->net.fixed, n) : NULL;
-	return holder ? err_set(err, ERR_CONFLICT, "host %s has it", holder->key) : r;
+	int r = o->address_check ? o->address_check(o->address_data, address, err) : 0;
+	const struct node *holder = r == 0 ? index_find(&n->engine->slots, address, n) : NULL;
+	return holder ? err_set(err, ERR_CONFLICT, "host %s has %s", holder->key,
+				streq(n->net.fixed, address) ? "it" : address)
+		      : r;
+}
+
+/* In the form that addresses have in records, whatever form a person wrote. */
+static int split_fixed(struct node *n, struct err *err)
+{
+	char *found[ENGINE_FAMILIES] = { NULL }, ip[NET_IP_TEXT_MAX];
+	int r = 0;
+	for (const char *at = n->net.fixed; r == 0 && at;) {
+		size_t len = strcspn(at, ",");
+		_cleanup_(freep) char *one = xstrndup(at, len);
+		struct net_addr a;
+		bool good = net_parse_ip(one, &a) == 0;
+		size_t i = good ? family_index(net_family(&a)) : 0;
+		if (!good)
+			r = err_set(err, ERR_INVALID, "\"%.64s\" is not an address", one);
+		else if (found[i])
+			r = err_set(err, ERR_INVALID,
+				    "a host has one address of IPv4 and one of IPv6 at most");
+		else
+			found[i] = xstrdup(net_format_ip(&a, ip));
+		at = at[len] ? at + len + 1 : NULL;
+	}
+	for (size_t i = 0; i < ENGINE_FAMILIES; i++) {
+		free(n->net.fixed_of[i]);
+		n->net.fixed_of[i] = found[i];
+	}
+	return r;
 }
 
 /* Looked at again with every call, because the host that holds the address may go. */
@@ -145,12 +198,15 @@ void node_take_fixed_address(struct node *n, const char *address)
 		str_replace(&n->net.fixed, address);
 		str_replace(&n->net.fixed_error, NULL);
 	}
-	bool good = !address || check_fixed(n, &err) == 0;
-	if (!good && !streq(n->net.fixed_error, err.text))
+	int r = split_fixed(n, &err);
+	for (size_t i = 0; r == 0 && i < ENGINE_FAMILIES; i++)
+		if (n->net.fixed_of[i])
+			r = check_fixed(n, n->net.fixed_of[i], &err);
+	if (r < 0 && !streq(n->net.fixed_error, err.text))
 		node_event(n, true, "DHCPAddressInvalid",
 			   "the host cannot have the DHCP address %s and gets none: %s", address,
 			   err.text);
-	str_replace(&n->net.fixed_error, good ? NULL : err.text);
+	str_replace(&n->net.fixed_error, r < 0 ? err.text : NULL);
 	node_index_slots(n);
 }
 
@@ -169,7 +225,23 @@ static void on_slot_stored(void *data, struct node *n)
 	free(a);
 }
 
-void engine_slot_set(struct engine *e, const struct net_mac *mac, const char *address,
+/* Of another NIC the host had other addresses. */
+static void take_slot(struct node *n, const struct net_mac *mac, int family, const char *address)
+{
+	char text[NET_MAC_TEXT_SIZE];
+	for (size_t i = 0; !has_slots(n, mac) && i < ENGINE_FAMILIES; i++)
+		record_set_address(&n->record, families[i], NULL);
+	str_replace(&n->record.dhcp.mac, net_format_mac(mac, text));
+	record_set_address(&n->record, family, address);
+	node_index_slots(n);
+}
+
+static bool boot_nic_has_slot(const struct node *n)
+{
+	return n->spec.has_mac && has_slots(n, &n->spec.mac) && n->record.dhcp.addresses.count > 0;
+}
+
+void engine_slot_set(struct engine *e, const struct net_mac *mac, int family, const char *address,
 		     engine_saved_fn done, void *data)
 {
 	struct node *n = engine_by_mac(e, mac);
@@ -179,7 +251,7 @@ void engine_slot_set(struct engine *e, const struct net_mac *mac, const char *ad
 		done(data, &err);
 		return;
 	}
-	if (n->spec.has_mac && !node_boots_by(n, mac) && engine_slot_get(e, &n->spec.mac)) {
+	if (!node_boots_by(n, mac) && boot_nic_has_slot(n)) {
 		err_set(&err, ERR_EXISTS, "the host's boot NIC (%s) has the host's address",
 			n->spec.boot_mac);
 		done(data, &err);
@@ -187,9 +259,6 @@ void engine_slot_set(struct engine *e, const struct net_mac *mac, const char *ad
 	}
 	struct slot_answer *a = xmalloc(sizeof(*a));
 	*a = (struct slot_answer){ done, data };
-	char text[NET_MAC_TEXT_SIZE];
-	str_replace(&n->record.dhcp.mac, net_format_mac(mac, text));
-	record_set_address(&n->record, address);
-	node_index_slots(n);
+	take_slot(n, mac, family, address);
 	node_save_for(n, on_slot_stored, a);
 }

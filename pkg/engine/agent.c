@@ -86,19 +86,22 @@ static struct log_pace *pace(struct engine *e, const char *source, const char *w
 	return log_pace_of(&e->refused, loop_now(e->options.loop), source, what, host);
 }
 
-/* Does it come from the address that DHCP gave to the host? A stranger on the wire who knows a MAC
+/* Does it come from an address that DHCP gave to the host? A stranger on the wire who knows a MAC
  * would have to take over the host's address too. Nobody is told why he is refused, but the log. */
 static bool comes_from_host(const struct node *n, const char *source)
 {
-	const char *own = n->record.dhcp.address;
-	if (!n->engine->options.serves_dhcp || streq(own, source))
+	if (!n->engine->options.serves_dhcp || record_has_address(&n->record, source))
 		return true;
+	const char *v4 = record_get_address(&n->record, AF_INET);
+	const char *v6 = record_get_address(&n->record, AF_INET6);
+	_cleanup_(freep) char *expected = xasprintf("%s%s%s", str_or(v4, ""), v4 && v6 ? ", " : "",
+						    str_or(v6, ""));
 	log_paced(
 		pace(n->engine, source, "agent", n->key), loop_now(n->engine->options.loop),
 		LOG_WARN,
 		"agent refused: it does not come from the address that DHCP gave to this host",
 		"host", n->key, "source", source, "expected",
-		str_empty(own) ? "none given yet" : own, "hint",
+		*expected ? expected : "none given yet", "hint",
 		"a second DHCP server on this network, or another machine that uses the host's MAC");
 	return false;
 }
@@ -217,8 +220,10 @@ static bool is_bmc(const struct engine *e, const struct net_addr *a)
 static int check_callback(const struct node *n, const char *host, const char *source,
 			  struct err *err)
 {
-	struct net_addr a;
-	if (!streq(host, source))
+	struct net_addr a, from;
+	/* As addresses: IPv6 has many ways to write one. */
+	if (net_parse_ip(host, &a) < 0 || net_parse_ip(source, &from) < 0 ||
+	    !net_same_ip(&a, &from))
 		return err_set(err, ERR_INVALID,
 			       "heartbeat: callback_url must name the address that it comes from");
 	if (n->record.boot.source_address && !streq(n->record.boot.source_address, source))
@@ -226,7 +231,7 @@ static int check_callback(const struct node *n, const char *host, const char *so
 			       "heartbeat: the token was given to another address than this one");
 	if (n->record.agent.url)
 		return 0; /* checked when it was new */
-	if (net_parse_ip(host, &a) < 0 || is_bmc(n->engine, &a))
+	if (is_bmc(n->engine, &a))
 		return err_set(err, ERR_INVALID, "heartbeat: callback_url names a BMC");
 	int r = net_policy_check(n->engine->options.agents, &a, err);
 	return r < 0 ? err_wrap(err, "heartbeat: callback_url") : 0;

@@ -23,34 +23,34 @@ static bool boot_find(void *data, const struct net_mac *mac, struct boot_host *r
 }
 
 /* Nothing secret: anyone on the wire may read it. */
-static void boot_complete(void *data, const struct net_mac *mac, struct boot_host *host,
+static void boot_complete(void *data, const struct net_mac *mac, int family, struct boot_host *host,
 			  char **ret_cmdline)
 {
 	const struct engine_boot_env *g = data;
 	struct engine_boot boot;
 	bool inspect = engine_boot_find(g->engine, mac, &boot) && boot.inspect;
-	_cleanup_(freep) char *api = g->agent_urls(g->places, "");
-	_cleanup_(freep) char *inspection = inspect ? g->agent_urls(g->places,
-								    "/v1/continue_inspection")
-						    : NULL;
+	_cleanup_(freep) char *api = g->agent_urls(g->places, family, "");
+	_cleanup_(freep) char *inspection = NULL;
+	if (inspect)
+		inspection = g->agent_urls(g->places, family, "/v1/continue_inspection");
 	*ret_cmdline = xasprintf("%s ipa-api-url=%s%s%s", g->kernel_args, api,
 				 inspect ? " ipa-inspection-callback-url=" : "",
 				 str_or(inspection, ""));
-	host->other_urls = g->boot_urls(g->places);
+	host->other_urls = g->boot_urls(g->places, family);
 }
 
-static bool slot_get(void *data, const struct net_mac *mac, struct net_addr *ret)
+static bool slot_get(void *data, const struct net_mac *mac, int family, struct net_addr *ret)
 {
 	const struct engine_boot_env *g = data;
-	const char *address = engine_slot_get(g->engine, mac);
+	const char *address = engine_slot_get(g->engine, mac, family);
 	return address && net_parse_ip(address, ret) == 0;
 }
 
-static bool slot_fixed(void *data, const struct net_mac *mac, struct net_addr *ret)
+static bool slot_fixed(void *data, const struct net_mac *mac, int family, struct net_addr *ret)
 {
 	const struct engine_boot_env *g = data;
 	const char *address;
-	if (!engine_slot_fixed(g->engine, mac, &address))
+	if (!engine_slot_fixed(g->engine, mac, family, &address))
 		return false;
 	if (!address || net_parse_ip(address, ret) < 0)
 		*ret = (struct net_addr){ 0 };
@@ -99,8 +99,8 @@ static void on_slot_stored(void *data, const struct err *err)
 	free(q);
 }
 
-static void slot_set(void *data, const struct net_mac *mac, const struct net_addr *address,
-		     boot_slot_done_fn done, void *done_data)
+static void slot_set(void *data, const struct net_mac *mac, int family,
+		     const struct net_addr *address, boot_slot_done_fn done, void *done_data)
 {
 	struct engine_boot_env *g = data;
 	char ip[NET_IP_TEXT_MAX] = "";
@@ -110,7 +110,7 @@ static void slot_set(void *data, const struct net_mac *mac, const struct net_add
 	q->answer->data = done_data;
 	if (address)
 		net_format_ip(address, ip);
-	engine_slot_set(g->engine, mac, ip, on_slot_stored, q);
+	engine_slot_set(g->engine, mac, family, ip, on_slot_stored, q);
 }
 
 static void boot_seen(void *data, const struct net_mac *mac, enum boot_stage stage)

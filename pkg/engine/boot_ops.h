@@ -11,10 +11,11 @@ struct engine_boot_env {
 	struct engine *engine;	 /* NULL until there is one; no machine is answered before */
 	const char *kernel_args; /* borrowed */
 	struct fence fence;
-	/* Where hosts find this instance and the others: a new string, "URL,URL..", ours first, for
-	 * the kernel line; base URLs of the others, NULL-ended, borrowed until the next call. */
-	char *(*agent_urls)(void *places, const char *path);
-	const char *const *(*boot_urls)(void *places);
+	/* Where hosts find this instance and the others by addresses of a family (AF_INET,
+	 * AF_INET6): a new string, "URL,URL..", ours first, for the kernel line; base URLs of the
+	 * others, NULL-ended, borrowed until the next call. */
+	char *(*agent_urls)(void *places, int family, const char *path);
+	const char *const *(*boot_urls)(void *places, int family);
 	void *places;
 };
 

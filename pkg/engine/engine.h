@@ -207,19 +207,20 @@ int engine_medium_archive(const struct engine *e, const char *key, char **ret, s
  */
 void engine_medium_stale(struct engine *e, const char *key);
 
-/* The DHCP address that belongs to a host's MAC, in its record. */
-const char *engine_slot_get(const struct engine *e,
-			    const struct net_mac *mac); /* NULL when none; borrowed */
+/* The DHCP addresses that belong to a host's MAC, in its record: one of each family (AF_INET,
+ * AF_INET6). NULL when none; borrowed. */
+const char *engine_slot_get(const struct engine *e, const struct net_mac *mac, int family);
 /* In a record, or asked for by a person. */
 bool engine_slot_used(const struct engine *e, const char *address);
-/* False: any address will do. *ret NULL: the one asked for cannot be given; an event has said why.
- */
-bool engine_slot_fixed(const struct engine *e, const struct net_mac *mac, const char **ret);
+/* False: any address of the family will do. *ret NULL: what is asked for cannot be given; an event
+ * has said why. */
+bool engine_slot_fixed(const struct engine *e, const struct net_mac *mac, int family,
+		       const char **ret);
 /* The fixed address is another machine's on the wire: tells people. */
 void engine_slot_taken(struct engine *e, const struct net_mac *mac, const char *address);
-/* address "": forgets it. `done` exactly once, perhaps before this returns. The address belongs to
+/* address "": forgets it. `done` exactly once, perhaps before this returns. The addresses belong to
  * the boot NIC: once that has one, the host's other NICs get none (ERR_EXISTS). */
-void engine_slot_set(struct engine *e, const struct net_mac *mac, const char *address,
+void engine_slot_set(struct engine *e, const struct net_mac *mac, int family, const char *address,
 		     engine_saved_fn done, void *data);
 
 /* --- for people ------------------------------------------------------------------------------- */

@@ -214,12 +214,16 @@ struct node_spec {
 	char *network_data_error; /* it cannot be had: why; NULL: it can, or there is none */
 };
 
+enum { ENGINE_FAMILIES = 2 };
+
 /* How it is known on the provisioning network (addresses.c). */
 struct node_net {
-	char *fixed;	   /* the DHCP address that it shall have; NULL: any */
-	char *fixed_error; /* why it cannot; NULL: it can */
-	struct index_entry stored_place, fixed_place; /* in engine.slots */
-	struct net_mac *nics; /* known by the last inventory that was stored */
+	char *fixed; /* the DHCP addresses that it shall have, as the host says it; NULL: any */
+	char *fixed_of[ENGINE_FAMILIES]; /* of IPv4, IPv6; NULL: any */
+	char *fixed_error;		 /* why it cannot; NULL: it can */
+	struct index_entry stored_place[ENGINE_FAMILIES],
+		fixed_place[ENGINE_FAMILIES]; /* in engine.slots */
+	struct net_mac *nics;		      /* known by the last inventory that was stored */
 	size_t nic_count;
 };
 
@@ -414,9 +418,10 @@ bool node_boots_by(const struct node *n, const struct net_mac *mac);
 void node_drop_macs(struct node *n);
 /* The NICs of n->inspection.inventory become the host's, in place of those of the one before. */
 void node_take_nics(struct node *n);
-/* After each change of n->record.dhcp, net.fixed or net.fixed_error. */
+/* After each change of n->record.dhcp, net.fixed_of or net.fixed_error. */
 void node_index_slots(struct node *n);
-/* NULL: any will do. */
+void node_leave_slots(struct node *n); /* before it goes */
+/* "192.0.2.1", "2001:db8::1", or one of each with a comma; NULL: any will do. */
 void node_take_fixed_address(struct node *n, const char *address);
 
 /* --- boot.c ----------------------------------------------------------------------------------- */

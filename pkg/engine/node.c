@@ -126,8 +126,7 @@ void node_forget_old_uid(struct node *n)
 static void leave_indices(struct node *n)
 {
 	struct engine *e = n->engine;
-	index_set(&e->slots, &n->net.stored_place, n, NULL);
-	index_set(&e->slots, &n->net.fixed_place, n, NULL);
+	node_leave_slots(n);
 	index_set(&e->bmcs, &n->power.place, n, NULL);
 	list_unlink(&n->boot.unheard);
 }
@@ -164,6 +163,8 @@ struct node *node_free(struct node *n)
 	secret_free(n->power.media_url), free(n->spec.network_data),
 		free(n->spec.network_data_error);
 	free(n->net.fixed), free(n->net.fixed_error);
+	for (size_t i = 0; i < ENGINE_FAMILIES; i++)
+		free(n->net.fixed_of[i]);
 	err_keep(&n->power.verify_error, NULL), err_keep(&n->power.error, NULL);
 	err_keep(&n->save.unreadable, NULL), err_keep(&n->save.error, NULL);
 	err_keep(&n->power.ask.err, NULL), err_keep(&n->agent.ask.err, NULL);

@@ -2,8 +2,10 @@
 
 #include "engine/record.h"
 
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -156,33 +158,68 @@ static const struct bind_field record_fields[] = {
 };
 const struct bind_struct record_struct = { sizeof(struct node_record), record_fields };
 
-static void set_addresses(struct bind_list *list, const char *address)
+static void set_addresses(struct bind_list *list, const char *v4, const char *v6)
 {
-	char **items = list->items;
+	const char *const wanted[] = { v4, v6 };
+	struct bind_list fresh = { 0 };
+	char **items = xcalloc(ARRAY_SIZE(wanted), sizeof(*items)), **old = list->items;
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+		if (!str_empty(wanted[i]))
+			items[fresh.count++] = xstrdup(wanted[i]);
 	for (size_t i = 0; i < list->count; i++)
-		free(items[i]);
-	free(items);
-	*list = (struct bind_list){ 0 };
-	if (str_empty(address))
+		free(old[i]);
+	free(old);
+	if (fresh.count == 0) {
+		free(items);
+		*list = fresh;
 		return;
-	items = xcalloc(1, sizeof(*items));
-	items[0] = xstrdup(address);
-	*list = (struct bind_list){ .items = items, .count = 1, .present = true };
+	}
+	fresh.items = items;
+	fresh.present = true;
+	*list = fresh;
+}
+
+static const char *first_address(const struct node_record *r)
+{
+	return r->dhcp.addresses.count ? ((char **)r->dhcp.addresses.items)[0] : NULL;
+}
+
+static int family_of(const char *address)
+{
+	return strchr(address, ':') ? AF_INET6 : AF_INET;
 }
 
 /* A release that knows `address` alone changes it beside the list, which then speaks of another. */
 static void keep_addresses(struct node_record *r)
 {
-	const struct bind_list *list = &r->dhcp.addresses;
-	const char *first = list->count ? ((char **)list->items)[0] : NULL;
-	if (!streq(str_or(first, ""), str_or(r->dhcp.address, "")))
-		set_addresses(&r->dhcp.addresses, r->dhcp.address);
+	if (!streq(str_or(first_address(r), ""), str_or(r->dhcp.address, "")))
+		set_addresses(&r->dhcp.addresses, r->dhcp.address, NULL);
 }
 
-void record_set_address(struct node_record *r, const char *address)
+const char *record_get_address(const struct node_record *r, int family)
 {
-	str_replace(&r->dhcp.address, str_empty(address) ? NULL : address);
-	keep_addresses(r);
+	char **items = r->dhcp.addresses.items;
+	for (size_t i = 0; i < r->dhcp.addresses.count; i++)
+		if (family_of(items[i]) == family)
+			return items[i];
+	return NULL;
+}
+
+bool record_has_address(const struct node_record *r, const char *address)
+{
+	char **items = r->dhcp.addresses.items;
+	for (size_t i = 0; i < r->dhcp.addresses.count; i++)
+		if (streq(items[i], address))
+			return true;
+	return false;
+}
+
+void record_set_address(struct node_record *r, int family, const char *address)
+{
+	bool v6 = family == AF_INET6;
+	set_addresses(&r->dhcp.addresses, v6 ? record_get_address(r, AF_INET) : address,
+		      v6 ? address : record_get_address(r, AF_INET6));
+	str_replace(&r->dhcp.address, first_address(r));
 }
 
 int record_load(const struct json *j, struct node_record *ret, struct err *err)

@@ -86,7 +86,8 @@ struct node_record {
 	} progress; /* of the write under way; stored now and then */
 	struct {
 		char *mac;
-		/* The first of `addresses`, for releases that know no list; it decides. */
+		/* The first of `addresses` (IPv4 before IPv6), for releases that know no list; it
+		 * decides. */
 		char *address;
 		struct bind_list addresses; /* of char * */
 	} dhcp;
@@ -101,8 +102,11 @@ extern const struct bind_struct record_struct;
 
 /* ERR_UNSUPPORTED for a record of a newer schema: it is never rewritten. */
 int record_load(const struct json *j, struct node_record *ret, struct err *err);
-/* "" or NULL: none. */
-void record_set_address(struct node_record *r, const char *address);
+/* Of a host's addresses, one of each family (AF_INET, AF_INET6) at most. "" or NULL: none. */
+void record_set_address(struct node_record *r, int family, const char *address);
+const char *record_get_address(const struct node_record *r, int family); /* NULL: none */
+/* Is it one of them? */
+bool record_has_address(const struct node_record *r, const char *address);
 /* With the schema version that it needs. */
 struct json *record_save(const struct node_record *r);
 void record_release(struct node_record *r);

@@ -34,28 +34,40 @@ const struct option_row net_target_rows[] = {
 	{ .name = NULL },
 };
 
-static void add_subnet(struct net_targets *p, const struct net_addr *address,
-		       const struct net_addr *netmask)
+/* How many bits of a netmask are set. */
+static unsigned mask_bits(const struct net_addr *mask)
 {
-	unsigned bits = (unsigned)__builtin_popcount(net_to_v4(netmask).s_addr);
-	struct net_prefix subnet = net_prefix_of(address, bits);
-	net_prefixes_add(&p->agents.only, &subnet);
+	const uint8_t *bytes = mask->v6.sin6_addr.s6_addr;
+	unsigned bits = 0;
+	if (net_family(mask) == AF_INET)
+		return (unsigned)__builtin_popcount(net_to_v4(mask).s_addr);
+	for (size_t i = 0; i < sizeof(struct in6_addr); i++)
+		bits += (unsigned)__builtin_popcount(bytes[i]);
+	return bits;
 }
 
-/* Hosts of the provisioning network are those of our own address's subnet there. */
-static void add_interface(struct net_targets *p, const char *device, struct in_addr address)
+static bool read_interface(const struct ifaddrs *i, struct net_addr *ret, struct net_addr *ret_mask)
+{
+	int family = i->ifa_addr && i->ifa_netmask ? i->ifa_addr->sa_family : AF_UNSPEC;
+	socklen_t len = family == AF_INET6 ? sizeof(ret->v6) : sizeof(ret->v4);
+	return (family == AF_INET || family == AF_INET6) &&
+	       net_from_sockaddr(i->ifa_addr, len, ret) == 0 &&
+	       net_from_sockaddr(i->ifa_netmask, len, ret_mask) == 0;
+}
+
+/* Hosts of the provisioning network are those of our own addresses' subnets there. */
+static void add_interface(struct net_targets *p, const char *device, const struct net_pair *own)
 {
 	struct ifaddrs *list;
 	struct net_addr a, mask;
 	if (getifaddrs(&list) < 0)
 		return; /* without that address the start fails a little later, with better words */
 	for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
-		bool v4 = i->ifa_addr && i->ifa_addr->sa_family == AF_INET && i->ifa_netmask;
-		if (v4 && streq(i->ifa_name, device) &&
-		    net_from_sockaddr(i->ifa_addr, sizeof(a.v4), &a) == 0 &&
-		    net_from_sockaddr(i->ifa_netmask, sizeof(mask.v4), &mask) == 0 &&
-		    a.v4.sin_addr.s_addr == address.s_addr)
-			add_subnet(p, &a, &mask);
+		if (!streq(i->ifa_name, device) || !read_interface(i, &a, &mask) ||
+		    (!net_same_ip(&a, &own->v4) && !net_same_ip(&a, &own->v6)))
+			continue;
+		struct net_prefix subnet = net_prefix_of(&a, mask_bits(&mask));
+		net_prefixes_add(&p->agents.only, &subnet);
 	}
 	freeifaddrs(list);
 }
@@ -74,15 +86,15 @@ static void make_common(const struct net_target_options *o, struct net_policy *p
 }
 
 void net_targets_make(const struct net_target_options *o, const char *device,
-		      const struct in_addr *address, struct net_targets *ret)
+		      const struct net_pair *addresses, struct net_targets *ret)
 {
 	*ret = (struct net_targets){ .bmcs.only_name = "the networks of --bmc-networks",
 				     .agents.only_name = "the provisioning network" };
 	make_common(o, &ret->bmcs);
 	make_common(o, &ret->agents);
 	add_all(&ret->bmcs.only, &o->bmc_networks);
-	if (device && address)
-		add_interface(ret, device, *address);
+	if (device)
+		add_interface(ret, device, addresses);
 }
 
 void net_targets_done(struct net_targets *p)
@@ -108,7 +120,7 @@ static void add_host(const char *host, struct net_prefixes *list)
 		if (net_from_sockaddr(i->ai_addr, i->ai_addrlen, &p.addr) < 0)
 			continue;
 		net_set_port(&p.addr, 0);
-		p.bits = net_family(&p.addr) == AF_INET6 ? 128 : 32;
+		p.bits = net_bits(net_family(&p.addr));
 		net_prefixes_add(list, &p);
 	}
 	freeaddrinfo(found);

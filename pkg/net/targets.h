@@ -3,6 +3,7 @@
  * start. */
 
 #include "base/options.h"
+#include "net/options.h"
 #include "net/policy.h"
 
 /* Filled by net_target_rows. */
@@ -19,9 +20,9 @@ struct net_targets {
 	struct net_policy agents; /* inside the provisioning network, and where DHCP serves */
 };
 
-/* Of the options; `device` and `address` of the provisioning network, or NULL. */
+/* Of the options; `device` of the provisioning network, or NULL, and our addresses there. */
 void net_targets_make(const struct net_target_options *options, const char *device,
-		      const struct in_addr *address, struct net_targets *ret);
+		      const struct net_pair *addresses, struct net_targets *ret);
 void net_targets_done(struct net_targets *p);
 
 /* The addresses that a cluster's API server is reached at, and inside the cluster that of its

@@ -33,13 +33,13 @@ int site_shared_bind(struct site_shared *s, const struct net_addr *bind, struct 
 /* It names what pki.c's certificate of the API names, and where agents know us. */
 static int make_certificate(const struct site_shared *s, struct crypt_pair *ret, struct err *err)
 {
-	char address[NET_IP_TEXT_MAX], host[256] = "";
-	const char *addresses[5] = { "127.0.0.1", "::1" }, *names[3] = { "localhost" };
+	char texts[3][NET_IP_TEXT_MAX], host[256] = "";
+	const char *addresses[6] = { "127.0.0.1", "::1" }, *names[3] = { "localhost" };
+	const struct net_addr *const ours[] = { &s->bind, &s->addresses.v4, &s->addresses.v6 };
 	size_t n = 2;
-	if (!net_is_unspecified(&s->bind))
-		addresses[n++] = net_format_ip(&s->bind, address);
-	if (s->address)
-		addresses[n] = s->address;
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		if (net_is_set(ours[i]) && !net_is_unspecified(ours[i]))
+			addresses[n++] = net_format_ip(ours[i], texts[i]);
 	if (gethostname(host, sizeof(host) - 1) == 0 && *host)
 		names[1] = host;
 	usec_t now = loop_wall(s->loop);
@@ -114,7 +114,7 @@ int site_shared_open(struct site_shared *s, const struct site_shared_options *op
 		return 0;
 	s->loop = options->loop;
 	s->ca = options->ca;
-	s->address = options->address;
+	s->addresses = options->addresses;
 	int r = make_certificate(s, &s->cert, err);
 	if (r == 0)
 		r = web_new(&s->web, err);

@@ -11,13 +11,14 @@
 #include "health/validity.h"
 #include "loop/loop.h"
 #include "net/net.h"
+#include "net/options.h"
 #include "web/web.h"
 
 struct site_shared {
 	struct loop *loop;
 	struct net_addr bind;
 	const struct crypt_pair *ca; /* of the API */
-	const char *address;	     /* where agents know us; NULL: nowhere */
+	struct net_pair addresses;   /* where agents know us; not set: nowhere */
 	int fd;			     /* bound, not open yet; 0: none */
 	struct web *web;
 	struct web_server *server;
@@ -32,7 +33,7 @@ int site_shared_bind(struct site_shared *s, const struct net_addr *bind, struct 
 struct site_shared_options {
 	struct loop *loop;
 	const struct crypt_pair *ca;   /* borrowed */
-	const char *address;	       /* on the provisioning network, borrowed; NULL: none */
+	struct net_pair addresses;     /* on the provisioning network */
 	const struct web_route *api;   /* the one for all other paths */
 	const struct web_route *parts; /* ended by prefix NULL */
 	unsigned share_percent;

@@ -453,7 +453,8 @@ int web_bind(const struct web_server_options *o, struct err *err)
 	char port[8];
 	snprintf(port, sizeof(port), "%u", o->port);
 	int r = -EINVAL;
-	for (const char *const *a = o->address ? one : any; *a; a++) {
+	bool all = !o->address || streq(o->address, "::");
+	for (const char *const *a = all ? any : one; *a; a++) {
 		const struct addrinfo hints = { .ai_family = AF_UNSPEC,
 						.ai_socktype = SOCK_STREAM,
 						.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };

@@ -111,7 +111,7 @@ enum web_tls { WEB_TLS_1_2, WEB_TLS_1_3, _WEB_TLS_MAX };
 
 struct web_server_options {
 	const char *name;    /* for logs */
-	const char *address; /* numeric; NULL: all */
+	const char *address; /* numeric; NULL or "::": all of IPv6 and IPv4 */
 	uint16_t port;	     /* 0: any free one, see web_server_port */
 	/* Path of a Unix socket, in place of address, port and device: mode 0600, made anew, gone
 	 * at the close. */

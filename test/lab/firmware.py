@@ -108,11 +108,85 @@ def configure(lease):
     run("ip", "address", "add", f"{lease['address']}/{bin(mask).count('1')}", "dev", NIC)
 
 
+# --- DHCPv6 ---------------------------------------------------------------------------------------
+
+SOLICIT, ADVERTISE, REQUEST6, REPLY = 1, 2, 3, 7
+# As whom it asks: vendor class (Intel's number), architecture, user class (RFC 5970).
+PXE6 = {16: b"\0\0\x01\x57\0\x20PXEClient:Arch:00007:UNDI:003000", 61: b"\0\7", 62: b"\1\3\0", 6: b"\0\x3b\0\x3c\0\x17\0\x10"}
+IPXE6 = {**PXE6, 15: b"\0\4iPXE"}
+LINUX6 = {6: b"\0\x17\0\x18"}
+
+
+def dhcp6_options(data):
+    options, at = {}, 0
+    while at + 4 <= len(data):
+        code, length = struct.unpack("!HH", data[at:at + 4])
+        options[code] = data[at + 4:at + 4 + length]
+        at += 4 + length
+    return options
+
+
+def dhcp6_exchange(client, kind, options, wanted, deadline):
+    """Type, address ("" for none), boot file and options of the answer; None without one."""
+    xid = os.urandom(3)
+    body = b"".join(struct.pack("!HH", code, len(value)) + value for code, value in options.items())
+    client.sendto(bytes([kind]) + xid + body, ("ff02::1:2", 547))
+    while select.select([client], [], [], max(0, deadline - time.monotonic()))[0]:
+        answer = client.recv(2048)
+        if answer[:4] == bytes([wanted]) + xid:
+            told = dhcp6_options(answer[4:])
+            address = dhcp6_options(told.get(3, b"")[12:]).get(5, b"")[:16]
+            return {"address": socket.inet_ntop(socket.AF_INET6, address) if address else "", "file": told.get(59, b"").decode(),
+                    "options": told}
+    return None
+
+
+def dhcp6(_, identity):
+    """A lease, as firmware gets it: by a DUID of the machine's UUID, which does not tell the MAC."""
+    common = {1: b"\0\4" + b"lab machine uuid", 3: b"\0\0\0\1" + bytes(8), 8: b"\0\0", **identity}
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, NIC.encode())
+        client.bind(("::", 546))
+        for patience in (1, 2, 4, 8, 16):
+            offer = dhcp6_exchange(client, SOLICIT, common, ADVERTISE, time.monotonic() + patience)
+            if not offer or not offer["address"]:
+                continue
+            wanted = {**common, 2: offer["options"][2], 3: offer["options"][3]}
+            answer = dhcp6_exchange(client, REQUEST6, wanted, REPLY, time.monotonic() + patience)
+            if answer and answer["address"]:
+                return answer
+    return None
+
+
+def configure6(lease):
+    """The kernel has the network's prefix by router advertisement."""
+    run("ip", "-6", "address", "flush", "dev", NIC, "scope", "global")
+    run("ip", "address", "add", f"{lease['address']}/128", "dev", NIC, "nodad")
+
+
+def boot_network6(machine):
+    offer = dhcp6(machine["mac"], PXE6)
+    if not offer:
+        say("PXE-E16: No valid offer received")
+        return
+    configure6(offer)
+    told = re.fullmatch(r"tftp://\[([0-9a-f:]+)\]/(.*)", offer["file"])
+    if not told:
+        say(f"PXE: no boot file: {offer['file']}")
+        return
+    try:
+        tftp_begins(told[1], told[2])
+    except OSError as error:
+        say(f"PXE-E32: {offer['file']}: {error}")
+        return
+    chain(machine, dhcp6(machine["mac"], IPXE6), configure6)
+
+
 # --- boot from the network ------------------------------------------------------------------------
 
 def tftp_begins(server, name, blocks=3):
     """Reads the first blocks of a file, as proof that it is there."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+    with socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(3)
         client.sendto(b"\0\1" + name.encode() + b"\0octet\0", (server, 69))
         got = 0
@@ -245,11 +319,14 @@ def boot_network(machine):
     except OSError as error:
         say(f"PXE-E32: {offer['file']}: {error}")
         return
-    lease = dhcp(machine["mac"], IPXE)
+    chain(machine, dhcp(machine["mac"], IPXE), configure)
+
+
+def chain(machine, lease, configured):
     if not lease:
         say("iPXE: no configuration by DHCP")
         return
-    configure(lease)
+    configured(lease)
     try:
         Script(machine, f"chain {lease['file']}").run()
     except Exit:
@@ -280,9 +357,10 @@ def ramdisk(machine, cmdline, initrds):
     ca = "etc/ironic-python-agent/ironic.crt"
     with open(f"{root}/{ca}", "wb") as file:
         file.write(cpio_member(initrds["ca.cpio"], ca))
-    while not (lease := dhcp(machine["mac"], LINUX)):
+    ask, configured, identity = (dhcp6, configure6, LINUX6) if machine["v6"] else (dhcp, configure, LINUX)
+    while not (lease := ask(machine["mac"], identity)):
         say("ramdisk: no lease")
-    configure(lease)
+    configured(lease)
     for _ in range(AGENT_STARTS):
         status = subprocess.run([machine["agent"], "run", "--root", root], check=False).returncode
         if status in (POWER_OFF, REBOOT):
@@ -354,9 +432,9 @@ def operating_system(machine):
     if not whole:
         say("Kernel panic - not syncing: the files of this system are damaged")
         forever()
-    lease = dhcp(machine["mac"], LINUX)
+    lease = dhcp6(machine["mac"], LINUX6) if machine["v6"] else dhcp(machine["mac"], LINUX)
     if lease:
-        configure(lease)
+        (configure6 if machine["v6"] else configure)(lease)
     meta, user_data = config_drive(path)
     nonce = re.search(r"lab-report, (\w+)", user_data) or ["", "none"]
     key = next(iter(meta.get("public_keys", {}).values()), "none")
@@ -368,9 +446,12 @@ def operating_system(machine):
 def main(machine):
     say(f"\nNative firmware, boot order: {' '.join(machine['order'])}")
     run("ip", "link", "set", "lo", "up")
+    if machine["v6"]:  # firmware does not wait for the kernel's look for duplicates
+        with open(f"/proc/sys/net/ipv6/conf/{NIC}/accept_dad", "w", encoding="ascii") as file:
+            file.write("0")
     run("ip", "link", "set", NIC, "up")
     for device in machine["order"]:
-        {"disk": boot_disk, "nic": boot_network, "cd": lambda _: None}[device](machine)
+        {"disk": boot_disk, "nic": boot_network6 if machine["v6"] else boot_network, "cd": lambda _: None}[device](machine)
     say("No bootable device.")
     forever()
 

@@ -9,6 +9,7 @@ import http.server
 import json
 import os
 import re
+import socket
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -99,7 +100,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def main(address, port, root, faults):
-    server = http.server.ThreadingHTTPServer((address, int(port)), Handler)
+    class Server(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    server = Server((address, int(port)), Handler)
     server.root, server.faults = root, faults
     print("ready", file=sys.stderr, flush=True)  # connections are accepted from here on
     server.serve_forever()

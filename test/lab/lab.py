@@ -92,12 +92,13 @@ class ChassisHandler(socketserver.StreamRequestHandler):
 class Lab:
     """The namespace: br0 (10.77.0.1/24, fd77::1/64) carries the servers' NICs, bmc0 (10.78.0.1/24)
     the BMCs' addresses, api0 (10.79.0.1/24) machines that reach an API server from outside. The code under test runs inside and has
-    the .1 addresses."""
+    the .1 addresses. With v6 there is no IPv4 but that of lo: bmc0 has fd78::1/64."""
 
     PREFIX = "ingot-lab-"
 
-    def __init__(self, directory):
+    def __init__(self, directory, v6=False):
         self.dir = os.path.abspath(directory)
+        self.v6 = v6
         self.name = f"{self.PREFIX}{os.getpid()}-{secrets.token_hex(2)}"
         self.servers = {}
         self._children = []
@@ -209,8 +210,11 @@ class Lab:
             self.ip("link", "add", bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0",
                     "group_fwd_mask", "0x4000")
             self.ip("link", "set", bridge, "up")
-        self.ip("address", "add", "10.77.0.1/24", "dev", "br0")
         self.ip("address", "add", "fd77::1/64", "dev", "br0", "nodad")
+        if self.v6:
+            self.ip("address", "add", "fd78::1/64", "dev", "bmc0", "nodad")
+            return
+        self.ip("address", "add", "10.77.0.1/24", "dev", "br0")
         self.ip("address", "add", "10.78.0.1/24", "dev", "bmc0")
         self.ip("address", "add", "10.79.0.1/24", "dev", "api0")
 

@@ -135,7 +135,7 @@ class NativeServer(Machine):
         order = BOOT_ORDER[self._boot]
         numbers = os.stat(f"/dev/{self._loop_name}").st_rdev
         config = {"dir": self.dir, "tap": self._tap(), "plugged": not self._unplugged, "mac": self.mac, "order": order,
-                  "disk": [os.major(numbers), os.minor(numbers), DISK], "agent": os.path.realpath(self.agent), "code": HERE}
+                  "disk": [os.major(numbers), os.minor(numbers), DISK], "agent": os.path.realpath(self.agent), "code": HERE, "v6": self.lab.v6}
         self._process = self.lab.popen([sys.executable, os.path.join(HERE, "cage.py"), json.dumps(config)],
                                        log=self.path("console.log"), cwd=self.dir)
         self.events.add(event="START", pid=self._process.pid)

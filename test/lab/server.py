@@ -1,6 +1,5 @@
 """Servers, their disks, their BMCs, and the records of what happened to them. Server is QEMU; native.py has another kind."""
 import contextlib
-import functools
 import json
 import os
 import queue
@@ -33,6 +32,7 @@ BOOT_ORDER = {
 }
 
 REDFISH_PORT = 8000
+SUSHY_PYTHON = os.path.abspath("build/peers/sushy/bin/python3")  # after hack/peer-sushy
 
 BMC_CONFIG = """\
 name "{name}"
@@ -76,13 +76,6 @@ def run(argv, **options):
     if done.returncode != 0:
         raise LabError(f"{' '.join(argv)}: status {done.returncode}: {done.stdout.strip()}")
     return done.stdout
-
-
-@functools.lru_cache
-def redfish_emulator():
-    """Where it is installed; None when it cannot be had."""
-    done = subprocess.run([os.path.join(HERE, "../../hack/peer-sushy")], stdout=subprocess.PIPE, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def size_bytes(text):
@@ -179,7 +172,7 @@ class Machine:
         self.uuid = str(uuid.uuid4())
         self.serial = f"LAB-{name}"
         self.macs = [f"52:54:00:77:{number:02x}:{n:02x}" for n in range(nics)]
-        self.bmc_address = f"10.78.0.{number + 10}"
+        self.bmc_address = f"fd78::{number + 10}" if lab.v6 else f"10.78.0.{number + 10}"
         self.bmc_user, self.bmc_password = "admin", secrets.token_hex(6)
         self.bmc_namespace = None  # a network namespace of the BMC's own; None: the lab's
         self.bmc_certificate = None  # of a Redfish BMC: file with certificate and key; None: plain HTTP
@@ -205,10 +198,11 @@ class Machine:
 
     @property
     def bmc_url(self):
+        host = f"[{self.bmc_address}]" if ":" in self.bmc_address else self.bmc_address
         if self._bmc_kind == "ipmi":
-            return f"ipmi://{self.bmc_address}"
+            return f"ipmi://{host}"
         tls = "" if self.bmc_certificate else "+http"
-        return f"redfish{tls}://{self.bmc_address}:{REDFISH_PORT}/redfish/v1/Systems/{self.uuid}"
+        return f"redfish{tls}://{host}:{REDFISH_PORT}/redfish/v1/Systems/{self.uuid}"
 
     def path(self, name):
         return os.path.join(self.dir, name)
@@ -320,7 +314,7 @@ class Machine:
         if self._bmc_kind == "redfish":
             self._write_redfish()
             self._bmc_log_read = os.path.getsize(self.path("bmc.log")) if os.path.exists(self.path("bmc.log")) else 0
-            command = [os.path.join(redfish_emulator(), "bin/python3"), os.path.join(HERE, "redfish_bmc.py"), "redfish.json"]
+            command = [SUSHY_PYTHON, os.path.join(HERE, "redfish_bmc.py"), "redfish.json"]
         self._bmc = self.lab.popen(command, log=self.path("bmc.log"), cwd=self.dir, namespace=self.bmc_namespace)
         self._wait_bmc()
 
@@ -334,7 +328,8 @@ class Machine:
         for index, disk in enumerate(self.disks):
             disk.serial = disk.serial or f"{self.name}-disk{index}"
             disk.create(self.path(f"disk{index}.raw"))
-        self.lab.ip("address", "add", f"{self.bmc_address}/24", "dev", "bmc0")
+        self.lab.ip("address", "add", f"{self.bmc_address}/{64 if self.lab.v6 else 24}", "dev", "bmc0",
+                    *(["nodad"] if self.lab.v6 else []))
         self._create_bmc()
 
     def _create_bmc(self):
@@ -368,7 +363,8 @@ class Machine:
         """ipmi_sim tells nobody when it is ready: ask by ASF presence ping until it answers."""
         ping = bytes.fromhex("0600ff06000011be80000000")
         end = time.monotonic() + deadline
-        with self.lab.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        family = socket.AF_INET6 if self.lab.v6 else socket.AF_INET
+        with self.lab.inside(), socket.socket(family, socket.SOCK_DGRAM) as client:
             client.settimeout(0.05)
             client.connect((self.bmc_address, 623))
             while time.monotonic() < end:
@@ -556,7 +552,7 @@ class Server(Machine):
         argv = ["-machine", "q35",
                 "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}",
                 "-drive", "if=pflash,format=raw,unit=1,file=vars.fd"]
-        off = {"any": [], "pxe": ["IPv6PXE"], "http": ["IPv4PXE", "IPv6PXE"]}[self.netboot]
+        off = {"any": [], "pxe": ["IPv6PXE"], "pxe6": ["IPv4PXE"], "http": ["IPv4PXE", "IPv6PXE"]}[self.netboot]
         for stack in off:
             argv += ["-fw_cfg", f"name=opt/org.tianocore/{stack}Support,string=n"]
         return argv

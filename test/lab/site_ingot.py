@@ -25,13 +25,17 @@ BMCS_ARE_OURS = ("--allow-target", "10.78.0.0/24")
 
 class Site:
     api_bind = "127.0.0.1:6443"
+    address = ADDRESS  # of Ingot and of the image server
+    lab_options = {}
+    network_options = ("--provisioning-address", ADDRESS, *BMCS_ARE_OURS)
+    range_options = ("--dhcp-range", "10.77.0.100-10.77.0.199/24")
 
     def __init__(self, directory, images, program="build/ingot", ramdisk="build/ramdisk/virt", options=()):
         self.dir = os.path.abspath(directory)
         self.images = os.path.join(self.dir, "images")  # what the image server serves: links to files in the given directory
         self._stock = os.path.abspath(images)
         self.program, self.ramdisk, self.options = os.path.abspath(program), os.path.abspath(ramdisk), list(options)
-        self.lab = Lab(os.path.join(self.dir, "lab"))
+        self.lab = Lab(os.path.join(self.dir, "lab"), **self.lab_options)
         self.ingot = self._watch = None
         self.data = os.path.join(self.dir, "data")
         self.log = os.path.join(self.dir, "ingot.log")
@@ -45,7 +49,7 @@ class Site:
         self.image_fault()
         self.lab.__enter__()
         here = os.path.dirname(os.path.abspath(__file__))
-        self.lab.popen(["python3", os.path.join(here, "images.py"), ADDRESS, str(IMAGE_PORT), self.images, self.faults],
+        self.lab.popen(["python3", os.path.join(here, "images.py"), self.address, str(IMAGE_PORT), self.images, self.faults],
                        log=os.path.join(self.dir, "images.log"))
         return self
 
@@ -56,9 +60,8 @@ class Site:
     # --- Ingot ---
 
     def _manager_options(self):
-        options = ["--provisioning-interface", "br0", "--provisioning-address", ADDRESS, "--ramdisk", self.ramdisk,
-                   *BMCS_ARE_OURS, *self.options]
-        return options if "--dhcp" in options else [*options, "--dhcp-range", "10.77.0.100-10.77.0.199/24"]
+        options = ["--provisioning-interface", "br0", "--ramdisk", self.ramdisk, *self.network_options, *self.options]
+        return options if "--dhcp" in options else [*options, *self.range_options]
 
     def _serve(self, *options):
         """A process that serves the API; back when it does."""
@@ -199,7 +202,7 @@ class Site:
     def credentials(self, server, password=None):
         return secret(f"{server.name}-bmc", username=server.bmc_user, password=password or server.bmc_password)
 
-    def bare_metal_host(self, server, image=None, user_data=None, **spec):
+    def bare_metal_host(self, server, image=None, user_data=None, annotations=None, **spec):
         body = {"online": True, "bootMACAddress": server.mac, "bootMode": "legacy" if server.firmware == "bios" else "UEFI",
                 "bmc": {"address": server.bmc_url, "credentialsName": f"{server.name}-bmc"}, **spec}
         if image:
@@ -207,7 +210,7 @@ class Site:
         if user_data:
             body["userData"] = {"name": user_data}
         return {"apiVersion": "metal3.io/v1alpha1", "kind": "BareMetalHost",
-                "metadata": {"name": server.name, "namespace": "default"}, "spec": body}
+                "metadata": {"name": server.name, "namespace": "default", "annotations": annotations or {}}, "spec": body}
 
     def add_image(self, name, make):
         """One more image: make(path) makes it."""
@@ -219,8 +222,24 @@ class Site:
     def image(self, name, **more):
         with open(os.path.join(self.images, name + ".sha256")) as file:
             checksum = file.read().split()[0]
-        return {"url": f"http://{ADDRESS}:{IMAGE_PORT}/{name}", "checksum": checksum, "checksumType": "sha256",
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return {"url": f"http://{host}:{IMAGE_PORT}/{name}", "checksum": checksum, "checksumType": "sha256",
                 "format": "qcow2" if name.endswith(".qcow2") else "raw", **more}
+
+
+class SixSite(Site):
+    """The same without IPv4."""
+    api_bind = "[::1]:6443"
+    address = "fd77::1"
+    lab_options = {"v6": True}
+    network_options = ("--provisioning-address", address, "--allow-target", "fd78::/64")
+    range_options = ("--dhcp-range", "fd77::100-fd77::1ff/64", "--router-adverts")
+
+
+class DualSite(Site):
+    """Both families on one wire; BMCs by IPv4."""
+    network_options = ("--provisioning-address", f"{ADDRESS},{SixSite.address}", *BMCS_ARE_OURS)
+    range_options = (*Site.range_options, *SixSite.range_options)
 
 
 def secret(name, **values):

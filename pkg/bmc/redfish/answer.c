@@ -18,6 +18,37 @@ bool rf_is_success(const struct rf_answer *a)
 	return a->status >= 200 && a->status < 300;
 }
 
+static bool is_one_of(const char *word, const char *const *words)
+{
+	for (; *words; words++)
+		if (strcasecmp(word, *words) == 0)
+			return true;
+	return false;
+}
+
+static const char *task_state(const struct rf_answer *a)
+{
+	return str_or(json_get_string(a->body, "TaskState"), "");
+}
+
+/* What waits for something (Pending: for the next reset) is done as far as it can be; so is what
+ * says nothing, but for a 202. */
+bool rf_task_runs(const struct rf_answer *a)
+{
+	static const char *const at_work[] = { "New",	   "Starting",	 "Running",
+					       "Stopping", "Cancelling", NULL };
+	return is_one_of(task_state(a), at_work) || (!*task_state(a) && a->status == 202);
+}
+
+bool rf_task_failed(const struct rf_answer *a)
+{
+	static const char *const bad[] = { "Exception", "Killed", "Cancelled", "Interrupted",
+					   NULL };
+	const char *status = str_or(json_get_string(a->body, "TaskStatus"), "OK");
+	return is_one_of(task_state(a), bad) ||
+	       (strcasecmp(task_state(a), "Completed") == 0 && strcasecmp(status, "Critical") == 0);
+}
+
 /* --- errors (DSP0266, 8.6) --- */
 
 /* The list, or the only object or text that stands in its place. */

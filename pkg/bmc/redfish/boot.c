@@ -369,7 +369,8 @@ static void patch(struct rf_bmc *rf, const char *path, const char *etag, struct 
 				     .path = path,
 				     .etag = etag,
 				     .body = as_body(boot),
-				     .any = true },
+				     .any = true,
+				     .whole = true },
 	       next);
 }
 

@@ -53,7 +53,9 @@ struct rf_request {
 	size_t max_bytes;   /* of the answer; 0: RF_BODY_MAX */
 	bool any;	    /* `next` takes answers of 400 and more, too */
 	bool optional;	    /* `next` takes an answer without body where there is no such thing */
+	bool lenient;	    /* `next` takes what is too large (413) or no JSON without a body */
 	bool once;	    /* a lost answer ends it: the request may have been carried out */
+	bool whole; /* a 202 is followed to the end of its task: `next` takes how that ended */
 };
 
 void rf_ask(struct rf_bmc *rf, const struct rf_request *request, rf_answer_fn next);
@@ -89,6 +91,9 @@ bool rf_mentions(const struct rf_answer *a, const char *text);
 /* "400 Base.1.8.ActionParameterMissing, ...": status and ids, for messages. */
 void rf_describe(const struct rf_answer *a, struct strbuf *out);
 bool rf_is_success(const struct rf_answer *a);
+/* Of a task, or of its monitor (DSP0266, 12.2): still at work? Has it ended badly? */
+bool rf_task_runs(const struct rf_answer *a);
+bool rf_task_failed(const struct rf_answer *a);
 /* The member's "@odata.id". NULL: none, or not a text. */
 const char *rf_link(const struct json *object, const char *member);
 const char *rf_id(const struct json *resource);
@@ -158,6 +163,7 @@ void rf_start_set_clock(struct bmc *bmc, struct bmc_task *task);
 void rf_start_reset_bmc(struct bmc *bmc, struct bmc_task *task);
 void rf_start_get_health(struct bmc *bmc, struct bmc_task *task);
 void rf_start_reset_keys(struct bmc *bmc, struct bmc_task *task);
+void rf_start_inspect(struct bmc *bmc, struct bmc_task *task);
 /* boot.c: before each start of the host, sends the boot device once more that this BMC takes for
  * one boot only, although it is to stay. */
 void rf_boot_again(struct rf_bmc *rf, rf_fn next);
@@ -179,6 +185,9 @@ struct rf_links {
 	char *media_image; /* its Image after our insert: a token may be part of it */
 };
 
+/* Which query brings a collection with its members in it. */
+enum rf_expand { RF_EXPAND_NONE, RF_EXPAND_ONE, RF_EXPAND_LEVELS };
+
 enum rf_login_way { RF_LOGIN_SESSION, RF_LOGIN_BASIC };
 
 /* The operation under way. */
@@ -198,6 +207,8 @@ struct rf_run {
 	char *kept_body;
 	rf_answer_fn kept_raw;
 	bool etag_fetched;
+	bool follows;	   /* a task, to its end */
+	unsigned missing;  /* times that it was not known */
 	bool answered;	   /* at all, in this operation */
 	bool logged_again; /* a session that was refused has been replaced */
 	bool ends;
@@ -217,9 +228,10 @@ struct rf_bmc {
 	bool full;	     /* no session was free: this operation does without */
 	usec_t denied_until; /* monotonic; 0: not denied */
 	char *denied;
-	char root_vendor[32]; /* "" until the root was read, or if it says nothing */
-	bool root_read, has_sessions;
-	char vendor[32], model[48]; /* "" until the system was read */
+	char root_vendor[64]; /* "" until the root was read, or if it says nothing */
+	bool root_read, no_sessions;
+	enum rf_expand expand;	    /* as the root says */
+	char vendor[64], model[64]; /* "" until the system was read */
 	uint32_t quirks;	    /* bits of enum rf_quirk */
 	bool wants_encoding;	    /* 406 for answers without compression */
 	struct bmc_boot again;	    /* for rf_boot_again(); device NONE: nothing */

@@ -126,6 +126,14 @@ static void learn(struct rf_bmc *rf, const struct json *system)
 }
 
 /* A path to a manager or a chassis is a common mistake. */
+static bool is_system(const struct json *body)
+{
+	const char *type = json_get_string(body, "@odata.type");
+	if (type)
+		return strstr(type, "ComputerSystem.") != NULL;
+	return json_get(body, "PowerState") || json_get(body, "Boot") || json_get(body, "Actions");
+}
+
 static void on_system(struct rf_bmc *rf, struct rf_answer *a)
 {
 	struct rf_search *s = TAKE_PTR(rf->run->search);
@@ -142,8 +150,7 @@ static void on_system(struct rf_bmc *rf, struct rf_answer *a)
 		rf_fail_answer(rf, a);
 		return;
 	}
-	if (!json_get(a->body, "PowerState") && !json_get(a->body, "Boot") &&
-	    !json_get_path(a->body, "Actions")) {
+	if (!is_system(a->body)) {
 		rf_fail(rf, ERR_INVALID,
 			"says that \"%.200s\" is no system: correct the path in the "
 			"address",
@@ -202,6 +209,14 @@ static void on_systems(struct rf_bmc *rf, struct rf_answer *a)
 		rf_each_member(rf, a->path, on_candidate, choose);
 }
 
+static enum rf_expand expand_of(const struct json *root)
+{
+	const struct json *query = json_get_path(root, "ProtocolFeaturesSupported.ExpandQuery");
+	if (!json_get_bool(query, "NoLinks", false))
+		return RF_EXPAND_NONE;
+	return json_get_bool(query, "Levels", false) ? RF_EXPAND_LEVELS : RF_EXPAND_ONE;
+}
+
 void rf_take_root(struct rf_bmc *rf, const struct json *root)
 {
 	const char *sessions = rf_link(json_get(root, "Links"), "Sessions");
@@ -210,9 +225,10 @@ void rf_take_root(struct rf_bmc *rf, const struct json *root)
 	free(rf->links.systems);
 	rf->links.sessions = sessions ? rf_path_of(sessions) : NULL;
 	rf->links.systems = systems ? rf_path_of(systems) : NULL;
-	rf->has_sessions = sessions || json_get(root, "SessionService");
+	rf->no_sessions = !sessions && !json_get(root, "SessionService");
 	/* The maker of the BMC, where that is not the maker of the machine. */
 	rf_text(root, "Vendor", rf->root_vendor, sizeof(rf->root_vendor));
+	rf->expand = expand_of(root);
 	rf->root_read = true;
 }
 

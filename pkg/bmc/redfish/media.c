@@ -399,7 +399,7 @@ static void eject(struct rf_bmc *rf)
 	const struct slot *s = slot_of(rf);
 	const char *action = rf_target(s->body, "#VirtualMedia.EjectMedia");
 	const char *vmm = action ? NULL : vmm_of(rf, s->body);
-	struct rf_request q = { .method = "POST", .any = true };
+	struct rf_request q = { .method = "POST", .any = true, .whole = true };
 	if (action) {
 		q.path = action;
 		q.body = m->braces ? json_new_object() : NULL;
@@ -566,7 +566,7 @@ static void insert(struct rf_bmc *rf)
 	const struct bmc_media *want = &rf_task(rf)->request.media;
 	const char *action = rf_target(s->body, "#VirtualMedia.InsertMedia");
 	const char *vmm = action ? NULL : vmm_of(rf, s->body);
-	struct rf_request q = { .method = "POST", .any = true, .once = true };
+	struct rf_request q = { .method = "POST", .any = true, .once = true, .whole = true };
 	if (action) {
 		q.path = action;
 		q.body = insert_body(m, want);

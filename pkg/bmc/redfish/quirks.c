@@ -18,7 +18,7 @@ static const struct rf_quirk_row rows[] = {
 	{ "Dell", NULL, NULL, NULL, "virtual media fail with the eHTML5 console (4.40) and with an attach mode other than AutoAttach", "the message names the slot that took the image and stayed empty", RF_QUIRK_NONE },
 	{ "Dell", NULL, NULL, NULL, "the target Cd means the drive in the case", "a virtual CD is chosen by an import of configuration", RF_QUIRK_DELL_CD },
 	{ "Dell", NULL, NULL, NULL, "a change of the boot mode is a job, and the next change fails meanwhile", "the refusal is reported with its message id", RF_QUIRK_NONE },
-	{ "Dell", NULL, NULL, NULL, "a new job is unknown (404) for some seconds", "asked again, 3 times, after 10 s", RF_QUIRK_NONE },
+	{ "Dell", NULL, NULL, NULL, "a new job is unknown (404) for some seconds", "asked again, 3 times, after 9 s", RF_QUIRK_NONE },
 	{ "Dell", NULL, NULL, NULL, "iDRAC10: allowable targets and Enabled stand in the settings object only", "looked for in both", RF_QUIRK_NONE },
 	{ "Dell", NULL, NULL, NULL, "iDRAC10: no HttpBootUri", "not sent where it is not offered", RF_QUIRK_NONE },
 	{ "Dell", NULL, NULL, NULL, "iDRAC10: power on is a conflict (409) for some seconds after power off", "asked again, 6 times, after 9 s", RF_QUIRK_NONE },

@@ -51,7 +51,11 @@ static void redfish_abandon(struct bmc *bmc, struct err *err)
 	struct rf_bmc *rf = rf_of(bmc);
 	_cleanup_(freep) char *endpoint = bmc_address_endpoint(&bmc->address);
 	const struct rf_request *q = &rf->run->ask;
-	if (q->path)
+	if (rf->run->follows && q->path)
+		err_set(err, ERR_TIMEOUT,
+			"BMC %s has not ended task %.200s in time: look at it there", endpoint,
+			q->path);
+	else if (q->path)
 		err_set(err, ERR_TIMEOUT, "BMC %s has not answered %s %.200s in time%s", endpoint,
 			str_or(q->method, "GET"), q->path,
 			rf->run->tries ? ", or only that it is busy" : "");
@@ -88,7 +92,7 @@ static void redfish_free(struct bmc_driver *driver)
 	[BMC_OP_EJECT_MEDIA] = rf_start_eject_media, [BMC_OP_SEND_NMI] = rf_start_send_nmi,        \
 	[BMC_OP_SET_LED] = rf_start_set_led, [BMC_OP_SET_CLOCK] = rf_start_set_clock,              \
 	[BMC_OP_RESET_BMC] = rf_start_reset_bmc, [BMC_OP_GET_HEALTH] = rf_start_get_health,        \
-	[BMC_OP_RESET_SECURE_BOOT_KEYS] = rf_start_reset_keys
+	[BMC_OP_RESET_SECURE_BOOT_KEYS] = rf_start_reset_keys, [BMC_OP_INSPECT] = rf_start_inspect
 
 #define DEVICES                                                                                    \
 	(1U << BMC_DEVICE_NONE | 1U << BMC_DEVICE_PXE | 1U << BMC_DEVICE_DISK |                    \

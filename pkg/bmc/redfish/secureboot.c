@@ -105,7 +105,8 @@ static void on_to_change(struct rf_bmc *rf, struct rf_answer *a)
 				     .path = a->path,
 				     .etag = a->etag,
 				     .body = body,
-				     .any = true },
+				     .any = true,
+				     .whole = true },
 	       on_changed);
 }
 

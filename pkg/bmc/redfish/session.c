@@ -134,14 +134,6 @@ static void on_session(struct rf_bmc *rf, struct rf_answer *a)
 	}
 }
 
-static void log_in(struct rf_bmc *rf)
-{
-	if (rf->root_read && !rf->has_sessions)
-		use_basic(rf);
-	else
-		post_session(rf);
-}
-
 /* What has no sessions says so in the root, which needs no login (DSP0266, 6.5). Asked for one all
  * the same, an emulator behind HTTP basic refuses it as if the password were wrong. */
 static void on_root(struct rf_bmc *rf, struct rf_answer *a)
@@ -150,15 +142,20 @@ static void on_root(struct rf_bmc *rf, struct rf_answer *a)
 		return;
 	if (rf_is_success(a) && a->body)
 		rf_take_root(rf, a->body);
-	log_in(rf);
+	if (rf->no_sessions)
+		use_basic(rf);
+	else
+		post_session(rf);
 }
 
 static void begin_login(struct rf_bmc *rf)
 {
-	if (rf->root_read)
-		log_in(rf);
-	else
+	if (!rf->root_read)
 		rf_exchange(rf, &(struct rf_request){ .path = RF_ROOT }, on_root);
+	else if (rf->no_sessions)
+		use_basic(rf);
+	else
+		post_session(rf);
 }
 
 void rf_login(struct rf_bmc *rf, rf_fn next)

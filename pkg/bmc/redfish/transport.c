@@ -19,6 +19,7 @@ enum {
 	BUSY_TRIES = 10,
 	POST_TRIES = 6,
 	LOST_TRIES = 3,
+	TASK_TRIES = 4,
 	PAUSE_DOUBLINGS = 4, /* 3 s to 30 s */
 };
 
@@ -373,11 +374,43 @@ static bool is_absent(const struct rf_bmc *rf, const struct rf_answer *a)
 	       (rf_quirk(rf, RF_QUIRK_LICENSE) && rf_mentions(a, "LicenseNotPassed"));
 }
 
+/* Some do not know a task for the first seconds. */
+static void on_task(struct rf_bmc *rf, struct rf_answer *a)
+{
+	struct rf_run *run = rf->run;
+	if (rf_redirected(rf, a) || rf_other_encoding(rf, a) || logged_in_again(rf, a) ||
+	    repeated(rf, a))
+		return;
+	if (rf_task_runs(a) || (a->status == 404 && ++run->missing < TASK_TRIES))
+		rf_after(rf, rf_driver_of(rf)->retry_pause, send_again);
+	else if (rf_task_failed(a))
+		rf_fail(rf, ERR_IO, "accepted it, and its task %.200s ended as %.40s", a->path,
+			str_or(json_get_string(a->body, "TaskState"), "?"));
+	else
+		run->next(rf, a);
+}
+
+/* True: the answer only says that work has begun. */
+static bool awaits_task(struct rf_bmc *rf, const struct rf_answer *a)
+{
+	struct rf_run *run = rf->run;
+	const char *where = *a->location ? a->location : rf_id(a->body);
+	char *path = run->ask.whole && a->status == 202 && where ? rf_path_of(where) : NULL;
+	if (!path)
+		return false;
+	run->missing = 0;
+	run->follows = true;
+	set_request(rf, &(struct rf_request){ .any = true }, path);
+	run->raw = on_task;
+	send_again(rf);
+	return true;
+}
+
 static void take_answer(struct rf_bmc *rf, struct rf_answer *a)
 {
 	struct rf_run *run = rf->run;
 	if (rf_redirected(rf, a) || rf_other_encoding(rf, a) || other_etag(rf, a) ||
-	    logged_in_again(rf, a) || repeated(rf, a))
+	    logged_in_again(rf, a) || repeated(rf, a) || awaits_task(rf, a))
 		return;
 	bool absent = run->ask.optional && is_absent(rf, a);
 	if (absent)
@@ -404,9 +437,14 @@ static int read_body(struct rf_bmc *rf, int status, const char *body, size_t len
 	const struct rf_request *q = &rf->run->ask;
 	struct err err = { 0 };
 	int r = parse(q, body, len, ret, &err);
-	bool needed = streq(method_of(q), "GET") && status == 200;
+	bool may_be_empty = q->any && len == 0; /* what came of a task */
+	bool needed = streq(method_of(q), "GET") && status == 200 && !may_be_empty;
 	if (!needed || (r == 0 && json_is_object(*ret)))
 		return 0;
+	if (q->lenient) {
+		*ret = json_free(*ret);
+		return 0;
+	}
 	rf_fail(rf, ERR_PROTOCOL,
 		"answered GET %.200s with something that is not a JSON object%s%.120s", q->path,
 		r < 0 ? ": " : "", r < 0 ? err.text : "");
@@ -456,6 +494,20 @@ static void answered(struct rf_bmc *rf, const struct http_response *r, const cha
 	json_free(a.body);
 }
 
+static void too_large(struct rf_bmc *rf)
+{
+	_cleanup_(freep) char *path = xstrdup(rf->run->ask.path);
+	struct rf_answer a = { .status = 413,
+			       .path = path,
+			       .location = "",
+			       .etag = "",
+			       .allow = "",
+			       .token = "",
+			       .retry_after_s = -1 };
+	rf->run->answered = true;
+	rf->run->raw(rf, &a);
+}
+
 static void on_done(void *data, const struct err *err, const struct http_response *r,
 		    const char *body, size_t len)
 {
@@ -463,6 +515,10 @@ static void on_done(void *data, const struct err *err, const struct http_respons
 	rf->run->http = NULL;
 	if (!err) {
 		answered(rf, r, body, len);
+		return;
+	}
+	if (err->kind == ERR_LIMIT && rf->run->ask.lenient) {
+		too_large(rf);
 		return;
 	}
 	if ((err->kind == ERR_UNREACHABLE || err->kind == ERR_PROTOCOL ||
@@ -565,6 +621,7 @@ void rf_ask(struct rf_bmc *rf, const struct rf_request *q, rf_answer_fn next)
 		return;
 	rf->run->next = next;
 	rf->run->raw = take_answer;
+	rf->run->follows = false;
 	rf->run->etag_fetched = false;
 	rf_login(rf, send_first);
 }

@@ -1,12 +1,20 @@
-/* From the agent's inventory to HardwareDetails, with the conversions that consumers of metal3.io
- * know. Pure. */
+/* See hardware.h. Agents tell all of it; a BMC may leave out any part. */
+
+#include "ctrl/host/hardware.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "ctrl/host/internal.h"
+#include "base/str.h"
+
+/* A number that nobody told is no zero. */
+static void copy_int(struct json *to, const char *key, const struct json *from, const char *member)
+{
+	if (json_get(from, member))
+		json_set_int(to, key, json_get_int(from, member, 0));
+}
 
 static struct json *system_vendor(const struct json *inventory)
 {
@@ -56,8 +64,9 @@ static struct json *cpu(const struct json *inventory)
 	json_set_string(out, "model", json_get_string(c, "model_name"));
 	/* A string of MHz with decimals, "3500.0000". */
 	const char *frequency = json_get_string(c, "frequency");
-	json_set_int(out, "clockMegahertz", frequency ? (int64_t)strtod(frequency, NULL) : 0);
-	json_set_int(out, "count", json_get_int(c, "count", 0));
+	if (frequency)
+		json_set_int(out, "clockMegahertz", (int64_t)strtod(frequency, NULL));
+	copy_int(out, "count", c, "count");
 	json_set(out, "flags", sorted_flags(json_get(c, "flags")));
 	return out;
 }
@@ -121,8 +130,11 @@ static struct json *nics(const struct json *inspection)
 
 /* --- storage ---------------------------------------------------------------------------------- */
 
+/* Agents know the kernel's name of a disk, BMCs its type. */
 static const char *disk_type(const struct json *d)
 {
+	if (json_get_string(d, "type"))
+		return json_get_string(d, "type");
 	if (json_get_bool(d, "rotational", false))
 		return "HDD";
 	return str_has_prefix(json_get_string(d, "name"), "/dev/nvme") ? "NVME" : "SSD";
@@ -134,12 +146,15 @@ static void add_disk(struct json *storage, const struct json *d)
 	struct json *disk = json_append(storage, json_new_object());
 	json_set_string(disk, "name", str_or(by_path, name));
 	struct json *alternates = json_set(disk, "alternateNames", json_new_array());
-	json_append(alternates, json_new_string(name));
+	if (name)
+		json_append(alternates, json_new_string(name));
 	if (!str_empty(by_path))
 		json_append(alternates, json_new_string(by_path));
-	json_set_bool(disk, "rotational", json_get_bool(d, "rotational", false));
-	json_set_string(disk, "type", disk_type(d));
-	json_set_int(disk, "sizeBytes", json_get_int(d, "size", 0));
+	if (!json_get(d, "type") || json_get_string(d, "type")) { /* null: the BMC does not know */
+		json_set_bool(disk, "rotational", json_get_bool(d, "rotational", false));
+		json_set_string(disk, "type", disk_type(d));
+	}
+	copy_int(disk, "sizeBytes", d, "size");
 	static const char *const strings[][2] = {
 		{ "vendor", "vendor" },
 		{ "model", "model" },
@@ -162,8 +177,7 @@ struct json *hardware_details(const struct json *inspection)
 	struct json *out = json_new_object();
 	json_set(out, "systemVendor", system_vendor(inventory));
 	json_set(out, "firmware", firmware(inventory));
-	json_set_int(out, "ramMebibytes",
-		     json_get_int(json_get(inventory, "memory"), "physical_mb", 0));
+	copy_int(out, "ramMebibytes", json_get(inventory, "memory"), "physical_mb");
 	json_set(out, "nics", nics(inspection));
 	struct json *storage = json_set(out, "storage", json_new_array());
 	json_for_each(d, json_get(inventory, "disks")) {

@@ -10,7 +10,7 @@
  * rootdisk.c    hardware profiles, root device hints in effect
  * conditions.c  status.conditions
  * config.c      Secrets to config drive
- * hardware.c    the agent's inventory to HardwareDetails
+ * hardware.c    the agent's inventory to HardwareDetails (hardware.h)
  * measures.c    metrics of a reconcile
  * words.c       what a provisioner says, in the words of Kubernetes
  */
@@ -175,8 +175,3 @@ void host_measure_delay(struct reconcile *rc, enum bmh_state state);
 
 /* What a person is told of a call that failed, or is held up; r->error, which is changed. */
 const char *host_words(struct prov_result *r);
-
-/* --- hardware.c ------------------------------------------------------------------------------- */
-
-/* HardwareDetails from the body that an agent posted; a new tree. */
-struct json *hardware_details(const struct json *inspection);

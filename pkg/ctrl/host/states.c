@@ -6,6 +6,7 @@
 
 #include "admission/rules.h"
 #include "base/mem.h"
+#include "ctrl/host/hardware.h"
 #include "ctrl/host/internal.h"
 #include "json/patch.h"
 

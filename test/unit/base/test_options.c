@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,8 +31,6 @@ struct values {
 	usec_t limit;
 	bool limited;
 	uint16_t port;
-	struct in_addr address;
-	struct option_addresses list, each;
 	struct option_list paths;
 };
 
@@ -125,14 +122,6 @@ static const struct option_row value_rows[] = {
 	  .min = 1,
 	  .max = UINT16_MAX,
 	  VALUE(port) },
-	{ .name = "address", .argument = "A", .help = "a", .type = &option_ipv4, VALUE(address) },
-	{ .name = "list",
-	  .argument = "A,...",
-	  .help = "a",
-	  .type = &option_ipv4_list,
-	  .max = 2,
-	  VALUE(list) },
-	{ .name = "each", .argument = "A", .help = "a", .type = &option_ipv4_repeat, VALUE(each) },
 	{ .name = NULL },
 };
 
@@ -229,7 +218,7 @@ static void test_values(void **state)
 	struct values v;
 	assert_int_equal(
 		parse_values("--colour red --count 1000 --rate -7 --limit 3600 --port 65535 add "
-			     "--address 10.0.0.1 --label a-1 --subdomain a.b --path / --paths a",
+			     "--label a-1 --subdomain a.b --path / --paths a",
 			     &v, NULL),
 		0);
 	assert_int_equal(v.colour, RED);
@@ -239,7 +228,6 @@ static void test_values(void **state)
 	assert_int_equal(v.limit, 3600 * USEC_PER_SEC);
 	assert_true(v.limited);
 	assert_int_equal(v.port, 65535);
-	assert_int_equal(v.address.s_addr, inet_addr("10.0.0.1"));
 	assert_string_equal(v.paths.items[0], "a");
 	options_done(value_rows, &v);
 }
@@ -249,14 +237,10 @@ static void test_given_twice(void **state)
 {
 	(void)state;
 	struct values v;
-	assert_int_equal(parse_values("--each 10.0.0.1 --each 10.0.0.2 --list 10.0.0.1,10.0.0.2 "
-				      "--list 10.0.0.3 --count 1 --count 2 --limit 0",
-				      &v, NULL),
-			 0);
-	assert_int_equal(v.each.count, 2);
-	assert_int_equal(v.each.items[1].s_addr, inet_addr("10.0.0.2"));
-	assert_int_equal(v.list.count, 1);
-	assert_int_equal(v.list.items[0].s_addr, inet_addr("10.0.0.3"));
+	assert_int_equal(
+		parse_values("--paths a --paths b --count 1 --count 2 --limit 0", &v, NULL), 0);
+	assert_int_equal(v.paths.count, 2);
+	assert_string_equal(v.paths.items[1], "b");
 	assert_int_equal(v.count, 2);
 	assert_true(v.limited);
 	options_done(value_rows, &v);
@@ -290,13 +274,6 @@ static void test_wrong_values(void **state)
 		{ "--limit 1h", "--limit: \"1h\" is not a number of seconds from 0 to 3600" },
 		{ "--port 0", "--port: \"0\" is not a port from 1 to 65535" },
 		{ "--port 65536", "--port: \"65536\" is not a port from 1 to 65535" },
-		{ "--address 10.0.0.256", "--address: \"10.0.0.256\" is not an IPv4 address" },
-		{ "--address 0.0.0.0", "--address: \"0.0.0.0\" is not an IPv4 address" },
-		{ "--each router", "--each: \"router\" is not an IPv4 address" },
-		{ "--list 10.0.0.1,", "--list: \"10.0.0.1,\" is not a list of IPv4 addresses such "
-				      "as 192.168.77.2,192.168.77.3" },
-		{ "--list 10.0.0.1,10.0.0.2,10.0.0.3",
-		  "--list: \"10.0.0.1,10.0.0.2,10.0.0.3\" is more than 2 addresses" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct values v;

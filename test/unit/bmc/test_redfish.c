@@ -136,6 +136,11 @@ static void test_root_without_sessions(void **state)
 	expect(&t->a, "ok ");
 	expect_story(t, "GET /redfish/v1/ 200\nGET /redfish/v1/Systems/1 200\n");
 	assert_true(server_heard(t->server, "Authorization: Basic YWRtaW46c2VjcmV0"));
+	const struct bmc_credentials other = { (char *)"admin", (char *)"other" };
+	assert_int_equal(bmc_set_credentials(t->a.bmc, &other, NULL), 0);
+	get_power(&t->a);
+	expect(&t->a, "ok ");
+	expect_story(t, "GET /redfish/v1/Systems/1 200\n");
 }
 
 /* Some give the root only to those who have logged in. */

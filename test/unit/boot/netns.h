@@ -114,12 +114,22 @@ static inline bool netns_link_up(pid_t keeper, const char *device)
 		   keeper, device);
 }
 
+/* Devices that come later do not look for duplicates of their IPv6 addresses, which would silence
+ * them for a second or two. */
+static inline bool netns_no_dad(pid_t keeper)
+{
+	return run("nsenter -t %d -n sh -c 'd=/proc/sys/net/ipv6/conf/default/accept_dad; "
+		   "test ! -e $d || echo 0 >$d'",
+		   keeper);
+}
+
 /* This thread goes to a namespace with srv0 (10.77.0.1); `clients` gets cli0, without an address.
  * Its kernel looks for no IPv6 router: it would do so a second later, with the MAC of our client.
  */
 static inline bool netns_pair(struct netns *clients)
 {
-	return netns_new(clients) && unshare(CLONE_NEWNET) == 0 &&
+	return netns_new(clients) && unshare(CLONE_NEWNET) == 0 && netns_no_dad(getpid()) &&
+	       netns_no_dad(clients->keeper) &&
 	       run("ip link add srv0 type veth peer name cli0 && ip link set cli0 netns %d && "
 		   "ip addr add 10.77.0.1/24 dev srv0 && ip link set lo up && ip link set srv0 up && "
 		   "nsenter -t %d -n sh -c 'ip link set lo up; "

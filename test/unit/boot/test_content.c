@@ -44,10 +44,11 @@ static void seen(void *data, const struct net_mac *mac, enum boot_stage stage)
 	w->seen++;
 }
 
-static void complete(void *data, const struct net_mac *mac, struct boot_host *host,
+static void complete(void *data, const struct net_mac *mac, int family, struct boot_host *host,
 		     char **ret_cmdline)
 {
 	struct world *w = data;
+	assert_true(family == AF_INET || family == AF_INET6);
 	assert_int_equal(mac->bytes[5], 1);
 	assert_string_equal(host->name, w->host.name);
 	w->completed++;
@@ -69,6 +70,7 @@ static int set_up(void **state)
 	w->files[1] = (struct boot_file){ "ipxe.efi", "/nonexistent" };
 	w->ramdisks[0] = (struct boot_ramdisk){ "virt", w->path, "/etc" }; /* a directory */
 	w->config = (struct boot_config){ .http_url = "http://10.77.0.1:8080",
+					  .http_url6 = "http://[fd77::1]:8080",
 					  .file_url = "http://10.77.0.1:8081",
 					  .ca_pem = "PEM\n",
 					  .files = w->files,
@@ -92,15 +94,20 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static char *text_of(struct world *w, const char *name)
+static char *text_for(struct world *w, const char *name, int family)
 {
 	struct boot_content c;
 	struct err err = { 0 };
-	assert_int_equal(boot_content_open(&w->env, name, &c, &err), 0);
+	assert_int_equal(boot_content_open(&w->env, name, family, &c, &err), 0);
 	assert_int_equal(c.fd, -1);
 	char *text = xstrndup(c.text, c.size);
 	boot_content_done(&c);
 	return text;
+}
+
+static char *text_of(struct world *w, const char *name)
+{
+	return text_for(w, name, AF_INET);
 }
 
 static void check_text(struct world *w, const char *name, const char *expect)
@@ -127,6 +134,26 @@ static void test_ipxe_ramdisk(void **state)
 	check_text(w, "52-54-00-77-00-01.ipxe", expect);
 	check_text(w, "52:54:00:77:00:01.ipxe", expect);
 	assert_int_equal(w->seen, 2);
+}
+
+/* Who has asked by IPv6 goes on by it. */
+static void test_ipv6(void **state)
+{
+	struct world *w = *state;
+	static const char expect[] = HEAD
+		"kernel http://[fd77::1]:8080/ramdisk/virt/vmlinuz ipa-api-url=https://[fd77::1]:6385 "
+		"BOOTIF=01-52-54-00-77-00-01 initrd=ca.cpio initrd=initramfs || goto retry\n"
+		"initrd --name ca.cpio http://[fd77::1]:8080/boot/ca.cpio || goto retry\n"
+		"initrd --name initramfs http://[fd77::1]:8080/ramdisk/virt/initramfs || goto retry\n" TAIL;
+	w->words = "ipa-api-url=https://[fd77::1]:6385";
+	_cleanup_(freep) char *script = text_for(w, "52-54-00-77-00-01.ipxe", AF_INET6);
+	assert_string_equal(script, expect);
+	_cleanup_(freep) char *generic = text_for(w, "boot.ipxe", AF_INET6);
+	assert_non_null(strstr(generic, "http://[fd77::1]:8080/boot/${net${netid}/mac:hexhyp}"));
+	w->words = NULL;
+	w->host.cmdline = "ipa-api-url=https://[fd77::1]:6385";
+	_cleanup_(freep) char *grub = text_for(w, "grub/52:54:00:77:00:01", AF_INET6);
+	assert_non_null(strstr(grub, "'ipa-api-url=https://[fd77::1]:6385'"));
 }
 
 /* A place that fails at any file leads to the next one, all of whose files are loaded: kernel and
@@ -245,7 +272,8 @@ static void test_hostile_words(void **state)
 		struct boot_content c;
 		struct err err = { 0 };
 		w->host.cmdline = lines[i];
-		assert_true(boot_content_open(&w->env, "52-54-00-77-00-01.ipxe", &c, &err) < 0);
+		assert_true(boot_content_open(&w->env, "52-54-00-77-00-01.ipxe", AF_INET, &c,
+					      &err) < 0);
 		assert_int_equal(err.kind, ERR_INVALID);
 		assert_non_null(strstr(err.text, "metal3/node-0"));
 	}
@@ -254,7 +282,8 @@ static void test_hostile_words(void **state)
 		struct boot_content c;
 		struct err err = { 0 };
 		w->host.cmdline = quotes[i];
-		assert_true(boot_content_open(&w->env, "grub/52:54:00:77:00:01", &c, &err) < 0);
+		assert_true(boot_content_open(&w->env, "grub/52:54:00:77:00:01", AF_INET, &c,
+					      &err) < 0);
 	}
 	struct boot_content c;
 	struct err err = { 0 };
@@ -262,11 +291,11 @@ static void test_hostile_words(void **state)
 				      .target = BOOT_TARGET_RAMDISK,
 				      .kernel_url = "http://x/a b",
 				      .initramfs_url = "http://x/i" };
-	assert_true(boot_content_open(&w->env, "52-54-00-77-00-01.ipxe", &c, &err) < 0);
+	assert_true(boot_content_open(&w->env, "52-54-00-77-00-01.ipxe", AF_INET, &c, &err) < 0);
 	w->host.kernel_url = NULL;
-	assert_true(boot_content_open(&w->env, "52-54-00-77-00-01.ipxe", &c, &err) < 0);
+	assert_true(boot_content_open(&w->env, "52-54-00-77-00-01.ipxe", AF_INET, &c, &err) < 0);
 	w->host.flavour = "unknown";
-	assert_true(boot_content_open(&w->env, "52-54-00-77-00-01.ipxe", &c, &err) < 0);
+	assert_true(boot_content_open(&w->env, "52-54-00-77-00-01.ipxe", AF_INET, &c, &err) < 0);
 	assert_non_null(strstr(err.text, "unknown"));
 }
 
@@ -274,7 +303,7 @@ static void test_ca(void **state)
 {
 	struct world *w = *state;
 	struct boot_content c;
-	assert_int_equal(boot_content_open(&w->env, "ca.cpio", &c, NULL), 0);
+	assert_int_equal(boot_content_open(&w->env, "ca.cpio", AF_INET, &c, NULL), 0);
 	assert_int_equal(c.size % 512, 0);
 	assert_non_null(memmem(c.text, c.size, "etc/ironic-python-agent/ironic.crt", 35));
 	assert_non_null(memmem(c.text, c.size, "PEM\n", 4));
@@ -285,7 +314,7 @@ static void test_ca(void **state)
 		memmem(c.text, c.size, "cafile = /etc/ironic-python-agent/ironic.crt\n", 45));
 	boot_content_done(&c);
 	w->config.ca_pem = NULL;
-	assert_int_equal(boot_content_open(&w->env, "ca.cpio", &c, NULL), -ENOENT);
+	assert_int_equal(boot_content_open(&w->env, "ca.cpio", AF_INET, &c, NULL), -ENOENT);
 }
 
 static void test_files(void **state)
@@ -293,7 +322,7 @@ static void test_files(void **state)
 	struct world *w = *state;
 	struct boot_content c;
 	char data[32];
-	assert_int_equal(boot_content_open(&w->env, "ramdisk/virt/vmlinuz", &c, NULL), 0);
+	assert_int_equal(boot_content_open(&w->env, "ramdisk/virt/vmlinuz", AF_INET, &c, NULL), 0);
 	assert_int_equal(c.size, 12);
 	assert_int_equal(boot_content_read(&c, 7, data, sizeof(data)), 5);
 	assert_memory_equal(data, "bytes", 5);
@@ -304,11 +333,11 @@ static void test_files(void **state)
 	assert_int_equal(truncate(w->path, 3), 0);
 	assert_int_equal(boot_content_read(&c, 0, data, sizeof(data)), -EIO);
 	boot_content_done(&c);
-	assert_int_equal(boot_content_open(&w->env, "snponly.efi", &c, NULL), 0);
+	assert_int_equal(boot_content_open(&w->env, "snponly.efi", AF_INET, &c, NULL), 0);
 	assert_string_not_equal(etag, c.etag);
 	boot_content_done(&c);
 	struct err err = { 0 };
-	assert_true(boot_content_open(&w->env, "ramdisk/virt/initramfs", &c, &err) < 0);
+	assert_true(boot_content_open(&w->env, "ramdisk/virt/initramfs", AF_INET, &c, &err) < 0);
 	assert_non_null(strstr(err.text, "/etc"));
 }
 
@@ -344,7 +373,7 @@ static void test_no_such_name(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		struct boot_content c;
 		struct err err = { 0 };
-		assert_int_equal(boot_content_open(&w->env, names[i], &c, &err), -ENOENT);
+		assert_int_equal(boot_content_open(&w->env, names[i], AF_INET, &c, &err), -ENOENT);
 		assert_int_equal(err.kind, ERR_NONE);
 	}
 }
@@ -354,6 +383,7 @@ int main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_ipxe_ramdisk),
+		TEST(test_ipv6),
 		TEST(test_ipxe_other_places),
 		TEST(test_ipxe_too_many_places),
 		TEST(test_ipxe_by_url),

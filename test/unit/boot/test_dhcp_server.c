@@ -84,15 +84,17 @@ static struct net_addr *record(struct world *w, const struct net_mac *mac)
 	return &w->records[i].slot;
 }
 
-static bool slot_get(void *data, const struct net_mac *mac, struct net_addr *ret)
+static bool slot_get(void *data, const struct net_mac *mac, int family, struct net_addr *ret)
 {
+	assert_int_equal(family, AF_INET);
 	*ret = *record(data, mac);
 	return net_is_set(ret);
 }
 
-static bool slot_fixed(void *data, const struct net_mac *mac, struct net_addr *ret)
+static bool slot_fixed(void *data, const struct net_mac *mac, int family, struct net_addr *ret)
 {
 	const struct world *w = data;
+	(void)family;
 	if (memcmp(mac->bytes, known_mac, 6) != 0 || (!net_is_set(&w->fixed) && !w->fixed_bad))
 		return false;
 	*ret = w->fixed;
@@ -142,9 +144,10 @@ static void write_end(void *data)
 	free(x);
 }
 
-static void slot_set(void *data, const struct net_mac *mac, const struct net_addr *address,
-		     boot_slot_done_fn done, void *done_data)
+static void slot_set(void *data, const struct net_mac *mac, int family,
+		     const struct net_addr *address, boot_slot_done_fn done, void *done_data)
 {
+	(void)family;
 	struct write *x = xcalloc(1, sizeof(*x));
 	struct world *w = data;
 	*x = (struct write){ .world = w, .mac = *mac, .done = done, .data = done_data };

@@ -297,23 +297,23 @@ static void test_pools(void **state)
 	(void)state;
 	struct boot_config c = config();
 	struct dhcp_message request = { 0 };
-	assert_ptr_equal(boot_slots_pool(&c, &request), &c.pools[0]);
+	assert_ptr_equal(dhcp_reply_pool(&c, &request), &c.pools[0]);
 	request.giaddr = ip("10.88.0.1");
-	assert_ptr_equal(boot_slots_pool(&c, &request), &c.pools[1]);
+	assert_ptr_equal(dhcp_reply_pool(&c, &request), &c.pools[1]);
 	request.giaddr = ip("10.99.0.1");
-	assert_null(boot_slots_pool(&c, &request));
+	assert_null(dhcp_reply_pool(&c, &request));
 	/* EVPN: the relay's address is a loopback, and what selects the subnet stands beside. */
 	dhcp_set_address(&request, DHCP_OPT_SUBNET, ip("10.77.0.0"));
-	assert_ptr_equal(boot_slots_pool(&c, &request), &c.pools[0]);
+	assert_ptr_equal(dhcp_reply_pool(&c, &request), &c.pools[0]);
 	dhcp_set(&request, DHCP_OPT_RELAY, "\1\1x\5\4\x0a\x58\0\1", 9);
-	assert_ptr_equal(boot_slots_pool(&c, &request),
+	assert_ptr_equal(dhcp_reply_pool(&c, &request),
 			 &c.pools[1]); /* RFC 3527: "in preference" */
 	request.giaddr.s_addr = 0;     /* a client says so, and no relay */
-	assert_ptr_equal(boot_slots_pool(&c, &request), &c.pools[0]);
+	assert_ptr_equal(dhcp_reply_pool(&c, &request), &c.pools[0]);
 	request.giaddr = ip("10.88.0.1");
 	memcpy(request.options.bytes + request.options.slots[DHCP_OPT_RELAY].at,
 	       "\1\1x\5\4\x0a\x63\0\1", 9);
-	assert_null(boot_slots_pool(&c, &request)); /* not the relay's own subnet instead */
+	assert_null(dhcp_reply_pool(&c, &request)); /* not the relay's own subnet instead */
 	c.dns[0] = addr("10.88.0.54");
 	c.dns_count = 1;
 	assert_true(fits(&c, &c.pools[1], "10.88.0.50"));
@@ -429,6 +429,10 @@ static void test_config(void **state)
 	WITH(http_url, "http://x y", "boot URL");
 	WITH(http_url, "ftp://x", "boot URL");
 	WITH(file_url, "http://x\n", "boot URL");
+	WITH(address6, addr("fd77::1"), "boot URL"); /* without one of its own */
+	WITH(pools[1],
+	     ((struct boot_pool){ .start = addr("fd77::50"), .end = addr("fd77::59"), .bits = 64 }),
+	     "no address of ours, of IPv6");
 	WITH(pool_count, 0, "range");
 	WITH(pool_count, BOOT_POOLS_MAX + 1, "ranges");
 	WITH(pools[0].bits, 33, "prefix length");

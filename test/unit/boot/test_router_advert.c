@@ -84,7 +84,9 @@ static void test_only_ipxe_is_answered(void **state)
 	assert_true(netns_pair(&w.clients));
 	assert_true(solicit_wire_up(&w.clients));
 	assert_int_equal(loop_new(&w.loop, &err), 0);
-	assert_int_equal(router_advert_open(w.loop, "srv0", &w.advert, &err), 0);
+	struct boot_config config = { .device = "srv0" };
+	struct boot_env env = { .loop = w.loop, .config = &config };
+	assert_int_equal(router_advert_open(&env, &w.advert, &err), 0);
 	w.fd = solicit_socket(&w.clients);
 	router_advert_expect(w.advert, &mac);
 	run_script(w.loop, ask, &w);
@@ -93,7 +95,9 @@ static void test_only_ipxe_is_answered(void **state)
 	static const uint8_t nothing[12];
 	assert_int_equal(w.answer.nd_ra_type, ND_ROUTER_ADVERT);
 	assert_memory_equal((const uint8_t *)&w.answer + 4, nothing, sizeof(nothing));
-	assert_true(router_advert_open(w.loop, "nosuch0", &w.advert, &err) < 0);
+	struct router_advert *none;
+	config.device = "nosuch0";
+	assert_true(router_advert_open(&env, &none, &err) < 0);
 	assert_non_null(strstr(err.text, "nosuch0"));
 	router_advert_close(w.advert);
 	close(w.fd);

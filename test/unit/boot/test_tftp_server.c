@@ -70,6 +70,13 @@ static bool make_files(struct world *w)
 	return true;
 }
 
+static struct net_addr addr6(const char *text)
+{
+	struct net_addr a;
+	assert_int_equal(net_parse_ip(text, &a), 0);
+	return a;
+}
+
 static int set_up(void **state)
 {
 	if (netns_unusable())
@@ -366,6 +373,35 @@ static void test_curl(void **state)
 	}
 }
 
+/* By IPv6 too, in blocks that fit a frame: the kernel says whether one was cut. */
+static void test_curl_by_ipv6(void **state)
+{
+	struct world *w = world(state);
+	struct err err;
+	char command[512];
+	if (system("command -v curl >/dev/null") != 0 || access("/proc/sys/net/ipv6", F_OK) != 0) {
+		print_message("skipped: curl is not installed, or this kernel has no IPv6\n");
+		skip();
+	}
+	tftp_server_close(w->server);
+	w->config.address6 = addr6("fd77::1");
+	w->config.http_url6 = "http://[fd77::1]:8080";
+	assert_true(run("ip addr add fd77::1/64 dev srv0 nodad && "
+			"nsenter -t %d -n ip addr add fd77::50/64 dev cli0 nodad",
+			w->clients.keeper));
+	if (tftp_server_open(&w->env, &w->server, &err) < 0)
+		fail_msg("%s", err.text);
+	tftp_server_set_active(w->server, true);
+	for (int v6 = 0; v6 < 2; v6++) {
+		snprintf(command, sizeof(command),
+			 "nsenter -t %d -n curl -gsS --max-time 60 --tftp-blksize 8192 "
+			 "tftp://%s/large | cmp - %s",
+			 w->clients.keeper, v6 ? "[fd77::1]" : "10.77.0.1", paths[3]);
+		assert_true(run_command(w->loop, command));
+	}
+	assert_true(run("grep -q '^Ip6FragCreates[[:space:]]*0$' /proc/thread-self/net/snmp6"));
+}
+
 /* --- protocol --- */
 
 static void duplicates(void *data)
@@ -607,6 +643,7 @@ int main(void)
 		TEST(test_losses),
 		TEST(test_gaps_need_no_timer),
 		TEST(test_curl),
+		TEST(test_curl_by_ipv6),
 		TEST(test_duplicates),
 		TEST(test_refusals),
 		TEST(test_refusals_do_not_fill_the_log),

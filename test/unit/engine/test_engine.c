@@ -2260,7 +2260,8 @@ static void slot_stored(void *data, const struct err *err)
 static int give_slot(struct rig *rig, const char *mac, const char *address)
 {
 	int result = -1;
-	engine_slot_set(rig->engine, at_mac(mac), address, slot_stored, &result);
+	engine_slot_set(rig->engine, at_mac(mac), strchr(address, ':') ? AF_INET6 : AF_INET,
+			address, slot_stored, &result);
 	advance(rig, USEC_PER_SEC);
 	return result;
 }
@@ -2303,7 +2304,7 @@ static void test_agents_come_from_their_address(void **state)
 	/* Its other NIC is unknown until the inventory is stored, and cannot take the address away
 	 * afterwards. */
 	assert_int_equal(give_slot(rig, "52:54:00:00:99:99", "10.2.0.9"), ERR_BUSY);
-	assert_string_equal(engine_slot_get(rig->engine, at_mac(mac)), "10.2.0.1");
+	assert_string_equal(engine_slot_get(rig->engine, at_mac(mac), AF_INET), "10.2.0.1");
 	struct answer a = lookup(rig, mac, "10.2.0.1");
 	assert_int_equal(strlen(a.token), 87);
 	rig_free(rig);
@@ -2659,12 +2660,12 @@ static void test_fixed_address(void **state)
 	assert_int_equal(json_parse(stored, strlen(stored), &record, NULL), 0);
 	engine_load(rig->engine, "metal3/node-2", "2222", record);
 	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
-	assert_false(engine_slot_fixed(rig->engine, at_mac(mac), &address));
+	assert_false(engine_slot_fixed(rig->engine, at_mac(mac), AF_INET, &address));
 	rig->host.dhcp_address = "10.2.0.7";
 	for (int i = 0; i < 3; i++)
 		ask(rig, WANT_REGISTER, NULL, false);
 	assert_int_equal(rig->warnings, 1);
-	assert_true(engine_slot_fixed(rig->engine, at_mac(mac), &address));
+	assert_true(engine_slot_fixed(rig->engine, at_mac(mac), AF_INET, &address));
 	assert_null(address);
 	rig->host.dhcp_address = "10.2.0.66"; /* refused by check_address */
 	ask(rig, WANT_REGISTER, NULL, false);
@@ -2677,7 +2678,7 @@ static void test_fixed_address(void **state)
 	engine_remove(rig->engine, &(struct prov_host){ .key = "metal3/node-2" }, true, &result);
 	assert_false(engine_slot_used(rig->engine, "10.2.0.7"));
 	ask(rig, WANT_REGISTER, NULL, false);
-	assert_true(engine_slot_fixed(rig->engine, at_mac(mac), &address));
+	assert_true(engine_slot_fixed(rig->engine, at_mac(mac), AF_INET, &address));
 	assert_string_equal(address, "10.2.0.7");
 	assert_true(engine_slot_used(rig->engine, "10.2.0.7")); /* nobody else may get it */
 	assert_int_equal(rig->warnings, 3);
@@ -2685,7 +2686,7 @@ static void test_fixed_address(void **state)
 	assert_int_equal(rig->warnings, 4);
 	rig->host.dhcp_address = NULL;
 	ask(rig, WANT_REGISTER, NULL, false);
-	assert_false(engine_slot_fixed(rig->engine, at_mac(mac), &address));
+	assert_false(engine_slot_fixed(rig->engine, at_mac(mac), AF_INET, &address));
 	assert_false(engine_slot_used(rig->engine, "10.2.0.7"));
 	rig_free(rig);
 }
@@ -2754,7 +2755,7 @@ static void test_no_walk_over_all_hosts(void **state)
 	to_available(rig);
 	assert_true(engine_slot_used(rig->engine, "10.5.1.1"));
 	assert_false(engine_slot_used(rig->engine, "10.6.1.1"));
-	assert_true(engine_slot_fixed(rig->engine, at_mac(rig->machine->mac), &fixed));
+	assert_true(engine_slot_fixed(rig->engine, at_mac(rig->machine->mac), AF_INET, &fixed));
 	assert_true(engine_boot_find(rig->engine, at_mac(rig->machine->mac), &boot));
 	assert_int_equal(lookup(rig, "52:54:00:ff:ff:ff", "10.2.0.9").status, 404);
 	remove_neighbour(rig, 17);

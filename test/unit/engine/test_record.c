@@ -7,13 +7,15 @@
 
 #include <cmocka.h>
 
+#include <netinet/in.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 #include "engine/record.h"
 
-/* The record's "dhcp" after loading, and after a change of the address if `set` is given. */
+/* The record's "dhcp" after loading, and after a change of the address of its family if `set` is
+ * given: "" and "::" take the one of IPv4 and IPv6 out. */
 static char *round_trip(const char *text, const char *set)
 {
 	struct err err = { 0 };
@@ -23,7 +25,8 @@ static char *round_trip(const char *text, const char *set)
 	if (record_load(in, &r, &err) < 0)
 		fail_msg("%s", err.text);
 	if (set)
-		record_set_address(&r, set);
+		record_set_address(&r, strchr(set, ':') ? AF_INET6 : AF_INET,
+				   streq(set, "::") ? NULL : set);
 	_cleanup_(json_freep) struct json *out = record_save(&r);
 	_cleanup_(strbuf_done) struct strbuf dhcp = { 0 };
 	json_print(json_get(out, "dhcp"), &dhcp);
@@ -55,6 +58,18 @@ static void test_addresses(void **state)
 		{ "'address':'10.0.0.1','addresses':['10.0.0.1']", "10.0.0.1",
 		  "'address':'10.0.0.1','addresses':['10.0.0.1']" },
 		{ "'mac':'a','address':'10.0.0.1','addresses':['10.0.0.1']", "", "'mac':'a'" },
+		/* One of each family, IPv4 first, where a release that knows one looks. */
+		{ "'address':'10.0.0.1','addresses':['10.0.0.1']", "fd77::1",
+		  "'address':'10.0.0.1','addresses':['10.0.0.1','fd77::1']" },
+		{ "'address':'fd77::1','addresses':['fd77::1']", "10.0.0.1",
+		  "'address':'10.0.0.1','addresses':['10.0.0.1','fd77::1']" },
+		{ "'address':'10.0.0.1','addresses':['10.0.0.1','fd77::1']", "fd77::2",
+		  "'address':'10.0.0.1','addresses':['10.0.0.1','fd77::2']" },
+		{ "'address':'10.0.0.1','addresses':['10.0.0.1','fd77::1']", "",
+		  "'address':'fd77::1','addresses':['fd77::1']" },
+		{ "'address':'10.0.0.1','addresses':['10.0.0.1','fd77::1']",
+		  "::", "'address':'10.0.0.1','addresses':['10.0.0.1']" },
+		{ "'mac':'a'", "fd77::1", "'mac':'a','address':'fd77::1','addresses':['fd77::1']" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		_cleanup_(freep) char *in = xasprintf(

@@ -59,18 +59,41 @@ static void test_kubeconfig(void **state)
 	assert_non_null(strstr(text, "user: \"123\"\n"));
 }
 
+static struct net_addr addr(const char *text)
+{
+	struct net_addr a = { 0 };
+	if (text)
+		assert_int_equal(net_parse_ip(text, &a), 0);
+	return a;
+}
+
 /* Alone, without a list in the cluster. */
 static void test_instances(void **state)
 {
-	const struct site_instances_options o = { .address = "10.0.0.1",
-						  .agent_port = 6385,
-						  .http_port = 6180 };
-	struct site_instances *i = site_instances_new(&o);
-	_cleanup_(freep) char *urls = site_instances_agent_urls(i, "/v1/lookup");
+	static const struct {
+		const char *v4, *v6, *urls4, *urls6, *urls;
+	} rows[] = {
+		{ "10.0.0.1", NULL, "https://10.0.0.1:6385/v1", "", "https://10.0.0.1:6385/v1" },
+		{ NULL, "fd77::1", "", "https://[fd77::1]:6385/v1", "https://[fd77::1]:6385/v1" },
+		{ "10.0.0.1", "fd77::1", "https://10.0.0.1:6385/v1", "https://[fd77::1]:6385/v1",
+		  "https://10.0.0.1:6385/v1,https://[fd77::1]:6385/v1" },
+	};
 	(void)state;
-	assert_string_equal(urls, "https://10.0.0.1:6385/v1/lookup");
-	assert_null(site_instances_boot_urls(i)[0]);
-	site_instances_free(i);
+	for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
+		const struct site_instances_options o = { .address = addr(rows[n].v4),
+							  .address6 = addr(rows[n].v6),
+							  .agent_port = 6385,
+							  .http_port = 6180 };
+		struct site_instances *i = site_instances_new(&o);
+		_cleanup_(freep) char *v4 = site_instances_agent_urls(i, AF_INET, "/v1");
+		_cleanup_(freep) char *v6 = site_instances_agent_urls(i, AF_INET6, "/v1");
+		_cleanup_(freep) char *all = site_instances_agent_urls(i, AF_UNSPEC, "/v1");
+		assert_string_equal(v4, rows[n].urls4);
+		assert_string_equal(v6, rows[n].urls6);
+		assert_string_equal(all, rows[n].urls);
+		assert_null(site_instances_boot_urls(i, AF_INET)[0]);
+		site_instances_free(i);
+	}
 }
 
 int main(void)

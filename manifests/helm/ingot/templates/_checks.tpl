@@ -1,5 +1,5 @@
 {{/* What `ingot operator` refuses at its start and values.schema.json cannot say, because it is about more than one value, or
-needs arithmetic. Not looked at: host bits of IPv6 networks. */}}
+needs arithmetic. Not looked at: host bits of IPv6 networks, and IPv6 ranges. */}}
 
 {{/* An IPv4 address as a number. */}}
 {{- define "ingot.number" -}}
@@ -38,12 +38,14 @@ needs arithmetic. Not looked at: host bits of IPv6 networks. */}}
 {{- end -}}
 
 {{- define "ingot.checkRange" -}}
+{{- if not (contains ":" .) }}
 {{- $parts := splitList "/" . }}
 {{- $ends := splitList "-" (index $parts 0) }}
 {{- $first := include "ingot.subnet" (list (index $ends 0) (index $parts 1)) }}
 {{- $last := include "ingot.subnet" (list (index $ends 1) (index $parts 1)) }}
 {{- if or (ne $first $last) (gt (include "ingot.number" (index $ends 0) | int64) (include "ingot.number" (index $ends 1) | int64)) }}
 {{- fail (printf "dhcp.ranges: %s begins and ends in different subnets, or ends before it begins" .) }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -54,7 +56,8 @@ needs arithmetic. Not looked at: host bits of IPv6 networks. */}}
 {{- range index . 1 }}
 {{- $parts := splitList "/" . }}
 {{- $first := index (splitList "-" (index $parts 0)) 0 }}
-{{- if eq (include "ingot.subnet" (list $first (index $parts 1))) (include "ingot.subnet" (list $gateway (index $parts 1))) }}
+{{- if contains ":" . }}
+{{- else if eq (include "ingot.subnet" (list $first (index $parts 1))) (include "ingot.subnet" (list $gateway (index $parts 1))) }}
 {{- $found = true }}
 {{- end }}
 {{- end }}
@@ -65,8 +68,8 @@ needs arithmetic. Not looked at: host bits of IPv6 networks. */}}
 
 {{- define "ingot.checkDhcp" -}}
 {{- if ne .mode "server" }}
-{{- if or .ranges .gateways .dns .domain (ne (int64 .leaseSeconds) 3600) }}
-{{- fail (printf "dhcp.mode \"%s\": ranges, gateways, dns, domain and leaseSeconds go with mode server only" .mode) }}
+{{- if or .ranges .gateways .dns .domain (ne (int64 .leaseSeconds) 3600) .routerAdverts }}
+{{- fail (printf "dhcp.mode \"%s\": ranges, gateways, dns, domain, leaseSeconds and routerAdverts go with mode server only" .mode) }}
 {{- end }}
 {{- else if not .ranges }}
 {{- fail "dhcp.ranges: with dhcp.mode \"server\" name at least one, such as 192.168.77.10-192.168.77.99/24" }}

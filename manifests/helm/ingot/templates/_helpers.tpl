@@ -110,5 +110,8 @@ floating, and would be written 7.776e+06. */}}
 {{- include "ingot.option" (list "dhcp-dns" (join "," .dns) "") }}
 {{- include "ingot.option" (list "dhcp-domain" .domain "") }}
 {{- include "ingot.option" (list "dhcp-lease" .leaseSeconds 3600) }}
+{{- if .routerAdverts }}
+- --router-adverts
+{{- end }}
 {{- end }}
 {{- end -}}
