@@ -171,6 +171,12 @@ void engine_agent_lookup(struct engine *e, const char *addresses, const char *no
 	}
 	if (held(n, answer, data))
 		return;
+	/* The medium brought the token, and its network is whatever the host's is: who has no token
+	 * gets none, from wherever he asks. */
+	if (n->record.boot.nonce && node_by_medium(n) && !n->save.lost) {
+		answer_lookup(n, false, answer, data);
+		return;
+	}
 	if (n->save.lost || !n->record.boot.nonce || !comes_from_host(n, source)) {
 		refuse(answer, data, 404, unknown);
 		return;
@@ -273,7 +279,7 @@ static int check_heartbeat(struct node *n, const struct agent_heartbeat *h, cons
 	return 0;
 }
 
-static void take_heartbeat(struct node *n, const struct agent_heartbeat *h)
+static void take_heartbeat(struct node *n, const struct agent_heartbeat *h, const char *source)
 {
 	n->agent.seen = node_now(n);
 	n->record.agent.seen_at = node_wall(n);
@@ -284,6 +290,9 @@ static void take_heartbeat(struct node *n, const struct agent_heartbeat *h)
 		str_replace(&n->record.agent.url, h->callback_url);
 		str_replace(&n->record.agent.certificate, h->certificate);
 		str_replace(&n->record.agent.version, h->version);
+		if (node_by_medium(n))
+			str_replace(&n->record.boot.source_address, source);
+		n->record.registered.never_booted = false;
 		node_save(n);
 		return;
 	}
@@ -326,7 +335,7 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
 		return;
 	}
 	answer(data, 202, NULL);
-	take_heartbeat(n, &h);
+	take_heartbeat(n, &h, source);
 }
 
 /* --- inspection ------------------------------------------------------------------------------- */
@@ -390,6 +399,20 @@ static void take_inspection(struct node *n, struct json *kept, engine_answer_fn 
 	op_advance(n);
 }
 
+/* What came by a medium can show the token that the medium brought, wherever it is; the rest shows
+ * its address. */
+static bool posted_by_host(const struct node *n, const struct json *body, const char *source)
+{
+	char token[TOKEN_TEXT_MAX];
+	const char *shown = json_get_string(body, "agent_token");
+	if (!node_by_medium(n) || !shown)
+		return comes_from_host(n, source);
+	node_token(n, token);
+	bool good = *token && str_equal_secret(token, shown);
+	secret_zero(token, sizeof(token));
+	return good;
+}
+
 void engine_agent_inspection(struct engine *e, struct json *body, const char *source,
 			     engine_answer_fn answer, void *data)
 {
@@ -401,6 +424,8 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	if (r == 0)
 		agent_inspection_macs(body, search_mac, &s);
 	struct node *n = s.ambiguous ? NULL : s.found;
+	const char *uuid = json_get_string(body, "node_uuid");
+	n = uuid ? map_get(&e->uids, uuid) : n;
 	if (stale(e, n, answer, data))
 		return;
 	if (r < 0) {
@@ -414,7 +439,7 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	if (held(n, answer, data))
 		return;
 	if (n->save.lost || !n->record.boot.nonce || n->op.kind == OP_UNDEPLOY ||
-	    !node_inspects(n) || !comes_from_host(n, source)) {
+	    !node_inspects(n) || !posted_by_host(n, body, source)) {
 		/* Not waited for: agents that boot for another purpose post as well, and go on
 		 * after a refusal. */
 		refuse(answer, data, 404, unknown);
@@ -445,7 +470,8 @@ int engine_agent_may_post(const struct engine *e, const char *source)
 	const char *key = engine_agent_at(e, source);
 	if (!engine_may_act(e, str_or(key, "")))
 		return 503;
-	if (!e->options.serves_dhcp || key)
+	/* An agent that came by a medium may have any address; it shows a token. */
+	if (!e->options.serves_dhcp || key || e->medium_boots > 0)
 		return 0;
 	return may_be_known_soon(e) ? 503 : 404;
 }

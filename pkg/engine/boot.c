@@ -18,6 +18,9 @@ void node_no_boot(struct node *n)
 	node_forget_old_uid(n);
 	node_note_unheard(n);
 	n->record.boot.token_issued = false;
+	str_replace(&n->record.boot.method, NULL);
+	n->medium.stale = false;
+	node_note_medium(n);
 	str_replace(&n->record.agent.url, NULL);
 	str_replace(&n->record.agent.certificate, NULL);
 	n->agent.rebooted = false;
@@ -161,7 +164,7 @@ void engine_boot_failed(struct engine *e, const struct net_mac *mac, const char 
 		return;
 	/* kubectl shows it in the HostRecord. */
 	free(n->record.step.waits_for);
-	n->record.step.waits_for = xasprintf("%s; %s", step->waits_for, why);
+	n->record.step.waits_for = xasprintf("%s; %s", step_waits_for(n, step), why);
 	node_save(n);
 }
 
