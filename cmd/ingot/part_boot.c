@@ -217,7 +217,8 @@ static int open_media(struct runtime *rt, struct err *err)
 	struct boot_part *b = &rt->boot;
 	_cleanup_(freep) char *loaders = xasprintf("%s/loaders", rt->options->ramdisk);
 	const struct engine_media_options o = { .paths = { b->kernel, b->initramfs, loaders },
-						.origin = media_side(b)->http_url,
+						.origin_v4 = b->sides[0].http_url,
+						.origin_v6 = b->sides[1].http_url,
 						.kernel_args = rt->options->kernel_args,
 						.agent_urls = media_agent_urls,
 						.places = rt };

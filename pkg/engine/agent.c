@@ -426,15 +426,16 @@ static void take_inspection(struct node *n, struct json *kept, engine_answer_fn 
 	op_advance(n);
 }
 
-/* What came by a medium shows the token that the medium brought; the rest its address. */
+/* What came by a medium can show the token that the medium brought, wherever it is; the rest shows
+ * its address. */
 static bool posted_by_host(const struct node *n, const struct json *body, const char *source)
 {
 	char token[TOKEN_TEXT_MAX];
-	if (!node_by_medium(n))
+	const char *shown = json_get_string(body, "agent_token");
+	if (!node_by_medium(n) || !shown)
 		return comes_from_host(n, source);
 	node_token(n, token);
-	bool good = *token &&
-		    str_equal_secret(token, str_or(json_get_string(body, "agent_token"), ""));
+	bool good = *token && str_equal_secret(token, shown);
 	secret_zero(token, sizeof(token));
 	return good;
 }

@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "net/net.h"
 
 /* More than hosts that boot at a time; beyond, they are made again when they are asked for. */
 enum { IMAGES_MAX = 4096 };
@@ -19,9 +21,9 @@ enum { IMAGES_MAX = 4096 };
 struct engine_media_env {
 	struct engine_media ops; /* what the engine is given */
 	struct engine *engine;
-	char *kernel, *initramfs, *loaders, *origin, *kernel_args;
+	char *kernel, *initramfs, *loaders, *origin_v4, *origin_v6, *kernel_args;
 	struct media_paths paths;
-	char *(*agent_urls)(void *places, const char *path);
+	char *(*agent_urls)(void *places, int family, const char *path);
 	void *places;
 	struct media_set *set;
 	struct map images; /* capability → struct media_image */
@@ -30,14 +32,18 @@ struct engine_media_env {
 static const char *origin(void *data, const struct bmc_address *bmc)
 {
 	const struct engine_media_env *m = data;
-	(void)bmc;
-	return m->origin;
+	struct net_addr a;
+	if (net_parse_ip(bmc->host, &a) < 0) /* a name: which family it uses is not known */
+		return m->origin_v4 ? m->origin_v4 : m->origin_v6;
+	a = net_unmap(&a);
+	return net_family(&a) == AF_INET6 ? m->origin_v6 : m->origin_v4;
 }
 
+/* Which family the ramdisk's network has is the host's affair: it is told of both. */
 static char *agent_urls(void *data, const char *path)
 {
 	const struct engine_media_env *m = data;
-	return m->agent_urls(m->places, path);
+	return m->agent_urls(m->places, AF_UNSPEC, path);
 }
 
 /* Files are replaced as a whole. Images that were made before keep those that they were made of. */
@@ -147,7 +153,8 @@ int engine_media_open(const struct engine_media_options *o, struct engine_media_
 		.kernel = xstrdup(o->paths.kernel),
 		.initramfs = xstrdup(o->paths.initramfs),
 		.loaders = xstrdup(o->paths.loaders),
-		.origin = xstrdup(o->origin),
+		.origin_v4 = xstrdup(o->origin_v4),
+		.origin_v6 = xstrdup(o->origin_v6),
 		.kernel_args = xstrdup(o->kernel_args),
 		.agent_urls = o->agent_urls,
 		.places = o->places,
@@ -164,8 +171,8 @@ struct engine_media_env *engine_media_close(struct engine_media_env *m)
 		return NULL;
 	forget_images(m);
 	media_set_unref(m->set);
-	free(m->kernel), free(m->initramfs), free(m->loaders), free(m->origin),
-		free(m->kernel_args);
+	free(m->kernel), free(m->initramfs), free(m->loaders), free(m->origin_v4),
+		free(m->origin_v6), free(m->kernel_args);
 	free(m);
 	return NULL;
 }

@@ -7,10 +7,12 @@
 
 struct engine_media_options {
 	struct media_paths paths; /* copied */
-	const char *origin;	  /* of the listener for BMCs, "http://192.0.2.1:6180"; copied */
-	const char *kernel_args;  /* copied; NULL: none */
+	/* Of the listeners for BMCs of either family, "http://192.0.2.1:6180"; copied; NULL: none.
+	 */
+	const char *origin_v4, *origin_v6;
+	const char *kernel_args; /* copied; NULL: none */
 	/* As in struct engine_boot_env. */
-	char *(*agent_urls)(void *places, const char *path);
+	char *(*agent_urls)(void *places, int family, const char *path);
 	void *places;
 };
 

@@ -314,7 +314,7 @@ static bool may_read(const struct node *n, const char *peer)
 	if (streq(n->record.media.method, bmc_boot_method_name(BMC_BOOT_MEDIA)))
 		return streq(n->record.media.reader, text);
 	if (n->engine->options.serves_dhcp)
-		return streq(n->record.dhcp.address, text);
+		return streq(record_get_address(&n->record, net_family(&a)), text);
 	return net_policy_check(n->engine->options.agents, &a, NULL) == 0;
 }
 

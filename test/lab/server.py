@@ -174,6 +174,7 @@ class Machine:
         self.macs = [f"52:54:00:77:{number:02x}:{n:02x}" for n in range(nics)]
         self.bmc_address = f"fd78::{number + 10}" if lab.v6 else f"10.78.0.{number + 10}"
         self.bmc_user, self.bmc_password = "admin", secrets.token_hex(6)
+        self.bmc_namespace = None  # a network namespace of the BMC's own; None: the lab's
         self.bmc_certificate = None  # of a Redfish BMC: file with certificate and key; None: plain HTTP
         self.console_port = 9000 + number
         self.chassis_fault = None  # callable(verb, what) -> None | "error" | text of the answer
@@ -314,7 +315,7 @@ class Machine:
             self._write_redfish()
             self._bmc_log_read = os.path.getsize(self.path("bmc.log")) if os.path.exists(self.path("bmc.log")) else 0
             command = [SUSHY_PYTHON, os.path.join(HERE, "redfish_bmc.py"), "redfish.json"]
-        self._bmc = self.lab.popen(command, log=self.path("bmc.log"), cwd=self.dir)
+        self._bmc = self.lab.popen(command, log=self.path("bmc.log"), cwd=self.dir, namespace=self.bmc_namespace)
         self._wait_bmc()
 
     # --- set-up ---
