@@ -115,6 +115,7 @@ void engine_boot_seen(struct engine *e, const struct net_mac *mac, const char *s
 void node_forget_boot_trouble(struct node *n)
 {
 	str_replace(&n->boot.trouble, NULL);
+	str_replace(&n->boot.network_trouble, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(n->boot.told); i++)
 		str_replace(&n->boot.told[i].text, NULL);
 }

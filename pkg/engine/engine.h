@@ -164,6 +164,10 @@ typedef void (*engine_answer_fn)(void *data, int status, const struct json *body
  */
 void engine_agent_lookup(struct engine *e, const char *addresses, const char *node_uuid,
 			 const char *source, engine_answer_fn answer, void *data);
+/* The same of an agent that has just started and was told its node's name by its boot medium:
+ * another lookup of this kind in one boot says that the machine started again. */
+void engine_agent_first_lookup(struct engine *e, const char *addresses, const char *node_uuid,
+			       const char *source, engine_answer_fn answer, void *data);
 void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struct json *body,
 			    const char *source, engine_answer_fn answer, void *data);
 /* Takes body. The answer leaves when the controller has stored the data: an agent that gets none

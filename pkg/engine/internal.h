@@ -298,7 +298,9 @@ struct node_boot {
 	/* Is boot.nonce on record as it is? A machine may be given the boot only then; what is
 	 * saved afterwards does not matter. `sent`: the save under way has it. */
 	bool stored, sent;
-	char *trouble; /* why a file of this boot could not be served; NULL: all could */
+	char *trouble;	       /* why a file of this boot could not be served; NULL: all could */
+	char *network_trouble; /* what its ramdisk could not apply of the network data; NULL: told
+				* of nothing */
 	/* Troubles that were told, each until it has not been met for a minute. The peer chooses
 	 * what it asks for, so more than these make neither Events nor writes of the record. */
 	struct boot_told told[BOOT_TOLD_MAX];

@@ -115,7 +115,7 @@ static void event(void *data, const char *k, bool warning, const char *reason, c
 	rig->warnings += warning;
 	if (str_has_prefix(reason, "Power"))
 		snprintf(rig->power, sizeof(rig->power), "%s", message);
-	if (streq(reason, "RootDevice"))
+	if (streq(reason, "RootDevice") || streq(reason, "NetworkDataNotApplied"))
 		snprintf(rig->told, sizeof(rig->told), "%s", message);
 }
 
@@ -2516,6 +2516,70 @@ static void test_heartbeat_rules(void **state)
 	rig_free(rig);
 }
 
+/* What the ramdisk could not apply of the network data is told, once in a boot, and shown. */
+static void test_network_data_problems(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(33);
+	struct answer a;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	struct answer first = lookup(rig, rig->machine->mac, "10.2.0.1");
+	for (int beat = 0; beat < 2; beat++) {
+		_cleanup_(json_freep) struct json *body = json_new_object();
+		json_set_string(body, "callback_url", "https://10.2.0.1:9999");
+		json_set_string(body, "agent_token", beat ? first.token : "not this boot's");
+		json_set_string(body, "agent_verify_ca", "certificate");
+		struct json *list = json_set(body, "network_data_problems", json_new_array());
+		json_append(list, json_new_string("link \"bond0\": this machine has no NIC x"));
+		engine_agent_heartbeat(rig->engine, uid, body, "10.2.0.1", keep_answer, &a);
+		assert_int_equal(a.status, beat ? 202 : 400);
+		assert_int_equal(rig->warnings, beat);
+		advance(rig, USEC_PER_SEC);
+		engine_agent_heartbeat(rig->engine, uid, body, "10.2.0.1", keep_answer, &a);
+		assert_int_equal(rig->warnings, beat);
+	}
+	_cleanup_(freep) char *inventory = xasprintf(
+		"{\"inventory\":{\"interfaces\":[{\"name\":\"e\",\"mac_address\":\"%s\"}]},"
+		"\"network_data_problems\":[\"another\"]}",
+		rig->machine->mac);
+	struct json *posted = NULL;
+	assert_int_equal(json_parse(inventory, strlen(inventory), &posted, NULL), 0);
+	engine_agent_inspection(rig->engine, posted, "10.2.0.1", keep_answer, &a);
+	assert_int_equal(rig->warnings, 1);
+	assert_string_equal(rig->told,
+			    "the ramdisk runs, but could not apply all of the host's network data: "
+			    "link \"bond0\": this machine has no NIC x");
+	_cleanup_(json_freep) struct json *shown = engine_describe(rig->engine, key);
+	assert_string_equal(json_get_path_string(shown, "boot.networkData"),
+			    "link \"bond0\": this machine has no NIC x");
+	rig_free(rig);
+}
+
+/* An agent that a boot medium told its node's name names it at its first lookup, too. */
+static void test_first_lookup_by_name(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(21);
+	struct answer a = { 0 };
+	const char *address = rig->machine->address;
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &image_a, false);
+	advance(rig, 90 * USEC_PER_SEC);
+	assert_int_equal(rig->machine->disk, SIM_DISK_HALF);
+	engine_agent_lookup(rig->engine, "", uid, address, keep_answer, &a);
+	advance(rig, USEC_PER_SEC);
+	assert_int_equal(a.status, 200);
+	ask(rig, WANT_PROVISION, &image_a, false);
+	assert_int_not_equal(rig->result.outcome, PROV_FAILED);
+	engine_agent_first_lookup(rig->engine, "", uid, address, keep_answer, &a);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "the machine restarted while"));
+	rig_free(rig);
+}
+
 static unsigned refusals;
 
 static void count_refusals(void *data, enum log_level level, const char *line)
@@ -3599,6 +3663,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_callback_addresses),
 	cmocka_unit_test(test_token_of_another_address),
 	cmocka_unit_test(test_heartbeat_rules),
+	cmocka_unit_test(test_network_data_problems),
+	cmocka_unit_test(test_first_lookup_by_name),
 	cmocka_unit_test(test_moved_with_its_ramdisk),
 	cmocka_unit_test(test_fixed_address),
 	cmocka_unit_test(test_wrong_mac_is_told),
