@@ -69,7 +69,8 @@ bool engine_boot_find(const struct engine *e, const struct net_mac *mac, struct 
 				     .ramdisk = n->record.boot.nonce != NULL && n->boot.stored &&
 						!n->save.lost && !n->held,
 				     .inspect = node_inspects(n),
-				     .uefi = n->spec.boot_mode != BOOT_LEGACY };
+				     .uefi = n->spec.boot_mode != BOOT_LEGACY,
+				     .secure = n->spec.boot_mode == BOOT_UEFI_SECURE };
 	return true;
 }
 

@@ -188,6 +188,7 @@ struct engine_boot {
 	bool ramdisk;	 /* boot the deploy ramdisk; else go on to the disk */
 	bool inspect;	 /* the ramdisk shall post its inventory */
 	bool uefi;
+	bool secure; /* its firmware may load only what is signed */
 };
 
 /* False for all MACs but those that hosts boot by. */
