@@ -386,11 +386,21 @@ static void collect_work(void *data)
 	json_set(c->body, "error", json_new_null());
 }
 
+/* The server knows a host that booted from its medium by nothing else for sure. */
+static void add_proof(const struct agent_session *s, struct json *body)
+{
+	if (!s->config->node_uuid || !s->config->token)
+		return;
+	json_set_string(body, "node_uuid", s->config->node_uuid);
+	json_set_string(body, "agent_token", s->config->token);
+}
+
 static void collect_done(void *data)
 {
 	struct collected *c = data;
 	struct agent_session *s = c->session;
 	s->job = false;
+	add_proof(s, c->body);
 	s->inspection = json_to_string(c->body);
 	json_free(c->body);
 	free(c);

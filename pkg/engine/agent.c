@@ -171,6 +171,15 @@ static void issue_token(struct node *n, const char *source, engine_answer_fn ans
 	node_save_for(n, on_token_stored, p);
 }
 
+/* In the middle of a boot by medium, of the machine whose agent has shown the token already. */
+static void note_fresh_start(struct node *n, bool first, const char *source)
+{
+	if (!first || !n->record.agent.url || !streq(n->record.boot.source_address, source))
+		return;
+	n->agent.rebooted = true;
+	op_advance(n);
+}
+
 static void lookup(struct engine *e, const char *addresses, const char *node_uuid, bool first,
 		   const char *source, engine_answer_fn answer, void *data)
 {
@@ -188,6 +197,7 @@ static void lookup(struct engine *e, const char *addresses, const char *node_uui
 	 * gets none, from wherever he asks. */
 	if (n->record.boot.nonce && node_by_medium(n) && !n->save.lost) {
 		answer_lookup(n, false, answer, data);
+		note_fresh_start(n, first, source);
 		return;
 	}
 	if (n->save.lost || !n->record.boot.nonce || !comes_from_host(n, source)) {
