@@ -198,19 +198,6 @@ static struct boot_env env_of(struct runtime *rt)
 	return (struct boot_env){ rt->loop, &rt->boot.config, &engine_boot_ops, &rt->boot.env };
 }
 
-/* BMCs and agents that boot from media are told of one family, IPv4 where there is one: what a BMC
- * has, its address does not always say. */
-static const struct boot_side *media_side(const struct boot_part *b)
-{
-	return &b->sides[net_is_set(&b->sides[0].at) ? 0 : 1];
-}
-
-static char *media_agent_urls(void *data, const char *path)
-{
-	const struct runtime *rt = data;
-	return agent_urls(data, net_family(&media_side(&rt->boot)->at), path);
-}
-
 /* A ramdisk of the user's choice comes without the loaders; its hosts boot by network. */
 static int open_media(struct runtime *rt, struct err *err)
 {
@@ -220,7 +207,7 @@ static int open_media(struct runtime *rt, struct err *err)
 						.origin_v4 = b->sides[0].http_url,
 						.origin_v6 = b->sides[1].http_url,
 						.kernel_args = rt->options->kernel_args,
-						.agent_urls = media_agent_urls,
+						.agent_urls = agent_urls,
 						.places = rt };
 	struct err why = { 0 };
 	int r = engine_media_open(&o, &b->media, &why);
