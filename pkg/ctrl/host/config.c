@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agentapi/netdata.h"
 #include "base/mem.h"
 #include "ctrl/host/internal.h"
 #include "yaml/yaml_json.h"
@@ -138,9 +139,16 @@ int host_ramdisk_network(const struct reconcile *rc, char **ret, struct err *err
 			    &text, err);
 	if (r == 0 && text.len > 0)
 		r = to_json(rc, SECRET_PREPROVISIONING, &text, &data, err);
-	if (r == 0 && json_count(data) > 0)
-		*ret = json_to_string(data);
-	return r;
+	if (r < 0 || json_count(data) == 0)
+		return r;
+	char *json = json_to_string(data);
+	if (netdata_check(json, strlen(json), err) < 0) {
+		secret_free(json);
+		return err_wrap(err, "%s: the Secret %s/%s", uses[SECRET_PREPROVISIONING].field,
+				rc->host.meta.ns, rc->host.spec.network_data_name);
+	}
+	*ret = json;
+	return 0;
 }
 
 int host_config_drive(const struct reconcile *rc, struct config_drive_texts *ret, struct err *err)
