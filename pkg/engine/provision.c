@@ -190,13 +190,6 @@ static int check_driver(const struct node *n, const struct bmc_address *a,
 	}
 	if (node_boot_method(n, a, host->boot_mode, &method, &err) < 0)
 		return unsupported(ret, err.text);
-	/* Its boot loader by network has no signature that firmware knows. */
-	if (host->boot_mode == BOOT_UEFI_SECURE && method == BMC_BOOT_NETWORK) {
-		_cleanup_(freep) char *text = xasprintf(
-			"this version cannot boot hosts of type '%s' with Secure Boot yet: set spec.bootMode to UEFI",
-			a->scheme->name);
-		return unsupported(ret, text);
-	}
 	return 0;
 }
 
