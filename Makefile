@@ -127,8 +127,9 @@ export SSH_KEY FIRMWARE
 .PHONY: ramdisk demo lab-image
 ramdisk: setup $(B)/ramdisk/$(FLAVOUR)/initramfs ## build the boot ramdisk: FLAVOUR=virt|generic [SSH_KEY=file] [FIRMWARE=none]
 
-$(B)/ramdisk/%/initramfs: $(B)/ingot-agent hack/ramdisk hack/debian.sh $(wildcard hack/ramdisk.d/*)
+$(B)/ramdisk/%/initramfs: $(B)/ingot-agent hack/ramdisk hack/boot-loaders hack/debian.sh $(wildcard hack/ramdisk.d/*)
 	@hack/ramdisk $* $(@D) $(B)/ingot-agent
+	@hack/boot-loaders $(@D)/loaders
 
 # Physical machines by default, other than the lab's.
 IMAGE ?= ingot.dev/ingot:0.1.0
@@ -159,13 +160,21 @@ $(foreach v,release san,$(eval $(call sim_rule,$v)))
 test-sim: $(B)/release/sim $(B)/san/sim ## controllers, engine and API server on the virtual clock, 200 seeds
 	@hack/run-sim $(or $(SEEDS),200)
 
-# --- what the benchmarks need beside the programs ---------------------------------------------------------------
+# --- what benchmarks and lab need beside the programs --------------------------------------------------------------
 
 $(B)/release/bench_ipmi: $(B)/release/test/bench/ipmi.o $(call archives,release,sim bmc $(call below,bmc))
 	@mkdir -p $(@D)
 	@$(call link,release)
 
 $(B)/release/bench_api: $(B)/release/test/bench/api.o $(call archives,release,base)
+	@mkdir -p $(@D)
+	@$(call link,release)
+
+$(B)/release/lab_netboot: $(B)/release/test/lab/netboot.o $(call archives,release,boot $(call below,boot))
+	@mkdir -p $(@D)
+	@$(call link,release)
+
+$(B)/release/bench_media: $(B)/release/test/bench/media.o $(call archives,release,boot $(call below,boot))
 	@mkdir -p $(@D)
 	@$(call link,release)
 
@@ -200,7 +209,7 @@ test-elder: all $(B)/san/ingot $(B)/ramdisk/virt/initramfs lab-image
 	@INGOT_KUBERNETES=$${XDG_CACHE_HOME:-$$HOME/.cache}/ingot/kubernetes-1.20 hack/run-tests test/api/test_suite test/lab/test_operator
 
 .PHONY: test-lab
-test-lab: all $(B)/ramdisk/virt/initramfs lab-image ## whole servers: QEMU guests and native ones, ipmi_sim as BMCs
+test-lab: all $(B)/release/bench_media $(B)/release/lab_netboot $(B)/ramdisk/virt/initramfs lab-image ## whole servers: QEMU guests and native ones, ipmi_sim as BMCs
 	@hack/run-tests $(wildcard test/lab/test_*)
 
 lint: all ## format, warnings, clang-tidy, cppcheck, import levels, circles of calls, banned functions
@@ -217,14 +226,14 @@ test-sim-full:
 	@$(MAKE) --no-print-directory test-sim SEEDS=2000
 
 # Each case on guests, also those that test-lab runs on native servers.
-test-lab-full: all $(B)/ramdisk/virt/initramfs lab-image
+test-lab-full: all $(B)/release/bench_media $(B)/release/lab_netboot $(B)/ramdisk/virt/initramfs lab-image
 	@LAB_FULL=1 TEST_TIMEOUT_S=10800 hack/run-tests $(wildcard test/lab/test_*)
 
 .PHONY: test-peers
 test-peers: all $(B)/ramdisk/virt/initramfs lab-image ## stock agents under Ingot, ingot-agent under stock Ironics: downloads about 1 GB, once; not in `make test`
 	@TEST_TIMEOUT_S=10800 hack/run-tests $(wildcard test/peers/test_*)
 
-bench: setup all $(B)/release/bench_ipmi $(B)/release/bench_api $(B)/ramdisk/virt/initramfs lab-image ## the figures, with peers in the same run; ROWS="ipmi write": these groups only
+bench: setup all $(B)/release/bench_ipmi $(B)/release/bench_api $(B)/release/bench_media $(B)/ramdisk/virt/initramfs lab-image ## the figures, with peers in the same run; ROWS="ipmi write": these groups only
 	@hack/bench $(ROWS)
 
 # Beside the programs: share/ingot holds CRDs, manifests and the ramdisks that were built; lib what systemd reads.
@@ -241,7 +250,7 @@ install: all ## programs, CRDs, manifests, ramdisks (if built), systemd unit: PR
 	@ln -sf ingotctl $(TO)/bin/kubectl-ingot
 	@umask 022; cp -rP --no-preserve=mode,ownership crds manifests $(TO)/share/ingot/
 	@install -m 644 LICENSE docs/*.md $(TO)/share/doc/ingot/
-	@for f in $(wildcard $(B)/ramdisk/*/vmlinuz $(B)/ramdisk/*/initramfs); do \
+	@for f in $(wildcard $(B)/ramdisk/*/vmlinuz $(B)/ramdisk/*/initramfs $(B)/ramdisk/*/loaders/*); do \
 		install -D -m 644 $$f $(TO)/share/ingot/$${f#$(B)/}; done
 	@umask 022; $(with_prefix) manifests/systemd/ingot.service >$(TO)/lib/systemd/system/ingot.service
 	@install -m 644 manifests/systemd/ingot.sysusers $(TO)/lib/sysusers.d/ingot.conf

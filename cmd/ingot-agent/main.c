@@ -1,8 +1,9 @@
 /* ingot-agent: the deploy agent in the ramdisk. Flags and wiring; the work is in pkg/agent.
  *
  * `run` gives the machine into a server's hands, which may wipe its disks, so it is never the
- * default: the ramdisk's init asks for it. `inventory` prints what would be posted; `write` writes
- * an image without a server, for tests and benchmarks.
+ * default: the ramdisk's init asks for it. `network` sets the network up by a host's data, also for
+ * that init. `inventory` prints what would be posted; `write` writes an image without a server, for
+ * tests and benchmarks.
  *
  * The same options serve a machine and a test: with --root all that the agent reads of the machine
  * is below a directory, and a power command ends the process with a status of its own. */
@@ -11,6 +12,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/dhcp6_nic.h"
 #include "agent/disk/image.h"
@@ -18,7 +20,9 @@
 #include "agent/hw/inventory.h"
 #include "agent/hw/sysfs.h"
 #include "agent/logs.h"
+#include "agent/network/apply.h"
 #include "agent/session.h"
+#include "agentapi/bootconfig.h"
 #include "base/command.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -98,9 +102,34 @@ static char *all_params(const struct option_list *params)
 	return strbuf_take(&text, NULL);
 }
 
+/* What the host's own medium says beats the kernel line, which many hosts may share. The file stays
+ * where it is: an agent that has to start again needs it, and every process of a ramdisk may read
+ * the memory of every other. */
+static void load_medium(const char *root, struct agent_config *c, char **ret_ca)
+{
+	struct bootconfig medium = { 0 };
+	struct err err = { 0 };
+	size_t len;
+	_cleanup_(freep) uint8_t *text = hw_read_bytes(root, &len, BOOTCONFIG_FILE);
+	if (!text)
+		return;
+	int r = bootconfig_parse((const char *)text, len, &medium, &err);
+	secret_zero(text, len);
+	if (r < 0) {
+		log_error("the boot medium's " BOOTCONFIG_FILE " cannot be used", "error",
+			  err.text);
+		return;
+	}
+	agent_config_take(c, &medium);
+	*ret_ca = xstrdup(medium.ca);
+	log_info("settings come from the boot medium", "node", medium.node_uuid);
+	bootconfig_done(&medium);
+}
+
 /* A line that cannot be read is logged, and the agent goes on: the log reaches the server only if
  * it does. */
-static void load_config(const struct run_options *o, const char *root, struct agent_config *c)
+static void load_config(const struct run_options *o, const char *root, struct agent_config *c,
+			char **ret_ca)
 {
 	struct err err = { 0 };
 	_cleanup_(freep) char *params = all_params(&o->params);
@@ -109,6 +138,7 @@ static void load_config(const struct run_options *o, const char *root, struct ag
 	agent_config_init(c);
 	if (line && agent_config_parse(c, line, &err) < 0)
 		log_warn("kernel command line", "error", err.text);
+	load_medium(root, c, ret_ca);
 	if (*params && agent_config_parse(c, params, &err) < 0)
 		log_warn("parameters", "error", err.text);
 	if (c->debug)
@@ -156,8 +186,9 @@ static int run_agent(void *data)
 	struct web *web = NULL;
 	struct err err = { 0 };
 	agent_logs_start();
-	load_config(o, root, &config);
-	_cleanup_(freep) char *ca = load_ca(o->ca, root);
+	_cleanup_(freep) char *medium_ca = NULL;
+	load_config(o, root, &config, &medium_ca);
+	_cleanup_(freep) char *ca = medium_ca && !o->ca ? xstrdup(medium_ca) : load_ca(o->ca, root);
 	const struct agent_effects effects = *root ? agent_effects_process() : agent_effects_real();
 	int r = loop_new(&p.loop, &err);
 	if (r == 0)
@@ -209,6 +240,104 @@ static int print_inventory(void *data)
 	strbuf_done(&text);
 	json_free(j);
 	return EXIT_OK;
+}
+
+/* --- network --------------------------------------------------------------------------------- */
+
+struct network_command {
+	const char *data, *problems, *resolver;
+	unsigned wait_s;
+};
+
+#define NETWORK(member) .offset = offsetof(struct network_command, member)
+
+enum { NIC_WAIT_MAX_S = 600, ADDRESS_WAIT_MS = 10000 };
+
+static const struct option_row network_rows[] = {
+	{ .name = "data",
+	  .argument = "FILE",
+	  .standard = BOOTCONFIG_NETWORK_FILE,
+	  .help = "the host's network data, in the grammar of OpenStack",
+	  .type = &option_path,
+	  NETWORK(data) },
+	{ .name = "problems",
+	  .argument = "FILE",
+	  .help = "write here, a line each, what could not be applied",
+	  .type = &option_path,
+	  NETWORK(problems) },
+	{ .name = "resolver",
+	  .argument = "FILE",
+	  .help = "write the data's DNS servers here, as in resolv.conf",
+	  .type = &option_path,
+	  NETWORK(resolver) },
+	{ .name = "nic-wait",
+	  .argument = "SECONDS",
+	  .standard = "20",
+	  .help = "wait this long for NICs that the data names",
+	  .type = &option_unsigned,
+	  .max = NIC_WAIT_MAX_S,
+	  NETWORK(wait_s) },
+	{ .name = NULL },
+};
+
+static void write_text(const char *path, const char *text)
+{
+	FILE *f = path ? fopen(path, "we") : NULL;
+	if (!path)
+		return;
+	bool ok = f && fputs(text, f) >= 0;
+	if (f)
+		ok = fclose(f) == 0 && ok;
+	if (!ok)
+		fprintf(stderr, "ingot-agent: cannot write %s\n", path);
+}
+
+static int apply_network(const struct network_command *o, const struct loop *loop,
+			 struct network_result *ret)
+{
+	const struct network_options options = { .loop = loop,
+						 .root = "",
+						 .nic_wait_ms = o->wait_s * 1000,
+						 .address_wait_ms = ADDRESS_WAIT_MS };
+	struct netdata *data = NULL;
+	struct err err = { 0 };
+	size_t len;
+	_cleanup_(freep) uint8_t *text = hw_read_bytes("", &len, "%s", o->data);
+	int r = text ? netdata_parse((const char *)text, len, &data, &err)
+		     : err_set(&err, ERR_NOT_FOUND, "cannot read %s", o->data);
+	if (r < 0) {
+		strbuf_addf(&ret->problems, "%s\n", err.text);
+		return r;
+	}
+	network_apply(data, &options, ret);
+	_cleanup_(freep) char *resolver = network_resolv_conf(data);
+	write_text(o->resolver, resolver);
+	netdata_free(data);
+	return 0;
+}
+
+/* Prints what is left to be done (see network_result); what went wrong goes to the console. */
+static int network(void *data)
+{
+	const struct network_command *o = data;
+	struct network_result result = { 0 };
+	struct loop *loop = NULL;
+	struct err err = { 0 };
+	int r = loop_new(&loop, &err);
+	if (r < 0)
+		strbuf_addf(&result.problems, "%s\n", err.text);
+	else
+		r = apply_network(o, loop, &result);
+	const char *problems = str_or(result.problems.data, "");
+	write_text(o->problems, problems);
+	for (const char *p = problems; *p; p += strcspn(p, "\n") + 1)
+		fprintf(stderr, "ingot-agent: network data: %.*s\n", (int)strcspn(p, "\n"), p);
+	if (result.applied)
+		printf("static %zu\n", result.applied);
+	fputs(str_or(result.todo.data, ""), stdout);
+	network_result_done(&result);
+	loop_free(loop);
+	return r < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
 /* --- write ----------------------------------------------------------------------------------- */
@@ -340,6 +469,15 @@ static const struct command run_command = {
 	.options_size = sizeof(struct run_options),
 	.run = run_agent,
 };
+static const struct option_table network_tables[] = { { NULL, network_rows, 0 },
+						      { NULL, NULL, 0 } };
+static const struct command network_command = {
+	.name = "network",
+	.summary = "set this machine's network up by a host's network data: for ramdisks",
+	.options = network_tables,
+	.options_size = sizeof(struct network_command),
+	.run = network,
+};
 static const struct command inventory_command = {
 	.name = "inventory",
 	.summary = "print the inventory that would be sent",
@@ -363,8 +501,9 @@ static const struct command dhcp6_command = {
 	.run = run_dhcp6,
 };
 
-static const struct command *const commands[] = { &run_command, &inventory_command, &write_command,
-						  &dhcp6_command, NULL };
+static const struct command *const commands[] = { &run_command,	  &network_command,
+						  &dhcp6_command, &inventory_command,
+						  &write_command, NULL };
 
 static const struct program program = {
 	.name = "ingot-agent",

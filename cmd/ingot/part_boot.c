@@ -198,20 +198,40 @@ static struct boot_env env_of(struct runtime *rt)
 	return (struct boot_env){ rt->loop, &rt->boot.config, &engine_boot_ops, &rt->boot.env };
 }
 
+/* A ramdisk of the user's choice comes without the loaders; its hosts boot by network. */
+static int open_media(struct runtime *rt, struct err *err)
+{
+	struct boot_part *b = &rt->boot;
+	_cleanup_(freep) char *loaders = xasprintf("%s/loaders", rt->options->ramdisk);
+	const struct engine_media_options o = { .paths = { b->kernel, b->initramfs, loaders },
+						.origin_v4 = b->sides[0].http_url,
+						.origin_v6 = b->sides[1].http_url,
+						.kernel_args = rt->options->kernel_args,
+						.agent_urls = agent_urls,
+						.places = rt };
+	struct err why = { 0 };
+	int r = engine_media_open(&o, &b->media, &why);
+	if (r < 0 && why.kind != ERR_NOT_FOUND)
+		return err_copy(err, &why);
+	if (r < 0)
+		log_info("hosts cannot boot by virtual media", "reason", why.text);
+	return 0;
+}
+
 /* They are silent until they are set active. */
 static int open_sockets(void *data, struct err *err)
 {
 	struct runtime *rt = data;
 	struct boot_part *b = &rt->boot;
 	struct boot_env env = env_of(rt);
-	int r = 0;
+	int r = open_media(rt, err);
 	b->env = (struct engine_boot_env){ .loop = rt->loop,
 					   .kernel_args = rt->options->kernel_args,
 					   .fence = { runtime_may_act, rt },
 					   .agent_urls = agent_urls,
 					   .boot_urls = boot_urls,
 					   .places = rt };
-	if (b->config.dhcp != BOOT_DHCP_OFF)
+	if (r == 0 && b->config.dhcp != BOOT_DHCP_OFF)
 		r = dhcp_server_open(&env, &b->dhcp, err);
 	if (r == 0)
 		r = tftp_server_open(&env, &b->tftp, err);
@@ -284,6 +304,7 @@ static int take_engine(void *data, struct err *err)
 	struct runtime *rt = data;
 	(void)err;
 	rt->boot.env.engine = rt->hosts.engine;
+	engine_media_set_engine(rt->boot.media, rt->hosts.engine);
 	return 0;
 }
 
@@ -317,8 +338,11 @@ static int open_boot_server(struct runtime *rt, struct boot_side *side, struct e
 	struct boot_part *b = &rt->boot;
 	struct web_route rows[16] = { { .prefix = NULL } };
 	size_t count = 0;
+	static const struct web_route none[] = { { .prefix = NULL } };
 	const struct web_route *tables[] = { http_boot_small_routes(b->http),
-					     http_boot_bulk_routes(b->http) };
+					     http_boot_bulk_routes(b->http),
+					     b->media_http ? media_http_routes(b->media_http)
+							   : none };
 	for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
 		for (const struct web_route *row = tables[t];
 		     row->prefix && count < ARRAY_SIZE(rows) - 1; row++)
@@ -350,6 +374,8 @@ static int open_servers(struct runtime *rt, struct err *err)
 	if (r < 0)
 		return r;
 	b->http = http_boot_new(&env);
+	if (b->media)
+		b->media_http = media_http_new(rt->loop, &engine_media_http_ops, b->media);
 	b->routes = agent_routes_new(rt->hosts.engine, rt->loop, b->agent_url);
 	for (size_t i = 0; r == 0 && i < BOOT_SIDES; i++) {
 		struct boot_side *side = &b->sides[i];
@@ -476,6 +502,7 @@ static void silence(void *data)
 	b->dhcp = dhcp_server_close(b->dhcp);
 	b->tftp = tftp_server_close(b->tftp);
 	b->env.engine = NULL;
+	engine_media_set_engine(b->media, NULL);
 }
 
 static void free_boot(void *data)
@@ -483,6 +510,8 @@ static void free_boot(void *data)
 	struct runtime *rt = data;
 	struct boot_part *b = &rt->boot;
 	http_boot_free(b->http);
+	media_http_free(b->media_http);
+	engine_media_close(b->media);
 	agent_routes_free(b->routes);
 	web_free(b->bulk);
 	crypt_pair_release(&b->cert);

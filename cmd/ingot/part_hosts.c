@@ -243,6 +243,7 @@ static int make_engine(void *data, struct err *err)
 		.loop = rt->loop,
 		.drivers = &h->drivers,
 		.link = h->link,
+		.media = engine_media_of(rt->boot.media, i->ca.cert),
 		.secret = i->key,
 		.secret_len = sizeof(i->key),
 		.timeouts = { .boot = o->boot_timeout, .silence = o->agent_timeout },

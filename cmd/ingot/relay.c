@@ -70,7 +70,9 @@ static int check(const struct relay_options *o, struct err *err)
 {
 	log_set_level(o->log_level);
 	if (net_family(&o->address) != AF_INET || net_family(&o->server) != AF_INET)
-		return err_set(err, ERR_INVALID, "--address, --server: the relay serves IPv4");
+		return err_set(err, ERR_INVALID,
+			       "--address, --server: this relay is for IPv4; for IPv6 use the "
+			       "DHCPv6 relay of the router, or another such as `dhcrelay -6`");
 	if (net_same_ip(&o->address, &o->server))
 		return err_set(
 			err, ERR_INVALID,

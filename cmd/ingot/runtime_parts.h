@@ -8,6 +8,7 @@
 #include "crypt/crypt.h"
 #include "ctrl/host/controller.h"
 #include "engine/boot_ops.h"
+#include "engine/media_ops.h"
 #include "health/validity.h"
 #include "kube/lease.h"
 #include "runtime.h"
@@ -81,6 +82,8 @@ struct boot_part {
 	struct dhcp_server *dhcp;
 	struct tftp_server *tftp;
 	struct http_boot *http;
+	struct engine_media_env *media; /* NULL: the ramdisk came without boot loaders */
+	struct media_http *media_http;
 	struct agent_routes *routes;
 	struct web *bulk; /* downloads have a thread to themselves */
 	struct crypt_pair cert;

@@ -90,6 +90,7 @@ void agent_config_done(struct agent_config *c)
 		else if (params[i].type == TYPE_URLS)
 			urls_done(field(c, i));
 	}
+	free(c->node_uuid);
 	*c = (struct agent_config){ 0 };
 }
 
@@ -220,6 +221,31 @@ int agent_config_parse(struct agent_config *c, const char *line, struct err *err
 			result = r;
 	}
 	return result;
+}
+
+/* --- the medium ------------------------------------------------------------------------------ */
+
+static void take_urls(const struct bind_list *from, struct agent_urls *ret)
+{
+	urls_done(ret);
+	for (size_t i = 0; i < from->count && i < AGENT_URLS_MAX; i++) {
+		const char *url = ((char *const *)from->items)[i];
+		size_t len = strlen(url);
+		while (len > 0 && url[len - 1] == '/')
+			len--;
+		ret->items[i] = xstrndup(url, len);
+	}
+}
+
+/* The medium is made anew for each boot: what it leaves out, this boot does not have. */
+void agent_config_take(struct agent_config *c, const struct bootconfig *medium)
+{
+	take_urls(&medium->api, &c->api);
+	take_urls(&medium->callbacks, &c->callbacks);
+	str_replace(&c->node_uuid, medium->node_uuid);
+	str_replace(&c->token, medium->token);
+	if (medium->boot_mac)
+		str_replace(&c->bootif, medium->boot_mac);
 }
 
 bool agent_config_has_collector(const struct agent_config *c, const char *name)

@@ -17,8 +17,10 @@
 #include "agent/hw/inventory.h"
 #include "agent/hw/nics.h"
 #include "agent/hw/settle.h"
+#include "agent/hw/sysfs.h"
 #include "agent/logs.h"
 #include "agent/refusal.h"
+#include "agentapi/messages.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -47,6 +49,10 @@ enum {
 
 /* What consumers compare with: the protocol of this version is spoken. */
 #define AGENT_VERSION "12.0.0"
+
+/* Where the ramdisk's init has `ingot-agent network` leave them. */
+#define NETWORK_PROBLEMS "/run/ingot-network.problems"
+enum { NETWORK_PROBLEMS_MAX = 32 };
 
 struct collected {
 	struct agent_session *session;
@@ -86,6 +92,7 @@ struct agent_session {
 	unsigned tries;
 	int server_version;
 	char *node_uuid, *token, *callback_url, *advertised, *efivars;
+	bool known; /* a lookup of this process was answered */
 	struct crypt_pair pair;
 	bool tls_used;
 	struct agent_env env;
@@ -280,7 +287,12 @@ static void on_net_change(void *data)
 	struct agent_session *s = data;
 	char mac[HW_MAC_SIZE];
 	bool known = s->config->bootif && hw_mac_parse(s->config->bootif, mac);
-	if (s->net && hw_net_ready(s->options.root, known ? mac : NULL, s->config->dhcp_all))
+	/* By the host's own data the boot NIC may have no address: it may be below a bond or VLAN.
+	 */
+	bool given = hw_exists(s->options.root, BOOTCONFIG_NETWORK_FILE);
+	bool ready = given ? hw_net_any_address()
+			   : hw_net_ready(s->options.root, known ? mac : NULL, s->config->dhcp_all);
+	if (s->net && ready)
 		after_network(s);
 }
 
@@ -330,6 +342,22 @@ static void add_configuration(const struct agent_session *s, struct json *body)
 	json_set_string(manager, "version", AGENT_MANAGER_VERSION);
 }
 
+/* What init could not apply of the host's network data, to those who cannot see the console. */
+static void add_network_problems(const struct agent_session *s, struct json *body)
+{
+	_cleanup_(freep) char *text = s->config->node_uuid
+					      ? hw_read(s->options.root, NETWORK_PROBLEMS)
+					      : NULL;
+	if (str_empty(text))
+		return;
+	struct json *list = json_set(body, AGENT_NETWORK_PROBLEMS, json_new_array());
+	/* The console has them all; a heartbeat has its limit. */
+	for (char *line, *rest = text;
+	     (line = strsep(&rest, "\n")) && json_count(list) < NETWORK_PROBLEMS_MAX;)
+		if (*line)
+			json_append(list, json_new_string(line));
+}
+
 static void collect_work(void *data)
 {
 	struct collected *c = data;
@@ -350,6 +378,7 @@ static void collect_work(void *data)
 		hw_settle_disks(s->loop, DISKS_QUIET_MS, DISKS_WAIT_MS);
 	c->body = hw_inventory(&options);
 	add_configuration(s, c->body);
+	add_network_problems(s, c->body);
 	if (agent_config_has_collector(config, "logs")) {
 		_cleanup_(freep) char *logs = agent_logs_collect(options.root);
 		json_set_string(c->body, "logs", logs);
@@ -357,11 +386,21 @@ static void collect_work(void *data)
 	json_set(c->body, "error", json_new_null());
 }
 
+/* The server knows a host that booted from its medium by nothing else for sure. */
+static void add_proof(const struct agent_session *s, struct json *body)
+{
+	if (!s->config->node_uuid || !s->config->token)
+		return;
+	json_set_string(body, "node_uuid", s->config->node_uuid);
+	json_set_string(body, "agent_token", s->config->token);
+}
+
 static void collect_done(void *data)
 {
 	struct collected *c = data;
 	struct agent_session *s = c->session;
 	s->job = false;
+	add_proof(s, c->body);
 	s->inspection = json_to_string(c->body);
 	json_free(c->body);
 	free(c);
@@ -525,6 +564,7 @@ static void on_looked_up(struct agent_session *s, const struct err *err, int sta
 	s->heartbeat_timeout = (uint64_t)MAX(json_get_int(config, "heartbeat_timeout", 300), 1);
 	bool token = take_token(s, json_get_string(config, "agent_token"));
 	json_remove(s->env.policy, "agent_token");
+	s->known = true;
 	log_info("looked up", "node", uuid);
 	if (token) {
 		set_state(s, AGENT_STATE_ADDRESS);
@@ -544,6 +584,9 @@ static void send_lookup(void *data)
 	if (s->node_uuid) {
 		strbuf_adds(&path, "&node_uuid=");
 		strbuf_add_urlencoded(&path, s->node_uuid);
+		/* The server is to see that this agent knows nothing of what an earlier one did. */
+		if (s->config->node_uuid && !s->known)
+			strbuf_adds(&path, "&first=1");
 	}
 	request(s, &s->api, "GET", strbuf_take(&path, NULL), NULL,
 		MIN(s->server_version, (int)VERSION_LOOKUP), on_looked_up);
@@ -755,6 +798,7 @@ static void send_beat(void *data)
 		json_set_string(j, "agent_version", AGENT_VERSION);
 	if (s->tls_used)
 		json_set_string(j, "agent_verify_ca", s->pair.cert);
+	add_network_problems(s, j);
 	char *text = json_to_string(j);
 	json_free(j);
 	s->last_beat = loop_now(s->loop);
@@ -812,6 +856,7 @@ static void set_up(struct agent_session *s, const struct agent_session_options *
 	s->api = copy_urls(&options->config->api);
 	s->callbacks = copy_urls(&options->config->callbacks);
 	s->token = xstrdup(options->config->token);
+	s->node_uuid = xstrdup(options->config->node_uuid);
 	s->tls = (struct http_tls){ .ca = options->ca, .insecure = options->config->insecure };
 	s->efivars = xasprintf("%s/sys/firmware/efi/efivars", s->options.root);
 	s->env = (struct agent_env){

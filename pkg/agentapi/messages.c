@@ -216,6 +216,27 @@ void agent_inspection_macs(const struct json *body, void (*fn)(void *data, const
 	}
 }
 
+/* They go into a log, an Event and the record of the host: foreign text. */
+char *agent_network_problems(const struct json *body)
+{
+	_cleanup_(strbuf_done) struct strbuf text = { 0 };
+	json_for_each(i, json_get(body, AGENT_NETWORK_PROBLEMS)) {
+		const char *one = json_string(i);
+		if (str_empty(one) || text.len > AGENT_PROBLEMS_TEXT_MAX)
+			continue;
+		strbuf_addf(&text, "%s%.*s", text.len ? "; " : "", AGENT_PROBLEMS_TEXT_MAX, one);
+	}
+	if (!text.len)
+		return NULL;
+	char *line = strbuf_take(&text, NULL);
+	if (strlen(line) > AGENT_PROBLEMS_TEXT_MAX)
+		memcpy(line + AGENT_PROBLEMS_TEXT_MAX - 3, "...", 4);
+	for (char *p = line; *p; p++)
+		if ((unsigned char)*p < ' ' || (unsigned char)*p >= 0x7f)
+			*p = '?';
+	return line;
+}
+
 struct json *agent_command(const char *name, struct json *params)
 {
 	struct json *c = json_new_object();

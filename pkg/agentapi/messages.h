@@ -18,6 +18,7 @@ enum {
 	AGENT_URL_MAX = 128,	      /* of a heartbeat: */
 	AGENT_VERSION_MAX = 64,
 	AGENT_CERTIFICATE_MAX = 16 << 10,
+	AGENT_PROBLEMS_TEXT_MAX = 400, /* of agent_network_problems() */
 };
 
 /* --- version discovery ------------------------------------------------------------------------ */
@@ -64,6 +65,16 @@ int agent_inspection_take(struct json *body, struct json **ret, struct err *err)
 /* Calls fn for each interface's MAC, lower case. */
 void agent_inspection_macs(const struct json *body, void (*fn)(void *data, const char *mac),
 			   void *data);
+
+/* --- network data --- */
+
+/* What Ingot's own ramdisk could not apply of its host's network data: the list of that name in a
+ * heartbeat or in inspection data. Only an agent that was started from a boot medium of Ingot's
+ * sends it. */
+#define AGENT_NETWORK_PROBLEMS "network_data_problems"
+
+/* As one line of printable ASCII, cut to AGENT_PROBLEMS_TEXT_MAX; NULL: none. */
+char *agent_network_problems(const struct json *body);
 
 /* --- commands --- */
 

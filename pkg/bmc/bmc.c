@@ -466,15 +466,11 @@ struct bmc_health bmc_health(const struct bmc *bmc)
 struct bmc_driver *bmc_driver_find(const struct bmc_driver_set *set,
 				   const struct bmc_scheme *scheme, struct err *err)
 {
-	/* Ways to boot that a plan has steps for. A host of another way would boot by the network,
-	 * which its address does not ask for. */
-	static const bool have_steps[_BMC_BOOT_MAX] = { [BMC_BOOT_NETWORK] = true };
 	struct bmc_driver *driver = set->drivers[scheme->kind];
-	if (driver && have_steps[scheme->boot])
-		return driver;
-	err_set(err, ERR_UNSUPPORTED, "BMC type '%s' is not supported by this version yet",
-		scheme->name);
-	return NULL;
+	if (!driver)
+		err_set(err, ERR_UNSUPPORTED, "BMC type '%s' is not supported by this version yet",
+			scheme->name);
+	return driver;
 }
 
 struct bmc_driver *bmc_driver_free(struct bmc_driver *driver)

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "media/grub.h"
 
 /* iPXE splits at blanks, expands ${…} and ends a command at the words "||", "&&" and "#…". */
 static bool ipxe_word_usable(const char *word, size_t len)
@@ -26,23 +27,14 @@ static bool ipxe_word_usable(const char *word, size_t len)
 	       !memmem(word, len, "${", 2);
 }
 
-/* GRUB's shell: quotes would reach the kernel with a backslash in front. */
-static bool grub_word_usable(const char *word, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (strchr("\"'\\", word[i]))
-			return false;
-	return true;
-}
-
-static bool words_usable(const char *text, bool (*usable)(const char *word, size_t len))
+static bool words_usable(const char *text)
 {
 	for (const char *p = text; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return false;
 	for (const char *p = text + strspn(text, " "); *p; p += strspn(p, " ")) {
 		size_t len = strcspn(p, " ");
-		if (!usable(p, len))
+		if (!ipxe_word_usable(p, len))
 			return false;
 		p += len;
 	}
@@ -51,12 +43,12 @@ static bool words_usable(const char *text, bool (*usable)(const char *word, size
 
 int boot_script_check_words(const char *cmdline)
 {
-	return words_usable(str_or(cmdline, ""), ipxe_word_usable) ? 0 : -EINVAL;
+	return words_usable(str_or(cmdline, "")) ? 0 : -EINVAL;
 }
 
 static bool url_usable(const char *url)
 {
-	return !str_empty(url) && !strchr(url, ' ') && words_usable(url, ipxe_word_usable);
+	return !str_empty(url) && !strchr(url, ' ') && words_usable(url);
 }
 
 static bool files_usable(const struct boot_script_files *f)
@@ -82,7 +74,7 @@ static void load_from(const struct boot_script_boot *b, size_t place, struct str
 
 int boot_script_ipxe_ramdisk(const struct boot_script_boot *b, struct strbuf *out)
 {
-	bool usable = words_usable(str_or(b->cmdline, ""), ipxe_word_usable);
+	bool usable = words_usable(str_or(b->cmdline, ""));
 	for (size_t i = 0; i < b->place_count; i++)
 		usable = usable && files_usable(&b->places[i]);
 	if (!usable)
@@ -131,17 +123,11 @@ void boot_script_grub_disk(struct strbuf *out)
 
 int boot_script_grub_ramdisk(const struct boot_script_boot *b, struct strbuf *out)
 {
-	const char *cmdline = str_or(b->cmdline, "");
-	if (!words_usable(cmdline, grub_word_usable))
-		return -EINVAL;
 	const struct boot_script_files *f = &b->places[0];
-	strbuf_addf(out, "linux %s", f->kernel_url);
-	for (const char *p = cmdline + strspn(cmdline, " "); *p; p += strspn(p, " ")) {
-		int len = (int)strcspn(p, " ");
-		strbuf_addf(out, " '%.*s'", len, p);
-		p += len;
-	}
-	strbuf_addf(out, " BOOTIF=01-%s\ninitrd %s %s\nboot\nexit 1\n", b->mac,
-		    str_or(f->ca_url, ""), f->initramfs_url);
-	return 0;
+	const char *const initrds[] = { f->ca_url ? f->ca_url : f->initramfs_url,
+					f->ca_url ? f->initramfs_url : NULL, NULL };
+	_cleanup_(freep) char *cmdline = xasprintf("%s BOOTIF=01-%s", str_or(b->cmdline, ""),
+						   b->mac);
+	const struct media_grub g = { f->kernel_url, initrds, cmdline };
+	return media_grub_format(&g, out);
 }

@@ -106,6 +106,19 @@ static bool comes_from_host(const struct node *n, const char *source)
 	return false;
 }
 
+/* The machine has a network, if not the one that it was to have: nothing fails because of it. Told
+ * once in a boot. */
+static void tell_network_problems(struct node *n, const struct json *body)
+{
+	_cleanup_(freep) char *text = agent_network_problems(body);
+	if (!text || n->boot.network_trouble)
+		return;
+	str_replace(&n->boot.network_trouble, text);
+	node_event(n, true, "NetworkDataNotApplied",
+		   "the ramdisk runs, but could not apply all of the host's network data: %s",
+		   text);
+}
+
 /* --- lookup ----------------------------------------------------------------------------------- */
 
 static void answer_lookup(struct node *n, bool with_token, engine_answer_fn answer, void *data)
@@ -158,8 +171,17 @@ static void issue_token(struct node *n, const char *source, engine_answer_fn ans
 	node_save_for(n, on_token_stored, p);
 }
 
-void engine_agent_lookup(struct engine *e, const char *addresses, const char *node_uuid,
-			 const char *source, engine_answer_fn answer, void *data)
+/* In the middle of a boot by medium, of the machine whose agent has shown the token already. */
+static void note_fresh_start(struct node *n, bool first, const char *source)
+{
+	if (!first || !n->record.agent.url || !streq(n->record.boot.source_address, source))
+		return;
+	n->agent.rebooted = true;
+	op_advance(n);
+}
+
+static void lookup(struct engine *e, const char *addresses, const char *node_uuid, bool first,
+		   const char *source, engine_answer_fn answer, void *data)
 {
 	static const char unknown[] = "no host waits for an agent with these addresses";
 	struct node *n = node_uuid ? map_get(&e->uids, node_uuid) : by_addresses(e, addresses);
@@ -171,6 +193,13 @@ void engine_agent_lookup(struct engine *e, const char *addresses, const char *no
 	}
 	if (held(n, answer, data))
 		return;
+	/* The medium brought the token, and its network is whatever the host's is: who has no token
+	 * gets none, from wherever he asks. */
+	if (n->record.boot.nonce && node_by_medium(n) && !n->save.lost) {
+		answer_lookup(n, false, answer, data);
+		note_fresh_start(n, first, source);
+		return;
+	}
 	if (n->save.lost || !n->record.boot.nonce || !comes_from_host(n, source)) {
 		refuse(answer, data, 404, unknown);
 		return;
@@ -193,12 +222,24 @@ void engine_agent_lookup(struct engine *e, const char *addresses, const char *no
 	answer_lookup(n, false, answer, data);
 	if (!same) {
 		intruder(n, source);
-	} else if (!node_uuid) {
-		/* An agent that runs names its node; this is a fresh start in the middle of our
-		 * boot. */
+	} else if (first) {
+		/* This is a fresh start in the middle of our boot. */
 		n->agent.rebooted = true;
 		op_advance(n);
 	}
+}
+
+/* An agent that runs names its node. */
+void engine_agent_lookup(struct engine *e, const char *addresses, const char *node_uuid,
+			 const char *source, engine_answer_fn answer, void *data)
+{
+	lookup(e, addresses, node_uuid, !node_uuid, source, answer, data);
+}
+
+void engine_agent_first_lookup(struct engine *e, const char *addresses, const char *node_uuid,
+			       const char *source, engine_answer_fn answer, void *data)
+{
+	lookup(e, addresses, node_uuid, true, source, answer, data);
 }
 
 /* --- heartbeat -------------------------------------------------------------------------------- */
@@ -273,17 +314,22 @@ static int check_heartbeat(struct node *n, const struct agent_heartbeat *h, cons
 	return 0;
 }
 
-static void take_heartbeat(struct node *n, const struct agent_heartbeat *h)
+static void take_heartbeat(struct node *n, const struct agent_heartbeat *h, const struct json *body,
+			   const char *source)
 {
 	n->agent.seen = node_now(n);
 	n->record.agent.seen_at = node_wall(n);
 	n->op.not_before = 0; /* agents beat when a command has ended */
 	if (!n->record.agent.url) {
+		tell_network_problems(n, body);
 		log_info("agent connected", "host", n->key, "url", h->callback_url, "version",
 			 str_or(h->version, "?"));
 		str_replace(&n->record.agent.url, h->callback_url);
 		str_replace(&n->record.agent.certificate, h->certificate);
 		str_replace(&n->record.agent.version, h->version);
+		if (node_by_medium(n))
+			str_replace(&n->record.boot.source_address, source);
+		n->record.registered.never_booted = false;
 		node_save(n);
 		return;
 	}
@@ -326,7 +372,7 @@ void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struc
 		return;
 	}
 	answer(data, 202, NULL);
-	take_heartbeat(n, &h);
+	take_heartbeat(n, &h, body, source);
 }
 
 /* --- inspection ------------------------------------------------------------------------------- */
@@ -390,6 +436,20 @@ static void take_inspection(struct node *n, struct json *kept, engine_answer_fn 
 	op_advance(n);
 }
 
+/* What came by a medium can show the token that the medium brought, wherever it is; the rest shows
+ * its address. */
+static bool posted_by_host(const struct node *n, const struct json *body, const char *source)
+{
+	char token[TOKEN_TEXT_MAX];
+	const char *shown = json_get_string(body, "agent_token");
+	if (!node_by_medium(n) || !shown)
+		return comes_from_host(n, source);
+	node_token(n, token);
+	bool good = *token && str_equal_secret(token, shown);
+	secret_zero(token, sizeof(token));
+	return good;
+}
+
 void engine_agent_inspection(struct engine *e, struct json *body, const char *source,
 			     engine_answer_fn answer, void *data)
 {
@@ -401,6 +461,8 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	if (r == 0)
 		agent_inspection_macs(body, search_mac, &s);
 	struct node *n = s.ambiguous ? NULL : s.found;
+	const char *uuid = json_get_string(body, "node_uuid");
+	n = uuid ? map_get(&e->uids, uuid) : n;
 	if (stale(e, n, answer, data))
 		return;
 	if (r < 0) {
@@ -414,7 +476,7 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 	if (held(n, answer, data))
 		return;
 	if (n->save.lost || !n->record.boot.nonce || n->op.kind == OP_UNDEPLOY ||
-	    !node_inspects(n) || !comes_from_host(n, source)) {
+	    !node_inspects(n) || !posted_by_host(n, body, source)) {
 		/* Not waited for: agents that boot for another purpose post as well, and go on
 		 * after a refusal. */
 		refuse(answer, data, 404, unknown);
@@ -427,6 +489,7 @@ void engine_agent_inspection(struct engine *e, struct json *body, const char *so
 		return;
 	}
 	struct json *kept;
+	tell_network_problems(n, body);
 	if (agent_inspection_take(body, &kept, &err) < 0) {
 		refuse_inspection(e, source, &err, answer, data);
 		return;
@@ -445,7 +508,8 @@ int engine_agent_may_post(const struct engine *e, const char *source)
 	const char *key = engine_agent_at(e, source);
 	if (!engine_may_act(e, str_or(key, "")))
 		return 503;
-	if (!e->options.serves_dhcp || key)
+	/* An agent that came by a medium may have any address; it shows a token. */
+	if (!e->options.serves_dhcp || key || e->medium_boots > 0)
 		return 0;
 	return may_be_known_soon(e) ? 503 : 404;
 }

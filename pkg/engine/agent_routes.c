@@ -97,7 +97,10 @@ static void lookup(void *data, struct web_request *r, const struct web_match *ma
 		fault(r, 400, "lookup needs addresses or node_uuid");
 		return;
 	}
-	engine_agent_lookup(a->engine, str_or(addresses, ""), uuid, web_peer_address(r), reply, r);
+	/* Ours: an agent that a boot medium told its node's name, and that has just started. */
+	_cleanup_(freep) char *first = web_query_param(r, "first");
+	(first ? engine_agent_first_lookup : engine_agent_lookup)(
+		a->engine, str_or(addresses, ""), uuid, web_peer_address(r), reply, r);
 }
 
 static void heartbeat(void *data, struct web_request *r, const struct web_match *match)

@@ -18,6 +18,9 @@ void node_no_boot(struct node *n)
 	node_forget_old_uid(n);
 	node_note_unheard(n);
 	n->record.boot.token_issued = false;
+	str_replace(&n->record.boot.method, NULL);
+	n->medium.stale = false;
+	node_note_medium(n);
 	str_replace(&n->record.agent.url, NULL);
 	str_replace(&n->record.agent.certificate, NULL);
 	n->agent.rebooted = false;
@@ -66,7 +69,8 @@ bool engine_boot_find(const struct engine *e, const struct net_mac *mac, struct 
 				     .ramdisk = n->record.boot.nonce != NULL && n->boot.stored &&
 						!n->save.lost && !n->held,
 				     .inspect = node_inspects(n),
-				     .uefi = n->spec.boot_mode != BOOT_LEGACY };
+				     .uefi = n->spec.boot_mode != BOOT_LEGACY,
+				     .secure = n->spec.boot_mode == BOOT_UEFI_SECURE };
 	return true;
 }
 
@@ -112,6 +116,7 @@ void engine_boot_seen(struct engine *e, const struct net_mac *mac, const char *s
 void node_forget_boot_trouble(struct node *n)
 {
 	str_replace(&n->boot.trouble, NULL);
+	str_replace(&n->boot.network_trouble, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(n->boot.told); i++)
 		str_replace(&n->boot.told[i].text, NULL);
 }
@@ -160,7 +165,7 @@ void engine_boot_failed(struct engine *e, const struct net_mac *mac, const char 
 		return;
 	/* kubectl shows it in the HostRecord. */
 	free(n->record.step.waits_for);
-	n->record.step.waits_for = xasprintf("%s; %s", step->waits_for, why);
+	n->record.step.waits_for = xasprintf("%s; %s", step_waits_for(n, step), why);
 	node_save(n);
 }
 

@@ -18,6 +18,7 @@ static bool boot_find(void *data, const struct net_mac *mac, struct boot_host *r
 		return false;
 	*ret = (struct boot_host){ .name = boot.key,
 				   .target = boot.ramdisk ? BOOT_TARGET_RAMDISK : BOOT_TARGET_NONE,
+				   .secure_boot = boot.secure,
 				   .flavour = "ramdisk" };
 	return true;
 }

@@ -169,6 +169,7 @@ static void add_boot(struct json *j, const struct node *n)
 	json_set_string(o, "sourceAddress", r->boot.source_address);
 	json_set_string(o, "stage", n->boot.stage);
 	set_text(o, "trouble", n->boot.trouble);
+	set_text(o, "networkData", n->boot.network_trouble);
 	set_time(o, "stageAt", n->boot.stage ? n->boot.stage_at : 0);
 }
 

@@ -46,10 +46,29 @@ struct engine_timeouts {   /* 0: default */
 	usec_t power_poll; /* idle hosts; 60 s */
 };
 
+enum { ENGINE_MEDIUM_DIGEST_SIZE = 65 };
+
+/* Boot media: who makes and serves them. */
+struct engine_media {
+	/* The first part of their URLs, as this BMC reaches it: "http://192.0.2.1:6180". Borrowed
+	 * until the next call; NULL: it does not. */
+	const char *(*origin)(void *data, const struct bmc_address *bmc);
+	/* URLs of the agents' API, each with `path` behind it, with commas between. A new string.
+	 */
+	char *(*agent_urls)(void *data, const char *path);
+	/* The digest of the medium that has this archive (agentapi/bootconfig.h) on it, with the
+	 * files that all share as they are now. */
+	int (*digest)(void *data, const char *archive, size_t len,
+		      char ret[ENGINE_MEDIUM_DIGEST_SIZE], struct err *err);
+	const char *ca; /* PEM, of the agents' API */
+	void *data;
+};
+
 struct engine_options {
 	struct loop *loop;
 	const struct bmc_driver_set *drivers; /* outlives the engine */
 	struct agent_link *link;	      /* likewise */
+	const struct engine_media *media;     /* likewise; NULL: there are none */
 	const void *secret;		      /* the installation's key, for agent tokens; copied */
 	size_t secret_len;		      /* at least 32 */
 	struct engine_timeouts timeouts;
@@ -145,6 +164,10 @@ typedef void (*engine_answer_fn)(void *data, int status, const struct json *body
  */
 void engine_agent_lookup(struct engine *e, const char *addresses, const char *node_uuid,
 			 const char *source, engine_answer_fn answer, void *data);
+/* The same of an agent that has just started and was told its node's name by its boot medium:
+ * another lookup of this kind in one boot says that the machine started again. */
+void engine_agent_first_lookup(struct engine *e, const char *addresses, const char *node_uuid,
+			       const char *source, engine_answer_fn answer, void *data);
 void engine_agent_heartbeat(struct engine *e, const char *node_uuid, const struct json *body,
 			    const char *source, engine_answer_fn answer, void *data);
 /* Takes body. The answer leaves when the controller has stored the data: an agent that gets none
@@ -165,10 +188,29 @@ struct engine_boot {
 	bool ramdisk;	 /* boot the deploy ramdisk; else go on to the disk */
 	bool inspect;	 /* the ramdisk shall post its inventory */
 	bool uefi;
+	bool secure; /* its firmware may load only what is signed */
 };
 
 /* False for all MACs but those that hosts boot by. */
 bool engine_boot_find(const struct engine *e, const struct net_mac *mac, struct engine_boot *ret);
+
+/* --- boot media: who asks by this capability (the 32 hex digits of the path), from this address?
+ * --- */
+
+struct engine_medium {
+	const char *key;    /* borrowed, like: */
+	const char *digest; /* of what it shall be, as it was when it was inserted */
+};
+
+/* False for all but the one reader of a medium, from its insertion to the end of its boot. */
+bool engine_medium_find(const struct engine *e, const char *capability, const char *peer,
+			struct engine_medium *ret);
+/* The archive on it: a secret, to be zeroed before it is freed. */
+int engine_medium_archive(const struct engine *e, const char *key, char **ret, size_t *ret_len,
+			  struct err *err);
+/* Another one comes of the archive than the digest names: the boot begins anew, with a new medium.
+ */
+void engine_medium_stale(struct engine *e, const char *key);
 
 /* The DHCP addresses that belong to a host's MAC, in its record: one of each family (AF_INET,
  * AF_INET6). NULL when none; borrowed. */

@@ -12,6 +12,7 @@
  * steps/      what each step does, and the tables of steps and plans
  * power.c     asking the BMC
  * boot.c      the boot of the ramdisk, and what the boot services see of it
+ * medium.c    the boot medium of a host: how it boots, what the medium says, who may read it
  * addresses.c MACs and the DHCP address
  * agent.c     agents' side: lookup, heartbeat, inspection
  * command.c   asking the agent
@@ -96,10 +97,15 @@ enum step_id {
 	STEP_VERIFY,
 	STEP_FIND_AGENT,
 	STEP_POWER_OFF,
+	STEP_SECURE_BOOT,
 	STEP_BOOT_NETWORK,
+	STEP_INSERT_MEDIA,
+	STEP_BOOT_MEDIA,
+	STEP_BOOT_HTTP,
 	STEP_POWER_ON,
 	STEP_WAIT_INVENTORY,
 	STEP_WAIT_AGENT,
+	STEP_EJECT_MEDIA,
 	STEP_CHOOSE_DISK,
 	STEP_CLEAN,
 	STEP_WRITE,
@@ -182,6 +188,13 @@ struct pending_answer {
 	void *data;
 };
 
+/* Which of the rows of an operation make its plan. */
+struct plan_choice {
+	enum bmc_boot_method method;
+	bool medium; /* one may stand in a slot of the BMC */
+	bool secure; /* Secure Boot is to be looked at */
+};
+
 /* What the controller said last of the host (provision.c). */
 struct node_spec {
 	char *boot_mac;	    /* as it was said; NULL: not yet, "": none */
@@ -197,6 +210,8 @@ struct node_spec {
 				      runs */
 	/* As the spec has them; likewise. */
 	char *image_url, *image_checksum;
+	char *network_data;	  /* for the ramdisk, JSON; NULL: none */
+	char *network_data_error; /* it cannot be had: why; NULL: it can, or there is none */
 };
 
 enum { ENGINE_FAMILIES = 2 };
@@ -229,6 +244,8 @@ struct node_power {
 	struct err *verify_error; /* the last verification failed with it */
 	enum prov_power state;
 	bool fresh;		/* read in this step */
+	char *media_url;	/* the last answer's; NULL: the slot was empty */
+	bool secure_boot;	/* likewise */
 	unsigned read_failures; /* of the idle poll, in a row */
 	struct err *error;	/* a power operation failed, not yet told */
 };
@@ -281,7 +298,9 @@ struct node_boot {
 	/* Is boot.nonce on record as it is? A machine may be given the boot only then; what is
 	 * saved afterwards does not matter. `sent`: the save under way has it. */
 	bool stored, sent;
-	char *trouble; /* why a file of this boot could not be served; NULL: all could */
+	char *trouble;	       /* why a file of this boot could not be served; NULL: all could */
+	char *network_trouble; /* what its ramdisk could not apply of the network data; NULL: told
+				* of nothing */
 	/* Troubles that were told, each until it has not been met for a minute. The peer chooses
 	 * what it asks for, so more than these make neither Events nor writes of the record. */
 	struct boot_told told[BOOT_TOLD_MAX];
@@ -289,6 +308,16 @@ struct node_boot {
 	 * from the disk did. */
 	usec_t script_at, ramdisk_at, system_at;
 	bool watched; /* this process began that boot, so it has seen all of it */
+};
+
+/* The medium that the record names (medium.c). */
+struct node_medium {
+	char *capability; /* of its URL, in engine.media; a secret; NULL: none */
+	bool counted;	  /* in engine.medium_boots */
+	bool stale;	  /* it cannot be made as it was inserted */
+	char *reader;	  /* the BMC's address; NULL: not known yet */
+	bool resolving;
+	struct err *error; /* its name cannot be resolved */
 };
 
 struct node {
@@ -309,6 +338,7 @@ struct node {
 	struct node_agent agent;
 	struct node_inspection inspection;
 	struct node_boot boot;
+	struct node_medium medium;
 
 	struct node_progress progress;
 	usec_t progress_stored;
@@ -327,9 +357,11 @@ struct engine {
 	struct engine_options options;
 	struct map nodes; /* key → struct node */
 	struct macs macs;
-	struct map uids;  /* UID → struct node */
-	struct map slots; /* DHCP address, in a record or fixed → struct index_entry */
-	struct map bmcs;  /* numeric address of an open BMC → struct index_entry */
+	struct map uids;       /* UID → struct node */
+	struct map slots;      /* DHCP address, in a record or fixed → struct index_entry */
+	struct map media;      /* capability → struct node */
+	unsigned medium_boots; /* nodes whose ramdisk comes, or came, by a medium */
+	struct map bmcs;       /* numeric address of an open BMC → struct index_entry */
 	/* Nodes whose boot is on record, and whose MAC no controller has named yet. */
 	struct list unheard;
 	struct strangers strangers;
@@ -406,6 +438,31 @@ void node_forget_boot_trouble(struct node *n);
 /* Is its ramdisk one that was booted to be inspected? */
 bool node_inspects(const struct node *n);
 
+/* --- medium.c --------------------------------------------------------------------------------- */
+
+/* How the host gets its ramdisk: as its address asks, if its driver and this installation can. */
+int node_boot_method(const struct node *n, const struct bmc_address *address, enum boot_mode mode,
+		     enum bmc_boot_method *ret, struct err *err);
+/* The same, of the address that the node was told last, and whether a medium may stand in its BMC.
+ */
+int node_plan_choice(const struct node *n, struct plan_choice *ret, struct err *err);
+/* Did, or does, its ramdisk come by a medium? */
+bool node_by_medium(const struct node *n);
+/* After each change of n->record.media or record.boot. */
+void node_note_medium(struct node *n);
+/* Before the node goes. */
+void node_drop_medium(struct node *n);
+/* Makes the record name a medium for its boot, which is then to be saved. */
+int node_make_medium(struct node *n, enum bmc_boot_method method, struct err *err);
+void node_forget_medium(struct node *n);
+/* The URL of the one that the record names; a secret. A new string. */
+char *node_medium_url(const struct node *n);
+/* Peers quote URLs that they were given. */
+void node_mask_medium(const struct node *n, struct err *err);
+/* The address that the BMC will ask from is looked up. False: not known yet, op_advance() follows.
+ */
+bool node_know_reader(struct node *n);
+
 /* --- state.c ---------------------------------------------------------------------------------- */
 
 struct node_state_info {
@@ -473,15 +530,28 @@ const struct step *step_find(const struct plan_step *p);
 /* For people: of a step in a plan. "" when it is not known. */
 const char *step_name(const struct plan_step *p);
 
+/* Of hosts that a row is for. */
+enum plan_when {
+	WHEN_ALWAYS,
+	WHEN_NETWORK, /* booted by network */
+	WHEN_MEDIA,
+	WHEN_HTTP,
+	WHEN_MEDIUM, /* either of the two, or a medium may stand in a slot */
+	WHEN_SECURE, /* Secure Boot is to be switched on, or off again */
+};
+
 struct plan_row {
 	enum step_id step;
 	enum plan_unless unless;
+	enum plan_when when;
 };
 
 /* What the operation's plan is made of, up to STEP_END; not for OP_NONE. */
 const struct plan_row *plan_rows(enum op_kind kind);
-/* The operation's plan, at its first step. */
-void plan_build(enum op_kind kind, struct plan *ret);
+/* The operation's plan for such a host, at its first step. */
+void plan_build(enum op_kind kind, const struct plan_choice *how, struct plan *ret);
+/* What the step waits for, for people. */
+const char *step_waits_for(const struct node *n, const struct step *s);
 /* Has the step nothing to do? */
 bool plan_idle(const struct node *n, const struct plan_step *p);
 /* Goes to the step with that name for people; false: it has none, and stays where it is. */
@@ -502,7 +572,10 @@ int node_open_bmc(struct node *n, struct err *err);
 bool node_bmc_refuses(const struct err *err);
 void node_ask_power(struct node *n, bool urgent);
 void node_ask_action(struct node *n, enum bmc_action action);
-void node_ask_boot(struct node *n, enum bmc_device device, bool persistent);
+/* http_uri: with BMC_DEVICE_UEFI_HTTP. */
+void node_ask_boot(struct node *n, enum bmc_device device, bool persistent, char *http_uri);
+/* Of media and Secure Boot; the answer stands in n->power. */
+void node_ask_bmc(struct node *n, const struct bmc_request *request);
 /* Idle hosts: read the power state now; some time from now. */
 void node_poll_power(struct node *n);
 void node_schedule_poll(struct node *n);

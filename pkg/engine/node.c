@@ -143,6 +143,7 @@ struct node *node_free(struct node *n)
 	timer_stop(&n->wake);
 	timer_stop(&n->save.timer);
 	node_drop_macs(n);
+	node_drop_medium(n);
 	map_remove(&e->nodes, n->key);
 	node_forget_old_uid(n);
 	if (map_get(&e->uids, n->uid) == n)
@@ -159,6 +160,8 @@ struct node *node_free(struct node *n)
 	secret_free(n->power.password);
 	free(n->power.address), free(n->power.username), free(n->spec.boot_mac);
 	free(n->power.ca), free(n->power.pin), free(n->power.open_ca), free(n->power.open_pin);
+	secret_free(n->power.media_url), free(n->spec.network_data),
+		free(n->spec.network_data_error);
 	free(n->net.fixed), free(n->net.fixed_error);
 	for (size_t i = 0; i < ENGINE_FAMILIES; i++)
 		free(n->net.fixed_of[i]);
@@ -264,6 +267,7 @@ struct engine *engine_free(struct engine *e)
 	map_done(&e->uids);
 	map_done(&e->slots);
 	map_done(&e->bmcs);
+	map_done(&e->media);
 	e->anchor->engine = NULL;
 	anchor_unref(e->anchor);
 	secret_zero((void *)e->options.secret, e->options.secret_len);

@@ -151,9 +151,13 @@ static void op_ended(struct node *n, const char *outcome, const char *text)
 
 void op_start(struct node *n, enum op_kind kind)
 {
+	struct plan_choice how;
+	struct err err = { 0 };
 	op_abort(n);
 	begin(n, kind);
-	plan_build(kind, &n->op.plan);
+	/* What boots nothing needs no way to do it. */
+	int r = node_plan_choice(n, &how, &err);
+	plan_build(kind, &how, &n->op.plan);
 	if (recorded(n)) {
 		node_set_state(n, ops[kind].during);
 		plan_copy(&n->record.plan, &n->op.plan);
@@ -163,14 +167,25 @@ void op_start(struct node *n, enum op_kind kind)
 		str_replace(&n->record.node.last_error, NULL);
 		memset(&n->record.progress, 0, sizeof(n->record.progress));
 	}
-	op_advance(n);
+	if (r < 0 && ops[kind].counts)
+		op_fail(n, &err);
+	else
+		op_advance(n);
+}
+
+/* The one that it would have now. */
+static void build_again(struct node *n, enum op_kind kind)
+{
+	struct plan_choice how;
+	node_plan_choice(n, &how, NULL);
+	plan_build(kind, &how, &n->record.plan);
 }
 
 void op_resume(struct node *n, enum op_kind kind)
 {
 	begin(n, kind);
 	if (n->record.plan.steps.count == 0)
-		plan_build(kind, &n->record.plan);
+		build_again(n, kind);
 	plan_copy(&n->op.plan, &n->record.plan);
 	bool known = streq(n->record.step.operation, ops[kind].name);
 	const struct step *s = op_step(n);
@@ -190,7 +205,7 @@ void op_resume(struct node *n, enum op_kind kind)
 
 void op_resume_at(struct node *n, enum op_kind kind, enum step_id step)
 {
-	plan_build(kind, &n->record.plan);
+	build_again(n, kind);
 	plan_seek(&n->record.plan, steps[step].name);
 	str_replace(&n->record.step.operation, ops[kind].name);
 	str_replace(&n->record.step.name, steps[step].name);
@@ -365,7 +380,7 @@ static void enter(struct node *n, const struct step *s)
 	n->record.step.attempt = n->op.attempt;
 	str_replace(&n->record.step.trouble, NULL);
 	n->record.step.deadline = n->record.step.started_at + step_timeout(n, s);
-	str_replace(&n->record.step.waits_for, s->waits_for);
+	str_replace(&n->record.step.waits_for, step_waits_for(n, s));
 	log_info("step", "host", n->key, "operation", ops[n->op.kind].name, "step", name_of(n));
 	node_save(n);
 }
@@ -414,7 +429,7 @@ static bool expire(struct node *n, const struct step *s)
 	clock_format_age(wall > began ? MIN(wall - began, limit) : limit, minutes);
 	_cleanup_(freep) char *trouble = node_trouble(n);
 	err_set(&err, ERR_TIMEOUT, "host %s: gave up after %s of waiting for %s%s%s", n->key,
-		minutes, s->waits_for, trouble ? "; the last trouble was: " : "",
+		minutes, step_waits_for(n, s), trouble ? "; the last trouble was: " : "",
 		str_or(trouble, ""));
 	op_fail(n, &err);
 	return false;
@@ -459,7 +474,7 @@ static void start_clock(struct node *n, const struct step *s)
 		return;
 	/* This process may have other limits. */
 	n->record.step.deadline = wall + limit - spent;
-	str_replace(&n->record.step.waits_for, s->waits_for);
+	str_replace(&n->record.step.waits_for, step_waits_for(n, s));
 }
 
 void op_advance(struct node *n)

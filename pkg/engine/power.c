@@ -37,6 +37,7 @@ static int open_anew(struct node *n, const struct bmc_address *address,
 	n->power.bmc = bmc;
 	node_index_bmc(n);
 	n->power.open_insecure = n->power.insecure;
+	str_replace(&n->medium.reader, NULL); /* it may be another machine */
 	str_replace(&n->power.open_ca, n->power.ca);
 	str_replace(&n->power.open_pin, n->power.pin);
 	return 0;
@@ -104,6 +105,16 @@ static void read_failed(struct node *n)
 		node_kick(n);
 }
 
+static void keep_answer(struct node *n, const struct bmc_result *result)
+{
+	if (result->op == BMC_OP_GET_MEDIA) {
+		secret_free(n->power.media_url);
+		n->power.media_url = xstrdup(result->media.url);
+	} else if (result->op == BMC_OP_GET_SECURE_BOOT) {
+		n->power.secure_boot = result->enabled;
+	}
+}
+
 static void on_answer(void *data, const struct bmc_result *result)
 {
 	uint64_t serial;
@@ -112,7 +123,11 @@ static void on_answer(void *data, const struct bmc_result *result)
 		return;
 	bool ok = result->err.kind == ERR_NONE;
 	n->power.ask.state = ok ? ASK_ANSWERED : ASK_FAILED;
-	err_keep(&n->power.ask.err, &result->err);
+	struct err shown = result->err;
+	node_mask_medium(n, &shown);
+	err_keep(&n->power.ask.err, &shown);
+	if (ok)
+		keep_answer(n, result);
 	if (ok && result->op == BMC_OP_GET_POWER && result->power != BMC_POWER_UNKNOWN)
 		power_read(n, result->power);
 	else if (!ok)
@@ -151,16 +166,26 @@ void node_ask_action(struct node *n, enum bmc_action action)
 				      .urgent = true });
 }
 
-void node_ask_boot(struct node *n, enum bmc_device device, bool persistent)
+void node_ask_boot(struct node *n, enum bmc_device device, bool persistent, char *http_uri)
 {
 	struct bmc_boot boot = { .device = device,
 				 .persistent = persistent,
+				 .http_uri = http_uri,
 				 .uefi = n->spec.boot_mode != BOOT_LEGACY };
 	log_info("boot device", "host", n->key, "device", bmc_device_name(device));
 	ask(n, &(struct bmc_request){ .op = BMC_OP_SET_BOOT,
 				      .boot = boot,
 				      .keep_session = SESSION_HOLD,
 				      .urgent = true });
+}
+
+void node_ask_bmc(struct node *n, const struct bmc_request *request)
+{
+	struct bmc_request r = *request;
+	r.keep_session = SESSION_HOLD;
+	r.urgent = true;
+	log_info("question to the BMC", "host", n->key, "what", bmc_op_name(r.op));
+	ask(n, &r);
 }
 
 static bool idle(const struct node *n)

@@ -132,6 +132,8 @@ static void take_settings(struct node *n, const struct prov_host *host)
 	n->spec.root_hints = host->root_hints ? json_dup(host->root_hints) : NULL;
 	n->spec.root_hints_default = host->root_hints_default;
 	n->spec.root_hints_why = host->root_hints_why;
+	str_replace(&n->spec.network_data, host->network_data);
+	str_replace(&n->spec.network_data_error, host->network_data_error);
 	node_take_boot_mac(n, str_or(host->boot_mac, ""));
 	node_take_fixed_address(n, host->dhcp_address);
 }
@@ -163,19 +165,42 @@ static int check_boot_mac(const struct node *n, const struct prov_host *host,
 	return -EEXIST;
 }
 
-/* No plan switches it on yet, so that a host would boot without it. True also where there is no
- * driver: that is reported elsewhere. */
-static bool has_secure_boot(const struct engine *e, const struct bmc_scheme *scheme)
-{
-	return !bmc_driver_find(e->options.drivers, scheme, NULL);
-}
-
-/* Takes the text. */
-static int refuse_scheme(struct prov_result *ret, char *text)
+static int unsupported(struct prov_result *ret, const char *text)
 {
 	failed(ret, text);
-	free(text);
 	return -ENOTSUP;
+}
+
+/* What the driver cannot do stands in its row, and nowhere else. */
+static int check_driver(const struct node *n, const struct bmc_address *a,
+			const struct prov_host *host, struct prov_result *ret)
+{
+	const struct bmc_driver *driver = bmc_driver_find(n->engine->options.drivers, a->scheme,
+							  NULL);
+	enum bmc_boot_method method;
+	struct err err = { 0 };
+	/* One that there is none of is reported when it is opened. */
+	if (!driver || host->power_only)
+		return 0;
+	if (host->boot_mode == BOOT_UEFI_SECURE &&
+	    !bmc_driver_supports(driver, BMC_OP_SET_SECURE_BOOT)) {
+		_cleanup_(freep) char *text = xasprintf(
+			"BMC driver %s does not support secure boot", a->scheme->name);
+		return unsupported(ret, text);
+	}
+	if (node_boot_method(n, a, host->boot_mode, &method, &err) < 0)
+		return unsupported(ret, err.text);
+	return 0;
+}
+
+static int check_scheme(const struct node *n, const struct bmc_address *a,
+			const struct prov_host *host, struct prov_result *ret)
+{
+	const struct bmc_scheme *s = a->scheme;
+	bool needs_mac = s->needs_mac || (s->boot == BMC_BOOT_NETWORK && !host->power_only);
+	if (needs_mac && str_empty(host->boot_mac))
+		return problem(ret, PROV_NEEDS_BOOT_MAC, s->name);
+	return check_driver(n, a, host, ret);
 }
 
 /* A pin that nothing is held against would be no more than a comfort. */
@@ -184,24 +209,6 @@ static int check_pin(const struct bmc_address *a, const struct prov_host *host,
 {
 	bool tls = a->scheme->http && !a->plain_http;
 	return host->bmc_pin && !tls ? problem(ret, PROV_NO_CERTIFICATE, a->scheme->name) : 0;
-}
-
-/* What drivers can do and the boot steps do not do yet is refused here. */
-static int check_scheme(const struct engine *e, const struct bmc_scheme *s,
-			const struct prov_host *host, struct prov_result *ret)
-{
-	bool needs_mac = s->needs_mac || (s->boot == BMC_BOOT_NETWORK && !host->power_only);
-	if (needs_mac && str_empty(host->boot_mac))
-		return problem(ret, PROV_NEEDS_BOOT_MAC, s->name);
-	if (host->boot_mode != BOOT_UEFI_SECURE)
-		return 0;
-	if (!has_secure_boot(e, s))
-		return refuse_scheme(
-			ret, xasprintf("BMC driver %s does not support secure boot", s->name));
-	return refuse_scheme(
-		ret, xasprintf("this version cannot boot hosts of type '%s' with Secure Boot "
-			       "yet: set spec.bootMode to UEFI",
-			       s->name));
 }
 
 static int check_host(const struct node *n, const struct prov_host *host, struct prov_result *ret)
@@ -215,7 +222,7 @@ static int check_host(const struct node *n, const struct prov_host *host, struct
 	if (r < 0)
 		failed(ret, err.text);
 	else
-		r = check_scheme(n->engine, address.scheme, host, ret);
+		r = check_scheme(n, &address, host, ret);
 	if (r == 0)
 		r = check_pin(&address, host, ret);
 	bmc_address_done(&address);

@@ -41,9 +41,23 @@ static const struct bind_field boot_fields[] = {
 	FIELD("tokenIssued", BIND_BOOL, boot.token_issued),
 	FIELD("sourceAddress", BIND_STRING, boot.source_address),
 	FIELD("hostUID", BIND_STRING, boot.host_uid),
+	FIELD("method", BIND_STRING, boot.method),
 	{ 0 },
 };
 TABLE(boot);
+
+static const struct bind_field media_fields[] = {
+	FIELD("nonce", BIND_STRING, media.nonce),
+	FIELD("number", BIND_INT, media.number),
+	FIELD("method", BIND_STRING, media.method),
+	FIELD("origin", BIND_STRING, media.origin),
+	FIELD("reader", BIND_STRING, media.reader),
+	FIELD("apiURLs", BIND_STRING, media.api_urls),
+	FIELD("digest", BIND_STRING, media.digest),
+	FIELD("madeAt", BIND_TIME, media.made_at),
+	{ 0 },
+};
+TABLE(media);
 
 static const struct bind_field agent_fields[] = {
 	FIELD("url", BIND_STRING, agent.url),
@@ -131,6 +145,8 @@ static const struct bind_field record_fields[] = {
 	OBJECT("hold", hold_struct),
 	OBJECT("node", node_struct),
 	OBJECT("boot", boot_struct),
+	OBJECT("media", media_struct),
+	FIELD("secureBoot", BIND_BOOL, secure_boot),
 	OBJECT("agent", agent_struct),
 	OBJECT("step", step_struct),
 	OBJECT("plan", plan_struct),

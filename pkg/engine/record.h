@@ -39,7 +39,24 @@ struct node_record {
 		bool token_issued;
 		char *source_address;
 		char *host_uid; /* that it knows the host by; NULL: host_uid above */
+		char *method;	/* how it comes to the machine (bmc_boot_method_name); NULL: by
+				   network */
 	} boot;
+	/* The boot medium that was made for one boot, and may stand in a slot of the BMC. The names
+	 * of its bytes are written before a BMC hears of it, so that every process makes the same
+	 * ones, or knows that it cannot. No secret: its URL follows from the key. */
+	struct {
+		char *nonce;	/* of the boot that it is for; NULL: there is none */
+		int64_t number; /* likewise */
+		char *method;
+		char *origin; /* of its URL: "http://192.0.2.1:6180" */
+		char *reader; /* the BMC's address, the only one that may read it; NULL: the host's
+			       */
+		char *api_urls; /* that it names, with commas between */
+		char *digest;	/* of all that it is made of */
+		usec_t made_at;
+	} media;
+	bool secure_boot; /* Secure Boot was switched on by us */
 	struct {
 		char *url;
 		char *certificate;

@@ -191,6 +191,7 @@ static void take_record(struct node *n, const struct json *record)
 	read_record(n, record);
 	node_index_slots(n);
 	node_note_unheard(n);
+	node_note_medium(n);
 }
 
 void engine_load(struct engine *e, const char *key, const char *uid, const struct json *record)

@@ -119,6 +119,16 @@ static char *url_part(CURLU *url, CURLUPart part, unsigned flags)
 	return curl_url_get(url, part, &text, flags) == CURLUE_OK ? xstrdup(text) : NULL;
 }
 
+/* Libcurl 7.88 forgets the zone of a link-local address. */
+static CURLU *copy_url(CURLU *url)
+{
+	CURLU *copy = curl_url_dup(url);
+	_cleanup_(freep) char *zone = url_part(url, CURLUPART_ZONEID, 0);
+	if (zone)
+		curl_url_set(copy, CURLUPART_ZONEID, zone, 0);
+	return copy;
+}
+
 /* Of the URL: what may be shown, the host, and userinfo out of it. */
 static int read_url(struct http_op *op, struct err *err)
 {
@@ -299,7 +309,7 @@ static void curlu_freep(CURLU **p)
 
 static int set_url(struct http_op *op, struct err *err)
 {
-	_cleanup_(curlu_freep) CURLU *url = curl_url_dup(op->url);
+	_cleanup_(curlu_freep) CURLU *url = copy_url(op->url);
 	bool rename = op->same_origin && op->tls && op->tls->server_name;
 	_cleanup_(freep) char *text = rename ? rename_host(op, url)
 					     : url_part(url, CURLUPART_URL, 0);
@@ -395,6 +405,17 @@ static bool same_part(CURLU *a, CURLU *b, CURLUPart part)
 	return x && y && strcasecmp(x, y) == 0;
 }
 
+/* The same link-local address in another zone is another machine. A machine cannot know by which
+ * zone it is reached: without one, it means the one where it was. */
+static bool same_zone(CURLU *from, CURLU *to)
+{
+	_cleanup_(freep) char *x = url_part(from, CURLUPART_ZONEID, 0);
+	_cleanup_(freep) char *y = url_part(to, CURLUPART_ZONEID, 0);
+	if (x && !y)
+		return curl_url_set(to, CURLUPART_ZONEID, x, 0) == CURLUE_OK;
+	return streq(x, y);
+}
+
 /* RFC 9110 15.4: 303 means GET; so do 301 and 302 after a POST, as all clients do. */
 static void redirect_method(struct http_op *op)
 {
@@ -423,7 +444,7 @@ static int leave_origin(struct http_op *op, struct err *err)
 
 int http_setup_redirect(struct http_op *op, struct err *err)
 {
-	_cleanup_(curlu_freep) CURLU *to = curl_url_dup(op->url);
+	_cleanup_(curlu_freep) CURLU *to = copy_url(op->url);
 	if (str_empty(op->response.location) ||
 	    curl_url_set(to, CURLUPART_URL, op->response.location, CURLU_URLENCODE) != CURLUE_OK)
 		return err_set_code(err, ERR_PROTOCOL, op->response.status,
@@ -437,7 +458,7 @@ int http_setup_redirect(struct http_op *op, struct err *err)
 			"URL itself if that is meant");
 	redirect_method(op);
 	bool stay = same_part(op->url, to, CURLUPART_SCHEME) &&
-		    same_part(op->url, to, CURLUPART_HOST) &&
+		    same_part(op->url, to, CURLUPART_HOST) && same_zone(op->url, to) &&
 		    same_part(op->url, to, CURLUPART_PORT);
 	int r = stay ? 0 : leave_origin(op, err);
 	if (r < 0)

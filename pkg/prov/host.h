@@ -34,6 +34,9 @@ struct prov_host {
 	bool rests_off;		  /* it is to be off, and was seen off */
 	enum boot_mode boot_mode;
 	enum prov_cleaning cleaning;
+	const char *network_data; /* of the ramdisk, JSON; NULL: none */
+	const char *
+		network_data_error; /* it was asked for and cannot be had: why; NULL: all is well */
 	const struct json *root_hints; /* in effect, with the members of Metal3's rootDeviceHints;
 					  NULL: none, the agent chooses */
 	const char *root_hints_why;    /* that they are in effect, for people; static */

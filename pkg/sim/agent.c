@@ -86,6 +86,10 @@ static void on_lookup(void *data, int status, const struct json *body)
 		again(m);
 		return;
 	}
+	if (streq(token, "******") && m->token) { /* the medium brought it */
+		sim_agent_next(m, SIM_AGENT_BEAT, USEC_PER_MSEC);
+		return;
+	}
 	if (streq(token, "******")) {
 		m->next = SIM_AGENT_IDLE; /* as IPA: no API, no network */
 		timer_stop(&m->timer);
@@ -121,6 +125,10 @@ static struct json *inventory(const struct sim_machine *m)
 		m->mac, m->address, m->mac);
 	struct json *j = NULL;
 	json_parse(text, strlen(text), &j, NULL);
+	if (m->token) { /* a medium brought both */
+		json_set_string(j, "node_uuid", m->node_uuid);
+		json_set_string(j, "agent_token", m->token);
+	}
 	return j;
 }
 
@@ -140,7 +148,8 @@ void sim_agent_speak(void *data)
 		engine_agent_inspection(e, inventory(m), m->address, on_inspection, post_new(m));
 		break;
 	case SIM_AGENT_LOOKUP:
-		engine_agent_lookup(e, m->mac, NULL, m->address, on_lookup, post_new(m));
+		engine_agent_lookup(e, m->mac, m->token ? m->node_uuid : NULL, m->address,
+				    on_lookup, post_new(m));
 		break;
 	case SIM_AGENT_BEAT: {
 		_cleanup_(json_freep) struct json *body = json_new_object();

@@ -21,7 +21,7 @@ static void boot_disk(struct sim_machine *m)
 	}
 }
 
-static void boot_ramdisk(struct sim_machine *m, const struct engine_boot *boot)
+static void boot_ramdisk(struct sim_machine *m, bool inspect)
 {
 	struct sim_world *w = m->world;
 	m->ramdisk_boots++;
@@ -29,7 +29,7 @@ static void boot_ramdisk(struct sim_machine *m, const struct engine_boot *boot)
 		w->on_ramdisk(w, m);
 	m->run = SIM_RUN_RAMDISK;
 	m->posts = 0;
-	m->inspect = boot->inspect;
+	m->inspect = inspect;
 	json_free(m->commands);
 	m->commands = json_new_array();
 	if (sim_chance(w, w->faults.boot_fails)) {
@@ -52,7 +52,20 @@ static void on_firmware(void *data)
 	bool found = engine && net_parse_mac(m->mac, &mac) == 0 &&
 		     engine_boot_find(engine, &mac, &boot);
 	if (found && boot.ramdisk)
-		boot_ramdisk(m, &boot);
+		boot_ramdisk(m, boot.inspect);
+	else
+		boot_disk(m);
+}
+
+/* A BMC that cannot read its image, and firmware that cannot fetch it, go on to the disk. */
+static void on_medium(void *data)
+{
+	struct sim_machine *m = data;
+	timer_init(&m->timer, m->world->loop, "machine", sim_agent_speak, m);
+	bool found = m->url_asked ? sim_read_medium(m, m->url_asked, m->address)
+				  : sim_read_medium(m, m->bmc->media, m->bmc->host);
+	if (found)
+		boot_ramdisk(m, m->inspect);
 	else
 		boot_disk(m);
 }
@@ -82,13 +95,15 @@ static void on_power(void *data, struct fake_machine *bmc, enum fake_event event
 	machine_stops(m);
 	if (event == FAKE_EVENT_OFF)
 		return;
-	if (boot->device != BMC_DEVICE_PXE) {
+	str_replace(&m->url_asked, boot->device == BMC_DEVICE_UEFI_HTTP ? boot->http_uri : NULL);
+	bool medium = m->url_asked || boot->device == BMC_DEVICE_CDROM;
+	if (boot->device != BMC_DEVICE_PXE && !medium) {
 		boot_disk(m);
 		return;
 	}
 	m->run = SIM_RUN_FIRMWARE;
 	m->posts = 0;
-	timer_init(&m->timer, m->world->loop, "firmware", on_firmware, m);
+	timer_init(&m->timer, m->world->loop, "firmware", medium ? on_medium : on_firmware, m);
 	timer_set_in(&m->timer, sim_about(m->world, 10 * USEC_PER_SEC));
 }
 
@@ -117,6 +132,7 @@ void sim_world_init(struct sim_world *w, struct loop *loop)
 	w->boot_time = 30 * USEC_PER_SEC;
 	w->write_time = 5 * USEC_PER_MIN;
 	w->clean_time = 5 * USEC_PER_SEC;
+	sim_media_init(w);
 	w->driver = fake_driver_new(loop);
 	for (size_t i = 0; i < ARRAY_SIZE(w->drivers.drivers); i++)
 		w->drivers.drivers[i] = w->driver;
@@ -132,7 +148,7 @@ void sim_world_done(struct sim_world *w)
 		json_free(m->commands);
 		secret_free(m->token);
 		free(m->mac), free(m->address), free(m->url), free(m->image), free(m->writing),
-			free(m->reads_from), free(m->node_uuid), free(m->asked),
+			free(m->url_asked), free(m->reads_from), free(m->node_uuid), free(m->asked),
 			json_free(m->image_info), json_free(m->step);
 		strbuf_done(&m->other);
 		free(m);

@@ -36,6 +36,7 @@ struct sim_machine {
 	struct sim_world *world;
 	struct list link;
 	char *mac, *address, *url;
+	char *url_asked; /* what its firmware fetches; NULL: nothing */
 	struct fake_machine *bmc;
 	enum sim_run run;
 	struct timer timer; /* next thing that the machine does by itself */
@@ -56,7 +57,8 @@ struct sim_machine {
 	/* counted; os_boots: of a written image */
 	usec_t write_began;
 	unsigned progress_asks;
-	unsigned ramdisk_boots, os_boots, writes_begun, writes_done, cleans, boot_entries, choices;
+	unsigned media_boots, ramdisk_boots, os_boots, writes_begun, writes_done, cleans,
+		boot_entries, choices;
 	char *asked;	     /* the node's properties in the last question for the disk */
 	struct json *step;   /* the last that the agent was told to carry out */
 	struct strbuf other; /* those that it carried out beside cleaning and writing: interface,
@@ -76,6 +78,9 @@ struct sim_world {
 	void (*on_ramdisk)(struct sim_world *w,
 			   struct sim_machine *m); /* a ramdisk starts; may be NULL */
 	usec_t boot_time, write_time, clean_time;
+	struct engine_media media; /* for the engine's options */
+	unsigned files;	     /* stands for what all media share: another number, other files */
+	unsigned instances;  /* of whose addresses media tell: another number, another list */
 	unsigned calls;	     /* that arrived at an agent */
 	uint64_t image_size; /* 0: agents know nothing of progress, as Ironic's */
 	int no_progress;     /* the status that they answer then; 0: 404 */

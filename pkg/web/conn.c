@@ -16,9 +16,11 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,6 +34,8 @@ enum {
 	IN_MAX = 2 * WEB_PIECE, /* unread input above which the kernel must hold the rest */
 	PIECES = 4,		/* writes in one callback, for fairness */
 	SENDFILE_PIECE = 1 << 20,
+	TLS_PIECE =
+		16 << 10, /* of a body: a record. What a slow reader leaves of it waits in lws */
 };
 
 enum conn_state {
@@ -95,8 +99,9 @@ struct conn {
 	struct web_request *request;
 	struct websocket *socket;     /* in CONN_SOCKET */
 	struct chunk *out, **out_end; /* first in, first out */
-	int file;		      /* sent after `out`; -1: none */
-	uint64_t file_at, file_left;
+	struct parts body;	      /* sent after `out` */
+	uint64_t body_at, body_left;
+	int unacked; /* bytes that the kernel held when the timer was started */
 	bool close_after;
 	bool asked_certificate;
 	char *certificate;
@@ -136,7 +141,6 @@ struct conn *web_conn_new(struct web_server *s, int fd, const struct sockaddr_st
 	struct conn *c = xcalloc(1, sizeof(*c));
 	c->server = s;
 	c->state = CONN_HEAD;
-	c->file = -1;
 	c->fd = fd;
 	c->out_end = &c->out;
 	format_peer(peer, c->peer, sizeof(c->peer));
@@ -208,10 +212,8 @@ static void drop_output(struct conn *c)
 	while (c->out)
 		drop_first_chunk(c);
 	count_output(c);
-	if (c->file >= 0)
-		close(c->file);
-	c->file = -1;
-	c->file_left = 0;
+	parts_release(&c->body);
+	c->body_left = 0;
 }
 
 /* The handler may still hold the request; from now on its answer is dropped. */
@@ -253,6 +255,15 @@ unsigned web_conn_timeout_divisor(void)
 	return atomic_load(&divisor);
 }
 
+/* What the kernel holds of what was sent. */
+static int unacked(const struct conn *c)
+{
+	int bytes = 0;
+	if (c->state == CONN_SENDING && ioctl(c->fd, SIOCOUTQ, &bytes) < 0)
+		bytes = 0;
+	return bytes;
+}
+
 static void start_timer(struct conn *c)
 {
 	/* LWS_SET_TIMER_USEC_CANCEL fires at once in 4.1.6; so "none" is a year, and on_timeout()
@@ -260,6 +271,7 @@ static void start_timer(struct conn *c)
 	const usec_t year = 365 * 24 * USEC_PER_HOUR;
 	usec_t timeout = states[c->state].timeout;
 	lws_set_timer_usecs(c->wsi, (lws_usec_t)(timeout ? timeout / atomic_load(&divisor) : year));
+	c->unacked = unacked(c);
 }
 
 static void conn_enter(struct conn *c, enum conn_state next)
@@ -590,38 +602,40 @@ static int write_buffer(struct conn *c, size_t len)
 	return lws_write(c->wsi, c->server->web->buffer + LWS_PRE, len, LWS_WRITE_RAW) < 0 ? -1 : 1;
 }
 
-static void file_advance(struct conn *c, size_t n)
+static void body_advance(struct conn *c, size_t n)
 {
-	c->file_at += n;
-	c->file_left -= n;
-	if (c->file_left > 0)
-		return;
-	close(c->file);
-	c->file = -1;
+	c->body_at += n;
+	c->body_left -= n;
+	if (c->body_left == 0)
+		parts_release(&c->body);
 }
 
 /* Through the kernel only; lws holds nothing, so nothing can be overtaken. */
-static int send_file_plain(struct conn *c)
+static int send_body_plain(struct conn *c)
 {
-	off_t at = (off_t)c->file_at;
-	size_t want = (size_t)MIN(c->file_left, (uint64_t)SENDFILE_PIECE);
-	ssize_t n = sendfile(lws_get_socket_fd(c->wsi), c->file, &at, want);
+	int fd = lws_get_socket_fd(c->wsi);
+	struct part p = c->body.at(c->body.data, c->body_at);
+	uint64_t left = MIN(p.len, c->body_left);
+	size_t want = (size_t)MIN(left, (uint64_t)SENDFILE_PIECE);
+	off_t at = (off_t)p.offset;
+	ssize_t n = p.bytes ? send(fd, p.bytes, want, MSG_NOSIGNAL | MSG_DONTWAIT)
+			    : sendfile(fd, p.fd, &at, want);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
-	if (n == 0) /* the file has become shorter than what the head promised */
+	if (n == 0) /* a file has become shorter than what the head promised */
 		return -1;
-	file_advance(c, (size_t)n);
+	body_advance(c, (size_t)n);
 	return 1;
 }
 
 /* May wait for the disk; that is why files have a thread of their own (web_new). */
-static int send_file_tls(struct conn *c)
+static int send_body_tls(struct conn *c)
 {
-	size_t want = (size_t)MIN(c->file_left, (uint64_t)WEB_PIECE);
-	ssize_t n = pread(c->file, c->server->web->buffer + LWS_PRE, want, (off_t)c->file_at);
+	size_t want = (size_t)MIN(c->body_left, (uint64_t)TLS_PIECE);
+	ssize_t n = parts_read(&c->body, c->body_at, c->server->web->buffer + LWS_PRE, want);
 	if (n <= 0)
 		return -1;
-	file_advance(c, (size_t)n);
+	body_advance(c, (size_t)n);
 	return write_buffer(c, (size_t)n);
 }
 
@@ -631,9 +645,9 @@ static int write_piece(struct conn *c)
 	size_t n = gather(c);
 	if (n)
 		return write_buffer(c, n);
-	if (c->file < 0)
+	if (c->body_left == 0)
 		return 0;
-	return c->server->tls ? send_file_tls(c) : send_file_plain(c);
+	return c->server->tls ? send_body_tls(c) : send_body_plain(c);
 }
 
 static void finish(struct conn *c)
@@ -671,7 +685,7 @@ static int on_writable(struct conn *c)
 			break;
 		progress(c);
 	}
-	if (lws_partial_buffered(c->wsi) || c->out || c->file >= 0)
+	if (lws_partial_buffered(c->wsi) || c->out || c->body_left > 0)
 		lws_callback_on_writable(c->wsi);
 	else if (c->state == CONN_SENDING)
 		answer_sent(c);
@@ -684,7 +698,9 @@ static int on_writable(struct conn *c)
 static int on_timeout(struct conn *c)
 {
 	int status = states[c->state].status;
-	if (!states[c->state].timeout) {
+	/* The kernel takes megabytes at once. A peer that takes hours to read them, as a BMC may
+	 * with a medium, is no peer that stands still. */
+	if (!states[c->state].timeout || unacked(c) < c->unacked) {
 		start_timer(c);
 		return 0;
 	}
@@ -765,8 +781,7 @@ static void mail_free(struct mail *m)
 {
 	free(m->chunk);
 	free(m->owner);
-	if (m->fd >= 0)
-		close(m->fd);
+	parts_release(&m->body);
 	web_request_unref(m->request);
 	free(m);
 }
@@ -797,10 +812,10 @@ void web_conn_deliver_reply(struct mail *m)
 		if (c->state == CONN_ASKING)
 			answer_early(c);
 		conn_enter(c, CONN_SENDING);
-		c->file = m->fd;
-		c->file_at = m->offset;
-		c->file_left = m->length;
-		m->fd = -1;
+		c->body = m->body;
+		m->body = (struct parts){ 0 };
+		c->body_at = m->offset;
+		c->body_left = m->length;
 		queue(c, TAKE_PTR(m->chunk));
 	}
 	mail_free(m);

@@ -30,6 +30,7 @@
 #include "web/quota.h"
 #include "web/web.h"
 #include "web/websocket.h"
+#include "wire/parts.h"
 
 struct conn;
 
@@ -49,9 +50,9 @@ struct mail {
 	struct chunk *chunk;
 	char *owner; /* of web_known_as and web_take_body */
 	bool keep_alive;
-	int fd; /* -1: none */
-	uint64_t offset, length;
-	unsigned code; /* of a closing WebSocket */
+	struct parts body;
+	uint64_t offset, length; /* what of it is sent */
+	unsigned code;		 /* of a closing WebSocket */
 };
 
 struct mailbox {

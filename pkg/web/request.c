@@ -165,7 +165,6 @@ struct mail *web_request_mail(struct web_request *r, void (*deliver)(struct mail
 	struct mail *m = xcalloc(1, sizeof(*m));
 	m->deliver = deliver;
 	m->request = web_request_ref(r);
-	m->fd = -1;
 	return m;
 }
 
@@ -271,12 +270,12 @@ static void plan_file(const struct web_request *r, int status, uint64_t size, co
 	plan->lines[n++] = "Accept-Ranges: bytes";
 }
 
-void web_reply_file(struct web_request *r, const struct web_reply_head *head, int fd, uint64_t size,
-		    const char *etag)
+void web_reply_parts(struct web_request *r, const struct web_reply_head *head, struct parts body,
+		     const char *etag)
 {
 	web_request_claim(r);
 	struct file_plan plan;
-	plan_file(r, head->status, size, etag, &plan);
+	plan_file(r, head->status, body.size, etag, &plan);
 	struct web_reply_head as_sent = *head;
 	as_sent.status = plan.status;
 	struct mail *m = web_request_mail(r, web_conn_deliver_reply);
@@ -289,14 +288,20 @@ void web_reply_file(struct web_request *r, const struct web_reply_head *head, in
 					      .wall = loop_wall(r->route.loop) },
 			NULL, 0);
 	if (web_request_is_head(r) || plan.range.length == 0) {
-		close(fd);
+		parts_release(&body);
 	} else {
-		m->fd = fd;
+		m->body = body;
 		m->offset = plan.range.start;
 		m->length = plan.range.length;
 	}
 	web_mailbox_send(r->box, m);
 	web_request_unref(r);
+}
+
+void web_reply_file(struct web_request *r, const struct web_reply_head *head, int fd, uint64_t size,
+		    const char *etag)
+{
+	web_reply_parts(r, head, parts_of_file(fd, size), etag);
 }
 
 void web_stream(struct web_request *r, const struct web_reply_head *head, loop_fn closed,

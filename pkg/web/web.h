@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/options.h"
 #include "loop/loop.h"
+#include "wire/parts.h"
 
 struct web;	   /* the thread */
 struct web_server; /* one listener */
@@ -54,7 +55,8 @@ void web_known_as(struct web_request *r, const char *who);
 /* The answer to before_body: the body may come, and the route's handler is called with it. */
 void web_take_body(struct web_request *r, const char *who);
 
-/* --- answers: exactly one of reply, reply_file and stream per request; any thread ------------- */
+/* --- answers: exactly one of reply, reply_file, reply_parts and stream per request; any thread -
+ */
 
 struct web_reply_head {
 	int status;
@@ -69,6 +71,10 @@ void web_reply(struct web_request *r, const struct web_reply_head *head, const v
  * a plain digest or a quoted tag; may be NULL. */
 void web_reply_file(struct web_request *r, const struct web_reply_head *head, int fd, uint64_t size,
 		    const char *etag);
+/* Likewise, of bytes that lie in several places. Takes the body. A peer costs its connection,
+ * however slowly it reads: over TLS a record more. */
+void web_reply_parts(struct web_request *r, const struct web_reply_head *head, struct parts body,
+		     const char *etag);
 /* Chunked answer without end. `closed` is posted to the route's loop once, when the peer has gone
  * or web_stream_end was done; only then is the request released. */
 void web_stream(struct web_request *r, const struct web_reply_head *head, loop_fn closed,

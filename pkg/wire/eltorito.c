@@ -92,6 +92,50 @@ void eltorito_info(uint32_t descriptor_lba, const struct eltorito_image *bios, u
 	wcursor_fill(&w, 0, ELTORITO_INFO_SIZE - 16);
 }
 
+/* In sectors of a disk. The BIOS has loaded one of the disc's: five of the disk's further on is
+ * what GRUB's second stage begins with. */
+static uint64_t on_stick(const struct eltorito_image *image)
+{
+	return (uint64_t)image->lba * (ELTORITO_SECTOR / VIRTUAL_SECTOR);
+}
+
+void eltorito_grub2(const struct eltorito_image *bios, uint8_t out[ELTORITO_GRUB2_SIZE])
+{
+	struct wcursor w;
+	wcursor_init(&w, out, ELTORITO_GRUB2_SIZE);
+	wcursor_le64(&w, on_stick(bios) + BIOS_LOADS + 1);
+}
+
+static void put_partition(struct wcursor *w, uint8_t status, uint8_t type, uint64_t start,
+			  uint64_t sectors)
+{
+	wcursor_u8(w, status);
+	wcursor_bytes(w, "\xfe\xff\xff", 3); /* no cylinders, heads and sectors: LBA counts */
+	wcursor_u8(w, type);
+	wcursor_bytes(w, "\xfe\xff\xff", 3);
+	wcursor_le32(w, (uint32_t)MIN(start, (uint64_t)UINT32_MAX));
+	wcursor_le32(w, (uint32_t)MIN(sectors, (uint64_t)UINT32_MAX));
+}
+
+void eltorito_mbr(const void *code, uint32_t sectors, const struct eltorito_image *bios,
+		  const struct eltorito_image *uefi, uint8_t out[ELTORITO_MBR_SIZE])
+{
+	enum { KERNEL_AT = 0x1b0, TABLE_AT = 446, UEFI_TYPE = 0xef };
+	struct eltorito_image disc = { .lba = sectors };
+	struct wcursor w;
+	memcpy(out, code, KERNEL_AT);
+	wcursor_init(&w, out + KERNEL_AT, ELTORITO_MBR_SIZE - KERNEL_AT);
+	wcursor_le64(&w, on_stick(bios) + BIOS_LOADS);
+	wcursor_fill(&w, 0, TABLE_AT - KERNEL_AT - 8);
+	/* BIOSes want an active partition. Its type is that of an unused entry, as in Debian's
+	 * images: EDK2 takes no table in which others overlap. */
+	put_partition(&w, 0x80, 0, 0, on_stick(&disc));
+	put_partition(&w, 0, UEFI_TYPE, on_stick(uefi),
+		      (uefi->bytes + VIRTUAL_SECTOR - 1) / VIRTUAL_SECTOR);
+	wcursor_fill(&w, 0, ELTORITO_MBR_SIZE - 2 - TABLE_AT - 2 * 16);
+	wcursor_bytes(&w, "\x55\xaa", 2);
+}
+
 uint32_t eltorito_sum(uint32_t sum, uint64_t at, const void *data, uint64_t len)
 {
 	const uint8_t *p = data;

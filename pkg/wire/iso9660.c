@@ -58,8 +58,13 @@ struct iso9660 {
 	uint64_t head_len, size;
 	struct extent *extents;
 	size_t count;
-	uint64_t info_start; /* of the boot information table; 0: none */
-	uint8_t info[ELTORITO_INFO_SIZE];
+	/* What stands in the BIOS image in place of the file's bytes, in the order of the image. */
+	struct overlay {
+		uint64_t start;
+		size_t len;
+		uint8_t bytes[ELTORITO_INFO_SIZE];
+	} overlays[2];
+	size_t overlay_count;
 };
 
 struct image {
@@ -96,7 +101,7 @@ static uint32_t sectors_of(uint64_t bytes)
 static void iso_identifier(struct node *n)
 {
 	struct identifier *id = &n->id[VIEW_ISO];
-	const char *dot = n->file ? strrchr(n->name, '.') : NULL;
+	const char *dot = n->file ? strrchr(n->name + 1, '.') : NULL;
 	for (const char *p = n->name; *p; p++) {
 		int c = toupper((unsigned char)*p);
 		id->bytes[id->len++] = (uint8_t)(p == dot || isalnum(c) ? c : '_');
@@ -130,7 +135,7 @@ static struct node *find_child(struct image *im, struct node *dir, const char *n
 
 static bool name_allowed(const char *name, size_t len)
 {
-	if (len == 0 || len > ISO9660_NAME_MAX || name[0] == '.')
+	if (len == 0 || len > ISO9660_NAME_MAX || strspn(name, ".") >= len)
 		return false;
 	for (size_t i = 0; i < len; i++)
 		if (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i]))
@@ -194,6 +199,9 @@ static int find_boot_images(struct image *im, struct err *err)
 		return err_set(err, ERR_INVALID,
 			       "boot image \"%s\" is too short for a boot information table",
 			       b->bios);
+	if (b->mbr && (!im->bios || !im->uefi || im->bios->file->len < ELTORITO_GRUB2_END))
+		return err_set(err, ERR_INVALID,
+			       "a boot sector needs an image for UEFI, and GRUB's for a BIOS");
 	return 0;
 }
 
@@ -644,6 +652,15 @@ static struct eltorito_image boot_image(const struct node *n)
 		 : (struct eltorito_image){ 0 };
 }
 
+static uint8_t *add_overlay(struct iso9660 *out, const struct eltorito_image *image, uint64_t at,
+			    size_t len)
+{
+	struct overlay *o = &out->overlays[out->overlay_count++];
+	o->start = (uint64_t)image->lba * SECTOR + at;
+	o->len = len;
+	return o->bytes;
+}
+
 static void write_boot(const struct image *im)
 {
 	struct eltorito_image bios = boot_image(im->bios), uefi = boot_image(im->uefi);
@@ -657,8 +674,12 @@ static void write_boot(const struct image *im)
 	const struct iso9660_file *file = im->bios->file;
 	uint32_t sum = file->data ? eltorito_sum(0, 0, file->data, file->len)
 				  : im->options->boot.bios_sum;
-	eltorito_info(LBA_PRIMARY, &bios, sum, out->info);
-	out->info_start = (uint64_t)bios.lba * SECTOR + ELTORITO_INFO_AT;
+	eltorito_info(LBA_PRIMARY, &bios, sum,
+		      add_overlay(out, &bios, ELTORITO_INFO_AT, ELTORITO_INFO_SIZE));
+	if (!im->options->boot.mbr)
+		return;
+	eltorito_mbr(im->options->boot.mbr, im->sectors, &bios, &uefi, out->head);
+	eltorito_grub2(&bios, add_overlay(out, &bios, ELTORITO_GRUB2_AT, ELTORITO_GRUB2_SIZE));
 }
 
 static int build(struct image *im, size_t count, struct err *err)
@@ -779,21 +800,28 @@ static struct iso9660_part file_part(const struct extent *e, uint64_t offset, ui
 	};
 }
 
+/* The first that ends behind `offset`; NULL: none. */
+static const struct overlay *next_overlay(const struct iso9660 *im, uint64_t offset)
+{
+	for (size_t i = 0; i < im->overlay_count; i++)
+		if (offset < im->overlays[i].start + im->overlays[i].len)
+			return &im->overlays[i];
+	return NULL;
+}
+
 struct iso9660_part iso9660_at(const struct iso9660 *im, uint64_t offset)
 {
-	uint64_t info_end = im->info_start + ELTORITO_INFO_SIZE;
 	if (offset >= im->size)
 		return (struct iso9660_part){ .kind = ISO9660_END };
 	if (offset < im->head_len)
 		return bytes_part(im->head, im->head_len, offset);
-	if (im->info_start && offset >= im->info_start && offset < info_end)
-		return bytes_part(im->info, ELTORITO_INFO_SIZE, offset - im->info_start);
+	const struct overlay *next = next_overlay(im, offset);
+	if (next && next->start <= offset)
+		return bytes_part(next->bytes, next->len, offset - next->start);
 	const struct extent *e = find_extent(im, offset);
 	uint64_t end = e->start + e->len;
-	if (offset < end && offset < im->info_start)
-		return file_part(e, offset, MIN(end, im->info_start));
 	if (offset < end)
-		return file_part(e, offset, end);
+		return file_part(e, offset, next ? MIN(end, next->start) : end);
 	uint64_t sector_end = (offset / SECTOR + 1) * SECTOR; /* an extent begins a sector */
 	return (struct iso9660_part){ .kind = ISO9660_ZEROS, .len = sector_end - offset };
 }

@@ -19,7 +19,8 @@ enum {
 };
 
 struct iso9660_file {
-	const char *path; /* "openstack/latest/meta_data.json": [A-Za-z0-9._-] between slashes */
+	/* "openstack/latest/meta_data.json": [A-Za-z0-9._-] between slashes; not of dots alone. */
+	const char *path;
 	const void *data; /* NULL: the caller has the content; see iso9660_at */
 	uint64_t len;	  /* below 4 GiB */
 };
@@ -29,6 +30,10 @@ struct iso9660_boot {
 	const char *bios;  /* gets a boot information table: ISOLINUX, GRUB's eltorito */
 	const char *uefi;  /* an image of a FAT file system */
 	uint32_t bios_sum; /* eltorito_sum of `bios`, if its data is NULL */
+	/* GRUB's boot_hybrid.img: the image boots from a stick too, where both the images above
+	 * are there and the one for a BIOS is GRUB's. 512 bytes, read by iso9660_new; NULL: none.
+	 */
+	const void *mbr;
 };
 
 struct iso9660_options {

@@ -76,6 +76,10 @@ class LibvirtGuest(Machine):
                        log=self.path("libvirtd.log"))
         uri = f"qemu+unix:///system?socket={daemon}/run/libvirt-sock"
         self._connection = self._connect(libvirt, uri)
+        # Where the emulator puts images of virtual media.
+        os.makedirs(self.path("libvirt/pool"))
+        pool = self._connection.storagePoolDefineXML(f"<pool type='dir'><name>default</name><target><path>{daemon}/pool</path></target></pool>")
+        pool.create()
         self._domain = self._connection.defineXML(DOMAIN.format(
             name=self.name, uuid=self.uuid, memory=self.memory, disk=self.disks[0].path, serial=self.disks[0].serial, mac=self.mac,
             tap=f"t{self.number}n0", console=self.path("console.log")))

@@ -174,6 +174,7 @@ class Machine:
         self.macs = [f"52:54:00:77:{number:02x}:{n:02x}" for n in range(nics)]
         self.bmc_address = f"fd78::{number + 10}" if lab.v6 else f"10.78.0.{number + 10}"
         self.bmc_user, self.bmc_password = "admin", secrets.token_hex(6)
+        self.bmc_namespace = None  # a network namespace of the BMC's own; None: the lab's
         self.bmc_certificate = None  # of a Redfish BMC: file with certificate and key; None: plain HTTP
         self.console_port = 9000 + number
         self.chassis_fault = None  # callable(verb, what) -> None | "error" | text of the answer
@@ -197,7 +198,7 @@ class Machine:
 
     @property
     def bmc_url(self):
-        host = f"[{self.bmc_address}]" if ":" in self.bmc_address else self.bmc_address
+        host = f"[{self.bmc_address.replace('%', '%25')}]" if ":" in self.bmc_address else self.bmc_address
         if self._bmc_kind == "ipmi":
             return f"ipmi://{host}"
         tls = "" if self.bmc_certificate else "+http"
@@ -314,7 +315,7 @@ class Machine:
             self._write_redfish()
             self._bmc_log_read = os.path.getsize(self.path("bmc.log")) if os.path.exists(self.path("bmc.log")) else 0
             command = [SUSHY_PYTHON, os.path.join(HERE, "redfish_bmc.py"), "redfish.json"]
-        self._bmc = self.lab.popen(command, log=self.path("bmc.log"), cwd=self.dir)
+        self._bmc = self.lab.popen(command, log=self.path("bmc.log"), cwd=self.dir, namespace=self.bmc_namespace)
         self._wait_bmc()
 
     # --- set-up ---
@@ -329,6 +330,12 @@ class Machine:
             disk.create(self.path(f"disk{index}.raw"))
         self.lab.ip("address", "add", f"{self.bmc_address}/{64 if self.lab.v6 else 24}", "dev", "bmc0",
                     *(["nodad"] if self.lab.v6 else []))
+        self._create_bmc()
+
+    def bmc_move(self, address):
+        """The BMC goes to an address that the lab has already."""
+        self.bmc_stop()
+        self.bmc_address = address
         self._create_bmc()
 
     def _create_bmc(self):
@@ -365,7 +372,7 @@ class Machine:
         family = socket.AF_INET6 if self.lab.v6 else socket.AF_INET
         with self.lab.inside(), socket.socket(family, socket.SOCK_DGRAM) as client:
             client.settimeout(0.05)
-            client.connect((self.bmc_address, 623))
+            client.connect(socket.getaddrinfo(self.bmc_address, 623, family)[0][4])  # with its zone
             while time.monotonic() < end:
                 with contextlib.suppress(OSError):
                     client.send(ping)

@@ -236,6 +236,11 @@ class SixSite(Site):
     range_options = ("--dhcp-range", "fd77::100-fd77::1ff/64", "--router-adverts")
 
 
+class LinkLocalSite(SixSite):
+    """BMCs by link-local addresses."""
+    network_options = (*SixSite.network_options, "--allow-target", "fe80::/64")
+
+
 class DualSite(Site):
     """Both families on one wire; BMCs by IPv4."""
     network_options = ("--provisioning-address", f"{ADDRESS},{SixSite.address}", *BMCS_ARE_OURS)

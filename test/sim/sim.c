@@ -162,6 +162,7 @@ static void birth(void *data)
 		.loop = s->loop,
 		.drivers = &s->world.drivers,
 		.link = &s->world.link,
+		.media = &s->world.media,
 		.secret = secret,
 		.secret_len = sizeof(secret),
 	};
@@ -234,8 +235,18 @@ static void create(struct sim *s, const struct kube_resource *resource, const ch
 	kube_create(s->user, resource, j, on_done, s);
 }
 
+/* One in three by each way of booting. */
+static char *address_of(unsigned n, const char **ret_mode)
+{
+	static const char *const schemes[] = { "ipmi", "redfish-virtualmedia", "redfish-uefihttp" };
+	*ret_mode = n % ARRAY_SIZE(schemes) == 0 ? "legacy" : "UEFI";
+	return xasprintf("%s://10.1.%u.%u", schemes[n % ARRAY_SIZE(schemes)], n >> 8, n & 255);
+}
+
 static void create_host(struct sim *s, unsigned n)
 {
+	const char *mode;
+	_cleanup_(freep) char *address = address_of(n, &mode);
 	char text[1024];
 	snprintf(
 		text, sizeof(text),
@@ -247,8 +258,8 @@ static void create_host(struct sim *s, unsigned n)
 		text, sizeof(text),
 		"{\"apiVersion\":\"metal3.io/v1alpha1\",\"kind\":\"BareMetalHost\",\"metadata\":{\"name\":\"node-%u\","
 		"\"namespace\":\"default\"},\"spec\":{\"online\":true,\"bootMACAddress\":\"52:54:00:00:%02x:%02x\","
-		"\"bootMode\":\"legacy\",\"bmc\":{\"address\":\"ipmi://10.1.%u.%u\",\"credentialsName\":\"bmc-%u\"}}}",
-		n, n >> 8, n & 255, n >> 8, n & 255, n);
+		"\"bootMode\":\"%s\",\"bmc\":{\"address\":\"%s\",\"credentialsName\":\"bmc-%u\"}}}",
+		n, n >> 8, n & 255, mode, address, n);
 	create(s, &resource_host, text);
 }
 

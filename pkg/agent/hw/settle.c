@@ -4,6 +4,7 @@
 #include "agent/hw/settle.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <poll.h>
@@ -15,6 +16,7 @@
 #include "agent/hw/nics.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "net/net.h"
 
 enum { MESSAGE_MAX = 8192, RECHECK_MS = 1000 };
 
@@ -142,4 +144,26 @@ bool hw_net_ready(const char *root, const char *mac, bool all)
 	bool ready = boot && !all ? has_address(boot) : any && (!all || every);
 	hw_nics_done(&nics);
 	return ready;
+}
+
+static bool reaches(const struct ifaddrs *a)
+{
+	struct net_addr address;
+	socklen_t len = !a->ifa_addr			     ? 0
+			: a->ifa_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+							     : sizeof(struct sockaddr_in);
+	return len && net_from_sockaddr(a->ifa_addr, len, &address) == 0 &&
+	       !net_is_loopback(&address) && !net_is_link_local(&address);
+}
+
+bool hw_net_any_address(void)
+{
+	struct ifaddrs *all = NULL;
+	bool any = false;
+	if (getifaddrs(&all) < 0)
+		return false;
+	for (const struct ifaddrs *a = all; a && !any; a = a->ifa_next)
+		any = reaches(a);
+	freeifaddrs(all);
+	return any;
 }

@@ -23,3 +23,5 @@ struct hw_net_watch *hw_net_watch_close(struct hw_net_watch *w);
 /* Has the NIC with that MAC (NULL: any NIC) an address that reaches beyond its link? With `all`,
  * every NIC with carrier. */
 bool hw_net_ready(const char *root, const char *mac, bool all);
+/* Has any interface such an address, be it a NIC, a bond or a VLAN? */
+bool hw_net_any_address(void);

@@ -17,6 +17,7 @@ enum { SLOW_FACTOR = 20, PERMILLE = 1000 };
 
 struct fake_driver {
 	struct bmc_driver base;
+	struct bmc_ops ops; /* its own: what it can do may be changed */
 	struct map machines;
 	struct list open; /* of struct fake_bmc */
 };
@@ -327,6 +328,28 @@ static void job_look(const struct fake_machine *m, const char *id, struct bmc_re
 		str_or(id, ""));
 }
 
+/* "http://192.0.2.1:80" of "http://192.0.2.1:80/x": by it a driver knows its own images. */
+static size_t origin_len(const char *url)
+{
+	const char *host = strstr(url, "://");
+	return host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/") : strlen(url);
+}
+
+static bool is_of(const char *image, const char *url)
+{
+	size_t len = url ? origin_len(url) : 0;
+	return !url || (origin_len(image) == len && strncmp(image, url, len) == 0);
+}
+
+static bool slot_taken(const struct fake_machine *m, const struct bmc_media *media, struct err *err)
+{
+	if (!m->media || media->replace || is_of(m->media, media->url))
+		return false;
+	err_set(err, ERR_CONFLICT, "BMC %s has %s inserted by another client (simulated)", m->host,
+		m->media);
+	return true;
+}
+
 static void insert(struct fake_machine *m, const struct bmc_media *media)
 {
 	secret_free(m->media_login);
@@ -392,12 +415,17 @@ static void carry_out(struct fake_machine *m, const struct bmc_request *request,
 		result->media.url = xstrdup(m->media);
 		break;
 	case BMC_OP_INSERT_MEDIA:
-		if (!ignored)
+		if (!slot_taken(m, &request->media, &result->err) && !ignored) {
+			m->inserts++;
 			insert(m, &request->media);
+		}
 		break;
 	case BMC_OP_EJECT_MEDIA:
-		if (!ignored)
+		m->ejects_of_all += request->media.url == NULL;
+		if (!ignored && m->media && is_of(m->media, request->media.url)) {
+			m->ejects++;
 			eject(m);
+		}
 		break;
 	case BMC_OP_GET_SETTINGS:
 		settings_merge(&result->settings, &m->settings);
@@ -434,7 +462,16 @@ static void carry_out(struct fake_machine *m, const struct bmc_request *request,
 			clear_log(&m->log);
 		break;
 	case BMC_OP_GET_SECURE_BOOT:
-	case BMC_OP_SET_SECURE_BOOT: /* from here on: not in its table */
+		result->enabled = m->secure_boot;
+		break;
+	case BMC_OP_SET_SECURE_BOOT:
+		if (m->no_secure_boot)
+			err_set(&result->err, ERR_UNSUPPORTED,
+				"BMC %s has no Secure Boot (simulated)", m->host);
+		else
+			m->secure_boot = request->enable;
+		break;
+	/* from here on: not in its table */
 	case BMC_OP_GET_HEALTH:
 	case BMC_OP_GET_FIRMWARE:
 	case BMC_OP_RESET_SETTINGS:
@@ -613,7 +650,15 @@ static const struct bmc_ops ops = {
 struct bmc_driver *fake_driver_new(struct loop *loop)
 {
 	struct fake_driver *d = xcalloc(1, sizeof(*d));
-	d->base = (struct bmc_driver){ .ops = &ops, .loop = loop };
+	d->ops = ops;
+	d->base = (struct bmc_driver){ .ops = &d->ops, .loop = loop };
 	list_init(&d->open);
 	return &d->base;
+}
+
+void fake_driver_add_secure_boot(struct bmc_driver *driver)
+{
+	struct fake_driver *d = container_of(driver, struct fake_driver, base);
+	d->ops.start[BMC_OP_GET_SECURE_BOOT] = start;
+	d->ops.start[BMC_OP_SET_SECURE_BOOT] = start;
 }

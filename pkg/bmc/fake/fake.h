@@ -59,6 +59,8 @@ struct fake_machine {
 	/* counters, for invariants */
 	unsigned idles; /* the session could have been let go */
 	unsigned requests, power_ons, power_offs, resets, boot_changes;
+	unsigned inserts, ejects, ejects_of_all; /* the last: asked for without a URL */
+	bool secure_boot, no_secure_boot;	 /* the latter: it cannot be switched */
 
 	struct timer change; /* private from here on */
 	unsigned jobs_begun, volumes_made;
@@ -69,6 +71,8 @@ struct fake_machine {
 
 /* Ended by bmc_driver_free(), which also frees the machines. */
 struct bmc_driver *fake_driver_new(struct loop *loop);
+/* Which it cannot switch otherwise. */
+void fake_driver_add_secure_boot(struct bmc_driver *driver);
 /* Off, latency 5 ms, power delay 500 ms, no faults. The host must be new. */
 struct fake_machine *fake_machine_add(struct bmc_driver *driver, const char *host);
 /* The host prints on its serial console; false: it is not open. What is written to it comes

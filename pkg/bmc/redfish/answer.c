@@ -131,7 +131,7 @@ bool rf_mentions(const struct rf_answer *a, const char *text)
 static void add_id(struct strbuf *out, const char *id)
 {
 	strbuf_adds(out, out->len ? ", " : "");
-	for (size_t i = 0; id[i] && i < ID_SHOWN; i++)
+	for (size_t i = 0; i < ID_SHOWN && id[i]; i++)
 		strbuf_addc(out, isgraph((unsigned char)id[i]) ? id[i] : '?');
 }
 

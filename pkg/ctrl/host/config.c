@@ -130,6 +130,19 @@ static int network_data(const struct reconcile *rc, struct config_drive_texts *r
 	return r;
 }
 
+int host_ramdisk_network(const struct reconcile *rc, char **ret, struct err *err)
+{
+	_cleanup_(value_done) struct value text = { 0 };
+	_cleanup_(json_freep) struct json *data = NULL;
+	int r = read_secret(rc, SECRET_PREPROVISIONING, NULL, rc->host.spec.network_data_name,
+			    &text, err);
+	if (r == 0 && text.len > 0)
+		r = to_json(rc, SECRET_PREPROVISIONING, &text, &data, err);
+	if (r == 0 && json_count(data) > 0)
+		*ret = json_to_string(data);
+	return r;
+}
+
 int host_config_drive(const struct reconcile *rc, struct config_drive_texts *ret, struct err *err)
 {
 	struct config_drive_texts t = { 0 };

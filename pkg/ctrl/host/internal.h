@@ -42,8 +42,10 @@ struct reconcile {
 	char *key;
 	char *username, *password;
 	char *bmc_ca, *bmc_pin; /* NULL: none */
-	char *trouble;		/* what holds up the work that is under way; NULL: nothing */
-	bool examined;		/* the state machine, or at least the credentials, were looked at */
+	char *network_data;	/* of the ramdisk; NULL: none */
+	struct err network_error;
+	char *trouble; /* what holds up the work that is under way; NULL: nothing */
+	bool examined; /* the state machine, or at least the credentials, were looked at */
 	bool have_credentials;
 	bool credentials_tried_changed;
 };
@@ -157,6 +159,9 @@ struct config_drive_texts {
 
 /* On failure only ret->failed is set. */
 int host_config_drive(const struct reconcile *rc, struct config_drive_texts *ret, struct err *err);
+/* The Secret of spec.preprovisioningNetworkDataName, as JSON. *ret stays as it is where there is
+ * none; else free it by secret_free(). */
+int host_ramdisk_network(const struct reconcile *rc, char **ret, struct err *err);
 void config_drive_texts_done(struct config_drive_texts *t);
 
 /* --- measures.c ------------------------------------------------------------------------------- */

@@ -300,6 +300,9 @@ static struct next run(struct reconcile *rc)
 	if (restore_status(rc) || breaks_rules(rc, &a) || prepare_object(rc))
 		return a;
 	describe_host(rc);
+	if (host_ramdisk_network(rc, &rc->network_data, &rc->network_error) < 0)
+		rc->prov.network_data_error = rc->network_error.text;
+	rc->prov.network_data = rc->network_data;
 	bool managed = needs_credentials(rc);
 	rc->examined = true;
 	rc->have_credentials = managed && host_credentials(rc, &a);
@@ -359,6 +362,7 @@ static void reconcile_bound(struct reconcile *rc)
 	note_states(rc);
 	json_free(rc->status_before);
 	secret_free(rc->password);
+	secret_free(rc->network_data);
 	free(rc->bmc_ca);
 	free(rc->bmc_pin);
 	free(rc->trouble);

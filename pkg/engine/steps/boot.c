@@ -2,26 +2,26 @@
 
 #include "engine/steps/steps.h"
 
-static enum step_result set_device(struct node *n, enum bmc_device device, bool persistent,
-				   struct err *err)
+enum step_result step_set_device(struct node *n, enum bmc_device device, bool persistent,
+				 struct err *err)
 {
 	struct bmc_step *s = n->op.state;
 	enum step_result r = step_bmc_settle(n, err);
 	if (r != STEP_DONE || s->commanded)
 		return r;
 	s->commanded = true;
-	node_ask_boot(n, device, persistent);
+	node_ask_boot(n, device, persistent, NULL);
 	return STEP_WAIT;
 }
 
 enum step_result step_boot_network(struct node *n, struct err *err)
 {
-	return set_device(n, BMC_DEVICE_PXE, false, err);
+	return step_set_device(n, BMC_DEVICE_PXE, false, err);
 }
 
 enum step_result step_boot_disk(struct node *n, struct err *err)
 {
-	return set_device(n, BMC_DEVICE_DISK, true, err);
+	return step_set_device(n, BMC_DEVICE_DISK, true, err);
 }
 
 /* The ramdisk is waited for until the step's deadline; where another system runs, five minutes, in
@@ -31,6 +31,13 @@ static enum step_result wait_for_ramdisk(struct node *n, bool restarts)
 	enum { GRACE_MIN = 5 };
 	usec_t now = node_now(n), until = n->boot.system_at + GRACE_MIN * USEC_PER_MIN;
 	struct err other;
+	if (n->medium.stale) {
+		err_set(&other, ERR_CONFLICT,
+			"what its boot medium is made of was replaced after the medium was inserted");
+		err_keep(&n->op.last, &other);
+		n->op.deadline = now;
+		return STEP_WAIT;
+	}
 	if (!n->boot.system_at || n->record.boot.token_issued || (n->boot.script_at && !restarts))
 		return STEP_WAIT;
 	err_set(&other, ERR_IO,

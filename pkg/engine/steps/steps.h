@@ -19,6 +19,12 @@ struct bmc_step {
 	unsigned polls;
 };
 
+/* Of those that look first, and have several questions for the BMC. */
+struct media_step {
+	struct bmc_step bmc;
+	enum { MEDIA_BEGIN, MEDIA_OTHER, MEDIA_LOOK, MEDIA_CHANGE } phase; /* what was asked last */
+};
+
 /* Of those that wait for something that may not come. */
 struct wait_step {
 	usec_t since;
@@ -57,6 +63,23 @@ enum step_result step_boot_network(struct node *n, struct err *err);
 enum step_result step_boot_disk(struct node *n, struct err *err);
 enum step_result step_wait_inventory(struct node *n, struct err *err);
 enum step_result step_wait_agent(struct node *n, struct err *err);
+
+/* Tells the BMC what to boot from; done when it has said yes. */
+enum step_result step_set_device(struct node *n, enum bmc_device device, bool persistent,
+				 struct err *err);
+
+/* --- media.c ---------------------------------------------------------------------------------- */
+
+/* Puts the medium of this boot into a slot. One of an earlier boot of ours is ejected; another
+ * client's is not. */
+enum step_result step_insert_media(struct node *n, struct err *err);
+enum step_result step_boot_media(struct node *n, struct err *err);
+/* The firmware fetches the medium itself. */
+enum step_result step_boot_http(struct node *n, struct err *err);
+/* Ours, if the record names one; nobody may read it from then on. */
+enum step_result step_eject_media(struct node *n, struct err *err);
+/* As spec.bootMode has it. */
+enum step_result step_secure_boot(struct node *n, struct err *err);
 
 /* --- agent.c ---------------------------------------------------------------------------------- */
 

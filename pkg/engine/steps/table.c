@@ -16,7 +16,12 @@ static const char ramdisk_words[] =
 	"the boot ramdisk to report (see the machine's console; check that it boots from the network on the NIC of "
 	"bootMACAddress)";
 
+static const char medium_words[] =
+	"the boot ramdisk to report (see the machine's console; check that the BMC can read the medium, and that the "
+	"ramdisk's network reaches Ingot)";
+
 #define BMC   .note = step_bmc_note, .state_size = sizeof(struct bmc_step)
+#define MEDIA .note = step_bmc_note, .state_size = sizeof(struct media_step)
 #define WAIT  .state_size = sizeof(struct wait_step)
 #define AGENT .needs_agent = true, .state_size = sizeof(struct agent_step)
 
@@ -29,6 +34,19 @@ const struct step steps[_STEP_MAX] = {
 			     .timeout_offset = TIMEOUT(boot), .waits_for = power_words },
 	[STEP_BOOT_NETWORK] = { "management", "boot from network", node_new_boot, step_boot_network,
 				BMC, .timeout_offset = TIMEOUT(boot), .waits_for = boot_words },
+	[STEP_SECURE_BOOT] = { "management", "secure boot", NULL, step_secure_boot, MEDIA,
+			       .timeout_offset = TIMEOUT(boot),
+			       .waits_for = "the BMC to switch Secure Boot" },
+	[STEP_INSERT_MEDIA] = { "boot", "insert media", node_new_boot, step_insert_media, MEDIA,
+				.timeout_offset = TIMEOUT(boot),
+				.waits_for = "the BMC to insert the boot medium" },
+	[STEP_BOOT_MEDIA] = { "management", "boot from media", NULL, step_boot_media, BMC,
+			      .timeout_offset = TIMEOUT(boot), .waits_for = boot_words },
+	[STEP_BOOT_HTTP] = { "management", "boot from UEFI HTTP", node_new_boot, step_boot_http,
+			     MEDIA, .timeout_offset = TIMEOUT(boot), .waits_for = boot_words },
+	[STEP_EJECT_MEDIA] = { "boot", "eject media", NULL, step_eject_media, MEDIA,
+			       .timeout_offset = TIMEOUT(boot),
+			       .waits_for = "the BMC to eject the boot medium" },
 	[STEP_POWER_ON] = { "power", "power on", NULL, step_power_on, BMC,
 			    .timeout_offset = TIMEOUT(boot), .waits_for = power_words },
 	[STEP_WAIT_INVENTORY] = { "inspect", "wait for inventory", NULL, step_wait_inventory, WAIT,
@@ -118,43 +136,61 @@ const char *step_name(const struct plan_step *p)
 
 /* --- plans of operations ---------------------------------------------------------------------- */
 
-static const struct plan_row verify_rows[] = { { STEP_VERIFY, UNLESS_NEVER }, { 0 } };
+static const struct plan_row verify_rows[] = { { STEP_VERIFY, UNLESS_NEVER, WHEN_ALWAYS }, { 0 } };
 static const struct plan_row inspect_rows[] = {
-	{ STEP_POWER_OFF, UNLESS_NEVER },
-	{ STEP_BOOT_NETWORK, UNLESS_NEVER },
-	{ STEP_POWER_ON, UNLESS_NEVER },
-	{ STEP_WAIT_INVENTORY, UNLESS_NEVER },
+	{ STEP_POWER_OFF, UNLESS_NEVER, WHEN_ALWAYS },
+	{ STEP_SECURE_BOOT, UNLESS_NEVER, WHEN_SECURE },
+	{ STEP_BOOT_NETWORK, UNLESS_NEVER, WHEN_NETWORK },
+	{ STEP_INSERT_MEDIA, UNLESS_NEVER, WHEN_MEDIA },
+	{ STEP_BOOT_MEDIA, UNLESS_NEVER, WHEN_MEDIA },
+	{ STEP_BOOT_HTTP, UNLESS_NEVER, WHEN_HTTP },
+	{ STEP_POWER_ON, UNLESS_NEVER, WHEN_ALWAYS },
+	{ STEP_WAIT_INVENTORY, UNLESS_NEVER, WHEN_ALWAYS },
+	{ STEP_EJECT_MEDIA, UNLESS_NEVER, WHEN_MEDIUM },
 	{ 0 },
 };
 static const struct plan_row deploy_rows[] = {
-	{ STEP_FIND_AGENT, UNLESS_NEVER },
-	{ STEP_POWER_OFF, UNLESS_AGENT },
-	{ STEP_BOOT_NETWORK, UNLESS_AGENT },
-	{ STEP_POWER_ON, UNLESS_AGENT },
-	{ STEP_WAIT_AGENT, UNLESS_AGENT },
-	{ STEP_CHOOSE_DISK, UNLESS_NEVER },
-	{ STEP_CLEAN, UNLESS_CLEAN },
-	{ STEP_WRITE, UNLESS_NEVER },
-	{ STEP_BOOT_ENTRY, UNLESS_BIOS },
-	{ STEP_BOOT_DISK, UNLESS_NEVER },
-	{ STEP_AGENT_OFF, UNLESS_NEVER },
-	{ STEP_START_DISK, UNLESS_NEVER },
+	{ STEP_FIND_AGENT, UNLESS_NEVER, WHEN_ALWAYS },
+	{ STEP_POWER_OFF, UNLESS_AGENT, WHEN_ALWAYS },
+	{ STEP_SECURE_BOOT, UNLESS_AGENT, WHEN_SECURE },
+	{ STEP_BOOT_NETWORK, UNLESS_AGENT, WHEN_NETWORK },
+	{ STEP_INSERT_MEDIA, UNLESS_AGENT, WHEN_MEDIA },
+	{ STEP_BOOT_MEDIA, UNLESS_AGENT, WHEN_MEDIA },
+	{ STEP_BOOT_HTTP, UNLESS_AGENT, WHEN_HTTP },
+	{ STEP_POWER_ON, UNLESS_AGENT, WHEN_ALWAYS },
+	{ STEP_WAIT_AGENT, UNLESS_AGENT, WHEN_ALWAYS },
+	{ STEP_EJECT_MEDIA, UNLESS_NEVER, WHEN_MEDIUM },
+	{ STEP_CHOOSE_DISK, UNLESS_NEVER, WHEN_ALWAYS },
+	{ STEP_CLEAN, UNLESS_CLEAN, WHEN_ALWAYS },
+	{ STEP_WRITE, UNLESS_NEVER, WHEN_ALWAYS },
+	{ STEP_BOOT_ENTRY, UNLESS_BIOS, WHEN_ALWAYS },
+	{ STEP_BOOT_DISK, UNLESS_NEVER, WHEN_ALWAYS },
+	{ STEP_AGENT_OFF, UNLESS_NEVER, WHEN_ALWAYS },
+	{ STEP_START_DISK, UNLESS_NEVER, WHEN_ALWAYS },
 	{ 0 },
 };
 static const struct plan_row undeploy_rows[] = {
-	{ STEP_POWER_OFF, UNLESS_NEVER },
-	{ STEP_BOOT_NETWORK, UNLESS_CLEAN },
-	{ STEP_POWER_ON, UNLESS_CLEAN },
-	{ STEP_WAIT_AGENT, UNLESS_CLEAN },
-	{ STEP_CLEAN, UNLESS_CLEAN },
-	{ STEP_FINAL_OFF, UNLESS_NEVER },
+	{ STEP_POWER_OFF, UNLESS_NEVER, WHEN_ALWAYS },
+	{ STEP_SECURE_BOOT, UNLESS_CLEAN, WHEN_SECURE },
+	{ STEP_BOOT_NETWORK, UNLESS_CLEAN, WHEN_NETWORK },
+	{ STEP_INSERT_MEDIA, UNLESS_CLEAN, WHEN_MEDIA },
+	{ STEP_BOOT_MEDIA, UNLESS_CLEAN, WHEN_MEDIA },
+	{ STEP_BOOT_HTTP, UNLESS_CLEAN, WHEN_HTTP },
+	{ STEP_POWER_ON, UNLESS_CLEAN, WHEN_ALWAYS },
+	{ STEP_WAIT_AGENT, UNLESS_CLEAN, WHEN_ALWAYS },
+	{ STEP_EJECT_MEDIA, UNLESS_NEVER, WHEN_MEDIUM },
+	{ STEP_CLEAN, UNLESS_CLEAN, WHEN_ALWAYS },
+	{ STEP_FINAL_OFF, UNLESS_NEVER, WHEN_ALWAYS },
 	{ 0 },
 };
-static const struct plan_row on_rows[] = { { STEP_POWER_ON, UNLESS_NEVER }, { 0 } };
-static const struct plan_row off_rows[] = { { STEP_POWER_OFF, UNLESS_NEVER }, { 0 } };
+static const struct plan_row on_rows[] = { { STEP_POWER_ON, UNLESS_NEVER, WHEN_ALWAYS }, { 0 } };
+static const struct plan_row off_rows[] = { { STEP_POWER_OFF, UNLESS_NEVER, WHEN_ALWAYS },
+					    { STEP_EJECT_MEDIA, UNLESS_NEVER, WHEN_MEDIUM },
+					    { 0 } };
 /* The hard one is for BMCs that know no soft one. */
-static const struct plan_row soft_off_rows[] = { { STEP_SOFT_OFF, UNLESS_NEVER },
-						 { STEP_POWER_OFF, UNLESS_OFF },
+static const struct plan_row soft_off_rows[] = { { STEP_SOFT_OFF, UNLESS_NEVER, WHEN_ALWAYS },
+						 { STEP_POWER_OFF, UNLESS_OFF, WHEN_ALWAYS },
+						 { STEP_EJECT_MEDIA, UNLESS_NEVER, WHEN_MEDIUM },
 						 { 0 } };
 
 static const struct plan_row *const rows_of[_OP_MAX] = {
@@ -168,11 +204,32 @@ const struct plan_row *plan_rows(enum op_kind kind)
 	return rows_of[kind];
 }
 
-void plan_build(enum op_kind kind, struct plan *ret)
+static bool is_for(const struct plan_row *row, const struct plan_choice *how)
+{
+	switch (row->when) {
+	case WHEN_ALWAYS:
+		break;
+	case WHEN_NETWORK:
+		return how->method == BMC_BOOT_NETWORK;
+	case WHEN_MEDIA:
+		return how->method == BMC_BOOT_MEDIA;
+	case WHEN_HTTP:
+		return how->method == BMC_BOOT_UEFI_HTTP;
+	case WHEN_MEDIUM:
+		return how->method != BMC_BOOT_NETWORK || how->medium;
+	case WHEN_SECURE:
+		return how->secure;
+	}
+	return true;
+}
+
+void plan_build(enum op_kind kind, const struct plan_choice *how, struct plan *ret)
 {
 	struct plan p = { 0 };
 	for (const struct plan_row *row = rows_of[kind]; row->step != STEP_END; row++) {
 		const struct step *s = &steps[row->step];
+		if (!is_for(row, how))
+			continue;
 		/* plan_add() copies. */
 		plan_add(&p, &(struct plan_step){ .interface = (char *)s->interface,
 						  .step = (char *)plan_name_of(s),
@@ -182,6 +239,11 @@ void plan_build(enum op_kind kind, struct plan *ret)
 	}
 	plan_done(ret);
 	*ret = p;
+}
+
+const char *step_waits_for(const struct node *n, const struct step *s)
+{
+	return s->boots_again && node_by_medium(n) ? medium_words : s->waits_for;
 }
 
 bool plan_idle(const struct node *n, const struct plan_step *p)
@@ -277,7 +339,7 @@ bool plan_seek(struct plan *p, const char *name)
  * not one of them begins the operation anew. */
 static void plan_of_elder(struct node_record *r, enum op_kind kind)
 {
-	plan_build(kind, &r->plan);
+	plan_build(kind, &(struct plan_choice){ .method = BMC_BOOT_NETWORK }, &r->plan);
 	if (!streq(r->step.operation, op_info(kind)->name) || !plan_seek(&r->plan, r->step.name))
 		str_replace(&r->step.name, NULL);
 }

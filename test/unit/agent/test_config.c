@@ -46,6 +46,40 @@ static void test_a_real_line(void **state)
 	agent_config_done(&c);
 }
 
+/* The medium is the host's own, the line may be shared: the medium beats it, and a URL or token
+ * that it leaves out is not taken from the line. */
+static void test_medium(void **state)
+{
+	(void)state;
+	static const char text[] =
+		"{\"version\": 1, \"nodeUUID\": \"11111111-1111-4111-8111-111111111111\", "
+		"\"apiURLs\": [\"https://[fd00::1]:6385/\", \"https://192.0.2.1:6385\"], "
+		"\"bootMAC\": \"52:54:00:77:00:01\"}";
+	struct agent_config c = { 0 };
+	struct bootconfig medium = { 0 };
+	struct err err = { 0 };
+	agent_config_init(&c);
+	assert_int_equal(
+		agent_config_parse(&c,
+				   "ipa-api-url=http://old/ ipa-agent-token=old BOOTIF=01-aa "
+				   "ipa-inspection-callback-url=http://old/ ipa-lookup-timeout=7",
+				   NULL),
+		0);
+	if (bootconfig_parse(text, strlen(text), &medium, &err) < 0)
+		fail_msg("%s", err.text);
+	agent_config_take(&c, &medium);
+	bootconfig_done(&medium);
+	assert_string_equal(c.api.items[0], "https://[fd00::1]:6385");
+	assert_string_equal(c.api.items[1], "https://192.0.2.1:6385");
+	assert_null(c.api.items[2]);
+	assert_null(c.callbacks.items[0]);
+	assert_null(c.token);
+	assert_string_equal(c.node_uuid, "11111111-1111-4111-8111-111111111111");
+	assert_string_equal(c.bootif, "52:54:00:77:00:01");
+	assert_int_equal(c.lookup_timeout, 7);
+	agent_config_done(&c);
+}
+
 static void test_defaults(void **state)
 {
 	(void)state;
@@ -118,9 +152,8 @@ static void test_logs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_real_line),
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_nonsense),
+		cmocka_unit_test(test_a_real_line), cmocka_unit_test(test_medium),
+		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_logs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -294,6 +294,37 @@ static void test_whole_talk(void **state)
 	expect(4, "POST", "/v1/heartbeat/" NODE, "1.68");
 }
 
+/* Of what the medium gave: the name, at a first lookup marked as such, and what init could not
+ * apply of the network data, in each message that carries it. */
+static void test_from_a_medium(void **state)
+{
+	(void)state;
+	put("/run/ingot-network.problems", "link \"b\": no NIC\nnetwork \"n\": left out");
+	t.config.node_uuid = xstrdup(NODE);
+	run_session("ipa-api-url=@ ipa-inspection-callback-url=@/v1/continue_inspection", true, 4);
+	assert_true(str_has_suffix(t.seen[2].query, "&node_uuid=" NODE "&first=1"));
+	for (size_t i = 0; i < 4; i += 3) {
+		struct json *body = NULL;
+		assert_int_equal(json_parse(t.seen[i].body, strlen(t.seen[i].body), &body, NULL),
+				 0);
+		const struct json *list = json_get(body, "network_data_problems");
+		assert_int_equal(json_count(list), 2);
+		assert_string_equal(json_string(json_at(list, 0)), "link \"b\": no NIC");
+		assert_string_equal(json_string(json_at(list, 1)), "network \"n\": left out");
+		json_free(body);
+	}
+}
+
+/* Ironic refuses a heartbeat with a member that it does not know. */
+static void test_without_a_medium(void **state)
+{
+	(void)state;
+	put("/run/ingot-network.problems", "link \"b\": no NIC");
+	run_session("ipa-api-url=@", true, 3);
+	assert_null(strstr(t.seen[1].query, "first"));
+	assert_null(strstr(t.seen[2].body, "network_data_problems"));
+}
+
 static void test_tls(void **state)
 {
 	(void)state;
@@ -607,6 +638,8 @@ int main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_whole_talk),
+		TEST(test_from_a_medium),
+		TEST(test_without_a_medium),
 		TEST(test_tls),
 		TEST(test_old_version),
 		TEST(test_version_told_late),

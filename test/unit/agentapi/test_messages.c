@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "agentapi/messages.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -380,6 +382,34 @@ static void test_lookup_answers(void **state)
 	assert_string_equal(json_get_string(v1, "id"), "v1");
 }
 
+static char *problems_of(const char *text)
+{
+	struct json *body = NULL;
+	assert_int_equal(json_parse(text, strlen(text), &body, NULL), 0);
+	char *line = agent_network_problems(body);
+	json_free(body);
+	return line;
+}
+
+static void test_network_problems(void **state)
+{
+	(void)state;
+	assert_null(problems_of("{}"));
+	assert_null(problems_of("{\"network_data_problems\": []}"));
+	assert_null(problems_of("{\"network_data_problems\": \"a\"}"));
+	_cleanup_(freep) char *two = problems_of(
+		"{\"network_data_problems\": [\"a\\u001b[2J\", 7, \"\", \"b\\n\\u00e4\"]}");
+	assert_string_equal(two, "a?[2J; b???");
+	char longer[801] = "";
+	memset(longer, 'x', sizeof(longer) - 1);
+	_cleanup_(freep) char *many = xasprintf(
+		"{\"network_data_problems\": [\"first\", \"%s\", \"%s\"]}", longer, longer);
+	_cleanup_(freep) char *cut = problems_of(many);
+	assert_int_equal(strlen(cut), AGENT_PROBLEMS_TEXT_MAX);
+	assert_true(str_has_prefix(cut, "first; xxx"));
+	assert_string_equal(cut + strlen(cut) - 5, "xx...");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -395,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_result_of_another_step),
 		cmocka_unit_test(test_what_agents_are_sent),
 		cmocka_unit_test(test_lookup_answers),
+		cmocka_unit_test(test_network_problems),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -729,30 +729,6 @@ static void test_unsupported(void **state)
 	bmc_address_done(&a);
 }
 
-/* A host whose address asks for media must not be booted by the network without a word. */
-static void test_boot_without_steps(void **state)
-{
-	static const struct {
-		const char *address;
-		bool found;
-	} cases[] = { { "redfish://10.0.0.1", true },
-		      { "redfish-virtualmedia://10.0.0.1", false },
-		      { "ilo5-virtualmedia://10.0.0.1", false },
-		      { "redfish-uefihttp://10.0.0.1", false } };
-	struct bench *t = *state;
-	struct bmc_driver_set set = { .drivers[BMC_DRIVER_REDFISH] = t->driver };
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct bmc_address a;
-		struct err err = { 0 };
-		assert_int_equal(bmc_address_parse(cases[i].address, &a, NULL), 0);
-		if (!!bmc_driver_find(&set, a.scheme, &err) != cases[i].found)
-			fail_msg("%s: %s", cases[i].address, err.text);
-		if (!cases[i].found)
-			assert_non_null(strstr(err.text, "is not supported by this version yet"));
-		bmc_address_done(&a);
-	}
-}
-
 /* No driver that talks to real BMCs claims what it cannot do. */
 static void test_ipmi_does_not_claim_them(void **state)
 {
@@ -935,7 +911,6 @@ int main(void)
 		CASE(test_events),
 		CASE(test_choose_boot),
 		CASE(test_unsupported),
-		CASE(test_boot_without_steps),
 		CASE(test_ipmi_does_not_claim_them),
 		CASE(test_open_wants_a_host),
 		CASE(test_breaker_leaves_a_dead_bmc_alone),

@@ -259,7 +259,7 @@ static void test_grub(void **state)
 	check_text(
 		w, "grub/52:54:00:77:00:01",
 		"linux /ramdisk/virt/vmlinuz 'console=ttyS0' 'ipa-api-url=https://10.77.0.1:6385' "
-		"BOOTIF=01-52-54-00-77-00-01\ninitrd /ca.cpio /ramdisk/virt/initramfs\nboot\nexit 1\n");
+		"'BOOTIF=01-52-54-00-77-00-01'\ninitrd /ca.cpio /ramdisk/virt/initramfs\nboot\nexit 1\n");
 }
 
 /* What would break out of a script is refused, with the host's name. */

@@ -151,7 +151,10 @@ static void test_nothing_else(void **state)
 {
 	sh(*state, "for p in / /boot /boot/ /boot/nothing /boot/grub/grub.cfg "
 		   "/boot/grub/52:54:00:77:00:01 /boot/ramdisk/virt/vmlinuz /ramdisk/virt/vmlinuz "
-		   "/boot/..%2f..%2fetc%2fpasswd /boot.ipxe/x; do "
+		   "/boot/..%2f..%2fetc%2fpasswd /boot.ipxe/x "
+		   /* What shim looks for beside itself. */
+		   "/boot//grubx64.efi /boot/revocations_sku.efi /boot/revocations_sbat.efi "
+		   "/boot/shim_certificate_0.efi /boot/mmx64.efi; do "
 		   "[ $(status --path-as-is $SMALL$p) = 404 ]; done; "
 		   "for p in /boot/snponly.efi /ramdisk /ramdisk/ /ramdisk/virt/../../etc/passwd "
 		   "/ramdisk/generic/vmlinuz; do [ $(status --path-as-is $BULK$p) = 404 ]; done; "

@@ -447,10 +447,11 @@ static void refusals(void *data)
 	refused(w, "large", TFTP_READ, TFTP_MAIL, TFTP_ERROR_ILLEGAL);
 	refused(w, "large", TFTP_READ, TFTP_MODE_UNKNOWN, TFTP_ERROR_ILLEGAL);
 	refused(w, "large", TFTP_WRITE, TFTP_OCTET, TFTP_ERROR_ACCESS);
-	static const char *const names[] = {
-		"nothing", "gone", "../etc/passwd", "/etc/passwd",
-		"/",	   ".",	   "large/",	    "grub/52:54:00:77:00:02"
-	};
+	static const char *const names[] = { "nothing", "gone", "../etc/passwd", "/etc/passwd",
+					     /* What shim looks for beside itself. */
+					     "revocations_sku.efi", "revocations_sbat.efi",
+					     "shim_certificate_0.efi", "/", ".", "large/",
+					     "grub/52:54:00:77:00:02" };
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		refused(w, names[i], TFTP_READ, TFTP_OCTET, TFTP_ERROR_NOT_FOUND);
 }

@@ -115,7 +115,7 @@ static void event(void *data, const char *k, bool warning, const char *reason, c
 	rig->warnings += warning;
 	if (str_has_prefix(reason, "Power"))
 		snprintf(rig->power, sizeof(rig->power), "%s", message);
-	if (streq(reason, "RootDevice"))
+	if (streq(reason, "RootDevice") || streq(reason, "NetworkDataNotApplied"))
 		snprintf(rig->told, sizeof(rig->told), "%s", message);
 }
 
@@ -157,6 +157,7 @@ static void start_engine(struct rig *rig)
 		.loop = rig->loop,
 		.drivers = &rig->world.drivers,
 		.link = &rig->world.link,
+		.media = &rig->world.media,
 		.secret = secret,
 		.secret_len = sizeof(secret),
 		.capacity = rig->capacity,
@@ -1796,6 +1797,317 @@ static void test_lookup_rules(void **state)
 	rig_free(rig);
 }
 
+/* --- boot media --- */
+
+static void by_media(struct rig *rig)
+{
+	rig->host.bmc_address = "redfish-virtualmedia://10.1.0.1/redfish/v1/Systems/1";
+	rig->host.boot_mode = BOOT_UEFI;
+	rig->serves_dhcp = true; /* the host's DHCP address is nothing to a medium */
+	restart_engine(rig);
+}
+
+static void by_http(struct rig *rig)
+{
+	by_media(rig);
+	rig->serves_dhcp = false;
+	rig->host.bmc_address = "redfish-uefihttp://10.1.0.1/redfish/v1/Systems/1";
+	restart_engine(rig);
+}
+
+/* Nothing of ours is left behind, and nothing was ejected but what is ours. */
+static void check_slot(const struct rig *rig, const char *left)
+{
+	assert_true(streq(rig->machine->bmc->media, left));
+	assert_int_equal(rig->machine->bmc->ejects_of_all, 0);
+	assert_int_equal(rig->world.engine->media.count, 0);
+	assert_false(node_find(rig->engine, key)->record.media.nonce);
+}
+
+/* The main job, inspection to the end of the tenancy, without a word of DHCP, whichever way a
+ * medium comes; no boot MAC address is needed for it. */
+static void test_main_job_by_media(void **state)
+{
+	(void)state;
+	void (*const ways[])(struct rig *) = { by_media, by_http };
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct rig *rig = rig_new(40 + i);
+		ways[i](rig);
+		rig->host.boot_mac = "";
+		to_available(rig);
+		check_slot(rig, NULL);
+		assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+		check_slot(rig, NULL);
+		assert_int_equal(rig->machine->disk, SIM_DISK_WRITTEN);
+		assert_int_equal(rig->machine->run, SIM_RUN_OS);
+		assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+		check_slot(rig, NULL);
+		assert_true(rig->machine->media_boots >= 2);
+		assert_int_equal(rig->machine->media_boots, rig->machine->ramdisk_boots);
+		assert_int_equal(rig->machine->bmc->inserts,
+				 i == 0 ? rig->machine->media_boots : 0);
+		rig_free(rig);
+	}
+}
+
+/* Killed every few moments, at each step once or more: the machine boots as often as it would have.
+ */
+static void test_media_killed_all_along(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 30; seed++) {
+		struct rig *rig = rig_new(500 + seed);
+		(seed % 2 ? by_media : by_http)(rig);
+		to_available(rig);
+		unsigned boots = rig->machine->ramdisk_boots;
+		for (int i = 0; i < 4000; i++) {
+			ask(rig, WANT_PROVISION, &image_a, false);
+			if (rig->result.outcome != PROV_RUNNING)
+				break;
+			advance(rig, loop_random_below(rig->loop, 9 * USEC_PER_SEC));
+			if (i % 3 == 0)
+				restart_engine(rig);
+		}
+		assert_int_equal(rig->result.outcome, PROV_DONE);
+		load_again(rig);
+		check_slot(rig, NULL);
+		assert_true(rig->machine->ramdisk_boots <= boots + 1);
+		assert_int_equal(rig->machine->os_boots, 1);
+		rig_free(rig);
+	}
+}
+
+static void until_medium_step(struct rig *rig, const char *step)
+{
+	for (int i = 0; i < 3600 * 100; i++) {
+		if (i % 100 == 0)
+			ask(rig, WANT_INSPECT, NULL, false);
+		const struct node *n = node_find(rig->engine, key);
+		if (streq(n->record.step.name, step) && !n->save.running)
+			return;
+		advance(rig, USEC_PER_MSEC);
+	}
+	fail_msg("no step \"%s\"", step);
+}
+
+/* What a person has put into the slot stays, and is named; when he is done, it goes on. */
+static void test_slot_of_a_person(void **state)
+{
+	(void)state;
+	static const char theirs[] = "http://198.51.100.7/rescue.iso";
+	struct rig *rig = rig_new(44);
+	by_media(rig);
+	str_replace(&rig->machine->bmc->media, theirs);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, theirs));
+	assert_non_null(strstr(rig->result.error, "eject it there"));
+	assert_string_equal(rig->machine->bmc->media, theirs);
+	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_DONE);
+	assert_string_equal(rig->machine->bmc->media, theirs);
+	assert_int_equal(rig->machine->bmc->ejects_of_all, 0);
+	str_replace(&rig->machine->bmc->media, NULL);
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, true), PROV_DONE);
+	check_slot(rig, NULL);
+	rig_free(rig);
+}
+
+static bool finds(const struct rig *rig, const char *capability, const char *peer)
+{
+	struct engine_medium found;
+	return engine_medium_find(rig->engine, capability, peer, &found);
+}
+
+/* From its insertion to the end of its boot, and for its BMC alone; the record does not say how. */
+static void test_who_reads_a_medium(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(45);
+	by_media(rig);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	until_medium_step(rig, "boot from media");
+	const struct node *n = node_find(rig->engine, key);
+	_cleanup_(freep) char *capability = xstrdup(n->medium.capability);
+	assert_int_equal(strlen(capability), 32);
+	_cleanup_(freep) char *record = json_to_string(rig->record);
+	assert_null(strstr(record, capability));
+	assert_true(finds(rig, capability, "10.1.0.1"));
+	assert_true(finds(rig, capability, "::ffff:10.1.0.1"));
+	static const char *const strangers[] = { "10.1.0.2", "10.2.0.1", "", "::1", "nonsense" };
+	for (size_t i = 0; i < ARRAY_SIZE(strangers); i++)
+		assert_false(finds(rig, capability, strangers[i]));
+	assert_false(finds(rig, "00000000000000000000000000000000", "10.1.0.1"));
+	assert_false(finds(rig, "", "10.1.0.1"));
+	rig->leads_no_more = true;
+	assert_false(finds(rig, capability, "10.1.0.1"));
+	rig->leads_no_more = false;
+	/* Another process knows it by the record alone. */
+	load_again(rig);
+	assert_true(finds(rig, capability, "10.1.0.1"));
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	assert_false(finds(rig, capability, "10.1.0.1"));
+	rig_free(rig);
+}
+
+/* The token is on the medium: who asks for it gets none, and disturbs nobody. */
+static void test_no_token_beside_the_medium(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(46);
+	by_media(rig);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	until_medium_step(rig, "wait for inventory");
+	struct answer a = lookup(rig, rig->machine->mac, "10.9.9.9");
+	assert_int_equal(a.status, 200);
+	assert_string_equal(a.token, "******");
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
+/* Files are replaced, or another list of instances comes, between insertion and read: that medium
+ * cannot be made any more, so a new one is, and at once. */
+static void test_files_of_media_replaced(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(47);
+	by_media(rig);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	until_medium_step(rig, "boot from media");
+	rig->world.instances = 5; /* frozen in the record: the same bytes */
+	restart_engine(rig);
+	until_medium_step(rig, "wait for inventory");
+	advance(rig, 2 * USEC_PER_MIN);
+	assert_int_equal(rig->machine->ramdisk_boots, 1);
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+
+	assert_int_equal(reach(rig, WANT_PREPARE, NULL, false), PROV_DONE);
+	node_no_boot(node_find(rig->engine, key));
+	for (int i = 0; i < 3600; i++) {
+		ask(rig, WANT_PROVISION, &image_a, false);
+		if (streq(node_find(rig->engine, key)->record.step.name, "power on"))
+			break;
+		advance(rig, 100 * USEC_PER_MSEC);
+	}
+	rig->world.files++;
+	unsigned inserts = rig->machine->bmc->inserts;
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_int_equal(rig->machine->bmc->inserts, inserts + 1);
+	check_slot(rig, NULL);
+	rig_free(rig);
+}
+
+/* The ramdisk's network is on the medium, and a Secret that is missing holds the boot up. */
+static void test_network_data_on_the_medium(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(48);
+	by_media(rig);
+	rig->host.network_data_error = "spec.x: the Secret a/b does not exist";
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "the Secret a/b does not exist"));
+	assert_int_equal(rig->machine->ramdisk_boots, 0);
+	rig->host.network_data_error = NULL;
+	rig->host.network_data = "{\"links\": [], \"name\": \"of the ramdisk\"}";
+	ask(rig, WANT_INSPECT, NULL, true);
+	until_medium_step(rig, "boot from media");
+	char *archive = NULL;
+	size_t len = 0;
+	assert_int_equal(engine_medium_archive(rig->engine, key, &archive, &len, NULL), 0);
+	assert_non_null(memmem(archive, len, "of the ramdisk", 14));
+	free(archive);
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	rig_free(rig);
+}
+
+/* An operation that ends in the middle leaves a medium behind; switching off takes it out. */
+static void test_medium_of_an_aborted_boot(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(49);
+	by_media(rig);
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	until_medium_step(rig, "wait for inventory");
+	assert_non_null(rig->machine->bmc->media);
+	load_again(rig);
+	assert_int_equal(reach(rig, WANT_OFF, NULL, false), PROV_DONE);
+	check_slot(rig, NULL);
+	rig_free(rig);
+}
+
+/* Without a service of media such a host is refused, with what to read. */
+static void test_no_service_of_media(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(50);
+	by_media(rig);
+	rig->engine->options.media = NULL;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "redfish-virtualmedia"));
+	assert_non_null(strstr(rig->result.error, "serves none"));
+	rig->host.bmc_address = "redfish-uefihttp://10.1.0.1/redfish/v1/Systems/1";
+	rig->host.boot_mode = BOOT_LEGACY;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "set spec.bootMode to UEFI"));
+	rig_free(rig);
+}
+
+/* Switched on before the ramdisk boots, and off again where it was ours; a BMC that cannot says so.
+ */
+static void test_secure_boot(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(51);
+	struct fake_machine *bmc = rig->machine->bmc;
+	rig->host.bmc_address = "redfish://10.1.0.1/redfish/v1/Systems/1";
+	rig->host.boot_mode = BOOT_UEFI_SECURE;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_FAILED);
+	assert_string_equal(rig->result.error, "BMC driver redfish does not support secure boot");
+	fake_driver_add_secure_boot(rig->world.driver);
+	by_media(rig);
+	rig->host.boot_mode = BOOT_UEFI_SECURE;
+	bmc->no_secure_boot = true;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "Secure Boot cannot be switched on by its BMC"));
+	assert_int_equal(rig->machine->ramdisk_boots, 0);
+	bmc->no_secure_boot = false;
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, true), PROV_DONE);
+	assert_true(bmc->secure_boot);
+	load_again(rig);
+	rig->host.boot_mode = BOOT_UEFI;
+	assert_int_equal(reach(rig, WANT_PREPARE, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_DEPROVISION, NULL, false), PROV_DONE);
+	assert_false(bmc->secure_boot);
+	bmc->secure_boot = true; /* by its owner: not ours to switch off */
+	node_find(rig->engine, key)->record.node.cleaned_at = 0;
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_b, false), PROV_DONE);
+	assert_true(bmc->secure_boot);
+	rig_free(rig);
+}
+
+/* By the network: its loaders are the signed ones, in each boot. */
+static void test_secure_boot_by_network(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(52);
+	struct engine_boot boot;
+	fake_driver_add_secure_boot(rig->world.driver);
+	rig->host.bmc_address = "redfish://10.1.0.1/redfish/v1/Systems/1";
+	rig->host.boot_mode = BOOT_UEFI;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_true(engine_boot_find(rig->engine, at_mac(rig->machine->mac), &boot));
+	assert_false(boot.secure);
+	rig->host.boot_mode = BOOT_UEFI_SECURE;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	assert_int_equal(reach(rig, WANT_INSPECT, NULL, false), PROV_DONE);
+	assert_true(rig->machine->bmc->secure_boot);
+	assert_true(engine_boot_find(rig->engine, at_mac(rig->machine->mac), &boot));
+	assert_true(boot.secure);
+	rig_free(rig);
+}
+
 static void test_token_is_on_record_first(void **state)
 {
 	(void)state;
@@ -2220,6 +2532,70 @@ static void test_heartbeat_rules(void **state)
 	assert_int_equal(heartbeat(rig, a.token, "https://10.2.0.1:9999", "10.2.0.1"), 202);
 	advance(rig, USEC_PER_SEC);
 	assert_string_equal(lookup(rig, mac, "10.2.0.1").token, "******"); /* it has arrived */
+	rig_free(rig);
+}
+
+/* What the ramdisk could not apply of the network data is told, once in a boot, and shown. */
+static void test_network_data_problems(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(33);
+	struct answer a;
+	assert_int_equal(reach(rig, WANT_REGISTER, NULL, false), PROV_DONE);
+	rig->world.faults.boot_fails = 1000;
+	ask(rig, WANT_INSPECT, NULL, false);
+	advance(rig, USEC_PER_MIN);
+	struct answer first = lookup(rig, rig->machine->mac, "10.2.0.1");
+	for (int beat = 0; beat < 2; beat++) {
+		_cleanup_(json_freep) struct json *body = json_new_object();
+		json_set_string(body, "callback_url", "https://10.2.0.1:9999");
+		json_set_string(body, "agent_token", beat ? first.token : "not this boot's");
+		json_set_string(body, "agent_verify_ca", "certificate");
+		struct json *list = json_set(body, "network_data_problems", json_new_array());
+		json_append(list, json_new_string("link \"bond0\": this machine has no NIC x"));
+		engine_agent_heartbeat(rig->engine, uid, body, "10.2.0.1", keep_answer, &a);
+		assert_int_equal(a.status, beat ? 202 : 400);
+		assert_int_equal(rig->warnings, beat);
+		advance(rig, USEC_PER_SEC);
+		engine_agent_heartbeat(rig->engine, uid, body, "10.2.0.1", keep_answer, &a);
+		assert_int_equal(rig->warnings, beat);
+	}
+	_cleanup_(freep) char *inventory = xasprintf(
+		"{\"inventory\":{\"interfaces\":[{\"name\":\"e\",\"mac_address\":\"%s\"}]},"
+		"\"network_data_problems\":[\"another\"]}",
+		rig->machine->mac);
+	struct json *posted = NULL;
+	assert_int_equal(json_parse(inventory, strlen(inventory), &posted, NULL), 0);
+	engine_agent_inspection(rig->engine, posted, "10.2.0.1", keep_answer, &a);
+	assert_int_equal(rig->warnings, 1);
+	assert_string_equal(rig->told,
+			    "the ramdisk runs, but could not apply all of the host's network data: "
+			    "link \"bond0\": this machine has no NIC x");
+	_cleanup_(json_freep) struct json *shown = engine_describe(rig->engine, key);
+	assert_string_equal(json_get_path_string(shown, "boot.networkData"),
+			    "link \"bond0\": this machine has no NIC x");
+	rig_free(rig);
+}
+
+/* An agent that a boot medium told its node's name names it at its first lookup, too. */
+static void test_first_lookup_by_name(void **state)
+{
+	(void)state;
+	struct rig *rig = rig_new(21);
+	struct answer a = { 0 };
+	const char *address = rig->machine->address;
+	to_available(rig);
+	ask(rig, WANT_PROVISION, &image_a, false);
+	advance(rig, 90 * USEC_PER_SEC);
+	assert_int_equal(rig->machine->disk, SIM_DISK_HALF);
+	engine_agent_lookup(rig->engine, "", uid, address, keep_answer, &a);
+	advance(rig, USEC_PER_SEC);
+	assert_int_equal(a.status, 200);
+	ask(rig, WANT_PROVISION, &image_a, false);
+	assert_int_not_equal(rig->result.outcome, PROV_FAILED);
+	engine_agent_first_lookup(rig->engine, "", uid, address, keep_answer, &a);
+	assert_int_equal(reach(rig, WANT_PROVISION, &image_a, false), PROV_FAILED);
+	assert_non_null(strstr(rig->result.error, "the machine restarted while"));
 	rig_free(rig);
 }
 
@@ -3100,9 +3476,13 @@ static void test_steps_of_an_earlier_release(void **state)
 		    { WANT_PROVISION, OP_DEPLOY },
 		    { WANT_DEPROVISION, OP_UNDEPLOY } };
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
-		for (const struct plan_row *row = plan_rows(ops[i].kind); row->step; row++)
+		for (const struct plan_row *row = plan_rows(ops[i].kind); row->step; row++) {
+			/* Those releases knew no other way to boot. */
+			if (row->when != WHEN_ALWAYS && row->when != WHEN_NETWORK)
+				continue;
 			check_step_of_elder(ops[i].want, op_info(ops[i].kind)->name,
 					    steps[row->step].name);
+		}
 }
 
 /* The record's plan with these steps behind the one of that name. */
@@ -3221,6 +3601,17 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_wrong_password),
 	cmocka_unit_test(test_password_changed_at_the_bmc),
 	cmocka_unit_test(test_pinned_certificate),
+	cmocka_unit_test(test_main_job_by_media),
+	cmocka_unit_test(test_media_killed_all_along),
+	cmocka_unit_test(test_slot_of_a_person),
+	cmocka_unit_test(test_who_reads_a_medium),
+	cmocka_unit_test(test_no_token_beside_the_medium),
+	cmocka_unit_test(test_files_of_media_replaced),
+	cmocka_unit_test(test_network_data_on_the_medium),
+	cmocka_unit_test(test_medium_of_an_aborted_boot),
+	cmocka_unit_test(test_no_service_of_media),
+	cmocka_unit_test(test_secure_boot),
+	cmocka_unit_test(test_secure_boot_by_network),
 	cmocka_unit_test(test_another_machine),
 	cmocka_unit_test(test_password_changed_in_flight),
 	cmocka_unit_test(test_password_in_the_address),
@@ -3292,6 +3683,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_callback_addresses),
 	cmocka_unit_test(test_token_of_another_address),
 	cmocka_unit_test(test_heartbeat_rules),
+	cmocka_unit_test(test_network_data_problems),
+	cmocka_unit_test(test_first_lookup_by_name),
 	cmocka_unit_test(test_moved_with_its_ramdisk),
 	cmocka_unit_test(test_fixed_address),
 	cmocka_unit_test(test_wrong_mac_is_told),

@@ -70,7 +70,8 @@ static void test_plans_of_operations(void **state)
 		struct node_record r = { 0 };
 		struct err err = { 0 };
 		const struct json *list = json_get(op, "steps");
-		plan_build(kind_named(json_key(op)), &r.plan);
+		plan_build(kind_named(json_key(op)),
+			   &(struct plan_choice){ .method = BMC_BOOT_NETWORK }, &r.plan);
 		if (plan_check(&r.plan, &err) < 0)
 			fail_msg("%s: %s", json_key(op), err.text);
 		for (size_t i = 0; i < json_count(list); i++)

@@ -677,6 +677,38 @@ static void test_redirect_past_the_proxy(void **state)
 	story_release(&s);
 }
 
+static bool serve_zones(struct peer *p)
+{
+	if (strstr(p->request.data, ":1/here "))
+		return peer_reply(p, "302 Found", "Location: http://[fe80::1]:1/end\r\n", "");
+	if (strstr(p->request.data, ":1/there "))
+		return peer_reply(p, "302 Found", "Location: http://[fe80::1%25two]:1/end\r\n", "");
+	return peer_reply(p, "200 OK", "", "the end");
+}
+
+/* A machine does not know by which zone it is reached; one in another zone is another. Behind a
+ * proxy nothing is connected to there. */
+static void test_redirect_to_a_zone(void **state)
+{
+	static const char *const pages[] = { "here", "there" };
+	struct fixture *f = *state;
+	f->server = server_start(serve_zones, NULL, NULL);
+	_cleanup_(freep) char *proxy = url_of(f->server, "");
+	struct http_request r = { .proxy = proxy, .max_redirects = 1, .bearer = "t" };
+	for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
+		struct story s = ask_url(f, xasprintf("http://[fe80::1%%25one]:1/%s", pages[i]), r,
+					 &story_collect);
+		assert_string_equal(s.body.data, "the end");
+		story_release(&s);
+	}
+	const char *first = strstr(f->server->log.data, ":1/end ");
+	const char *there = strstr(f->server->log.data, ":1/there ");
+	assert_true(first && there && first < there);
+	const char *bearer = strstr(first, "Bearer t");
+	assert_true(bearer && bearer < there);
+	assert_null(strstr(strstr(there, ":1/end "), "Bearer t"));
+}
+
 static void test_redirect_refusals(void **state)
 {
 	struct fixture *f = *state;
@@ -1111,6 +1143,7 @@ int main(void)
 		T(test_redirect_drops_credentials),
 		T(test_redirect_of_post),
 		T(test_redirect_past_the_proxy),
+		T(test_redirect_to_a_zone),
 		T(test_redirect_refusals),
 		T(test_policy),
 		T(test_fence),

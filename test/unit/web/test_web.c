@@ -1,5 +1,7 @@
 /* The web server over plain sockets: requests, guards, files, streams, limits, shutdown. */
 
+#include <netinet/tcp.h>
+
 #include "unit/web/rig.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: h\r\n"
@@ -272,6 +274,61 @@ static void slow_peers(void **state)
 	assert_int_equal(in.len, 0);
 	close(fd);
 	web_conn_divide_timeouts(1);
+}
+
+/* A window of two segments, one of which is read at a time. */
+static int dial_slowly(const struct rig *rig)
+{
+	const int small = 4096;
+	const struct sockaddr_in to = { .sin_family = AF_INET,
+					.sin_port = htons(web_server_port(rig->server)),
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const struct timeval limit = { .tv_sec = WAIT_S };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), segment = 536;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment));
+	assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+/* The kernel took all at once, and there is nothing to write for longer than the limit. */
+static void slow_reader_is_not_cut(void **state)
+{
+	struct rig *rig = *state;
+	enum { TICKS = 60, TICK_US = 100000, LIMIT_S = 3 };
+	char piece[536];
+	size_t got = 0;
+	web_conn_divide_timeouts(60 / LIMIT_S);
+	int fd = dial_slowly(rig);
+	say(fd, GET("/file/x") "Range: bytes=0-299999\r\n\r\n");
+	for (int i = 0; i < TICKS; i++) {
+		ssize_t n = recv(fd, piece, sizeof(piece), 0);
+		assert_true(n > 0);
+		got += (size_t)n;
+		usleep(TICK_US); /* it is slow */
+	}
+	web_conn_divide_timeouts(1);
+	for (ssize_t n; got < 300000 && (n = recv(fd, piece, sizeof(piece), 0)) > 0;)
+		got += (size_t)n;
+	assert_true(got > 300000);
+	close(fd);
+}
+
+/* One that stands still is. */
+static void standing_reader_is_cut(void **state)
+{
+	struct rig *rig = *state;
+	char byte;
+	web_conn_divide_timeouts(150);
+	int fd = dial_slowly(rig);
+	say(fd, GET("/file/x") "\r\n");
+	assert_int_equal(recv(fd, &byte, 1, MSG_PEEK), 1);
+	for (int i = 0; rig->web->conns && i < WAIT_S * 100; i++)
+		usleep(10000); /* nothing tells a peer that reads nothing */
+	assert_int_equal(rig->web->conns, 0);
+	web_conn_divide_timeouts(1);
+	close(fd);
 }
 
 /* --- handlers that take their time ------------------------------------------------------------ */
@@ -776,6 +833,8 @@ int main(void)
 		TEST(stream_for_http10_and_head),
 		TEST(stream_peer_gone),
 		TEST(stream_slow_reader),
+		TEST(slow_reader_is_not_cut),
+		TEST(standing_reader_is_cut),
 		TEST(stream_paced_by_its_reader),
 		TEST(many_connections),
 		TEST(connection_limit),

@@ -35,6 +35,8 @@ struct media {
 	struct iso9660_options options;
 	struct iso9660 *iso;
 	char *path;
+	uint8_t mbr[ELTORITO_MBR_SIZE];
+	bool hybrid;
 };
 
 static int run(const struct media *m, const char *fmt, ...) _printf_(2, 3);
@@ -161,7 +163,8 @@ static void make(struct media *m, bool bios, bool uefi)
 		.volume_id = "INGOT",
 		.time = UINT64_C(1793000000) * USEC_PER_SEC,
 		.max_bytes = UINT64_C(1) << 30,
-		.boot = { bios ? sources[0] : NULL, uefi ? sources[1] : NULL, sum_of(m->fds[0]) }
+		.boot = { bios ? sources[0] : NULL, uefi ? sources[1] : NULL, sum_of(m->fds[0]),
+			  m->hybrid ? m->mbr : NULL }
 	};
 	if (iso9660_new(&m->options, m->files, FILES, &m->iso, &err) < 0)
 		fail_msg("%s", err.text);
@@ -212,6 +215,51 @@ static void test_isoinfo(void **state)
 	expect(m, "^outb 0x501");
 }
 
+static bool make_hybrid(struct media *m)
+{
+	static const char code[] = "/usr/lib/grub/i386-pc/boot_hybrid.img";
+	int fd = open(code, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		print_message("skipped: %s is not there (package grub-pc-bin)\n", code);
+		return false;
+	}
+	assert_int_equal(read(fd, m->mbr, sizeof(m->mbr)), sizeof(m->mbr));
+	close(fd);
+	m->hybrid = true;
+	make(m, true, true);
+	return true;
+}
+
+/* The same sector and the same place in GRUB as xorriso writes where it makes the image. */
+static void test_hybrid(void **state)
+{
+	struct media *m = *state;
+	if (!have("xorriso grub-mkimage mformat fdisk") || !make_hybrid(m))
+		skip();
+	assert_int_equal(run(m, "xorriso -indev disc.iso -report_system_area plain >said 2>&1; "
+				"fdisk -l disc.iso >>said"),
+			 0);
+	expect(m, "System area summary: MBR grub2-mbr cyl-align-off");
+	expect(m, "disc.iso1 +\\* +0 .* 0 Empty");
+	expect(m, "disc.iso2 .* 4M ef EFI");
+	assert_int_equal(run(m,
+			     "mkdir tree && cp bios.img uefi.img tree && "
+			     "xorriso -as mkisofs -quiet -o other.iso -b bios.img -no-emul-boot "
+			     "-boot-load-size 4 -boot-info-table --grub2-boot-info "
+			     "--grub2-mbr /usr/lib/grub/i386-pc/boot_hybrid.img -eltorito-alt-boot "
+			     "-e uefi.img -no-emul-boot tree && "
+			     "lba() { xorriso -indev $1 -report_el_torito plain 2>/dev/null | "
+			     "awk '/boot img :   1/ { print $NF }'; }; "
+			     "word() { od -A n -t u8 -j $2 -N 8 $1 | tr -d ' '; }; "
+			     "ours=$(lba disc.iso); theirs=$(lba other.iso); "
+			     "cmp -n 432 disc.iso other.iso && "
+			     "[ $(($(word disc.iso 432) - ours * 4)) = "
+			     "$(($(word other.iso 432) - theirs * 4)) ] && "
+			     "[ $(($(word disc.iso $((ours * 2048 + 2548))) - ours * 4)) = "
+			     "$(($(word other.iso $((theirs * 2048 + 2548))) - theirs * 4)) ]"),
+			 0);
+}
+
 /* --- by ranges -------------------------------------------------------------------------------- */
 
 /* Each range alone is what the whole image has there; seeded, so that a failure comes again. */
@@ -220,7 +268,8 @@ static void test_ranges(void **state)
 	struct media *m = *state;
 	if (!have("grub-mkimage mformat"))
 		skip();
-	make(m, true, true);
+	if (!make_hybrid(m))
+		skip();
 	int fd = open(m->path, O_RDONLY | O_CLOEXEC);
 	uint64_t size = iso9660_size(m->iso);
 	uint32_t seed = 1;
@@ -242,17 +291,24 @@ static void test_ranges(void **state)
 /* --- by guests -------------------------------------------------------------------------------- */
 
 /* GRUB, loaded by the firmware, finds its file on the disc, and that ends QEMU. */
-static void boot(const struct media *m, const char *firmware)
+static void boot_from(const struct media *m, const char *firmware, const char *disc)
 {
 	int status = run(
 		m,
 		"timeout 150 qemu-system-x86_64 -accel tcg -m 256 -nodefaults -display none "
 		"-nic none -device isa-debug-exit,iobase=0x501,iosize=2 -serial file:serial "
-		"%s -cdrom disc.iso -boot d",
-		firmware);
+		"%s %s",
+		firmware, disc);
 	if (status != GOOD_EXIT)
 		fail_msg("QEMU ended with %d", status);
 }
+
+static void boot(const struct media *m, const char *firmware)
+{
+	boot_from(m, firmware, "-cdrom disc.iso -boot d");
+}
+
+static const char stick[] = "-drive if=virtio,format=raw,readonly=on,file=disc.iso";
 
 static void test_bios_guest(void **state)
 {
@@ -263,21 +319,44 @@ static void test_bios_guest(void **state)
 	boot(m, "");
 }
 
+static void test_bios_stick(void **state)
+{
+	struct media *m = *state;
+	if (!have("qemu-system-x86_64 grub-mkimage mformat") || !make_hybrid(m))
+		skip();
+	boot_from(m, "", stick);
+}
+
+static const char ovmf[] =
+	"-machine q35 "
+	"-drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd "
+	"-drive if=pflash,format=raw,file=vars.fd";
+
+static bool have_ovmf(const struct media *m)
+{
+	if (run(m, "cp /usr/share/OVMF/OVMF_VARS_4M.fd vars.fd") == 0)
+		return true;
+	print_message("skipped: ovmf is not installed\n");
+	return false;
+}
+
 static void test_uefi_guest(void **state)
 {
-	static const char code[] = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 	struct media *m = *state;
 	if (!have("qemu-system-x86_64 grub-mkimage mformat"))
 		skip();
-	if (access(code, R_OK) < 0) {
-		print_message("skipped: ovmf is not installed\n");
+	if (!have_ovmf(m))
 		skip();
-	}
 	make(m, true, true);
-	assert_int_equal(run(m, "cp /usr/share/OVMF/OVMF_VARS_4M.fd vars.fd"), 0);
-	boot(m, "-machine q35 "
-		"-drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd "
-		"-drive if=pflash,format=raw,file=vars.fd");
+	boot(m, ovmf);
+}
+
+static void test_uefi_stick(void **state)
+{
+	struct media *m = *state;
+	if (!have("qemu-system-x86_64 grub-mkimage mformat") || !have_ovmf(m) || !make_hybrid(m))
+		skip();
+	boot_from(m, ovmf, stick);
 }
 
 /* --- refusals --------------------------------------------------------------------------------- */
@@ -293,6 +372,7 @@ static void test_refusals(void **state)
 		{ { .bios = "missing" }, "\"missing\" is not in the image" },
 		{ { .uefi = "none" }, "\"none\" is not in the image, or empty" },
 		{ { .bios = "short" }, "too short" },
+		{ { .uefi = "short", .mbr = files }, "a boot sector needs" },
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct iso9660_options o = { .volume_id = "X",
@@ -314,8 +394,9 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_xorriso),    TEST(test_isoinfo),    TEST(test_ranges),
-		TEST(test_bios_guest), TEST(test_uefi_guest), cmocka_unit_test(test_refusals),
+		TEST(test_xorriso),    TEST(test_isoinfo),    TEST(test_hybrid),
+		TEST(test_ranges),     TEST(test_bios_guest), TEST(test_bios_stick),
+		TEST(test_uefi_guest), TEST(test_uefi_stick), cmocka_unit_test(test_refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
