@@ -7,6 +7,7 @@ the operating system of the disk. All of it speaks on real sockets and reads a r
 The operating system is one that images.make_image() made: partition 1 begins with a line of JSON that tells length and SHA-256 of what
 follows. It only runs when that is so, as a real one would not run from half of its files.
 """
+import contextlib
 import hashlib
 import json
 import os
@@ -130,7 +131,8 @@ def dhcp6_exchange(client, kind, options, wanted, deadline):
     """Type, address ("" for none), boot file and options of the answer; None without one."""
     xid = os.urandom(3)
     body = b"".join(struct.pack("!HH", code, len(value)) + value for code, value in options.items())
-    client.sendto(bytes([kind]) + xid + body, ("ff02::1:2", 547))
+    with contextlib.suppress(OSError):  # the link has no address yet: as good as a lost packet
+        client.sendto(bytes([kind]) + xid + body, ("ff02::1:2", 547))
     while select.select([client], [], [], max(0, deadline - time.monotonic()))[0]:
         answer = client.recv(2048)
         if answer[:4] == bytes([wanted]) + xid:
