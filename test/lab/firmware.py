@@ -160,8 +160,22 @@ def dhcp6(_, identity):
     return None
 
 
+def has_prefix():
+    routes = run("ip", "-6", "route", "show", "dev", NIC).splitlines()
+    return any("/64" in line and not line.startswith("fe80") for line in routes)
+
+
+def wait_for_prefix(deadline):
+    """The kernel asks the routers for it when the link has an address, which may be later than the lease."""
+    with subprocess.Popen(["ip", "-6", "monitor", "route"], stdout=subprocess.PIPE) as monitor:
+        while not has_prefix() and select.select([monitor.stdout], [], [], max(0, deadline - time.monotonic()))[0]:
+            os.read(monitor.stdout.fileno(), 4096)
+        monitor.terminate()
+
+
 def configure6(lease):
     """The kernel has the network's prefix by router advertisement."""
+    wait_for_prefix(time.monotonic() + 30)
     run("ip", "-6", "address", "flush", "dev", NIC, "scope", "global")
     run("ip", "address", "add", f"{lease['address']}/128", "dev", NIC, "nodad")
 
