@@ -4,8 +4,10 @@
  *
  * index.c     look-ups by what several nodes may have
  * macs.c      look-ups by MAC
- * node.c      nodes, their table, kicks
- * records.c   saving and loading of records
+ * node.c      the life of nodes and of the engine
+ * nodes.c     finding a node, its time, whom to tell; calls no other file
+ * saves.c     saving of records, before what they describe
+ * records.c   loading of records
  * state.c     the node state machine
  * op.c        operations, and the runner that takes a node through their plans
  * plan.c      plans: lists of steps, as data in the record
@@ -250,7 +252,7 @@ struct node_power {
 	struct err *error;	/* a power operation failed, not yet told */
 };
 
-/* Its record on the way to the API and back (records.c). */
+/* Its record on the way to the API and back (saves.c). */
 struct node_save {
 	bool running;	  /* the record is not stored as it is now; nothing goes on until it is */
 	bool again, lost; /* lost: another writer; wait for engine_load */
@@ -352,6 +354,8 @@ struct engine_anchor {
 	unsigned refs;
 };
 
+void engine_anchor_unref(struct engine_anchor *a);
+
 struct engine {
 	struct engine_anchor *anchor;
 	struct engine_options options;
@@ -396,7 +400,7 @@ void node_note_unheard(struct node *n);
 usec_t node_now(const struct node *n);
 usec_t node_wall(const struct node *n);
 
-/* --- records.c -------------------------------------------------------------------------------- */
+/* --- saves.c ---------------------------------------------------------------------------------- */
 
 /* The record could not be stored several times in a row; NULL: all is well, or it may yet be. */
 const struct err *node_save_trouble(const struct node *n);

@@ -1,9 +1,6 @@
-/* Nodes: their tables, and the saving of their records. A node lives from the first call of a
- * controller to `remove`. What comes late for a node that is gone is dropped, because answers carry
- * the key and a serial, never a pointer. */
+/* The life of nodes and of the engine. A node lives from the first call of a controller to
+ * `remove`. */
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,52 +9,6 @@
 #include "base/mem.h"
 #include "crypt/crypt.h"
 #include "engine/internal.h"
-
-struct node_ticket {
-	struct engine_anchor *anchor;
-	char *key, *uid;
-	uint64_t serial;
-};
-
-static void anchor_unref(struct engine_anchor *a)
-{
-	if (--a->refs == 0)
-		free(a);
-}
-
-struct node_ticket *node_ticket_new(struct node *n, uint64_t serial)
-{
-	struct node_ticket *t = xmalloc(sizeof(*t));
-	*t = (struct node_ticket){ n->engine->anchor, xstrdup(n->key), xstrdup(n->uid), serial };
-	t->anchor->refs++;
-	return t;
-}
-
-struct node *node_ticket_take(struct node_ticket *t, uint64_t *ret_serial)
-{
-	struct node *n = t->anchor->engine ? node_find(t->anchor->engine, t->key) : NULL;
-	if (n && !streq(n->uid, t->uid))
-		n = NULL;
-	*ret_serial = t->serial;
-	anchor_unref(t->anchor);
-	free(t->key), free(t->uid), free(t);
-	return n;
-}
-
-usec_t node_now(const struct node *n)
-{
-	return loop_now(n->engine->options.loop);
-}
-
-usec_t node_wall(const struct node *n)
-{
-	return loop_wall(n->engine->options.loop);
-}
-
-struct node *node_find(const struct engine *e, const char *key)
-{
-	return map_get(&e->nodes, key);
-}
 
 static void on_wake(void *data)
 {
@@ -95,32 +46,6 @@ struct node *node_make(struct engine *e, const char *key, const char *uid)
 	map_set(&e->uids, uid, n);
 	list_init(&n->boot.unheard);
 	return n;
-}
-
-void node_index_bmc(struct node *n)
-{
-	char text[NET_IP_TEXT_MAX] = "";
-	struct net_addr a;
-	if (n->power.bmc && net_parse_ip(bmc_get_address(n->power.bmc)->host, &a) == 0) {
-		a = net_unmap(&a);
-		net_format_ip(&a, text);
-	}
-	index_set(&n->engine->bmcs, &n->power.place, n, text);
-}
-
-void node_note_unheard(struct node *n)
-{
-	list_unlink(&n->boot.unheard);
-	if (n->record.boot.nonce && !n->spec.boot_mac && !n->save.lost)
-		list_append(&n->engine->unheard, &n->boot.unheard);
-}
-
-void node_forget_old_uid(struct node *n)
-{
-	const char *old = n->record.boot.host_uid;
-	if (old && !streq(old, n->uid) && map_get(&n->engine->uids, old) == n)
-		map_remove(&n->engine->uids, old);
-	str_replace(&n->record.boot.host_uid, NULL);
 }
 
 static void leave_indices(struct node *n)
@@ -174,30 +99,6 @@ struct node *node_free(struct node *n)
 	return NULL;
 }
 
-void node_ask_begin(struct node_ask *ask, enum ask_state state, uint64_t serial)
-{
-	ask->state = state;
-	ask->serial = serial;
-	err_keep(&ask->err, NULL);
-}
-
-void node_kick(struct node *n)
-{
-	const struct engine_env *env = &n->engine->options.env;
-	env->kick(env->data, n->key);
-}
-
-void node_event(struct node *n, bool warning, const char *reason, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	const struct engine_env *env = &n->engine->options.env;
-	env->event(env->data, n->key, warning, reason, text);
-}
-
 /* --- the engine --- */
 
 static void set_defaults(struct engine_options *o)
@@ -247,11 +148,6 @@ struct engine *engine_new(const struct engine_options *options)
 	return e;
 }
 
-bool engine_may_act(const struct engine *e, const char *key)
-{
-	return fence_allows(&e->options.env.fence, key);
-}
-
 struct engine *engine_free(struct engine *e)
 {
 	if (!e)
@@ -269,7 +165,7 @@ struct engine *engine_free(struct engine *e)
 	map_done(&e->bmcs);
 	map_done(&e->media);
 	e->anchor->engine = NULL;
-	anchor_unref(e->anchor);
+	engine_anchor_unref(e->anchor);
 	secret_zero((void *)e->options.secret, e->options.secret_len);
 	free((void *)e->options.secret);
 	free(e);
