@@ -253,7 +253,7 @@ static void take_advertise(struct dhcp6_client *c, const struct dhcp6_message *m
 		set_state(c, STATE_REQUEST);
 }
 
-/* Labels with dots between; what does not fit or is no name counts as none. */
+/* Labels with dots between; what does not fit or is not a name is ignored. */
 static void read_domain(const struct dhcp6_message *m, char out[DHCP6_CLIENT_DOMAIN_MAX])
 {
 	size_t len, at = 0, used = 0;

@@ -1,5 +1,5 @@
 /* DHCPv6 on a NIC. The address goes into the kernel by rtnetlink, with its lifetimes, so that it
- * ends by itself when nobody renews it, and "optimistic" (RFC 4429): it may be used while the
+ * ends by itself when it is not renewed, and "optimistic" (RFC 4429): it may be used while the
  * kernel still looks for a duplicate. If there is one, the kernel says so, and the address is
  * declined. The prefix of the network is none of ours: routers announce it, and the address has all
  * 128 bits.

@@ -339,7 +339,7 @@ static void set_address(struct run *r, size_t i)
 		network_problem(r, i, net_format_ip(&w->address, ip), err.text);
 }
 
-/* Several default routes are told apart by the order of their networks. */
+/* Several default routes differ in their metric, by the order of their networks. */
 static void set_routes(struct run *r, size_t i)
 {
 	const struct netdata_network *w = &r->n->networks[i];
