@@ -186,7 +186,7 @@ test: setup ## the tests of the 35-minute budget, set-up included
 	@rm -f $(B)/test/results
 	@hack/test-layers test-unit fuzz-replay test-sim test-api test-lab
 
-test-api: $(B)/san/ingot $(B)/ingot $(B)/san/ingotctl ## real kubectl on the embedded API server
+test-api: $(B)/san/ingot $(B)/ingot $(B)/san/ingotctl $(B)/ingot-agent ## real kubectl on the embedded API server
 	@hack/run-tests $(wildcard test/api/test_*)
 
 .PHONY: test-clients

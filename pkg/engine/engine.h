@@ -60,6 +60,8 @@ struct engine_media {
 	 * files that all share as they are now. */
 	int (*digest)(void *data, const char *archive, size_t len,
 		      char ret[ENGINE_MEDIUM_DIGEST_SIZE], struct err *err);
+	/* The medium of this capability is read no more. NULL: nothing is kept of them. */
+	void (*forget)(void *data, const char *capability);
 	const char *ca; /* PEM, of the agents' API */
 	void *data;
 };

@@ -85,8 +85,10 @@ static int digest(void *data, const char *archive, size_t len, char ret[ENGINE_M
 	return 0;
 }
 
-static void forget_image(struct engine_media_env *m, const char *capability)
+/* Its archive holds a token, which is not kept for longer than it is of use. */
+static void forget(void *data, const char *capability)
 {
+	struct engine_media_env *m = data;
 	media_image_unref(map_remove(&m->images, capability));
 }
 
@@ -133,7 +135,7 @@ static struct media_image *find(void *data, const char *capability, const char *
 	bool same = streq(media_image_digest(im), found.digest);
 	if (same && media_image_is_intact(im))
 		return media_image_ref(im);
-	forget_image(m, capability);
+	forget(m, capability);
 	engine_medium_stale(m->engine, found.key);
 	return NULL;
 }
@@ -148,18 +150,20 @@ int engine_media_open(const struct engine_media_options *o, struct engine_media_
 	if (r < 0)
 		return r;
 	struct engine_media_env *m = xcalloc(1, sizeof(*m));
-	*m = (struct engine_media_env){
-		.ops = { .origin = origin, .agent_urls = agent_urls, .digest = digest, .data = m },
-		.kernel = xstrdup(o->paths.kernel),
-		.initramfs = xstrdup(o->paths.initramfs),
-		.loaders = xstrdup(o->paths.loaders),
-		.origin_v4 = xstrdup(o->origin_v4),
-		.origin_v6 = xstrdup(o->origin_v6),
-		.kernel_args = xstrdup(o->kernel_args),
-		.agent_urls = o->agent_urls,
-		.places = o->places,
-		.set = set
-	};
+	*m = (struct engine_media_env){ .ops = { .origin = origin,
+						 .agent_urls = agent_urls,
+						 .digest = digest,
+						 .forget = forget,
+						 .data = m },
+					.kernel = xstrdup(o->paths.kernel),
+					.initramfs = xstrdup(o->paths.initramfs),
+					.loaders = xstrdup(o->paths.loaders),
+					.origin_v4 = xstrdup(o->origin_v4),
+					.origin_v6 = xstrdup(o->origin_v6),
+					.kernel_args = xstrdup(o->kernel_args),
+					.agent_urls = o->agent_urls,
+					.places = o->places,
+					.set = set };
 	m->paths = (struct media_paths){ m->kernel, m->initramfs, m->loaders };
 	*ret = m;
 	return 0;

@@ -81,8 +81,12 @@ static void make_capability(const struct node *n, char out[CAPABILITY_SIZE])
 static void drop_capability(struct node *n)
 {
 	struct map *all = &n->engine->media;
-	if (n->medium.capability && map_get(all, n->medium.capability) == n)
+	const struct engine_media *m = n->engine->options.media;
+	if (n->medium.capability && map_get(all, n->medium.capability) == n) {
 		map_remove(all, n->medium.capability);
+		if (m && m->forget)
+			m->forget(m->data, n->medium.capability);
+	}
 	n->medium.capability = secret_free(n->medium.capability);
 }
 
@@ -96,14 +100,16 @@ static void count_boot(struct node *n, bool by_medium)
 
 void node_note_medium(struct node *n)
 {
-	char capability[CAPABILITY_SIZE];
-	drop_capability(n);
+	char capability[CAPABILITY_SIZE] = "";
 	count_boot(n, node_by_medium(n));
-	if (!n->record.media.nonce)
-		return;
-	make_capability(n, capability);
-	n->medium.capability = xstrdup(capability);
-	map_set(&n->engine->media, capability, n);
+	if (n->record.media.nonce)
+		make_capability(n, capability);
+	if (!streq(n->medium.capability, capability))
+		drop_capability(n);
+	if (*capability && !n->medium.capability) {
+		n->medium.capability = xstrdup(capability);
+		map_set(&n->engine->media, capability, n);
+	}
 	secret_zero(capability, sizeof(capability));
 }
 
