@@ -11,9 +11,12 @@
 #include "base/log.h"
 #include "commands.h"
 
-static const struct command *const commands[] = { &status_command,   &watch_command,
-						  &describe_command, &release_command,
-						  &move_command,     &bmc_command,
+static const struct command *const commands[] = { &status_command,
+						  &watch_command,
+						  &describe_command,
+						  &release_command,
+						  &move_command,
+						  &bmc_command,
 						  NULL };
 
 static const struct program program = {
