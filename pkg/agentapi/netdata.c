@@ -1031,7 +1031,7 @@ int netdata_check(const char *text, size_t len, struct err *err)
 {
 	struct netdata *n = NULL;
 	int r = netdata_parse(text, len, &n, err);
-	if (r == 0 && *n->wrong)
+	if (n && *n->wrong)
 		r = err_set(err, ERR_INVALID, "%s", n->wrong);
 	netdata_free(n);
 	return r;

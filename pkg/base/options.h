@@ -66,16 +66,16 @@ extern const struct option_type option_text, /* const char *: anything */
 	option_texts,			     /* struct option_list, repeated */
 	option_path,			     /* const char *: not empty */
 	option_paths,			     /* struct option_list, repeated */
-	option_socket,	    /* const char *: a path that fits into a Unix socket's address */
-	option_label,	    /* const char *: a name of Kubernetes without dots (RFC 1123) */
-	option_subdomain,   /* const char *: one with dots */
-	option_flag,	    /* bool */
-	option_choice,	    /* int or enum, by the row's choices */
-	option_word,	    /* const char *: the name of one of the row's choices */
-	option_unsigned,    /* unsigned, min to max */
-	option_integer,	    /* int, min to max */
-	option_seconds,	    /* usec_t, min to max seconds */
-	option_port;	    /* uint16_t, min to max */
+	option_socket,	  /* const char *: a path that fits into a Unix socket's address */
+	option_label,	  /* const char *: a name of Kubernetes without dots (RFC 1123) */
+	option_subdomain, /* const char *: one with dots */
+	option_flag,	  /* bool */
+	option_choice,	  /* int or enum, by the row's choices */
+	option_word,	  /* const char *: the name of one of the row's choices */
+	option_unsigned,  /* unsigned, min to max */
+	option_integer,	  /* int, min to max */
+	option_seconds,	  /* usec_t, min to max seconds */
+	option_port;	  /* uint16_t, min to max */
 
 /* One table of all, for the functions below; from the heap. */
 struct option_row *options_join(const struct option_table *tables);

@@ -71,7 +71,7 @@ static bool same_file(const struct media_shared_file *f, const struct stat *st)
 
 static int open_file(const char *path, struct media_shared_file *ret, struct err *err)
 {
-	struct stat st;
+	struct stat st = { 0 };
 	ret->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	int r = ret->fd < 0 || fstat(ret->fd, &st) < 0 ? -errno : 0;
 	if (r == 0 && !S_ISREG(st.st_mode))

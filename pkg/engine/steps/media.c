@@ -13,9 +13,7 @@ static enum step_result settle(struct node *n, struct err *err)
 	struct media_step *s = n->op.state;
 	bool answered = n->power.ask.state == ASK_ANSWERED;
 	enum step_result r = step_bmc_settle(n, err);
-	if (r == STEP_DONE && !answered)
-		s->phase = MEDIA_BEGIN;
-	else if (n->power.ask.state == ASK_IDLE && !answered)
+	if (!answered && (r == STEP_DONE || n->power.ask.state == ASK_IDLE))
 		s->phase = MEDIA_BEGIN;
 	return r;
 }

@@ -50,6 +50,7 @@ static inline bool netns_new(struct netns *ret)
 {
 	int ready[2];
 	char byte, path[40];
+	*ret = (struct netns){ .fd = -1 };
 	if (pipe(ready) < 0)
 		return false;
 	pid_t pid = fork();
